@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one exception type of the library. Set-up (files, configs, shapes, memory) throws it; a run that
+// passed its argument checks does not. A message has four parts: where, what, got, expected.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace tessera {
+
+enum class ErrorCode : std::uint8_t {
+  invalid_argument,   ///< the caller passed something that the documentation excludes
+  not_found,          ///< a file, tensor, output or option that was named does not exist
+  corrupt_file,       ///< a file exists but its content contradicts itself or its format
+  unsupported_model,  ///< well-formed, but asks for something that this version does not compute
+  out_of_memory,      ///< memory was refused, or a stated cap is too small
+  io_error,           ///< the operating system refused a read or a write
+  internal,           ///< a bug in Tessera
+};
+
+/// The name of `code` as it is spelled above.
+const char* to_string(ErrorCode code) noexcept;
+
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace tessera
