@@ -17,7 +17,6 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
-#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -80,7 +79,6 @@ class GuardedBuffer {
   T* end() noexcept { return data_ + n_; }
   const T* begin() const noexcept { return data_; }
   const T* end() const noexcept { return data_ + n_; }
-  operator std::span<const T>() const noexcept {
     return {data_, n_};
   }  // NOLINT: reads like a vector
 
