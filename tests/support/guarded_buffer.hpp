@@ -79,8 +79,6 @@ class GuardedBuffer {
   T* end() noexcept { return data_ + n_; }
   const T* begin() const noexcept { return data_; }
   const T* end() const noexcept { return data_ + n_; }
-    return {data_, n_};
-  }  // NOLINT: reads like a vector
 
  private:
   std::size_t n_ = 0;
