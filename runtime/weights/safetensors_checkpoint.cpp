@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// A checkpoint of one file or of shards named by model.safetensors.index.json:
+//   {"metadata": {…}, "weight_map": {"tensor name": "shard file name", …}}
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "runtime/error.hpp"
+#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/safetensors_text.hpp"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+using detail::in_quotes;
+
+constexpr const char* kSingleFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+
+using WeightMap = std::map<std::string, std::string, std::less<>>;  // tensor -> shard
+
+/// The file to open for `path`: itself, or the one that a directory holds.
+fs::path locate(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  if (!fs::exists(status)) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no such file or directory, expected a checkpoint", path.string()));
+  }
+  if (!fs::is_directory(status)) return path;
+  for (const char* name : {kSingleFile, kIndexFile}) {
+    if (fs::exists(path / name, ignored)) return path / name;
+  }
+  throw Error(ErrorCode::not_found,
+              fmt::format("{}: the directory has no weights that can be read, expected {} or {}",
+                          path.string(), kSingleFile, kIndexFile));
+}
+
+/// A shard stands beside its index; a name that leads elsewhere is not followed.
+bool is_plain_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
+
+WeightMap read_index(const fs::path& path) {
+  const auto fail = [&](std::string_view problem) {
+    throw Error(ErrorCode::corrupt_file, fmt::format("{}: {}", path.string(), problem));
+  };
+  const MappedFile file = MappedFile::open(path);
+  const std::span<const std::byte> bytes = file.bytes();
+  simdjson::dom::parser parser;
+  simdjson::dom::object root;
+  simdjson::dom::object map;
+  const simdjson::error_code error =
+      parser.parse(reinterpret_cast<const char*>(bytes.data()), bytes.size())
+          .get_object()
+          .get(root);
+  if (error != simdjson::SUCCESS) {
+    fail(fmt::format("the index is malformed ({}), expected one JSON object in UTF-8",
+                     simdjson::error_message(error)));
+  }
+  if (root["weight_map"].get_object().get(map) != simdjson::SUCCESS) {
+    fail("weight_map is missing or no object, expected {\"tensor\": \"shard file\", ...}");
+  }
+  WeightMap result;
+  for (const auto [tensor, value] : map) {
+    std::string_view shard;
+    if (value.get_string().get(shard) != simdjson::SUCCESS || !is_plain_file_name(shard)) {
+      fail(fmt::format("weight_map gives tensor {} the shard {}, expected a plain file name",
+                       in_quotes(tensor), detail::shortened(value)));
+    }
+    if (!result.emplace(tensor, shard).second) {
+      fail(fmt::format("weight_map lists tensor {} twice, expected once", in_quotes(tensor)));
+    }
+  }
+  if (result.empty()) fail("weight_map is empty, expected at least one tensor");
+  return result;
+}
+
+/// The shards that `map` names, sorted, each opened.
+std::vector<SafetensorsFile> open_shards(const fs::path& index, const WeightMap& map) {
+  std::vector<std::string_view> names;
+  for (const auto& [tensor, shard] : map) names.push_back(shard);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+
+  std::vector<SafetensorsFile> files;
+  for (const std::string_view name : names) {
+    const fs::path path = index.parent_path() / name;
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("{}: shard {} does not exist, expected all {} shards of weight_map "
+                              "beside the index",
+                              index.string(), in_quotes(name), names.size()));
+    }
+    files.push_back(SafetensorsFile::open(path));
+  }
+  return files;
+}
+
+void check_placement(const fs::path& index, const WeightMap& map,
+                     std::span<const SafetensorsFile> files) {
+  for (const auto& [tensor, shard] : map) {
+    const auto file = std::lower_bound(
+        files.begin(), files.end(), shard,
+        [](const SafetensorsFile& f, const std::string& n) { return f.path().filename() < n; });
+    if (file->find(tensor) != nullptr) continue;
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: tensor {} is not in shard {}, expected it there from weight_map",
+                            index.string(), in_quotes(tensor), in_quotes(shard)));
+  }
+}
+
+bool name_is_less(const StoredTensor* tensor, std::string_view name) {
+  return tensor->name < name;
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const fs::path& path) {
+  Checkpoint result;
+  result.path_ = locate(path);
+  if (result.path_.extension() == ".json") {
+    const WeightMap map = read_index(result.path_);
+    result.files_ = open_shards(result.path_, map);
+    check_placement(result.path_, map, result.files_);
+  } else {
+    result.files_.push_back(SafetensorsFile::open(result.path_));
+  }
+
+  for (const SafetensorsFile& file : result.files_) {
+    for (const StoredTensor& tensor : file.tensors()) result.tensors_.push_back(&tensor);
+  }
+  std::sort(result.tensors_.begin(), result.tensors_.end(),
+            [](const StoredTensor* a, const StoredTensor* b) { return a->name < b->name; });
+  const auto twice = std::adjacent_find(
+      result.tensors_.begin(), result.tensors_.end(),
+      [](const StoredTensor* a, const StoredTensor* b) { return a->name == b->name; });
+  if (twice != result.tensors_.end()) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: tensor {} is in two shards, expected it in one",
+                            result.path_.string(), in_quotes((*twice)->name)));
+  }
+  return result;
+}
+
+const StoredTensor* Checkpoint::find(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(tensors_.begin(), tensors_.end(), name, name_is_less);
+  return at != tensors_.end() && (*at)->name == name ? *at : nullptr;
+}
+
+const StoredTensor& Checkpoint::at(std::string_view name) const {
+  const StoredTensor* tensor = find(name);
+  if (tensor == nullptr) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no tensor {} among the {} of the checkpoint, expected it",
+                            path_.string(), in_quotes(name), tensors_.size()));
+  }
+  return *tensor;
+}
+
+}  // namespace tessera

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The writer: header and bytes go to a temporary file beside the target, then one rename().
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <system_error>
+
+#include "runtime/error.hpp"
+#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/safetensors_text.hpp"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+using detail::in_quotes;
+using detail::json_string;
+using Metadata = std::map<std::string, std::string, std::less<>>;
+
+constexpr std::size_t kAlignment =
+    8;  // of the buffer in the file: the header is padded with spaces
+constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // what readers accept
+
+[[noreturn]] void fail_argument(const fs::path& path, std::string_view problem) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: cannot write: {}", path.string(), problem));
+}
+
+void check_tensor(const fs::path& path, const TensorToWrite& tensor) {
+  if (!simdjson::validate_utf8(tensor.name)) {
+    fail_argument(path, fmt::format("tensor name {} is not UTF-8", in_quotes(tensor.name)));
+  }
+  if (tensor.name == "__metadata__") {
+    fail_argument(path, "a tensor is named __metadata__, which the format reserves");
+  }
+  std::uint64_t bits = static_cast<std::uint64_t>(bits_of(tensor.type));
+  for (const std::int64_t extent : tensor.shape) {
+    const auto unsigned_extent = static_cast<std::uint64_t>(extent);
+    constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (extent < 0 || (extent > 0 && bits > kMax / unsigned_extent)) {
+      fail_argument(path, fmt::format("tensor {} has shape {}, expected extents >= 0 with a "
+                                      "product below 2^63 bits",
+                                      in_quotes(tensor.name), shape_to_string(tensor.shape)));
+    }
+    bits *= unsigned_extent;
+  }
+  if (bits % 8 != 0 || bits / 8 != tensor.data.size()) {
+    fail_argument(path, fmt::format("tensor {} has {} bytes of data, expected {} bits from {} {}",
+                                    in_quotes(tensor.name), tensor.data.size(), bits,
+                                    to_string(tensor.type), shape_to_string(tensor.shape)));
+  }
+}
+
+/// By falling element size, then by name; no name twice.
+std::vector<const TensorToWrite*> in_file_order(const fs::path& path,
+                                                std::span<const TensorToWrite> tensors) {
+  std::vector<const TensorToWrite*> order;
+  for (const TensorToWrite& tensor : tensors) {
+    check_tensor(path, tensor);
+    order.push_back(&tensor);
+  }
+  const auto by_name = [](const TensorToWrite* a, const TensorToWrite* b) {
+    return a->name < b->name;
+  };
+  std::sort(order.begin(), order.end(), by_name);
+  const auto twice = std::adjacent_find(
+      order.begin(), order.end(),
+      [](const TensorToWrite* a, const TensorToWrite* b) { return a->name == b->name; });
+  if (twice != order.end()) {
+    fail_argument(path, fmt::format("two tensors are named {}", in_quotes((*twice)->name)));
+  }
+  std::stable_sort(order.begin(), order.end(), [](const TensorToWrite* a, const TensorToWrite* b) {
+    return bits_of(a->type) > bits_of(b->type);
+  });
+  return order;
+}
+
+/// Length and JSON, padded with spaces so that the buffer starts aligned.
+std::string header_of(const fs::path& path, std::span<const TensorToWrite* const> order,
+                      const Metadata& metadata) {
+  std::vector<std::string> items;
+  if (!metadata.empty()) {
+    std::vector<std::string> pairs;
+    for (const auto& [key, value] : metadata) {
+      if (!simdjson::validate_utf8(key) || !simdjson::validate_utf8(value)) {
+        fail_argument(path, fmt::format("metadata {} is not UTF-8", in_quotes(key)));
+      }
+      pairs.push_back(fmt::format("{}:{}", json_string(key), json_string(value)));
+    }
+    items.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(pairs, ",")));
+  }
+  std::uint64_t begin = 0;
+  for (const TensorToWrite* tensor : order) {
+    const std::uint64_t end = begin + tensor->data.size();
+    items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
+                                json_string(tensor->name), to_string(tensor->type),
+                                fmt::join(tensor->shape, ","), begin, end));
+    begin = end;
+  }
+  std::string json = fmt::format("{{{}}}", fmt::join(items, ","));
+  json.append((kAlignment - json.size() % kAlignment) % kAlignment, ' ');
+  if (json.size() > kMaxHeaderBytes) {
+    fail_argument(path, fmt::format("the header has {} bytes, expected at most {}", json.size(),
+                                    kMaxHeaderBytes));
+  }
+  const auto length = static_cast<std::uint64_t>(json.size());
+  std::string result(sizeof length, '\0');
+  std::memcpy(result.data(), &length, sizeof length);  // little-endian, as x86
+  return result + json;
+}
+
+/// A new file beside `target` that is removed again unless it took the target's place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const fs::path& target) : target_(target) {
+    static std::atomic<unsigned> counter{0};
+    for (int attempt = 0; attempt < 100 && fd_ < 0; ++attempt) {  // leftovers of a dead process
+      path_ = target;
+      path_ += fmt::format(".tmp-{}-{}", ::getpid(), counter.fetch_add(1));
+      fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (fd_ < 0 && errno != EEXIST) break;
+    }
+    if (fd_ < 0) fail("create a file for writing", errno);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (fd_ >= 0) ::close(fd_);
+    if (!committed_) ::unlink(path_.c_str());
+  }
+
+  void write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) fail("write", written < 0 ? errno : ENOSPC);
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+  }
+
+  void commit() {
+    const int fd = fd_;
+    fd_ = -1;
+    if (::close(fd) != 0) fail("close", errno);  // a quota or a network disk may refuse only here
+    if (std::rename(path_.c_str(), target_.c_str()) != 0) fail("rename into place", errno);
+    committed_ = true;
+  }
+
+ private:
+  [[noreturn]] void fail(const char* what, int error) const {
+    throw Error(ErrorCode::io_error, fmt::format("{}: cannot {}: {}", target_.string(), what,
+                                                 std::generic_category().message(error)));
+  }
+
+  const fs::path& target_;
+  fs::path path_;
+  int fd_ = -1;
+  bool committed_ = false;
+};
+
+}  // namespace
+
+void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tensors,
+                       const Metadata& metadata) {
+  const std::vector<const TensorToWrite*> order = in_file_order(path, tensors);
+  const std::string header = header_of(path, order, metadata);
+  TemporaryFile file(path);
+  file.write(std::as_bytes(std::span(header)));
+  for (const TensorToWrite* tensor : order) file.write(tensor->data);
+  file.commit();
+}
+
+}  // namespace tessera
