@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The SIMD vocabulary of the kernels: xsimd batches plus what xsimd 8.1 lacks (AVX-512 FMA, masked tails,
-// horizontal max, in-register horizontal sums, widening loads). Text that each ISA level compiles for itself:
-// everything is in an anonymous namespace and force-inlined, so that no copy compiled for one level can
-// stand in for another's at link time.
+// The SIMD vocabulary of the kernels: xsimd batches plus what xsimd 8.1 lacks (AVX-512 FMA, masked
+// tails, horizontal max, in-register horizontal sums, widening loads). Text that each ISA level
+// compiles for itself: everything is in an anonymous namespace and force-inlined, so that no copy
+// compiled for one level can stand in for another's at link time.
 #pragma once
 
+// GCC 12's own intrinsics start from an uninitialised source register and then warn about it (PR
+// 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
@@ -90,8 +96,44 @@ TESSERA_INLINE void store(float* p, F32<A> x) noexcept {
   }
 }
 
+/// Maximum and minimum; y if either is NaN. A constant bound goes first: then NaN passes.
+template <class A>
+TESSERA_INLINE F32<A> vmax(F32<A> x, F32<A> y) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    return _mm512_max_ps(x, y);
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_max_ps(x, y);
+  } else {
+    return _mm_max_ps(x, y);
+  }
+}
+
+template <class A>
+TESSERA_INLINE F32<A> vmin(F32<A> x, F32<A> y) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    return _mm512_min_ps(x, y);
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_min_ps(x, y);
+  } else {
+    return _mm_min_ps(x, y);
+  }
+}
+
+/// The nearest integer, ties to even, as f32.
+template <class A>
+TESSERA_INLINE F32<A> round_nearest(F32<A> x) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  } else {
+    return _mm_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+}
+
 /// Lane masks −1 … −1 0 … 0 for AVX2 tails: loading at kMaskBits + 8 − n gives n set lanes.
-alignas(64) constexpr std::int32_t kMaskBits[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+alignas(64) constexpr std::int32_t kMaskBits[16] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                    0,  0,  0,  0,  0,  0,  0,  0};
 
 /// The first n lanes (1 ≤ n ≤ kLanes) from p, the others `fill`. Memory beyond n is not touched.
 template <class A>
@@ -102,7 +144,8 @@ TESSERA_INLINE F32<A> load_n(const float* p, Index n, float fill = 0.0F) noexcep
     return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, p);
   } else if constexpr (kIsAvx2<A>) {
     const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskBits + 8 - n));
-    return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+    return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask),
+                            _mm256_castsi256_ps(mask));
   } else {
     alignas(16) float lanes[4] = {fill, fill, fill, fill};
     for (Index i = 0; i < n; ++i) lanes[i] = p[i];
@@ -117,7 +160,8 @@ TESSERA_INLINE void store_n(float* p, Index n, F32<A> x) noexcept {
   if constexpr (kIsAvx512<A>) {
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1U << static_cast<unsigned>(n)) - 1U), x);
   } else if constexpr (kIsAvx2<A>) {
-    _mm256_maskstore_ps(p, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskBits + 8 - n)), x);
+    _mm256_maskstore_ps(p, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskBits + 8 - n)),
+                        x);
   } else {
     alignas(16) float lanes[4];
     _mm_store_ps(lanes, x);
