@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two owners: a Model is immutable weights (shared by sessions and threads), a Session is one arena.
+// Two owners: a Model is immutable weights (shared by sessions and threads), a Session is one
+// arena.
 //
-// A session's memory is computed from (max_rows, max_sequences, outputs) and stated by memory_bytes()
-// before anything is allocated. After construction a run allocates nothing and cannot fail half-way:
-// everything that can be wrong with a batch is checked before the first write.
+// A session's memory is computed from (max_rows, max_sequences, outputs) and stated by
+// memory_bytes() before anything is allocated. After construction a run allocates nothing and
+// cannot fail half-way: everything that can be wrong with a batch is checked before the first
+// write.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +27,9 @@ namespace tessera {
 class Checkpoint;
 
 struct ModelOptions {
-  std::optional<Isa> isa;                 ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
-  std::vector<std::string> outputs;       ///< what sessions may ask for; empty: every output of the program
+  std::optional<Isa> isa;  ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
+  std::vector<std::string>
+      outputs;  ///< what sessions may ask for; empty: every output of the program
 };
 
 /// Immutable weights of one Program for one ISA level, packed at load. Thread-safe.
@@ -36,13 +39,15 @@ class Model {
   /// The checkpoint stays mapped while the Model lives (embedding tables are read in place).
   /// Throws Error: not_found (tensor or output), corrupt_file (shape), invalid_argument (ISA).
   /// Weights that are NaN or infinite are reported through the log callback.
-  static std::shared_ptr<const Model> create(const Program& program, std::shared_ptr<const Checkpoint> checkpoint,
+  static std::shared_ptr<const Model> create(const Program& program,
+                                             std::shared_ptr<const Checkpoint> checkpoint,
                                              const ModelOptions& options = {});
   virtual ~Model() = default;
 
   virtual const Program& program() const noexcept = 0;  ///< after pruning and fusion
   virtual Isa isa() const noexcept = 0;
-  /// Bytes of packed weights held in memory (without the mapped tables), and bytes of mapped tables.
+  /// Bytes of packed weights held in memory (without the mapped tables), and bytes of mapped
+  /// tables.
   virtual std::size_t packed_bytes() const noexcept = 0;
   virtual std::size_t mapped_bytes() const noexcept = 0;
   /// Number of parameters (elements) in use.
@@ -50,37 +55,43 @@ class Model {
 };
 
 struct SessionOptions {
-  Index max_rows = 512;       ///< most token rows (ΣT) of one run
-  Index max_sequences = 32;   ///< most sequences of one run
-  int threads = 0;            ///< 0: all that affinity, cgroup quota and OMP_NUM_THREADS allow; negative: an error
+  Index max_rows = 512;      ///< most token rows (ΣT) of one run
+  Index max_sequences = 32;  ///< most sequences of one run
+  int threads =
+      0;  ///< 0: all that affinity, cgroup quota and OMP_NUM_THREADS allow; negative: an error
   std::vector<std::string> outputs;  ///< empty: every output of the model
 };
 
 /// A ragged batch of token sequences, rows one after another. Spans are read during run() only.
 struct Batch {
-  std::span<const std::int32_t> ids;      ///< (ΣT)
-  std::span<const std::int32_t> types;    ///< (ΣT), or empty: all 0
-  std::span<const std::int32_t> offsets;  ///< (S+1), offsets[0] = 0, strictly rising, offsets[S] = ΣT
+  std::span<const std::int32_t> ids;    ///< (ΣT)
+  std::span<const std::int32_t> types;  ///< (ΣT), or empty: all 0
+  std::span<const std::int32_t>
+      offsets;  ///< (S+1), offsets[0] = 0, strictly rising, offsets[S] = ΣT
   /// (ΣT) rows of the position table, or empty: derived from the ids by the model's rule.
   std::span<const std::int32_t> positions = {};
   /// (ΣT) coordinate for relative position biases, rising within a sequence, or empty: 0 … T−1.
   std::span<const std::int32_t> columns = {};
-  /// (S) the first n rows of the sequence are computed but attended by nobody and not averaged when pooling
-  /// (a masked first column of a left-padded reference batch, whose pooler reads it); or empty: all 0.
+  /// (S) the first n rows of the sequence are computed but attended by nobody and not averaged when
+  /// pooling (a masked first column of a left-padded reference batch, whose pooler reads it); or
+  /// empty: all 0.
   std::span<const std::int32_t> query_only = {};
 };
 
-/// One arena and one team of workers. One run at a time per Session; Sessions may share a Model concurrently.
+/// One arena and one team of workers. One run at a time per Session; Sessions may share a Model
+/// concurrently.
 class Session {
  public:
   /// Bytes of the arena that create() would allocate with these options.
   static std::size_t memory_bytes(const Model& model, const SessionOptions& options);
-  static std::unique_ptr<Session> create(std::shared_ptr<const Model> model, const SessionOptions& options);
+  static std::unique_ptr<Session> create(std::shared_ptr<const Model> model,
+                                         const SessionOptions& options);
   virtual ~Session() = default;
 
   /// Computes every output for `batch`.
-  /// Numerics: the rows of a sequence do not depend on its neighbours, its place in the batch, or the threads.
-  /// Errors: Error{invalid_argument} naming argument, got, expected; nothing is computed then.
+  /// Numerics: the rows of a sequence do not depend on its neighbours, its place in the batch, or
+  /// the threads. Errors: Error{invalid_argument} naming argument, got, expected; nothing is
+  /// computed then.
   virtual void run(const Batch& batch) = 0;
 
   /// The result of the last run: (ΣT, width) or (S, width), valid until the next run.
@@ -94,6 +105,7 @@ class Session {
 };
 
 /// positions for one *padded* row of ids under `rule` (see PositionRule); out (ids.size()).
-void fill_positions(const TokenSpec& spec, std::span<const std::int32_t> ids, std::span<std::int32_t> out) noexcept;
+void fill_positions(const TokenSpec& spec, std::span<const std::int32_t> ids,
+                    std::span<std::int32_t> out) noexcept;
 
 }  // namespace tessera

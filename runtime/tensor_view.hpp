@@ -14,7 +14,9 @@ struct TensorView {
   Index rows = 0, cols = 0;
   Index stride = 0;  ///< elements from one row to the next, ≥ cols
 
-  std::span<T> row(Index i) const noexcept { return {data + i * stride, static_cast<std::size_t>(cols)}; }
+  std::span<T> row(Index i) const noexcept {
+    return {data + i * stride, static_cast<std::size_t>(cols)};
+  }
 };
 
 }  // namespace tessera

@@ -2,13 +2,14 @@
 //
 // A Program is data: what a model computes, as a flat list of typed ops over named values.
 //
-// A value is a matrix whose row count is known only at run time: ΣT (all tokens of the ragged batch, one
-// after another) or S (one row per sequence); its width is fixed. Ops name values and parameters by index.
-// A parameter says which checkpoint tensors it is made of. Nothing here names a file, an ISA, a thread or a
-// byte, so the planner, the memory planner, the executor and `explain` all read the same list.
+// A value is a matrix whose row count is known only at run time: ΣT (all tokens of the ragged
+// batch, one after another) or S (one row per sequence); its width is fixed. Ops name values and
+// parameters by index. A parameter says which checkpoint tensors it is made of. Nothing here names
+// a file, an ISA, a thread or a byte, so the planner, the memory planner, the executor and
+// `explain` all read the same list.
 //
-// Batches are ragged: rows of sequence s are offsets[s] … offsets[s+1]−1 and padding exists nowhere. Only
-// attention and pooling look at the offsets.
+// Batches are ragged: rows of sequence s are offsets[s] … offsets[s+1]−1 and padding exists
+// nowhere. Only attention and pooling look at the offsets.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +55,9 @@ struct Parameter {
   ParameterKind kind = ParameterKind::vector;
   Index rows = 0, cols = 1;
   std::vector<Source> sources;
-  /// ParameterKind::bias only: the source tensor is (buckets, heads) and element (h, r) of the parameter is
-  /// source[gather[r], h]; r = reach + (key column − query column). rows = heads, cols = gather.size().
+  /// ParameterKind::bias only: the source tensor is (buckets, heads) and element (h, r) of the
+  /// parameter is source[gather[r], h]; r = reach + (key column − query column). rows = heads, cols
+  /// = gather.size().
   std::vector<std::int32_t> gather;
 };
 
@@ -83,7 +85,8 @@ struct LinearOp {
 };
 
 /// Per head h of every sequence: out_h = softmax(scale·Q_h K_hᵀ + bias_h) V_h.
-/// qkv (ΣT, 3·H): columns [0,H) are Q, [H,2H) K, [2H,3H) V, each head-major; out (ΣT,H); H = heads·head_dim.
+/// qkv (ΣT, 3·H): columns [0,H) are Q, [H,2H) K, [2H,3H) V, each head-major; out (ΣT,H); H =
+/// heads·head_dim.
 struct AttentionOp {
   ValueId qkv;
   ValueId out;
@@ -141,8 +144,8 @@ struct ConcatOp {
   ValueId out;
 };
 
-using Op = std::variant<EmbeddingOp, LinearOp, AttentionOp, LayerNormOp, ActivationOp, AddOp, PoolOp, L2NormalizeOp,
-                        ConcatOp>;
+using Op = std::variant<EmbeddingOp, LinearOp, AttentionOp, LayerNormOp, ActivationOp, AddOp,
+                        PoolOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -153,16 +156,17 @@ enum class PositionRule : std::uint8_t {
 /// What a model accepts.
 struct TokenSpec {
   Index vocab_size = 0;
-  Index type_vocab_size = 0;   ///< 0: token types are not used
-  Index position_rows = 0;     ///< rows of the position table
-  Index max_tokens = 0;        ///< longest sequence
+  Index type_vocab_size = 0;  ///< 0: token types are not used
+  Index position_rows = 0;    ///< rows of the position table
+  Index max_tokens = 0;       ///< longest sequence
   PositionRule position_rule = PositionRule::column;
   std::int32_t position_pad = 0;  ///< the `pad` of PositionRule::from_ids
 };
 
 /// A value that callers may ask for, under the reference's name.
 struct Output {
-  std::string name;  ///< "last_hidden_state", "pooler_output", "logits", "hidden_states.3", "embedding", …
+  std::string
+      name;  ///< "last_hidden_state", "pooler_output", "logits", "hidden_states.3", "embedding", …
   ValueId value;
 };
 
@@ -188,11 +192,12 @@ std::vector<ParameterId> parameters_of(const Op& op);
 const char* name_of(const Op& op) noexcept;
 const char* to_string(Pooling pooling) noexcept;
 
-/// Throws Error{internal} naming the op if an index is out of range, widths do not match, a value is read
-/// before it is written or written twice.
+/// Throws Error{internal} naming the op if an index is out of range, widths do not match, a value
+/// is read before it is written or written twice.
 void check(const Program& program);
 
-/// One line per op: `linear  layer.0.qkv (rows,2304) = embeddings.out (rows,768) · layer.0.qkv.weight (2304,768) + bias`.
+/// One line per op: `linear  layer.0.qkv (rows,2304) = embeddings.out (rows,768) ·
+/// layer.0.qkv.weight (2304,768) + bias`.
 std::string to_string(const Program& program);
 
 }  // namespace tessera

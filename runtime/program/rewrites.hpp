@@ -11,10 +11,14 @@ namespace tessera {
 
 /// Keeps the named outputs and drops every op, value and parameter that none of them needs.
 /// Throws Error{not_found} naming an unknown output and listing the known ones.
-Program keep_outputs(const Program& program, std::span<const std::string> names);
+/// With `keep` = all, parameters stay as they are, so that ids into weights loaded before stay
+/// valid.
+enum class KeepParameters : std::uint8_t { used, all };
+Program keep_outputs(const Program& program, std::span<const std::string> names,
+                     KeepParameters keep = KeepParameters::used);
 
-/// linear → activation and linear → add become one linear with an epilogue, where the value between them
-/// has no other use. add → layer_norm becomes a layer norm with a residual where the add was not taken by a linear.
+/// add → layer_norm becomes a layer norm with a residual; linear → activation and linear → add
+/// become one linear with an epilogue. Only where the value between the two has no other reader.
 Program fuse_epilogues(const Program& program);
 
 }  // namespace tessera

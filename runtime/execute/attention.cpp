@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention over a ragged batch: a task is one block of at most Br query rows of one head of one
+// sequence. Keys are the rows of the same sequence, so block-diagonal masking costs nothing and
+// padding does not exist. One long sequence spreads over all workers, and so do many short ones.
+#include <algorithm>
+
+#include "runtime/execute/execute.hpp"
+
+namespace tessera::execute {
+namespace {
+
+/// The sequence that attention block `block` belongs to: block_begin[s] ≤ block < block_begin[s+1].
+Index sequence_of(std::span<const std::int32_t> block_begin, Index block) noexcept {
+  const auto after = std::upper_bound(block_begin.begin(), block_begin.end(), block);
+  return after - block_begin.begin() - 1;
+}
+
+}  // namespace
+
+void run(const Context& context, const AttentionOp& op) noexcept {
+  const TensorView<float> qkv = context.value(op.qkv);  // (ΣT, 3H)
+  const TensorView<float> out = context.value(op.out);  // (ΣT, H)
+  const Index d = op.head_dim, H = op.heads * d, S = context.sequences,
+              Br = context.kernels.attention.Br;
+
+  const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
+  block_begin[0] = 0;
+  for (Index s = 0; s < S; ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    const Index T = context.offsets[i + 1] - context.offsets[i];
+    block_begin[i + 1] = block_begin[i] + static_cast<std::int32_t>((T + Br - 1) / Br);
+  }
+  const LoadedParameter* bias = op.bias == kNone ? nullptr : &context.weights[op.bias];
+  const Index reach = bias == nullptr ? 0 : bias->cols / 2;
+
+  // Heads of one block are neighbours in the task order, so that its rows are shared in the caches.
+  context.workers.run(block_begin.back() * op.heads, [&](Index task, int worker) {
+    const Index block = task / op.heads, h = task % op.heads;
+    const Index s = sequence_of(block_begin, block);
+    const auto i = static_cast<std::size_t>(s);
+    const Index begin = context.offsets[i], T = context.offsets[i + 1] - begin;
+    const Index blocks = block_begin[i + 1] - block_begin[i], b = block - block_begin[i];
+    const Index q0 = T * b / blocks, q1 = T * (b + 1) / blocks;  // equal blocks of query rows
+    const Index k0 = context.query_only_rows(s);                 // keys are rows k0 … T−1
+    const std::int32_t* columns =
+        context.columns.empty() ? nullptr : context.columns.data() + begin;
+    const float* row0 = qkv.data + begin * qkv.stride + h * d;
+    context.kernels.attention.run({
+        .q = row0 + q0 * qkv.stride,
+        .ldq = qkv.stride,
+        .k = row0 + k0 * qkv.stride + H,
+        .ldk = qkv.stride,
+        .v = row0 + k0 * qkv.stride + 2 * H,
+        .ldv = qkv.stride,
+        .o = out.data + (begin + q0) * out.stride + h * d,
+        .ldo = out.stride,
+        .Tq = q1 - q0,
+        .Tk = T - k0,
+        .d = d,
+        .scale = op.scale,
+        .bias = bias == nullptr ? nullptr : bias->data + h * bias->cols + reach,
+        .q_begin = q0 - k0,
+        .q_columns = columns == nullptr ? nullptr : columns + q0,
+        .k_columns = columns == nullptr ? nullptr : columns + k0,
+        .scratch = context.scratch + worker * context.scratch_stride,
+    });
+  });
+}
+
+}  // namespace tessera::execute

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function per op: walks its plan over kernels. No allocation, no exception, no lock:
+// everything was checked before the first op ran.
+#pragma once
+
+#include <span>
+
+#include "kernels/kernel_table.hpp"
+#include "runtime/plan/linear.hpp"
+#include "runtime/plan/memory_plan.hpp"
+#include "runtime/program/program.hpp"
+#include "runtime/session.hpp"
+#include "runtime/threads.hpp"
+#include "runtime/weights/packed_weights.hpp"
+
+namespace tessera::execute {
+
+/// What a run hands to every op.
+struct Context {
+  const Program& program;
+  const PackedWeights& weights;
+  const kernels::KernelTable& kernels;
+  const Workers& workers;
+  const MemoryPlan& memory;
+  Index l2_bytes;
+  std::byte* arena;  ///< values, at the offsets of `memory`
+  float* scratch;    ///< workers.count() pieces of scratch_stride floats
+  Index scratch_stride;
+  std::int32_t* block_begin;  ///< (S+1) first attention block of each sequence
+
+  // The batch of this run.
+  Index rows, sequences;
+  std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only;
+
+  TensorView<float> value(ValueId id) const noexcept {
+    const auto v = static_cast<std::size_t>(id);
+    const Value& value = program.values[v];
+    return {.data = reinterpret_cast<float*>(arena + memory.slots[v].offset),
+            .rows = value.extent == Extent::rows ? rows : sequences,
+            .cols = value.width,
+            .stride = activation_stride(value.width)};
+  }
+  /// Rows of sequence s that nobody attends to.
+  Index query_only_rows(Index s) const noexcept {
+    return query_only.empty() ? 0 : query_only[static_cast<std::size_t>(s)];
+  }
+};
+
+/// Floats of scratch that one worker needs for any op of `program`, a multiple of 32 (128 bytes).
+Index scratch_elements(const Program& program, const kernels::KernelTable& kernels,
+                       Index max_rows) noexcept;
+
+void run(const Context& context, const EmbeddingOp& op) noexcept;
+void run(const Context& context, const LinearOp& op) noexcept;
+void run(const Context& context, const AttentionOp& op) noexcept;
+void run(const Context& context, const LayerNormOp& op) noexcept;
+void run(const Context& context, const ActivationOp& op) noexcept;
+void run(const Context& context, const AddOp& op) noexcept;
+void run(const Context& context, const PoolOp& op) noexcept;
+void run(const Context& context, const L2NormalizeOp& op) noexcept;
+void run(const Context& context, const ConcatOp& op) noexcept;
+
+}  // namespace tessera::execute

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// One row per sequence out of its token rows. A task is one sequence. Rows that nobody attends to
+// count for `first` alone (the reference's pooler reads column 0 whatever the mask says).
+#include <cmath>
+#include <cstring>
+
+#include "runtime/execute/execute.hpp"
+
+namespace tessera::execute {
+namespace {
+
+void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, Index s, float* y,
+          float* weights) noexcept {
+  const auto i = static_cast<std::size_t>(s);
+  const Index begin = context.offsets[i], skip = context.query_only_rows(s);
+  const Index first = begin + skip, T = context.offsets[i + 1] - first;
+  const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
+  const auto row = [&](Index r) { return x.data + r * x.stride; };
+  if (op.pooling == Pooling::first) {
+    std::memcpy(y, row(begin), bytes);
+  } else if (T == 0) {  // nothing was attended: zero, like a masked row
+    std::memset(y, 0, bytes);
+  } else if (op.pooling == Pooling::last) {
+    std::memcpy(y, row(first + T - 1), bytes);
+  } else if (op.pooling == Pooling::max) {
+    context.kernels.max_rows(row(first), x.stride, T, x.cols, y);
+  } else if (op.pooling == Pooling::weighted_mean) {
+    for (Index t = 0; t < T; ++t) weights[t] = static_cast<float>(t + 1);
+    context.kernels.weighted_mean(row(first), x.stride, weights, T, x.cols, y);
+  } else {
+    context.kernels.weighted_mean(row(first), x.stride, nullptr, T, x.cols, y);
+    if (op.pooling == Pooling::mean_sqrt_len) {
+      const float root = std::sqrt(static_cast<float>(T));  // Σ x / sqrt(T) = mean · sqrt(T)
+      for (Index n = 0; n < x.cols; ++n) y[n] *= root;
+    }
+  }
+}
+
+}  // namespace
+
+void run(const Context& context, const PoolOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in);   // (ΣT, width)
+  const TensorView<float> y = context.value(op.out);  // (S, width)
+  context.workers.run(y.rows, [&](Index s, int worker) {
+    pool(context, op, x, s, y.data + s * y.stride,
+         context.scratch + worker * context.scratch_stride);
+  });
+}
+
+}  // namespace tessera::execute

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ops that look at one row at a time: embedding, layer norm, activation, add, normalise,
+// concat. A task is kRows rows; which rows share a task changes nothing.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/execute/execute.hpp"
+
+namespace tessera::execute {
+namespace {
+
+constexpr Index kRows =
+    32;  // 32 rows of 768: 96 KiB in and out, far above the cost of handing out a task
+
+template <class Body>
+void for_each_rows(const Context& context, Index rows, Body&& body) noexcept {
+  context.workers.run((rows + kRows - 1) / kRows, [&](Index task, int) {
+    const Index begin = task * kRows;
+    body(begin, std::min(kRows, rows - begin));
+  });
+}
+
+float* at(const TensorView<float>& view, Index row) noexcept {
+  return view.data + row * view.stride;
+}
+
+}  // namespace
+
+void run(const Context& context, const EmbeddingOp& op) noexcept {
+  const TensorView<float> out = context.value(op.out);
+  for_each_rows(context, out.rows, [&](Index begin, Index count) {
+    kernels::EmbeddingTerm terms[4];
+    for (std::size_t t = 0; t < op.terms.size(); ++t) {
+      const LoadedParameter& table = context.weights[op.terms[t].table];
+      const auto& index = op.terms[t].input == TokenInput::ids         ? context.ids
+                          : op.terms[t].input == TokenInput::positions ? context.positions
+                                                                       : context.types;
+      terms[t] = {.table = table.table,
+                  .type = table.type,
+                  .index = index.empty() ? nullptr : index.data() + begin,
+                  .constant = 0};
+    }
+    context.kernels.embedding(terms, static_cast<Index>(op.terms.size()), at(out, begin),
+                              out.stride, count, out.cols);
+  });
+}
+
+void run(const Context& context, const LayerNormOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in), y = context.value(op.out);
+  const TensorView<float> r =
+      op.residual == kNone ? TensorView<float>{} : context.value(op.residual);
+  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+    context.kernels.layer_norm({.x = at(x, begin),
+                                .ldx = x.stride,
+                                .residual = r.data == nullptr ? nullptr : at(r, begin),
+                                .ldr = r.stride,
+                                .gamma = context.weights[op.gamma].data,
+                                .beta = context.weights[op.beta].data,
+                                .eps = op.eps,
+                                .y = at(y, begin),
+                                .ldy = y.stride,
+                                .M = count,
+                                .N = y.cols});
+  });
+}
+
+void run(const Context& context, const ActivationOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in), y = context.value(op.out);
+  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+    context.kernels.activation(op.activation, at(x, begin), x.stride, at(y, begin), y.stride, count,
+                               y.cols);
+  });
+}
+
+void run(const Context& context, const AddOp& op) noexcept {
+  const TensorView<float> a = context.value(op.a), b = context.value(op.b),
+                          y = context.value(op.out);
+  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+    context.kernels.add(at(a, begin), a.stride, at(b, begin), b.stride, at(y, begin), y.stride,
+                        count, y.cols);
+  });
+}
+
+void run(const Context& context, const L2NormalizeOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in), y = context.value(op.out);
+  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+    context.kernels.l2_normalize(at(x, begin), x.stride, at(y, begin), y.stride, count, y.cols,
+                                 op.eps);
+  });
+}
+
+void run(const Context& context, const ConcatOp& op) noexcept {
+  const TensorView<float> y = context.value(op.out);
+  Index column = 0;
+  for (const ValueId in : op.in) {
+    const TensorView<float> x = context.value(in);
+    for (Index i = 0; i < y.rows; ++i) {
+      std::memcpy(at(y, i) + column, at(x, i), static_cast<std::size_t>(x.cols) * sizeof(float));
+    }
+    column += x.cols;
+  }
+}
+
+}  // namespace tessera::execute

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/memory_plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "runtime/error.hpp"
+#include "runtime/overloaded.hpp"
+
+namespace tessera {
+namespace {
+
+std::size_t at(std::int32_t id) {
+  return static_cast<std::size_t>(id);
+}
+
+std::size_t bytes_of(const Value& value, Index max_rows, Index max_sequences) {
+  const Index rows = value.extent == Extent::rows ? max_rows : max_sequences;
+  std::size_t elements = 0, bytes = 0;
+  if (__builtin_mul_overflow(static_cast<std::size_t>(rows),
+                             static_cast<std::size_t>(activation_stride(value.width)), &elements) ||
+      __builtin_mul_overflow(elements, sizeof(float), &bytes)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("session: value \"{}\" with {} rows of {} is larger than the address space",
+                    value.name, rows, value.width));
+  }
+  return bytes;
+}
+
+/// The inputs whose buffer the op's output may take over: read at the same element, or before, it
+/// is written.
+std::vector<ValueId> in_place_inputs(const Op& op) {
+  return std::visit(
+      Overloaded{
+          [](const ActivationOp& o) { return std::vector{o.in}; },
+          [](const AddOp& o) {
+            return std::vector{o.a, o.b};
+          },
+          [](const LayerNormOp& o) {
+            return o.residual == kNone ? std::vector{o.in} : std::vector{o.in, o.residual};
+          },
+          [](const L2NormalizeOp& o) { return std::vector{o.in}; },
+          // Not a linear and its residual: a K split stores partial sums where it stands.
+          [](const auto&) { return std::vector<ValueId>{}; },
+      },
+      op);
+}
+
+bool overlap(const MemorySlot& a, const MemorySlot& b) {
+  return a.first_op <= b.last_op && b.first_op <= a.last_op;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequences) {
+  const std::size_t n = program.values.size();
+  MemoryPlan plan{.slots = std::vector<MemorySlot>(n), .bytes = 0, .lower_bound = 0};
+  for (std::size_t v = 0; v < n; ++v)
+    plan.slots[v].bytes = bytes_of(program.values[v], max_rows, max_sequences);
+
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    for (const ValueId in : inputs_of(program.ops[i])) plan.slots[at(in)].last_op = i;
+    MemorySlot& out = plan.slots[at(output_of(program.ops[i]))];
+    out.first_op = out.last_op = i;
+  }
+  for (const Output& output : program.outputs)
+    plan.slots[at(output.value)].last_op = program.ops.size();
+
+  // root[v]: the value whose buffer v shares. A value takes over an input's buffer if that input
+  // dies here.
+  std::vector<std::size_t> root(n);
+  std::iota(root.begin(), root.end(), std::size_t{0});
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    const std::size_t out = at(output_of(program.ops[i]));
+    for (const ValueId in : in_place_inputs(program.ops[i])) {
+      const std::size_t owner = root[at(in)];
+      if (plan.slots[at(in)].last_op != i || plan.slots[owner].last_op != i ||
+          plan.slots[at(in)].bytes != plan.slots[out].bytes) {
+        continue;
+      }
+      root[out] = owner;
+      plan.slots[owner].last_op = plan.slots[out].last_op;
+      break;
+    }
+  }
+
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    std::size_t live = 0;
+    for (std::size_t v = 0; v < n; ++v) {
+      if (root[v] == v && plan.slots[v].first_op <= i && i <= plan.slots[v].last_op)
+        live += plan.slots[v].bytes;
+    }
+    plan.lower_bound = std::max(plan.lower_bound, live);
+  }
+
+  std::vector<std::size_t> order;
+  for (std::size_t v = 0; v < n; ++v) {
+    if (root[v] == v) order.push_back(v);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return plan.slots[a].bytes > plan.slots[b].bytes;
+  });
+  std::vector<std::size_t> placed;  // sorted by offset
+  for (const std::size_t v : order) {
+    MemorySlot& slot = plan.slots[v];
+    std::size_t offset = 0;
+    for (const std::size_t other : placed) {
+      const MemorySlot& o = plan.slots[other];
+      if (!overlap(slot, o)) continue;
+      if (offset + slot.bytes <= o.offset) break;
+      offset = std::max(offset, o.offset + o.bytes);
+    }
+    slot.offset = offset;
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), offset,
+                         [&](std::size_t x, std::size_t p) { return x < plan.slots[p].offset; }),
+        v);
+    plan.bytes = std::max(plan.bytes, offset + slot.bytes);
+  }
+  for (std::size_t v = 0; v < n; ++v) {
+    if (root[v] != v) plan.slots[v].offset = plan.slots[root[v]].offset;
+  }
+  return plan;
+}
+
+std::string to_string(const MemoryPlan& plan, const Program& program) {
+  std::string text = fmt::format("arena {} bytes, {} live at most\n", plan.bytes, plan.lower_bound);
+  for (std::size_t v = 0; v < plan.slots.size(); ++v) {
+    const MemorySlot& slot = plan.slots[v];
+    text += fmt::format("{:>12} +{:>11} ops {:>4} to {:>4}  {}\n", slot.offset, slot.bytes,
+                        slot.first_op, slot.last_op, program.values[v].name);
+  }
+  return text;
+}
+
+}  // namespace tessera

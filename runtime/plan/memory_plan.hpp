@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where every value lives: offsets in one arena, from lifetimes.
+//
+// A buffer is live from the op that writes it to the last op that reads it. Buffers that are live
+// at the same time never overlap; an op that may work in place (activation, add, layer norm) takes
+// over the buffer of an input that dies with it. Offsets are assigned largest first, each at the
+// lowest place that no overlapping lifetime occupies (greedy by size: Pisarchyk & Lee 2020).
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "runtime/program/program.hpp"
+
+namespace tessera {
+
+/// Row stride of an activation matrix of `width` columns: whole 64-byte lines, and an odd number of
+/// them, so that the rows of a register tile spread over all L1 sets whatever the width (1024 would
+/// put every row into the same one).
+constexpr Index activation_stride(Index width) noexcept {
+  const Index lines = (width + 15) / 16;
+  return 16 * (lines | 1);
+}
+
+struct MemorySlot {
+  std::size_t offset = 0;  ///< bytes from the start of the arena; a multiple of 64
+  std::size_t bytes = 0;
+  std::size_t first_op = 0, last_op = 0;  ///< live during [first_op, last_op]
+};
+
+struct MemoryPlan {
+  std::vector<MemorySlot> slots;  ///< one per value of the program
+  std::size_t bytes = 0;          ///< size of the arena
+  std::size_t lower_bound = 0;    ///< most bytes live at one op: no plan can need less
+};
+
+MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequences);
+
+/// One line per value: offset, bytes, lifetime.
+std::string to_string(const MemoryPlan& plan, const Program& program);
+
+}  // namespace tessera

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/program/rewrites.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "runtime/error.hpp"
+#include "runtime/overloaded.hpp"
+
+namespace tessera {
+namespace {
+
+std::size_t at(std::int32_t id) {
+  return static_cast<std::size_t>(id);
+}
+
+/// Calls f(id) on a mutable reference to every value id (inputs and output) of `op`.
+template <class F>
+void for_each_value(Op& op, F&& f) {
+  const auto optional = [&](ValueId& id) {
+    if (id != kNone) f(id);
+  };
+  std::visit(Overloaded{
+                 [&](EmbeddingOp& o) { f(o.out); },
+                 [&](LinearOp& o) { f(o.in), optional(o.residual), f(o.out); },
+                 [&](AttentionOp& o) { f(o.qkv), f(o.out); },
+                 [&](LayerNormOp& o) { f(o.in), optional(o.residual), f(o.out); },
+                 [&](AddOp& o) { f(o.a), f(o.b), f(o.out); },
+                 [&](ConcatOp& o) {
+                   for (ValueId& in : o.in) f(in);
+                   f(o.out);
+                 },
+                 [&](auto& o) { f(o.in), f(o.out); },
+             },
+             op);
+}
+
+template <class F>
+void for_each_parameter(Op& op, F&& f) {
+  const auto optional = [&](ParameterId& id) {
+    if (id != kNone) f(id);
+  };
+  std::visit(Overloaded{
+                 [&](EmbeddingOp& o) {
+                   for (EmbeddingOp::Term& term : o.terms) f(term.table);
+                 },
+                 [&](LinearOp& o) { f(o.weight), optional(o.bias); },
+                 [&](AttentionOp& o) { optional(o.bias); },
+                 [&](LayerNormOp& o) { f(o.gamma), f(o.beta); },
+                 [](auto&) {},
+             },
+             op);
+}
+
+/// `program` with only the ops in `ops`, and values and parameters renumbered to what they use.
+Program compact(const Program& program, std::vector<Op> ops, std::vector<Output> outputs,
+                KeepParameters keep = KeepParameters::used) {
+  Program result{.tokens = program.tokens,
+                 .parameters = {},
+                 .values = {},
+                 .ops = std::move(ops),
+                 .outputs = std::move(outputs)};
+  std::vector<std::int32_t> new_value(program.values.size(), kNone),
+      new_parameter(program.parameters.size(), kNone);
+  for (Op& op : result.ops) {
+    for_each_value(op, [&](ValueId& id) {
+      std::int32_t& to = new_value[at(id)];
+      if (to == kNone) {
+        to = static_cast<std::int32_t>(result.values.size());
+        result.values.push_back(program.values[at(id)]);
+      }
+      id = to;
+    });
+    if (keep == KeepParameters::all) continue;
+    for_each_parameter(op, [&](ParameterId& id) {
+      std::int32_t& to = new_parameter[at(id)];
+      if (to == kNone) to = result.add_parameter(program.parameters[at(id)]);
+      id = to;
+    });
+  }
+  if (keep == KeepParameters::all) result.parameters = program.parameters;
+  for (Output& output : result.outputs) output.value = new_value[at(output.value)];
+  return result;
+}
+
+/// How often each value is read, outputs included.
+std::vector<int> count_uses(const Program& program) {
+  std::vector<int> uses(program.values.size(), 0);
+  for (const Op& op : program.ops) {
+    for (const ValueId in : inputs_of(op)) ++uses[at(in)];
+  }
+  for (const Output& output : program.outputs) ++uses[at(output.value)];
+  return uses;
+}
+
+/// The index of the op that writes each value, or −1.
+std::vector<std::int32_t> find_writers(const std::vector<Op>& ops, std::size_t values) {
+  std::vector<std::int32_t> writer(values, kNone);
+  for (std::size_t i = 0; i < ops.size(); ++i)
+    writer[at(output_of(ops[i]))] = static_cast<std::int32_t>(i);
+  return writer;
+}
+
+/// The linear that writes `value`, if that value has no other reader and the epilogue slot is free.
+class EpilogueFusion {
+ public:
+  explicit EpilogueFusion(const Program& program)
+      : program_(program),
+        ops_(program.ops),
+        dead_(ops_.size(), false),
+        uses_(count_uses(program)),
+        writer_(find_writers(ops_, program.values.size())) {}
+
+  Program run() {
+    // A layer norm takes its add first: that moves the same bytes as a linear that adds, and leaves
+    // the linear free to split K. What is left (pre-norm residual streams) goes to the linears.
+    for (Op& op : ops_) {
+      auto* norm = std::get_if<LayerNormOp>(&op);
+      if (norm != nullptr && norm->residual == kNone) take_add(*norm);
+    }
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      if (dead_[i]) continue;
+      if (const auto* activation = std::get_if<ActivationOp>(&ops_[i])) {
+        take_activation(i, *activation);
+      } else if (const auto* add = std::get_if<AddOp>(&ops_[i])) {
+        if (!take_residual(i, add->a, add->b)) take_residual(i, add->b, add->a);
+      }
+    }
+    std::vector<Op> kept;
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      if (!dead_[i]) kept.push_back(ops_[i]);
+    }
+    return compact(program_, std::move(kept), program_.outputs);
+  }
+
+ private:
+  LinearOp* sole_linear(ValueId value) {
+    if (uses_[at(value)] != 1 || writer_[at(value)] == kNone) return nullptr;
+    return std::get_if<LinearOp>(&ops_[at(writer_[at(value)])]);
+  }
+
+  void take_activation(std::size_t i, const ActivationOp& activation) {
+    LinearOp* linear = sole_linear(activation.in);
+    if (linear == nullptr || linear->activation != Activation::none || linear->residual != kNone)
+      return;
+    linear->activation = activation.activation;
+    replace_output(*linear, i, activation.out);
+  }
+
+  // out = linear(…) + residual; the residual must exist before the linear runs.
+  bool take_residual(std::size_t i, ValueId product, ValueId residual) {
+    LinearOp* linear = sole_linear(product);
+    if (linear == nullptr || linear->residual != kNone ||
+        writer_[at(residual)] >= writer_[at(product)])
+      return false;
+    const ValueId out = output_of(ops_[i]);
+    linear->residual = residual;
+    replace_output(*linear, i, out);
+    return true;
+  }
+
+  void take_add(LayerNormOp& norm) {
+    if (uses_[at(norm.in)] != 1 || writer_[at(norm.in)] == kNone) return;
+    const std::int32_t writer = writer_[at(norm.in)];
+    const auto* add = std::get_if<AddOp>(&ops_[at(writer)]);
+    if (add == nullptr) return;
+    dead_[at(writer)] = true;
+    norm.residual = add->b;
+    norm.in = add->a;
+  }
+
+  // The op at i disappears: the linear writes its output in its place.
+  void replace_output(LinearOp& linear, std::size_t i, ValueId out) {
+    const std::int32_t at_linear = writer_[at(linear.out)];
+    linear.out = out;
+    writer_[at(out)] = at_linear;
+    dead_[i] = true;
+  }
+
+  const Program& program_;
+  std::vector<Op> ops_;
+  std::vector<bool> dead_;
+  std::vector<int> uses_;
+  std::vector<std::int32_t> writer_;
+};
+
+}  // namespace
+
+Program keep_outputs(const Program& program, std::span<const std::string> names,
+                     KeepParameters keep) {
+  std::vector<Output> outputs;
+  for (const std::string& name : names) {
+    const std::int32_t found = program.find_output(name);
+    if (found == kNone) {
+      std::vector<std::string> known;
+      for (const Output& output : program.outputs) known.push_back(output.name);
+      throw Error(ErrorCode::not_found,
+                  fmt::format("outputs: the model has no output \"{}\", expected one of {}", name,
+                              fmt::join(known, ", ")));
+    }
+    outputs.push_back(program.outputs[at(found)]);
+  }
+  std::vector<bool> needed(program.values.size(), false);
+  for (const Output& output : outputs) needed[at(output.value)] = true;
+  std::vector<Op> ops;
+  for (auto op = program.ops.rbegin(); op != program.ops.rend(); ++op) {
+    if (!needed[at(output_of(*op))]) continue;
+    for (const ValueId in : inputs_of(*op)) needed[at(in)] = true;
+    ops.push_back(*op);
+  }
+  std::reverse(ops.begin(), ops.end());
+  return compact(program, std::move(ops), std::move(outputs), keep);
+}
+
+Program fuse_epilogues(const Program& program) {
+  return EpilogueFusion(program).run();
+}
+
+}  // namespace tessera

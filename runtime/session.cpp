@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "runtime/error.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/program/rewrites.hpp"
+#include "runtime/session_parts.hpp"
+
+namespace tessera {
+namespace {
+
+SessionOptions resolve(SessionOptions options) {
+  const auto require = [](bool condition, const char* name, Index got, const char* expected) {
+    if (condition) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("session: {} is {}, expected {}", name, got, expected));
+  };
+  constexpr Index kMost = std::numeric_limits<std::int32_t>::max();
+  require(options.max_rows >= 1 && options.max_rows <= kMost, "max_rows", options.max_rows,
+          "1 to 2147483647");
+  require(options.max_sequences >= 1 && options.max_sequences <= options.max_rows, "max_sequences",
+          options.max_sequences, "1 to max_rows");
+  require(options.threads >= 0 && options.threads <= 1024, "threads", options.threads,
+          "1 to 1024, or 0 for all that this process may use");
+  if (options.threads == 0) options.threads = default_thread_count();
+  return options;
+}
+
+std::size_t round_up(std::size_t bytes) {
+  return (bytes + 127) / 128 * 128;
+}
+
+SessionLayout lay_out(const Program& program, const SessionOptions& options,
+                      const kernels::KernelTable& kernels) {
+  SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
+  layout.scratch_stride = execute::scratch_elements(program, kernels, options.max_rows);
+  const auto sequences = static_cast<std::size_t>(options.max_sequences);
+  std::size_t end = round_up(layout.values.bytes);
+  const auto reserve = [&](std::size_t bytes) { return std::exchange(end, end + round_up(bytes)); };
+  layout.scratch =
+      reserve(static_cast<std::size_t>(layout.scratch_stride * options.threads) * sizeof(float));
+  layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
+  layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
+  layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
+  layout.bytes = end;
+  return layout;
+}
+
+Program session_program(const Model& model, const SessionOptions& options) {
+  if (options.outputs.empty()) return model.program();
+  return keep_outputs(model.program(), options.outputs, KeepParameters::all);
+}
+
+class ArenaSession final : public Session {
+ public:
+  ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
+      : model_(std::move(model)),
+        options_(resolve(options)),
+        program_(session_program(*model_, options_)),
+        kernels_(kernels::kernels_at(model_->isa())),
+        layout_(lay_out(program_, options_, kernels_)),
+        workers_(options_.threads),
+        arena_(layout_.bytes, "session") {
+#ifndef NDEBUG
+    // A read of something that no op wrote shows as NaN.
+    std::fill_n(arena_.floats(0), layout_.values.bytes / sizeof(float),
+                std::numeric_limits<float>::quiet_NaN());
+#endif
+  }
+
+  void run(const Batch& batch) override {
+    check_batch(program_, options_, batch);
+    rows_ = std::ssize(batch.ids);
+    sequences_ = std::ssize(batch.offsets) - 1;
+    const execute::Context context{
+        .program = program_,
+        .weights = model_->weights(),
+        .kernels = kernels_,
+        .workers = workers_,
+        .memory = layout_.values,
+        .l2_bytes = machine().l2.bytes,
+        .arena = arena_.data(),
+        .scratch = arena_.floats(layout_.scratch),
+        .scratch_stride = layout_.scratch_stride,
+        .block_begin = integers(layout_.block_begin),
+        .rows = rows_,
+        .sequences = sequences_,
+        .ids = batch.ids,
+        .types = batch.types,
+        .positions = batch.positions.empty() ? derived_positions(batch) : batch.positions,
+        .columns = batch.columns,
+        .offsets = batch.offsets,
+        .query_only = batch.query_only,
+    };
+    for (const Op& op : program_.ops) {
+      std::visit([&](const auto& o) { execute::run(context, o); }, op);
+    }
+  }
+
+  TensorView<const float> output(std::string_view name) const override {
+    const std::int32_t found = program_.find_output(name);
+    if (found == kNone) {
+      std::string known;
+      for (const Output& output : program_.outputs)
+        known += (known.empty() ? "" : ", ") + output.name;
+      throw Error(ErrorCode::not_found,
+                  fmt::format("session: no output \"{}\", expected one of {}", name, known));
+    }
+    const auto v =
+        static_cast<std::size_t>(program_.outputs[static_cast<std::size_t>(found)].value);
+    const Value& value = program_.values[v];
+    return {.data = arena_.floats(layout_.values.slots[v].offset),
+            .rows = value.extent == Extent::rows ? rows_ : sequences_,
+            .cols = value.width,
+            .stride = activation_stride(value.width)};
+  }
+
+  const SessionOptions& options() const noexcept override {
+    return options_;
+  }
+  std::size_t memory_bytes() const noexcept override {
+    return layout_.bytes;
+  }
+
+  std::string explain(Index rows, Index sequences) const override {
+    std::string text = fmt::format("isa {}, {} threads, arena {} bytes for {} rows, {} sequences\n",
+                                   to_string(model_->isa()), options_.threads, layout_.bytes,
+                                   options_.max_rows, options_.max_sequences);
+    for (const Op& op : program_.ops) {
+      const Value& out = program_.values[static_cast<std::size_t>(output_of(op))];
+      text += fmt::format("{:<12} {}", name_of(op), out.name);
+      if (const auto* linear = std::get_if<LinearOp>(&op)) {
+        const LoadedParameter& weight = model_->weights()[linear->weight];
+        const LinearShape shape{
+            .M = out.extent == Extent::rows ? rows : sequences, .N = weight.rows, .K = weight.cols};
+        text += "  " + tessera::explain(plan_linear(shape, {.l2_bytes = machine().l2.bytes,
+                                                            .MR = kernels_.gemm.MR,
+                                                            .NR = kernels_.gemm.NR,
+                                                            .threads = options_.threads}),
+                                        shape);
+      }
+      text += '\n';
+    }
+    return text;
+  }
+
+ private:
+  std::int32_t* integers(std::size_t offset) const noexcept {
+    return reinterpret_cast<std::int32_t*>(arena_.data() + offset);
+  }
+
+  std::span<const std::int32_t> derived_positions(const Batch& batch) const noexcept {
+    const std::span<std::int32_t> positions{integers(layout_.positions), batch.ids.size()};
+    for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+      const auto begin = static_cast<std::size_t>(batch.offsets[s]);
+      const auto count = static_cast<std::size_t>(batch.offsets[s + 1]) - begin;
+      fill_positions(program_.tokens, batch.ids.subspan(begin, count),
+                     positions.subspan(begin, count));
+    }
+    return positions;
+  }
+
+  std::shared_ptr<const LoadedModel> model_;
+  SessionOptions options_;
+  Program program_;
+  const kernels::KernelTable& kernels_;
+  SessionLayout layout_;
+  Workers workers_;
+  Arena arena_;
+  Index rows_ = 0, sequences_ = 0;
+};
+
+}  // namespace
+
+std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
+  const SessionOptions resolved = resolve(options);
+  return lay_out(session_program(model, resolved), resolved, kernels::kernels_at(model.isa()))
+      .bytes;
+}
+
+std::unique_ptr<Session> Session::create(std::shared_ptr<const Model> model,
+                                         const SessionOptions& options) {
+  return std::make_unique<ArenaSession>(
+      std::static_pointer_cast<const LoadedModel>(std::move(model)), options);
+}
+
+}  // namespace tessera

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one place that looks at a caller's batch before anything is computed.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/error.hpp"
+#include "runtime/session_parts.hpp"
+
+namespace tessera {
+namespace {
+
+template <class... Args>
+void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) {
+    throw Error(ErrorCode::invalid_argument,
+                "batch: " + fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+
+void check_range(std::span<const std::int32_t> values, Index limit, const char* name) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    require(values[i] >= 0 && values[i] < limit, "{}[{}] is {}, expected 0 to {}", name, i,
+            values[i], limit - 1);
+  }
+}
+
+/// The reach of the smallest relative position bias, or −1 if there is none.
+Index smallest_reach(const Program& program) {
+  Index reach = -1;
+  for (const Parameter& p : program.parameters) {
+    if (p.kind == ParameterKind::bias) reach = reach < 0 ? p.cols / 2 : std::min(reach, p.cols / 2);
+  }
+  return reach;
+}
+
+void check_sequences(const Program& program, const Batch& batch) {
+  const Index reach = smallest_reach(program);
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    const std::int32_t begin = batch.offsets[s], T = batch.offsets[s + 1] - begin;
+    require(T > 0, "sequence {} has {} tokens, expected at least 1", s, T);
+    require(T <= program.tokens.max_tokens, "sequence {} has {} tokens, expected at most {}", s, T,
+            program.tokens.max_tokens);
+    if (!batch.query_only.empty()) {
+      require(batch.query_only[s] >= 0 && batch.query_only[s] <= T,
+              "query_only[{}] is {}, expected 0 to {}", s, batch.query_only[s], T);
+    }
+    if (batch.columns.empty()) continue;
+    const auto columns =
+        batch.columns.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(T));
+    for (std::size_t t = 1; t < columns.size(); ++t) {
+      require(columns[t] > columns[t - 1], "columns of sequence {} do not rise at {}: {} after {}",
+              s, t, columns[t], columns[t - 1]);
+    }
+    require(reach < 0 || static_cast<Index>(columns.back()) - columns.front() <= reach,
+            "columns of sequence {} span {}, expected at most {} (the relative position bias)", s,
+            static_cast<Index>(columns.back()) - columns.front(), reach);
+  }
+}
+
+}  // namespace
+
+void check_batch(const Program& program, const SessionOptions& options, const Batch& batch) {
+  const TokenSpec& tokens = program.tokens;
+  require(batch.offsets.size() >= 2, "offsets has {} elements, expected sequences + 1 (at least 2)",
+          batch.offsets.size());
+  const Index sequences = std::ssize(batch.offsets) - 1, rows = std::ssize(batch.ids);
+  require(sequences <= options.max_sequences, "{} sequences, expected at most {} (max_sequences)",
+          sequences, options.max_sequences);
+  require(rows <= options.max_rows, "{} token rows, expected at most {} (max_rows)", rows,
+          options.max_rows);
+  require(batch.offsets.front() == 0, "offsets[0] is {}, expected 0", batch.offsets.front());
+  require(batch.offsets.back() == rows, "offsets ends at {}, expected {} (the number of ids)",
+          batch.offsets.back(), rows);
+  const auto optional = [&](std::span<const std::int32_t> values, Index expected,
+                            const char* name) {
+    require(values.empty() || std::ssize(values) == expected,
+            "{} has {} elements, expected {} or none", name, values.size(), expected);
+  };
+  optional(batch.types, rows, "types");
+  optional(batch.positions, rows, "positions");
+  optional(batch.columns, rows, "columns");
+  optional(batch.query_only, sequences, "query_only");
+  check_sequences(program, batch);
+  check_range(batch.ids, tokens.vocab_size, "ids");
+  if (tokens.type_vocab_size > 0) check_range(batch.types, tokens.type_vocab_size, "types");
+  check_range(batch.positions, tokens.position_rows, "positions");
+}
+
+void fill_positions(const TokenSpec& spec, std::span<const std::int32_t> ids,
+                    std::span<std::int32_t> out) noexcept {
+  std::int32_t count = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (spec.position_rule == PositionRule::column) {
+      out[i] = static_cast<std::int32_t>(i);
+    } else {
+      out[i] = ids[i] == spec.position_pad ? spec.position_pad : spec.position_pad + ++count;
+    }
+  }
+}
+
+}  // namespace tessera

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/weights/packed_weights.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "runtime/error.hpp"
+#include "runtime/log.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kAlign = 64;
+
+std::size_t rounded(std::size_t bytes) {
+  return (bytes + kAlign - 1) / kAlign * kAlign;
+}
+
+std::size_t aligned_floats(Index count) {
+  return rounded(static_cast<std::size_t>(count) * sizeof(float));
+}
+
+/// A source as stored: `rows` rows of `cols` elements. data is null for zeros.
+struct Rows {
+  const std::byte* data = nullptr;
+  DType type = DType::f32;
+  Index rows = 0;
+};
+
+Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
+  if (source.tensor.empty()) return {.data = nullptr, .type = DType::f32, .rows = source.rows};
+  const StoredTensor& tensor = checkpoint.at(source.tensor);
+  const std::optional<DType> type = weight_dtype(tensor.type);
+  if (!type) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16",
+                            checkpoint.path().string(), source.tensor, to_string(tensor.type)));
+  }
+  if (tensor.elements() != source.rows * cols) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: tensor \"{}\" has shape {} ({} elements), expected {} x {}",
+                            checkpoint.path().string(), source.tensor,
+                            shape_to_string(tensor.shape), tensor.elements(), source.rows, cols));
+  }
+  return {.data = tensor.data, .type = *type, .rows = source.rows};
+}
+
+/// True if a table can be read where it is mapped.
+bool readable_in_place(const Rows& rows) {
+  return rows.data != nullptr && reinterpret_cast<std::uintptr_t>(rows.data) %
+                                         static_cast<std::uintptr_t>(size_of(rows.type)) ==
+                                     0;
+}
+
+class Packer {
+ public:
+  Packer(const Checkpoint& checkpoint, const kernels::KernelTable& kernels)
+      : checkpoint_(checkpoint), kernels_(kernels) {}
+
+  /// Bytes that `p` takes in the block.
+  std::size_t bytes(const Parameter& p) const {
+    switch (p.kind) {
+      case ParameterKind::matrix: {
+        const Index NR = kernels_.gemm.NR;
+        return aligned_floats((p.rows + NR - 1) / NR * NR * p.cols);
+      }
+      case ParameterKind::vector:
+      case ParameterKind::bias:
+        return aligned_floats(p.rows * p.cols);
+      case ParameterKind::table:
+        return in_place(p) ? 0 : aligned_floats(p.rows * p.cols);
+    }
+    return 0;
+  }
+
+  bool in_place(const Parameter& p) const {
+    return p.sources.size() == 1 &&
+           readable_in_place(find_rows(checkpoint_, p.sources.front(), p.cols));
+  }
+
+  /// Fills `to` (bytes(p) bytes, zeroed) and warns about values that are not finite.
+  void pack(const Parameter& p, float* to) {
+    switch (p.kind) {
+      case ParameterKind::matrix:
+        pack_matrix(p, to);
+        break;
+      case ParameterKind::bias:
+        gather_bias(p, to);
+        break;
+      default:
+        widen_rows(p, to);
+        break;
+    }
+    const std::size_t count = bytes(p) / sizeof(float);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (std::isfinite(to[i])) continue;
+      log(LogLevel::warning,
+          fmt::format("{}: parameter \"{}\" holds a value that is not finite ({})",
+                      checkpoint_.path().string(), p.name, static_cast<double>(to[i])));
+      return;
+    }
+  }
+
+ private:
+  // panel[k·NR + j] = W[n0+j, k]. A panel that spans two sources (Q and K of a fused QKV whose H is
+  // no multiple of NR) is first gathered as f32 rows.
+  void pack_matrix(const Parameter& p, float* panels) {
+    const Index NR = kernels_.gemm.NR, K = p.cols;
+    std::vector<float> gathered;
+    for (Index n0 = 0; n0 < p.rows; n0 += NR) {
+      const Index nr = std::min(NR, p.rows - n0);
+      float* panel = panels + n0 * K;  // (K, NR)
+      Index row = n0;
+      const auto [source, first] = locate(p, row);
+      const Rows rows = find_rows(checkpoint_, p.sources[source], K);
+      if (rows.data != nullptr && first + nr <= rows.rows &&
+          reinterpret_cast<std::uintptr_t>(rows.data) %
+                  static_cast<std::uintptr_t>(size_of(rows.type)) ==
+              0) {
+        kernels_.gemm.pack_panel(rows.data + first * K * size_of(rows.type), rows.type, K, nr, K,
+                                 panel);
+        continue;
+      }
+      gathered.resize(static_cast<std::size_t>(NR * K));
+      for (Index j = 0; j < nr; ++j) widen_row(p, n0 + j, gathered.data() + j * K);
+      kernels_.gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+    }
+  }
+
+  void widen_rows(const Parameter& p, float* to) {
+    if (p.cols == 1) {  // a vector: whole sources at once
+      for (const Source& source : p.sources) {
+        widen(find_rows(checkpoint_, source, 1), 0, source.rows, to);
+        to += source.rows;
+      }
+      return;
+    }
+    for (Index row = 0; row < p.rows; ++row) widen_row(p, row, to + row * p.cols);
+  }
+
+  // (h, r) = source[gather[r], h]
+  void gather_bias(const Parameter& p, float* to) {
+    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.rows);  // (buckets, heads)
+    std::vector<float> table(static_cast<std::size_t>(rows.rows * p.rows));
+    widen(rows, 0, rows.rows * p.rows, table.data());
+    for (Index h = 0; h < p.rows; ++h) {
+      for (Index r = 0; r < p.cols; ++r) {
+        to[h * p.cols + r] =
+            table[static_cast<std::size_t>(p.gather[static_cast<std::size_t>(r)] * p.rows + h)];
+      }
+    }
+  }
+
+  /// The source that holds row `row` of `p`, and the row's index in it.
+  static std::pair<std::size_t, Index> locate(const Parameter& p, Index row) {
+    std::size_t source = 0;
+    while (row >= p.sources[source].rows) row -= p.sources[source++].rows;
+    return {source, row};
+  }
+
+  void widen_row(const Parameter& p, Index row, float* to) {
+    const auto [source, first] = locate(p, row);
+    widen(find_rows(checkpoint_, p.sources[source], p.cols), first * p.cols, p.cols, to);
+  }
+
+  // Elements [begin, begin + n) of a source as f32; stored data may have any alignment.
+  void widen(const Rows& rows, Index begin, Index n, float* to) {
+    if (rows.data == nullptr) return;  // zeros, as the block is
+    const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
+    const std::byte* from = rows.data + begin * size_of(rows.type);
+    if (reinterpret_cast<std::uintptr_t>(from) % static_cast<std::uintptr_t>(size_of(rows.type)) !=
+        0) {
+      realigned_.resize(bytes / 4 + 1);
+      std::memcpy(realigned_.data(), from, bytes);
+      from = reinterpret_cast<const std::byte*>(realigned_.data());
+    }
+    kernels_.widen(from, rows.type, to, n);
+  }
+
+  const Checkpoint& checkpoint_;
+  const kernels::KernelTable& kernels_;
+  std::vector<float> realigned_;
+};
+
+void check_sources(const Parameter& p) {
+  Index rows = 0;
+  for (const Source& source : p.sources) rows += source.rows;
+  const bool ok = p.kind == ParameterKind::bias
+                      ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
+                      : rows == p.rows;
+  if (!ok)
+    throw Error(ErrorCode::internal,
+                fmt::format("program: sources of parameter \"{}\" do not add up", p.name));
+}
+
+}  // namespace
+
+PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Checkpoint> checkpoint,
+                             const kernels::KernelTable& kernels)
+    : checkpoint_(std::move(checkpoint)), parameters_(program.parameters.size()) {
+  Packer packer(*checkpoint_, kernels);
+  std::size_t total = 0;
+  for (const Parameter& p : program.parameters) {
+    check_sources(p);
+    total += packer.bytes(p);
+  }
+  block_ = Arena(total, "weights");
+  std::size_t offset = 0;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = program.parameters[i];
+    LoadedParameter& loaded = parameters_[i];
+    loaded.rows = p.rows;
+    loaded.cols = p.cols;
+    parameter_count_ += static_cast<std::size_t>(p.rows * p.cols);
+    if (p.kind == ParameterKind::table && packer.in_place(p)) {
+      const Rows rows = find_rows(*checkpoint_, p.sources.front(), p.cols);
+      loaded.table = rows.data;
+      loaded.type = rows.type;
+      mapped_bytes_ += static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type));
+      continue;
+    }
+    float* to = block_.floats(offset);
+    packer.pack(p, to);
+    if (p.kind == ParameterKind::table) {
+      loaded.table = to;
+    } else {
+      loaded.data = to;
+    }
+    offset += packer.bytes(p);
+  }
+}
+
+}  // namespace tessera
