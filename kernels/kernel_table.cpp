@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Overlays the tables of the levels, lowest first: a level lists only what it adds or beats (null = inherit),
-// so "which code runs here?" is answered by reading arch/ upwards.
+// Overlays the tables of the levels, lowest first: a level lists only what it adds or beats (null =
+// inherit), so "which code runs here?" is answered by reading arch/ upwards.
 #include "kernels/kernel_table.hpp"
 
 #include <array>
@@ -11,23 +11,34 @@ namespace tessera {
 
 const char* to_string(Activation activation) noexcept {
   switch (activation) {
-    case Activation::none: return "none";
-    case Activation::gelu_erf: return "gelu_erf";
-    case Activation::gelu_tanh: return "gelu_tanh";
-    case Activation::gelu_quick: return "gelu_quick";
-    case Activation::relu: return "relu";
-    case Activation::tanh: return "tanh";
-    case Activation::silu: return "silu";
-    case Activation::sigmoid: return "sigmoid";
+    case Activation::none:
+      return "none";
+    case Activation::gelu_erf:
+      return "gelu_erf";
+    case Activation::gelu_tanh:
+      return "gelu_tanh";
+    case Activation::gelu_quick:
+      return "gelu_quick";
+    case Activation::relu:
+      return "relu";
+    case Activation::tanh:
+      return "tanh";
+    case Activation::silu:
+      return "silu";
+    case Activation::sigmoid:
+      return "sigmoid";
   }
   return "unknown";
 }
 
 const char* to_string(DType type) noexcept {
   switch (type) {
-    case DType::f32: return "f32";
-    case DType::f16: return "f16";
-    case DType::bf16: return "bf16";
+    case DType::f32:
+      return "f32";
+    case DType::f16:
+      return "f16";
+    case DType::bf16:
+      return "bf16";
   }
   return "unknown";
 }

@@ -13,7 +13,9 @@ using Index = std::ptrdiff_t;
 /// Element type of stored weights. Everything is computed in f32.
 enum class DType : std::uint8_t { f32, f16, bf16 };
 
-constexpr Index size_of(DType type) noexcept { return type == DType::f32 ? 4 : 2; }
+constexpr Index size_of(DType type) noexcept {
+  return type == DType::f32 ? 4 : 2;
+}
 
 /// y = f(x), element by element.
 enum class Activation : std::uint8_t {

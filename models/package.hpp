@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Package is everything that a published checkpoint directory says, read and checked but not yet loaded
-// into kernels: the Program with all its outputs, the open checkpoint, the tokenizer, labels, limits.
+// A Package is everything that a published checkpoint directory says, read and checked but not yet
+// loaded into kernels: the Program with all its outputs, the open checkpoint, the tokenizer,
+// labels, limits.
 #pragma once
 
 #include <filesystem>
@@ -22,16 +23,17 @@ namespace tessera::models {
 
 /// What the head of the architecture computes, and with that what "logits" means.
 enum class Task : std::uint8_t {
-  features,                 ///< no head: last_hidden_state, pooler_output where the checkpoint has a pooler
+  features,  ///< no head: last_hidden_state, pooler_output where the checkpoint has a pooler
   sequence_classification,  ///< logits (S, labels)
   token_classification,     ///< logits (ΣT, labels)
   masked_lm,                ///< logits (ΣT, vocab)
-  pretraining,              ///< BERT: prediction_logits (ΣT, vocab), seq_relationship_logits (S, 2)
-  discriminator,            ///< ELECTRA: logits (ΣT, 1), reference shape (B, T)
+  pretraining,    ///< BERT: prediction_logits (ΣT, vocab), seq_relationship_logits (S, 2)
+  discriminator,  ///< ELECTRA: logits (ΣT, 1), reference shape (B, T)
 };
 
 struct PackageOptions {
-  /// Use this class in place of config.json's architectures[0] (e.g. "BertModel" on a masked-LM directory).
+  /// Use this class in place of config.json's architectures[0] (e.g. "BertModel" on a masked-LM
+  /// directory).
   std::string architecture;
 };
 
@@ -42,33 +44,37 @@ struct Package {
   Task task = Task::features;
   Index layers = 0, hidden = 0, heads = 0, intermediate = 0;
 
-  /// Outputs: last_hidden_state, hidden_states.0 … .N, pooler_output, logits, … as the task has them, and
-  /// "embedding" (S, D) where sentence-transformers files (or a plain encoder: mean pooling, not normalised)
-  /// define one.
+  /// Outputs: last_hidden_state, hidden_states.0 … .N, pooler_output, logits, … as the task has
+  /// them, and "embedding" (S, D) where sentence-transformers files (or a plain encoder: mean
+  /// pooling, not normalised) define one.
   Program program;
   std::shared_ptr<const Checkpoint> checkpoint;
 
   std::optional<text::Tokenizer> tokenizer;
   std::string tokenizer_problem;  ///< why there is none ("" if there is one)
-  /// Longest token sequence: min(position table, sentence_bert_config's max_seq_length, the tokenizer's own limit).
+  /// Longest token sequence: min(position table, sentence_bert_config's max_seq_length, the
+  /// tokenizer's own limit).
   Index max_tokens = 0;
 
   std::vector<std::string> labels;  ///< id2label in order, where the task has labels
-  /// "single_label_classification", "multi_label_classification", "regression" or "" as in config.json.
+  /// "single_label_classification", "multi_label_classification", "regression" or "" as in
+  /// config.json.
   std::string problem_type;
 
-  /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised"); "" if none.
+  /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised");
+  /// "" if none.
   std::string embedding_description;
-  bool embedding_from_files = false;             ///< true if modules.json said so
+  bool embedding_from_files = false;  ///< true if modules.json said so
   bool embedding_is_normalized = false;
-  std::map<std::string, std::string> prompts;    ///< name → text to put before the input
+  std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
-  bool lower_case_first = false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
+  bool lower_case_first =
+      false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
 };
 
-/// Reads a directory as published: config.json, model.safetensors (single or sharded), tokenizer files,
-/// modules.json and what it names. Throws Error: not_found, corrupt_file, unsupported_model (naming the
-/// config key and value that this version does not compute).
+/// Reads a directory as published: config.json, model.safetensors (single or sharded), tokenizer
+/// files, modules.json and what it names. Throws Error: not_found, corrupt_file, unsupported_model
+/// (naming the config key and value that this version does not compute).
 Package open_package(const std::filesystem::path& directory, const PackageOptions& options = {});
 
 /// Classes that open_package understands, as "model_type: Class, Class".

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one exception type of the library. Set-up (files, configs, shapes, memory) throws it; a run that
-// passed its argument checks does not. A message has four parts: where, what, got, expected.
+// The one exception type of the library. Set-up (files, configs, shapes, memory) throws it; a run
+// that passed its argument checks does not. A message has four parts: where, what, got, expected.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages that are not errors (a NaN in the weights, a fallback) go to the caller's callback; without
-// one, nowhere. The library itself never prints.
+// Messages that are not errors (a NaN in the weights, a fallback) go to the caller's callback;
+// without one, nowhere. The library itself never prints.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ enum class LogLevel : std::uint8_t { debug, info, warning };
 
 using LogCallback = std::function<void(LogLevel, std::string_view message)>;
 
-/// Replaces the process-wide callback; an empty function silences. Thread-safe. The callback may be called
-/// from any thread that uses the library, one call at a time, and must not throw.
+/// Replaces the process-wide callback; an empty function silences. Thread-safe. The callback may be
+/// called from any thread that uses the library, one call at a time, and must not throw.
 void set_log_callback(LogCallback callback);
 
 /// Hands `message` to the callback, if there is one.
