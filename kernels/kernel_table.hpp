@@ -4,10 +4,10 @@
 // implementation of each for an ISA level.
 //
 // All kernels: one thread, no allocation, noexcept; extents are already validated by the caller
-// (TESSERA_ASSERT in debug builds); strides are in elements, rows are contiguous; no alignment is required
-// unless stated. Outputs do not overlap inputs unless stated. All results are f32.
-// The result of a row depends on that row's inputs alone, never on how many rows one call handles:
-// this is what makes batches bit-reproducible.
+// (TESSERA_ASSERT in debug builds); strides are in elements, rows are contiguous; no alignment is
+// required unless stated. Outputs do not overlap inputs unless stated. All results are f32. The
+// result of a row depends on that row's inputs alone, never on how many rows one call handles: this
+// is what makes batches bit-reproducible.
 #pragma once
 
 #include "kernels/isa.hpp"
@@ -17,21 +17,26 @@ namespace tessera::kernels {
 
 // ---- GEMM ---------------------------------------------------------------------------------------
 
-/// One register tile: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual.
+/// One tile of rows: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual.
 ///
 ///   init      = C if `accumulate`, else bias (broadcast over rows) if given, else 0
-///   reduction = one chain over k = 0 … kc−1 per element, whatever mr and nr are, so that splitting K into
-///               consecutive calls (accumulate) or tiling M and N differently gives the same bits.
+///   reduction = one chain over k = 0 … kc−1 per element, whatever mr and nr are, so that splitting
+///               K into consecutive calls (accumulate) or tiling M and N differently gives the same
+///               bits.
 ///
-/// Preconditions  1 ≤ mr ≤ MR, 1 ≤ nr ≤ NR, kc ≥ 1
-///                b is a packed panel: kc rows of NR elements, zero-padded beyond nr (all NR may be read)
+/// B is given as packed panels: kc rows of NR elements each. A tile wider than NR covers
+/// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
+///
+/// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1; ldb is set if nr > NR
+///                panels are zero-padded beyond nr (all NR columns of each may be read)
 ///                activation != none and residual are used only in the last call over K
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
 struct GemmTile {
-  const float* a;         // (mr, kc), row stride lda
+  const float* a;  // (mr, kc), row stride lda
   Index lda;
-  const float* b;         // (kc, NR)
-  float* c;               // (mr, nr), row stride ldc
+  const float* b;  // (⌈nr/NR⌉, kc, NR), panel stride ldb
+  Index ldb = 0;
+  float* c;        // (mr, nr), row stride ldc
   Index ldc;
   Index mr, nr, kc;
   const float* bias = nullptr;      // (nr)
@@ -45,7 +50,8 @@ using GemmUkernel = void (*)(const GemmTile&) noexcept;
 /// Packs rows [n0, n0+nr) of a weight W (N,K), element type `type`, row stride ldw, into one panel
 /// (K, NR) f32, zero in columns ≥ nr.   panel[k·NR + j] = W[n0+j, k]
 /// `w` points at row n0.
-using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K, float* panel) noexcept;
+using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K,
+                           float* panel) noexcept;
 
 struct Gemm {
   GemmUkernel run = nullptr;
@@ -58,10 +64,10 @@ struct Gemm {
 /// A block of query rows of one head of one sequence: O = softmax(scale·QKᵀ + bias) V.
 ///
 /// `Tq` is at most the table's Br. Tk = 0 gives O = 0 (a row that sees no key is defined as zero).
-/// bias(i,j) = bias[k_column(j) − q_column(i)], where a column is the element of q_columns/k_columns, or,
-/// where these are null, q_column(i) = q_begin + i and k_column(j) = j. `bias` points at relative position 0
-/// and is valid for every difference that occurs.
-/// Scratch: scratch_elements(d) floats, 64-byte aligned, content irrelevant before and after.
+/// bias(i,j) = bias[k_column(j) − q_column(i)], where a column is the element of
+/// q_columns/k_columns, or, where these are null, q_column(i) = q_begin + i and k_column(j) = j.
+/// `bias` points at relative position 0 and is valid for every difference that occurs. Scratch:
+/// scratch_elements(d) floats, 64-byte aligned, content irrelevant before and after.
 struct AttentionTask {
   const float* q;  // (Tq, d), row stride ldq
   Index ldq;
@@ -69,7 +75,7 @@ struct AttentionTask {
   Index ldk;
   const float* v;  // (Tk, d), row stride ldv
   Index ldv;
-  float* o;        // (Tq, d), row stride ldo
+  float* o;  // (Tq, d), row stride ldo
   Index ldo;
   Index Tq, Tk, d;
   float scale;
@@ -83,14 +89,15 @@ using AttentionBlock = void (*)(const AttentionTask&) noexcept;
 
 struct Attention {
   AttentionBlock run = nullptr;
-  Index Br = 0;                                        // most query rows of one call
+  Index Br = 0;  // most query rows of one call
   Index (*scratch_elements)(Index d) noexcept = nullptr;
 };
 
 // ---- Row-wise operations ------------------------------------------------------------------------
 
-/// y = (z − mean z)/sqrt(var z + eps)·gamma + beta per row, z = x + residual (residual may be null).
-/// x, residual, y: (M,N) with row strides; gamma, beta: (N). y may be x or residual. Two-pass variance.
+/// y = (z − mean z)/sqrt(var z + eps)·gamma + beta per row, z = x + residual (residual may be
+/// null). x, residual, y: (M,N) with row strides; gamma, beta: (N). y may be x or residual.
+/// Two-pass variance.
 struct LayerNormRows {
   const float* x;
   Index ldx;
@@ -106,19 +113,20 @@ struct LayerNormRows {
 using LayerNorm = void (*)(const LayerNormRows&) noexcept;
 
 /// y = act(x), (M,N). y may be x.
-using ActivationRows = void (*)(Activation act, const float* x, Index ldx, float* y, Index ldy, Index M,
-                                Index N) noexcept;
+using ActivationRows = void (*)(Activation act, const float* x, Index ldx, float* y, Index ldy,
+                                Index M, Index N) noexcept;
 
 /// y = exp(x − max x)/Σ exp(x − max x) per row, (M,N). y may be x. A row of −inf gives zeros.
-using SoftmaxRows = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M, Index N) noexcept;
+using SoftmaxRows = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M,
+                             Index N) noexcept;
 
 /// y = x / max(‖x‖₂, eps) per row, (M,N). y may be x.
 using L2NormalizeRows = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M, Index N,
                                  float eps) noexcept;
 
 /// y = a + b, (M,N). y may be a or b.
-using AddRows = void (*)(const float* a, Index lda, const float* b, Index ldb, float* y, Index ldy, Index M,
-                         Index N) noexcept;
+using AddRows = void (*)(const float* a, Index lda, const float* b, Index ldb, float* y, Index ldy,
+                         Index M, Index N) noexcept;
 
 // ---- Embedding and pooling ----------------------------------------------------------------------
 
@@ -130,9 +138,10 @@ struct EmbeddingTerm {
   std::int32_t constant = 0;
 };
 
-/// y[i] = Σ_t table_t[index_t[i]], terms added in order, (M,N) with row stride ldy. 1 ≤ terms ≤ 4. Indices are in range.
-using EmbeddingGatherSum = void (*)(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy, Index M,
-                                    Index N) noexcept;
+/// y[i] = Σ_t table_t[index_t[i]], terms added in order, (M,N) with row stride ldy. 1 ≤ terms ≤ 4.
+/// Indices are in range.
+using EmbeddingGatherSum = void (*)(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy,
+                                    Index M, Index N) noexcept;
 
 /// y = Σ_i w_i x_i / Σ_i w_i over the T ≥ 1 rows of x (T,N); weights null means all 1. y: (N).
 using WeightedMeanRows = void (*)(const float* x, Index ldx, const float* weights, Index T, Index N,

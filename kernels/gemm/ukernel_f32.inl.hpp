@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GEMM micro-kernel, f32: one register tile of C over the whole of kc.
+//
+//   C = act(init + A B) + residual       C (mr,nr) · A (mr,kc) row-major · B in panels (kc,NR)
+//
+//   for k, i, j:  c[i][j] = fma(a[i,k], b[k,j], c[i][j])          one chain per element, k in order
+//
+// A is not packed: each a[i,k] is one broadcast load, so k costs mr + NV loads for mr·NV FMAs, and
+// rows of activations are read where they lie. (Rows whose stride is a large power of two collide
+// in L1: use 16·odd.) The loop exists once per mr = 1 … MR, so few rows cost only what they need.
+// The loop never sees nr: a ragged last panel goes through a tile on the stack.
+//
+// Few rows do not fill the FMA pipes: mr·NV chains against latency · ports = 4 · 2. So up to
+// kMaxPanels neighbouring panels are taken in one pass where nr > NR; a row of C then needs A once
+// for all of them.
+#pragma once
+
+#include <utility>
+
+#include "kernels/kernel_table.hpp"
+#include "kernels/math.inl.hpp"
+#include "kernels/simd.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+template <class A>
+using Register = typename F32<A>::register_type;
+
+/// An array bound: GCC 12 wants dependent bounds unsigned (-Wsign-conversion).
+consteval std::size_t extent(Index n) noexcept {
+  return static_cast<std::size_t>(n);
+}
+
+/// Says that x is in a register here: stops GCC 12 from folding a load of B into each of its mr
+/// uses, which multiplies the loads by mr (measured at mr = 2 … 4: 1.3–1.6 times slower on
+/// AVX-512).
+template <class A>
+TESSERA_INLINE void in_register(Register<A>& x) noexcept {
+  asm("" : "+v"(x));
+}
+
+/// Says that x is read here: as long as a factor lives, an FMA can only overwrite its addend, so
+/// that accumulators keep their registers and no moves or spills appear at the end of the loop.
+template <class A>
+TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
+  asm volatile("" : : "v"(x));
+}
+
+template <class A>
+inline constexpr int kRegisters = kIsAvx512<A> ? 32 : 16;
+
+/// Panels of one pass: enough for 8 chains, as far as accumulators, B and one broadcast fit in the
+/// registers.
+template <class A>
+constexpr int panels_per_pass(int mr, int NV) noexcept {
+  int P = 1;
+  while (mr * NV * P < 8 && (mr + 1) * NV * 2 * P + 1 <= kRegisters<A>) P *= 2;
+  return P;
+}
+
+/// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
+/// x is null.
+template <class A, int mr, int NV, int P>
+TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
+                              Index ldy) noexcept {
+  constexpr Index V = kLanes<A>;
+  constexpr Index NR = NV * V;
+  constexpr int NVP = NV * P;
+  Register<A> c[extent(mr)][extent(NVP)];  // (mr, P·NR)
+  if (x != nullptr) {
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < NVP; ++v) c[i][v] = load<A>(x + i * ldx + v * V);
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int v = 0; v < NVP; ++v) {
+      Register<A> init = splat<A>(0.0F);
+      if (t.bias != nullptr) init = load<A>(t.bias + j0 + v * V);
+#pragma GCC unroll 16
+      for (int i = 0; i < mr; ++i) c[i][v] = init;
+    }
+  }
+
+  // One pointer per three rows: [a], [a + lda], [a + 2·lda] are addressing modes, and 14 rows plus
+  // B, P and the count fit in the 15 general registers.
+  constexpr int kGroup = 3;
+  constexpr int kGroups = (mr + kGroup - 1) / kGroup;
+  const Index lda = t.lda;
+  const Index ldb = t.ldb;
+  const float* a[extent(kGroups)];         // rows 3g, 3g+1, 3g+2 of A
+  const float* b = t.b + j0 / NR * t.ldb;  // P panels (kc, NR)
+#pragma GCC unroll 8
+  for (int g = 0; g < kGroups; ++g) a[g] = t.a + g * kGroup * lda;
+
+  constexpr bool kHoldB = mr > 1 && (mr + 1) * NVP + 1 <= kRegisters<A>;
+  constexpr bool kHasFma = kIsAvx512<A> || kIsAvx2<A>;
+  const auto step = [&](Index k) __attribute__((always_inline)) {
+    Register<A> bk[extent(NVP)];  // row k of the panels
+#pragma GCC unroll 8
+    for (int v = 0; v < NVP; ++v) {
+      bk[v] = load<A>(b + v / NV * ldb + k * NR + v % NV * V);
+      if constexpr (kHoldB) in_register<A>(bk[v]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; ++i) {
+      const Register<A> aik = splat<A>(a[i / kGroup][i % kGroup * lda + k]);
+#pragma GCC unroll 8
+      for (int v = 0; v < NVP; ++v) c[i][v] = mul_add<A>(aik, bk[v], c[i][v]);
+      if constexpr (kHasFma) still_used<A>(aik);
+    }
+    if constexpr (kHoldB && kHasFma) {
+#pragma GCC unroll 8
+      for (int v = 0; v < NVP; ++v) still_used<A>(bk[v]);
+    }
+  };
+  const auto advance = [&](Index n) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) {
+      a[g] += n;
+      asm("" : "+r"(a[g]));  // or GCC makes one pointer per row, and spills them
+    }
+    b += n * NR;
+    asm("" : "+r"(b));
+  };
+  Index left = t.kc;
+  for (; left >= 4; left -= 4) {
+#pragma GCC unroll 4
+    for (Index k = 0; k < 4; ++k) step(k);
+    advance(4);
+  }
+  for (; left > 0; --left) {
+    step(0);
+    advance(1);
+  }
+
+#pragma GCC unroll 16
+  for (int i = 0; i < mr; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < NVP; ++v) store<A>(y + i * ldy + v * V, c[i][v]);
+  }
+}
+
+/// C = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is a tile on the stack, because the
+/// residual may be C itself. Not inlined: the tile is in L1, and the micro-kernels stay small.
+template <class A>
+__attribute__((noinline)) void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
+                                           Index nr) noexcept {
+  with_activation(
+      t.activation, [&]<Activation act>() __attribute__((always_inline)) {
+        for (Index i = 0; i < t.mr; ++i) {
+          const float* residual = t.residual != nullptr ? t.residual + i * t.ldr + j0 : nullptr;
+          float* c = t.c + i * t.ldc + j0;
+          for_each_vector<A>(
+              nr, [&](Index j, Index n) __attribute__((always_inline)) {
+                F32<A> y = activate<act, A>(load_n<A>(x + i * ldx + j, n));
+                if (residual != nullptr) y = y + load_n<A>(residual + j, n);
+                store_n<A>(c + j, n, y);
+              });
+        }
+      });
+}
+
+/// The last, ragged panel (nr < NR): init and result go through a full tile on the stack.
+template <class A, int mr, int NV>
+__attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr) noexcept {
+  constexpr Index NR = NV * kLanes<A>;
+  alignas(64) float tile[extent(mr * NR)];  // (mr, NR)
+  for (Index i = 0; i < mr; ++i) {
+    const float* init = t.accumulate        ? t.c + i * t.ldc + j0
+                        : t.bias != nullptr ? t.bias + j0
+                                            : nullptr;
+    for (Index j = 0; j < NR; ++j) tile[i * NR + j] = init != nullptr && j < nr ? init[j] : 0.0F;
+  }
+  full_tile<A, mr, NV, 1>(t, j0, tile, NR, tile, NR);
+  finish_tile<A>(t, tile, NR, j0, nr);
+}
+
+/// All columns of a tile of mr rows.
+template <class A, int mr, int NV>
+void tile_of_rows(const GemmTile& t) noexcept {
+  constexpr Index NR = NV * kLanes<A>;
+  constexpr int P = panels_per_pass<A>(mr, NV);
+  const bool finish = t.activation != Activation::none || t.residual != nullptr;
+  Index j = 0;
+  const auto pass = [&]<int panels>(std::integral_constant<int, panels>)
+      __attribute__((always_inline)) {
+    alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_tile
+    float* y = finish ? tile : t.c + j;
+    const Index ldy = finish ? panels * NR : t.ldc;
+    full_tile<A, mr, NV, panels>(t, j, t.accumulate ? t.c + j : nullptr, t.ldc, y, ldy);
+    if (finish) finish_tile<A>(t, tile, panels * NR, j, panels * NR);
+    j += panels * NR;
+  };
+  if constexpr (P > 1) {
+    while (t.nr - j >= P * NR) pass(std::integral_constant<int, P>{});
+  }
+  while (t.nr - j >= NR) pass(std::integral_constant<int, 1>{});
+  if (j < t.nr) ragged_tile<A, mr, NV>(t, j, t.nr - j);
+}
+
+template <class A, int NV, class Rows>
+struct TilesByRows;
+template <class A, int NV, int... i>
+struct TilesByRows<A, NV, std::integer_sequence<int, i...>> {
+  static constexpr GemmUkernel kRun[] = {tile_of_rows<A, i + 1, NV>...};  // [mr − 1]
+};
+
+/// The kernel of a level: MR rows at most, panels of NR = NV vectors.
+template <class A, int MR, int NV>
+void gemm_ukernel_f32(const GemmTile& t) noexcept {
+  TilesByRows<A, NV, std::make_integer_sequence<int, MR>>::kRun[t.mr - 1](t);
+}
+
+}  // namespace
+}  // namespace tessera::kernels
