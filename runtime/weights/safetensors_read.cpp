@@ -82,8 +82,10 @@ std::string_view Reader::header(std::span<const std::byte> file) const {
                      looks_like(text)));
   }
   if (length > file.size() - kLengthBytes) {
-    fail(fmt::format("the header's length is {}, but only {} bytes follow it: the file is cut",
-                     length, file.size() - kLengthBytes));
+    fail(
+        fmt::format("the header's length is {}, expected at most the {} bytes that follow it (a "
+                    "file cut short?)",
+                    length, file.size() - kLengthBytes));
   }
   const std::string_view header = text.substr(kLengthBytes, length);
   if (header.empty()) fail("the header's length is 0, expected a JSON object");

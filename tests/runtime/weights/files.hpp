@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files for the tests of weights/: a folder that goes away, safetensors files from a header's text.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "runtime/error.hpp"
+#include "runtime/weights/safetensors.hpp"
+
+namespace tessera::test {
+
+/// A new empty folder, removed with all its content.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    static std::atomic<int> counter{0};
+    path_ = std::filesystem::temp_directory_path() /
+            ("tessera-test-" + std::to_string(::getpid()) + "-" + std::to_string(counter++));
+    std::filesystem::create_directories(path_);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline void write_text(const std::filesystem::path& path, std::string_view text) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(text.data(), static_cast<std::streamsize>(text.size()));
+  ASSERT_TRUE(out.flush()) << path;
+}
+
+inline std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+/// The bytes of a safetensors file: the header's length, the header, `buffer_bytes` bytes 0, 1, 2,
+/// …
+inline std::string file_of(std::string_view header, std::size_t buffer_bytes) {
+  const auto length = static_cast<std::uint64_t>(header.size());
+  std::string result(sizeof length, '\0');
+  std::memcpy(result.data(), &length, sizeof length);
+  result += header;
+  for (std::size_t i = 0; i < buffer_bytes; ++i) result += static_cast<char>(i);
+  return result;
+}
+
+/// The message of the Error that `body` throws, after checking its code; a failure if it throws
+/// none.
+template <class Body>
+std::string message_of(ErrorCode code, Body&& body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    EXPECT_EQ(to_string(e.code()), std::string(to_string(code))) << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << "no Error was thrown, expected " << to_string(code);
+  return {};
+}
+
+}  // namespace tessera::test
