@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -126,6 +127,10 @@ class Checkpoint {
  public:
   static Checkpoint open(const std::filesystem::path& path);
 
+  /// Adds the tensors of another checkpoint (given as to open()), each under `prefix` + its name.
+  /// Errors: as open(); corrupt_file if a name is taken. The checkpoint is unchanged then.
+  void merge(const std::string& prefix, const std::filesystem::path& path);
+
   /// Null if no shard has a tensor of that name.
   const StoredTensor* find(std::string_view name) const noexcept;
 
@@ -135,7 +140,7 @@ class Checkpoint {
   /// All tensors, sorted by name.
   const std::vector<const StoredTensor*>& tensors() const noexcept { return tensors_; }
 
-  /// The shards, one at least, in the order of their names.
+  /// The shards, one at least, in the order of their names; then those of merge().
   const std::vector<SafetensorsFile>& files() const noexcept { return files_; }
 
   /// What was opened: the safetensors file or the index.
@@ -144,6 +149,7 @@ class Checkpoint {
  private:
   std::filesystem::path path_;
   std::vector<SafetensorsFile> files_;
+  std::deque<StoredTensor> renamed_;          // what merge() added; elements never move
   std::vector<const StoredTensor*> tensors_;  // sorted by name
 };
 

@@ -51,6 +51,7 @@ WeightMap read_index(const fs::path& path) {
   };
   const MappedFile file = MappedFile::open(path);
   const std::span<const std::byte> bytes = file.bytes();
+  if (bytes.empty()) fail("the index is malformed (0 bytes), expected one JSON object in UTF-8");
   simdjson::dom::parser parser;
   simdjson::dom::object root;
   simdjson::dom::object map;
@@ -146,6 +147,25 @@ Checkpoint Checkpoint::open(const fs::path& path) {
                             result.path_.string(), in_quotes((*twice)->name)));
   }
   return result;
+}
+
+void Checkpoint::merge(const std::string& prefix, const fs::path& path) {
+  Checkpoint other = open(path);
+  for (const StoredTensor* tensor : other.tensors_) {
+    if (find(prefix + tensor->name) == nullptr) continue;
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: tensor {} is already in {}, expected a new name",
+                            other.path_.string(), in_quotes(prefix + tensor->name),
+                            path_.string()));
+  }
+  for (const StoredTensor* tensor : other.tensors_) {
+    renamed_.push_back(*tensor);
+    renamed_.back().name = prefix + tensor->name;
+    tensors_.push_back(&renamed_.back());
+  }
+  for (SafetensorsFile& file : other.files_) files_.push_back(std::move(file));
+  std::sort(tensors_.begin(), tensors_.end(),
+            [](const StoredTensor* a, const StoredTensor* b) { return a->name < b->name; });
 }
 
 const StoredTensor* Checkpoint::find(std::string_view name) const noexcept {
