@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes a Program op by op, the way a model's forward() reads: each call adds one op, the value
+// that it writes and the parameters that it uses, with names and shapes checked against the
+// checkpoint.
+//
+// Tensors are given by their name without ".weight" and ".bias". A tensor that is used twice
+// (ALBERT's shared layers) becomes one parameter.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/weight_map.hpp"
+#include "runtime/program/program.hpp"
+
+namespace tessera::models {
+
+class Builder {
+ public:
+  /// Both must outlive the builder.
+  Builder(Program& program, const WeightMap& weights) : program_(program), weights_(weights) {}
+
+  struct EmbeddingTerm {
+    std::string tensor;  ///< with ".weight"
+    TokenInput input;
+    Dim rows;
+  };
+  ValueId embedding(const std::string& name, std::initializer_list<EmbeddingTerm> terms,
+                    const Dim& width);
+  ValueId embedding(const std::string& name, const std::vector<EmbeddingTerm>& terms,
+                    const Dim& width);
+
+  /// in · weightᵀ + bias
+  ValueId linear(const std::string& name, ValueId in, const std::string& tensor, const Dim& out,
+                 const Dim& in_width, bool has_bias = true);
+  /// One product for several linears of the same input: their rows one after another.
+  ValueId stacked_linear(const std::string& name, ValueId in,
+                         const std::vector<std::string>& tensors, const Dim& out_each,
+                         const Dim& in_width);
+  /// A linear whose weight and bias have names that do not belong together; full names.
+  ValueId linear_of(const std::string& name, ValueId in, const std::string& weight_tensor,
+                    const std::string& bias_tensor, const Dim& out, const Dim& in_width);
+  ValueId layer_norm(const std::string& name, ValueId in, const std::string& tensor,
+                     const Dim& width, float eps);
+  ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,
+                    ParameterId bias = kNone);
+  /// `in` itself for Activation::none.
+  ValueId activation(const std::string& name, ValueId in, Activation activation);
+  ValueId add(const std::string& name, ValueId a, ValueId b);
+  ValueId pool(const std::string& name, ValueId in, Pooling pooling);
+  ValueId concat(const std::string& name, const std::vector<ValueId>& in);
+  ValueId l2_normalize(const std::string& name, ValueId in, float eps);
+
+  /// A relative position bias out of the table `tensor` (buckets, heads): see Parameter::gather.
+  ParameterId relative_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
+                            std::vector<std::int32_t> gather);
+
+  void output(const std::string& name, ValueId value) { program_.outputs.push_back({name, value}); }
+
+  Index width(ValueId value) const;
+  const WeightMap& weights() const noexcept { return weights_; }
+  Program& program() noexcept { return program_; }
+
+ private:
+  ParameterId matrix(const std::string& name, const std::vector<std::string>& tensors,
+                     const Dim& rows_each, const Dim& cols);
+  ParameterId vector(const std::string& name, const std::vector<std::string>& tensors,
+                     const Dim& rows_each);
+  ParameterId add_once(Parameter parameter);
+  ValueId like(const std::string& name, ValueId in, Index width);
+
+  Program& program_;
+  const WeightMap& weights_;
+  std::map<std::string, ParameterId> known_;  // by kind and sources
+};
+
+}  // namespace tessera::models

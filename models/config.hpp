@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One JSON object of a checkpoint directory (config.json, 1_Pooling/config.json, …), read with
+// checks: every getter knows the type and range that it wants, and says file, key, got and expected
+// when it finds something else. An absent key and an explicit null both give the fallback, which is
+// the default of the reference's class.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/types.hpp"
+
+namespace tessera::models {
+
+/// A size and the config key that it comes from, so that an error can name both.
+struct Dim {
+  Index size = 0;
+  std::string key;  ///< "hidden_size"; empty if the size does not come from a config
+};
+
+class Config {
+ public:
+  /// The object in `file`. `shown_as` is how errors call the file ("config.json").
+  /// Errors  not_found (no file), io_error, corrupt_file (no JSON, or no object).
+  static Config read(const std::filesystem::path& file, const std::string& shown_as);
+  /// As read(), from text.
+  static Config parse(std::string_view json, const std::string& shown_as);
+  /// The objects of an array in `file`, each shown as "modules.json[1]".
+  static std::vector<Config> read_list(const std::filesystem::path& file,
+                                       const std::string& shown_as);
+
+  /// Is the key there, and not null?
+  bool has(std::string_view key) const;
+  bool is_null(std::string_view key) const;
+
+  /// A whole number in [min, max]; corrupt_file otherwise.
+  Index integer(std::string_view key, Index fallback, Index min = 0,
+                Index max = std::numeric_limits<std::int32_t>::max()) const;
+  /// As integer(), with the key remembered. `alias` is another spelling that wins if present.
+  Dim dim(std::string_view key, Index fallback, Index min = 1, std::string_view alias = {}) const;
+  /// A finite number ≥ min.
+  double number(std::string_view key, double fallback, double min) const;
+  bool boolean(std::string_view key, bool fallback) const;
+  std::string string(std::string_view key, std::string_view fallback) const;
+  /// An array of strings, or one string; empty if absent.
+  std::vector<std::string> strings(std::string_view key) const;
+  /// An object whose values are strings (id2label, prompts); empty if absent.
+  std::map<std::string, std::string> string_map(std::string_view key) const;
+  /// Number of elements of an array or object; 0 if absent.
+  std::size_t size_of(std::string_view key) const;
+
+  /// `hidden_act` and its like: the activation that the reference's table gives this name.
+  /// Throws unsupported_model listing the names that are understood.
+  Activation activation(std::string_view key, std::string_view fallback) const;
+
+  /// How errors call the file.
+  const std::string& name() const noexcept { return name_; }
+
+  /// Throws corrupt_file: `config.json: "key" is <got>, expected <expected>`.
+  [[noreturn]] void wrong(std::string_view key, const std::string& expected) const;
+  /// Throws unsupported_model in the same form.
+  [[noreturn]] void unsupported(std::string_view key, const std::string& expected) const;
+
+ private:
+  struct Json;  // keeps simdjson out of this header
+  explicit Config(std::string name) : name_(std::move(name)) {}
+  std::string shown(std::string_view key) const;
+
+  std::shared_ptr<const Json> json_;
+  std::string name_;
+};
+
+}  // namespace tessera::models

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/encoder.hpp"
+
+namespace tessera::models {
+
+ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
+                        const LayerTensors& tensors, ValueId x) {
+  const Dim &H = shape.hidden, &F = shape.intermediate;
+  // query = self.query(x); key = self.key(x); value = self.value(x)
+  //                                       transformers v4.57 modeling_bert.py BertSelfAttention
+  const ValueId qkv =
+      b.stacked_linear(name + ".qkv", x, {tensors.query, tensors.key, tensors.value}, H, H);
+  const ValueId context = b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
+                                      shape.attention_bias);  // (ΣT,H)
+  // x = self.LayerNorm(self.dense(x) + input_tensor)                           BertSelfOutput
+  const ValueId projected =
+      b.linear(name + ".attention_output", context, tensors.attention_output, H, H);
+  const ValueId attended =
+      b.layer_norm(name + ".attention_norm", b.add(name + ".attention_sum", projected, x),
+                   tensors.attention_norm, H, shape.norm_eps);
+  // x = self.intermediate_act_fn(self.dense(x))                              BertIntermediate
+  const ValueId wide = b.linear(name + ".ffn_in", attended, tensors.ffn_in, F, H);  // (ΣT,F)
+  const ValueId active = b.activation(name + ".ffn_act", wide, shape.activation);
+  // x = self.LayerNorm(self.dense(x) + input_tensor)                               BertOutput
+  const ValueId narrow = b.linear(name + ".ffn_out", active, tensors.ffn_out, H, F);
+  return b.layer_norm(name + ".out", b.add(name + ".ffn_sum", narrow, attended), tensors.ffn_norm,
+                      H, shape.norm_eps);
+}
+
+}  // namespace tessera::models
