@@ -153,10 +153,10 @@ void Checkpoint::merge(const std::string& prefix, const fs::path& path) {
   Checkpoint other = open(path);
   for (const StoredTensor* tensor : other.tensors_) {
     if (find(prefix + tensor->name) == nullptr) continue;
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: tensor {} is already in {}, expected a new name",
-                            other.path_.string(), in_quotes(prefix + tensor->name),
-                            path_.string()));
+    throw Error(
+        ErrorCode::corrupt_file,
+        fmt::format("{}: tensor {} is already in {}, expected a new name", other.path_.string(),
+                    in_quotes(prefix + tensor->name), path_.string()));
   }
   for (const StoredTensor* tensor : other.tensors_) {
     renamed_.push_back(*tensor);

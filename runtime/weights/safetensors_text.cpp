@@ -45,10 +45,10 @@ std::string in_quotes(std::string_view text) {
 
 std::string shortened(simdjson::dom::element value) {
   if (value.is_object()) return "an object";
-  if (value.is_array()) {
-    const std::size_t count = value.get_array().value_unsafe().size();
-    if (count > 8) return fmt::format("an array of {} elements", count);
-    for (const simdjson::dom::element item : value.get_array().value_unsafe()) {
+  simdjson::dom::array items;
+  if (value.get_array().get(items) == simdjson::SUCCESS) {
+    if (items.size() > 8) return fmt::format("an array of {} elements", items.size());
+    for (const simdjson::dom::element item : items) {
       if (item.is_object() || item.is_array()) return "a nested array";
     }
   }

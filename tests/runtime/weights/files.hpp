@@ -41,7 +41,10 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// Writes a new file in place of what is there: ext4 flushes a file that is truncated and
+/// rewritten.
 inline void write_text(const std::filesystem::path& path, std::string_view text) {
+  std::filesystem::remove(path);
   std::ofstream out(path, std::ios::binary);
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
   ASSERT_TRUE(out.flush()) << path;
