@@ -28,6 +28,12 @@ namespace {
 template <class A>
 using F32 = xsimd::batch<float, A>;
 
+/// n vectors, and m rows of n vectors, meant to live in registers.
+template <class A, int n>
+using Vectors = F32<A>[static_cast<std::size_t>(n)];
+template <class A, int m, int n>
+using Tile = F32<A>[static_cast<std::size_t>(m)][static_cast<std::size_t>(n)];
+
 template <class A>
 inline constexpr bool kIsAvx512 = std::is_base_of_v<xsimd::avx512f, A>;
 template <class A>
@@ -38,6 +44,16 @@ template <class A>
 inline constexpr Index kLanes = static_cast<Index>(F32<A>::size);
 
 constexpr float kInf = __builtin_inff();
+
+constexpr Index min_of(Index x, Index y) noexcept {
+  return x < y ? x : y;
+}
+constexpr Index max_of(Index x, Index y) noexcept {
+  return x < y ? y : x;
+}
+constexpr Index round_up(Index x, Index step) noexcept {
+  return (x + step - 1) / step * step;
+}
 
 /// x·y + z; rounded once where the ISA has FMA.
 template <class A>
@@ -119,6 +135,23 @@ TESSERA_INLINE F32<A> vmin(F32<A> x, F32<A> y) noexcept {
   }
 }
 
+/// Maximum of y and x; NaN if either is.
+template <class A>
+TESSERA_INLINE F32<A> vmax_or_nan(F32<A> x, F32<A> y) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    return _mm512_mask_mov_ps(_mm512_max_ps(x, y), _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), x);
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_blendv_ps(_mm256_max_ps(x, y), x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  } else {
+    return _mm_blendv_ps(_mm_max_ps(x, y), x, _mm_cmpunord_ps(x, x));
+  }
+}
+
+/// √x of one number, without the library call that sets errno.
+TESSERA_INLINE float square_root(float x) noexcept {
+  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+}
+
 /// The nearest integer, ties to even, as f32.
 template <class A>
 TESSERA_INLINE F32<A> round_nearest(F32<A> x) noexcept {
@@ -175,6 +208,23 @@ TESSERA_INLINE void for_each_vector(Index N, Body&& body) noexcept {
   Index j = 0;
   for (; j + kLanes<A> <= N; j += kLanes<A>) body(j, kLanes<A>);
   if (j < N) body(j, N - j);
+}
+
+/// Σ term(j, n) over the vectors of a row, in 4 chains (vector index mod 4): an order that depends
+/// on N alone. term must give 0 in the missing lanes of the tail.
+template <class A, class Term>
+TESSERA_INLINE F32<A> sum_vectors(Index N, Term&& term) noexcept {
+  constexpr Index V = kLanes<A>;
+  F32<A> s0 = splat<A>(0.0F), s1 = s0, s2 = s0, s3 = s0;
+  Index j = 0;
+  for (; j + 4 * V <= N; j += 4 * V) {
+    s0 = s0 + term(j, V);
+    s1 = s1 + term(j + V, V);
+    s2 = s2 + term(j + 2 * V, V);
+    s3 = s3 + term(j + 3 * V, V);
+  }
+  for (; j < N; j += V) s0 = s0 + term(j, min_of(V, N - j));
+  return (s0 + s1) + (s2 + s3);
 }
 
 /// Sum and maximum over the lanes, by halving: a fixed order.

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the level "avx2" adds or beats.
 #include "kernels/arch/tables.hpp"
+#include "kernels/attention/streaming.inl.hpp"
+#include "kernels/elementwise/elementwise.inl.hpp"
+#include "kernels/embedding/gather_sum.inl.hpp"
 #include "kernels/gemm/pack.inl.hpp"
 #include "kernels/gemm/ukernel_f32.inl.hpp"
+#include "kernels/normalize/l2_normalize.inl.hpp"
+#include "kernels/normalize/layer_norm.inl.hpp"
+#include "kernels/pooling/pooling.inl.hpp"
 #include "kernels/simd.inl.hpp"
+#include "kernels/softmax/softmax_rows.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -14,6 +21,18 @@ constinit const KernelTable kAvx2{
     .isa = Isa::avx2,
     // 6x16: 12 accumulators + 2 B + 1 A of 16 ymm
     .gemm = {.run = gemm_ukernel_f32<A, 6, 2>, .pack_panel = pack_panel_f32<16>, .MR = 6, .NR = 16},
+    .attention = {.run = attention_block<A>,
+                  .Br = kQueryRows,
+                  .scratch_elements = attention_scratch_elements},
+    .layer_norm = layer_norm_rows<A>,
+    .activation = activation_rows<A>,
+    .softmax = softmax_rows<A>,
+    .l2_normalize = l2_normalize_rows<A>,
+    .add = add_rows<A>,
+    .embedding = gather_sum<A>,
+    .weighted_mean = weighted_mean_rows<A>,
+    .max_rows = max_of_rows<A>,
+    .widen = widen<A>,
 };
 
 }  // namespace tessera::kernels

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Qᵀ of one block of query rows, scaled: qt[k,i] = c·q[i,k].      q (Tq,d) -> qt (d, ld)
+//
+// Queries become lanes, so that the row maximum, the exponentials and the row sum of softmax need
+// no horizontal operation, and K is used where it lies. The transposition is done 4 columns at a
+// time: each 128-bit group of a vector takes 4 elements of one row, and a 4x4 transposition inside
+// the groups gives 4 vectors of queries.
+#pragma once
+
+#include "kernels/simd.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+/// Vector r of a 4x4-in-groups block: group g holds p[row(4g + r)·ld … + 3].
+template <class A, class Row>
+TESSERA_INLINE F32<A> gather_groups(Row&& row, Index r) noexcept {
+  const auto group = [&](Index g) __attribute__((always_inline)) {
+    return _mm_loadu_ps(row(4 * g + r));
+  };
+  if constexpr (kIsAvx512<A>) {
+    __m512 x = _mm512_castps128_ps512(group(0));
+    x = _mm512_insertf32x4(x, group(1), 1);
+    x = _mm512_insertf32x4(x, group(2), 2);
+    return _mm512_insertf32x4(x, group(3), 3);
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(group(0)), group(1), 1);
+  } else {
+    return group(0);
+  }
+}
+
+/// Transposes the 4x4 block in each 128-bit group of x[0 … 3].
+template <class A>
+TESSERA_INLINE void transpose_groups(F32<A> (&x)[4]) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    const __m512 a = _mm512_unpacklo_ps(x[0], x[1]), b = _mm512_unpackhi_ps(x[0], x[1]);
+    const __m512 c = _mm512_unpacklo_ps(x[2], x[3]), d = _mm512_unpackhi_ps(x[2], x[3]);
+    x[0] = _mm512_shuffle_ps(a, c, 0x44);
+    x[1] = _mm512_shuffle_ps(a, c, 0xEE);
+    x[2] = _mm512_shuffle_ps(b, d, 0x44);
+    x[3] = _mm512_shuffle_ps(b, d, 0xEE);
+  } else if constexpr (kIsAvx2<A>) {
+    const __m256 a = _mm256_unpacklo_ps(x[0], x[1]), b = _mm256_unpackhi_ps(x[0], x[1]);
+    const __m256 c = _mm256_unpacklo_ps(x[2], x[3]), d = _mm256_unpackhi_ps(x[2], x[3]);
+    x[0] = _mm256_shuffle_ps(a, c, 0x44);
+    x[1] = _mm256_shuffle_ps(a, c, 0xEE);
+    x[2] = _mm256_shuffle_ps(b, d, 0x44);
+    x[3] = _mm256_shuffle_ps(b, d, 0xEE);
+  } else {
+    const __m128 a = _mm_unpacklo_ps(x[0], x[1]), b = _mm_unpackhi_ps(x[0], x[1]);
+    const __m128 c = _mm_unpacklo_ps(x[2], x[3]), d = _mm_unpackhi_ps(x[2], x[3]);
+    x[0] = _mm_shuffle_ps(a, c, 0x44);
+    x[1] = _mm_shuffle_ps(a, c, 0xEE);
+    x[2] = _mm_shuffle_ps(b, d, 0x44);
+    x[3] = _mm_shuffle_ps(b, d, 0xEE);
+  }
+}
+
+/// qt[k·ld + i] = c·q[i,k] for i < ld = Tq rounded up to whole vectors; rows beyond Tq repeat the
+/// last one.
+template <class A>
+void pack_queries(const float* q, Index ldq, Index Tq, Index d, float c, float* qt,
+                  Index ld) noexcept {
+  constexpr Index V = kLanes<A>;
+  for (Index i0 = 0; i0 < ld; i0 += V) {
+    const auto row = [&](Index i) __attribute__((always_inline)) {
+      return q + min_of(i0 + i, Tq - 1) * ldq;
+    };
+    Index k = 0;
+    for (; k + 4 <= d; k += 4) {
+      F32<A> x[4];
+#pragma GCC unroll 4
+      for (Index r = 0; r < 4; ++r) {
+        x[r] = gather_groups<A>(
+            [&](Index i) __attribute__((always_inline)) { return row(i) + k; }, r);
+      }
+      transpose_groups<A>(x);
+#pragma GCC unroll 4
+      for (Index r = 0; r < 4; ++r) store<A>(qt + (k + r) * ld + i0, splat<A>(c) * x[r]);
+    }
+    for (; k < d; ++k) {
+      for (Index i = 0; i < V; ++i) qt[k * ld + i0 + i] = c * row(i)[k];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::kernels
