@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Who may include whom (architecture): kernels <- runtime <- models <- tessera; and which package is
+# seen from which place only. Reads #include lines; needs no build.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+cd "$ROOT"
+problems=$(mktemp)
+trap 'rm -f "$problems"' EXIT
+
+# includes FOLDER...: "file:line:header" of each include, the quotes or brackets kept.
+includes() {
+  local files
+  mapfile -t files < <(sources_in "$@")
+  [ ${#files[@]} -eq 0 ] && return 0
+  grep -nHE '^[[:space:]]*#[[:space:]]*include' "${files[@]}" |
+    sed -E 's/^([^:]*:[0-9]+):[[:space:]]*#[[:space:]]*include[[:space:]]*([<"][^>"]*[>"]).*/\1:\2/' || true
+}
+
+# forbid REASON: every "file:line:header" on standard input is a problem.
+forbid() { awk -v reason="$1" '{ print $0 " (" reason ")" }' >>"$problems"; }
+
+# only_in PATTERN PLACE PACKAGE: headers that match PATTERN are included by files that match PLACE only.
+only_in() {
+  includes "${ALL_FOLDERS[@]}" | grep -E ":$1" | grep -vE "^($2)" | forbid "$3 is for $2 only" || true
+}
+
+# 1. Direction.
+includes kernels | grep ':"' | grep -vE ':"kernels/' | forbid "kernels/ sees kernels/ only" || true
+includes runtime | grep ':"' | grep -vE ':"(kernels|runtime)/' | forbid "runtime/ sees kernels/ and runtime/ only" || true
+includes models | grep ':"' | grep -vE ':"(kernels|runtime|models)/' | forbid "models/ sees kernels/, runtime/, models/ only" || true
+includes tessera | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera)/' | forbid "tessera/ does not see bench/ or tests/" || true
+
+# 2. models/ never names an ISA, a thread or a byte.
+includes models |
+  grep -E ':("kernels/|"runtime/(threads|arena|machine|memory_plan|execute/|plan/)|<(thread|mutex|atomic|immintrin\.h|omp\.h|xsimd/)|<sys/mman)' |
+  grep -vE ':"kernels/types\.hpp"' |
+  forbid "models/ names no ISA, thread or byte" || true
+
+# 3. kernels/: the standard library, the vector headers; no allocation, thread or file.
+includes kernels |
+  grep -E ':<((vector|string|map|unordered_map|set|deque|list|memory|functional|thread|mutex|filesystem|fstream|iostream|sstream)>|fmt/|simdjson|hwloc)' |
+  forbid "a kernel owns nothing" || true
+includes kernels | grep -E '\.inl\.hpp:' | grep -E ':<(algorithm|numeric|optional|span|string_view)>' |
+  forbid "no std algorithms or containers in .inl.hpp: their weak symbols would be compiled per ISA" || true
+includes runtime models tessera bench tests | grep -E ':"[^"]*\.inl\.hpp"' | forbid ".inl.hpp is included by kernels/ only" || true
+
+# 4. One place per package.
+only_in '<omp\.h>' 'runtime/threads\.cpp|bench/' OpenMP
+only_in '<xsimd/' 'kernels/' xsimd
+only_in '<hwloc' 'runtime/machine\.cpp' hwloc
+only_in '<utf8proc' 'models/text/' utf8proc
+only_in '<CLI/' 'tessera/cli/' CLI11
+only_in '<simdjson' 'models/|runtime/weights/|tessera/cli/|tests/' simdjson
+only_in '<benchmark/' 'bench/' "Google Benchmark"
+only_in '<(gtest|gmock)/' 'tests/' GoogleTest
+only_in '<(oneapi/)?dnnl' 'bench/|runtime/execute/' oneDNN
+onednn_files=$(includes "${ALL_FOLDERS[@]}" | grep -E ':<(oneapi/)?dnnl' | cut -d: -f1 | sort -u || true)
+if [ "$(printf '%s' "$onednn_files" | grep -c .)" -gt 1 ]; then
+  printf '%s\n' "$onednn_files" | forbid "exactly one file includes oneDNN"
+fi
+mapfile -t product < <(sources_in kernels runtime models tessera)
+grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/threads\.cpp:' |
+  cut -d: -f1,2 | forbid "OpenMP is for runtime/threads.cpp only" || true
+
+if [ -s "$problems" ]; then
+  cat "$problems"
+  fail "$(wc -l <"$problems") includes against the architecture"
+fi
+say "$(includes "${ALL_FOLDERS[@]}" | wc -l) includes follow kernels <- runtime <- models <- tessera."
