@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/text/bert_scanner.hpp"
+
+#include "models/text/unicode.hpp"
+
+namespace tessera::text {
+
+BertScanner::BertScanner(const BertNormalizer& normalizer) : normalizer_{{normalizer}} {
+  for (std::size_t b = 0; b < classes_.size(); ++b) {
+    const auto c = static_cast<char32_t>(b);
+    const bool is_upper = c >= 'A' && c <= 'Z';
+    folded_[b] = static_cast<char>(normalizer.lowercase && is_upper ? b + 0x20 : b);
+    if (b >= 0x80) {
+      classes_[b] = kComplex;
+    } else if (normalizer.clean_text && is_other(c) && c != '\t' && c != '\n' && c != '\r') {
+      classes_[b] = kComplex;  // removed, and not a boundary
+    } else if (is_whitespace(c)) {
+      classes_[b] = kSpace;
+    } else {
+      classes_[b] = is_punctuation(c) ? kPunctuation : kPlain;
+    }
+  }
+}
+
+bool BertScanner::scan(std::string_view text, std::uint32_t first, const WordPiece& model,
+                       std::size_t limit, WordScratch& scratch,
+                       std::vector<SequenceToken>& tokens) const {
+  std::uint32_t position = first;  // of text[i], in code points
+  for (std::size_t i = 0; i < text.size();) {
+    const ByteClass kind = classes_[static_cast<unsigned char>(text[i])];
+    if (kind == kSpace) {
+      ++i;
+      ++position;
+      continue;
+    }
+    std::size_t end = i + 1;
+    if (kind != kPunctuation) {
+      while (end < text.size() && classes_[static_cast<unsigned char>(text[end])] == kPlain) ++end;
+    }
+    if (kind != kComplex && (kind == kPunctuation || end == text.size() || ends_word(text[end]))) {
+      scratch.word.resize(end - i);
+      for (std::size_t j = i; j < end; ++j) {
+        scratch.word[j - i] = folded_[static_cast<unsigned char>(text[j])];
+      }
+      model.tokenize(scratch.word, end - i, scratch.pieces);
+      for (const WordToken& t : scratch.pieces.tokens) {
+        tokens.push_back({t.id, position + t.begin, position + t.end, t.begin == 0, false});
+      }
+      position += static_cast<std::uint32_t>(end - i);
+      if (tokens.size() >= limit) return false;
+    } else {
+      while (end < text.size() && !ends_word(text[end])) ++end;
+      scratch.text.assign(text.substr(i, end - i), position);
+      position += static_cast<std::uint32_t>(scratch.text.chars.size());
+      normalizer_.apply(scratch.text);
+      const WordRange all{0, static_cast<std::uint32_t>(scratch.text.chars.size())};
+      if (!append_text_tokens(scratch.text.chars, all, pre_tokenizer_, model, limit, scratch,
+                              tokens)) {
+        return false;
+      }
+    }
+    i = end;
+  }
+  return true;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/text/pre_tokenizer.hpp"
+
+#include <algorithm>
+
+#include "models/text/unicode.hpp"
+
+namespace tessera::text {
+namespace {
+
+struct Piece {
+  WordRange range;
+  bool is_match;
+};
+
+using Predicate = bool (*)(char32_t) noexcept;
+
+// Every matching character by itself, and the stretches between them (tokenizer/pattern.rs).
+void find_matches(const std::vector<AlignedChar>& chars, WordRange word, Predicate matches,
+                  std::vector<Piece>& pieces) {
+  pieces.clear();
+  std::uint32_t begin = word.begin;
+  for (std::uint32_t i = word.begin; i < word.end; ++i) {
+    if (!matches(chars[i].c)) continue;
+    if (begin < i) pieces.push_back({{begin, i}, false});
+    pieces.push_back({{i, i + 1}, true});
+    begin = i + 1;
+  }
+  if (begin < word.end) pieces.push_back({{begin, word.end}, false});
+}
+
+// NormalizedString::split (tokenizer/normalizer.rs).
+void emit(const std::vector<Piece>& pieces, SplitBehavior behavior, std::vector<WordRange>& out) {
+  const std::size_t first = out.size();
+  bool previous = false;
+  switch (behavior) {
+    case SplitBehavior::removed:
+      for (const Piece& p : pieces) {
+        if (!p.is_match) out.push_back(p.range);
+      }
+      break;
+    case SplitBehavior::isolated:
+      for (const Piece& p : pieces) out.push_back(p.range);
+      break;
+    case SplitBehavior::contiguous:
+    case SplitBehavior::merged_with_previous:
+      for (const Piece& p : pieces) {
+        const bool joins = behavior == SplitBehavior::contiguous ? p.is_match == previous
+                                                                 : p.is_match && !previous;
+        if (joins && out.size() > first) {
+          out.back().end = p.range.end;
+        } else {
+          out.push_back(p.range);
+        }
+        previous = p.is_match;
+      }
+      break;
+    case SplitBehavior::merged_with_next:
+      for (auto p = pieces.rbegin(); p != pieces.rend(); ++p) {
+        if (p->is_match && !previous && out.size() > first) {
+          out.back().begin = p->range.begin;
+        } else {
+          out.push_back(p->range);
+        }
+        previous = p->is_match;
+      }
+      std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
+      break;
+  }
+}
+
+void split_at_word_change(const std::vector<AlignedChar>& chars, WordRange word,
+                          std::vector<WordRange>& out) {
+  enum Kind { kSpace, kWord, kOther };
+  const auto kind_of = [&](std::uint32_t i) {
+    if (is_word(chars[i].c)) return kWord;
+    return is_whitespace(chars[i].c) ? kSpace : kOther;
+  };
+  for (std::uint32_t i = word.begin; i < word.end;) {
+    const Kind kind = kind_of(i);
+    const std::uint32_t begin = i;
+    while (i < word.end && kind_of(i) == kind) ++i;
+    if (kind != kSpace) out.push_back({begin, i});
+  }
+}
+
+Predicate predicate_of(SplitAt at) noexcept {
+  switch (at) {
+    case SplitAt::whitespace:
+      return is_whitespace;
+    case SplitAt::punctuation:
+      return is_punctuation;
+    case SplitAt::numeric:
+      return is_numeric;
+    case SplitAt::word_change:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void PreTokenizer::split(const std::vector<AlignedChar>& chars,
+                         std::vector<WordRange>& words) const {
+  std::vector<Piece> pieces;
+  std::vector<WordRange> out;
+  for (const SplitRule& rule : rules) {
+    out.clear();
+    for (const WordRange& word : words) {
+      if (rule.at == SplitAt::word_change) {
+        split_at_word_change(chars, word, out);
+      } else {
+        find_matches(chars, word, predicate_of(rule.at), pieces);
+        emit(pieces, rule.behavior, out);
+      }
+    }
+    words.swap(out);
+  }
+}
+
+PreTokenizer PreTokenizer::bert() {
+  return {{{SplitAt::whitespace, SplitBehavior::removed},
+           {SplitAt::punctuation, SplitBehavior::isolated}}};
+}
+
+bool PreTokenizer::is_bert() const noexcept {
+  return rules.size() == 2 && rules[0].at == SplitAt::whitespace &&
+         rules[0].behavior == SplitBehavior::removed && rules[1].at == SplitAt::punctuation &&
+         rules[1].behavior == SplitBehavior::isolated;
+}
+
+}  // namespace tessera::text

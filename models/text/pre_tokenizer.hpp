@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a normalised text is split into words: the "pre_tokenizer" of a tokenizer.json.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/text/aligned_text.hpp"
+
+namespace tessera::text {
+
+/// What becomes of the characters that a rule splits at (tokenizers, SplitDelimiterBehavior).
+enum class SplitBehavior : std::uint8_t {
+  removed,
+  isolated,              ///< each is a word
+  merged_with_previous,  ///< each closes the word before it
+  merged_with_next,      ///< each opens the word after it
+  contiguous,            ///< a run of them is a word
+};
+
+/// Which characters a rule splits at.
+enum class SplitAt : std::uint8_t {
+  whitespace,
+  punctuation,
+  numeric,
+  word_change,  ///< \w+|[^\w\s]+: runs of word characters and runs of others are words, space is
+                ///< removed
+};
+
+struct SplitRule {
+  SplitAt at;
+  SplitBehavior behavior;
+};
+
+/// [begin, end) in characters of an AlignedText; never empty.
+struct WordRange {
+  std::uint32_t begin;
+  std::uint32_t end;
+};
+
+/// Rules in order, each splitting the words of the one before. None: the whole text is one word.
+struct PreTokenizer {
+  std::vector<SplitRule> rules;
+
+  /// Replaces `words`, whose ranges are to be split, by the words inside them.
+  void split(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
+
+  /// White space removed, punctuation isolated: BertPreTokenizer.
+  static PreTokenizer bert();
+  bool is_bert() const noexcept;
+};
+
+}  // namespace tessera::text

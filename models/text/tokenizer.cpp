@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// Truncation, template and padding: TokenizerImpl::post_process (tokenizers 0.23,
+// tokenizer/mod.rs).
+#include "models/text/tokenizer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "models/text/tokenizer_parts.hpp"
+#include "models/text/unicode.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera::text {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the options and the file together ask for; nullopt: nothing is cut.
+std::optional<Truncation> resolve_truncation(const TokenizerParts& parts,
+                                             const EncodeOptions& options) {
+  std::optional<Truncation> result;
+  if (options.use_file_truncation) result = parts.info.truncation;
+  if (options.max_length) {
+    if (!result) result.emplace();
+    result->max_length = *options.max_length;
+    result->strategy = TruncationStrategy::longest_first;
+  } else if (!result && options.truncation && parts.model_max_length) {
+    result.emplace();
+    result->max_length = *parts.model_max_length;
+  }
+  if (!result) return std::nullopt;
+  if (options.truncation) result->strategy = *options.truncation;
+  if (options.truncation_side) result->side = *options.truncation_side;
+  if (result->strategy == TruncationStrategy::do_not_truncate) return std::nullopt;
+  return result;
+}
+
+// `truncation` is nullopt where all tokens of the text are needed.
+std::vector<SequenceToken> tokenize(const TokenizerParts& parts, std::string_view text,
+                                    const std::optional<Truncation>& truncation) {
+  if (text.size() >= std::numeric_limits<std::uint32_t>::max()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("tokenizer: the text has {} bytes, expected less than 4294967295",
+                            text.size()));
+  }
+  std::string replaced;
+  if (!is_valid_utf8(text)) text = replaced = replace_invalid_utf8(text);
+  if (!truncation) return parts.tokenize(text, kNoLimit);
+  if (truncation->side == Side::right) return parts.tokenize(text, truncation->max_length);
+  std::vector<SequenceToken> tokens = parts.tokenize(text, kNoLimit);
+  limit_from_left(truncation->max_length, tokens);
+  return tokens;
+}
+
+void keep(std::size_t count, Side side, std::vector<SequenceToken>& tokens) {
+  if (count >= tokens.size()) return;
+  if (side == Side::left) {
+    tokens.erase(tokens.begin(), tokens.end() - static_cast<std::ptrdiff_t>(count));
+  } else {
+    tokens.resize(count);
+  }
+}
+
+// pre_tokenizers/byte_level.rs, process_offsets. Only added tokens can have white space here.
+void trim_offsets(bool add_prefix_space, std::vector<SequenceToken>& tokens) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    SequenceToken& t = tokens[i];
+    const bool is_first = i == 0 || t.begin == 0;
+    if (!(is_first && add_prefix_space && t.leading_space == 1)) {
+      t.begin = std::min(t.begin + t.leading_space, t.end);
+    }
+    if (t.end >= t.trailing_space) t.end = std::max(t.end - t.trailing_space, t.begin);
+  }
+}
+
+void append_special(const TemplatePiece& piece, Encoding& out) {
+  for (const std::int32_t id : piece.ids) {
+    out.ids.push_back(id);
+    out.type_ids.push_back(piece.type_id);
+    out.offsets.push_back({0, 0});
+    out.special_mask.push_back(1);
+  }
+}
+
+void append_sequence(const std::vector<SequenceToken>& tokens, std::int32_t type_id,
+                     Encoding& out) {
+  for (const SequenceToken& t : tokens) {
+    out.ids.push_back(t.id);
+    out.offsets.push_back({t.begin, t.end});
+  }
+  out.type_ids.resize(out.ids.size(), type_id);
+  out.special_mask.resize(out.ids.size(), 0);
+}
+
+// utils/padding.rs, for one encoding by itself.
+void pad(const Padding& padding, Encoding& out) {
+  std::size_t length = padding.fixed_length.value_or(out.size());
+  if (padding.multiple_of > 0 && length % padding.multiple_of > 0) {
+    length += padding.multiple_of - length % padding.multiple_of;
+  }
+  if (length <= out.size()) return;
+  const std::size_t count = length - out.size();
+  const auto extend = [&](auto& values, auto value) {
+    values.insert(padding.side == Side::left ? values.begin() : values.end(), count, value);
+  };
+  extend(out.ids, padding.id);
+  extend(out.type_ids, padding.type_id);
+  extend(out.offsets, std::array<std::uint32_t, 2>{0, 0});
+  extend(out.special_mask, std::uint8_t{1});
+  extend(out.attention_mask, std::uint8_t{0});
+}
+
+bool exists(const fs::path& directory, const char* name) {
+  std::error_code ignored;
+  return fs::is_regular_file(directory / name, ignored);
+}
+
+// Files of tokenizers that are recognised but not supported without a tokenizer.json.
+struct OtherTokenizer {
+  const char* file;
+  const char* model;
+};
+constexpr OtherTokenizer kOtherTokenizers[] = {
+    {"vocab.json", "byte-level BPE"},
+    {"merges.txt", "byte-level BPE"},
+    {"sentencepiece.bpe.model", "Unigram"},
+    {"spiece.model", "Unigram"},
+    {"spm.model", "Unigram"},
+    {"tokenizer.model", "SentencePiece"},
+};
+
+}  // namespace
+
+Tokenizer Tokenizer::from_directory(const fs::path& directory) {
+  const bool has_json = exists(directory, "tokenizer.json");
+  if (!has_json && !exists(directory, "vocab.txt")) {
+    for (const OtherTokenizer& other : kOtherTokenizers) {
+      if (!exists(directory, other.file)) continue;
+      throw Error(
+          ErrorCode::unsupported_model,
+          fmt::format("tokenizer: \"{}\" has {}, a {} tokenizer, which is not supported yet; "
+                      "expected a WordPiece tokenizer.json or vocab.txt (token ids can be given "
+                      "instead of text: --ids)",
+                      directory.string(), other.file, other.model));
+    }
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("tokenizer: \"{}\" has no tokenizer file, expected tokenizer.json or vocab.txt "
+                    "(token ids can be given instead of text: --ids)",
+                    directory.string()));
+  }
+  const TokenizerConfig config = read_tokenizer_config(directory);
+  std::shared_ptr<TokenizerParts> parts = has_json
+                                              ? read_tokenizer_json(directory / "tokenizer.json")
+                                              : read_vocab_txt(directory, config);
+  parts->model_max_length = config.model_max_length;
+  find_special_ids(config, *parts);
+  parts->finish();
+  return Tokenizer(std::move(parts));
+}
+
+Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_sequences(text, nullptr, options);
+}
+
+Encoding Tokenizer::encode_pair(std::string_view a, std::string_view b,
+                                const EncodeOptions& options) const {
+  return encode_sequences(a, &b, options);
+}
+
+Encoding Tokenizer::encode_sequences(std::string_view a, const std::string_view* b,
+                                     const EncodeOptions& options) const {
+  const bool is_pair = b != nullptr;
+  const std::size_t special = options.add_special_tokens ? special_tokens_count(is_pair) : 0;
+  const std::optional<Truncation> truncation = resolve_truncation(*parts_, options);
+  if (truncation && truncation->max_length < special) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("tokenizer: max_length is {}, expected at least {}, the special tokens of {}",
+                    truncation->max_length, special, is_pair ? "a pair" : "a text"));
+  }
+
+  const bool cuts_first = truncation && truncation->strategy != TruncationStrategy::only_second;
+  std::vector<SequenceToken> first = tokenize(*parts_, a, cuts_first ? truncation : std::nullopt);
+  std::vector<SequenceToken> second;
+  if (is_pair) second = tokenize(*parts_, *b, truncation);
+  if (truncation) {
+    const KeptLengths kept = kept_lengths(first.size(), second.size(), is_pair,
+                                          truncation->max_length - special, truncation->strategy);
+    keep(kept.first, truncation->side, first);
+    keep(kept.second, truncation->side, second);
+  }
+  if (parts_->post.trim_offsets) {
+    trim_offsets(parts_->post.add_prefix_space, first);
+    trim_offsets(parts_->post.add_prefix_space, second);
+  }
+
+  Encoding out;
+  const std::size_t size = first.size() + second.size() + special;
+  out.ids.reserve(size);
+  out.type_ids.reserve(size);
+  out.offsets.reserve(size);
+  out.special_mask.reserve(size);
+  for (const TemplatePiece& piece : is_pair ? parts_->post.pair : parts_->post.single) {
+    switch (piece.kind) {
+      case TemplatePiece::Kind::first:
+        append_sequence(first, piece.type_id, out);
+        break;
+      case TemplatePiece::Kind::second:
+        append_sequence(second, piece.type_id, out);
+        break;
+      case TemplatePiece::Kind::special:
+        if (options.add_special_tokens) append_special(piece, out);
+        break;
+    }
+  }
+  out.attention_mask.assign(out.ids.size(), 1);
+  if (options.use_file_padding && parts_->padding) pad(*parts_->padding, out);
+  return out;
+}
+
+std::size_t Tokenizer::vocab_size() const noexcept {
+  return std::max(parts_->model.vocabulary().id_count(), parts_->added.id_count());
+}
+
+std::string_view Tokenizer::token(std::int32_t id) const noexcept {
+  const auto added = parts_->added.token(id);
+  if (added) return *added;
+  return parts_->model.vocabulary().token(id).value_or(std::string_view{});
+}
+
+std::optional<std::int32_t> Tokenizer::id(std::string_view token) const noexcept {
+  return parts_->id(token);
+}
+
+bool Tokenizer::is_special(std::int32_t id) const noexcept {
+  return parts_->added.is_special(id);
+}
+
+std::optional<std::int32_t> Tokenizer::pad_id() const noexcept {
+  return parts_->special.pad;
+}
+std::optional<std::int32_t> Tokenizer::unk_id() const noexcept {
+  return parts_->special.unk;
+}
+std::optional<std::int32_t> Tokenizer::cls_id() const noexcept {
+  return parts_->special.cls;
+}
+std::optional<std::int32_t> Tokenizer::sep_id() const noexcept {
+  return parts_->special.sep;
+}
+std::optional<std::int32_t> Tokenizer::mask_id() const noexcept {
+  return parts_->special.mask;
+}
+
+std::optional<std::size_t> Tokenizer::max_length() const noexcept {
+  if (parts_->info.truncation) return parts_->info.truncation->max_length;
+  return parts_->model_max_length;
+}
+
+std::size_t Tokenizer::special_tokens_count(bool pair) const noexcept {
+  return parts_->post.special_count(pair);
+}
+
+const TokenizerInfo& Tokenizer::info() const noexcept {
+  return parts_->info;
+}
+
+bool directory_has_tokenizer(const fs::path& directory) {
+  if (exists(directory, "tokenizer.json") || exists(directory, "vocab.txt")) return true;
+  return std::any_of(std::begin(kOtherTokenizers), std::end(kOtherTokenizers),
+                     [&](const OtherTokenizer& other) { return exists(directory, other.file); });
+}
+
+}  // namespace tessera::text

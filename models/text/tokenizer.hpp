@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text to token ids, as the tokenizer files of a checkpoint say.
+//
+//   text ─ added tokens ─ normaliser ─ words ─ WordPiece ─ truncation ─ template ([CLS] A [SEP] B
+//   [SEP]) ─▶ ids
+//
+// Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Supported now: WordPiece,
+// from a tokenizer.json, or from a vocab.txt with tokenizer_config.json, special_tokens_map.json
+// and added_tokens.json where they exist. Byte-level BPE and Unigram are recognised and refused by
+// name.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/text/truncation.hpp"
+
+namespace tessera::text {
+
+struct TokenizerParts;
+
+/// One encoded text or pair, T tokens.
+struct Encoding {
+  std::vector<std::int32_t> ids;       // (T)
+  std::vector<std::int32_t> type_ids;  // (T)
+  std::vector<std::array<std::uint32_t, 2>>
+      offsets;                               // (T) [begin, end) in code points of the text that
+                                             //     the token is from; {0, 0} for special tokens
+  std::vector<std::uint8_t> special_mask;    // (T) 1 for what the template or padding added
+  std::vector<std::uint8_t> attention_mask;  // (T) 0 for padding
+
+  std::size_t size() const noexcept { return ids.size(); }
+};
+
+struct EncodeOptions {
+  /// Whether [CLS], [SEP] and the like are put around the text. Those written in the text count as
+  /// tokens in any case.
+  bool add_special_tokens = true;
+  /// Largest number of tokens, special tokens included. nullopt: what the file's own truncation
+  /// says.
+  std::optional<std::size_t> max_length;
+  /// nullopt: the file's if `max_length` is not given either, else longest_first.
+  std::optional<TruncationStrategy> truncation;
+  /// nullopt: the file's, else right.
+  std::optional<Side> truncation_side;
+  /// false: ignores the truncation section of the file.
+  bool use_file_truncation = true;
+  /// Tessera never pads. true reproduces the padding section of the file, for comparison with
+  /// others.
+  bool use_file_padding = false;
+};
+
+/// Where a tokenizer came from and what it does, for people.
+struct TokenizerInfo {
+  std::string file;                      ///< "tokenizer.json" or "vocab.txt"
+  std::string model;                     ///< "WordPiece"
+  std::string normalizer;                ///< "lowercase, strips accents"
+  bool lowercase = false;                ///< whether some step of the normaliser lowercases
+  std::optional<Truncation> truncation;  ///< of the file
+  bool pads = false;                     ///< whether the file asks for padding
+};
+
+/// A tokenizer, immutable: copies share it, and any number of threads may use it at once.
+class Tokenizer {
+ public:
+  /// Reads tokenizer.json if the directory has one, else vocab.txt and the files beside it.
+  ///
+  /// Whether a vocab.txt is lowercased: `do_lower_case` of tokenizer_config.json; yes if that file
+  /// does not say, as BertTokenizer does; if there is no such file, yes unless tokens have
+  /// upper-case letters. The name of the directory is not looked at.
+  ///
+  /// Errors    not_found (no tokenizer file), corrupt_file, io_error, and unsupported_model, which
+  /// names
+  ///           the part that is missing.
+  static Tokenizer from_directory(const std::filesystem::path& directory);
+
+  /// Encodes one text. Invalid UTF-8 is replaced by U+FFFD as String::from_utf8_lossy does, and
+  /// offsets count the code points of the replaced text.
+  ///
+  /// Errors    invalid_argument where truncation cannot succeed (see kept_lengths()), where
+  /// max_length is
+  ///           below the number of special tokens, or the text has 2³² code points.
+  Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
+  Encoding encode_pair(std::string_view a, std::string_view b,
+                       const EncodeOptions& options = {}) const;
+
+  /// Largest id + 1, added tokens included: what the embedding table must have at least.
+  std::size_t vocab_size() const noexcept;
+  /// The token with this id, or an empty string.
+  std::string_view token(std::int32_t id) const noexcept;
+  std::optional<std::int32_t> id(std::string_view token) const noexcept;
+  /// Whether `id` is an added token that is marked special.
+  bool is_special(std::int32_t id) const noexcept;
+
+  std::optional<std::int32_t> pad_id() const noexcept;
+  std::optional<std::int32_t> unk_id() const noexcept;
+  std::optional<std::int32_t> cls_id() const noexcept;
+  std::optional<std::int32_t> sep_id() const noexcept;
+  std::optional<std::int32_t> mask_id() const noexcept;
+
+  /// The length at which the files want texts cut: the truncation of tokenizer.json, else
+  /// model_max_length of tokenizer_config.json. nullopt: they do not say (or say 10⁹ and more), and
+  /// a text that is too long for the model is an error.
+  std::optional<std::size_t> max_length() const noexcept;
+  /// How many tokens the template adds.
+  std::size_t special_tokens_count(bool pair) const noexcept;
+
+  const TokenizerInfo& info() const noexcept;
+
+ private:
+  explicit Tokenizer(std::shared_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
+
+  Encoding encode_sequences(std::string_view a, const std::string_view* b,
+                            const EncodeOptions& options) const;
+
+  std::shared_ptr<const TokenizerParts> parts_;
+};
+
+/// Whether the directory has a tokenizer file of any known kind, supported or not.
+bool directory_has_tokenizer(const std::filesystem::path& directory);
+
+}  // namespace tessera::text

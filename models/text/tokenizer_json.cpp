@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// tokenizer.json, the format of Hugging Face tokenizers ("version": "1.0"), for WordPiece models.
+//
+// An old file has no model.type; what its members are tells the model. The reference ignores the
+// ids of added_tokens: a token has the id of the vocabulary, or the next free one. So does this.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "models/text/tokenizer_json.hpp"
+#include "models/text/tokenizer_parts.hpp"
+
+namespace tessera::text {
+namespace {
+
+using json::Node;
+
+std::string_view model_type(const Node& model) {
+  const std::string_view type = json::type_of(model);
+  if (!type.empty()) return type;
+  if (json::find(model, "merges")) return "BPE";
+  const Node vocab = json::require(model, "vocab", "the tokens and their ids");
+  if (vocab.value.is_array()) return "Unigram";
+  return json::find(model, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
+}
+
+WordPiece read_model(const Node& model) {
+  const std::string_view type = model_type(model);
+  if (type != "WordPiece")
+    json::unsupported({model.where + ".type", model.value}, type, "\"WordPiece\"");
+  WordPieceConfig config;
+  if (const auto node = json::find(model, "unk_token")) config.unk_token = json::as_string(*node);
+  if (const auto node = json::find(model, "continuing_subword_prefix")) {
+    config.continuing_subword_prefix = json::as_string(*node);
+  }
+  if (const auto node = json::find(model, "max_input_chars_per_word")) {
+    config.max_input_chars_per_word = json::as_size(*node);
+  }
+  const Node vocab = json::require(model, "vocab", "an object of tokens and their ids");
+  Vocabulary vocabulary;
+  for (const auto& [token, value] : json::as_object(vocab)) {
+    std::int64_t id = -1;
+    if (value.get(id) != simdjson::SUCCESS || id < 0 || id >= INT32_MAX) {
+      id = json::as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains
+    }
+    vocabulary.add(token, static_cast<std::int32_t>(id));
+  }
+  vocabulary.finish();
+  if (!vocabulary.id(config.unk_token)) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{} has no token \"{}\", expected the unk_token of the model",
+                            vocab.where, config.unk_token));
+  }
+  return WordPiece(std::move(vocabulary), std::move(config));
+}
+
+Side read_side(const Node& object) {
+  const auto direction = json::find(object, "direction");
+  if (!direction) return Side::right;
+  const std::string_view name = json::as_string(*direction);
+  if (name == "Right") return Side::right;
+  if (name == "Left") return Side::left;
+  json::invalid(*direction, name, "\"Right\" or \"Left\"");
+}
+
+Truncation read_truncation(const Node& node) {
+  Truncation t;
+  t.max_length = json::as_size(json::require(node, "max_length", "an integer"));
+  t.side = read_side(node);
+  const Node strategy = json::require(node, "strategy", "LongestFirst, OnlyFirst or OnlySecond");
+  const std::string_view name = json::as_string(strategy);
+  if (name == "OnlyFirst") {
+    t.strategy = TruncationStrategy::only_first;
+  } else if (name == "OnlySecond") {
+    t.strategy = TruncationStrategy::only_second;
+  } else if (name != "LongestFirst") {
+    json::invalid(strategy, name, "LongestFirst, OnlyFirst or OnlySecond");
+  }
+  return t;  // the stride only matters for the overflowing parts, which nobody asks for here
+}
+
+Padding read_padding(const Node& node) {
+  Padding p;
+  p.side = read_side(node);
+  const Node strategy = json::require(node, "strategy", "\"BatchLongest\" or {\"Fixed\": length}");
+  if (strategy.value.is_object()) {
+    p.fixed_length = json::as_size(json::require(strategy, "Fixed", "an integer"));
+  }
+  if (const auto x = json::find(node, "pad_to_multiple_of")) p.multiple_of = json::as_size(*x);
+  if (const auto x = json::find(node, "pad_id")) p.id = json::as_id(*x);
+  if (const auto x = json::find(node, "pad_type_id")) p.type_id = json::as_id(*x);
+  return p;
+}
+
+std::vector<AddedToken> read_added_tokens(const Node& node) {
+  std::vector<AddedToken> out;
+  std::size_t i = 0;
+  for (const auto value : json::as_array(node)) {
+    const Node token = json::item(node, i++, value);
+    AddedToken t;
+    t.content = json::as_string(json::require(token, "content", "a string"));
+    t.special = json::bool_or(token, "special", false);
+    t.single_word = json::bool_or(token, "single_word", false);
+    t.lstrip = json::bool_or(token, "lstrip", false);
+    t.rstrip = json::bool_or(token, "rstrip", false);
+    t.normalized = json::bool_or(token, "normalized", !t.special);
+    out.push_back(std::move(t));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file) {
+  simdjson::dom::parser parser;
+  const Node root = json::parse(parser, file);
+  if (const auto version = json::find(root, "version")) {
+    const std::string_view name = json::as_string(*version);
+    if (name != "1.0") json::unsupported(*version, name, "\"1.0\"");
+  }
+  auto parts =
+      std::make_shared<TokenizerParts>(read_model(json::require(root, "model", "an object")));
+  parts->info.file = "tokenizer.json";
+  if (const auto node = json::find(root, "normalizer"))
+    json::read_normalizer(*node, parts->normalizer);
+  if (const auto node = json::find(root, "pre_tokenizer")) {
+    json::read_pre_tokenizer(*node, parts->pre_tokenizer);
+  }
+  const auto post = json::find(root, "post_processor");
+  parts->post = post ? json::read_post_processor(*post) : Template::none();
+  if (const auto node = json::find(root, "truncation")) {
+    parts->info.truncation = read_truncation(*node);
+  }
+  if (const auto node = json::find(root, "padding")) parts->padding = read_padding(*node);
+  if (const auto node = json::find(root, "added_tokens")) {
+    parts->added.add(read_added_tokens(*node), parts->model.vocabulary(), parts->normalizer);
+  }
+  return parts;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of a tokenizer.json, one reader each.
+#pragma once
+
+#include <string_view>
+
+#include "models/text/json.hpp"
+#include "models/text/normalizer.hpp"
+#include "models/text/pre_tokenizer.hpp"
+#include "models/text/template.hpp"
+
+namespace tessera::text::json {
+
+/// Throws unsupported_model: the value at `node` is `got`, which Tessera does not implement.
+[[noreturn]] void unsupported(const Node& node, std::string_view got, std::string_view expected);
+/// Throws corrupt_file: the value at `node` is `got`, which the format does not have.
+[[noreturn]] void invalid(const Node& node, std::string_view got, std::string_view expected);
+
+/// The "type" of an object, or "".
+std::string_view type_of(const Node& object);
+/// A boolean member, or `otherwise` where it is absent or null.
+bool bool_or(const Node& object, std::string_view key, bool otherwise);
+
+/// Appends the steps of a "normalizer".
+void read_normalizer(const Node& node, Normalizer& out);
+/// Appends the rules of a "pre_tokenizer".
+void read_pre_tokenizer(const Node& node, PreTokenizer& out);
+Template read_post_processor(const Node& node);
+
+}  // namespace tessera::text::json

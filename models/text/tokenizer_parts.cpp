@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a text to the tokens of one sequence: TokenizerImpl::encode_single_sequence (tokenizers
+// 0.23, tokenizer/mod.rs), with AddedVocabulary::extract_and_normalize before it.
+#include "models/text/tokenizer_parts.hpp"
+
+#include <algorithm>
+
+#include "models/text/unicode.hpp"
+
+namespace tessera::text {
+namespace {
+
+// White space at the ends of the text of an added token. U+0120 is how byte-level tokens spell a
+// space; the reference counts it here too (pre_tokenizers/byte_level.rs, process_offsets).
+bool is_trimmed(char32_t c) noexcept {
+  return c == 0x120 || is_whitespace(c);
+}
+
+SequenceToken added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
+                          std::string_view text) {
+  SequenceToken token{id, begin, end, true, true};
+  for (std::string_view rest = text; !rest.empty();) {
+    const Decoded d = decode_utf8(rest.data());
+    if (!is_trimmed(d.c)) break;
+    ++token.leading_space;
+    rest.remove_prefix(d.length);
+  }
+  for (std::string_view rest = text; !rest.empty();) {
+    const Decoded d = decode_utf8_before(rest.data() + rest.size());
+    if (!is_trimmed(d.c)) break;
+    ++token.trailing_space;
+    rest.remove_suffix(d.length);
+  }
+  return token;
+}
+
+// Normalises a stretch of text as a whole, cuts out the added tokens that are sought there, and
+// splits the rest into words.
+bool append_general(const TokenizerParts& parts, std::string_view text, std::uint32_t first,
+                    std::size_t limit, WordScratch& scratch, std::vector<SequenceToken>& tokens) {
+  AlignedText normalized;
+  normalized.assign(text, first);
+  parts.normalizer.apply(normalized);
+  const std::vector<AlignedChar>& chars = normalized.chars;
+  if (!parts.added.any_normalized()) {
+    return append_text_tokens(chars, {0, static_cast<std::uint32_t>(chars.size())},
+                              parts.pre_tokenizer, parts.model, limit, scratch, tokens);
+  }
+  std::string utf8;
+  std::vector<std::uint32_t> byte_to_char;
+  for (std::uint32_t i = 0; i < chars.size(); ++i) {
+    append_utf8(utf8, chars[i].c);
+    byte_to_char.resize(utf8.size(), i);
+  }
+  byte_to_char.push_back(static_cast<std::uint32_t>(chars.size()));
+  std::vector<AddedSplit> splits;
+  parts.added.split(utf8, true, splits);
+  for (const AddedSplit& split : splits) {
+    const WordRange range{byte_to_char[split.begin], byte_to_char[split.end]};
+    if (split.token != AddedSplit::kText) {
+      tokens.push_back(added_token(
+          parts.added.id(split.token), chars[range.begin].begin, chars[range.end - 1].end,
+          std::string_view(utf8).substr(split.begin, split.end - split.begin)));
+    } else if (!append_text_tokens(chars, range, parts.pre_tokenizer, parts.model, limit, scratch,
+                                   tokens)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+struct IsLowercasing {
+  bool operator()(const BertNormalizer& n) const noexcept { return n.lowercase; }
+  bool operator()(LowercaseNormalizer) const noexcept { return true; }
+  template <class Other>
+  bool operator()(const Other&) const noexcept {
+    return false;
+  }
+};
+
+}  // namespace
+
+std::optional<std::int32_t> TokenizerParts::id(std::string_view token) const noexcept {
+  const auto known = added.id(token);
+  return known ? known : model.vocabulary().id(token);
+}
+
+void TokenizerParts::finish() {
+  info.model = "WordPiece";
+  info.normalizer = normalizer.describe();
+  info.lowercase =
+      std::any_of(normalizer.steps.begin(), normalizer.steps.end(),
+                  [](const NormalizerStep& step) { return std::visit(IsLowercasing{}, step); });
+  info.pads = padding.has_value();
+  const BertNormalizer* bert = normalizer.as_bert();
+  if (bert != nullptr && pre_tokenizer.is_bert() && !added.any_normalized()) scanner.emplace(*bert);
+}
+
+std::vector<SequenceToken> TokenizerParts::tokenize(std::string_view text,
+                                                    std::size_t limit) const {
+  std::vector<SequenceToken> tokens;
+  tokens.reserve(std::min(limit, text.size() / 4 + 8));
+  WordScratch scratch;
+  std::vector<AddedSplit> splits;
+  added.split(text, false, splits);
+  std::uint32_t position = 0;
+  for (const AddedSplit& split : splits) {
+    const std::string_view stretch = text.substr(split.begin, split.end - split.begin);
+    if (split.token == AddedSplit::kText && scanner && &split == &splits.back()) {
+      scanner->scan(stretch, position, model, limit, scratch, tokens);
+      break;  // without counting the code points
+    }
+    const auto end = position + static_cast<std::uint32_t>(count_code_points(stretch));
+    if (split.token != AddedSplit::kText) {
+      tokens.push_back(added_token(added.id(split.token), position, end, stretch));
+    } else {
+      const bool goes_on = scanner
+                               ? scanner->scan(stretch, position, model, limit, scratch, tokens)
+                               : append_general(*this, stretch, position, limit, scratch, tokens);
+      if (!goes_on) break;
+    }
+    position = end;
+  }
+  return tokens;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tokenizer files of a checkpoint say, in one struct, and the two readers that fill it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/text/added_tokens.hpp"
+#include "models/text/bert_scanner.hpp"
+#include "models/text/normalizer.hpp"
+#include "models/text/pre_tokenizer.hpp"
+#include "models/text/template.hpp"
+#include "models/text/tokenizer.hpp"
+#include "models/text/wordpiece.hpp"
+
+namespace tessera::text {
+
+/// The padding section of a tokenizer.json. Tessera never pads; this is for comparison.
+struct Padding {
+  std::optional<std::size_t> fixed_length;  ///< nullopt: to the longest of the batch
+  Side side = Side::right;
+  std::size_t multiple_of = 0;  ///< 0 and 1: any length
+  std::int32_t id = 0;
+  std::int32_t type_id = 0;
+};
+
+struct SpecialIds {
+  std::optional<std::int32_t> pad, unk, cls, sep, mask;
+};
+
+struct TokenizerParts {
+  explicit TokenizerParts(WordPiece wordpiece) : model(std::move(wordpiece)) {}
+
+  TokenizerInfo info;
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer;
+  WordPiece model;
+  AddedTokens added;
+  Template post;
+  std::optional<Padding> padding;
+  std::optional<std::size_t> model_max_length;  ///< of tokenizer_config.json
+  SpecialIds special;
+  std::optional<BertScanner> scanner;  ///< where normaliser and pre-tokenizer are BERT's
+
+  std::optional<std::int32_t> id(std::string_view token) const noexcept;
+
+  /// Fills what follows from the other members: `info` in part, `scanner`.
+  void finish();
+
+  /// Tokens of one text, which is valid UTF-8. `limit` as in append_text_tokens(), counted from the
+  /// left.
+  std::vector<SequenceToken> tokenize(std::string_view text, std::size_t limit) const;
+};
+
+/// What tokenizer_config.json and special_tokens_map.json say of a WordPiece tokenizer; empty where
+/// the files do not exist.
+struct TokenizerConfig {
+  bool exists = false;          ///< whether there is a tokenizer_config.json
+  std::string tokenizer_class;  ///< without the suffix "Fast"
+  std::optional<bool> do_lower_case;
+  std::optional<bool> strip_accents;
+  std::optional<bool> tokenize_chinese_chars;
+  std::optional<std::size_t>
+      model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
+  std::optional<AddedToken> unk, sep, pad, cls, mask;
+  std::vector<AddedToken>
+      extra;  ///< added_tokens_decoder, additional_special_tokens, added_tokens.json
+};
+
+TokenizerConfig read_tokenizer_config(const std::filesystem::path& directory);
+
+/// Sets the ids of the special tokens, by the names in `config` or by BERT's and MPNet's.
+void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts);
+
+std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file);
+std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& directory,
+                                               const TokenizerConfig& config);
+
+}  // namespace tessera::text
