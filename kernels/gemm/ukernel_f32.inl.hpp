@@ -11,9 +11,8 @@
 // in L1: use 16·odd.) The loop exists once per mr = 1 … MR, so few rows cost only what they need.
 // The loop never sees nr: a ragged last panel goes through a tile on the stack.
 //
-// Few rows do not fill the FMA pipes: mr·NV chains against latency · ports = 4 · 2. So up to
-// kMaxPanels neighbouring panels are taken in one pass where nr > NR; a row of C then needs A once
-// for all of them.
+// Few rows do not fill the FMA pipes: mr·NV chains against latency · ports = 4 · 2. So up to 4
+// neighbouring panels are taken in one pass where nr > NR.
 #pragma once
 
 #include <utility>
@@ -51,12 +50,30 @@ TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
 template <class A>
 inline constexpr int kRegisters = kIsAvx512<A> ? 32 : 16;
 
-/// Panels of one pass: enough for 8 chains, as far as accumulators, B and one broadcast fit in the
+/// Asks for what the stream of B reaches later. The next panel follows in memory, so the distance
+/// may pass the end of one; a prefetch never faults.
+///
+///   near, 2 KiB into L1:   16 steps of 128 B at NR = 32, so at least 16·mr cycles ahead: covers
+///                          the latency of L2 (15 cycles) and of L3 (70) from mr = 2, 5 on
+///   far,  8 KiB into L2:   64 steps, at least 64·mr cycles: covers that of memory (300); two 4 KiB
+///                          pages ahead, while the hardware prefetchers stop at page boundaries
+///
+/// Measured against none, on Emerald Rapids, AVX-512, in time: weights in memory 1.4, 1.65, 1.4
+/// times as fast at mr = 4, 8, 16; in L3 1.0; in L2 0.9. With one row the loads themselves are the
+/// limit: prefetches gain nothing from memory and cost a tenth in L2.
+template <int mr>
+TESSERA_INLINE void prefetch_panel(const float* b) noexcept {
+  if constexpr (mr >= 2) _mm_prefetch(reinterpret_cast<const char*>(b) + 2048, _MM_HINT_T0);
+  if constexpr (mr >= 4) _mm_prefetch(reinterpret_cast<const char*>(b) + 8192, _MM_HINT_T1);
+}
+
+/// Panels of one pass: doubled until more than 8 = latency 4 · 2 FMA ports chains are in flight
+/// (exactly 8 reach 84 % of peak, 12 reach 98 %), while the accumulators take at most ¾ of the
 /// registers.
 template <class A>
 constexpr int panels_per_pass(int mr, int NV) noexcept {
   int P = 1;
-  while (mr * NV * P < 8 && (mr + 1) * NV * 2 * P + 1 <= kRegisters<A>) P *= 2;
+  while (mr * NV * P < 10 && mr * NV * 2 * P <= kRegisters<A> * 3 / 4 && P < 4) P *= 2;
   return P;
 }
 
@@ -67,6 +84,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
                               Index ldy) noexcept {
   constexpr Index V = kLanes<A>;
   constexpr Index NR = NV * V;
+  constexpr Index kLine = 16;  // floats of a cache line
   constexpr int NVP = NV * P;
   Register<A> c[extent(mr)][extent(NVP)];  // (mr, P·NR)
   if (x != nullptr) {
@@ -102,7 +120,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     Register<A> bk[extent(NVP)];  // row k of the panels
 #pragma GCC unroll 8
     for (int v = 0; v < NVP; ++v) {
-      bk[v] = load<A>(b + v / NV * ldb + k * NR + v % NV * V);
+      const float* bkv = b + v / NV * ldb + k * NR + v % NV * V;
+      bk[v] = load<A>(bkv);
+      if (v % NV * V % kLine == 0) prefetch_panel<mr>(bkv);
       if constexpr (kHoldB) in_register<A>(bk[v]);
     }
 #pragma GCC unroll 16
