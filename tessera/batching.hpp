@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Groups sequences into batches under a budget of token rows.
+//
+// A batch is ragged, so grouping by length saves no padding; it makes the work of one batch
+// uniform, and running the longest first shows at once whether the largest batch fits.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kernels/types.hpp"
+
+namespace tessera {
+
+/// A run of BatchPlan::order: the sequences order[first] … order[last-1] are computed together.
+struct BatchRange {
+  std::size_t first = 0, last = 0;
+  Index rows = 0;  ///< sum of their lengths
+};
+
+struct BatchPlan {
+  std::vector<std::size_t> order;  ///< a permutation of 0 … n-1: longest first, ties in input order
+  std::vector<BatchRange> batches;
+  Index max_rows = 0;       ///< the largest BatchRange::rows
+  Index max_sequences = 0;  ///< the most sequences of one batch
+};
+
+/// Cuts `lengths` (each ≥ 1) into batches of at most `budget_rows` rows and `max_sequences`
+/// sequences (both ≥ 1). A sequence longer than the budget gets a batch of its own.
+BatchPlan plan_batches(std::span<const Index> lengths, Index budget_rows, Index max_sequences);
+
+}  // namespace tessera

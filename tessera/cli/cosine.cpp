@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/cosine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace tessera::cli {
+namespace {
+
+// Eight partial sums: an order of summation that is fixed and that a compiler can hold in
+// registers.
+float dot(const float* a, const float* b, std::size_t width) noexcept {
+  std::array<float, 8> sums{};
+  std::size_t i = 0;
+  for (; i + 8 <= width; i += 8) {
+    for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  }
+  for (std::size_t lane = 0; i < width; ++i, ++lane) sums[lane] += a[i] * b[i];
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+}  // namespace
+
+void normalize_rows(std::span<float> rows, Index width) noexcept {
+  const auto step = static_cast<std::size_t>(width);
+  for (std::size_t begin = 0; begin + step <= rows.size(); begin += step) {
+    const std::span<float> row = rows.subspan(begin, step);
+    double sum = 0.0;
+    for (const float x : row) sum += double{x} * double{x};
+    if (!(sum > 0.0)) continue;
+    const double scale = 1.0 / std::sqrt(sum);
+    for (float& x : row) x = static_cast<float>(double{x} * scale);
+  }
+}
+
+std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> query,
+                           std::size_t count) {
+  const std::size_t width = query.size();
+  std::vector<Hit> hits(rows.size() / width);
+  for (std::size_t row = 0; row < hits.size(); ++row) {
+    hits[row] = {row, dot(rows.data() + row * width, query.data(), width)};
+  }
+  count = std::min(count, hits.size());
+  // A NaN compares with nothing: it goes last, so that the order stays strict.
+  const auto is_better = [](const Hit& a, const Hit& b) {
+    const bool a_is_number = !std::isnan(a.score), b_is_number = !std::isnan(b.score);
+    if (a_is_number != b_is_number) return a_is_number;
+    if (a_is_number && a.score != b.score) return a.score > b.score;
+    return a.row < b.row;
+  };
+  std::partial_sort(hits.begin(), hits.begin() + static_cast<Index>(count), hits.end(), is_better);
+  hits.resize(count);
+  return hits;
+}
+
+}  // namespace tessera::cli

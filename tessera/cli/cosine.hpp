@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact search by cosine: normalised rows, dot products, the k best.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kernels/types.hpp"
+
+namespace tessera::cli {
+
+/// Divides every row of `rows` (n, width) by its length; a row of zeros stays.
+void normalize_rows(std::span<float> rows, Index width) noexcept;
+
+struct Hit {
+  std::size_t row;
+  float score;
+};
+
+/// The `count` rows of `rows` (n, width) with the largest dot product with `query` (width): falling
+/// score, ties by index.
+std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> query,
+                           std::size_t count);
+
+}  // namespace tessera::cli

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/embedding_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <vector>
+
+#include "tessera/cli/json.hpp"
+
+namespace tessera::cli {
+namespace {
+
+class JsonlWriter final : public MatrixWriter {
+ public:
+  explicit JsonlWriter(OutputFile& output) : output_(output) {}
+
+  void write_row(std::span<const float> row, std::optional<std::string_view> text) override {
+    line_.assign(1, '{');
+    if (text) {
+      line_ += "\"text\": ";
+      append_json_string(line_, *text);
+      line_ += ", ";
+    }
+    line_ += "\"embedding\": [";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i != 0) line_ += ", ";
+      append_json_float(line_, row[i]);
+    }
+    line_ += "]}\n";
+    output_.write(line_);
+  }
+
+ private:
+  OutputFile& output_;
+  std::string line_;
+};
+
+class TextWriter final : public MatrixWriter {
+ public:
+  explicit TextWriter(OutputFile& output) : output_(output) {}
+
+  void write_row(std::span<const float> row, std::optional<std::string_view>) override {
+    line_.clear();
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      fmt::format_to(std::back_inserter(line_), "{}{:.9g}", i == 0 ? "" : " ", row[i]);
+    }
+    line_ += '\n';
+    output_.write(line_);
+  }
+
+ private:
+  OutputFile& output_;
+  std::string line_;
+};
+
+// The header names the number of rows, which is known at the end only: it is replaced then, or,
+// where the output cannot go back (a pipe), the rows wait in memory.
+class NpyWriter final : public MatrixWriter {
+ public:
+  NpyWriter(OutputFile& output, Index width) : output_(output), width_(width) {
+    if (output_.is_seekable()) output_.write(npy_header(0, width_));
+  }
+
+  void write_row(std::span<const float> row, std::optional<std::string_view>) override {
+    ++rows_;
+    if (output_.is_seekable()) {
+      output_.write_floats(row);
+    } else {
+      waiting_.insert(waiting_.end(), row.begin(), row.end());
+    }
+  }
+
+  void finish() override {
+    if (output_.is_seekable()) {
+      output_.overwrite(0, npy_header(rows_, width_));
+    } else {
+      output_.write(npy_header(rows_, width_));
+      output_.write_floats(waiting_);
+    }
+  }
+
+ private:
+  OutputFile& output_;
+  Index width_;
+  std::size_t rows_ = 0;
+  std::vector<float> waiting_;  // (rows_, width_) where the output cannot go back
+};
+
+}  // namespace
+
+std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, OutputFile& output,
+                                                   Index width) {
+  switch (format) {
+    case MatrixFormat::jsonl:
+      return std::make_unique<JsonlWriter>(output);
+    case MatrixFormat::text:
+      return std::make_unique<TextWriter>(output);
+    case MatrixFormat::npy:
+      break;
+  }
+  return std::make_unique<NpyWriter>(output, width);
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes rows of floats as JSON lines, as text, or as a NumPy array.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "kernels/types.hpp"
+#include "tessera/cli/output.hpp"
+
+namespace tessera::cli {
+
+enum class MatrixFormat : std::uint8_t {
+  jsonl,  ///< {"embedding": […]}, with "text" before it on request
+  text,   ///< numbers between blanks
+  npy,    ///< NumPy format 1.0: float32, C order, shape (n, D)
+};
+
+class MatrixWriter {
+ public:
+  static std::unique_ptr<MatrixWriter> create(MatrixFormat format, OutputFile& output, Index width);
+  virtual ~MatrixWriter() = default;
+
+  /// `text`: what the row came from, where the format carries it.
+  virtual void write_row(std::span<const float> row, std::optional<std::string_view> text) = 0;
+  /// Completes headers; does not finish the OutputFile.
+  virtual void finish() {}
+};
+
+/// The header of an .npy file: a multiple of 64 bytes, and equally long for every `rows`.
+std::string npy_header(std::size_t rows, Index width);
+
+/// A float32 matrix read from an .npy file: C order, little-endian, two axes.
+struct NpyMatrix {
+  std::size_t rows = 0;
+  Index width = 0;
+  std::unique_ptr<float[]> values;  // (rows, width)
+};
+
+/// Throws Error: not_found, io_error, corrupt_file naming the file, got and expected.
+NpyMatrix read_npy(const std::string& path);
+
+}  // namespace tessera::cli

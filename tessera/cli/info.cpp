@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// tessera info: what a model directory is, and what computing it takes.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "runtime/error.hpp"
+#include "runtime/weights/safetensors.hpp"
+#include "tessera/cli/json.hpp"
+#include "tessera/cli/options.hpp"
+#include "tessera/cli/output.hpp"
+
+namespace tessera::cli {
+namespace {
+
+struct Info {
+  ModelFlags model;
+  bool is_json = false;
+  Index plan_rows = 0;
+  Index plan_sequences = 0;
+
+  void run() const;
+};
+
+// One line of the answer. `json` is a JSON value; `text` is for people.
+struct Fact {
+  std::string key, text, json;
+};
+
+class Facts {
+ public:
+  void add(std::string key, std::string_view value) {
+    std::string json;
+    append_json_string(json, value);
+    facts_.push_back({std::move(key), std::string(value), std::move(json)});
+  }
+  void add(std::string key, std::size_t value) {
+    const std::string digits = std::to_string(value);
+    facts_.push_back({std::move(key), digits, digits});
+  }
+  void add_bytes(std::string key, std::size_t value) {
+    std::string text =
+        fmt::format("{} bytes ({:.1f} MiB)", value, static_cast<double>(value) / 0x1p20);
+    facts_.push_back({std::move(key), std::move(text), std::to_string(value)});
+  }
+  void add(std::string key, const std::vector<std::string>& values) {
+    std::string json = "[";
+    for (const std::string& value : values) {
+      if (json.size() > 1) json += ", ";
+      append_json_string(json, value);
+    }
+    facts_.push_back({std::move(key), fmt::format("{}", fmt::join(values, ", ")), json + "]"});
+  }
+
+  std::string as_text() const {
+    std::size_t width = 0;
+    for (const Fact& fact : facts_) width = std::max(width, fact.key.size());
+    std::string out;
+    for (const Fact& fact : facts_) {
+      fmt::format_to(std::back_inserter(out), "{:<{}}  {}\n", fact.key, width, fact.text);
+    }
+    return out;
+  }
+  std::string as_json() const {
+    std::string out = "{";
+    for (const Fact& fact : facts_) {
+      if (out.size() > 1) out += ", ";
+      append_json_string(out, fact.key);
+      out += ": " + fact.json;
+    }
+    return out + "}\n";
+  }
+
+ private:
+  std::vector<Fact> facts_;
+};
+
+// What the other commands compute: the embedding, or the logits of the head, or the states.
+std::string main_output(const Program& program) {
+  for (const char* name : {"embedding", "logits", "prediction_logits", "last_hidden_state"}) {
+    if (program.find_output(name) != kNone) return name;
+  }
+  return program.outputs.empty() ? "" : program.outputs.front().name;
+}
+
+// "F32 (103 tensors), I64 (1 tensor)"
+std::string stored_types(const Checkpoint& checkpoint) {
+  std::map<std::string, std::size_t> counts;
+  for (const StoredTensor* tensor : checkpoint.tensors()) ++counts[to_string(tensor->type)];
+  std::vector<std::string> parts;
+  for (const auto& [type, count] : counts) {
+    parts.push_back(fmt::format("{} ({} tensor{})", type, count, count == 1 ? "" : "s"));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// hidden_states.0, …, hidden_states.12 as one entry.
+std::vector<std::string> output_names(const Program& program) {
+  std::vector<std::string> names;
+  std::string last_state;
+  for (const Output& output : program.outputs) {
+    if (output.name.starts_with("hidden_states.")) {
+      last_state = output.name;
+    } else {
+      const Value& value = program.values[static_cast<std::size_t>(output.value)];
+      names.push_back(fmt::format("{} ({}, {})", output.name,
+                                  value.extent == Extent::rows ? "tokens" : "texts", value.width));
+    }
+  }
+  if (!last_state.empty()) names.push_back("hidden_states.0 to " + last_state);
+  return names;
+}
+
+std::string tokenizer_text(const models::Package& package) {
+  if (!package.tokenizer) return "none: " + package.tokenizer_problem;
+  const text::TokenizerInfo& info = package.tokenizer->info();
+  std::string out =
+      fmt::format("{} from {}, {} tokens", info.model, info.file, package.tokenizer->vocab_size());
+  if (!info.normalizer.empty()) out += "; " + info.normalizer;
+  return out;
+}
+
+Facts describe(const models::Package& package, const TextEncoder& encoder) {
+  const Model& model = encoder.model();
+  const TokenSpec& tokens = package.program.tokens;
+  const auto extent = [](Index value) { return static_cast<std::size_t>(value); };
+  Facts facts;
+  facts.add("directory", package.directory.string());
+  facts.add("model_type", package.model_type);
+  facts.add("architecture", package.architecture);
+  facts.add("layers", extent(package.layers));
+  facts.add("hidden", extent(package.hidden));
+  facts.add("heads", extent(package.heads));
+  facts.add("intermediate", extent(package.intermediate));
+  facts.add("parameters", model.parameter_count());
+  facts.add("stored_as", stored_types(*package.checkpoint));
+  facts.add("vocabulary", extent(tokens.vocab_size));
+  facts.add("token_types", extent(tokens.type_vocab_size));
+  facts.add("max_tokens", extent(package.max_tokens));
+  facts.add("position_table", extent(tokens.max_tokens));
+  facts.add("tokenizer", tokenizer_text(package));
+  facts.add("outputs", output_names(package.program));
+  if (!package.labels.empty()) facts.add("labels", package.labels);
+  if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
+  if (!package.embedding_description.empty()) {
+    facts.add("embedding",
+              fmt::format("{}{}", package.embedding_description,
+                          package.embedding_from_files ? "" : " (default, no files say)"));
+  }
+  std::vector<std::string> prompts;
+  for (const auto& [name, prompt] : package.prompts) prompts.push_back(name);
+  if (!prompts.empty()) facts.add("prompts", prompts);
+  facts.add("instruction_set", to_string(model.isa()));
+  facts.add("computes", encoder.options().outputs.front());
+  facts.add("batch_tokens", extent(encoder.options().batch_tokens));
+  facts.add("batch_sequences", extent(encoder.options().batch_sequences));
+  facts.add_bytes("weights_packed_bytes", model.packed_bytes());
+  facts.add_bytes("weights_mapped_bytes", model.mapped_bytes());
+  facts.add_bytes("arena_bytes", encoder.arena_bytes(tokens.max_tokens));
+  return facts;
+}
+
+void Info::run() const {
+  const std::shared_ptr<const models::Package> package = model.open_package();
+  TextEncoder encoder(package, model.encoder_options({main_output(package->program)}));
+  OutputFile out("-");
+  if (plan_rows > 0) {
+    const Index sequences = plan_sequences > 0 ? plan_sequences : 1;
+    if (sequences > plan_rows) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("--sequences: got {}, expected at most {}, one row each", sequences,
+                              plan_rows));
+    }
+    out.write(encoder.explain(plan_rows, sequences));
+    out.write("\n");
+  } else {
+    const Facts facts = describe(*package, encoder);
+    out.write(is_json ? facts.as_json() : facts.as_text());
+  }
+  out.finish();
+}
+
+}  // namespace
+
+void add_info(CLI::App& root) {
+  auto* command =
+      root.add_subcommand("info", "Architecture, parameters, types, and memory of a model");
+  auto flags = std::make_shared<Info>();
+  flags->model.add_to(*command);
+  auto* json = command->add_flag("--json", flags->is_json, "One JSON object");
+  auto* plan =
+      command->add_option("--plan", flags->plan_rows, "Print the plan for ROWS token rows instead")
+          ->check(integer_between(1, std::int64_t{1} << 20))
+          ->type_name("ROWS")
+          ->excludes(json);
+  command->add_option("--sequences", flags->plan_sequences, "... in N sequences (default: 1)")
+      ->check(integer_between(1, std::int64_t{1} << 20))
+      ->type_name("N")
+      ->needs(plan);
+  command->footer(
+      "The memory of a run is known before it: weights_packed_bytes are held, weights_mapped_bytes "
+      "are\n"
+      "read in place from the file, and arena_bytes are the most that batches of batch_tokens "
+      "tokens take.");
+  command->callback([flags] { flags->run(); });
+}
+
+}  // namespace tessera::cli

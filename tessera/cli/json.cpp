@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/json.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <charconv>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "models/text/unicode.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera::cli {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+const char* type_name(simdjson::dom::element_type type) noexcept {
+  using simdjson::dom::element_type;
+  switch (type) {
+    case element_type::ARRAY:
+      return "an array";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::STRING:
+      return "a string";
+    case element_type::BOOL:
+      return "a boolean";
+    case element_type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
+  }
+}
+
+std::string string_value(std::string_view key, simdjson::dom::element value) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS) {
+    refuse(fmt::format("\"{}\" is {}, expected a string", key, type_name(value.type())));
+  }
+  return std::string(text);
+}
+
+std::vector<std::int32_t> id_list(std::string_view key, simdjson::dom::element value) {
+  simdjson::dom::array array;
+  if (value.get(array) != simdjson::SUCCESS) {
+    refuse(
+        fmt::format("\"{}\" is {}, expected an array of integers", key, type_name(value.type())));
+  }
+  std::vector<std::int32_t> ids;
+  ids.reserve(array.size());
+  for (const simdjson::dom::element element : array) {
+    std::int64_t id = 0;
+    if (element.get(id) != simdjson::SUCCESS) {
+      refuse(fmt::format("\"{}\"[{}] is {}, expected an integer", key, ids.size(),
+                         type_name(element.type())));
+    }
+    if (id < std::numeric_limits<std::int32_t>::min() ||
+        id > std::numeric_limits<std::int32_t>::max()) {
+      refuse(fmt::format("\"{}\"[{}] is {}, expected a 32-bit integer", key, ids.size(), id));
+    }
+    ids.push_back(static_cast<std::int32_t>(id));
+  }
+  return ids;
+}
+
+// The code unit of "\uXXXX" at `at`, or -1.
+int escaped_unit(std::string_view json, std::size_t at) noexcept {
+  if (at + 6 > json.size() || json[at] != '\\' || json[at + 1] != 'u') return -1;
+  unsigned unit = 0;
+  const char* begin = json.data() + at + 2;
+  const auto [end, error] = std::from_chars(begin, begin + 4, unit, 16);
+  return error == std::errc{} && end == begin + 4 ? static_cast<int>(unit) : -1;
+}
+
+bool is_high(int unit) noexcept {
+  return unit >= 0xD800 && unit <= 0xDBFF;
+}
+bool is_low(int unit) noexcept {
+  return unit >= 0xDC00 && unit <= 0xDFFF;
+}
+
+}  // namespace
+
+std::string replace_lone_surrogates(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  std::size_t at = 0;
+  while (at < json.size()) {
+    if (json[at] != '\\') {
+      out += json[at++];
+      continue;
+    }
+    const int unit = escaped_unit(json, at);
+    std::size_t length = unit >= 0 ? 6 : 2;  // an escape is two characters, or six
+    if (is_high(unit) && is_low(escaped_unit(json, at + 6))) {
+      length = 12;
+    } else if (is_high(unit) || is_low(unit)) {
+      out += "\\uFFFD";
+      at += 6;
+      continue;
+    }
+    out += json.substr(at, length);
+    at += length;
+  }
+  return out;
+}
+
+struct JsonLineParser::State {
+  simdjson::dom::parser parser;
+};
+
+JsonLineParser::JsonLineParser() : state_(std::make_unique<State>()) {}
+JsonLineParser::~JsonLineParser() = default;
+
+JsonRecord JsonLineParser::parse(std::string_view line) {
+  simdjson::dom::element root;
+  auto error = state_->parser.parse(line.data(), line.size()).get(root);
+  std::string repaired;
+  if (error == simdjson::UTF8_ERROR) {
+    repaired = text::replace_invalid_utf8(line);
+    error = state_->parser.parse(repaired).get(root);
+  }
+  if (error == simdjson::STRING_ERROR) {
+    repaired = replace_lone_surrogates(repaired.empty() ? line : std::string_view(repaired));
+    error = state_->parser.parse(repaired).get(root);
+  }
+  if (error == simdjson::EMPTY) refuse("got an empty line, expected a JSON object");
+  if (error != simdjson::SUCCESS) {
+    refuse(fmt::format("not valid JSON: {}", simdjson::error_message(error)));
+  }
+  simdjson::dom::object object;
+  if (root.get(object) != simdjson::SUCCESS) {
+    refuse(fmt::format("got {}, expected a JSON object", type_name(root.type())));
+  }
+  JsonRecord record;
+  for (const auto field : object) {
+    if (field.key == "text") {
+      record.text = string_value(field.key, field.value);
+    } else if (field.key == "pair") {
+      if (!field.value.is_null()) record.pair = string_value(field.key, field.value);
+    } else if (field.key == "ids") {
+      record.ids = id_list(field.key, field.value);
+    } else if (field.key == "type_ids") {
+      if (!field.value.is_null()) record.type_ids = id_list(field.key, field.value);
+    }
+  }
+  return record;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  std::string repaired;
+  if (!text::is_valid_utf8(text)) {
+    repaired = text::replace_invalid_utf8(text);
+    text = repaired;
+  }
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+std::string_view code_points(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+  std::size_t at = 0, first = 0;
+  for (std::size_t i = 0; i < end && at < text.size(); ++i) {
+    if (i == begin) first = at;
+    at += text::decode_utf8(text.data() + at).length;
+  }
+  return end <= begin ? std::string_view{} : text.substr(first, at - first);
+}
+
+void append_json_float(std::string& out, float value) {
+  if (std::isfinite(value)) {
+    fmt::format_to(std::back_inserter(out), "{:.9g}", value);
+  } else {
+    out += "null";
+  }
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command-line tool: chooses the sub-command, turns what it throws into a message and an exit
+// status.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "kernels/isa.hpp"
+#include "models/package.hpp"
+#include "runtime/error.hpp"
+#include "runtime/log.hpp"
+#include "tessera/cli/failure.hpp"
+#include "tessera/cli/options.hpp"
+#include "tessera/cli/output.hpp"
+
+#ifndef TESSERA_VERSION
+#define TESSERA_VERSION "unknown"
+#endif
+#ifndef TESSERA_BUILD_TYPE
+#define TESSERA_BUILD_TYPE "unknown"
+#endif
+
+namespace tessera::cli {
+namespace {
+
+std::string version_text() {
+  const DefaultIsa chosen = default_isa();
+  const std::string isa = chosen.isa
+                              ? std::string(to_string(*chosen.isa))
+                              : fmt::format("TESSERA_ISA={} is {}", chosen.value, chosen.problem);
+  return fmt::format(
+      "tessera {}\n"
+      "instruction set: {} (this CPU: {})\n"
+      "build: {}, GCC {}.{}.{}, C++{}\n",
+      TESSERA_VERSION, isa, to_string(best_isa()), TESSERA_BUILD_TYPE, __GNUC__, __GNUC_MINOR__,
+      __GNUC_PATCHLEVEL__, __cplusplus / 100 % 100);
+}
+
+std::string footer() {
+  return fmt::format(
+      "A MODEL is a directory as published: config.json, model.safetensors, tokenizer files, and "
+      "where\n"
+      "it has them the files of sentence-transformers. Understood:\n"
+      "  {}\n"
+      "Exit status: 0 done; 1 a model, an input or the system refuses (stderr says what, and which "
+      "line);\n"
+      "  2 wrong usage; {} the reader of stdout has gone.\n"
+      "A file given with -o is written whole or not at all. TESSERA_ISA lowers the instruction "
+      "set.\n"
+      "Examples:\n"
+      "  tessera embed model texts.txt --format npy -o vectors.npy\n"
+      "  tessera search model --index notes.txt \"how do I brew tea\"\n"
+      "  tessera info model",
+      models::supported_architectures(), kExitClosedPipe);
+}
+
+int print_and_finish(const std::string& text) {
+  OutputFile out("-");
+  out.write(text);
+  out.finish();
+  return kExitOk;
+}
+
+std::string command_name(const CLI::App& root) {
+  const std::vector<const CLI::App*> chosen =
+      root.get_subcommands([](const CLI::App*) { return true; });
+  for (const CLI::App* command : chosen) {
+    if (command->parsed()) return "tessera " + command->get_name();
+  }
+  return "tessera";
+}
+
+int report(const CLI::App& root, const std::string& message, int status) {
+  const std::string name = command_name(root);
+  fmt::print(stderr, "{}: {}\n", name, message);
+  if (status == kExitUsage) fmt::print(stderr, "Try '{} --help'.\n", name);
+  return status;
+}
+
+int run(CLI::App& root, int argc, char** argv) {
+  try {
+    root.parse(argc, argv);
+    return kExitOk;
+  } catch (const CLI::CallForHelp&) {
+    return print_and_finish(root.help());
+  } catch (const CLI::CallForVersion&) {
+    return print_and_finish(version_text());
+  } catch (const CLI::ParseError& e) {
+    return report(root, e.what(), kExitUsage);
+  } catch (const UsageError& e) {
+    return report(root, e.what(), kExitUsage);
+  }
+}
+
+int guarded_run(CLI::App& root, int argc, char** argv) {
+  try {
+    return run(root, argc, argv);
+  } catch (const ClosedPipe&) {
+    return kExitClosedPipe;
+  } catch (const Error& e) {
+    const bool is_ours = e.code() == ErrorCode::internal;
+    return report(root,
+                  is_ours ? fmt::format("internal error (a bug of Tessera): {}", e.what())
+                          : std::string(e.what()),
+                  kExitFailure);
+  } catch (const std::bad_alloc&) {
+    return report(root, "out of memory", kExitFailure);
+  } catch (const std::exception& e) {
+    return report(root, fmt::format("internal error (a bug of Tessera): {}", e.what()),
+                  kExitFailure);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::cli
+
+int main(int argc, char** argv) {
+  using namespace tessera;
+  cli::prepare_process();
+  set_log_callback([](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) fmt::print(stderr, "tessera: warning: {}\n", message);
+  });
+  CLI::App root("Transformer encoders on CPUs: texts to embeddings, classes, and states.",
+                "tessera");
+  root.footer(cli::footer());
+  root.set_version_flag("--version", cli::version_text());
+  root.require_subcommand(1);
+  cli::add_embed(root);
+  cli::add_classify(root);
+  cli::add_search(root);
+  cli::add_tokens(root);
+  cli::add_info(root);
+  cli::add_run(root);
+  return cli::guarded_run(root, argc, argv);
+}

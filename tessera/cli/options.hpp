@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags that several sub-commands share, and what they are worth.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tessera/encoder.hpp"
+#include "tessera/text_inputs.hpp"
+
+namespace tessera::cli {
+
+/// MODEL, and how to compute it.
+struct ModelFlags {
+  std::string model;
+  std::string architecture;
+  std::string isa;
+  int threads = 0;         // 0: not given
+  Index batch_tokens = 0;  // 0: not given
+
+  void add_to(CLI::App& command);
+  /// Throws Error as models::open_package() does.
+  std::shared_ptr<const models::Package> open_package() const;
+  /// Throws UsageError for an instruction set that this CPU lacks.
+  EncoderOptions encoder_options(std::vector<std::string> outputs) const;
+};
+
+/// How texts become tokens.
+struct TextFlags {
+  std::optional<Index> max_length;
+  std::optional<std::string> truncation;
+  std::optional<std::string> truncation_side;
+  std::optional<std::string> prompt;
+  std::optional<std::string> prompt_name;
+
+  void add_to(CLI::App& command);
+  void add_truncation_to(CLI::App& command);  ///< without the prompts
+  TextOptions text_options() const;
+  /// Throws UsageError if one is given, for inputs that are not text.
+  void require_none(const std::string& reason) const;
+};
+
+/// Which lines a command reads.
+struct InputFlags {
+  std::string file = "-";
+  bool is_jsonl = false;
+  bool is_ids = false;
+  bool is_pairs = false;
+
+  void add_file_to(CLI::App& command);
+  void add_format_to(CLI::App& command, bool with_pairs);
+};
+
+/// Throws Error{unsupported_model} unless the model has an output "embedding".
+void require_embedding(const models::Package& package);
+
+std::optional<text::TruncationStrategy> strategy_from_string(const std::string& name);
+text::Side side_from_string(const std::string& name);
+
+/// Checks that say what was got and what is expected.
+CLI::Validator integer_between(std::int64_t least, std::int64_t most);
+CLI::Validator one_of(std::vector<std::string> values);
+
+// The sub-commands, one file each.
+void add_embed(CLI::App& root);
+void add_classify(CLI::App& root);
+void add_search(CLI::App& root);
+void add_tokens(CLI::App& root);
+void add_info(CLI::App& root);
+void add_run(CLI::App& root);
+
+}  // namespace tessera::cli

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where results go: stdout, or a file that appears whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tessera::cli {
+
+/// A buffered writer. For a regular file (or one that does not exist yet) the bytes go to a
+/// temporary file in the same directory, which finish() renames; without finish() the destructor
+/// removes it, and so does a signal that ends the process. Devices and pipes are written directly.
+///
+/// Errors    Error{io_error} or Error{not_found} naming the file with the system's words;
+/// ClosedPipe if the
+///           reader of a pipe has gone.
+class OutputFile {
+ public:
+  /// "-" or "": stdout.
+  explicit OutputFile(const std::string& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void write(std::string_view bytes);
+  void write_floats(std::span<const float> values);
+
+  /// True if overwrite() works: the file can be written at any offset.
+  bool is_seekable() const noexcept { return is_seekable_; }
+  bool is_terminal() const noexcept;
+  /// Replaces bytes at `offset` from where this output began. Precondition: is_seekable(), and
+  /// written before.
+  void overwrite(std::uint64_t offset, std::string_view bytes);
+
+  /// Hands the buffer to the system.
+  void flush();
+  /// Flushes, closes, and gives the file its name. Nothing may be written afterwards.
+  void finish();
+
+ private:
+  void write_all(const char* data, std::size_t size);
+  [[noreturn]] void fail(const char* action, int error) const;
+
+  std::string name_;       // as the user wrote it, or "stdout"
+  std::string target_;     // the final path; empty if written directly
+  std::string temporary_;  // what is renamed to target_; empty if none
+  int descriptor_ = -1;
+  bool is_seekable_ = false;
+  std::uint64_t begin_ = 0;  // offset of the descriptor when this output began
+  std::string buffer_;
+};
+
+/// To be called once, first: installs the handlers that remove temporary files when SIGINT, SIGTERM
+/// or SIGHUP ends the process, ignores SIGPIPE and SIGXFSZ so that they arrive as errors of
+/// write(), and makes sure that no file of ours takes the place of a standard stream that the
+/// parent closed.
+void prepare_process();
+
+}  // namespace tessera::cli

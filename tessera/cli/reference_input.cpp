@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/reference_input.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "runtime/error.hpp"
+#include "runtime/log.hpp"
+#include "runtime/weights/safetensors.hpp"
+
+namespace tessera::cli {
+namespace {
+
+constexpr std::array<std::string_view, 4> kInputs{"input_ids", "attention_mask", "token_type_ids",
+                                                  "position_ids"};
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+template <class T>
+std::vector<std::int64_t> widened(const StoredTensor& tensor) {
+  std::vector<std::int64_t> values(static_cast<std::size_t>(tensor.elements()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    T value;
+    std::memcpy(&value, tensor.data + i * sizeof(T), sizeof(T));
+    values[i] = std::int64_t{value};
+  }
+  return values;
+}
+
+std::vector<std::int64_t> integers(const StoredTensor& tensor) {
+  switch (tensor.type) {
+    case StoredType::i64:
+      return widened<std::int64_t>(tensor);
+    case StoredType::i32:
+      return widened<std::int32_t>(tensor);
+    case StoredType::boolean:
+    case StoredType::u8:
+      if (tensor.name == "attention_mask") return widened<std::uint8_t>(tensor);
+      break;
+    default:
+      break;
+  }
+  refuse(fmt::format("tensor \"{}\" has type {}, expected I64 or I32", tensor.name,
+                     to_string(tensor.type)));
+}
+
+// The values of an optional tensor (B,T), or (1,T) where `may_broadcast`; empty if there is none.
+std::vector<std::int64_t> optional_input(const SafetensorsFile& file, std::string_view name,
+                                         std::span<const std::int64_t> shape, bool may_broadcast) {
+  const StoredTensor* tensor = file.find(name);
+  if (tensor == nullptr) return {};
+  const bool is_same = std::ranges::equal(tensor->shape, shape);
+  const bool is_row = may_broadcast && tensor->shape.size() == 2 && tensor->shape[0] == 1 &&
+                      tensor->shape[1] == shape[1];
+  if (!is_same && !is_row) {
+    refuse(fmt::format("tensor \"{}\" has shape {}, expected {} as input_ids", name,
+                       shape_to_string(tensor->shape), shape_to_string(shape)));
+  }
+  return integers(*tensor);
+}
+
+ReferenceInput read(const SafetensorsFile& file, const TokenSpec& spec,
+                    const std::string& architecture) {
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (std::ranges::find(kInputs, tensor.name) != kInputs.end()) continue;
+    refuse(
+        fmt::format("tensor \"{}\" is no input of {}, expected input_ids, attention_mask, "
+                    "token_type_ids, position_ids",
+                    tensor.name, architecture));
+  }
+  const StoredTensor* ids = file.find("input_ids");
+  if (ids == nullptr)
+    throw Error(ErrorCode::not_found, "got no tensor \"input_ids\", expected one of shape (B,T)");
+  if (ids->shape.size() != 2) {
+    refuse(fmt::format("tensor \"input_ids\" has shape {}, expected (B,T)",
+                       shape_to_string(ids->shape)));
+  }
+  const auto mask = optional_input(file, "attention_mask", ids->shape, false);
+  const auto types = optional_input(file, "token_type_ids", ids->shape, false);
+  const auto positions = optional_input(file, "position_ids", ids->shape, true);
+  if (spec.type_vocab_size == 0 &&
+      std::ranges::any_of(types, [](auto type) { return type != 0; })) {
+    refuse(fmt::format("tensor \"token_type_ids\" is not all 0, but {} has no token types",
+                       architecture));
+  }
+  const auto sequences = static_cast<Index>(ids->shape[0]),
+             padded = static_cast<Index>(ids->shape[1]);
+  ReferenceInput input{
+      .sequences = sequences,
+      .padded_tokens = padded,
+      .batch = models::ReferenceBatch(spec, sequences, padded, integers(*ids), mask, types),
+      .tokens = {}};
+  const Batch all = input.batch.view();
+  const auto part = [](std::span<const std::int32_t> values, std::size_t begin, std::size_t count) {
+    if (values.empty()) return std::vector<std::int32_t>{};
+    const auto chosen = values.subspan(begin, count);
+    return std::vector<std::int32_t>(chosen.begin(), chosen.end());
+  };
+  for (std::size_t s = 0; s + 1 < all.offsets.size(); ++s) {
+    const auto begin = static_cast<std::size_t>(all.offsets[s]);
+    const auto count = static_cast<std::size_t>(all.offsets[s + 1]) - begin;
+    TokenSequence sequence{.ids = part(all.ids, begin, count),
+                           .types = part(all.types, begin, count),
+                           .positions = part(all.positions, begin, count),
+                           .columns = part(all.columns, begin, count),
+                           .query_only = all.query_only.empty() ? 0 : all.query_only[s]};
+    if (sequence.query_only == static_cast<std::int32_t>(count)) {
+      log(LogLevel::warning,
+          fmt::format("attention_mask of sequence {} is all 0: its pooled outputs differ "
+                      "from the reference's, which then attends to the padding",
+                      s));
+    }
+    for (std::size_t i = 0; i < count && !positions.empty(); ++i) {
+      const auto index =
+          static_cast<std::size_t>(input.batch.padded_index(static_cast<Index>(begin + i)));
+      const std::int64_t position =
+          positions[index % positions.size()];  // (1,T) repeats: B·T is its multiple
+      if (position < 0 || position >= spec.position_rows) {
+        refuse(fmt::format("position_ids: got {}, expected 0 to {} (position table)", position,
+                           spec.position_rows - 1));
+      }
+      sequence.positions[i] = static_cast<std::int32_t>(position);
+    }
+    try {
+      check_sequence(spec, sequence);
+    } catch (const Error& e) {
+      throw Error(e.code(), fmt::format("sequence {}: {}", s, e.what()));
+    }
+    input.tokens.push_back(std::move(sequence));
+  }
+  return input;
+}
+
+}  // namespace
+
+ReferenceInput ReferenceInput::open(const std::string& path, const TokenSpec& spec,
+                                    const std::string& architecture) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  try {
+    return read(file, spec, architecture);
+  } catch (const Error& e) {
+    throw Error(e.code(), path + ": " + e.what());
+  }
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/encoder.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "runtime/error.hpp"
+#include "tessera/batching.hpp"
+
+namespace tessera {
+namespace {
+
+const Value& output_value(const Program& program, const std::string& name) {
+  const std::int32_t found = program.find_output(name);
+  if (found == kNone) {
+    std::vector<std::string> names;
+    for (const Output& output : program.outputs) names.push_back(output.name);
+    throw Error(ErrorCode::not_found, fmt::format("output: got \"{}\", expected one of {}", name,
+                                                  fmt::join(names, ", ")));
+  }
+  const Output& output = program.outputs[static_cast<std::size_t>(found)];
+  return program.values[static_cast<std::size_t>(output.value)];
+}
+
+}  // namespace
+
+TextEncoder::TextEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options)
+    : package_(std::move(package)), options_(std::move(options)) {
+  if (options_.batch_tokens < 1 || options_.batch_sequences < 1 || options_.threads < 0) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("encoder: got batch_tokens {}, batch_sequences {}, threads {}, expected "
+                    "at least 1, 1, 0",
+                    options_.batch_tokens, options_.batch_sequences, options_.threads));
+  }
+  for (const std::string& name : options_.outputs) output_value(package_->program, name);
+  model_ = Model::create(package_->program, package_->checkpoint,
+                         {.isa = options_.isa, .outputs = options_.outputs});
+}
+
+TextEncoder TextEncoder::open(const std::filesystem::path& directory, EncoderOptions options,
+                              const models::PackageOptions& package_options) {
+  return TextEncoder(
+      std::make_shared<const models::Package>(models::open_package(directory, package_options)),
+      std::move(options));
+}
+
+Index TextEncoder::width(std::size_t output) const {
+  return output_value(package_->program, options_.outputs.at(output)).width;
+}
+
+bool TextEncoder::is_per_token(std::size_t output) const {
+  return output_value(package_->program, options_.outputs.at(output)).extent == Extent::rows;
+}
+
+SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
+  return {.max_rows = rows,
+          .max_sequences = sequences,
+          .threads = options_.threads,
+          .outputs = options_.outputs};
+}
+
+std::size_t TextEncoder::arena_bytes(Index longest) const {
+  return Session::memory_bytes(
+      *model_, session_options(std::max(options_.batch_tokens, longest), options_.batch_sequences));
+}
+
+// A short input gets a small arena. One that fills a batch gets an arena for the whole budget, so
+// that a stream of windows makes at most two.
+void TextEncoder::reserve(Index rows, Index sequences) {
+  if (session_ && session_->options().max_rows >= rows &&
+      session_->options().max_sequences >= sequences) {
+    return;
+  }
+  const bool is_regrowth = session_ != nullptr;
+  if (is_regrowth || 2 * rows >= options_.batch_tokens)
+    rows = std::max(rows, options_.batch_tokens);
+  if (is_regrowth || 2 * sequences >= options_.batch_sequences) {
+    sequences = std::max(sequences, options_.batch_sequences);
+  }
+  session_.reset();  // before the next arena is asked for: never two at a time
+  session_ = Session::create(model_, session_options(rows, sequences));
+}
+
+std::string TextEncoder::explain(Index rows, Index sequences) {
+  reserve(rows, sequences);
+  return session_->explain(rows, sequences);
+}
+
+void TextEncoder::run_batch(std::span<const TokenSequence> sequences,
+                            std::span<const std::size_t> chosen) {
+  const TokenSpec& spec = package_->program.tokens;
+  for (auto* vector : {&ids_, &types_, &positions_, &columns_, &offsets_, &query_only_}) {
+    vector->clear();
+  }
+  bool has_types = false, has_positions = false, has_columns = false, has_query_only = false;
+  for (const std::size_t index : chosen) {
+    const TokenSequence& sequence = sequences[index];
+    has_types |= spec.type_vocab_size > 0 && !sequence.types.empty();
+    has_positions |= !sequence.positions.empty();
+    has_columns |= !sequence.columns.empty();
+    has_query_only |= sequence.query_only != 0;
+  }
+  offsets_.push_back(0);
+  for (const std::size_t index : chosen) {
+    const TokenSequence& sequence = sequences[index];
+    const std::size_t begin = ids_.size(), end = begin + sequence.ids.size();
+    ids_.insert(ids_.end(), sequence.ids.begin(), sequence.ids.end());
+    if (has_types) {
+      types_.resize(end, 0);
+      std::copy(sequence.types.begin(), sequence.types.end(),
+                types_.begin() + static_cast<Index>(begin));
+    }
+    if (has_positions) {
+      positions_.resize(end);
+      if (sequence.positions.empty()) {
+        fill_positions(spec, sequence.ids, std::span(positions_).subspan(begin));
+      } else {
+        std::copy(sequence.positions.begin(), sequence.positions.end(),
+                  positions_.begin() + static_cast<Index>(begin));
+      }
+    }
+    if (has_columns) {
+      columns_.resize(end);
+      const auto first = columns_.begin() + static_cast<Index>(begin);
+      if (sequence.columns.empty()) {
+        std::iota(first, columns_.end(), 0);
+      } else {
+        std::copy(sequence.columns.begin(), sequence.columns.end(), first);
+      }
+    }
+    if (has_query_only) query_only_.push_back(sequence.query_only);
+    offsets_.push_back(static_cast<std::int32_t>(end));
+  }
+  session_->run({.ids = ids_,
+                 .types = types_,
+                 .offsets = offsets_,
+                 .positions = positions_,
+                 .columns = columns_,
+                 .query_only = query_only_});
+}
+
+void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink,
+                      const ProgressCallback& progress) {
+  std::vector<Index> lengths;
+  lengths.reserve(sequences.size());
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    try {
+      check_sequence(package_->program.tokens, sequences[i]);
+    } catch (const Error& e) {
+      throw Error(e.code(), fmt::format("sequence {}: {}", i, e.what()));
+    }
+    lengths.push_back(sequences[i].size());
+  }
+  const BatchPlan plan = plan_batches(lengths, options_.batch_tokens, options_.batch_sequences);
+  if (plan.batches.empty()) return;
+  reserve(plan.max_rows, plan.max_sequences);
+
+  std::vector<bool> per_token;
+  for (std::size_t i = 0; i < options_.outputs.size(); ++i) per_token.push_back(is_per_token(i));
+  std::vector<TensorView<const float>> whole(options_.outputs.size()),
+      part(options_.outputs.size());
+  std::size_t done = 0;
+  for (const BatchRange& batch : plan.batches) {
+    const auto chosen = std::span(plan.order).subspan(batch.first, batch.last - batch.first);
+    run_batch(sequences, chosen);
+    for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = session_->output(options_.outputs[i]);
+    for (std::size_t s = 0; s < chosen.size(); ++s) {
+      for (std::size_t i = 0; i < whole.size(); ++i) {
+        const Index first = per_token[i] ? offsets_[s] : static_cast<Index>(s);
+        part[i] = {.data = whole[i].data + first * whole[i].stride,
+                   .rows = per_token[i] ? offsets_[s + 1] - offsets_[s] : 1,
+                   .cols = whole[i].cols,
+                   .stride = whole[i].stride};
+      }
+      sink(chosen[s], part);
+    }
+    done += chosen.size();
+    if (progress) progress(done, sequences.size());
+  }
+}
+
+void TextEncoder::run(std::span<const TokenSequence> sequences, std::span<float> out,
+                      const ProgressCallback& progress) {
+  const auto columns = static_cast<std::size_t>(width());
+  if (options_.outputs.size() != 1 || is_per_token() || out.size() != sequences.size() * columns) {
+    throw Error(ErrorCode::internal, "encoder: a matrix needs one output with a row per sequence");
+  }
+  run(
+      sequences,
+      [out, columns](std::size_t index, Results results) {
+        const std::span<const float> row = results[0].row(0);
+        std::copy(row.begin(), row.end(), out.begin() + static_cast<Index>(index * columns));
+      },
+      progress);
+}
+
+}  // namespace tessera

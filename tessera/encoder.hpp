@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pipeline around a Session: any number of sequences in, results out in the order of the input.
+//
+//   sequences ─ batches by token budget, longest first ─ Session::run ─ rows per sequence ─▶ sink
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/package.hpp"
+#include "runtime/session.hpp"
+#include "tessera/text_inputs.hpp"
+
+namespace tessera {
+
+struct EncoderOptions {
+  int threads = 0;             ///< 0: all that the process may use
+  std::optional<Isa> isa;      ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
+  Index batch_tokens = 4096;   ///< most token rows of one batch; a longer sequence goes alone
+  Index batch_sequences = 64;  ///< most sequences of one batch
+  std::vector<std::string> outputs;  ///< what to compute, at least one
+};
+
+/// What a sink gets for one sequence, in the order of EncoderOptions::outputs: (T, width) for an
+/// output with a row per token, (1, width) for one with a row per sequence. Valid during the call
+/// only.
+using Results = std::span<const TensorView<const float>>;
+using Sink = std::function<void(std::size_t index, Results results)>;
+using ProgressCallback = std::function<void(std::size_t done, std::size_t total)>;
+
+/// A Package, its Model and one Session. One call at a time.
+///
+/// Memory    the arena is made for the first run() and made again only when a later run() needs
+/// more, up to
+///           max(batch_tokens, longest sequence) rows; arena_bytes() says what the largest takes.
+/// Numerics  the results of a sequence do not depend on the other sequences, the budget or the
+/// threads.
+class TextEncoder {
+ public:
+  /// Throws Error as open_package() and Model::create() do; not_found for an output that the model
+  /// does not compute, with those that it does.
+  TextEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options);
+  static TextEncoder open(const std::filesystem::path& directory, EncoderOptions options,
+                          const models::PackageOptions& package_options = {});
+
+  const models::Package& package() const noexcept { return *package_; }
+  const Model& model() const noexcept { return *model_; }
+  const EncoderOptions& options() const noexcept { return options_; }
+
+  /// Columns of the output number `output`, and whether it has a row per token (else per sequence).
+  Index width(std::size_t output = 0) const;
+  bool is_per_token(std::size_t output = 0) const;
+
+  /// Computes the outputs of every sequence. `sink` is called once per sequence, in the order of
+  /// the batches, not of the input: `index` says which it is. Errors: as check_sequence() says,
+  /// with the index of the sequence; nothing is computed then.
+  void run(std::span<const TokenSequence> sequences, const Sink& sink,
+           const ProgressCallback& progress = {});
+
+  /// run() for one output with a row per sequence: a matrix in the order of the input, out (n,
+  /// width()).
+  void run(std::span<const TokenSequence> sequences, std::span<float> out,
+           const ProgressCallback& progress = {});
+
+  /// Bytes of the arena for batches up to the budget and sequences of up to `longest` tokens.
+  std::size_t arena_bytes(Index longest) const;
+  /// The plan of the Session for `rows` token rows in `sequences` sequences.
+  std::string explain(Index rows, Index sequences);
+
+ private:
+  SessionOptions session_options(Index rows, Index sequences) const;
+  void reserve(Index rows, Index sequences);
+  void run_batch(std::span<const TokenSequence> sequences, std::span<const std::size_t> chosen);
+
+  std::shared_ptr<const models::Package> package_;
+  EncoderOptions options_;
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<Session> session_;
+  std::vector<std::int32_t> ids_, types_, positions_, columns_, offsets_,
+      query_only_;  // of one batch
+};
+
+}  // namespace tessera

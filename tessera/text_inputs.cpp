@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/text_inputs.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "models/text/unicode.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+// The text to put before every input: an explicit one, a named one, or the default of the files.
+std::string resolve_prompt(const models::Package& package, const TextOptions& options) {
+  if (options.prompt && options.prompt_name) {
+    refuse("prompt: got a text and a name, expected one of them");
+  }
+  if (options.prompt) return *options.prompt;
+  const std::string& name =
+      options.prompt_name ? *options.prompt_name : package.default_prompt_name;
+  if (name.empty() && !options.prompt_name) return {};
+  const auto found = package.prompts.find(name);
+  if (found != package.prompts.end()) return found->second;
+  std::vector<std::string> names;
+  for (const auto& [key, value] : package.prompts) names.push_back(key);
+  throw Error(ErrorCode::not_found,
+              fmt::format("prompt name: got \"{}\", expected {}", name,
+                          names.empty() ? "none: the model's files define no prompts"
+                                        : fmt::format("one of {}", fmt::join(names, ", "))));
+}
+
+void check_range(std::string_view what, std::size_t index, std::int32_t value, Index count,
+                 std::string_view table) {
+  if (value >= 0 && value < count) return;
+  refuse(fmt::format("{} {} is {}, expected 0 to {} ({})", what, index, value, count - 1, table));
+}
+
+}  // namespace
+
+TextInputs::TextInputs(const models::Package& package, const TextOptions& options)
+    : tokenizer_(package.tokenizer ? &*package.tokenizer : nullptr),
+      prompt_(resolve_prompt(package, options)),
+      lower_case_first_(package.lower_case_first) {
+  if (tokenizer_ == nullptr) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no tokenizer: {}; token ids can be given instead of text",
+                            package.directory.string(), package.tokenizer_problem));
+  }
+  const Index position_limit = package.program.tokens.max_tokens;
+  const bool files_give_limit =
+      tokenizer_->max_length().has_value() || package.max_tokens < position_limit;
+  if (options.max_length) {
+    const auto fewest = static_cast<Index>(tokenizer_->special_tokens_count(false)) + 1;
+    if (*options.max_length < fewest || *options.max_length > position_limit) {
+      refuse(fmt::format("max length: got {}, expected {} to {} (special tokens, position table)",
+                         *options.max_length, fewest, position_limit));
+    }
+    max_tokens_ = *options.max_length;
+    limit_reason_ = "as asked for";
+  } else {
+    max_tokens_ = package.max_tokens;
+    limit_reason_ = package.max_tokens < position_limit
+                        ? fmt::format("from the model's files; position table {}", position_limit)
+                        : "position table";
+  }
+  const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
+  const bool cuts = options.max_length || options.truncation || files_give_limit;
+  options_.use_file_truncation = false;
+  if (cuts && strategy != text::TruncationStrategy::do_not_truncate) {
+    options_.max_length = static_cast<std::size_t>(max_tokens_);
+    options_.truncation = strategy;
+    options_.truncation_side = options.truncation_side;
+    const auto& of_file = tokenizer_->info().truncation;
+    if (!options_.truncation_side && of_file) options_.truncation_side = of_file->side;
+  }
+}
+
+text::Encoding TextInputs::encode(std::string_view text,
+                                  std::optional<std::string_view> pair) const {
+  std::string first, second;
+  if (!prompt_.empty() || lower_case_first_) {
+    first = prompt_;
+    first += text;
+    if (lower_case_first_) first = lower_case(first);
+    text = first;
+  }
+  if (pair && lower_case_first_) {
+    second = lower_case(*pair);
+    pair = second;
+  }
+  text::Encoding encoding =
+      pair ? tokenizer_->encode_pair(text, *pair, options_) : tokenizer_->encode(text, options_);
+  if (static_cast<Index>(encoding.size()) > max_tokens_) {
+    refuse(fmt::format("the text has {} tokens, expected at most {} ({}); nothing allows to cut it",
+                       encoding.size(), max_tokens_, limit_reason_));
+  }
+  return encoding;
+}
+
+TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding) {
+  TokenSequence sequence;
+  sequence.ids = encoding.ids;
+  if (spec.type_vocab_size > 0) sequence.types = encoding.type_ids;
+  return sequence;
+}
+
+void check_sequence(const TokenSpec& spec, const TokenSequence& sequence) {
+  const std::size_t count = sequence.ids.size();
+  if (count == 0) refuse("got no token ids, expected at least 1");
+  if (sequence.size() > spec.max_tokens) {
+    refuse(
+        fmt::format("got {} tokens, expected at most {} (position table)", count, spec.max_tokens));
+  }
+  for (const auto* per_token : {&sequence.types, &sequence.positions, &sequence.columns}) {
+    if (!per_token->empty() && per_token->size() != count) {
+      refuse(fmt::format("got {} values for {} token ids", per_token->size(), count));
+    }
+  }
+  const Index types = std::max<Index>(spec.type_vocab_size, 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    check_range("token id", i, sequence.ids[i], spec.vocab_size, "vocabulary");
+    if (!sequence.types.empty()) {
+      check_range("type id", i, sequence.types[i], types,
+                  spec.type_vocab_size > 0 ? "token types" : "the model has no token types");
+    }
+    if (!sequence.positions.empty() && spec.position_rows > 0) {
+      check_range("position", i, sequence.positions[i], spec.position_rows, "position table");
+    }
+  }
+}
+
+std::string lower_case(std::string_view text) {
+  std::string repaired;
+  if (!text::is_valid_utf8(text)) {
+    repaired = text::replace_invalid_utf8(text);
+    text = repaired;
+  }
+  std::string out;
+  out.reserve(text.size());
+  text::CodePoints lower;
+  for (std::size_t at = 0; at < text.size();) {
+    const text::Decoded decoded = text::decode_utf8(text.data() + at);
+    const std::size_t count = text::to_lowercase(decoded.c, lower);
+    for (std::size_t i = 0; i < count; ++i) text::append_utf8(out, lower[i]);
+    at += decoded.length;
+  }
+  return out;
+}
+
+}  // namespace tessera
