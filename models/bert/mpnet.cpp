@@ -44,8 +44,9 @@ ParameterId position_bias(BuildContext& context, const BertConfig& config,
                                      "the table has",
                                      kBuckets, kBuckets));
   }
-  // All distances within a sequence; and up to kMaxDistance, from where on the bucket is the same.
-  const Index reach = std::max(config.positions.size - 1, kMaxDistance);
+  // All distances within a sequence, and as much again for the columns of a padded batch whose
+  // padding takes no position.
+  const Index reach = 2 * std::max(config.positions.size, kMaxDistance);
   std::vector<std::int32_t> gather;
   for (Index relative = -reach; relative <= reach; ++relative) {
     gather.push_back(mpnet_bucket(relative));

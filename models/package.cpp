@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/package.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "models/registry.hpp"
+#include "models/sentence/embedding.hpp"
+#include "runtime/error.hpp"
+#include "runtime/log.hpp"
+
+namespace tessera::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfig = "config.json";
+
+void check_directory(const fs::path& directory) {
+  std::error_code ignored;
+  if (fs::is_directory(directory, ignored)) return;
+  throw Error(
+      ErrorCode::not_found,
+      fmt::format("{}: {}, expected the directory of a checkpoint", directory.string(),
+                  fs::exists(directory, ignored) ? "not a directory" : "no such directory"));
+}
+
+std::string known_model_types() {
+  std::string text;
+  for (const Family& family : families()) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", family.model_type);
+  }
+  return text;
+}
+
+std::string known_classes(const Family& family) {
+  std::string text;
+  for (const ModelClass& c : family.classes) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", c.name);
+  }
+  return text;
+}
+
+/// By model_type; old files that lack it are known by their class.
+const Family& choose_family(const Config& config) {
+  if (config.has("model_type")) {
+    const Family* family = find_family(config.string("model_type", ""));
+    if (family == nullptr) config.unsupported("model_type", "one of " + known_model_types());
+    return *family;
+  }
+  for (const std::string& name : config.strings("architectures")) {
+    if (const Family* family = find_family_of_class(name)) return *family;
+  }
+  config.wrong("model_type", "one of " + known_model_types());
+}
+
+/// The class that the caller names; else the one that config.json names. sentence-transformers
+/// takes the class without head whatever config.json says (all-mpnet-base-v2 says MPNetForMaskedLM
+/// and has no such head), and so does a config.json that names none.
+const ModelClass& choose_class(const Config& config, const Family& family,
+                               const SentenceFiles& files, const PackageOptions& options) {
+  if (!options.architecture.empty()) {
+    const ModelClass* asked = family.find(options.architecture);
+    if (asked != nullptr) return *asked;
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: class {} was asked for with model_type \"{}\", expected one of {}",
+                    config.name(), options.architecture, family.model_type, known_classes(family)));
+  }
+  const bool features_only = files.has_modules && files.transformer_task == "feature-extraction";
+  const std::vector<std::string> names = config.strings("architectures");
+  if (features_only || names.empty()) return family.classes.front();
+  const ModelClass* named = family.find(names.front());
+  if (named == nullptr) config.unsupported("architectures", "one of " + known_classes(family));
+  return *named;
+}
+
+void open_tokenizer(const fs::path& directory, Package& package) {
+  if (!text::directory_has_tokenizer(directory)) {
+    package.tokenizer_problem = fmt::format("{}: no tokenizer files", directory.string());
+    return;
+  }
+  try {
+    package.tokenizer = text::Tokenizer::from_directory(directory);
+  } catch (const Error& error) {
+    package.tokenizer_problem = error.what();
+    return;
+  }
+  const auto needed = static_cast<Index>(package.tokenizer->vocab_size());
+  const Index rows = package.program.tokens.vocab_size;
+  if (needed > rows) {
+    log(LogLevel::warning,
+        fmt::format("tokenizer: ids up to {}, but config.json vocab_size={}: texts with the ids "
+                    "above that will be refused",
+                    needed - 1, rows));
+  }
+}
+
+}  // namespace
+
+Package open_package(const fs::path& directory, const PackageOptions& options) {
+  check_directory(directory);
+  SentenceFiles files = read_sentence_files(directory);
+  const fs::path transformer = directory / files.transformer_path;
+  const Config config = Config::read(transformer / kConfig, kConfig);
+  const Family& family = choose_family(config);
+  const ModelClass& model_class = choose_class(config, family, files, options);
+
+  Package package;
+  package.directory = directory;
+  package.model_type = family.model_type;
+  package.architecture = model_class.name;
+  package.task = model_class.task;
+  package.embedding_from_files = files.has_modules;
+  package.prompts = files.prompts;
+  package.default_prompt_name = files.default_prompt_name;
+  package.lower_case_first = files.lower_case_first;
+
+  auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
+  const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);
+  Builder builder(package.program, weights);
+  BuildContext context{.config = config, .builder = builder, .package = package};
+  const ValueId last_hidden_state = family.build(context);
+
+  if (!files.has_modules) files = plain_transformer_modules(std::move(files));
+  merge_module_weights(directory, files, *checkpoint);
+  add_embedding(directory, files, *checkpoint, last_hidden_state, package);
+  check(package.program);
+  package.checkpoint = std::move(checkpoint);
+
+  open_tokenizer(transformer, package);
+  package.max_tokens = package.program.tokens.max_tokens;
+  if (files.max_seq_length) {
+    package.max_tokens = std::min(package.max_tokens, *files.max_seq_length);
+  }
+  if (package.tokenizer) {
+    if (const auto limit = package.tokenizer->max_length()) {
+      const auto most = static_cast<std::size_t>(package.max_tokens);
+      package.max_tokens = static_cast<Index>(std::min(most, *limit));
+    }
+  }
+  return package;
+}
+
+}  // namespace tessera::models

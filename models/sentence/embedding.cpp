@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/sentence/embedding.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "models/builder.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera::models {
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = SentenceModule::Kind;
+
+/// F.normalize and nn.LayerNorm have these as defaults, and the modules leave them there.
+constexpr float kNormalizeEps = 1e-12F;
+constexpr float kLayerNormEps = 1e-5F;
+
+struct PoolingName {
+  const char* flag;  ///< key of the older form
+  const char* mode;  ///< name of the newer form, and for people
+  Pooling pooling;
+};
+/// In the order in which the reference concatenates.                          Pooling.forward
+constexpr std::array kPoolings{
+    PoolingName{"pooling_mode_cls_token", "cls", Pooling::first},
+    PoolingName{"pooling_mode_max_tokens", "max", Pooling::max},
+    PoolingName{"pooling_mode_mean_tokens", "mean", Pooling::mean},
+    PoolingName{"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens",
+                Pooling::mean_sqrt_len},
+    PoolingName{"pooling_mode_weightedmean_tokens", "weightedmean", Pooling::weighted_mean},
+    PoolingName{"pooling_mode_lasttoken", "lasttoken", Pooling::last},
+};
+
+const char* mode_name(Pooling pooling) noexcept {
+  for (const PoolingName& p : kPoolings) {
+    if (p.pooling == pooling) return p.mode;
+  }
+  return "unknown";
+}
+
+struct DenseActivation {
+  const char* torch_class;
+  Activation activation;
+};
+constexpr std::array kDenseActivations{
+    DenseActivation{"torch.nn.modules.activation.Tanh", Activation::tanh},
+    DenseActivation{"torch.nn.modules.linear.Identity", Activation::none},
+    DenseActivation{"torch.nn.modules.activation.ReLU", Activation::relu},
+    DenseActivation{"torch.nn.modules.activation.GELU", Activation::gelu_erf},
+    DenseActivation{"torch.nn.modules.activation.Sigmoid", Activation::sigmoid},
+    DenseActivation{"torch.nn.modules.activation.SiLU", Activation::silu},
+};
+
+/// The class by its last part: "torch.nn.Tanh" names the same class.
+Activation read_dense_activation(const Config& config) {
+  const std::string name =
+      config.string("activation_function", config.is_null("activation_function")
+                                               ? "torch.nn.modules.linear.Identity"
+                                               : "torch.nn.modules.activation.Tanh");
+  std::string known;
+  for (const DenseActivation& entry : kDenseActivations) {
+    const std::string_view full = entry.torch_class;
+    const std::string_view last = full.substr(full.rfind('.') + 1);
+    if (name == full || name == fmt::format("torch.nn.{}", last)) return entry.activation;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", full);
+  }
+  config.unsupported("activation_function", "one of " + known);
+}
+
+/// Walks the modules with the value that the next one reads.
+class EmbeddingBuilder {
+ public:
+  EmbeddingBuilder(const fs::path& directory, const Checkpoint& checkpoint, Package& package)
+      : directory_(directory), checkpoint_(checkpoint), package_(package) {}
+
+  void pooling(const SentenceModule& module, ValueId last_hidden_state, bool has_prompts) {
+    std::vector<Pooling> modes{Pooling::mean};
+    const Index hidden = package_.hidden;
+    if (!module.path.empty()) {
+      const Config config = read(module);
+      modes = read_pooling_modes(config);
+      const char* key =
+          config.has("embedding_dimension") ? "embedding_dimension" : "word_embedding_dimension";
+      if (config.integer(key, hidden) != hidden) {
+        config.wrong(key, fmt::format("the hidden size {}", hidden));
+      }
+      if (has_prompts && !config.boolean("include_prompt", true)) {
+        config.unsupported("include_prompt", "true, as the directory has prompts");
+      }
+    }
+    const WeightMap weights(checkpoint_, "sentence-transformers", "", "");
+    Builder b(package_.program, weights);
+    std::vector<ValueId> pooled;
+    std::string names;
+    for (const Pooling mode : modes) {
+      const std::string name = mode_name(mode);
+      pooled.push_back(b.pool("embedding." + name, last_hidden_state, mode));  // (S,H)
+      names += (names.empty() ? "" : "+") + name;
+    }
+    value_ = pooled.size() == 1 ? pooled[0] : b.concat("embedding.pooled", pooled);
+    describe(names + " pooling");
+  }
+
+  void dense(const SentenceModule& module) {
+    // x = act(self.linear(x)) [+ residual(x)]                                          Dense
+    const Config config = read(module);
+    for (const char* key : {"module_input_name", "module_output_name"}) {
+      if (config.string(key, "sentence_embedding") != "sentence_embedding") {
+        config.unsupported(key, "\"sentence_embedding\"");
+      }
+    }
+    if (!config.has("in_features")) config.wrong("in_features", "a whole number");
+    if (!config.has("out_features")) config.wrong("out_features", "a whole number");
+    const Dim in = config.dim("in_features", 0), out = config.dim("out_features", 0);
+    check_width(config, in);
+    const Activation activation = read_dense_activation(config);
+    const WeightMap weights(checkpoint_, "sentence-transformers", "", config.name());
+    Builder b(package_.program, weights);
+    const std::string name = "embedding." + module.path;
+    ValueId x =
+        b.linear(name, value_, module.path + "/linear", out, in, config.boolean("bias", true));
+    x = b.activation(name + ".act", x, activation);  // (S,out)
+    if (config.boolean("use_residual", false)) {
+      const ValueId residual =
+          in.size == out.size
+              ? value_
+              : b.linear(name + ".residual", value_, module.path + "/residual", out, in, false);
+      x = b.add(name + ".sum", x, residual);
+    }
+    value_ = x;
+    describe(fmt::format("dense {} to {}{}{}", in.size, out.size,
+                         activation == Activation::none ? "" : ", ",
+                         activation == Activation::none ? "" : to_string(activation)));
+  }
+
+  void layer_norm(const SentenceModule& module) {
+    const Config config = read(module);
+    const Dim width = config.dim("dimension", b_width());
+    check_width(config, width);
+    const WeightMap weights(checkpoint_, "sentence-transformers", "", config.name());
+    Builder b(package_.program, weights);
+    value_ = b.layer_norm("embedding." + module.path, value_, module.path + "/norm", width,
+                          kLayerNormEps);
+    describe("layer norm");
+  }
+
+  void normalize(std::size_t position) {
+    const WeightMap weights(checkpoint_, "sentence-transformers", "", "");
+    Builder b(package_.program, weights);
+    value_ =
+        b.l2_normalize(fmt::format("embedding.normalized.{}", position), value_, kNormalizeEps);
+    describe("normalised");
+  }
+
+  ValueId value() const noexcept { return value_; }
+
+ private:
+  Config read(const SentenceModule& module) const {
+    return Config::read(directory_ / module.path / "config.json", module.path + "/config.json");
+  }
+  Index b_width() const { return package_.program.values[static_cast<std::size_t>(value_)].width; }
+  void check_width(const Config& config, const Dim& in) const {
+    if (in.size == b_width()) return;
+    config.wrong(in.key, fmt::format("{}, the width of what comes before", b_width()));
+  }
+  void describe(const std::string& text) {
+    std::string& all = package_.embedding_description;
+    all += (all.empty() ? "" : ", ") + text;
+  }
+
+  const fs::path& directory_;
+  const Checkpoint& checkpoint_;
+  Package& package_;
+  ValueId value_ = kNone;
+};
+
+}  // namespace
+
+std::vector<Pooling> read_pooling_modes(const Config& config) {
+  std::vector<Pooling> modes;
+  if (config.has("pooling_mode")) {
+    for (const std::string& mode : config.strings("pooling_mode")) {
+      const auto* known = std::find_if(kPoolings.begin(), kPoolings.end(),
+                                       [&](const PoolingName& p) { return mode == p.mode; });
+      if (known == kPoolings.end()) {
+        config.unsupported("pooling_mode",
+                           "cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken");
+      }
+      if (std::find(modes.begin(), modes.end(), known->pooling) != modes.end()) {
+        config.wrong("pooling_mode", "each mode once");
+      }
+      modes.push_back(known->pooling);
+    }
+    if (modes.empty()) config.wrong("pooling_mode", "one mode at least");
+    return modes;
+  }
+  for (const PoolingName& p : kPoolings) {
+    if (config.boolean(p.flag, false)) modes.push_back(p.pooling);
+  }
+  if (modes.empty()) modes.push_back(Pooling::mean);
+  return modes;
+}
+
+SentenceFiles plain_transformer_modules(SentenceFiles files) {
+  files.modules = {{Kind::pooling, ""}};
+  return files;
+}
+
+void merge_module_weights(const fs::path& directory, const SentenceFiles& files,
+                          Checkpoint& checkpoint) {
+  for (const SentenceModule& module : files.modules) {
+    if (module.kind != Kind::dense && module.kind != Kind::layer_norm) continue;
+    checkpoint.merge(module.path + "/", directory / module.path);
+  }
+}
+
+void add_embedding(const fs::path& directory, const SentenceFiles& files,
+                   const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package) {
+  const bool has_prompts = std::any_of(files.prompts.begin(), files.prompts.end(),
+                                       [](const auto& p) { return !p.second.empty(); });
+  EmbeddingBuilder builder(directory, checkpoint, package);
+  package.embedding_is_normalized = false;
+  for (std::size_t i = 0; i < files.modules.size(); ++i) {
+    const SentenceModule& module = files.modules[i];
+    const bool pools = module.kind == Kind::pooling;
+    if (pools != (builder.value() == kNone)) {
+      throw Error(
+          ErrorCode::unsupported_model,
+          fmt::format("modules.json: module {} (\"{}\") {}, expected one Pooling right "
+                      "after the Transformer",
+                      i + 1, module.path, pools ? "pools again" : "comes before any Pooling"));
+    }
+    switch (module.kind) {
+      case Kind::pooling:
+        builder.pooling(module, last_hidden_state, has_prompts);
+        break;
+      case Kind::dense:
+        builder.dense(module);
+        break;
+      case Kind::layer_norm:
+        builder.layer_norm(module);
+        break;
+      case Kind::normalize:
+        builder.normalize(i);
+        break;
+    }
+    package.embedding_is_normalized = module.kind == Kind::normalize;
+  }
+  if (builder.value() != kNone) package.program.outputs.push_back({"embedding", builder.value()});
+}
+
+}  // namespace tessera::models

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sentence embedding: what the modules of sentence-transformers do with the last hidden state.
+//
+//   Pooling    one row per sequence out of the token rows; several modes are concatenated
+//   Dense      act(W x + b), + residual where the config says so
+//   Normalize  x / max(‖x‖₂, 1e-12)
+//   LayerNorm  eps 1e-5
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "models/package.hpp"
+#include "models/sentence/files.hpp"
+#include "runtime/weights/safetensors.hpp"
+
+namespace tessera::models {
+
+/// What the reference does with a directory that has no modules.json: mean pooling, nothing else.
+SentenceFiles plain_transformer_modules(SentenceFiles files);
+
+/// Adds the weights of Dense and LayerNorm modules to `checkpoint`, as "2_Dense/linear.weight".
+void merge_module_weights(const std::filesystem::path& directory, const SentenceFiles& files,
+                          Checkpoint& checkpoint);
+
+/// Adds the ops and the output "embedding" (S,D), and the description, to the package. Nothing is
+/// added if no module pools.
+void add_embedding(const std::filesystem::path& directory, const SentenceFiles& files,
+                   const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package);
+
+/// The pooling modes of a 1_Pooling/config.json, in the order of concatenation.
+std::vector<Pooling> read_pooling_modes(const Config& config);
+
+}  // namespace tessera::models

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The files that sentence-transformers puts around a Transformer directory:
+//
+//   modules.json                       the modules, one after another: Transformer, Pooling, …
+//   1_Pooling/config.json              which pooling
+//   2_Dense/{config.json, model.safetensors}
+//   sentence_bert_config.json          max_seq_length, do_lower_case (beside config.json)
+//   config_sentence_transformers.json  prompts, default_prompt_name
+//
+// As in sentence-transformers 5: UKPLab/sentence-transformers, sentence_transformers/models/*.py;
+// since 5.4 the classes have other paths and Pooling other keys, both forms are read.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/config.hpp"
+
+namespace tessera::models {
+
+/// One entry of modules.json after the Transformer.
+struct SentenceModule {
+  enum class Kind { pooling, dense, normalize, layer_norm };
+  Kind kind;
+  std::string path;  ///< "1_Pooling"; relative to the directory
+};
+
+struct SentenceFiles {
+  bool has_modules = false;      ///< modules.json is there
+  std::string transformer_path;  ///< where config.json and the weights are; "" for the directory
+  std::vector<SentenceModule> modules;
+  std::optional<Index> max_seq_length;
+  bool lower_case_first = false;
+  /// sentence_bert_config's transformer_task: "feature-extraction" takes the class without head.
+  std::string transformer_task = "feature-extraction";
+  std::map<std::string, std::string> prompts;
+  std::string default_prompt_name;
+};
+
+/// Reads what there is; a directory without any of the files is a plain Transformer directory.
+/// Errors  as Config's; not_found for a module's directory; unsupported_model naming a module.
+SentenceFiles read_sentence_files(const std::filesystem::path& directory);
+
+}  // namespace tessera::models
