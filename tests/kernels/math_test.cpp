@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The errors that kernels/math.inl.hpp states, measured: every function at every level over its
+// whole domain, at a stride through the 2³² bit patterns (all of them with TESSERA_FULL_SWEEP=1).
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "kernels/kernel_table.hpp"
+#include "tests/kernels/probe/math_probe.hpp"
+#include "tests/reference/activation.hpp"
+#include "tests/support/isa.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct Worst {
+  double error = 0;
+  float at = 0;
+};
+
+/// Runs `function` on bit patterns at a stride and returns the largest error(x, y) for x in [lo,
+/// hi].
+template <class Function, class Error>
+Worst sweep(Function&& function, float lo, float hi, Error&& error) {
+  constexpr std::size_t n = 4096;
+  const std::uint64_t stride = std::getenv("TESSERA_FULL_SWEEP") != nullptr ? 1 : 8209;  // a prime
+  Worst worst;
+  float x[n], y[n];
+  for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32U);) {
+    for (float& v : x) {
+      v = std::bit_cast<float>(static_cast<std::uint32_t>(bits));  // wraps after the last
+      bits += stride;
+    }
+    function(x, y, static_cast<Index>(n));
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!(x[i] >= lo && x[i] <= hi)) continue;
+      const double e = error(x[i], y[i]);
+      if (!(e <= worst.error)) worst = {e, x[i]};
+    }
+  }
+  return worst;
+}
+
+template <class Reference>
+auto ulps_of(Reference&& reference) {
+  return [reference](float x, float y) {
+    return test::ulp_error(y, reference(static_cast<double>(x)));
+  };
+}
+
+float one(test::Sweep function, float x) {
+  float in[16], out[16];
+  for (float& v : in) v = x;
+  function(in, out, 16);
+  return out[7];
+}
+
+class MathTest : public testing::TestWithParam<Isa> {
+ protected:
+  [[nodiscard]] const test::MathProbe& probe() const { return test::math_probe(GetParam()); }
+  void report(const char* name, const Worst& worst) {
+    RecordProperty(name, std::to_string(worst.error) + " at " + std::to_string(worst.at));
+  }
+};
+INSTANTIATE_FOR_ALL_ISAS(MathTest);
+
+TEST_P(MathTest, Exp2OfSoftmaxTermsIsWithinItsUlps) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Worst w = sweep(probe().exp2_nonpositive, -126.0F, 126.0F,
+                        ulps_of([](double x) { return std::exp2(x); }));
+  report("ulp", w);
+  EXPECT_LE(w.error, 2.2) << "at " << w.at;
+  const Worst tiny = sweep(probe().exp2_nonpositive, -kInfinity, -126.0F, [](float x, float y) {
+    return std::abs(static_cast<double>(y) - std::exp2(static_cast<double>(x)));
+  });
+  EXPECT_LE(tiny.error, 0x1p-126) << "at " << tiny.at;
+}
+
+TEST_P(MathTest, Exp2OfSoftmaxTermsIsExactAtIntegersAndLimits) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  for (int n = -126; n <= 120; ++n) {
+    EXPECT_EQ(one(probe().exp2_nonpositive, static_cast<float>(n)), std::ldexp(1.0F, n));
+  }
+  EXPECT_EQ(one(probe().exp2_nonpositive, -kInfinity), 0.0F);
+  EXPECT_EQ(one(probe().exp2_nonpositive, -3.4e38F), 0.0F);
+  EXPECT_TRUE(std::isnan(one(probe().exp2_nonpositive, kNan)));
+}
+
+TEST_P(MathTest, ExpIsWithinItsUlpsOnTheWholeLine) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Worst w =
+      sweep(probe().exp, -kInfinity, kInfinity, ulps_of([](double x) { return std::exp(x); }));
+  report("ulp", w);
+  EXPECT_LE(w.error, 1.2) << "at " << w.at;
+  EXPECT_EQ(one(probe().exp, 0.0F), 1.0F);
+  EXPECT_TRUE(std::isnan(one(probe().exp, kNan)));
+}
+
+TEST_P(MathTest, SigmoidIsWithinItsUlps) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Worst w = sweep(probe().sigmoid, -87.0F, kInfinity, ulps_of(reference::sigmoid));
+  report("ulp", w);
+  EXPECT_LE(w.error, 2.3) << "at " << w.at;
+  EXPECT_EQ(one(probe().sigmoid, -kInfinity), 0.0F);
+  EXPECT_EQ(one(probe().sigmoid, -100.0F), 0.0F);
+  EXPECT_TRUE(std::isnan(one(probe().sigmoid, kNan)));
+}
+
+TEST_P(MathTest, ErfIsWithinItsUlpsAndSaturates) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Worst w =
+      sweep(probe().erf, -kInfinity, kInfinity, ulps_of([](double x) { return std::erf(x); }));
+  report("ulp", w);
+  EXPECT_LE(w.error, 5.4) << "at " << w.at;
+  for (const float x : {3.9251F, 10.0F, 1e30F, kInfinity}) {
+    EXPECT_EQ(one(probe().erf, x), 1.0F);
+    EXPECT_EQ(one(probe().erf, -x), -1.0F);
+  }
+  EXPECT_TRUE(std::isnan(one(probe().erf, kNan)));
+}
+
+TEST_P(MathTest, TanhIsWithinItsUlpsAndSaturates) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Worst w =
+      sweep(probe().tanh, -kInfinity, kInfinity, ulps_of([](double x) { return std::tanh(x); }));
+  report("ulp", w);
+  EXPECT_LE(w.error, 5.6) << "at " << w.at;
+  for (const float x : {9.001F, 20.0F, 1e30F, kInfinity}) {
+    EXPECT_EQ(one(probe().tanh, x), 1.0F);
+    EXPECT_EQ(one(probe().tanh, -x), -1.0F);
+  }
+  EXPECT_TRUE(std::isnan(one(probe().tanh, kNan)));
+}
+
+/// gelu and silu: |error| relative to max(|x|, 1), as the formula's own terms are of that size.
+TEST_P(MathTest, GeluAndSiluAreWithinTheirErrors) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const ActivationRows run = kernels_at(GetParam()).activation;
+  for (const Activation act :
+       {Activation::gelu_erf, Activation::gelu_tanh, Activation::gelu_quick, Activation::silu}) {
+    const Worst w =
+        sweep([&](const float* x, float* y, Index n) { run(act, x, n, y, n, 1, n); }, -1e12F, 1e12F,
+              [&](float x, float y) {
+                const double X = static_cast<double>(x);
+                return std::abs(static_cast<double>(y) - reference::activate(act, X)) /
+                       std::max(std::abs(X), 1.0);
+              });
+    report(to_string(act), w);
+    EXPECT_LE(w.error, 2.1e-7) << to_string(act) << " at " << w.at;
+  }
+}
+
+}  // namespace
+}  // namespace tessera::kernels

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/kernels/probe/math_probe.inl.hpp"
+
+namespace tessera::test {
+constinit const MathProbe kMathProbeAvx2 = kernels::kMathProbe<xsimd::fma3<xsimd::avx2>>;
+}  // namespace tessera::test

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/kernels/probe/math_probe.inl.hpp"
+
+namespace tessera::test {
+constinit const MathProbe kMathProbeAvx512 = kernels::kMathProbe<xsimd::avx512bw>;
+}  // namespace tessera::test

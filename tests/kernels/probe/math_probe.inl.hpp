@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/math.inl.hpp"
+#include "tests/kernels/probe/math_probe.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+#define TESSERA_PROBE(function)                                                                   \
+  [](const float* x, float* y, Index n) noexcept {                                                \
+    for_each_vector<A>(n, [&](Index j, Index) { store<A>(y + j, function<A>(load<A>(x + j))); }); \
+  }
+
+template <class A>
+constexpr test::MathProbe kMathProbe{TESSERA_PROBE(exp2_nonpositive), TESSERA_PROBE(exp),
+                                     TESSERA_PROBE(sigmoid), TESSERA_PROBE(erf),
+                                     TESSERA_PROBE(tanh)};
+
+#undef TESSERA_PROBE
+
+}  // namespace
+}  // namespace tessera::kernels

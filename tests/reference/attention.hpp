@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// O = softmax(scale·QKᵀ + bias) V of one query row in double, the obvious way, and a bound of the
+// rounding error of any f32 evaluation.
+//
+//   δ_j = γ_{d+3}·scale·Σ_k|q_k k_jk| + 4u(|bias| + |s_j|)        score j
+//   ε   = max δ_j + u·range + 8u·(tiles + 2)                      P and its corrections α, one per
+//   key tile |ô_n − o_n| ≤ (2ε + γ_{Tk+8})·Σ_j p_j|v_jn| + Tk·2⁻¹²⁵ max|v|     numerator and sum; P
+//   underflows to 0
+//
+// A tile may hold as few as 32 keys.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/kernel_table.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace tessera::reference {
+
+/// scale·q·k + bias of query i and key j, and δ.
+inline double attention_score(const kernels::AttentionTask& t, Index i, Index j, double& delta) {
+  double sum = 0, magnitude = 0;
+  for (Index n = 0; n < t.d; ++n) {
+    const double product =
+        static_cast<double>(t.q[i * t.ldq + n]) * static_cast<double>(t.k[j * t.ldk + n]);
+    sum += product;
+    magnitude += std::abs(product);
+  }
+  const double scale = static_cast<double>(t.scale);
+  double s = sum * scale, b = 0;
+  if (t.bias != nullptr) {
+    const Index q_column = t.q_columns != nullptr ? t.q_columns[i] : t.q_begin + i;
+    const Index k_column = t.k_columns != nullptr ? t.k_columns[j] : j;
+    b = static_cast<double>(t.bias[k_column - q_column]);
+  }
+  s += b;
+  if (std::isfinite(s)) {
+    delta = std::max(delta, test::gamma(t.d + 3) * std::abs(scale) * magnitude +
+                                4 * test::kUnitRoundoff * (std::abs(b) + std::abs(s)));
+  }
+  return s;
+}
+
+/// Row i of O: values (d) and bounds (d) appended.
+inline void attention_row(const kernels::AttentionTask& t, Index i, std::vector<double>& value,
+                          std::vector<double>& bound) {
+  std::vector<double> p;  // (Tk)
+  double m = -HUGE_VAL, lowest = HUGE_VAL, l = 0, delta = 0;
+  for (Index j = 0; j < t.Tk; ++j) {
+    const double s = attention_score(t, i, j, delta);
+    p.push_back(s);
+    m = std::isnan(s) ? s : std::max(m, s);
+    if (std::isfinite(s)) lowest = std::min(lowest, s);
+  }
+  for (double& s : p) {
+    s = m == -HUGE_VAL ? 0.0 : std::exp(s - m);
+    l += s;
+  }
+  const double range = std::isfinite(m) ? std::min(m - lowest, 90.0) : 0.0;
+  const double u = test::kUnitRoundoff;
+  const double epsilon = delta + u * range + 8 * u * static_cast<double>(t.Tk / 32 + 2);
+  for (Index n = 0; n < t.d; ++n) {
+    double o = 0, magnitude = 0, max_abs = 0;
+    for (Index j = 0; j < t.Tk; ++j) {
+      const double v = static_cast<double>(t.v[j * t.ldv + n]);
+      const double weight = l == 0.0 ? 0.0 : p[static_cast<std::size_t>(j)] / l;
+      o += weight * v;
+      magnitude += weight * std::abs(v);
+      max_abs = std::max(max_abs, std::abs(v));
+    }
+    value.push_back(o);
+    bound.push_back((2 * epsilon + test::gamma(t.Tk + 8)) * magnitude +
+                    static_cast<double>(t.Tk) * 0x1p-125 * max_abs);
+  }
+}
+
+}  // namespace tessera::reference

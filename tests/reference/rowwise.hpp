@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LayerNorm, softmax and L2 normalisation of one row in double. Beside each value a bound of the
+// rounding error of an f32 evaluation that sums in at least 4 chains: n = N/4 + 16 roundings, γ_n
+// of support/tolerance.hpp.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/types.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace tessera::reference {
+
+struct Bounded {
+  std::vector<double> value;  // (N)
+  std::vector<double> bound;  // (N)
+};
+
+/// z (N) = x + residual, in double.
+///
+/// δ = (γ_n + 2u)(mean|z| + max|z|) bounds the error of z − μ (rounding of z and the error of μ).
+/// The variance is relatively off by γ_n + 2δ/σ, and y by half of that, from c = z − μ by δ/σ.
+inline Bounded layer_norm(const std::vector<double>& z, const float* gamma, const float* beta,
+                          double eps) {
+  const double N = static_cast<double>(z.size());
+  double mean = 0, mean_abs = 0, max_abs = 0, variance = 0;
+  for (const double v : z) {
+    mean += v / N;
+    mean_abs += std::abs(v) / N;
+    max_abs = std::max(max_abs, std::abs(v));
+  }
+  for (const double v : z) variance += (v - mean) * (v - mean) / N;
+  const double rstd = 1 / std::sqrt(variance + eps);
+  const double u = test::kUnitRoundoff;
+  const double gamma_n = test::gamma(static_cast<Index>(z.size()) / 4 + 16);
+  const double delta = (gamma_n + 2 * u) * (mean_abs + max_abs);
+  Bounded y;
+  for (std::size_t j = 0; j < z.size(); ++j) {
+    const double g = static_cast<double>(gamma[j]), b = static_cast<double>(beta[j]);
+    const double scaled = (z[j] - mean) * rstd * g;
+    y.value.push_back(scaled + b);
+    y.bound.push_back(rstd * std::abs(g) * delta +
+                      std::abs(scaled) * (gamma_n + 8 * u + 2 * delta * rstd) +
+                      4 * u * (std::abs(b) + std::abs(scaled + b)) + test::kSmallestDenormal);
+  }
+  return y;
+}
+
+/// The argument x − m is rounded: a relative error of range·u in each term and in the sum; exp
+/// adds 1.2 ulp, the sum γ_n, the scaling 2u.
+inline Bounded softmax(const float* x, Index N) {
+  double m = -HUGE_VAL, lowest = HUGE_VAL, l = 0;
+  bool has_nan = false;
+  for (Index j = 0; j < N; ++j) {
+    const double v = static_cast<double>(x[j]);
+    has_nan = has_nan || std::isnan(v);
+    m = std::max(m, v);
+    if (std::isfinite(v)) lowest = std::min(lowest, v);
+  }
+  Bounded y;
+  const double range = std::isfinite(m) ? std::min(m - lowest, 104.0) : 0.0;
+  const double relative =
+      test::kUnitRoundoff * (2 * range + 8) + test::gamma(static_cast<Index>(N) / 4 + 16);
+  for (Index j = 0; j < N; ++j) {
+    const double v = static_cast<double>(x[j]);
+    double e = has_nan ? std::nan("") : m == -HUGE_VAL ? 0.0 : std::exp(v - m);
+    y.value.push_back(e);
+    l += e;
+  }
+  for (double& v : y.value) {
+    if (l != 0.0) v /= l;
+    y.bound.push_back(v * relative + 2 * test::kSmallestDenormal);
+  }
+  return y;
+}
+
+inline Bounded l2_normalize(const float* x, Index N, double eps) {
+  double squares = 0;
+  for (Index j = 0; j < N; ++j) squares += static_cast<double>(x[j]) * static_cast<double>(x[j]);
+  const double norm = std::sqrt(squares);
+  Bounded y;
+  for (Index j = 0; j < N; ++j) {
+    const double v = static_cast<double>(x[j]) / (norm < eps ? eps : norm);
+    y.value.push_back(v);
+    y.bound.push_back(std::abs(v) * (test::gamma(N / 4 + 16) + 4 * test::kUnitRoundoff) +
+                      test::kSmallestDenormal);
+  }
+  return y;
+}
+
+}  // namespace tessera::reference
