@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What this machine can do on one thread, measured in the process and at the moment where it is needed: a
-// virtual CPU shares its core, its clock and its memory with strangers, so a peak from a data sheet or from
-// yesterday says nothing about the run beside it.
+// What this machine can do on one thread, measured in the process and at the moment where it is
+// needed: a virtual CPU shares its core, its clock and its memory with strangers, so a peak from a
+// data sheet or from yesterday says nothing about the run beside it.
 //
-//   FLOP/s    12 independent chains x = x·y + z in registers: latency 4 × 2 ports = 8 are enough to fill the
-//             pipes, 12 leave slack. Baseline has no FMA: a multiplication and an addition count 2 FLOP too.
-//   bytes/s   sum over a buffer with 8 accumulators of the widest vectors, repeated: the size of the buffer
+//   FLOP/s    12 independent chains x = x·y + z in registers: latency 4 × 2 ports = 8 are enough to
+//   fill the
+//             pipes, 12 leave slack. Baseline has no FMA: a multiplication and an addition count 2
+//             FLOP too.
+//   bytes/s   sum over a buffer with 8 accumulators of the widest vectors, repeated: the size of
+//   the buffer
 //             picks the level of the memory hierarchy. Reads only, as a GEMM reads its weights.
 #pragma once
 
@@ -26,21 +29,22 @@
 
 namespace tessera::bench {
 
-/// CPU time of the calling thread: on a machine with other users, what the code cost and not what it
-/// waited for.
+/// CPU time of the calling thread: on a machine with other users, what the code cost and not what
+/// it waited for.
 inline double thread_seconds() noexcept {
   timespec t{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-/// n floats on a 2 MiB boundary, offered huge pages: else a GEMM over large weights measures the TLB.
+/// n floats on a 2 MiB boundary, offered huge pages: else a GEMM over large weights measures the
+/// TLB.
 class LargeBuffer {
  public:
   LargeBuffer() = default;
   explicit LargeBuffer(Index n) : n_{n} {
     bytes_ = (static_cast<std::size_t>(n) * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
-    data_ = static_cast<float*>(::operator new(bytes_, std::align_val_t{kHugePage}));
+    data_ = static_cast<float*>(::operator new (bytes_, std::align_val_t{kHugePage}));
     madvise(data_, bytes_, MADV_HUGEPAGE);
     std::memset(data_, 0, bytes_);
   }
@@ -57,7 +61,7 @@ class LargeBuffer {
   LargeBuffer(const LargeBuffer&) = delete;
   LargeBuffer& operator=(const LargeBuffer&) = delete;
   ~LargeBuffer() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{kHugePage});
+    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{kHugePage});
   }
 
   float* data() noexcept { return data_; }
@@ -73,8 +77,8 @@ class LargeBuffer {
 
 namespace detail {
 
-// The same text three times over the vector types of three targets; a template cannot carry a target.
-// The empty asm after each round keeps the compiler from merging or removing the rounds.
+// The same text three times over the vector types of three targets; a template cannot carry a
+// target. The empty asm after each round keeps the compiler from merging or removing the rounds.
 #define TESSERA_ALL_12(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 #define TESSERA_START(i) auto c##i = x;
 #define TESSERA_KEEP(i) asm volatile("" : "+x"(c##i));
@@ -109,14 +113,14 @@ TESSERA_PEAK(fma_128, "sse4.2", 4.0, _mm_set1_ps, TESSERA_FMA_128)
 #define TESSERA_ALL_8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
 #define TESSERA_ZERO(i) auto s##i = zero;
 #define TESSERA_USE(i) asm volatile("" : : "x"(s##i));
-#define TESSERA_READ(name, isa, lanes, setzero, add, load)                        \
+#define TESSERA_READ(name, isa, lanes, setzero, add, load)                           \
   __attribute__((noinline, target(isa))) inline void name(const float* p, Index n) { \
-    const auto zero = setzero();                                                  \
-    TESSERA_ALL_8(TESSERA_ZERO)                                                   \
-    for (Index i = 0; i + 8 * (lanes) <= n; i += 8 * (lanes)) {                   \
-      TESSERA_ALL_8(load)                                                         \
-    }                                                                             \
-    TESSERA_ALL_8(TESSERA_USE)                                                    \
+    const auto zero = setzero();                                                     \
+    TESSERA_ALL_8(TESSERA_ZERO)                                                      \
+    for (Index i = 0; i + 8 * (lanes) <= n; i += 8 * (lanes)) {                      \
+      TESSERA_ALL_8(load)                                                            \
+    }                                                                                \
+    TESSERA_ALL_8(TESSERA_USE)                                                       \
   }
 #define TESSERA_READ_512(j) s##j = _mm512_add_ps(s##j, _mm512_loadu_ps(p + i + 16 * j));
 #define TESSERA_READ_256(j) s##j = _mm256_add_ps(s##j, _mm256_loadu_ps(p + i + 8 * j));
@@ -134,16 +138,22 @@ TESSERA_READ(read_128, "sse4.2", 4, _mm_setzero_ps, _mm_add_ps, TESSERA_READ_128
 
 }  // namespace detail
 
-/// Multiply-add peak of one thread at level `isa`, FLOP/s: the best of five runs of about 20 µs each.
-/// Precondition: cpu_supports(isa).
+/// Multiply-add peak of one thread at level `isa`, FLOP/s: the best of five runs of about 20 µs
+/// each. Precondition: cpu_supports(isa).
 inline double fma_peak(Isa isa) {
   constexpr Index kRounds = 8192;  // 12 FMAs at 2 per cycle: 6 cycles a round, 49k cycles a run
   double best = 0.0;
   for (int run = 0; run < 5; ++run) {
     switch (isa) {
-      case Isa::baseline: best = std::max(best, detail::fma_128(kRounds)); break;
-      case Isa::avx2: best = std::max(best, detail::fma_256(kRounds)); break;
-      case Isa::avx512: best = std::max(best, detail::fma_512(kRounds)); break;
+      case Isa::baseline:
+        best = std::max(best, detail::fma_128(kRounds));
+        break;
+      case Isa::avx2:
+        best = std::max(best, detail::fma_256(kRounds));
+        break;
+      case Isa::avx512:
+        best = std::max(best, detail::fma_512(kRounds));
+        break;
     }
   }
   return best;
@@ -158,9 +168,15 @@ inline double read_bandwidth(Isa isa, const LargeBuffer& buffer) {
     const double start = thread_seconds();
     for (Index i = 0; i < passes; ++i) {
       switch (isa) {
-        case Isa::baseline: detail::read_128(buffer.data(), buffer.size()); break;
-        case Isa::avx2: detail::read_256(buffer.data(), buffer.size()); break;
-        case Isa::avx512: detail::read_512(buffer.data(), buffer.size()); break;
+        case Isa::baseline:
+          detail::read_128(buffer.data(), buffer.size());
+          break;
+        case Isa::avx2:
+          detail::read_256(buffer.data(), buffer.size());
+          break;
+        case Isa::avx512:
+          detail::read_512(buffer.data(), buffer.size());
+          break;
       }
     }
     const double seconds = thread_seconds() - start;

@@ -114,8 +114,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
 #pragma GCC unroll 8
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + g * kGroup * lda;
 
-  constexpr bool kHoldB = mr > 1 && (mr + 1) * NVP + 1 <= kRegisters<A>;
   constexpr bool kHasFma = kIsAvx512<A> || kIsAvx2<A>;
+  constexpr int kTemporaries = kHasFma ? 1 : 2;  // a[i,k], and the product before it is added
+  constexpr bool kHoldB = mr > 1 && (mr + 1) * NVP + kTemporaries <= kRegisters<A>;
   const auto step = [&](Index k) __attribute__((always_inline)) {
     Register<A> bk[extent(NVP)];  // row k of the panels
 #pragma GCC unroll 8
