@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// hwloc first (it reads sysfs and, where that is silent, CPUID), then sysfs alone, then the
-// defaults.
+// hwloc first (it reads sysfs and, where that is silent, CPUID), then sysfs alone, then defaults.
 #include "runtime/machine.hpp"
 
 #include <fmt/format.h>

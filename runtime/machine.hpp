@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Facts about the machine that the planner and the thread pool start from: caches, cores, what this
-// process may use of them. Read once; never fails: what cannot be found out has the value stated
-// here.
+// process may use of them. Never fails: what cannot be found out has the value stated here.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +22,7 @@ struct CacheLevel {
   friend bool operator==(const CacheLevel&, const CacheLevel&) = default;
 };
 
-/// Values after '=' hold where neither hwloc nor sysfs tells (they fit every x86-64-v2 CPU since
-/// 2008).
+/// The values after '=' hold where neither hwloc nor sysfs tells.
 struct Machine {
   std::string cpu_name = "unknown CPU";
   Index cache_line_bytes = 64;

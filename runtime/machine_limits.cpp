@@ -65,8 +65,7 @@ std::string unescaped(std::string_view text) {
   return result;
 }
 
-/// The process's path in the v2 hierarchy, or in the v1 hierarchy of `controller`; "" if there is
-/// none.
+/// The process's path in the v2 hierarchy, or in the v1 hierarchy of `controller`; "" if none.
 std::string own_cgroup(const SystemRoots& roots, std::string_view controller, bool is_v2) {
   std::ifstream in(roots.proc / "self/cgroup");
   std::string line;
@@ -117,8 +116,7 @@ std::vector<fs::path> cgroup_folders(const SystemRoots& roots, std::string_view 
   if (own.empty() || !mount) return {};
   const fs::path point = mount->point;
   fs::path relative = fs::path(own).lexically_relative(mount->root);
-  // Another namespace's view: the path is not below what is mounted. The mount is then our own
-  // cgroup.
+  // Another namespace's view: the path is not below what is mounted, the mount is our own cgroup.
   const bool is_outside =
       relative.empty() ||
       std::any_of(relative.begin(), relative.end(), [](const fs::path& p) { return p == ".."; });

@@ -11,12 +11,10 @@ namespace tessera {
 /// Owns one read-only private mapping of a regular file; moves, does not copy.
 ///
 /// Memory    the pages belong to the kernel's page cache and are read on first touch.
-/// Limits    a file that is cut by someone else while it is mapped makes later reads of the lost
-/// pages
-///           fail with SIGBUS, as with every mapped file: replace files by rename(), as
+/// Limits    a file that someone cuts while it is mapped makes reads of the lost pages fail with
+///           SIGBUS, as with every mapped file: replace files by rename(), as
 ///           write_safetensors() does, never in place.
-/// Errors    not_found; invalid_argument if `path` is no regular file; io_error with the system's
-/// words.
+/// Errors    not_found; invalid_argument (no regular file); io_error with the system's words.
 class MappedFile {
  public:
   static MappedFile open(const std::filesystem::path& path);

@@ -7,8 +7,8 @@
 //
 // The reader refuses what contradicts itself instead of repairing it: every byte of the buffer
 // belongs to exactly one tensor, names are unique, sizes follow from dtype and shape, the header is
-// one JSON
-// object of at most 100 MB. Format: https://github.com/huggingface/safetensors (README, "Format").
+// one JSON object of at most 100 MB.
+// Format: https://github.com/huggingface/safetensors (README, "Format").
 #pragma once
 
 #include <cstddef>
@@ -73,8 +73,7 @@ std::string shape_to_string(std::span<const std::int64_t> shape);
 struct StoredTensor {
   std::string name;
   StoredType type;
-  std::vector<std::int64_t>
-      shape;              ///< extents ≥ 0; empty for a scalar; the product fits std::int64_t
+  std::vector<std::int64_t> shape;  ///< extents ≥ 0, product below 2^63; empty for a scalar
   const std::byte* data;  ///< `bytes` bytes, little-endian, ANY alignment (use memcpy or unaligned
                           ///< loads); valid as long as the file object; not null even if bytes == 0
   std::size_t bytes;      ///< product(shape) · bits_of(type) / 8
@@ -86,9 +85,8 @@ struct StoredTensor {
 /// One safetensors file, mapped. Moves keep every StoredTensor where it is.
 ///
 /// Threads   all const members may be called concurrently.
-/// Errors    open(): not_found, io_error, invalid_argument (a directory), corrupt_file with the
-/// path, the
-///           tensor, what was found and what was expected.
+/// Errors    open(): not_found; io_error; invalid_argument (a directory); corrupt_file with the
+///           path, the tensor, what was found and what was expected.
 class SafetensorsFile {
  public:
   static SafetensorsFile open(const std::filesystem::path& path);
@@ -161,8 +159,7 @@ struct TensorToWrite {
   std::span<const std::byte> data;
 };
 
-/// Writes a safetensors file, replacing `path` in one step: readers see the old file or the new
-/// one.
+/// Writes a safetensors file, replacing `path` in one step: readers see the old or the new file.
 ///
 /// The bytes go to a new file in the same directory, which is renamed once all of them were
 /// accepted. On an error that file is removed and `path` is as it was. The order in the file is by

@@ -34,8 +34,7 @@ class FakeSystem {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text;
   }
-  /// Mounts the part `root` of the hierarchy at the folder cg2 (v2) or cg1 (v1, controllers cpu,
-  /// memory).
+  /// Mounts the part `root` of the hierarchy at the folder cg2 (v2), or cg1 and cgm (v1).
   void mount_v2(const std::string& root) const {
     add("proc/self/mountinfo", "22 1 0:20 / /proc rw - proc proc rw\n29 22 0:26 " + root + " " +
                                    path("cg2") +

@@ -41,8 +41,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Writes a new file in place of what is there: ext4 flushes a file that is truncated and
-/// rewritten.
+/// Writes a new file in place of what is there (ext4 flushes a file that is cut and rewritten).
 inline void write_text(const std::filesystem::path& path, std::string_view text) {
   std::filesystem::remove(path);
   std::ofstream out(path, std::ios::binary);
@@ -55,8 +54,7 @@ inline std::string read_text(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-/// The bytes of a safetensors file: the header's length, the header, `buffer_bytes` bytes 0, 1, 2,
-/// …
+/// The bytes of a safetensors file: the header's length, the header, a buffer of 0, 1, 2, …
 inline std::string file_of(std::string_view header, std::size_t buffer_bytes) {
   const auto length = static_cast<std::uint64_t>(header.size());
   std::string result(sizeof length, '\0');
@@ -66,8 +64,7 @@ inline std::string file_of(std::string_view header, std::size_t buffer_bytes) {
   return result;
 }
 
-/// The message of the Error that `body` throws, after checking its code; a failure if it throws
-/// none.
+/// The message of the Error that `body` throws, after checking its code; fails if there is none.
 template <class Body>
 std::string message_of(ErrorCode code, Body&& body) {
   try {
