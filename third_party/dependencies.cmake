@@ -1,6 +1,7 @@
 # Every package that the build uses, found once. See third_party/README.md for what each is for.
 find_package(Threads REQUIRED)
-find_package(xsimd REQUIRED)
+# Headers only; the xsimd target of Debian would link xtl, which nothing here uses.
+find_path(TESSERA_XSIMD_INCLUDE_DIR xsimd/xsimd.hpp REQUIRED)
 find_package(fmt REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(PkgConfig REQUIRED)

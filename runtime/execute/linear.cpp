@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // C = act(A Bᵀ + bias) + residual over the packed panels of B, in the loop order that the plan
-// chose. A task is a row_block × col_block piece of C; inside it:
+// chose. A task is a piece of the rows × a piece of the panels; inside it:
 //
 //   IS-OS(a)   for each panel n: for each chunk k: for each row tile m     A block stays in L2
 //   WS-OS(a)   for each row tile m: for each panel n (all of K)            B block stays in L2
@@ -57,22 +57,22 @@ void tile(const Operands& o, Range m, Index n, Range k) noexcept {
               .activation = last ? o.activation : Activation::none});
 }
 
-void input_stationary(const Operands& o, Range rows, Range cols, Index KC) noexcept {
+void input_stationary(const Operands& o, Range rows, Range panels, Index KC) noexcept {
   const Index tiles = ceil_div(rows.end - rows.begin, o.gemm.MR);
-  for (Index n = cols.begin; n < cols.end; n += o.gemm.NR) {
+  for (Index p = panels.begin; p < panels.end; ++p) {
     for (Index k = 0; k < o.K; k += KC) {
       for (Index i = 0; i < tiles; ++i) {
-        tile(o, piece(rows, i, tiles), n, {k, std::min(k + KC, o.K)});
+        tile(o, piece(rows, i, tiles), p * o.gemm.NR, {k, std::min(k + KC, o.K)});
       }
     }
   }
 }
 
-void weight_stationary(const Operands& o, Range rows, Range cols) noexcept {
+void weight_stationary(const Operands& o, Range rows, Range panels) noexcept {
   const Index tiles = ceil_div(rows.end - rows.begin, o.gemm.MR);
   for (Index i = 0; i < tiles; ++i) {
-    for (Index n = cols.begin; n < cols.end; n += o.gemm.NR) {
-      tile(o, piece(rows, i, tiles), n, {0, o.K});
+    for (Index p = panels.begin; p < panels.end; ++p) {
+      tile(o, piece(rows, i, tiles), p * o.gemm.NR, {0, o.K});
     }
   }
 }
@@ -96,10 +96,10 @@ void run(const Context& context, const LinearOp& op) noexcept {
                                                     .MR = o.gemm.MR,
                                                     .NR = o.gemm.NR,
                                                     .threads = context.workers.count()});
-  const Index row_tasks = ceil_div(M, plan.row_block), col_tasks = ceil_div(N, plan.col_block);
-  context.workers.run(row_tasks * col_tasks, [&](Index task, int) {
-    const Index m = task / col_tasks * plan.row_block, n = task % col_tasks * plan.col_block;
-    const Range rows{m, std::min(m + plan.row_block, M)}, cols{n, std::min(n + plan.col_block, N)};
+  const Index panels = ceil_div(N, o.gemm.NR);
+  context.workers.run(plan.row_tasks * plan.col_tasks, [&](Index task, int) {
+    const Range rows = piece({0, M}, task / plan.col_tasks, plan.row_tasks);
+    const Range cols = piece({0, panels}, task % plan.col_tasks, plan.col_tasks);
     if (plan.chosen.order == LoopOrder::is_os_a) {
       input_stationary(o, rows, cols, plan.KC);
     } else {

@@ -18,13 +18,11 @@ Index round_up(Index a, Index unit) noexcept {
   return ceil_div(a, unit) * unit;
 }
 
-/// `extent` cut into equal blocks of at most `most`, at least one per thread, each a multiple of
-/// `unit`.
-Index balanced_block(Index extent, Index most, Index unit, int threads) noexcept {
-  const Index units = ceil_div(extent, unit);
-  const Index by_size = ceil_div(extent, std::max(most, unit));
-  const Index blocks = std::clamp<Index>(round_up(by_size, threads), 1, units);
-  return ceil_div(units, blocks) * unit;
+/// Pieces of `extent`, none larger than `most`, a multiple of the threads where there are units
+/// enough.
+Index count_pieces(Index extent, Index most, Index unit, int threads) noexcept {
+  const Index pieces = round_up(ceil_div(extent, std::max(most, unit)), threads);
+  return std::min(pieces, ceil_div(extent, unit));
 }
 
 /// Words that fit: three quarters of L2, the rest is for what passes through.
@@ -78,8 +76,8 @@ LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) n
   LinearPlan plan{.chosen = is,
                   .rejected = ws,
                   .KC = KC,
-                  .row_block = 0,
-                  .col_block = 0,
+                  .row_tasks = 0,
+                  .col_tasks = 0,
                   .splits_rows = true,
                   .bound_words = std::max(words(M, K) + words(K, N) + words(M, N),
                                           2 * words(M, N) * static_cast<double>(K) / std::sqrt(Z))};
@@ -87,10 +85,10 @@ LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) n
 
   // The stationary operand is private to a thread. Too few rows to share: split the columns.
   plan.splits_rows = plan.chosen.order == LoopOrder::is_os_a && M >= machine.threads * MR;
-  plan.row_block =
-      plan.splits_rows ? balanced_block(M, plan.chosen.MC, MR, machine.threads) : plan.chosen.MC;
-  plan.col_block =
-      plan.splits_rows ? plan.chosen.NC : balanced_block(N, plan.chosen.NC, NR, machine.threads);
+  plan.row_tasks = plan.splits_rows ? count_pieces(M, plan.chosen.MC, MR, machine.threads)
+                                    : ceil_div(M, plan.chosen.MC);
+  plan.col_tasks = plan.splits_rows ? ceil_div(N, plan.chosen.NC)
+                                    : count_pieces(N, plan.chosen.NC, NR, machine.threads);
   return plan;
 }
 

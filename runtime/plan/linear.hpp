@@ -45,7 +45,7 @@ struct LinearCandidate {
 struct LinearPlan {
   LinearCandidate chosen, rejected;
   Index KC;                    ///< from K alone
-  Index row_block, col_block;  ///< rows and columns of one task
+  Index row_tasks, col_tasks;  ///< nearly equal pieces of the rows and of the panels
   bool splits_rows;            ///< what the threads divide
   double bound_words;          ///< max(compulsory, 2MNK/√Z): no order moves fewer
 };

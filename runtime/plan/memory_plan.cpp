@@ -73,17 +73,19 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
   // root[v]: the value whose buffer v shares. A value takes over an input's buffer if that input
   // dies here.
   std::vector<std::size_t> root(n);
+  const std::vector<MemorySlot> own =
+      plan.slots;  // lifetimes of values; below they become buffers'
   std::iota(root.begin(), root.end(), std::size_t{0});
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const std::size_t out = at(output_of(program.ops[i]));
     for (const ValueId in : in_place_inputs(program.ops[i])) {
       const std::size_t owner = root[at(in)];
-      if (plan.slots[at(in)].last_op != i || plan.slots[owner].last_op != i ||
+      if (own[at(in)].last_op != i || plan.slots[owner].last_op != i ||
           plan.slots[at(in)].bytes != plan.slots[out].bytes) {
         continue;
       }
       root[out] = owner;
-      plan.slots[owner].last_op = plan.slots[out].last_op;
+      plan.slots[owner].last_op = own[out].last_op;
       break;
     }
   }
@@ -122,7 +124,8 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     plan.bytes = std::max(plan.bytes, offset + slot.bytes);
   }
   for (std::size_t v = 0; v < n; ++v) {
-    if (root[v] != v) plan.slots[v].offset = plan.slots[root[v]].offset;
+    plan.slots[v].offset = plan.slots[root[v]].offset;
+    plan.slots[v].last_op = own[v].last_op;
   }
   return plan;
 }
