@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs padded reference inputs as a ragged batch and measures the distance of every output from
+// the reference: at attended positions for [B,T,…], everywhere for [B,…].
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/package.hpp"
+#include "models/reference_batch.hpp"
+#include "runtime/session.hpp"
+#include "tests/golden/stored.hpp"
+
+namespace tessera::test {
+
+/// The bound of shared/conformance: the reference itself is within 4e-5 of its computation in f64,
+/// and the smallest wrong choice seen (erf gelu for tanh gelu) makes 1.4e-4.
+inline constexpr double kGoldenTolerance = 1e-4;
+
+/// max |got − expected| over what is compared; a NaN counts as infinite.
+inline double distance(std::span<const float> got, std::span<const float> expected) {
+  double worst = 0.0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double d = std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
+    worst = std::isnan(d) ? HUGE_VAL : std::max(worst, d);
+  }
+  return worst;
+}
+
+/// A model of `package` at one level, with a session for batches of up to `rows` rows.
+class Runner {
+ public:
+  Runner(const models::Package& package, Isa isa, int threads = 1)
+      : tokens_(package.program.tokens),
+        threads_(threads),
+        model_(Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}})) {}
+
+  /// The session stays valid until the next run.
+  Session& run(const models::ReferenceBatch& batch) {
+    session_ = Session::create(model_, {.max_rows = batch.rows(),
+                                        .max_sequences = batch.sequences(),
+                                        .threads = threads_,
+                                        .outputs = {}});
+    session_->run(batch.view());
+    return *session_;
+  }
+
+  models::ReferenceBatch batch(const StoredInputs& inputs) const {
+    return {tokens_, inputs.sequences, inputs.tokens, inputs.ids, inputs.mask, inputs.types};
+  }
+
+  bool has(std::string_view output) const { return model_->program().find_output(output) != kNone; }
+
+ private:
+  TokenSpec tokens_;
+  int threads_;
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<Session> session_;
+};
+
+/// Distance of the output `name` of the last run from `expected`, flat [B,T,W] or [B,W].
+inline double output_distance(const Session& session, const models::ReferenceBatch& batch,
+                              const std::string& name, std::span<const float> expected,
+                              Index padded_tokens) {
+  const TensorView<const float> got = session.output(name);
+  const bool per_sequence =
+      got.rows == batch.sequences() && static_cast<Index>(expected.size()) == got.rows * got.cols;
+  const auto width = static_cast<std::size_t>(got.cols);
+  const auto all = static_cast<std::size_t>(batch.sequences() * padded_tokens) * width;
+  if (!per_sequence && expected.size() != all) {
+    ADD_FAILURE() << name << " has " << expected.size() << " elements in the reference, but width "
+                  << width << " here";
+    return HUGE_VAL;
+  }
+  double worst = 0.0;
+  for (Index row = 0; row < got.rows; ++row) {
+    if (!per_sequence && batch.is_query_only(row)) continue;
+    const Index at = per_sequence ? row : batch.padded_index(row);
+    worst = std::max(
+        worst,
+        distance(got.row(row), expected.subspan(static_cast<std::size_t>(at) * width, width)));
+  }
+  return worst;
+}
+
+}  // namespace tessera::test

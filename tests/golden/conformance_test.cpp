@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every case of tests/golden/data, at every ISA level: all runs, all outputs, against what Hugging
+// Face transformers computed. The data are tiny random checkpoints in the published layout; each
+// folder's case.json says what the case is and which class and version computed it.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include <cstdio>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "tests/golden/compare_run.hpp"
+#include "tests/support/isa.hpp"
+
+namespace tessera::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct StoredRun {
+  std::string name, inputs, outputs;
+};
+
+struct Case {
+  std::string model_class;
+  std::vector<StoredRun> runs;
+};
+
+Case read_case(const fs::path& directory) {
+  simdjson::dom::parser parser;
+  const simdjson::dom::element root = parser.load((directory / "case.json").string());
+  const auto text = [](const simdjson::dom::element& e, const char* key) {
+    return std::string(std::string_view(e[key]));
+  };
+  Case result{.model_class = text(root, "model_class"), .runs = {}};
+  for (const simdjson::dom::element run : simdjson::dom::array(root["runs"])) {
+    result.runs.push_back({text(run, "name"), text(run, "inputs"), text(run, "outputs")});
+  }
+  return result;
+}
+
+std::vector<std::string> case_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kGoldenData)) {
+    if (fs::exists(entry.path() / "case.json")) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Worst distance per (model_type, ISA) of this process, printed at its end.
+class Summary : public testing::Environment {
+ public:
+  static std::map<std::pair<std::string, Isa>, double>& worst() {
+    static std::map<std::pair<std::string, Isa>, double> table;
+    return table;
+  }
+  void TearDown() override {
+    for (const auto& [key, value] : worst()) {
+      std::printf("[  WORST   ] %-12s %-12s %.2e\n", key.first.c_str(), to_string(key.second),
+                  value);
+    }
+  }
+};
+const testing::Environment* const kSummary = testing::AddGlobalTestEnvironment(new Summary);
+
+class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Isa>> {
+ protected:
+  static fs::path directory() { return kGoldenData / std::get<0>(GetParam()); }
+  static Isa isa() { return std::get<1>(GetParam()); }
+
+  /// Compares every run of the case with what `package` computes.
+  static void compare(const Case& golden, const models::Package& package) {
+    Runner runner(package, isa());
+    double worst = 0.0;
+    for (const StoredRun& run : golden.runs) {
+      const StoredInputs inputs = read_inputs(SafetensorsFile::open(directory() / run.inputs));
+      const SafetensorsFile expected = SafetensorsFile::open(directory() / run.outputs);
+      const models::ReferenceBatch batch = runner.batch(inputs);
+      const Session& session = runner.run(batch);
+      for (const StoredTensor& tensor : expected.tensors()) {
+        ASSERT_TRUE(runner.has(tensor.name)) << package.architecture << " lacks " << tensor.name;
+        const double d =
+            output_distance(session, batch, tensor.name, elements_of<float>(tensor), inputs.tokens);
+        EXPECT_LE(d, kGoldenTolerance) << "run " << run.name << ", output " << tensor.name;
+        worst = std::max(worst, d);
+      }
+    }
+    RecordProperty("worst", fmt::format("{:.3e}", worst));
+    double& family = Summary::worst()[{package.model_type, isa()}];
+    family = std::max(family, worst);
+  }
+};
+
+std::string case_and_isa(const testing::TestParamInfo<std::tuple<std::string, Isa>>& info) {
+  std::string name = std::get<0>(info.param) + "_" + to_string(std::get<1>(info.param));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+TEST_P(ConformanceTest, MatchesTheReference) {
+  SKIP_UNLESS_SUPPORTED(isa());
+  const Case golden = read_case(directory());
+  compare(golden, models::open_package(directory(), {.architecture = golden.model_class}));
+  // A directory of a model with a head holds more than the headless class that the case is about.
+  const models::Package of_config = models::open_package(directory());
+  if (of_config.architecture != golden.model_class) compare(golden, of_config);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllCases, ConformanceTest,
+                         testing::Combine(testing::ValuesIn(case_names()),
+                                          testing::ValuesIn(kAllIsas)),
+                         case_and_isa);
+
+}  // namespace
+}  // namespace tessera::test
