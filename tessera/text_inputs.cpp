@@ -31,7 +31,7 @@ std::string resolve_prompt(const models::Package& package, const TextOptions& op
   for (const auto& [key, value] : package.prompts) names.push_back(key);
   throw Error(ErrorCode::not_found,
               fmt::format("prompt name: got \"{}\", expected {}", name,
-                          names.empty() ? "none: the model's files define no prompts"
+                          names.empty() ? "no name: the model's files define no prompts"
                                         : fmt::format("one of {}", fmt::join(names, ", "))));
 }
 
@@ -48,9 +48,10 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
       prompt_(resolve_prompt(package, options)),
       lower_case_first_(package.lower_case_first) {
   if (tokenizer_ == nullptr) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{}: no tokenizer: {}; token ids can be given instead of text",
-                            package.directory.string(), package.tokenizer_problem));
+    const std::string directory = package.directory.string();
+    const bool names_it = package.tokenizer_problem.starts_with(directory);
+    throw Error(ErrorCode::not_found, fmt::format("{}{}no tokenizer: {}", names_it ? "" : directory,
+                                                  names_it ? "" : ": ", package.tokenizer_problem));
   }
   const Index position_limit = package.program.tokens.max_tokens;
   const bool files_give_limit =

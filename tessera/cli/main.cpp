@@ -2,6 +2,7 @@
 // The command-line tool: chooses the sub-command, turns what it throws into a message and an exit
 // status.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -81,8 +82,22 @@ int report(const CLI::App& root, const std::string& message, int status) {
   return status;
 }
 
+// A first word that is no command: CLI11 would only say that one is missing.
+void check_command_name(const CLI::App& root, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
+    if (word == command->get_name()) return;
+    names.push_back(command->get_name());
+  }
+  throw UsageError(fmt::format("got {}, expected one of the commands {}",
+                               word.empty() ? "no command" : "command '" + word + "'",
+                               fmt::join(names, ", ")));
+}
+
 int run(CLI::App& root, int argc, char** argv) {
   try {
+    const std::string first = argc > 1 ? argv[1] : "";
+    if (first.empty() || first.front() != '-') check_command_name(root, first);
     root.parse(argc, argv);
     return kExitOk;
   } catch (const CLI::CallForHelp&) {

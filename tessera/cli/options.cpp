@@ -96,7 +96,7 @@ CLI::Validator strategy_name() {
   return CLI::Validator(
       [](std::string& text) {
         if (text.empty() || text == "{}" || text == "true") text = "longest_first";
-        if (text == "do_not_truncate") text = "none";
+        if (text == "do_not_truncate" || text == "false") text = "none";
         return one_of(kStrategies)(text);
       },
       "");

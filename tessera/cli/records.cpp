@@ -27,9 +27,9 @@ Preparer::Preparer(const models::Package& package, const InputFlags& input, cons
   try {
     texts_ = std::make_unique<const TextInputs>(package, text.text_options());
   } catch (const Error& e) {
-    // The library says that ids can be given; the tool says how.
-    if (package.tokenizer) throw;
-    throw Error(e.code(), std::string(e.what()) + ": use --ids");
+    const std::string message = e.what();
+    if (package.tokenizer || message.find("--ids") != std::string::npos) throw;
+    throw Error(e.code(), message + "; token ids can be given instead of text: --ids");
   }
 }
 
