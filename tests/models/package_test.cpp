@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a directory may look like, and what is refused: names, shapes, config keys, classes.
+#include "models/package.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/registry.hpp"
+#include "tests/models/checkpoint_copy.hpp"
+
+namespace tessera::test {
+namespace {
+
+using models::Package;
+using models::Task;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::vector<std::vector<std::int32_t>> kSequences{{5, 9, 7, 2}, {11, 3}};
+constexpr const char* kDense = "encoder.layer.0.output.dense.weight";
+
+std::string open_error(const CheckpointCopy& copy, const std::string& architecture = "") {
+  return error_of([&] { copy.open({.architecture = architecture}); });
+}
+
+TEST(PackageTest, SaysWhatTheDirectoryIs) {
+  const Package package = CheckpointCopy("bert-seqcls").open();
+  EXPECT_EQ(package.model_type, "bert");
+  EXPECT_EQ(package.architecture, "BertForSequenceClassification");
+  EXPECT_EQ(package.task, Task::sequence_classification);
+  EXPECT_EQ(package.layers, 2);
+  EXPECT_EQ(package.hidden, 32);
+  EXPECT_EQ(package.heads, 2);
+  EXPECT_EQ(package.intermediate, 64);
+  EXPECT_EQ(package.max_tokens, 40);
+  EXPECT_THAT(package.labels, testing::ElementsAre("L0", "L1", "L2"));
+  EXPECT_FALSE(package.tokenizer.has_value());
+  EXPECT_THAT(package.tokenizer_problem, HasSubstr("no tokenizer"));
+  EXPECT_EQ(package.embedding_description, "mean pooling");
+  EXPECT_FALSE(package.embedding_from_files);
+  for (const char* output : {"last_hidden_state", "hidden_states.0", "hidden_states.2",
+                             "pooler_output", "logits", "embedding"}) {
+    EXPECT_NE(package.program.find_output(output), kNone) << output;
+  }
+}
+
+TEST(PackageTest, EveryNamingOfTheSameTensorsGivesTheSameResult) {
+  const CheckpointCopy plain("bert-model");
+  const Results expected = compute(plain.open(), kSequences);
+
+  CheckpointCopy prefixed = plain;
+  prefixed.replace_prefix("", "bert.");
+  EXPECT_EQ(compute(prefixed.open(), kSequences), expected);
+
+  CheckpointCopy old = plain;
+  Tensors renamed;
+  for (auto& [name, tensor] : old.tensors) {
+    std::string to = name;
+    if (to.ends_with("LayerNorm.weight")) to.replace(to.size() - 6, 6, "gamma");
+    if (to.ends_with("LayerNorm.bias")) to.replace(to.size() - 4, 4, "beta");
+    renamed[to] = tensor;
+  }
+  old.tensors = renamed;
+  EXPECT_EQ(compute(old.open(), kSequences), expected);
+
+  CheckpointCopy extra = plain;
+  extra.add("cls.predictions.bias", {3});
+  extra.add("something.else", {2, 2});
+  EXPECT_EQ(compute(extra.open(), kSequences), expected);
+}
+
+TEST(PackageTest, AMissingTensorIsNamedWithItsShape) {
+  CheckpointCopy copy("bert-model");
+  copy.tensors.erase(kDense);
+  EXPECT_THAT(
+      open_error(copy),
+      AllOf(StartsWith("not_found: bert: no tensor \"encoder.layer.0.output.dense.weight\""),
+            HasSubstr("expected it with shape (48,37) from config.json hidden_size=48, "
+                      "intermediate_size=37")));
+}
+
+TEST(PackageTest, AMisshapenTensorIsNamedWithBothShapes) {
+  CheckpointCopy copy("bert-model");
+  copy.config["intermediate_size"] = "38";
+  EXPECT_EQ(open_error(copy),
+            "corrupt_file: bert: tensor \"encoder.layer.0.intermediate.dense.weight\" has shape "
+            "(37,48), expected (38,48) from config.json intermediate_size=38, hidden_size=48");
+  copy.config["intermediate_size"] = "37";
+  copy.add("embeddings.word_embeddings.weight", {211});
+  EXPECT_THAT(open_error(copy), HasSubstr("has shape (211), expected (211,48)"));
+}
+
+TEST(PackageTest, AMissingHeadIsAnErrorAndAMissingPoolerOnlyWhereItIsNeeded) {
+  CheckpointCopy copy("bert-model");
+  EXPECT_THAT(open_error(copy, "BertForMaskedLM"),
+              HasSubstr("no tensor \"cls.predictions.transform.dense.weight\""));
+  copy.tensors.erase("pooler.dense.weight");
+  copy.tensors.erase("pooler.dense.bias");
+  EXPECT_EQ(copy.open().program.find_output("pooler_output"), kNone);
+  copy.add("classifier.weight", {2, 48});
+  copy.add("classifier.bias", {2});
+  EXPECT_THAT(open_error(copy, "BertForSequenceClassification"),
+              HasSubstr("no tensor \"pooler.dense.weight\""));
+  copy.add("pooler.dense.bias", {48});
+  EXPECT_THAT(open_error(copy), HasSubstr("no tensor \"pooler.dense.weight\""));
+}
+
+TEST(PackageTest, AnIntegerTensorIsNoWeight) {
+  const TempDirectory directory;
+  CheckpointCopy copy("bert-model");
+  copy.write(directory.path());
+  std::vector<TensorToWrite> list;
+  const std::vector<std::int64_t> numbers(48);
+  for (const auto& [name, tensor] : copy.tensors) {
+    const bool integer = name == "pooler.dense.bias";
+    list.push_back({.name = name,
+                    .type = integer ? StoredType::i64 : StoredType::f32,
+                    .shape = tensor.shape,
+                    .data = integer ? std::as_bytes(std::span(numbers))
+                                    : std::as_bytes(std::span(tensor.data))});
+  }
+  write_safetensors(directory.path() / "model.safetensors", list);
+  EXPECT_EQ(error_of([&] { models::open_package(directory.path()); }),
+            "unsupported_model: bert: tensor \"pooler.dense.bias\" is stored as I64, expected F32, "
+            "F16 or BF16");
+}
+
+TEST(PackageTest, KeysThatChangeTheResultAreRefusedByName) {
+  struct Bad {
+    const char *key, *value, *golden;
+  };
+  for (const Bad& bad : {
+           Bad{"position_embedding_type", "\"relative_key\"", "bert-model"},
+           Bad{"position_embedding_type", "\"alibi\"", "electra-model"},
+           Bad{"is_decoder", "true", "bert-model"},
+           Bad{"add_cross_attention", "true", "roberta-model"},
+           Bad{"is_encoder_decoder", "true", "albert-model"},
+           Bad{"pruned_heads", "{\"0\": [1]}", "distilbert-model-sharded"},
+           Bad{"quantization_config", "{\"bits\": 4}", "mpnet-model"},
+           Bad{"hidden_act", "\"gelu_10\"", "bert-model"},
+           Bad{"activation", "\"mish\"", "distilbert-model-sharded"},
+           Bad{"model_type", "\"gpt2\"", "bert-model"},
+           Bad{"architectures", "[\"BertForQuestionAnswering\"]", "bert-model"},
+       }) {
+    CheckpointCopy copy(bad.golden);
+    copy.config[bad.key] = bad.value;
+    EXPECT_THAT(open_error(copy),
+                StartsWith("unsupported_model: config.json: \"" + std::string(bad.key) + "\" is "))
+        << bad.golden;
+  }
+}
+
+TEST(PackageTest, KeysThatContradictThemselvesAreCorrupt) {
+  struct Bad {
+    const char *key, *value, *golden;
+  };
+  for (const Bad& bad : {
+           Bad{"num_attention_heads", "5", "bert-model"},
+           Bad{"n_heads", "5", "distilbert-model-sharded"},
+           Bad{"num_attention_heads", "0", "bert-model"},
+           Bad{"hidden_size", "\"48\"", "bert-model"},
+           Bad{"hidden_size", "-1", "bert-model"},
+           Bad{"num_hidden_layers", "1000000000", "bert-model"},
+           Bad{"layer_norm_eps", "-1e-5", "bert-model"},
+           Bad{"vocab_size", "0", "bert-model"},
+           Bad{"pad_token_id", "null", "roberta-model"},
+           Bad{"max_position_embeddings", "2", "roberta-model"},
+           Bad{"relative_attention_num_buckets", "20", "mpnet-model"},
+           Bad{"num_labels", "2000000000", "bert-tokcls"},
+           Bad{"id2label", "{\"0\": \"a\", \"2\": \"b\"}", "bert-seqcls"},
+           Bad{"id2label", "{\"zero\": \"a\"}", "bert-seqcls"},
+           Bad{"num_hidden_groups", "0", "albert-model"},
+           Bad{"inner_group_num", "1000000", "albert-model"},
+           Bad{"architectures", "7", "bert-model"},
+           Bad{"model_type", "7", "bert-model"},
+       }) {
+    CheckpointCopy copy(bad.golden);
+    copy.config[bad.key] = bad.value;
+    EXPECT_THAT(open_error(copy),
+                StartsWith("corrupt_file: config.json: \"" + std::string(bad.key) + "\" is "))
+        << bad.golden << " " << bad.value;
+  }
+}
+
+TEST(PackageTest, ModelTypeMayBeMissingAndClassesMayBeMissing) {
+  CheckpointCopy copy("bert-model");
+  copy.config.erase("model_type");
+  EXPECT_EQ(copy.open().model_type, "bert");
+  copy.config.erase("architectures");
+  EXPECT_THAT(open_error(copy), StartsWith("corrupt_file: config.json: \"model_type\" is absent"));
+  copy.config["model_type"] = "\"bert\"";
+  EXPECT_EQ(copy.open().architecture, "BertModel");
+}
+
+TEST(PackageTest, AClassOfAnotherModelTypeIsRefused) {
+  EXPECT_THAT(open_error(CheckpointCopy("bert-model"), "RobertaModel"),
+              AllOf(StartsWith("unsupported_model: "), HasSubstr("RobertaModel"),
+                    HasSubstr("BertForTokenClassification")));
+}
+
+TEST(PackageTest, MissingFilesAreNamed) {
+  const TempDirectory directory;
+  const auto open = [&](const char* name) {
+    return error_of([&] { models::open_package(directory.path() / name); });
+  };
+  EXPECT_THAT(open("nowhere"), AllOf(StartsWith("not_found: "), HasSubstr("no such directory")));
+  directory.write("file", "x");
+  EXPECT_THAT(open("file"), AllOf(StartsWith("not_found: "), HasSubstr("not a directory")));
+  EXPECT_THAT(open(""), StartsWith("not_found: config.json: no such file"));
+  directory.write("config.json", "{\"model_type\": \"bert\"");
+  EXPECT_THAT(open(""), StartsWith("corrupt_file: config.json: "));
+  directory.write("config.json", "{\"model_type\": \"bert\"}");
+  EXPECT_THAT(open(""), AllOf(StartsWith("not_found: "), HasSubstr("model.safetensors")));
+  directory.write("model.safetensors", "short");
+  EXPECT_THAT(open(""), StartsWith("corrupt_file: "));
+}
+
+TEST(PackageTest, LongestSequenceFollowsThePositionRule) {
+  EXPECT_EQ(CheckpointCopy("roberta-model").open().max_tokens, 512);
+  EXPECT_EQ(CheckpointCopy("mpnet-model").open().max_tokens, 200);
+  CheckpointCopy copy("mpnet-model");
+  copy.config["pad_token_id"] = "7";  // MPNet does not look at it
+  EXPECT_EQ(copy.open().max_tokens, 200);
+  copy = CheckpointCopy("roberta-model");
+  copy.config["pad_token_id"] = "7";
+  const Package package = copy.open();
+  EXPECT_EQ(package.max_tokens, 506);
+  EXPECT_EQ(package.program.tokens.position_pad, 7);
+}
+
+TEST(PackageTest, DistilBertTakesTheCommonSpellings) {
+  CheckpointCopy copy("distilbert-model-sharded");
+  const Results expected = compute(copy.open(), kSequences);
+  for (const auto& [from, to] :
+       {std::pair{"dim", "hidden_size"}, std::pair{"n_layers", "num_hidden_layers"},
+        std::pair{"n_heads", "num_attention_heads"}}) {
+    copy.config[to] = copy.config[from];
+    copy.config.erase(from);
+  }
+  EXPECT_EQ(compute(copy.open(), kSequences), expected);
+}
+
+TEST(PackageTest, AModelWithoutLayersIsItsEmbeddings) {
+  CheckpointCopy copy("bert-model");
+  copy.config["num_hidden_layers"] = "0";
+  const Results results = compute(copy.open(), kSequences);
+  EXPECT_EQ(results.at("last_hidden_state"), results.at("hidden_states.0"));
+}
+
+TEST(PackageTest, SupportedArchitecturesNamesEveryClass) {
+  const std::string text = models::supported_architectures();
+  EXPECT_THAT(text, HasSubstr("bert: BertModel, BertForMaskedLM"));
+  for (const models::Family& family : models::families()) {
+    for (const models::ModelClass& c : family.classes) EXPECT_THAT(text, HasSubstr(c.name));
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test

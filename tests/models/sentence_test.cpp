@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sentence-transformers directories: every module against its formula in double over the last
+// hidden state, and what is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "models/sentence/embedding.hpp"
+#include "tests/models/checkpoint_copy.hpp"
+
+namespace tessera::test {
+namespace {
+
+using models::Package;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::vector<std::vector<std::int32_t>> kSequences{{5, 9, 7, 2, 30}, {11, 3}, {6}};
+/// Sums of at most 5 rows and products of width 48 in f32 of values of size 1.
+constexpr double kTolerance = 2e-5;
+
+/// A sentence-transformers directory around the golden case bert-model.
+class Directory {
+ public:
+  explicit Directory(const std::string& modules, const std::string& transformer = "") {
+    CheckpointCopy("bert-model").write(path() / transformer);
+    write("modules.json", modules);
+  }
+  const std::filesystem::path& path() const { return directory_.path(); }
+  void write(const std::string& name, const std::string& text) const {
+    directory_.write(name, text);
+  }
+  Package open() const { return models::open_package(path()); }
+  std::string error() const {
+    return error_of([&] { open(); });
+  }
+
+ private:
+  TempDirectory directory_;
+};
+
+std::string module(const std::string& name, const std::string& path) {
+  return R"({"idx": 0, "name": "0", "path": ")" + path +
+         R"(", "type": "sentence_transformers.models.)" + name + "\"}";
+}
+
+std::string modules(const std::vector<std::pair<std::string, std::string>>& after) {
+  std::string text = "[" + module("Transformer", "");
+  for (const auto& [name, path] : after) text += ", " + module(name, path);
+  return text + "]";
+}
+
+const std::string kMeanPooling =
+    R"({"word_embedding_dimension": 48, "pooling_mode_cls_token": false,
+        "pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": false,
+        "pooling_mode_mean_sqrt_len_tokens": false})";
+
+/// One pooling of the rows of every sequence, by its definition.
+Matrix pooled(const Matrix& x, Pooling pooling) {
+  Matrix result;
+  std::size_t begin = 0;
+  for (const auto& sequence : kSequences) {
+    const std::size_t T = sequence.size(), width = x[0].size();
+    std::vector<double> row(width, pooling == Pooling::max ? -HUGE_VAL : 0.0);
+    double weights = 0.0;
+    for (std::size_t t = 0; t < T; ++t) {
+      weights += static_cast<double>(t + 1);
+      for (std::size_t j = 0; j < width; ++j) {
+        const double v = x[begin + t][j];
+        if (pooling == Pooling::max) {
+          row[j] = std::max(row[j], v);
+        } else if (pooling == Pooling::first || pooling == Pooling::last) {
+          if (t == (pooling == Pooling::first ? 0 : T - 1)) row[j] = v;
+        } else {
+          row[j] += pooling == Pooling::weighted_mean ? v * static_cast<double>(t + 1) : v;
+        }
+      }
+    }
+    double divisor = 1.0;
+    if (pooling == Pooling::mean) divisor = static_cast<double>(T);
+    if (pooling == Pooling::mean_sqrt_len) divisor = std::sqrt(static_cast<double>(T));
+    if (pooling == Pooling::weighted_mean) divisor = weights;
+    for (double& v : row) v /= divisor;
+    result.push_back(row);
+    begin += T;
+  }
+  return result;
+}
+
+Matrix joined(const Matrix& a, const Matrix& b) {
+  Matrix result = a;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    result[i].insert(result[i].end(), b[i].begin(), b[i].end());
+  }
+  return result;
+}
+
+Matrix normalized(Matrix x) {
+  for (auto& row : x) {
+    double sum = 0.0;
+    for (const double v : row) sum += v * v;
+    for (double& v : row) v /= std::sqrt(sum);
+  }
+  return x;
+}
+
+struct Mode {
+  const char *flag, *name;
+  Pooling pooling;
+};
+constexpr Mode kModes[] = {
+    {"pooling_mode_cls_token", "cls", Pooling::first},
+    {"pooling_mode_max_tokens", "max", Pooling::max},
+    {"pooling_mode_mean_tokens", "mean", Pooling::mean},
+    {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", Pooling::mean_sqrt_len},
+    {"pooling_mode_weightedmean_tokens", "weightedmean", Pooling::weighted_mean},
+    {"pooling_mode_lasttoken", "lasttoken", Pooling::last},
+};
+
+std::string flags(const std::vector<Mode>& on) {
+  std::string text = R"({"word_embedding_dimension": 48)";
+  for (const Mode& mode : kModes) {
+    bool is_on = false;
+    for (const Mode& m : on) is_on = is_on || m.pooling == mode.pooling;
+    text += ", \"" + std::string(mode.flag) + "\": " + (is_on ? "true" : "false");
+  }
+  return text + "}";
+}
+
+TEST(SentenceTest, EveryPoolingModeInBothForms) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}}));
+  for (const Mode& mode : kModes) {
+    for (const std::string& config :
+         {flags({mode}),
+          R"({"embedding_dimension": 48, "pooling_mode": ")" + std::string(mode.name) + "\"}"}) {
+      directory.write("1_Pooling/config.json", config);
+      const Package package = directory.open();
+      EXPECT_EQ(package.embedding_description, std::string(mode.name) + " pooling");
+      EXPECT_TRUE(package.embedding_from_files);
+      EXPECT_FALSE(package.embedding_is_normalized);
+      const Results results = compute(package, kSequences);
+      EXPECT_LE(max_difference(results.at("embedding"),
+                               pooled(results.at("last_hidden_state"), mode.pooling)),
+                kTolerance)
+          << mode.name;
+    }
+  }
+}
+
+TEST(SentenceTest, SeveralPoolingsAreJoinedInTheReferencesOrder) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}}));
+  directory.write("1_Pooling/config.json", flags({kModes[2], kModes[0]}));  // mean, cls
+  Results results = compute(directory.open(), kSequences);
+  const Matrix& x = results.at("last_hidden_state");
+  EXPECT_LE(max_difference(results.at("embedding"),
+                           joined(pooled(x, Pooling::first), pooled(x, Pooling::mean))),
+            kTolerance);
+  EXPECT_EQ(directory.open().embedding_description, "cls+mean pooling");
+
+  // The list of the newer form keeps its own order.
+  directory.write("1_Pooling/config.json", R"({"pooling_mode": ["mean", "cls"]})");
+  results = compute(directory.open(), kSequences);
+  EXPECT_LE(max_difference(results.at("embedding"),
+                           joined(pooled(results.at("last_hidden_state"), Pooling::mean),
+                                  pooled(results.at("last_hidden_state"), Pooling::first))),
+            kTolerance);
+}
+
+TEST(SentenceTest, NormalizeDividesByTheNorm) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}, {"Normalize", "2_Normalize"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  const Package package = directory.open();
+  EXPECT_EQ(package.embedding_description, "mean pooling, normalised");
+  EXPECT_TRUE(package.embedding_is_normalized);
+  const Results results = compute(package, kSequences);
+  EXPECT_LE(max_difference(results.at("embedding"),
+                           normalized(pooled(results.at("last_hidden_state"), Pooling::mean))),
+            kTolerance);
+}
+
+TEST(SentenceTest, DenseWithEveryActivation) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}, {"Dense", "2_Dense"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  const Tensors tensors{{"linear.weight", random_tensor({20, 48}, 1)},
+                        {"linear.bias", random_tensor({20}, 2)}};
+  write_tensors(directory.path() / "2_Dense/model.safetensors", tensors);
+  struct Act {
+    const char* name;
+    double (*f)(double);
+  };
+  for (const Act& act :
+       {Act{"activation.Tanh", tanh_of}, Act{"activation.ReLU", relu}, Act{"activation.GELU", gelu},
+        Act{"linear.Identity", [](double x) { return x; }},
+        Act{"activation.Sigmoid", [](double x) { return 1.0 / (1.0 + std::exp(-x)); }},
+        Act{"activation.SiLU", [](double x) { return x / (1.0 + std::exp(-x)); }}}) {
+    directory.write("2_Dense/config.json",
+                    R"({"in_features": 48, "out_features": 20, "bias": true,
+                        "activation_function": "torch.nn.modules.)" +
+                        std::string(act.name) + "\"}");
+    const Results results = compute(directory.open(), kSequences);
+    const Matrix expected = map(
+        linear(tensors, "linear", pooled(results.at("last_hidden_state"), Pooling::mean)), act.f);
+    EXPECT_LE(max_difference(results.at("embedding"), expected), kTolerance) << act.name;
+  }
+}
+
+TEST(SentenceTest, DenseWithoutBiasAndWithResidual) {
+  const Directory directory(
+      modules({{"Pooling", "1_Pooling"}, {"Dense", "2_Dense"}, {"Dense", "3_Dense"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  const Tensors first{{"linear.weight", random_tensor({20, 48}, 3)},
+                      {"residual.weight", random_tensor({20, 48}, 4)}};
+  const Tensors second{{"linear.weight", random_tensor({20, 20}, 5)},
+                       {"linear.bias", random_tensor({20}, 6)}};
+  write_tensors(directory.path() / "2_Dense/model.safetensors", first);
+  write_tensors(directory.path() / "3_Dense/model.safetensors", second);
+  directory.write("2_Dense/config.json",
+                  R"({"in_features": 48, "out_features": 20, "bias": false, "use_residual": true,
+                      "activation_function": "torch.nn.modules.activation.Tanh"})");
+  directory.write("3_Dense/config.json",
+                  R"({"in_features": 20, "out_features": 20, "bias": true, "use_residual": true,
+                      "activation_function": "torch.nn.modules.linear.Identity"})");
+  const auto sum = [](Matrix a, const Matrix& b) {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      for (std::size_t j = 0; j < a[i].size(); ++j) a[i][j] += b[i][j];
+    }
+    return a;
+  };
+  const Results results = compute(directory.open(), kSequences);
+  const Matrix mean = pooled(results.at("last_hidden_state"), Pooling::mean);
+  const Matrix a =
+      sum(map(linear(first, "linear", mean), tanh_of), linear(first, "residual", mean));
+  EXPECT_LE(max_difference(results.at("embedding"), sum(linear(second, "linear", a), a)),
+            kTolerance);
+}
+
+TEST(SentenceTest, LayerNormModule) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}, {"LayerNorm", "2_LayerNorm"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  directory.write("2_LayerNorm/config.json", R"({"dimension": 48})");
+  const Tensors tensors{{"norm.weight", random_tensor({48}, 7)},
+                        {"norm.bias", random_tensor({48}, 8)}};
+  write_tensors(directory.path() / "2_LayerNorm/model.safetensors", tensors);
+  const Results results = compute(directory.open(), kSequences);
+  EXPECT_LE(
+      max_difference(results.at("embedding"),
+                     layer_norm(tensors, "norm",
+                                pooled(results.at("last_hidden_state"), Pooling::mean), 1e-5)),
+      kTolerance);
+}
+
+TEST(SentenceTest, ThePathsOfTheNewerClassesAreTheSameModules) {
+  const Directory directory(R"([
+    {"idx": 0, "name": "0", "path": "",
+     "type": "sentence_transformers.base.modules.transformer.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling",
+     "type": "sentence_transformers.sentence_transformer.modules.pooling.Pooling"},
+    {"idx": 2, "name": "2", "path": "2_Normalize",
+     "type": "sentence_transformers.base.modules.normalize.Normalize"}])");
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  EXPECT_EQ(directory.open().embedding_description, "mean pooling, normalised");
+}
+
+TEST(SentenceTest, TheTransformerMayHaveItsOwnFolder) {
+  const Directory directory(
+      "[" + module("Transformer", "0_Transformer") + ", " + module("Pooling", "1_Pooling") + "]",
+      "0_Transformer");
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  directory.write("0_Transformer/sentence_bert_config.json",
+                  R"({"max_seq_length": 20, "do_lower_case": true})");
+  const Package package = directory.open();
+  EXPECT_EQ(package.max_tokens, 20);
+  EXPECT_TRUE(package.lower_case_first);
+}
+
+TEST(SentenceTest, TheClassWithoutHeadIsTakenUnlessTheTaskSaysOtherwise) {
+  // all-mpnet-base-v2's config.json names MPNetForMaskedLM, whose head its weights lack.
+  const Directory directory(modules({{"Pooling", "1_Pooling"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  CheckpointCopy copy("bert-model");
+  copy.config["architectures"] = "[\"BertForMaskedLM\"]";
+  directory.write("config.json", copy.config_text());
+  EXPECT_EQ(directory.open().architecture, "BertModel");
+  directory.write("sentence_bert_config.json", R"({"transformer_task": "fill-mask"})");
+  EXPECT_THAT(directory.error(), HasSubstr("cls.predictions.transform.dense.weight"));
+}
+
+TEST(SentenceTest, PromptsAreRead) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  directory.write("config_sentence_transformers.json",
+                  R"({"prompts": {"query": "query: ", "document": ""},
+                      "default_prompt_name": "query", "similarity_fn_name": "cosine"})");
+  const Package package = directory.open();
+  EXPECT_EQ(package.prompts.at("query"), "query: ");
+  EXPECT_EQ(package.default_prompt_name, "query");
+  directory.write("config_sentence_transformers.json",
+                  R"({"prompts": {"query": "query: "}, "default_prompt_name": "passage"})");
+  EXPECT_THAT(directory.error(),
+              AllOf(StartsWith("corrupt_file: config_sentence_transformers.json"),
+                    HasSubstr("one of the prompts: query")));
+  directory.write("config_sentence_transformers.json",
+                  R"({"prompts": {"query": "query: "}, "default_prompt_name": null})");
+  directory.write("1_Pooling/config.json", R"({"pooling_mode": "mean", "include_prompt": false})");
+  EXPECT_THAT(directory.error(),
+              StartsWith("unsupported_model: 1_Pooling/config.json: \"include_prompt\" is false"));
+  directory.write("config_sentence_transformers.json", R"({"prompts": {}})");
+  EXPECT_EQ(directory.error(), "");
+}
+
+TEST(SentenceTest, WhatIsNotComputedIsRefusedByName) {
+  const auto error = [](const std::string& text) { return Directory(text).error(); };
+  EXPECT_THAT(error(modules({{"WeightedLayerPooling", "1_W"}})),
+              AllOf(StartsWith("unsupported_model: modules.json[1]: \"type\" is "),
+                    HasSubstr("WeightedLayerPooling")));
+  EXPECT_THAT(error("[" + module("BoW", "0_BoW") + "]"),
+              StartsWith("unsupported_model: modules.json[0]: \"type\" is "));
+  EXPECT_THAT(error(R"([{"type": "custom.Transformer", "path": ""}])"),
+              HasSubstr("custom.Transformer"));
+  EXPECT_THAT(error(modules({{"Normalize", "1_Normalize"}})),
+              AllOf(StartsWith("unsupported_model: modules.json"), HasSubstr("Pooling")));
+  EXPECT_THAT(error("[]"), StartsWith("corrupt_file: modules.json: no modules"));
+  EXPECT_THAT(error("{}"), StartsWith("corrupt_file: modules.json: "));
+  EXPECT_THAT(error(modules({{"Pooling", "../elsewhere"}})),
+              StartsWith("corrupt_file: modules.json[1]: \"path\" is "));
+  EXPECT_THAT(error(modules({{"Pooling", "1_Pooling"}})),
+              StartsWith("not_found: 1_Pooling/config.json: no such file"));
+}
+
+TEST(SentenceTest, PoolingAndDenseConfigsAreChecked) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}, {"Dense", "2_Dense"}}));
+  write_tensors(
+      directory.path() / "2_Dense/model.safetensors",
+      {{"linear.weight", random_tensor({20, 48}, 1)}, {"linear.bias", random_tensor({20}, 2)}});
+  const auto pooling_error = [&](const std::string& text) {
+    directory.write("1_Pooling/config.json", text);
+    return directory.error();
+  };
+  EXPECT_THAT(
+      pooling_error(R"({"word_embedding_dimension": 64})"),
+      StartsWith("corrupt_file: 1_Pooling/config.json: \"word_embedding_dimension\" is 64"));
+  EXPECT_THAT(pooling_error(R"({"pooling_mode": "median"})"),
+              StartsWith("unsupported_model: 1_Pooling/config.json: \"pooling_mode\" is"));
+  EXPECT_THAT(pooling_error(R"({"pooling_mode": []})"), HasSubstr("one mode at least"));
+  EXPECT_THAT(pooling_error(R"({"pooling_mode_cls_token": 1})"), HasSubstr("true or false"));
+
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  const auto dense_error = [&](const std::string& text) {
+    directory.write("2_Dense/config.json", text);
+    return directory.error();
+  };
+  const std::string sizes = R"("in_features": 48, "out_features": 20)";
+  EXPECT_EQ(dense_error("{" + sizes + "}"), "");
+  EXPECT_THAT(
+      dense_error("{" + sizes + R"(, "activation_function": "torch.nn.modules.activation.ELU"})"),
+      StartsWith("unsupported_model: 2_Dense/config.json: \"activation_function\" is "));
+  EXPECT_THAT(dense_error("{" + sizes + R"(, "module_input_name": "token_embeddings"})"),
+              StartsWith("unsupported_model: 2_Dense/config.json: \"module_input_name\" is "));
+  EXPECT_THAT(dense_error(R"({"in_features": 40, "out_features": 20})"),
+              HasSubstr("expected 48, the width of what comes before"));
+  EXPECT_THAT(dense_error(R"({"out_features": 20})"), HasSubstr("\"in_features\" is absent"));
+  EXPECT_THAT(dense_error(R"({"in_features": 48, "out_features": 21})"),
+              HasSubstr("tensor \"2_Dense/linear.weight\" has shape (20,48), expected (21,48) from "
+                        "2_Dense/config.json out_features=21, in_features=48"));
+  std::filesystem::remove(directory.path() / "2_Dense/model.safetensors");
+  EXPECT_THAT(directory.error(), AllOf(StartsWith("not_found: "), HasSubstr("2_Dense")));
+}
+
+}  // namespace
+}  // namespace tessera::test
