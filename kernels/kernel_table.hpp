@@ -27,6 +27,11 @@ namespace tessera::kernels {
 /// B is given as packed panels: kc rows of NR elements each. A tile wider than NR covers
 /// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
 ///
+/// `ahead` is a hint: memory that later calls read. A kernel may bring it into L2 meanwhile, spread
+/// evenly over kc; null means what follows the panels. A loop over panels with several tiles of
+/// rows gives each tile its share of the next panel, so that memory is read all the time instead
+/// of during the first tile of a panel only.
+///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1; ldb is set if nr > NR
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
 ///                activation != none and residual are used only in the last call over K
@@ -44,6 +49,8 @@ struct GemmTile {
   Index ldr = 0;
   bool accumulate = false;
   Activation activation = Activation::none;
+  const float* ahead = nullptr;  // (ahead_n), any address
+  Index ahead_n = 0;
 };
 using GemmUkernel = void (*)(const GemmTile&) noexcept;
 

@@ -207,6 +207,25 @@ TEST_P(GemmUkernelTest, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
   }
 }
 
+TEST_P(GemmUkernelTest, TheHintAheadMayPointAnywhereAndChangesNothing) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Index N = 2 * gemm.NR + 1;
+  const Index K = 50;
+  for (Index M = 1; M <= gemm.MR; ++M) {
+    Operands plain(gemm, M, N, K, Guard::above, 19);
+    gemm.run(plain.tile());
+    for (const Index ahead_n : {Index{0}, Index{1}, K * gemm.NR}) {
+      Operands hinted(gemm, M, N, K, Guard::above, 19);
+      GemmTile t = hinted.tile();
+      t.ahead = hinted.panels.end() - 1;  // runs into the unmapped page
+      t.ahead_n = ahead_n;
+      gemm.run(t);
+      ASSERT_TRUE(bit_identical(hinted.result(), plain.result())) << "M=" << M;
+    }
+  }
+}
+
 TEST_P(GemmUkernelTest, ARowDoesNotDependOnItsNeighbours) {
   SKIP_UNLESS_SUPPORTED(GetParam());
   const Gemm& gemm = kernels_at(GetParam()).gemm;
