@@ -7,7 +7,8 @@
 //
 // Loops   panel_outer         for each panel of B: for each tile of rows          (B panel stays in
 // L2)
-//         panel_outer_kc:256  the same per block of 256 of K, accumulating into C
+//         panel_outer_nohint  the same without telling the kernel which panel comes next
+//         panel_outer_kc:256  panel_outer per block of 256 of K, accumulating into C
 //         row_outer           for each tile of rows: all panels                   (A tile stays in
 //         L1) panel_outer_lda:K   rows of A without padding: where K is a power of two they collide
 //         in L1
@@ -57,7 +58,7 @@ struct Layer {
 constexpr Layer kLayers[] = {{384, 384},  {1536, 384},  {384, 1536},  {768, 768},  {3072, 768},
                              {768, 3072}, {1024, 1024}, {4096, 1024}, {1024, 4096}};
 constexpr Index kRows[] = {1, 2, 4, 8, 16, 32, 128, 512, 2048};
-constexpr Index kColdRows[] = {1, 4, 8, 16, 32};
+constexpr Index kColdRows[] = {1, 4, 8, 16, 32, 128};
 
 /// 16 · odd: consecutive rows start in different L1 sets.
 constexpr Index padded_stride(Index n) {
@@ -111,9 +112,18 @@ Index copies_of(Index bytes, bool cold) {
 }
 
 enum class Order { panel_outer, row_outer };
+enum class Hint { none, next_panel };
 
-/// The macro loop. KC = 0: all of K at once.
-void run_loop(const Gemm& gemm, Order order, Index KC, Operands& x, const float* panels) {
+/// KC = 0: all of K at once.
+struct Loop {
+  Order order;
+  Hint hint;
+  Index KC;
+};
+
+/// The macro loop.
+void run_loop(const Gemm& gemm, Loop loop, Operands& x, const float* panels) {
+  const auto [order, hint, KC] = loop;
   const auto [M, N, K] = x.shape;
   const Index NR = gemm.NR;
   const Index tiles = (M + gemm.MR - 1) / gemm.MR;
@@ -133,6 +143,10 @@ void run_loop(const Gemm& gemm, Order order, Index KC, Operands& x, const float*
       t.b = panels + j * K + k * NR;
       t.c = x.c.data() + i * x.ldc + j;
       t.bias = k == 0 ? x.bias.data() + j : nullptr;
+      if (hint == Hint::next_panel && tiles > 1) {  // the share of this tile in the next panel
+        t.ahead_n = (t.kc * NR + tiles - 1) / tiles;
+        t.ahead = t.b + t.ldb + ir * t.ahead_n;
+      }
       gemm.run(t);
     };
     if (order == Order::row_outer || tiles == 1) {
@@ -164,8 +178,7 @@ void measure(benchmark::State& state, Isa isa, Shape s, Index copies, Body&& bod
   state.counters["weight_GB/s"] = 4e-9 * static_cast<double>(s.N * s.K) * runs / seconds;
 }
 
-void bench_ours(benchmark::State& state, Isa isa, Order order, Index KC, Shape s, Index lda,
-                bool cold) {
+void bench_ours(benchmark::State& state, Isa isa, Loop loop, Shape s, Index lda, bool cold) {
   const Gemm& gemm = kernels::kernels_at(isa).gemm;
   Operands x(s, lda);
   const Index n_panels = (s.N + gemm.NR - 1) / gemm.NR;
@@ -183,13 +196,13 @@ void bench_ours(benchmark::State& state, Isa isa, Order order, Index KC, Shape s
                       std::min(gemm.NR, s.N - p * gemm.NR), s.K, to + p * s.K * gemm.NR);
     }
   }
-  run_loop(gemm, order, KC, x, panels.data());
+  run_loop(gemm, loop, x, panels.data());
   if (!x.is_right()) {
     state.SkipWithError("wrong result");
     return;
   }
   measure(state, isa, s, copies, [&](Index copy) {
-    run_loop(gemm, order, KC, x, panels.data() + copy * elements);
+    run_loop(gemm, loop, x, panels.data() + copy * elements);
     benchmark::ClobberMemory();
   });
 }
@@ -254,13 +267,18 @@ void add(const std::string& name, std::function<void(benchmark::State&)> body) {
       ->MeasureProcessCPUTime();
 }
 
-void add_ours(Isa isa, const std::string& loop, Order order, Index KC, Shape s, Index lda,
-              bool cold) {
+void add_ours(Isa isa, const std::string& name, Loop loop, Shape s, Index lda, bool cold) {
   const Gemm& gemm = kernels::kernels_at(isa).gemm;
-  add(fmt::format("gemm_f32/{}/{}x{}/{}/M:{}/N:{}/K:{}{}", to_string(isa), gemm.MR, gemm.NR, loop,
+  add(fmt::format("gemm_f32/{}/{}x{}/{}/M:{}/N:{}/K:{}{}", to_string(isa), gemm.MR, gemm.NR, name,
                   s.M, s.N, s.K, cold ? "/cold" : ""),
-      [=](benchmark::State& state) { bench_ours(state, isa, order, KC, s, lda, cold); });
+      [=](benchmark::State& state) { bench_ours(state, isa, loop, s, lda, cold); });
 }
+
+Index gemm_rows(Isa isa) {
+  return kernels::kernels_at(isa).gemm.MR;
+}
+
+constexpr Loop kBest{Order::panel_outer, Hint::next_panel, 0};
 
 void add_all() {
   for (const Isa isa : kAllIsas) {
@@ -269,19 +287,23 @@ void add_all() {
       for (const Index M : kRows) {
         const Shape s{M, layer.N, layer.K};
         const Index lda = padded_stride(s.K);
-        add_ours(isa, "panel_outer", Order::panel_outer, 0, s, lda, false);
-        if (M <= 16) continue;
-        add_ours(isa, "row_outer", Order::row_outer, 0, s, lda, false);
+        add_ours(isa, "panel_outer", kBest, s, lda, false);
+        if (M <= gemm_rows(isa)) continue;
+        add_ours(isa, "panel_outer_nohint", {Order::panel_outer, Hint::none, 0}, s, lda, false);
+        add_ours(isa, "row_outer", {Order::row_outer, Hint::none, 0}, s, lda, false);
         for (const Index KC : {256, 384, 512}) {
           if (KC >= s.K) continue;
-          add_ours(isa, fmt::format("panel_outer_kc:{}", KC), Order::panel_outer, KC, s, lda,
-                   false);
+          add_ours(isa, fmt::format("panel_outer_kc:{}", KC),
+                   {Order::panel_outer, Hint::next_panel, KC}, s, lda, false);
         }
-        if (s.K == 1024) add_ours(isa, "panel_outer_lda:K", Order::panel_outer, 0, s, s.K, false);
+        if (s.K == 1024) add_ours(isa, "panel_outer_lda:K", kBest, s, s.K, false);
       }
       for (const Index M : kColdRows) {
         const Shape s{M, layer.N, layer.K};
-        add_ours(isa, "panel_outer", Order::panel_outer, 0, s, padded_stride(s.K), true);
+        add_ours(isa, "panel_outer", kBest, s, padded_stride(s.K), true);
+        if (M <= gemm_rows(isa)) continue;
+        add_ours(isa, "panel_outer_nohint", {Order::panel_outer, Hint::none, 0}, s,
+                 padded_stride(s.K), true);
       }
     }
   }
