@@ -24,8 +24,8 @@ std::string split(const std::vector<AddedToken>& tokens, std::string_view text) 
   std::string out;
   for (const AddedSplit& s : splits) {
     const bool is_text = s.token == AddedSplit::kText;
-    out += (is_text ? "(" : "{") + std::string(text.substr(s.begin, s.end - s.begin)) +
-           (is_text ? ")" : "}");
+    out.append(is_text ? "(" : "{").append(text.substr(s.begin, s.end - s.begin));
+    out.append(is_text ? ")" : "}");
   }
   return out;
 }

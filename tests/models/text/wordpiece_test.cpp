@@ -19,6 +19,10 @@ WordPiece model(const std::vector<std::string>& tokens, WordPieceConfig config =
   return WordPiece(std::move(vocabulary), std::move(config));
 }
 
+std::string numbered(std::int32_t i) {
+  return std::string("t").append(std::to_string(i));
+}
+
 // "un0-2 ##aff2-5": tokens with their bytes.
 std::string split(const WordPiece& wordpiece, const std::string& word) {
   WordPiece::Scratch scratch;
@@ -77,11 +81,11 @@ TEST(WordPieceTest, ATokenListedTwiceHasItsLastId) {
 
 TEST(VocabularyTest, FindsEveryOfManyTokensByNameAndById) {
   Vocabulary vocabulary;
-  for (std::int32_t i = 0; i < 20000; ++i) vocabulary.add("t" + std::to_string(i), 2 * i);
+  for (std::int32_t i = 0; i < 20000; ++i) vocabulary.add(numbered(i), 2 * i);
   vocabulary.finish();
   for (std::int32_t i = 0; i < 20000; ++i) {
-    ASSERT_EQ(vocabulary.id("t" + std::to_string(i)), 2 * i);
-    ASSERT_EQ(vocabulary.token(2 * i), "t" + std::to_string(i));
+    ASSERT_EQ(vocabulary.id(numbered(i)), 2 * i);
+    ASSERT_EQ(vocabulary.token(2 * i), numbered(i));
     ASSERT_EQ(vocabulary.token(2 * i + 1), std::nullopt);
   }
   EXPECT_EQ(vocabulary.id("t20000"), std::nullopt);
