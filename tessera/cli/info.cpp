@@ -81,9 +81,9 @@ class Facts {
   std::vector<Fact> facts_;
 };
 
-// What the other commands compute: the embedding, or the logits of the head, or the states.
+// What the other commands compute: the logits of a head, else the embedding, else the states.
 std::string main_output(const Program& program) {
-  for (const char* name : {"embedding", "logits", "prediction_logits", "last_hidden_state"}) {
+  for (const char* name : {"logits", "prediction_logits", "embedding", "last_hidden_state"}) {
     if (program.find_output(name) != kNone) return name;
   }
   return program.outputs.empty() ? "" : program.outputs.front().name;

@@ -4,9 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <memory>
 
+#include "models/sentence/files.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/error.hpp"
 #include "tessera/cli/input.hpp"
@@ -104,8 +106,17 @@ std::string table(const text::Tokenizer& tokenizer, const Record& record,
   return out;
 }
 
+// sentence-transformers may keep the Transformer and its tokenizer in a folder, as modules.json
+// says.
+std::filesystem::path tokenizer_directory(const std::filesystem::path& model) {
+  if (text::directory_has_tokenizer(model) || !std::filesystem::exists(model / "modules.json")) {
+    return model;
+  }
+  return model / models::read_sentence_files(model).transformer_path;
+}
+
 void Tokens::run() const {
-  const text::Tokenizer tokenizer = text::Tokenizer::from_directory(model);
+  const text::Tokenizer tokenizer = text::Tokenizer::from_directory(tokenizer_directory(model));
   const text::EncodeOptions options = encode_options();
   const bool reads_json = is_json || input.is_jsonl || format_of(input.file) == LineFormat::jsonl;
   RecordReader reader(input.file, input.is_pairs ? LineFormat::pairs

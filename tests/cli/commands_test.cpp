@@ -86,6 +86,17 @@ TEST_F(TokensTest, NeedsNoModelBesideTheTokenizer) {
   EXPECT_EQ(json(R"({"text": "tea"})").status, 0);
 }
 
+TEST_F(TokensTest, FollowsModulesJsonToTheTokenizer) {
+  const std::string expected = json(R"({"text": "tea"})").out;
+  std::filesystem::create_directories(path("model/0_Transformer"));
+  for (const char* name : {"vocab.txt", "tokenizer_config.json"}) {
+    std::filesystem::rename(path("model") / name, path("model/0_Transformer") / name);
+  }
+  file("model/modules.json", R"([{"idx": 0, "name": "0", "path": "0_Transformer",
+      "type": "sentence_transformers.models.Transformer"}])");
+  EXPECT_EQ(json(R"({"text": "tea"})").out, expected);
+}
+
 class ClassifyTest : public CliTest {
  protected:
   void write(const std::string& name, int labels, const std::string& problem_type = "",

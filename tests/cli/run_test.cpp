@@ -93,7 +93,10 @@ TEST_F(RunTest, TheBudgetDoesNotChangeABit) {
 }
 
 TEST_F(RunTest, HeadsGiveLogitsAndStates) {
-  write_model(path("model"), {.architecture = "BertForSequenceClassification", .labels = 3});
+  std::filesystem::remove(path("model/modules.json"));  // it would choose the class without a head
+  write_model(
+      path("model"),
+      {.architecture = "BertForSequenceClassification", .labels = 3, .has_sentence_files = false});
   ASSERT_EQ(run({kIds, kMask}).status, 0);
   const SafetensorsFile file = SafetensorsFile::open(path("out.st"));
   ASSERT_NE(file.find("logits"), nullptr);
@@ -188,8 +191,8 @@ INSTANTIATE_TEST_SUITE_P(Some, ReferenceCases,
                                          "distilbert-model-sharded", "electra-discriminator",
                                          "mpnet-model", "roberta-model", "xlm-roberta-reranker",
                                          "albert-model"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& test) {
+                           std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
