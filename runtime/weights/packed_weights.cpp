@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -169,7 +170,10 @@ class Packer {
 
   // Elements [begin, begin + n) of a source as f32; stored data may have any alignment.
   void widen(const Rows& rows, Index begin, Index n, float* to) {
-    if (rows.data == nullptr) return;  // zeros, as the block is
+    if (rows.data == nullptr) {
+      std::fill_n(to, n, 0.0F);
+      return;
+    }
     const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
     const std::byte* from = rows.data + begin * size_of(rows.type);
     if (reinterpret_cast<std::uintptr_t>(from) % static_cast<std::uintptr_t>(size_of(rows.type)) !=

@@ -99,14 +99,5 @@ TEST(LinearPlanTest, BlocksCoverTheMatrixForAnyNumberOfThreads) {
   }
 }
 
-TEST(LinearPlanTest, KcDependsOnKAloneAndCoversIt) {
-  for (Index K = 1; K < 6000; K += 7) {
-    const Index KC = choose_kc(K);
-    EXPECT_GE(KC, 1);
-    EXPECT_EQ(KC % 16, 0);
-    EXPECT_LE((K + KC - 1) / KC, (K + 511) / 512);
-  }
-}
-
 }  // namespace
 }  // namespace tessera
