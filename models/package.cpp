@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -99,6 +100,17 @@ void open_tokenizer(const fs::path& directory, Package& package) {
   }
 }
 
+/// max_seq_length takes the place of the tokenizer's own limit, as the reference's Transformer
+/// passes it to the tokenizer (all-MiniLM-L6-v2: 256, though its tokenizer.json says 128).
+Index longest_sequence(const Package& package, const SentenceFiles& files) {
+  const Index positions = package.program.tokens.max_tokens;
+  if (files.max_seq_length) return std::min(positions, *files.max_seq_length);
+  if (!package.tokenizer) return positions;
+  const std::optional<std::size_t> limit = package.tokenizer->max_length();
+  if (!limit) return positions;
+  return static_cast<Index>(std::min(static_cast<std::size_t>(positions), *limit));
+}
+
 }  // namespace
 
 Package open_package(const fs::path& directory, const PackageOptions& options) {
@@ -132,16 +144,7 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
   package.checkpoint = std::move(checkpoint);
 
   open_tokenizer(transformer, package);
-  package.max_tokens = package.program.tokens.max_tokens;
-  if (files.max_seq_length) {
-    package.max_tokens = std::min(package.max_tokens, *files.max_seq_length);
-  }
-  if (package.tokenizer) {
-    if (const auto limit = package.tokenizer->max_length()) {
-      const auto most = static_cast<std::size_t>(package.max_tokens);
-      package.max_tokens = static_cast<Index>(std::min(most, *limit));
-    }
-  }
+  package.max_tokens = longest_sequence(package, files);
   return package;
 }
 

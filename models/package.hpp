@@ -52,8 +52,8 @@ struct Package {
 
   std::optional<text::Tokenizer> tokenizer;
   std::string tokenizer_problem;  ///< why there is none ("" if there is one)
-  /// Longest token sequence: min(position table, sentence_bert_config's max_seq_length, the
-  /// tokenizer's own limit).
+  /// Longest token sequence: what the position table holds, or less where sentence_bert_config's
+  /// max_seq_length says so, or, without that, the tokenizer's own limit.
   Index max_tokens = 0;
 
   std::vector<std::string> labels;  ///< id2label in order, where the task has labels

@@ -30,6 +30,10 @@ struct HeadCase {
   std::function<Matrix(const Tensors&, const Matrix& x, const Matrix& first)> formula;
 };
 
+void PrintTo(const HeadCase& c, std::ostream* os) {
+  *os << c.architecture;
+}
+
 Matrix first_dense(const Tensors& t, const Matrix& first, const char* dense, double (*act)(double),
                    const char* out) {
   return linear(t, out, map(linear(t, dense, first), act));

@@ -276,6 +276,21 @@ TEST(SentenceTest, TheTransformerMayHaveItsOwnFolder) {
   EXPECT_TRUE(package.lower_case_first);
 }
 
+TEST(SentenceTest, MaxSeqLengthTakesThePlaceOfTheTokenizersLimit) {
+  // As in all-MiniLM-L6-v2, whose tokenizer cuts at 128 and whose max_seq_length is 256.
+  const Directory directory(modules({{"Pooling", "1_Pooling"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  directory.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n");
+  directory.write("tokenizer_config.json", R"({"model_max_length": 12})");
+  Package package = directory.open();
+  ASSERT_TRUE(package.tokenizer.has_value()) << package.tokenizer_problem;
+  EXPECT_EQ(package.max_tokens, 12);
+  directory.write("sentence_bert_config.json", R"({"max_seq_length": 30})");
+  EXPECT_EQ(directory.open().max_tokens, 30);
+  directory.write("sentence_bert_config.json", R"({"max_seq_length": 300})");
+  EXPECT_EQ(directory.open().max_tokens, 64);
+}
+
 TEST(SentenceTest, TheClassWithoutHeadIsTakenUnlessTheTaskSaysOtherwise) {
   // all-mpnet-base-v2's config.json names MPNetForMaskedLM, whose head its weights lack.
   const Directory directory(modules({{"Pooling", "1_Pooling"}}));
