@@ -9,8 +9,6 @@
 namespace tessera {
 namespace {
 
-constexpr Index kMaxKC = 512;
-
 Index ceil_div(Index a, Index b) noexcept {
   return (a + b - 1) / b;
 }
@@ -25,9 +23,10 @@ Index count_pieces(Index extent, Index most, Index unit, int threads) noexcept {
   return std::min(pieces, ceil_div(extent, unit));
 }
 
-/// Words that fit: three quarters of L2, the rest is for what passes through.
+/// Words that fit: half of L2, the rest is for what passes through (and for a sibling hardware
+/// thread).
 double capacity(const LinearMachine& machine) noexcept {
-  return 0.75 * static_cast<double>(machine.l2_bytes) / sizeof(float);
+  return 0.5 * static_cast<double>(machine.l2_bytes) / sizeof(float);
 }
 
 /// The largest multiple of `unit` with block·per_unit + fixed ≤ Z, at least one unit, at most
@@ -45,20 +44,16 @@ const char* to_string(LoopOrder order) noexcept {
   return order == LoopOrder::is_os_a ? "IS-OS(a)" : "WS-OS(a)";
 }
 
-Index choose_kc(Index K) noexcept {
-  return round_up(ceil_div(K, ceil_div(K, kMaxKC)), 16);
-}
-
 LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) noexcept {
   const auto [M, N, K] = shape;
-  const Index MR = machine.MR, NR = machine.NR, KC = choose_kc(K);
+  const Index MR = machine.MR, NR = machine.NR;
   const double Z = capacity(machine);
   const auto words = [](Index rows, Index cols) {
     return static_cast<double>(rows) * static_cast<double>(cols);
   };
 
   LinearCandidate is{.order = LoopOrder::is_os_a,
-                     .MC = largest_block(Z, KC * NR, K + NR, MR, M),
+                     .MC = largest_block(Z, K * NR, K + NR, MR, M),
                      .NC = N,
                      .a = words(M, K),
                      .b = 0,
@@ -67,7 +62,7 @@ LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) n
 
   LinearCandidate ws{.order = LoopOrder::ws_os_a,
                      .MC = M,
-                     .NC = largest_block(Z, MR * KC, K + MR, NR, N),
+                     .NC = largest_block(Z, MR * K, K + MR, NR, N),
                      .a = 0,
                      .b = words(K, N),
                      .c = 2 * words(M, N)};
@@ -75,7 +70,6 @@ LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) n
 
   LinearPlan plan{.chosen = is,
                   .rejected = ws,
-                  .KC = KC,
                   .row_tasks = 0,
                   .col_tasks = 0,
                   .splits_rows = true,
@@ -96,11 +90,11 @@ std::string explain(const LinearPlan& plan, const LinearShape& shape) {
   const double MB = sizeof(float) / 1e6;
   const LinearCandidate& c = plan.chosen;
   return fmt::format(
-      "({},{})x({},{}) {} {} KC={} by {}: {:.2f} MB at L2 (A {:.2f}, B {:.2f}, C {:.2f}), {:.2f} x "
+      "({},{})x({},{}) {} {} by {}: {:.2f} MB at L2 (A {:.2f}, B {:.2f}, C {:.2f}), {:.2f} x "
       "bound; {} would move {:.2f} MB",
       shape.M, shape.K, shape.K, shape.N, to_string(c.order),
       c.order == LoopOrder::is_os_a ? fmt::format("MC={}", c.MC) : fmt::format("NC={}", c.NC),
-      plan.KC, plan.splits_rows ? "rows" : "columns", c.words() * MB, c.a * MB, c.b * MB, c.c * MB,
+      plan.splits_rows ? "rows" : "columns", c.words() * MB, c.a * MB, c.b * MB, c.c * MB,
       c.words() / plan.bound_words, to_string(plan.rejected.order), plan.rejected.words() * MB);
 }
 

@@ -4,8 +4,8 @@
 // §1; TAS).
 //
 //   order       outer → inner   A moved        B moved        C moved   must fit in Z
-//   IS-OS(a)    m, n, k         MK             KN·⌈M/MC⌉      2·MN      MC·K + KC·NR + MC·NR
-//   WS-OS(a)    n, m, k         MK·⌈N/NC⌉      KN             2·MN      K·NC + MR·KC + MR·NC
+//   IS-OS(a)    m, n, k         MK             KN·⌈M/MC⌉      2·MN      MC·K + K·NR + MC·NR
+//   WS-OS(a)    n, m, k         MK·⌈N/NC⌉      KN             2·MN      K·NC + MR·K + MR·NC
 //
 // Input-stationary keeps an MC×K panel of activations in L2 and streams all weights past it once
 // per panel; weight-stationary keeps K×NC weights and streams the activations. C counts twice
@@ -44,15 +44,10 @@ struct LinearCandidate {
 
 struct LinearPlan {
   LinearCandidate chosen, rejected;
-  Index KC;                    ///< from K alone
   Index row_tasks, col_tasks;  ///< nearly equal pieces of the rows and of the panels
   bool splits_rows;            ///< what the threads divide
   double bound_words;          ///< max(compulsory, 2MNK/√Z): no order moves fewer
 };
-
-/// K is split into equal chunks of at most kMaxKC, so that a chunk of a panel stays in L1 while the
-/// row tiles of a block pass over it.
-Index choose_kc(Index K) noexcept;
 
 /// No allocation, no search: the two candidates have closed forms.
 LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) noexcept;

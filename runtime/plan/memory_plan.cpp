@@ -44,7 +44,9 @@ std::vector<ValueId> in_place_inputs(const Op& op) {
             return o.residual == kNone ? std::vector{o.in} : std::vector{o.in, o.residual};
           },
           [](const L2NormalizeOp& o) { return std::vector{o.in}; },
-          // Not a linear and its residual: a K split stores partial sums where it stands.
+          [](const LinearOp& o) {  // tile by tile: read as the residual, then written
+            return o.residual == kNone ? std::vector<ValueId>{} : std::vector{o.residual};
+          },
           [](const auto&) { return std::vector<ValueId>{}; },
       },
       op);

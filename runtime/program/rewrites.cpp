@@ -115,8 +115,8 @@ class EpilogueFusion {
         writer_(find_writers(ops_, program.values.size())) {}
 
   Program run() {
-    // A layer norm takes its add first: that moves the same bytes as a linear that adds, and leaves
-    // the linear free to split K. What is left (pre-norm residual streams) goes to the linears.
+    // A layer norm takes its add first: that moves the same bytes as a linear that adds. What is
+    // left (pre-norm residual streams) goes to the linears.
     for (Op& op : ops_) {
       auto* norm = std::get_if<LayerNormOp>(&op);
       if (norm != nullptr && norm->residual == kNone) take_add(*norm);

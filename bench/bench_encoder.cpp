@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole encoders on random weights, fp32: token ids in, last hidden state out.
+//
+//   BM_Encoder/<isa>/<model>/batch:<S>/T:<T>/threads:<n>
+//
+// Counters: GFLOP/s of useful work, 2·(parameters of the linears)·rows + 4·T²·H per layer and
+// sequence; %peak, its share of the FMA rate of `n` threads measured in this process right before
+// (1 thread: CPU time; more: wall time). The result is compared with the baseline ISA's before
+// anything is timed.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+#include <random>
+
+#include "bench/support/machine_peaks.hpp"
+#include "bench/support/random_checkpoint.hpp"
+#include "models/package.hpp"
+#include "runtime/session.hpp"
+
+namespace tessera::bench {
+namespace {
+
+/// One model, loaded for one ISA level at a time.
+class Engine {
+ public:
+  explicit Engine(const BertSize& size) : size_(size) {
+    write_random_bert(directory_.path(), size);
+    package_ = models::open_package(directory_.path());
+  }
+
+  const BertSize& size() const { return size_; }
+
+  std::shared_ptr<const Model> model(Isa isa) {
+    if (!model_ || model_->isa() != isa) model_ = load(isa);
+    return model_;
+  }
+  std::shared_ptr<const Model> load(Isa isa) const {
+    return Model::create(package_.program, package_.checkpoint,
+                         {.isa = isa, .outputs = {"last_hidden_state"}});
+  }
+
+  double flops(Index sequences, Index T) const {
+    const double H = static_cast<double>(size_.hidden), I = static_cast<double>(size_.intermediate);
+    const double rows = static_cast<double>(sequences * T);
+    const double linears = 2 * rows * (4 * H * H + 2 * H * I);
+    const double attention = 4 * rows * static_cast<double>(T) * H;
+    return static_cast<double>(size_.layers) * (linears + attention);
+  }
+
+ private:
+  BertSize size_;
+  TemporaryDirectory directory_;
+  models::Package package_;
+  std::shared_ptr<const Model> model_;
+};
+
+struct Inputs {
+  std::vector<std::int32_t> ids, offsets{0};
+  Inputs(Index sequences, Index T, Index vocab) {
+    std::mt19937 random(7);
+    for (Index s = 0; s < sequences; ++s) {
+      for (Index t = 0; t < T; ++t)
+        ids.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(vocab)));
+      offsets.push_back(static_cast<std::int32_t>(ids.size()));
+    }
+  }
+  Batch batch() const { return {.ids = ids, .types = {}, .offsets = offsets}; }
+};
+
+/// Largest difference of this level's result from the baseline's on one short sequence.
+double difference_from_baseline(Engine& engine, Isa isa) {
+  const Inputs inputs(1, 24, engine.size().vocab);
+  const SessionOptions options{.max_rows = 24, .max_sequences = 1, .threads = 1, .outputs = {}};
+  const auto got = Session::create(engine.model(isa), options),
+             expected = Session::create(engine.load(Isa::baseline), options);
+  got->run(inputs.batch());
+  expected->run(inputs.batch());
+  const TensorView<const float> a = got->output("last_hidden_state"),
+                                b = expected->output("last_hidden_state");
+  double worst = 0;
+  for (Index i = 0; i < a.rows; ++i) {
+    for (std::size_t j = 0; j < static_cast<std::size_t>(a.cols); ++j) {
+      worst = std::max(
+          worst, std::abs(static_cast<double>(a.row(i)[j]) - static_cast<double>(b.row(i)[j])));
+    }
+  }
+  return worst;
+}
+
+void run(benchmark::State& state, Engine& engine, Isa isa, Index sequences, Index T, int threads) {
+  if (const double worst = difference_from_baseline(engine, isa); !(worst < 1e-3)) {
+    state.SkipWithError(fmt::format("differs from the baseline level by {}", worst).c_str());
+    return;
+  }
+  const Inputs inputs(sequences, T, engine.size().vocab);
+  const auto session = Session::create(
+      engine.model(isa),
+      {.max_rows = sequences * T, .max_sequences = sequences, .threads = threads, .outputs = {}});
+  session->run(inputs.batch());
+  const double peak = fma_peak(isa) * threads;
+  for (auto _ : state) session->run(inputs.batch());
+  const double flops = engine.flops(sequences, T);
+  const auto rate = [&](double per_run) {
+    return benchmark::Counter(per_run, benchmark::Counter::kIsIterationInvariantRate);
+  };
+  state.counters["GFLOP/s"] = rate(flops * 1e-9);
+  state.counters["%peak"] = rate(flops / peak * 100);
+  state.counters["peak_GFLOP/s"] = peak * 1e-9;
+  state.counters["sequences/s"] = rate(static_cast<double>(sequences));
+}
+
+void add(const std::shared_ptr<Engine>& engine, Isa isa, Index sequences, Index T, int threads) {
+  const std::string name = fmt::format("BM_Encoder/{}/{}/batch:{}/T:{}/threads:{}", to_string(isa),
+                                       engine->size().name, sequences, T, threads);
+  auto* bench = benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    run(state, *engine, isa, sequences, T, threads);
+  });
+  bench->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+  if (threads > 1) bench->UseRealTime();
+}
+
+}  // namespace
+}  // namespace tessera::bench
+
+int main(int argc, char** argv) {
+  using namespace tessera;
+  using namespace tessera::bench;
+  for (const BertSize& size : {kBertBase, kMiniLmL6}) {
+    const auto engine = std::make_shared<Engine>(size);
+    for (const Isa isa : {Isa::avx512, Isa::avx2}) {
+      if (!cpu_supports(isa)) continue;
+      for (const int threads : {1, 2}) {
+        for (const Index T : {16, 128, 512}) add(engine, isa, 1, T, threads);
+        add(engine, isa, 32, 128, threads);
+      }
+    }
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::ClearRegisteredBenchmarks();
+  return 0;
+}
