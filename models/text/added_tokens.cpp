@@ -157,9 +157,9 @@ bool AddedTokens::is_special(std::int32_t id) const noexcept {
 }
 
 std::size_t AddedTokens::id_count() const noexcept {
-  std::int32_t last = -1;
-  for (const Entry& e : tokens_) last = std::max(last, e.id);
-  return static_cast<std::size_t>(last + 1);
+  std::size_t count = 0;
+  for (const Entry& e : tokens_) count = std::max(count, static_cast<std::size_t>(e.id) + 1);
+  return count;
 }
 
 }  // namespace tessera::text

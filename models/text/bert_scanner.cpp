@@ -10,14 +10,15 @@ BertScanner::BertScanner(const BertNormalizer& normalizer) : normalizer_{{normal
     const auto c = static_cast<char32_t>(b);
     const bool is_upper = c >= 'A' && c <= 'Z';
     folded_[b] = static_cast<char>(normalizer.lowercase && is_upper ? b + 0x20 : b);
-    if (b >= 0x80) {
-      classes_[b] = kComplex;
-    } else if (normalizer.clean_text && is_other(c) && c != '\t' && c != '\n' && c != '\r') {
-      classes_[b] = kComplex;  // removed, and not a boundary
+    // Control characters are removed, so they are no boundary.
+    const bool is_removed =
+        normalizer.clean_text && is_other(c) && c != '\t' && c != '\n' && c != '\r';
+    if (b >= 0x80 || is_removed) {
+      classes_[b] = ByteClass::complex;
     } else if (is_whitespace(c)) {
-      classes_[b] = kSpace;
+      classes_[b] = ByteClass::space;
     } else {
-      classes_[b] = is_punctuation(c) ? kPunctuation : kPlain;
+      classes_[b] = is_punctuation(c) ? ByteClass::punctuation : ByteClass::plain;
     }
   }
 }
@@ -28,16 +29,19 @@ bool BertScanner::scan(std::string_view text, std::uint32_t first, const WordPie
   std::uint32_t position = first;  // of text[i], in code points
   for (std::size_t i = 0; i < text.size();) {
     const ByteClass kind = classes_[static_cast<unsigned char>(text[i])];
-    if (kind == kSpace) {
+    if (kind == ByteClass::space) {
       ++i;
       ++position;
       continue;
     }
     std::size_t end = i + 1;
-    if (kind != kPunctuation) {
-      while (end < text.size() && classes_[static_cast<unsigned char>(text[end])] == kPlain) ++end;
+    if (kind != ByteClass::punctuation) {
+      while (end < text.size() &&
+             classes_[static_cast<unsigned char>(text[end])] == ByteClass::plain)
+        ++end;
     }
-    if (kind != kComplex && (kind == kPunctuation || end == text.size() || ends_word(text[end]))) {
+    if (kind != ByteClass::complex &&
+        (kind == ByteClass::punctuation || end == text.size() || ends_word(text[end]))) {
       scratch.word.resize(end - i);
       for (std::size_t j = i; j < end; ++j) {
         scratch.word[j - i] = folded_[static_cast<unsigned char>(text[j])];

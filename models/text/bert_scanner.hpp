@@ -27,11 +27,11 @@ class BertScanner {
             WordScratch& scratch, std::vector<SequenceToken>& tokens) const;
 
  private:
-  enum ByteClass : std::uint8_t { kPlain, kSpace, kPunctuation, kComplex };
+  enum class ByteClass : std::uint8_t { plain, space, punctuation, complex };
 
   bool ends_word(char byte) const noexcept {
     const ByteClass c = classes_[static_cast<unsigned char>(byte)];
-    return c == kSpace || c == kPunctuation;
+    return c == ByteClass::space || c == ByteClass::punctuation;
   }
 
   Normalizer normalizer_;

@@ -71,16 +71,16 @@ void emit(const std::vector<Piece>& pieces, SplitBehavior behavior, std::vector<
 
 void split_at_word_change(const std::vector<AlignedChar>& chars, WordRange word,
                           std::vector<WordRange>& out) {
-  enum Kind { kSpace, kWord, kOther };
+  enum class Kind { space, word, other };
   const auto kind_of = [&](std::uint32_t i) {
-    if (is_word(chars[i].c)) return kWord;
-    return is_whitespace(chars[i].c) ? kSpace : kOther;
+    if (is_word(chars[i].c)) return Kind::word;
+    return is_whitespace(chars[i].c) ? Kind::space : Kind::other;
   };
   for (std::uint32_t i = word.begin; i < word.end;) {
     const Kind kind = kind_of(i);
     const std::uint32_t begin = i;
     while (i < word.end && kind_of(i) == kind) ++i;
-    if (kind != kSpace) out.push_back({begin, i});
+    if (kind != Kind::space) out.push_back({begin, i});
   }
 }
 

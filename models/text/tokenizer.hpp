@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text to token ids, as the tokenizer files of a checkpoint say.
 //
-//   text ─ added tokens ─ normaliser ─ words ─ WordPiece ─ truncation ─ template ([CLS] A [SEP] B
-//   [SEP]) ─▶ ids
+//   text ─ added tokens ─ normaliser ─ words ─ WordPiece ─ truncation ─ template ─▶ ids
+//   (template: [CLS] A [SEP] B [SEP])
 //
 // Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Supported now: WordPiece,
 // from a tokenizer.json, or from a vocab.txt with tokenizer_config.json, special_tokens_map.json
@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/text/truncation.hpp"
@@ -30,9 +31,8 @@ struct TokenizerParts;
 struct Encoding {
   std::vector<std::int32_t> ids;       // (T)
   std::vector<std::int32_t> type_ids;  // (T)
-  std::vector<std::array<std::uint32_t, 2>>
-      offsets;                               // (T) [begin, end) in code points of the text that
-                                             //     the token is from; {0, 0} for special tokens
+  // [begin, end) in code points of the text that the token is from; {0, 0} for special tokens
+  std::vector<std::array<std::uint32_t, 2>> offsets;  // (T)
   std::vector<std::uint8_t> special_mask;    // (T) 1 for what the template or padding added
   std::vector<std::uint8_t> attention_mask;  // (T) 0 for padding
 
@@ -77,16 +77,14 @@ class Tokenizer {
   /// upper-case letters. The name of the directory is not looked at.
   ///
   /// Errors    not_found (no tokenizer file), corrupt_file, io_error, and unsupported_model, which
-  /// names
-  ///           the part that is missing.
+  ///           names the part that is missing.
   static Tokenizer from_directory(const std::filesystem::path& directory);
 
   /// Encodes one text. Invalid UTF-8 is replaced by U+FFFD as String::from_utf8_lossy does, and
   /// offsets count the code points of the replaced text.
   ///
   /// Errors    invalid_argument where truncation cannot succeed (see kept_lengths()), where
-  /// max_length is
-  ///           below the number of special tokens, or the text has 2³² code points.
+  ///           max_length is below the number of special tokens, or the text has 2³² bytes.
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
   Encoding encode_pair(std::string_view a, std::string_view b,
                        const EncodeOptions& options = {}) const;
