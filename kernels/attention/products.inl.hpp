@@ -48,8 +48,12 @@ TESSERA_INLINE void for_each_group(Index n, Index most, Body&& body) noexcept {
 }
 
 struct Scores {
-  const float* k;  // (bc, d), row stride ldk
+  const float* k;  // (keys, d), row stride ldk: bc rows are used, those after them prefetched
   Index ldk;
+  const float* v;  // (keys, d), row stride ldv: prefetched
+  Index ldv;
+  Index keys;
+  bool prefetch;
   const float* qt;    // (d, ld)
   const float* init;  // (bc, ld), row stride ldi; null: 0
   Index ldi;
@@ -58,11 +62,25 @@ struct Scores {
   Index d, ld;
 };
 
+/// A slow walk over 16 rows of d elements, one cache line per step n = 0 … d−1: row n mod 16,
+/// columns from n − n mod 16. Rows of K and V lie a whole activation row apart, each in a page of
+/// its own, where no hardware prefetcher follows; asking for them in one burst would fill all miss
+/// buffers at once.
+struct LineWalk {
+  const float* p;  // (last + 1, d)
+  Index ld, last;  // rows beyond `last` are not asked for
+
+  TESSERA_INLINE const char* line(Index n) const noexcept {
+    return reinterpret_cast<const char*>(p + min_of(n & 15, last) * ld + (n & ~Index{15}));
+  }
+};
+
 /// Keys [j0, j0+mr) and the NV vectors of queries from i0: Sᵀ, and its maximum over the keys.
 template <class A, int mr, int NV>
-void scores_tile(const Scores& t, Index j0, Index i0) noexcept {
+__attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) noexcept {
   constexpr Index V = kLanes<A>;
-  Tile<A, mr, NV> c;  // (mr, NV·V)
+  const Index d = t.d, ld = t.ld, ldk = t.ldk;  // copies: stores into Sᵀ could change t
+  Tile<A, mr, NV> c;                            // (mr, NV·V)
 #pragma GCC unroll 16
   for (int j = 0; j < mr; ++j) {
 #pragma GCC unroll 4
@@ -71,10 +89,18 @@ void scores_tile(const Scores& t, Index j0, Index i0) noexcept {
           t.init == nullptr ? splat<A>(0.0F) : load<A>(t.init + (j0 + j) * t.ldi + i0 + v * V);
     }
   }
-  const float* k = t.k + j0 * t.ldk;  // (mr, d)
-  const float* q = t.qt + i0;         // (d, NV·V)
-  const Index ldk = t.ldk;
-  for (Index n = 0; n < t.d; ++n, q += t.ld) {
+  const float* k = t.k + j0 * ldk;  // (mr, d)
+  const float* q = t.qt + i0;       // (d, NV·V)
+  // once per group of keys; narrower tiles have no issue slots to spare
+  const bool fetch = t.prefetch && NV == kTileVectors && i0 == 0;
+  const Index left = t.keys - j0;  // ≥ mr
+  const LineWalk next_k{left > mr ? k + mr * ldk : k, ldk, min_of(max_of(left - mr, 1), 16) - 1};
+  const LineWalk v_rows{t.v + j0 * t.ldv, t.ldv, min_of(left, 16) - 1};
+  for (Index n = 0; n < d; ++n, q += ld) {
+    if (fetch) {
+      _mm_prefetch(next_k.line(n), _MM_HINT_T0);  // K of the next tile into L1
+      _mm_prefetch(v_rows.line(n), _MM_HINT_T1);  // V of these keys into L2
+    }
     Vectors<A, NV> b;
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) b[v] = load<A>(q + v * V);
@@ -87,13 +113,17 @@ void scores_tile(const Scores& t, Index j0, Index i0) noexcept {
   }
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
-    F32<A> max = load<A>(t.tile_max + i0 + v * V);
+    float* tile_max = t.tile_max + i0 + v * V;
+    float* st = t.st + j0 * ld + i0 + v * V;
+    F32<A> even = load<A>(tile_max);  // two chains; a NaN is passed over: its exp shows it
+    F32<A> odd = even;
 #pragma GCC unroll 16
-    for (int j = 0; j < mr; ++j) {
-      max = vmax<A>(c[j][v], max);  // a NaN is passed over: its exponential shows it
-      store<A>(t.st + (j0 + j) * t.ld + i0 + v * V, c[j][v]);
+    for (int j = 0; j < mr; ++j, st += ld) {
+      F32<A>& max = j % 2 == 0 ? even : odd;
+      max = vmax<A>(c[j][v], max);
+      store<A>(st, c[j][v]);
     }
-    store<A>(t.tile_max + i0 + v * V, max);
+    store<A>(tile_max, vmax<A>(even, odd));
   }
 }
 
@@ -126,7 +156,8 @@ struct Values {
 /// Rows [i0, i0+mr) and NV vectors of columns from n0, the last with `lanes` lanes (all, unless
 /// `tail`).
 template <class A, int mr, int NV, bool tail>
-void values_tile(const Values& t, Index bc, Index i0, Index n0, Index lanes) noexcept {
+__attribute__((noinline)) void values_tile(const Values& t, Index bc, Index i0, Index n0,
+                                           Index lanes) noexcept {
   constexpr Index V = kLanes<A>;
   const auto at = [&](int v) __attribute__((always_inline)) {
     return tail && v == NV - 1 ? lanes : V;

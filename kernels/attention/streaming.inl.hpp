@@ -28,7 +28,8 @@
 namespace tessera::kernels {
 namespace {
 
-constexpr Index kQueryRows = 64;  // Br
+constexpr Index kQueryRows = 96;     // Br
+constexpr Index kResidentKeys = 64;  // K and V of d = 64 are then 32 KiB: not worth prefetching
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLowest = -3.40282347e38F;  // stands for −inf in m: S − m is then −inf, not NaN
 
@@ -97,8 +98,7 @@ TESSERA_INLINE void start_from_bias(const AttentionTask& t, const AttentionScrat
 /// m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m') in place, l = α l + rowsum P.
 template <class A>
 TESSERA_INLINE void online_softmax(const AttentionScratch& s, Index bc, Index ld) noexcept {
-  constexpr Index V = kLanes<A>;
-  for (Index i = 0; i < ld; i += V) {
+  for (Index i = 0; i < ld; i += kLanes<A>) {
     const F32<A> m_old = load<A>(s.m + i);
     const F32<A> m = vmax<A>(load<A>(s.tile_max + i), m_old);
     const F32<A> alpha = exp2_nonpositive<A>(m_old - m);
@@ -144,6 +144,10 @@ void attention_block(const AttentionTask& t) noexcept {
     const bool last = j + bc == t.Tk;
     Scores qk{.k = t.k + j * t.ldk,
               .ldk = t.ldk,
+              .v = t.v + j * t.ldv,
+              .ldv = t.ldv,
+              .keys = t.Tk - j,
+              .prefetch = t.Tk > kResidentKeys,
               .qt = s.qt,
               .init = nullptr,
               .ldi = 0,
