@@ -20,11 +20,11 @@
 namespace tessera {
 
 struct EncoderOptions {
-  int threads = 0;             ///< 0: all that the process may use
-  std::optional<Isa> isa;      ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
-  Index batch_tokens = 4096;   ///< most token rows of one batch; a longer sequence goes alone
-  Index batch_sequences = 64;  ///< most sequences of one batch
-  std::vector<std::string> outputs;  ///< what to compute, at least one
+  int threads = 0;              ///< 0: all that the process may use
+  std::optional<Isa> isa = {};  ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
+  Index batch_tokens = 4096;    ///< most token rows of one batch; a longer sequence goes alone
+  Index batch_sequences = 64;   ///< most sequences of one batch
+  std::vector<std::string> outputs = {};  ///< what to compute, at least one
 };
 
 /// What a sink gets for one sequence, in the order of EncoderOptions::outputs: (T, width) for an

@@ -256,10 +256,9 @@ void add_classify(CLI::App& root) {
   flags->text.add_to(*command);
   command->footer(
       "Probabilities are the softmax of the logits, or the sigmoid where config.json says\n"
-      "multi_label_classification; a model with one logit (a reranker) gives sigmoid scores; a "
-      "regression\n"
-      "gives the logits. Models that label tokens give a line per token: begin, end, text, label,\n"
-      "probability, and an empty line after each text.\n"
+      "multi_label_classification; a model with one logit (a reranker) gives sigmoid scores; a\n"
+      "regression gives the logits. Models that label tokens give a line per token: begin, end,\n"
+      "text, label, probability, and an empty line after each text.\n"
       "Examples:\n"
       "  echo 'What a lovely film' | tessera classify sentiment-model --top-k 2\n"
       "  printf 'query\\ta passage\\n' | tessera classify reranker --pairs");

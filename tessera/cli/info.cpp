@@ -204,10 +204,9 @@ void add_info(CLI::App& root) {
       ->type_name("N")
       ->needs(plan);
   command->footer(
-      "The memory of a run is known before it: weights_packed_bytes are held, weights_mapped_bytes "
-      "are\n"
-      "read in place from the file, and arena_bytes are the most that batches of batch_tokens "
-      "tokens take.");
+      "The memory of a run is known before it: weights_packed_bytes are held,\n"
+      "weights_mapped_bytes are read in place from the file, and arena_bytes are the most that\n"
+      "batches of batch_tokens tokens take.");
   command->callback([flags] { flags->run(); });
 }
 

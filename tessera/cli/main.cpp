@@ -41,22 +41,28 @@ std::string version_text() {
       __GNUC_PATCHLEVEL__, __cplusplus / 100 % 100);
 }
 
+// Every line of `text` with two blanks before it.
+std::string indented(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 3) {
+    text.insert(at + 1, "  ");
+  }
+  return "  " + text;
+}
+
 std::string footer() {
   return fmt::format(
-      "A MODEL is a directory as published: config.json, model.safetensors, tokenizer files, and "
-      "where\n"
-      "it has them the files of sentence-transformers. Understood:\n"
-      "  {}\n"
-      "Exit status: 0 done; 1 a model, an input or the system refuses (stderr says what, and which "
-      "line);\n"
+      "A MODEL is a directory as published: config.json, model.safetensors, tokenizer files, and\n"
+      "where it has them the files of sentence-transformers. Understood:\n"
+      "{}\n"
+      "Exit status: 0 done; 1 a model, an input or the system refuses (stderr says what);\n"
       "  2 wrong usage; {} the reader of stdout has gone.\n"
-      "A file given with -o is written whole or not at all. TESSERA_ISA lowers the instruction "
-      "set.\n"
+      "A file given with -o is written whole or not at all.\n"
+      "TESSERA_ISA lowers the instruction set.\n"
       "Examples:\n"
       "  tessera embed model texts.txt --format npy -o vectors.npy\n"
       "  tessera search model --index notes.txt \"how do I brew tea\"\n"
       "  tessera info model",
-      models::supported_architectures(), kExitClosedPipe);
+      indented(models::supported_architectures()), kExitClosedPipe);
 }
 
 int print_and_finish(const std::string& text) {

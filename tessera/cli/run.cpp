@@ -169,11 +169,9 @@ void add_run(CLI::App& root) {
   command->add_flag("--hidden-states", flags->with_hidden_states,
                     "Also hidden_states.0 (embeddings) to hidden_states.N");
   command->footer(
-      "Writes last_hidden_state and, as the class has them, pooler_output, logits, "
-      "prediction_logits and\n"
-      "seq_relationship_logits, as F32 in the reference's padded shapes. Rows whose attention_mask "
-      "is 0 are\n"
-      "zero.\n"
+      "Writes last_hidden_state and, as the class has them, pooler_output, logits,\n"
+      "prediction_logits and seq_relationship_logits, as F32 in the reference's padded shapes.\n"
+      "Rows whose attention_mask is 0 are zero.\n"
       "Example:\n"
       "  tessera run model --input in.safetensors --output out.safetensors --hidden-states");
   command->callback([flags] { flags->run(); });

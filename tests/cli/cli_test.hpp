@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/weights/safetensors.hpp"
+#include "tessera/tiny_directory.hpp"
 
 namespace tessera::test {
 
@@ -20,26 +21,10 @@ struct CommandResult {
 /// Runs `sh -c command` with TESSERA naming the binary, in `directory`.
 CommandResult shell(const std::filesystem::path& directory, const std::string& command);
 
-void write_file(const std::filesystem::path& path, const std::string& content);
 std::string read_file(const std::filesystem::path& path);
 std::vector<std::string> lines_of(const std::string& text);
 /// The numbers between blanks.
 std::vector<float> numbers_of(const std::string& line);
-
-/// What kind of directory to write.
-struct TinyDirectory {
-  std::string architecture = "BertModel";
-  int labels = 0;                 ///< of a classifier
-  std::string problem_type = {};  ///< config.json; "" leaves it out
-  bool has_tokenizer = true;
-  bool has_sentence_files = true;  ///< modules.json: mean pooling, normalised
-  int positions = 24;
-  int model_max_length = 24;  ///< tokenizer_config.json; 0 leaves it out
-};
-
-/// Two layers, hidden 16, the letters and a few words as vocabulary; random weights, always the
-/// same.
-void write_model(const std::filesystem::path& directory, const TinyDirectory& options = {});
 
 /// A new directory for each test, with a model in "model", removed at the end.
 class CliTest : public testing::Test {
