@@ -19,6 +19,7 @@ installed (or found through LD_LIBRARY_PATH) training is many times faster.
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=8000, help="entries of the WordPiece vocabulary")
     parser.add_argument("--lists", type=Path, help="keep apt's state here (default: a temporary directory)")
     parser.add_argument("--state", type=Path, help="keep the weights being trained in this file")
+    parser.add_argument("--reuse", type=Path, help="take this vocab.txt instead of training a vocabulary")
     parser.add_argument("--resume", action="store_true", help="skip training, take the weights of --state")
     parser.add_argument("--small", action="store_true", help="smoke test: few packages, seconds of training")
     return parser.parse_args()
@@ -119,20 +121,54 @@ def vocabulary_of(packages: list[Package], size: int) -> list[str]:
     return train_vocabulary((f"{p.synopsis}\n{p.description}" for p in single), size)
 
 
-def train_model(
+def read_vocabulary(path: Path) -> list[str]:
+    """The entries of a vocab.txt."""
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def train_models(
     arguments: argparse.Namespace, packages: list[Package], labels: list[str], tokenizer: Tokenizer
-) -> SectionModel:
-    """Trains (or, with --resume, loads) the joint model."""
+) -> tuple[SectionModel, SectionModel]:
+    """Trains the joint model, then a copy of it for the section task alone.
+
+    With --resume whatever --state has already is loaded instead.
+    """
     torch.manual_seed(arguments.seed)
     model = SectionModel(Shape(len(tokenizer.vocabulary)), len(labels))
     state = arguments.state or Path(tempfile.mkdtemp()) / "state.pt"
+    sections_state = state.with_suffix(".sections.pt")
+    rows = [(tokenizer.content(text), y) for text, y in labelled(packages, labels, "train")]
+    valid_rows = labelled(packages, labels, "valid")
+    joint_minutes = arguments.minutes * (1 - train.SECTIONS_SHARE)
     if arguments.resume:
         model.load_state_dict(torch.load(state))
-        return model
+    else:
+        train_joint(arguments, model, packages, labels, tokenizer, rows, joint_minutes, state)
+        torch.save(model.state_dict(), state)
+    sections = copy.deepcopy(model)
+    if arguments.resume and sections_state.exists():
+        sections.load_state_dict(torch.load(sections_state))
+        return model, sections
+
+    def report() -> str:
+        return f"valid: accuracy {evaluate.accuracy(sections, tokenizer, valid_rows):.3f}"
+
+    sampler = sampling.SectionSampler(rows, arguments.seed + 2)
+    print(f"  joint model: {report()}", flush=True)
+    train.train_sections(sections, sampler, arguments.minutes - joint_minutes, report, sections_state)
+    print(f"  sections: {report()}", flush=True)
+    torch.save(sections.state_dict(), sections_state)
+    return model, sections
+
+
+def train_joint(
+    arguments: argparse.Namespace, model: SectionModel, packages: list[Package], labels: list[str],
+    tokenizer: Tokenizer, rows: list[tuple[list[int], int]], minutes: float, state: Path,
+) -> None:
+    """Retrieval and sections together."""
     examples = sampling.prepare([p for p in packages if p.split == "train"], labels, tokenizer)
-    rows = [(tokenizer.content(text), y) for text, y in labelled(packages, labels, "train")]
-    valid = [p for p in archive.one_per_source(packages) if p.split == "valid"]
-    valid_rows = labelled(packages, labels, "valid")
+    valid = [p for p in archive.one_per_source(packages) if p.split == "valid"][::3]
+    valid_rows = labelled(packages, labels, "valid")[::2]
 
     def report() -> str:
         found = evaluate.summary(retrieval_ranks(model, tokenizer, valid))
@@ -144,10 +180,8 @@ def train_model(
         sampling.Sampler(examples, tokenizer, BAG_BATCH, seed),
         sampling.Sampler(examples, tokenizer, arguments.batch, seed + 1),
         sampling.SectionSampler(rows, seed),
-        arguments.minutes, report, state,
+        minutes, report, state,
     )
-    torch.save(model.state_dict(), state)
-    return model
 
 
 def retrieval_ranks(model: SectionModel, tokenizer: Tokenizer, packages: list[Package]) -> Any:
@@ -162,7 +196,7 @@ def embed_pairs(model: SectionModel, tokenizer: Tokenizer, packages: list[Packag
 
 
 def measure(
-    model: SectionModel, tokenizer: Tokenizer, packages: list[Package], labels: list[str]
+    model: SectionModel, sections: SectionModel, tokenizer: Tokenizer, packages: list[Package], labels: list[str]
 ) -> dict[str, Any]:
     """The figures of the model card, on the test split."""
     figures: dict[str, Any] = {}
@@ -182,7 +216,7 @@ def measure(
         "train": len(task["train"]),
         "validation": len(task["valid"]),
         "test": len(task["test"]),
-        "model accuracy": evaluate.accuracy(model, tokenizer, task["test"]),
+        "model accuracy": evaluate.accuracy(sections, tokenizer, task["test"]),
         "hashed words, linear": baselines.linear_accuracy(
             task["train"] + task["valid"], task["test"], len(labels)
         ),
@@ -201,18 +235,20 @@ def show_queries(model: SectionModel, tokenizer: Tokenizer, sample: list[Package
 
 
 def write_all(
-    out: Path, model: SectionModel, tokenizer: Tokenizer, packages: list[Package], labels: list[str]
+    out: Path, model: SectionModel, sections: SectionModel, tokenizer: Tokenizer, packages: list[Package],
+    labels: list[str],
 ) -> list[Package]:
     """Writes both model directories, the data and the reference values; returns the sample."""
     export.write_text_model(out / "text", model.bert, tokenizer.vocabulary)
-    export.write_section_model(out / "text-sections", model, labels, tokenizer.vocabulary)
+    export.write_section_model(out / "text-sections", sections, labels, tokenizer.vocabulary)
     sample = export.choose_sample(packages, KNOWN)
     export.write_rows(out / "data/synopses.tsv", [(p.name, p.section, p.synopsis) for p in sample])
     test = labelled(packages, labels, "test")
     export.write_rows(out / "data/sections-test.tsv", [(labels[y], text) for text, y in test])
     texts = [*QUERIES[:4], "", "Caf\u00e9 na\u00efve \u2014 C++/Qt5 \u6f22\u5b57", *(p.synopsis for p in sample[::1500])]
     longer = [text for text, _ in test[:: max(1, len(test) // 8)]][:8]
-    export.write_json(out / "expected.json", export.expected_values(model.bert, model, tokenizer, texts, longer), 0)
+    expected = export.expected_values(model.bert, sections, tokenizer, texts, longer)
+    export.write_json(out / "expected.json", expected, 0)
     return sample
 
 
@@ -226,13 +262,15 @@ def main() -> None:
     packages = gather(arguments)
     labels = archive.section_labels(packages)
     print(f"{len(packages)} packages, {len({p.source for p in packages})} sources; sections: {' '.join(labels)}")
-    tokenizer = Tokenizer(vocabulary_of(packages, arguments.vocabulary))
+    vocabulary = read_vocabulary(arguments.reuse) if arguments.reuse else vocabulary_of(packages, arguments.vocabulary)
+    tokenizer = Tokenizer(vocabulary)
     print(f"vocabulary of {len(tokenizer.vocabulary)} after {time.monotonic() - begin:.0f} s", flush=True)
-    model = train_model(arguments, packages, labels, tokenizer)
+    model, sections = train_models(arguments, packages, labels, tokenizer)
     evaluate.round_to_half(model)
-    sample = write_all(arguments.out, model, tokenizer, packages, labels)
+    evaluate.round_to_half(sections)
+    sample = write_all(arguments.out, model, sections, tokenizer, packages, labels)
     show_queries(model, tokenizer, sample)
-    figures = measure(model, tokenizer, packages, labels)
+    figures = measure(model, sections, tokenizer, packages, labels)
     export.write_json(arguments.out / "metrics.json", figures)
     for name, values in figures.items():
         print(name, values)

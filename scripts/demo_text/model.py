@@ -125,12 +125,20 @@ class Bert(nn.Module):
             x = layer(x, bias)
         return x
 
-    def bag(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What `forward` computes from the initial weights: input plus its mean, normalised."""
-        x = self.embeddings(ids)
-        weight = mask.to(x.dtype).unsqueeze(-1)
-        mean = (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-        return self.encoder.layer[0].attention.output.LayerNorm(x + mean)
+    def bag(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(embeddings, [CLS] states) as `encode` gives them from the initial weights, nearly.
+
+        Every token counts as its normalised input embedding, positions left out.
+        """
+        parts = self.embeddings
+        table = parts.LayerNorm(parts.word_embeddings.weight + parts.token_type_embeddings.weight[0])
+        lengths = torch.tensor([len(row) for row in rows])
+        ids = torch.tensor([i for row in rows for i in row])
+        weights = (1 / lengths.to(table.dtype)).repeat_interleave(lengths)
+        starts = lengths.cumsum(0) - lengths
+        mean = F.embedding_bag(ids, table, starts, mode="sum", per_sample_weights=weights)
+        first = self.encoder.layer[0].attention.output.LayerNorm(mean + table[rows[0][0]])
+        return F.normalize(mean, dim=-1), first
 
 
 class SectionModel(nn.Module):
@@ -153,6 +161,7 @@ class SectionModel(nn.Module):
             for layer in self.bert.encoder.layer:
                 layer.attention.output.dense.weight.zero_()
                 layer.output.dense.weight.zero_()
+            self.bert.embeddings.position_embeddings.weight.mul_(0.1)
             first = self.bert.encoder.layer[0].attention
             nn.init.eye_(first.self.value.weight)
             nn.init.eye_(first.output.dense.weight)

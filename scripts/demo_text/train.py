@@ -10,18 +10,22 @@ from typing import Callable
 import torch
 from torch.nn import functional as F
 
-from .model import SectionModel, encode, mean_pool, pad
+from .model import SectionModel, encode
 from .sampling import Batch, Sampler, SectionSampler
 
 TEMPERATURE = 0.05
 WARM_START_SHARE = 0.3  # of the training time
 # (share of the encoder's training time, layers in use from then on)
-LAYERS_FROM = ((0.0, 1), (0.3, 2), (0.5, 4))
+LAYERS_FROM = ((0.0, 1), (0.35, 2), (0.6, 4))
 LR_EMBEDDINGS = 2e-3
 LR_ENCODER = 8e-4
 SECTION_ROWS = 32  # classifier texts per step
 BAG_SECTION_ROWS = 96  # the same for the bag of tokens
-SECTION_WEIGHT = 0.5
+SECTION_WEIGHT = 1.0
+# The classifier's copy of the encoder goes on alone for this share of the time.
+SECTIONS_SHARE = 0.15
+LR_SECTIONS = 3e-4
+SECTIONS_BATCH = 64
 LABEL_SMOOTHING = 0.05
 
 
@@ -44,24 +48,11 @@ def section_loss(model: SectionModel, first: torch.Tensor, labels: list[int]) ->
     return F.cross_entropy(model.logits(first[rows]), target, label_smoothing=LABEL_SMOOTHING)
 
 
-def bag_step(model: SectionModel, batch: Batch, sections: SectionSampler) -> torch.Tensor:
-    """The loss of the encoder's starting point, a bag of tokens: no layer used."""
-    texts, text_labels = sections.draw(BAG_SECTION_ROWS)
-    pooled, firsts = [], []
-    for rows in (batch.synopses, batch.documents, batch.queries, texts):
-        ids, mask = pad(rows)
-        hidden = model.bert.bag(ids, mask)
-        pooled.append(mean_pool(hidden, mask))
-        firsts.append(hidden[:, 0])
-    loss = section_loss(model, firsts[1], batch.labels) + section_loss(model, firsts[3], text_labels)
-    return retrieval_loss(*pooled[:3]) + SECTION_WEIGHT * loss
-
-
-def full_step(model: SectionModel, batch: Batch, sections: SectionSampler) -> torch.Tensor:
-    """Retrieval and classification through the encoder."""
-    texts, text_labels = sections.draw(SECTION_ROWS)
+def step_loss(model: SectionModel, batch: Batch, texts: list[list[int]], text_labels: list[int],
+              encoder: Callable[[list[list[int]]], tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Retrieval and classification of a batch and of labelled texts."""
     count = len(batch.labels)
-    pooled, first = encode(model.bert, batch.synopses + batch.documents + batch.queries + texts)
+    pooled, first = encoder(batch.synopses + batch.documents + batch.queries + texts)
     loss = section_loss(model, first[count : 2 * count], batch.labels)
     loss = loss + section_loss(model, first[3 * count :], text_labels)
     return retrieval_loss(*pooled[: 3 * count].split(count)) + SECTION_WEIGHT * loss
@@ -69,7 +60,7 @@ def full_step(model: SectionModel, batch: Batch, sections: SectionSampler) -> to
 
 def run_stage(
     model: SectionModel, step: Callable[[float], torch.Tensor], seconds: float, peak: float, name: str,
-    every: float = 150.0, report: Callable[[], str] | None = None, save: Path | None = None,
+    every: float = 100.0, report: Callable[[], str] | None = None, save: Path | None = None,
 ) -> None:
     """AdamW with warm-up and linear decay over a span of wall-clock time."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -106,7 +97,7 @@ def train(
     source = bags.batches()
 
     def bag(done: float) -> torch.Tensor:
-        return bag_step(model, next(source), sections)
+        return step_loss(model, next(source), *sections.draw(BAG_SECTION_ROWS), model.bert.bag)
 
     model.bert.active = 1  # with the weights it starts from, the first layer computes the bag
     run_stage(model, bag, warm, LR_EMBEDDINGS, "bag of tokens", report=report)
@@ -115,8 +106,20 @@ def train(
 
     def full(done: float) -> torch.Tensor:
         model.bert.active = max(layers for share, layers in LAYERS_FROM if share <= done)
-        return full_step(model, next(batches), sections)
+        return step_loss(model, next(batches), *sections.draw(SECTION_ROWS), lambda rows: encode(model.bert, rows))
 
     run_stage(model, full, minutes * 60 - warm, LR_ENCODER, "encoder", report=report, save=save)
     model.bert.active = model.bert.shape.layers
     print(f"  passes over the sources: {sampler.epoch:.1f}", flush=True)
+
+
+def train_sections(
+    model: SectionModel, sections: SectionSampler, minutes: float, report: Callable[[], str], save: Path
+) -> None:
+    """Trains on the section task alone."""
+
+    def step(done: float) -> torch.Tensor:
+        texts, labels = sections.draw(SECTIONS_BATCH)
+        return section_loss(model, encode(model.bert, texts)[1], labels)
+
+    run_stage(model, step, minutes * 60, LR_SECTIONS, "sections", report=report, save=save)
