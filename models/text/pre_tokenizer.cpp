@@ -71,9 +71,9 @@ void emit(const std::vector<Piece>& pieces, SplitBehavior behavior, std::vector<
 
 void split_at_word_change(const std::vector<AlignedChar>& chars, WordRange word,
                           std::vector<WordRange>& out) {
-  enum class Kind { space, word, other };
+  enum class Kind : std::uint8_t { space, word_like, other };
   const auto kind_of = [&](std::uint32_t i) {
-    if (is_word(chars[i].c)) return Kind::word;
+    if (is_word(chars[i].c)) return Kind::word_like;
     return is_whitespace(chars[i].c) ? Kind::space : Kind::other;
   };
   for (std::uint32_t i = word.begin; i < word.end;) {
