@@ -17,9 +17,9 @@ void l2_normalize_rows(const float* x, Index ldx, float* y, Index ldy, Index M, 
       return v * v;
     });
     const float norm = square_root(hsum<A>(squares));
-    const F32<A> divisor = splat<A>(norm < eps ? eps : norm);  // NaN < eps is false
+    const F32<A> scale = splat<A>(1.0F / (norm < eps ? eps : norm));  // NaN < eps is false
     for_each_vector<A>(
-        N, [&](Index j, Index n) { store_n<A>(y + j, n, load_n<A>(x + j, n) / divisor); });
+        N, [&](Index j, Index n) { store_n<A>(y + j, n, load_n<A>(x + j, n) * scale); });
   }
 }
 
