@@ -41,7 +41,7 @@ struct GemmTile {
   Index lda;
   const float* b;  // (⌈nr/NR⌉, kc, NR), panel stride ldb
   Index ldb = 0;
-  float* c;        // (mr, nr), row stride ldc
+  float* c;  // (mr, nr), row stride ldc
   Index ldc;
   Index mr, nr, kc;
   const float* bias = nullptr;      // (nr)

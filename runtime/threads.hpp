@@ -3,6 +3,7 @@
 // workers. Results must not depend on which worker runs which task, so tasks write disjoint memory.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 
@@ -29,12 +30,24 @@ class TaskBody {
   void (*call_)(void*, Index, int);
 };
 
-/// A team of workers. Default: OpenMP; built without it, an own pool of std::threads that sleep
-/// while idle. With one worker, the caller runs everything and neither is touched.
+/// Who provides the threads.
+///   pool     own threads that wait 50 µs for the next op and then sleep; a run never waits for a
+///   worker
+///            that the system has not scheduled, only for tasks that one has begun
+///   openmp   the process's OpenMP team: for hosts that are OpenMP programs themselves and want one
+///   team.
+///            libgomp spins between ops and at their end (OMP_WAIT_POLICY), which costs dearly when
+///            other processes want the CPUs
+enum class WorkersBackend : std::uint8_t { pool, openmp };
+
+/// TESSERA_THREADS = "pool" or "openmp" if set and built in, else pool.
+WorkersBackend default_backend() noexcept;
+
+/// A team of workers. With one worker, the caller runs everything and no thread is made.
 class Workers {
  public:
-  /// Precondition: count ≥ 1.
-  explicit Workers(int count);
+  /// Precondition: count ≥ 1. Throws Error{out_of_memory} if the system refuses a thread.
+  explicit Workers(int count, WorkersBackend backend = default_backend());
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
@@ -48,7 +61,8 @@ class Workers {
 
  private:
   int count_;
-  struct Pool;
+  WorkersBackend backend_;
+  class Pool;
   std::unique_ptr<Pool> pool_;
 };
 

@@ -4,14 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 namespace tessera {
 namespace {
 
-TEST(WorkersTest, EveryTaskRunsOnceWithAWorkerInRange) {
+class WorkersTest : public testing::TestWithParam<WorkersBackend> {};
+
+TEST_P(WorkersTest, EveryTaskRunsOnceWithAWorkerInRange) {
   for (const int count : {1, 2, 5}) {
-    const Workers workers(count);
+    const Workers workers(count, GetParam());
     for (const Index tasks : {Index{0}, Index{1}, Index{2}, Index{1000}}) {
       std::vector<std::atomic<int>> runs(static_cast<std::size_t>(tasks));
       std::atomic<bool> in_range{true};
@@ -25,8 +29,20 @@ TEST(WorkersTest, EveryTaskRunsOnceWithAWorkerInRange) {
   }
 }
 
-TEST(WorkersTest, OneWorkerNeverRunsTwoTasksAtOnce) {
-  const Workers workers(3);
+// Short runs of changing size, back to back: a worker that comes late from one run must not take or
+// repeat a task of the next.
+TEST_P(WorkersTest, RunsThatFollowEachOtherAtOnceDoNotMix) {
+  const Workers workers(4, GetParam());
+  for (int i = 0; i < 20000; ++i) {
+    const Index tasks = 2 + i % 7;
+    std::atomic<Index> sum{0};
+    workers.run(tasks, [&](Index task, int) { sum += task + 1; });
+    ASSERT_EQ(sum, tasks * (tasks + 1) / 2) << "run " << i;
+  }
+}
+
+TEST_P(WorkersTest, OneWorkerNeverRunsTwoTasksAtOnce) {
+  const Workers workers(3, GetParam());
   std::vector<std::atomic<int>> busy(3);
   std::atomic<bool> overlap{false};
   for (int i = 0; i < 200; ++i) {
@@ -37,6 +53,23 @@ TEST(WorkersTest, OneWorkerNeverRunsTwoTasksAtOnce) {
   }
   EXPECT_FALSE(overlap);
 }
+
+TEST_P(WorkersTest, WorkersThatSleptWakeUpAndIdleTeamsEnd) {
+  const Workers workers(3, GetParam());
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::atomic<Index> count{0};
+    workers.run(50, [&](Index, int) { ++count; });
+    EXPECT_EQ(count, 50);
+  }
+  for (int i = 0; i < 50; ++i) const Workers unused(3, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, WorkersTest,
+                         testing::Values(WorkersBackend::pool, WorkersBackend::openmp),
+                         [](const auto& p) {
+                           return p.param == WorkersBackend::pool ? "pool" : "openmp";
+                         });
 
 }  // namespace
 }  // namespace tessera
