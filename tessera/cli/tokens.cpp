@@ -26,6 +26,7 @@ struct Tokens {
   std::string output = "-";
   bool is_json = false;
   bool no_special_tokens = false;
+  bool truncates_as_file = false;
 
   text::EncodeOptions encode_options() const;
   void run() const;
@@ -38,6 +39,9 @@ text::EncodeOptions Tokens::encode_options() const {
   if (wanted.max_length) options.max_length = static_cast<std::size_t>(*wanted.max_length);
   options.truncation = wanted.truncation;
   options.truncation_side = wanted.truncation_side;
+  // As the reference's AutoTokenizer: a truncation that stands in tokenizer.json applies when asked
+  // for.
+  options.use_file_truncation = truncates_as_file || wanted.truncation.has_value();
   return options;
 }
 
@@ -166,14 +170,15 @@ void add_tokens(CLI::App& root) {
       ->excludes(jsonl);
   command->add_flag("--no-special-tokens", flags->no_special_tokens,
                     "Leave out [CLS], [SEP] and the like");
+  command->add_flag("--file-truncation", flags->truncates_as_file,
+                    "Truncate where the tokenizer's file says so (embed and classify do)");
   flags->text.add_truncation_to(*command);
   command
       ->add_option("-o,--output", flags->output, "Write to FILE, which appears when it is complete")
       ->type_name("FILE");
   command->footer(
       "Offsets are code points of the input text, the end exclusive; special tokens have 0, 0.\n"
-      "Truncates as the tokenizer's file says unless told otherwise; never pads. A line that "
-      "cannot be\n"
+      "Shows every token unless told to truncate; never pads. A line that cannot be\n"
       "truncated as asked gives {\"error\": ...}, and exit status 1 at the end.\n"
       "Examples:\n"
       "  echo 'Unaffable!' | tessera tokens model\n"
