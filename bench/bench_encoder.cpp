@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "bench/support/machine_peaks.hpp"
@@ -23,13 +24,10 @@
 namespace tessera::bench {
 namespace {
 
-/// One model, loaded for one ISA level at a time.
+/// One model, written and loaded when it is first needed, for one ISA level at a time.
 class Engine {
  public:
-  explicit Engine(const BertSize& size) : size_(size) {
-    write_random_bert(directory_.path(), size);
-    package_ = models::open_package(directory_.path());
-  }
+  explicit Engine(const BertSize& size) : size_(size) {}
 
   const BertSize& size() const { return size_; }
 
@@ -37,8 +35,12 @@ class Engine {
     if (!model_ || model_->isa() != isa) model_ = load(isa);
     return model_;
   }
-  std::shared_ptr<const Model> load(Isa isa) const {
-    return Model::create(package_.program, package_.checkpoint,
+  std::shared_ptr<const Model> load(Isa isa) {
+    if (!package_) {
+      write_random_bert(directory_.path(), size_);
+      package_ = models::open_package(directory_.path());
+    }
+    return Model::create(package_->program, package_->checkpoint,
                          {.isa = isa, .outputs = {"last_hidden_state"}});
   }
 
@@ -53,7 +55,7 @@ class Engine {
  private:
   BertSize size_;
   TemporaryDirectory directory_;
-  models::Package package_;
+  std::optional<models::Package> package_;
   std::shared_ptr<const Model> model_;
 };
 
