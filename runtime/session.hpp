@@ -27,9 +27,10 @@ namespace tessera {
 class Checkpoint;
 
 struct ModelOptions {
-  std::optional<Isa> isa;  ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
-  std::vector<std::string>
-      outputs;  ///< what sessions may ask for; empty: every output of the program
+  /// nullopt: TESSERA_ISA if set, else the best that the CPU has.
+  std::optional<Isa> isa{};
+  /// What sessions may ask for; empty: every output of the program.
+  std::vector<std::string> outputs{};
 };
 
 /// Immutable weights of one Program for one ISA level, packed at load. Thread-safe.
@@ -57,17 +58,18 @@ class Model {
 struct SessionOptions {
   Index max_rows = 512;      ///< most token rows (ΣT) of one run
   Index max_sequences = 32;  ///< most sequences of one run
-  int threads =
-      0;  ///< 0: all that affinity, cgroup quota and OMP_NUM_THREADS allow; negative: an error
-  std::vector<std::string> outputs;  ///< empty: every output of the model
+  /// 0: all that affinity, cgroup quota and OMP_NUM_THREADS allow. Negative: an error.
+  int threads = 0;
+  /// Empty: every output of the model.
+  std::vector<std::string> outputs{};
 };
 
 /// A ragged batch of token sequences, rows one after another. Spans are read during run() only.
 struct Batch {
-  std::span<const std::int32_t> ids;    ///< (ΣT)
-  std::span<const std::int32_t> types;  ///< (ΣT), or empty: all 0
-  std::span<const std::int32_t>
-      offsets;  ///< (S+1), offsets[0] = 0, strictly rising, offsets[S] = ΣT
+  std::span<const std::int32_t> ids{};    ///< (ΣT)
+  std::span<const std::int32_t> types{};  ///< (ΣT), or empty: all 0
+  /// (S+1): offsets[0] = 0, strictly rising, offsets[S] = ΣT.
+  std::span<const std::int32_t> offsets{};
   /// (ΣT) rows of the position table, or empty: derived from the ids by the model's rule.
   std::span<const std::int32_t> positions = {};
   /// (ΣT) coordinate for relative position biases, rising within a sequence, or empty: 0 … T−1.

@@ -45,11 +45,11 @@ struct EncodeOptions {
   bool add_special_tokens = true;
   /// Largest number of tokens, special tokens included. nullopt: what the file's own truncation
   /// says.
-  std::optional<std::size_t> max_length;
+  std::optional<std::size_t> max_length{};
   /// nullopt: the file's if `max_length` is not given either, else longest_first.
-  std::optional<TruncationStrategy> truncation;
+  std::optional<TruncationStrategy> truncation{};
   /// nullopt: the file's, else right.
-  std::optional<Side> truncation_side;
+  std::optional<Side> truncation_side{};
   /// false: ignores the truncation section of the file.
   bool use_file_truncation = true;
   /// Tessera never pads. true reproduces the padding section of the file, for comparison with
