@@ -15,6 +15,7 @@
 #include <cmath>
 #include <vector>
 
+#include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "tests/reference/attention.hpp"
@@ -93,7 +94,7 @@ void bench_attention(benchmark::State& state, Isa isa, Index T, Index d) {
   Sequence x(kernel, T, d);
   x.run(kernel);
   if (!x.is_right()) {
-    state.SkipWithError("wrong result");
+    skip_wrong(state);
     return;
   }
   double peak = fma_peak(isa);
@@ -136,6 +137,5 @@ int main(int argc, char** argv) {
   bench::add_all();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return tessera::bench::run_checked();
 }

@@ -16,6 +16,7 @@
 #include <optional>
 #include <random>
 
+#include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "bench/support/random_checkpoint.hpp"
 #include "models/package.hpp"
@@ -94,7 +95,7 @@ double difference_from_baseline(Engine& engine, Isa isa) {
 
 void run(benchmark::State& state, Engine& engine, Isa isa, Index sequences, Index T, int threads) {
   if (const double worst = difference_from_baseline(engine, isa); !(worst < 1e-3)) {
-    state.SkipWithError(fmt::format("differs from the baseline level by {}", worst).c_str());
+    skip_wrong(state, fmt::format("differs from the baseline level by {}", worst));
     return;
   }
   const Inputs inputs(sequences, T, engine.size().vocab);
@@ -142,7 +143,7 @@ int main(int argc, char** argv) {
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
+  const int status = run_checked();
   benchmark::ClearRegisteredBenchmarks();
-  return 0;
+  return status;
 }

@@ -30,6 +30,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "tests/support/random.hpp"
@@ -198,7 +199,7 @@ void bench_ours(benchmark::State& state, Isa isa, Loop loop, Shape s, Index lda,
   }
   run_loop(gemm, loop, x, panels.data());
   if (!x.is_right()) {
-    state.SkipWithError("wrong result");
+    skip_wrong(state);
     return;
   }
   measure(state, isa, s, copies, [&](Index copy) {
@@ -254,7 +255,7 @@ void bench_onednn(benchmark::State& state, Shape s, bool cold) {
   };
   run(0);
   if (!x.is_right()) {
-    state.SkipWithError("wrong result");
+    skip_wrong(state);
     return;
   }
   measure(state, best_isa(), s, copies, run);
@@ -338,6 +339,5 @@ int main(int argc, char** argv) {
   bench::add_all();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return tessera::bench::run_checked();
 }

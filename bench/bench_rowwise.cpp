@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "tests/reference/activation.hpp"
@@ -154,7 +155,7 @@ void bench_kernel(benchmark::State& state, const Kernel& kernel, Isa isa, Index 
       const auto at = static_cast<std::size_t>(j);
       if (!(std::abs(static_cast<double>(m.y.data()[i * m.ld + j]) - row.value[at]) <=
             row.bound[at])) {
-        state.SkipWithError("wrong result");
+        skip_wrong(state);
         return;
       }
     }
@@ -197,6 +198,5 @@ int main(int argc, char** argv) {
   bench::add_all();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return tessera::bench::run_checked();
 }

@@ -162,10 +162,11 @@ ValueId Builder::l2_normalize(const std::string& name, ValueId in, float eps) {
 
 ParameterId Builder::relative_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
                                    std::vector<std::int32_t> gather) {
+  const Index distances = std::ssize(gather);
   Parameter p{.name = tensor,
               .kind = ParameterKind::bias,
               .rows = heads.size,
-              .cols = static_cast<Index>(gather.size()),
+              .cols = distances,
               .sources = {{weights_.find(tensor, {buckets, heads}), buckets.size}},
               .gather = std::move(gather)};
   return add_once(std::move(p));

@@ -82,11 +82,11 @@ void masked_lm(BuildContext& context, ValueId x, const MaskedLmHead& head, const
   const ValueId active = b.activation("lm_head.act", dense, head.activation);
   const ValueId normed = b.layer_norm("lm_head.norm", active, head.norm, E, head.norm_eps);
 
-  // Tied weights are stored once, under the name of the embeddings. With tie_word_embeddings =
-  // false decoder and bias are parameters of their own.
+  // self.tie_weights() after loading: the embeddings are the decoder, whatever else the file holds.
+  // With tie_word_embeddings = false decoder and bias are parameters of their own.
   const bool tied = context.config.boolean("tie_word_embeddings", true);
   const std::string own = head.decoder + ".weight", own_bias = head.decoder + ".bias";
-  const std::string weight = !tied || b.weights().has(own) ? own : head.word_embeddings;
+  const std::string weight = tied ? head.word_embeddings : own;
   const std::string_view bias = tied ? b.weights().first_of({head.bias, own_bias})
                                      : b.weights().first_of({own_bias, head.bias});
   b.output(head.output, b.linear_of("lm_head.decoder", normed, weight, std::string(bias), vocab,

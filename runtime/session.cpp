@@ -46,7 +46,6 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
   layout.scratch =
       reserve(static_cast<std::size_t>(layout.scratch_stride * options.threads) * sizeof(float));
   layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
-  layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
   layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
   layout.bytes = end;
   return layout;
@@ -84,7 +83,7 @@ class ArenaSession final : public Session {
         .kernels = kernels_,
         .workers = workers_,
         .memory = layout_.values,
-        .l2_bytes = machine().l2.bytes,
+        .l2_bytes = l2_bytes_,
         .arena = arena_.data(),
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
@@ -139,7 +138,7 @@ class ArenaSession final : public Session {
         const LoadedParameter& weight = model_->weights()[linear->weight];
         const LinearShape shape{
             .M = out.extent == Extent::rows ? rows : sequences, .N = weight.rows, .K = weight.cols};
-        text += "  " + tessera::explain(plan_linear(shape, {.l2_bytes = machine().l2.bytes,
+        text += "  " + tessera::explain(plan_linear(shape, {.l2_bytes = l2_bytes_,
                                                             .MR = kernels_.gemm.MR,
                                                             .NR = kernels_.gemm.NR,
                                                             .threads = options_.threads}),
@@ -171,6 +170,7 @@ class ArenaSession final : public Session {
   Program program_;
   const kernels::KernelTable& kernels_;
   SessionLayout layout_;
+  Index l2_bytes_ = machine().l2.bytes;  // asked here: the first answer allocates
   Workers workers_;
   Arena arena_;
   Index rows_ = 0, sequences_ = 0;

@@ -37,18 +37,25 @@ Index smallest_reach(const Program& program) {
 void check_sequences(const Program& program, const Batch& batch) {
   const Index reach = smallest_reach(program);
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
-    const std::int32_t begin = batch.offsets[s], T = batch.offsets[s + 1] - begin;
+    const Index begin = batch.offsets[s], end = batch.offsets[s + 1], T = end - begin;
     require(T > 0, "sequence {} has {} tokens, expected at least 1", s, T);
+    require(end <= std::ssize(batch.ids), "offsets[{}] is {}, expected at most {}", s + 1, end,
+            batch.ids.size());
     if (!batch.query_only.empty()) {
       require(batch.query_only[s] >= 0 && batch.query_only[s] <= T,
               "query_only[{}] is {}, expected 0 to {}", s, batch.query_only[s], T);
     }
     // Where the caller gives positions (checked below), rows that nobody attends to need not fit.
     const bool counts_all = batch.positions.empty() || batch.query_only.empty();
-    const std::int32_t unattended = counts_all ? 0 : batch.query_only[s];
+    const Index unattended = counts_all ? 0 : batch.query_only[s];
     require(T - unattended <= program.tokens.max_tokens,
             "sequence {} has {} tokens, expected at most {}", s, T, program.tokens.max_tokens);
-    if (batch.columns.empty()) continue;
+    if (batch.columns.empty()) {
+      require(reach < 0 || T - 1 <= reach,
+              "sequence {} has {} tokens, expected at most {} (the relative position bias)", s, T,
+              reach + 1);
+      continue;
+    }
     const auto columns =
         batch.columns.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(T));
     for (std::size_t t = 1; t < columns.size(); ++t) {

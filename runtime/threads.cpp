@@ -39,23 +39,25 @@ WorkersBackend default_backend() noexcept {
   return WorkersBackend::pool;
 }
 
-// A run is one 64-bit word: generation (16) | tasks (24) | next (24). Adding 1 claims task `next`
-// of exactly the run that the word names, so a worker that wakes late cannot mistake one run's
-// limit for another's, and nobody has to wait until every worker has noticed that a run is over.
+// A run is one 64-bit word: tasks (32) | next (32). Adding 1 claims task `next` and reads the limit
+// that belongs to it in one step, so a worker that wakes late cannot hold one run's task against
+// another's limit, and nobody has to wait until every worker has noticed that a run is over.
 class Workers::Pool {
  public:
-  static constexpr Index kMostTasks = (Index{1} << 23) - 1;  // half: late claims count up as well
-
   explicit Pool(int count) {
     try {
       for (int worker = 1; worker < count; ++worker) {
         threads_.emplace_back([this, worker] { serve(worker); });
       }
     } catch (const std::system_error& e) {
+      const std::size_t made = threads_.size() + 1;
       stop();
       throw Error(ErrorCode::out_of_memory,
-                  fmt::format("threads: the system refused thread {} of {}: {}",
-                              threads_.size() + 2, count, e.what()));
+                  fmt::format("threads: the system refused thread {} of {}: {}", made + 1, count,
+                              e.what()));
+    } catch (...) {
+      stop();
+      throw;
     }
   }
 
@@ -64,16 +66,17 @@ class Workers::Pool {
   void run(Index tasks, const TaskBody& body) {
     body_ = &body;  // no task is in flight: nobody reads it
     done_.store(0, std::memory_order_relaxed);
-    const std::uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
-    const auto count = static_cast<std::uint64_t>(tasks);
-    work_.store(std::uint64_t{generation & 0xFFFFU} << 48 | count << 24, std::memory_order_release);
-    generation_.store(generation, std::memory_order_release);
+    const auto all = static_cast<std::uint32_t>(tasks);
+    work_.store(std::uint64_t{all} << 32, std::memory_order_release);
+    // Sequentially consistent: notify_all() must not look for sleepers before the store is seen.
+    generation_.fetch_add(1, std::memory_order_seq_cst);
     generation_.notify_all();
     drain(0);
     // All tasks are claimed; those of other workers may still run. Their length is that of a task.
-    const auto all = static_cast<std::uint32_t>(tasks);
-    for (int spin = 0; done_.load(std::memory_order_acquire) != all; ++spin) {
+    int spin = 0;
+    while (done_.load(std::memory_order_acquire) != all) {
       if (spin < kSpins) {
+        ++spin;
         _mm_pause();
       } else {
         std::this_thread::yield();
@@ -95,8 +98,8 @@ class Workers::Pool {
   void drain(int worker) {
     for (;;) {
       const std::uint64_t claim = work_.fetch_add(1, std::memory_order_acq_rel);
-      const std::uint64_t task = claim & 0xFFFFFFU, tasks = claim >> 24 & 0xFFFFFFU;
-      if (task >= tasks) return;
+      const auto task = static_cast<std::uint32_t>(claim);
+      if (task >= static_cast<std::uint32_t>(claim >> 32)) return;
       (*body_)(static_cast<Index>(task), worker);
       done_.fetch_add(1, std::memory_order_release);
     }
@@ -159,11 +162,7 @@ void Workers::run(Index tasks, TaskBody body) const {
   } else if (backend_ == WorkersBackend::openmp) {
     run_openmp(count_, tasks, body);
   } else {
-    for (Index begin = 0; begin < tasks; begin += Pool::kMostTasks) {
-      const auto slice = [&](Index task, int worker) { body(begin + task, worker); };
-      const TaskBody sliced(slice);
-      pool_->run(std::min(Pool::kMostTasks, tasks - begin), sliced);
-    }
+    pool_->run(tasks, body);
   }
 }
 

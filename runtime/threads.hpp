@@ -56,7 +56,7 @@ class Workers {
 
   /// Calls body(task, worker) once for every task in [0, tasks), worker in [0, count()), and
   /// returns when all are done. Tasks start in rising order and each goes to the next free worker.
-  /// Not reentrant.
+  /// Not reentrant. tasks < 2³¹.
   void run(Index tasks, TaskBody body) const;
 
  private:

@@ -65,8 +65,9 @@ SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
 }
 
 std::size_t TextEncoder::arena_bytes(Index longest) const {
-  return Session::memory_bytes(
-      *model_, session_options(std::max(options_.batch_tokens, longest), options_.batch_sequences));
+  const Index rows = std::max(options_.batch_tokens, longest);
+  const Index sequences = std::min(options_.batch_sequences, rows);  // each has a row at least
+  return Session::memory_bytes(*model_, session_options(rows, sequences));
 }
 
 // A short input gets a small arena. One that fills a batch gets an arena for the whole budget, so
@@ -82,7 +83,8 @@ void TextEncoder::reserve(Index rows, Index sequences) {
   if (is_regrowth || 2 * sequences >= options_.batch_sequences) {
     sequences = std::max(sequences, options_.batch_sequences);
   }
-  session_.reset();  // before the next arena is asked for: never two at a time
+  sequences = std::min(sequences, rows);  // each has a row at least
+  session_.reset();                       // before the next arena is asked for: never two at a time
   session_ = Session::create(model_, session_options(rows, sequences));
 }
 

@@ -80,9 +80,10 @@ ValueId build_mpnet(BuildContext& context) {
   context.package.program.tokens = positions_from_ids(context.config, config, kPaddingIndex);
 
   const std::string prefix = "mpnet.";
-  config.shape.attention_bias = position_bias(context, config, prefix);
   // x = self.LayerNorm(inputs_embeds + position_embeddings)                   MPNetEmbeddings
   ValueId x = bert_embeddings(context, config, prefix, H);  // (ΣT,H)
+  // After the position table: a lying max_position_embeddings has been refused by its shape.
+  config.shape.attention_bias = position_bias(context, config, prefix);
   x = encoder_stack(
       context, config.shape, [&](Index i) { return layer_tensors(prefix, i); }, x);
 

@@ -200,9 +200,10 @@ std::vector<Pooling> read_pooling_modes(const Config& config) {
     return modes;
   }
   for (const PoolingName& p : kPoolings) {
-    if (config.boolean(p.flag, false)) modes.push_back(p.pooling);
+    // Pooling.__init__: pooling_mode_mean_tokens is true unless the file says otherwise.
+    if (config.boolean(p.flag, p.pooling == Pooling::mean)) modes.push_back(p.pooling);
   }
-  if (modes.empty()) modes.push_back(Pooling::mean);
+  if (modes.empty()) config.wrong("pooling_mode_mean_tokens", "one pooling mode that is true");
   return modes;
 }
 

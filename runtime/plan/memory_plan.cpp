@@ -44,8 +44,11 @@ std::vector<ValueId> in_place_inputs(const Op& op) {
             return o.residual == kNone ? std::vector{o.in} : std::vector{o.in, o.residual};
           },
           [](const L2NormalizeOp& o) { return std::vector{o.in}; },
-          [](const LinearOp& o) {  // tile by tile: read as the residual, then written
-            return o.residual == kNone ? std::vector<ValueId>{} : std::vector{o.residual};
+          // Tile by tile the residual is read, then written. But v + f(v): A must outlive C's
+          // first panel.
+          [](const LinearOp& o) {
+            const bool may = o.residual != kNone && o.residual != o.in;
+            return may ? std::vector{o.residual} : std::vector<ValueId>{};
           },
           [](const auto&) { return std::vector<ValueId>{}; },
       },

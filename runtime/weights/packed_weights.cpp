@@ -96,17 +96,34 @@ class Packer {
         widen_rows(p, to);
         break;
     }
-    const std::size_t count = bytes(p) / sizeof(float);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (std::isfinite(to[i])) continue;
-      log(LogLevel::warning,
-          fmt::format("{}: parameter \"{}\" holds a value that is not finite ({})",
-                      checkpoint_.path().string(), p.name, static_cast<double>(to[i])));
-      return;
+    warn_unless_finite(p, to, static_cast<Index>(bytes(p) / sizeof(float)));
+  }
+
+  /// The same warning for a table that is read in place, a piece at a time.
+  void check_table(const Parameter& p) {
+    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
+    constexpr Index kPiece = 4096;
+    std::vector<float> piece(static_cast<std::size_t>(kPiece));
+    const Index count = p.rows * p.cols;
+    for (Index begin = 0; begin < count; begin += kPiece) {
+      const Index n = std::min(kPiece, count - begin);
+      widen(rows, begin, n, piece.data());
+      if (!warn_unless_finite(p, piece.data(), n)) return;
     }
   }
 
  private:
+  bool warn_unless_finite(const Parameter& p, const float* values, Index n) {
+    for (Index i = 0; i < n; ++i) {
+      if (std::isfinite(values[i])) continue;
+      log(LogLevel::warning,
+          fmt::format("{}: parameter \"{}\" holds a value that is not finite ({})",
+                      checkpoint_.path().string(), p.name, static_cast<double>(values[i])));
+      return false;
+    }
+    return true;
+  }
+
   // panel[k·NR + j] = W[n0+j, k]. A panel that spans two sources (Q and K of a fused QKV whose H is
   // no multiple of NR) is first gathered as f32 rows.
   void pack_matrix(const Parameter& p, float* panels) {
@@ -224,6 +241,7 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
       const Rows rows = find_rows(*checkpoint_, p.sources.front(), p.cols);
       loaded.table = rows.data;
       loaded.type = rows.type;
+      packer.check_table(p);
       mapped_bytes_ += static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type));
       continue;
     }

@@ -193,6 +193,14 @@ void Classify::run() const {
                     model.model, package->architecture));
   }
   const Preparer preparer(*package, input, text);
+  if (is_per_token && preparer.texts() != nullptr &&
+      (!preparer.texts()->prompt().empty() || package->lower_case_first)) {
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: offsets of labelled tokens are those of the text as given, expected "
+                    "no prompt and no do_lower_case (--ids works)",
+                    model.model));
+  }
   RecordReader reader(input.file, preparer.format());
   OutputFile out(output);
   TextEncoder encoder(package, std::move(options));

@@ -12,6 +12,7 @@
 #include "models/text/unicode.hpp"
 #include "runtime/error.hpp"
 #include "tessera/cli/cosine.hpp"
+#include "tessera/cli/failure.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output.hpp"
@@ -114,6 +115,9 @@ class Queries {
 };
 
 void Search::run() const {
+  if (index.file == "-" && queries.empty()) {
+    throw UsageError("--index - reads standard input, expected queries as arguments");
+  }
   EncoderOptions options = model.encoder_options({"embedding"});
   const std::shared_ptr<const models::Package> package = model.open_package();
   require_embedding(*package);

@@ -49,7 +49,6 @@ TEST(AllocationTest, ARunAllocatesNothing) {
       const auto session = Session::create(
           model, {.max_rows = 120, .max_sequences = 4, .threads = threads, .outputs = {}});
       const std::vector<std::int32_t> ids(100, 3), offsets{0, 40, 41, 100};
-      session->run({.ids = ids, .types = {}, .offsets = offsets});  // OpenMP starts its team here
       const long before = allocations;
       session->run({.ids = ids, .types = {}, .offsets = offsets});
       session->run(

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "runtime/program/rewrites.hpp"
 #include "runtime/tiny_model.hpp"
 
@@ -32,6 +34,60 @@ TEST(MemoryPlanTest, LiveValuesNeverShareBytes) {
   const test::TinyModel tiny{test::TinyShape{}};
   for (const Program& program : {tiny.program(), fuse_epilogues(tiny.program())}) {
     for (const Index rows : {1, 7, 500}) expect_no_conflict(program, plan_memory(program, rows, 3));
+  }
+}
+
+/// The values whose buffer the op's output may stand in.
+std::vector<ValueId> may_share(const Op& op) {
+  if (std::holds_alternative<ActivationOp>(op) || std::holds_alternative<AddOp>(op) ||
+      std::holds_alternative<LayerNormOp>(op) || std::holds_alternative<L2NormalizeOp>(op)) {
+    return inputs_of(op);
+  }
+  const auto* linear = std::get_if<LinearOp>(&op);
+  if (linear == nullptr || linear->residual == kNone || linear->residual == linear->in) return {};
+  return {linear->residual};
+}
+
+TEST(MemoryPlanTest, OnlyElementwiseOpsWriteOverAnInput) {
+  const test::TinyModel tiny{test::TinyShape{}};
+  Program residual;  // y = x + f(x): fused, the linear's A is its residual too
+  {
+    Program& p = residual;
+    const ParameterId t = p.add_parameter({.name = "t",
+                                           .kind = ParameterKind::table,
+                                           .rows = 9,
+                                           .cols = 64,
+                                           .sources = {{"t", 9}},
+                                           .gather = {}});
+    const ParameterId w = p.add_parameter({.name = "w",
+                                           .kind = ParameterKind::matrix,
+                                           .rows = 64,
+                                           .cols = 64,
+                                           .sources = {{"w", 64}},
+                                           .gather = {}});
+    const ValueId x = p.add_value("x", Extent::rows, 64), f = p.add_value("f", Extent::rows, 64),
+                  y = p.add_value("y", Extent::rows, 64);
+    p.ops.emplace_back(EmbeddingOp{.terms = {{t, TokenInput::ids}}, .out = x});
+    p.ops.emplace_back(LinearOp{.in = x, .weight = w, .out = f});
+    p.ops.emplace_back(AddOp{.a = f, .b = x, .out = y});
+    p.outputs = {{"y", y}};
+  }
+  for (const Program& program :
+       {fuse_epilogues(tiny.program()), tiny.program(), fuse_epilogues(residual)}) {
+    const MemoryPlan plan = plan_memory(program, 10, 3);
+    for (const Op& op : program.ops) {
+      const MemorySlot& out = plan.slots[static_cast<std::size_t>(output_of(op))];
+      const std::vector<ValueId> allowed = may_share(op);
+      for (const ValueId in : inputs_of(op)) {
+        const MemorySlot& slot = plan.slots[static_cast<std::size_t>(in)];
+        const bool overlaps =
+            slot.offset < out.offset + out.bytes && out.offset < slot.offset + slot.bytes;
+        if (std::find(allowed.begin(), allowed.end(), in) == allowed.end()) {
+          EXPECT_FALSE(overlaps) << name_of(op) << " "
+                                 << program.values[static_cast<std::size_t>(in)].name;
+        }
+      }
+    }
   }
 }
 

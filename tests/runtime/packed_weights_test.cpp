@@ -159,8 +159,16 @@ TEST_P(PackedWeightsTest, ValuesThatAreNotFiniteAreLogged) {
                    .sources = {{"w", 4}},
                    .gather = {}});
   (void)load(p);
+  Program in_place;
+  in_place.add_parameter({.name = "t",
+                          .kind = ParameterKind::table,
+                          .rows = 4,
+                          .cols = 3,
+                          .sources = {{"w", 4}},
+                          .gather = {}});
+  (void)load(in_place);
   set_log_callback({});
-  ASSERT_EQ(messages.size(), 1U);
+  ASSERT_EQ(messages.size(), 2U);
   EXPECT_THAT(messages[0], testing::HasSubstr("parameter \"p\" holds a value that is not finite"));
 }
 

@@ -231,6 +231,26 @@ TEST_F(SessionErrorTest, BatchesAreRefusedByName) {
             "batch: positions[2] is 64, expected 0 to 63");
 }
 
+TEST_F(SessionErrorTest, OffsetsAreCheckedBeforeTheyAreUsed) {
+  const std::vector<std::int32_t> ids(10, 1), far{0, 60, 10}, wild{0, 5, -2147483647 - 1},
+      columns(10, 0);
+  for (const auto& offsets : {far, wild}) {
+    EXPECT_THROW(session_->run({.ids = ids, .types = {}, .offsets = offsets, .columns = columns}),
+                 Error);
+  }
+}
+
+TEST_F(SessionErrorTest, RowsBeyondTheReachOfTheBiasAreRefused) {
+  const TinyModel biased{TinyShape{.relative_bias = true}};
+  const auto model = Model::create(biased.program(), biased.checkpoint(), {});
+  const auto session = Session::create(model, {.max_rows = 300, .max_sequences = 1, .threads = 1});
+  const std::vector<std::int32_t> ids(300, 1), offsets{0, 300}, query_only{295}, positions(300, 0);
+  const Batch batch{
+      .ids = ids, .offsets = offsets, .positions = positions, .query_only = query_only};
+  EXPECT_THAT(message(ErrorCode::invalid_argument, [&] { session->run(batch); }),
+              testing::HasSubstr("expected at most 64 (the relative position bias)"));
+}
+
 TEST_F(SessionErrorTest, OptionsAndOutputsAreRefusedByName) {
   const auto create = [&](SessionOptions options) {
     return [=, this] { Session::create(model_, options); };

@@ -3,6 +3,7 @@
 // computation in plain double loops.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
