@@ -12,8 +12,17 @@ by source package, trains a WordPiece vocabulary and a small BERT for retrieval
 a package's section, evaluates the weights as they are stored, next to simple
 baselines, and writes the published directory layouts.
 
-Needs Debian's python3-torch and python3-numpy; with libopenblas0-pthread
-installed (or found through LD_LIBRARY_PATH) training is many times faster.
+Needs Debian's python3-torch and python3-numpy, and a fast BLAS:
+
+    apt-get install python3-torch python3-numpy libopenblas0-pthread
+
+Without the last of these torch computes with the reference BLAS, about 25
+times more slowly. Without root, unpack the package (`apt-get download
+libopenblas0-pthread && dpkg -x libopenblas0-pthread_*.deb DIR`) and put its
+usr/lib/x86_64-linux-gnu/openblas-pthread on LD_LIBRARY_PATH.
+
+`--init FILE` goes on from the weights of an earlier run (its --state file) with
+all layers, instead of starting from scratch.
 """
 
 from __future__ import annotations
@@ -41,6 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--lists", type=Path, help="keep apt's state here (default: a temporary directory)")
     parser.add_argument("--state", type=Path, help="keep the weights being trained in this file")
     parser.add_argument("--reuse", type=Path, help="take this vocab.txt instead of training a vocabulary")
+    parser.add_argument("--init", type=Path, help="go on training from these weights (an earlier run's --state)")
     parser.add_argument("--resume", action="store_true", help="skip training, take the weights of --state")
     parser.add_argument("--small", action="store_true", help="smoke test: few packages, seconds of training")
     return parser.parse_args()
@@ -58,7 +68,7 @@ import torch  # noqa: E402
 from demo_text import archive, baselines, evaluate, export, sampling, train  # noqa: E402
 from demo_text.archive import Package  # noqa: E402
 from demo_text.model import SectionModel, Shape  # noqa: E402
-from demo_text.wordpiece import Tokenizer, train_vocabulary  # noqa: E402
+from demo_text.wordpiece import Tokenizer, basic_tokens, train_vocabulary  # noqa: E402
 
 BAG_BATCH = 512
 QUERIES = (
@@ -93,11 +103,21 @@ imagej openscad librecad povray gtypist klavaro ktouch childsplay goldendict
 """.split()
 
 
+def warn_slow_blas() -> None:
+    """Says so when the BLAS that torch loaded is not a fast one."""
+    loaded = Path("/proc/self/maps").read_text()
+    if not any(name in loaded for name in ("openblas", "mkl_", "blis")):
+        print(
+            "warning: the reference BLAS is in use; training will be about 25 times slower than with\n"
+            "OpenBLAS (apt-get install libopenblas0-pthread)", file=sys.stderr, flush=True,
+        )
+
+
 def gather(arguments: argparse.Namespace) -> list[Package]:
     """All usable packages of the release (a tenth of the sources with --small)."""
     with tempfile.TemporaryDirectory() as scratch:
         os.chmod(scratch, 0o755)  # apt downloads as its own user
-        packages = archive.parse_packages(*archive.fetch_lists(arguments.lists or Path(scratch)))
+        packages = archive.parse_packages(*archive.fetch_lists((arguments.lists or Path(scratch)).resolve()))
     if arguments.small:
         packages = [p for p in packages if hash_byte(p.source) < 26]
     return packages
@@ -137,7 +157,7 @@ def train_models(
     model = SectionModel(Shape(len(tokenizer.vocabulary)), len(labels))
     state = arguments.state or Path(tempfile.mkdtemp()) / "state.pt"
     sections_state = state.with_suffix(".sections.pt")
-    rows = [(tokenizer.content(text), y) for text, y in labelled(packages, labels, "train")]
+    rows = [(basic_tokens(text), y) for text, y in labelled(packages, labels, "train")]
     valid_rows = labelled(packages, labels, "valid")
     joint_minutes = arguments.minutes * (1 - train.SECTIONS_SHARE)
     if arguments.resume:
@@ -153,7 +173,7 @@ def train_models(
     def report() -> str:
         return f"valid: accuracy {evaluate.accuracy(sections, tokenizer, valid_rows):.3f}"
 
-    sampler = sampling.SectionSampler(rows, arguments.seed + 2)
+    sampler = sampling.SectionSampler(rows, tokenizer, arguments.seed + 2)
     print(f"  joint model: {report()}", flush=True)
     train.train_sections(sections, sampler, arguments.minutes - joint_minutes, report, sections_state)
     print(f"  sections: {report()}", flush=True)
@@ -163,10 +183,10 @@ def train_models(
 
 def train_joint(
     arguments: argparse.Namespace, model: SectionModel, packages: list[Package], labels: list[str],
-    tokenizer: Tokenizer, rows: list[tuple[list[int], int]], minutes: float, state: Path,
+    tokenizer: Tokenizer, rows: list[tuple[list[str], int]], minutes: float, state: Path,
 ) -> None:
     """Retrieval and sections together."""
-    examples = sampling.prepare([p for p in packages if p.split == "train"], labels, tokenizer)
+    examples = sampling.prepare([p for p in packages if p.split == "train"], labels)
     valid = [p for p in archive.one_per_source(packages) if p.split == "valid"][::3]
     valid_rows = labelled(packages, labels, "valid")[::2]
 
@@ -175,13 +195,15 @@ def train_joint(
         return f"valid: {evaluate.shown(found)}, accuracy {evaluate.accuracy(model, tokenizer, valid_rows):.3f}"
 
     seed = arguments.seed
-    train.train(
-        model,
-        sampling.Sampler(examples, tokenizer, BAG_BATCH, seed),
-        sampling.Sampler(examples, tokenizer, arguments.batch, seed + 1),
-        sampling.SectionSampler(rows, seed),
-        minutes, report, state,
-    )
+    sampler = sampling.Sampler(examples, tokenizer, arguments.batch, seed + 1)
+    section_sampler = sampling.SectionSampler(rows, tokenizer, seed)
+    if arguments.init:
+        model.load_state_dict(torch.load(arguments.init))
+        print(f"  weights to go on from: {report()}", flush=True)
+        train.refine(model, sampler, section_sampler, minutes, report, state)
+        return
+    bags = sampling.Sampler(examples, tokenizer, BAG_BATCH, seed)
+    train.train(model, bags, sampler, section_sampler, minutes, report, state)
 
 
 def retrieval_ranks(model: SectionModel, tokenizer: Tokenizer, packages: list[Package]) -> Any:
@@ -258,6 +280,7 @@ def main() -> None:
     if arguments.small:
         arguments.minutes, arguments.vocabulary = min(arguments.minutes, 0.4), min(arguments.vocabulary, 3000)
     torch.set_num_threads(arguments.threads)
+    warn_slow_blas()
     begin = time.monotonic()
     packages = gather(arguments)
     labels = archive.section_labels(packages)

@@ -19,7 +19,8 @@ WARM_START_SHARE = 0.3  # of the training time
 LAYERS_FROM = ((0.0, 1), (0.35, 2), (0.6, 4))
 LR_EMBEDDINGS = 2e-3
 LR_ENCODER = 8e-4
-SECTION_ROWS = 32  # classifier texts per step
+LR_REFINE = 4e-4  # going on from trained weights, all layers in use
+SECTION_ROWS = 24  # classifier texts per step
 BAG_SECTION_ROWS = 96  # the same for the bag of tokens
 SECTION_WEIGHT = 1.0
 # The classifier's copy of the encoder goes on alone for this share of the time.
@@ -37,8 +38,8 @@ def contrast(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def retrieval_loss(synopses: torch.Tensor, documents: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-    """Synopses against descriptions, short queries against synopses."""
-    return contrast(synopses, documents) + 0.5 * contrast(queries, synopses)
+    """Synopses against descriptions, short queries against synopses and descriptions."""
+    return contrast(synopses, documents) + 0.6 * contrast(queries, synopses) + 0.15 * contrast(queries, documents)
 
 
 def section_loss(model: SectionModel, first: torch.Tensor, labels: list[int]) -> torch.Tensor:
@@ -110,6 +111,22 @@ def train(
 
     run_stage(model, full, minutes * 60 - warm, LR_ENCODER, "encoder", report=report, save=save)
     model.bert.active = model.bert.shape.layers
+    print(f"  passes over the sources: {sampler.epoch:.1f}", flush=True)
+
+
+def refine(
+    model: SectionModel, sampler: Sampler, sections: SectionSampler, minutes: float,
+    report: Callable[[], str], save: Path,
+) -> None:
+    """Goes on from trained weights with all layers; batches hold similar packages."""
+    with torch.no_grad():
+        sampler.vectors = model.bert.bag(sampler.synopses())[0]
+    batches = sampler.batches()
+
+    def step(done: float) -> torch.Tensor:
+        return step_loss(model, next(batches), *sections.draw(SECTION_ROWS), lambda rows: encode(model.bert, rows))
+
+    run_stage(model, step, minutes * 60, LR_REFINE, "refine", report=report, save=save)
     print(f"  passes over the sources: {sampler.epoch:.1f}", flush=True)
 
 
