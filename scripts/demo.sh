@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$ROOT"
 
 if [ $# -eq 0 ]; then
-  set -- "edit photos" "play music from the command line" "find duplicate files"
+  set -- "text editor for programmers" "play music from the command line" "backup to a remote machine" "block spam"
 fi
 
 build() {
