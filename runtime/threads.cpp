@@ -31,12 +31,18 @@ int default_thread_count() {
   return std::max(count, 1);
 }
 
-WorkersBackend default_backend() noexcept {
-#if TESSERA_WITH_OPENMP
+WorkersBackend default_backend() {
   const char* value = std::getenv("TESSERA_THREADS");
-  if (value != nullptr && std::string_view(value) == "openmp") return WorkersBackend::openmp;
+  const std::string_view name = value == nullptr ? "" : value;
+  if (name.empty() || name == "pool") return WorkersBackend::pool;
+#if TESSERA_WITH_OPENMP
+  if (name == "openmp") return WorkersBackend::openmp;
+  constexpr const char* kExpected = "pool or openmp";
+#else
+  constexpr const char* kExpected = "pool (built without OpenMP)";
 #endif
-  return WorkersBackend::pool;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("TESSERA_THREADS: got \"{}\", expected {}", name, kExpected));
 }
 
 // A run is one 64-bit word: tasks (32) | next (32). Adding 1 claims task `next` and reads the limit

@@ -40,8 +40,9 @@ class TaskBody {
 ///            other processes want the CPUs
 enum class WorkersBackend : std::uint8_t { pool, openmp };
 
-/// TESSERA_THREADS = "pool" or "openmp" if set and built in, else pool.
-WorkersBackend default_backend() noexcept;
+/// TESSERA_THREADS = "pool" or "openmp" if set, else pool. Throws Error{invalid_argument} for
+/// another value, or one that is not built in.
+WorkersBackend default_backend();
 
 /// A team of workers. With one worker, the caller runs everything and no thread is made.
 class Workers {

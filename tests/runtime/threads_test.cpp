@@ -5,8 +5,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 #include <vector>
+
+#include "runtime/error.hpp"
 
 namespace tessera {
 namespace {
@@ -63,6 +66,15 @@ TEST_P(WorkersTest, WorkersThatSleptWakeUpAndIdleTeamsEnd) {
     EXPECT_EQ(count, 50);
   }
   for (int i = 0; i < 50; ++i) const Workers unused(3, GetParam());
+}
+
+TEST(WorkersBackendTest, AnUnknownNameIsAnErrorAndNoFallback) {
+  setenv("TESSERA_THREADS", "opnemp", 1);
+  EXPECT_THROW(default_backend(), Error);
+  setenv("TESSERA_THREADS", "pool", 1);
+  EXPECT_EQ(default_backend(), WorkersBackend::pool);
+  unsetenv("TESSERA_THREADS");
+  EXPECT_EQ(default_backend(), WorkersBackend::pool);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, WorkersTest,
