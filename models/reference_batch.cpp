@@ -51,13 +51,23 @@ ReferenceBatch::ReferenceBatch(const TokenSpec& tokens, Index sequences, Index p
     std::transform(ids.begin() + s * padded_tokens, ids.begin() + (s + 1) * padded_tokens,
                    row_ids.begin(), [](std::int64_t id) { return static_cast<std::int32_t>(id); });
     fill_positions(tokens, row_ids, row_positions);
+    // Columns, with gaps (padding, holes) cut to the distance from which on all are alike: every
+    // pair across such a gap stays at least that far apart, and the span stays within the bias.
+    std::int32_t column = 0;
+    std::size_t previous = 0;
+    const auto column_after = [&](std::size_t t) {
+      auto gap = static_cast<Index>(t - previous);
+      if (tokens.far_distance > 0) gap = std::min(gap, tokens.far_distance);
+      previous = t;
+      return column += static_cast<std::int32_t>(gap);
+    };
     for (std::size_t t = 0; t < row_ids.size(); ++t) {
       const bool attended = mask.empty() || mask[begin + t] == 1;
       if (!attended && t > 0) continue;
       ids_.push_back(row_ids[t]);
       if (has_types) types_.push_back(static_cast<std::int32_t>(types[begin + t]));
       positions_.push_back(row_positions[t]);
-      columns_.push_back(static_cast<std::int32_t>(t));
+      columns_.push_back(column_after(t));
       padded_.push_back(static_cast<Index>(begin + t));
       masked_.push_back(!attended);
       if (t == 0) query_only_.push_back(attended ? 0 : 1);

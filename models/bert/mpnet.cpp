@@ -78,6 +78,7 @@ ValueId build_mpnet(BuildContext& context) {
       read_bert_config(context, BertDefaults{.vocab_size = 30527, .type_vocab_size = 0});
   const Dim& H = config.shape.hidden;
   context.package.program.tokens = positions_from_ids(context.config, config, kPaddingIndex);
+  context.package.program.tokens.far_distance = kMaxDistance;
 
   const std::string prefix = "mpnet.";
   // x = self.LayerNorm(inputs_embeds + position_embeddings)                   MPNetEmbeddings

@@ -161,6 +161,8 @@ struct TokenSpec {
   Index max_tokens = 0;       ///< longest sequence
   PositionRule position_rule = PositionRule::column;
   std::int32_t position_pad = 0;  ///< the `pad` of PositionRule::from_ids
+  /// Relative position biases are the same for all distances from this one on; 0: there is no such.
+  Index far_distance = 0;
 };
 
 /// A value that callers may ask for, under the reference's name.

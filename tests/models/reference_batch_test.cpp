@@ -57,6 +57,16 @@ TEST(ReferenceBatchTest, PositionsFromIdsCountOverThePaddedRow) {
   EXPECT_TRUE(batch.view().types.empty());  // the model has none
 }
 
+TEST(ReferenceBatchTest, GapsInTheColumnsAreCutWhereFarDistancesAreAlike) {
+  TokenSpec spec = kFromIds;
+  spec.far_distance = 3;
+  const Ids ids{1, 1, 1, 1, 1, 1, 5, 6, 1, 7}, mask{0, 0, 0, 0, 0, 0, 1, 1, 0, 1};
+  const ReferenceBatch batch(spec, 1, 10, ids, mask, {});
+  EXPECT_THAT(batch.view().columns, ElementsAre(0, 3, 4, 6));
+  spec.far_distance = 0;
+  EXPECT_THAT(ReferenceBatch(spec, 1, 10, ids, mask, {}).view().columns, ElementsAre(0, 6, 7, 9));
+}
+
 TEST(ReferenceBatchTest, HolesInTheMaskAreLeftAway) {
   const Ids ids{5, 6, 7, 8}, mask{1, 0, 1, 1};
   const ReferenceBatch batch(kColumns, 1, 4, ids, mask, {});
