@@ -44,8 +44,8 @@ struct AttentionScratch {
   float* st;        // (Bc, ld)
   float* m;         // (Br)
   float* l;         // (Br)
-  float* alpha;     // (Br), at the end 1/l
-  float* tile_max;  // (Br)
+  float* alpha;     // (Br)
+  float* tile_max;  // (Br), at the end 1/l
   float* window;    // (Bc + Br + 16) biases of the differences in a tile, descending
 };
 
