@@ -66,6 +66,7 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.weighted_mean, level.weighted_mean);
   take(base.max_rows, level.max_rows);
   take(base.widen, level.widen);
+  if (level.probe.fma != nullptr) base.probe = level.probe;
   return base;
 }
 

@@ -160,6 +160,18 @@ using MaxRows = void (*)(const float* x, Index ldx, Index T, Index N, float* y) 
 /// y[i] = x[i] widened to f32, n elements.
 using Widen = void (*)(const void* x, DType type, float* y, Index n) noexcept;
 
+// ---- Probes -------------------------------------------------------------------------------------
+
+/// Loops that run one resource of a core at its limit, to be timed by the caller.
+struct Probe {
+  /// `rounds` × 12 independent multiply-adds on full vectors, in registers. Returns the FLOP done.
+  double (*fma)(Index rounds) noexcept = nullptr;
+  /// Reads n floats in order (whole groups of 8 vectors; the rest is left out). Returns their sum.
+  float (*read)(const float* p, Index n) noexcept = nullptr;
+  /// `rounds` × 4 vectors of 2ˣ as attention evaluates it. Returns the number of values.
+  double (*exp2)(Index rounds) noexcept = nullptr;
+};
+
 // ---- The table ----------------------------------------------------------------------------------
 
 /// Null means: inherit from the level below.
@@ -176,6 +188,7 @@ struct KernelTable {
   WeightedMeanRows weighted_mean = nullptr;
   MaxRows max_rows = nullptr;
   Widen widen = nullptr;
+  Probe probe{};
 };
 
 /// The kernels of `isa`: the tables of all levels up to it, overlaid lowest first.

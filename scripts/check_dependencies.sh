@@ -52,7 +52,7 @@ only_in '<xsimd/' 'kernels/' xsimd
 only_in '<hwloc' 'runtime/machine\.cpp' hwloc
 only_in '<utf8proc' 'models/text/' utf8proc
 only_in '<CLI/' 'tessera/cli/' CLI11
-only_in '<simdjson' 'models/|runtime/weights/|tessera/cli/|tests/' simdjson
+only_in '<simdjson' 'models/|runtime/weights/|runtime/machine_rates_file\.cpp|runtime/plan/|tessera/cli/|tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<(oneapi/)?dnnl' 'bench/|runtime/execute/' oneDNN

@@ -9,6 +9,7 @@
 #include "kernels/normalize/l2_normalize.inl.hpp"
 #include "kernels/normalize/layer_norm.inl.hpp"
 #include "kernels/pooling/pooling.inl.hpp"
+#include "kernels/probe/probe.inl.hpp"
 #include "kernels/simd.inl.hpp"
 #include "kernels/softmax/softmax_rows.inl.hpp"
 
@@ -36,6 +37,7 @@ constinit const KernelTable kAvx512{
     .weighted_mean = weighted_mean_rows<A>,
     .max_rows = max_of_rows<A>,
     .widen = widen<A>,
+    .probe = {.fma = fma_probe<A>, .read = read_probe<A>, .exp2 = exp2_probe<A>},
 };
 
 }  // namespace tessera::kernels

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The writer: header and bytes go to a temporary file beside the target, then one rename().
-#include <fcntl.h>
+// The writer: header, then the bytes, in one replacement of the target.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <limits>
-#include <system_error>
 
 #include "runtime/error.hpp"
+#include "runtime/replaced_file.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "runtime/weights/safetensors_text.hpp"
 
@@ -117,62 +112,13 @@ std::string header_of(const fs::path& path, std::span<const TensorToWrite* const
   return result + json;
 }
 
-/// A new file beside `target` that is removed again unless it took the target's place.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const fs::path& target) : target_(target) {
-    static std::atomic<unsigned> counter{0};
-    for (int attempt = 0; attempt < 100 && fd_ < 0; ++attempt) {  // leftovers of a dead process
-      path_ = target;
-      path_ += fmt::format(".tmp-{}-{}", ::getpid(), counter.fetch_add(1));
-      fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (fd_ < 0 && errno != EEXIST) break;
-    }
-    if (fd_ < 0) fail("create a file for writing", errno);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (fd_ >= 0) ::close(fd_);
-    if (!committed_) ::unlink(path_.c_str());
-  }
-
-  void write(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) fail("write", written < 0 ? errno : ENOSPC);
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
-    }
-  }
-
-  void commit() {
-    const int fd = fd_;
-    fd_ = -1;
-    if (::close(fd) != 0) fail("close", errno);  // a quota or a network disk may refuse only here
-    if (std::rename(path_.c_str(), target_.c_str()) != 0) fail("rename into place", errno);
-    committed_ = true;
-  }
-
- private:
-  [[noreturn]] void fail(const char* what, int error) const {
-    throw Error(ErrorCode::io_error, fmt::format("{}: cannot {}: {}", target_.string(), what,
-                                                 std::generic_category().message(error)));
-  }
-
-  const fs::path& target_;
-  fs::path path_;
-  int fd_ = -1;
-  bool committed_ = false;
-};
-
 }  // namespace
 
 void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tensors,
                        const Metadata& metadata) {
   const std::vector<const TensorToWrite*> order = in_file_order(path, tensors);
   const std::string header = header_of(path, order, metadata);
-  TemporaryFile file(path);
+  ReplacedFile file(path);
   file.write(std::as_bytes(std::span(header)));
   for (const TensorToWrite* tensor : order) file.write(tensor->data);
   file.commit();
