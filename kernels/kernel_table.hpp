@@ -27,10 +27,11 @@ namespace tessera::kernels {
 /// B is given as packed panels: kc rows of NR elements each. A tile wider than NR covers
 /// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
 ///
-/// `ahead` is a hint: memory that later calls read. A kernel may bring it into L2 meanwhile, spread
-/// evenly over kc; null means what follows the panels. A loop over panels with several tiles of
-/// rows gives each tile its share of the next panel, so that memory is read all the time instead
-/// of during the first tile of a panel only.
+/// Two hints, which change speed and never a bit. `ahead`: memory that later calls read. A kernel
+/// may bring it into L2 meanwhile, spread evenly over the call; null means what follows the panels.
+/// A loop over panels with several tiles of rows gives each tile its share of the next panel, so
+/// that memory is read all the time instead of during the first tile of a panel only. `resident`:
+/// the panels, and what is read after them, are in L2 or L3 already; memory is asked for nothing.
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1; ldb is set if nr > NR
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
@@ -51,6 +52,7 @@ struct GemmTile {
   Activation activation = Activation::none;
   const float* ahead = nullptr;  // (ahead_n), any address
   Index ahead_n = 0;
+  bool resident = false;
 };
 using GemmUkernel = void (*)(const GemmTile&) noexcept;
 

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What this machine can do on one thread, measured in the process and at the moment where it is
-// needed: a virtual CPU shares its core, its clock and its memory with strangers, so a peak from a
-// data sheet or from yesterday says nothing about the run beside it.
-//
-//   FLOP/s    12 independent chains x = x·y + z in registers: latency 4 × 2 ports = 8 are enough to
-//   fill the
-//             pipes, 12 leave slack. Baseline has no FMA: a multiplication and an addition count 2
-//             FLOP too.
-//   bytes/s   sum over a buffer with 8 accumulators of the widest vectors, repeated: the size of
-//   the buffer
-//             picks the level of the memory hierarchy. Reads only, as a GEMM reads its weights.
+// What this machine can do on one thread, measured by the probes of kernels/probe in the process
+// and at the moment where it is needed: a virtual CPU shares its core, its clock and its memory
+// with strangers, so a peak from a data sheet or from yesterday says nothing about the run beside
+// it.
 #pragma once
 
-#include <immintrin.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,8 +16,7 @@
 #include <new>
 #include <utility>
 
-#include "kernels/isa.hpp"
-#include "kernels/types.hpp"
+#include "kernels/kernel_table.hpp"
 
 namespace tessera::bench {
 
@@ -75,112 +66,30 @@ class LargeBuffer {
   float* data_ = nullptr;
 };
 
-namespace detail {
-
-// The same text three times over the vector types of three targets; a template cannot carry a
-// target. The empty asm after each round keeps the compiler from merging or removing the rounds.
-#define TESSERA_ALL_12(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
-#define TESSERA_START(i) auto c##i = x;
-#define TESSERA_KEEP(i) asm volatile("" : "+x"(c##i));
-#define TESSERA_PEAK(name, isa, lanes, set1, fma)                           \
-  __attribute__((noinline, target(isa))) inline double name(Index rounds) { \
-    auto x = set1(0.5F);                                                    \
-    auto y = set1(0.999F);                                                  \
-    asm volatile("" : "+x"(x), "+x"(y));                                    \
-    TESSERA_ALL_12(TESSERA_START)                                           \
-    const double start = thread_seconds();                                  \
-    for (Index r = 0; r < rounds; ++r) {                                    \
-      TESSERA_ALL_12(fma)                                                   \
-      TESSERA_ALL_12(TESSERA_KEEP)                                          \
-    }                                                                       \
-    const double seconds = thread_seconds() - start;                        \
-    return 2.0 * 12.0 * (lanes) * static_cast<double>(rounds) / seconds;    \
-  }
-#define TESSERA_FMA_512(i) c##i = _mm512_fmadd_ps(c##i, y, x);
-#define TESSERA_FMA_256(i) c##i = _mm256_fmadd_ps(c##i, y, x);
-#define TESSERA_FMA_128(i) c##i = _mm_add_ps(_mm_mul_ps(c##i, y), x);
-TESSERA_PEAK(fma_512, "avx512f", 16.0, _mm512_set1_ps, TESSERA_FMA_512)
-TESSERA_PEAK(fma_256, "avx2,fma", 8.0, _mm256_set1_ps, TESSERA_FMA_256)
-TESSERA_PEAK(fma_128, "sse4.2", 4.0, _mm_set1_ps, TESSERA_FMA_128)
-#undef TESSERA_FMA_128
-#undef TESSERA_FMA_256
-#undef TESSERA_FMA_512
-#undef TESSERA_PEAK
-#undef TESSERA_KEEP
-#undef TESSERA_START
-#undef TESSERA_ALL_12
-
-#define TESSERA_ALL_8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#define TESSERA_ZERO(i) auto s##i = zero;
-#define TESSERA_USE(i) asm volatile("" : : "x"(s##i));
-#define TESSERA_READ(name, isa, lanes, setzero, add, load)                           \
-  __attribute__((noinline, target(isa))) inline void name(const float* p, Index n) { \
-    const auto zero = setzero();                                                     \
-    TESSERA_ALL_8(TESSERA_ZERO)                                                      \
-    for (Index i = 0; i + 8 * (lanes) <= n; i += 8 * (lanes)) {                      \
-      TESSERA_ALL_8(load)                                                            \
-    }                                                                                \
-    TESSERA_ALL_8(TESSERA_USE)                                                       \
-  }
-#define TESSERA_READ_512(j) s##j = _mm512_add_ps(s##j, _mm512_loadu_ps(p + i + 16 * j));
-#define TESSERA_READ_256(j) s##j = _mm256_add_ps(s##j, _mm256_loadu_ps(p + i + 8 * j));
-#define TESSERA_READ_128(j) s##j = _mm_add_ps(s##j, _mm_loadu_ps(p + i + 4 * j));
-TESSERA_READ(read_512, "avx512f", 16, _mm512_setzero_ps, _mm512_add_ps, TESSERA_READ_512)
-TESSERA_READ(read_256, "avx2", 8, _mm256_setzero_ps, _mm256_add_ps, TESSERA_READ_256)
-TESSERA_READ(read_128, "sse4.2", 4, _mm_setzero_ps, _mm_add_ps, TESSERA_READ_128)
-#undef TESSERA_READ_128
-#undef TESSERA_READ_256
-#undef TESSERA_READ_512
-#undef TESSERA_READ
-#undef TESSERA_USE
-#undef TESSERA_ZERO
-#undef TESSERA_ALL_8
-
-}  // namespace detail
-
 /// Multiply-add peak of one thread at level `isa`, FLOP/s: the best of five runs of about 20 µs
 /// each. Precondition: cpu_supports(isa).
 inline double fma_peak(Isa isa) {
-  constexpr Index kRounds = 8192;  // 12 FMAs at 2 per cycle: 6 cycles a round, 49k cycles a run
+  const kernels::Probe& probe = kernels::kernels_at(isa).probe;
   double best = 0.0;
   for (int run = 0; run < 5; ++run) {
-    switch (isa) {
-      case Isa::baseline:
-        best = std::max(best, detail::fma_128(kRounds));
-        break;
-      case Isa::avx2:
-        best = std::max(best, detail::fma_256(kRounds));
-        break;
-      case Isa::avx512:
-        best = std::max(best, detail::fma_512(kRounds));
-        break;
-    }
+    const double start = thread_seconds();
+    const double flop = probe.fma(8192);  // 12 FMAs at 2 per cycle: 6 cycles a round
+    best = std::max(best, flop / (thread_seconds() - start));
   }
   return best;
 }
 
 /// Bytes/s of one thread that reads `buffer` again and again.
 inline double read_bandwidth(Isa isa, const LargeBuffer& buffer) {
+  const kernels::Probe& probe = kernels::kernels_at(isa).probe;
   const double bytes = static_cast<double>(buffer.size()) * sizeof(float);
   const auto passes = static_cast<Index>(std::max(1.0, 64e6 / bytes));
   double best = 0.0;
   for (int run = 0; run < 5; ++run) {
     const double start = thread_seconds();
-    for (Index i = 0; i < passes; ++i) {
-      switch (isa) {
-        case Isa::baseline:
-          detail::read_128(buffer.data(), buffer.size());
-          break;
-        case Isa::avx2:
-          detail::read_256(buffer.data(), buffer.size());
-          break;
-        case Isa::avx512:
-          detail::read_512(buffer.data(), buffer.size());
-          break;
-      }
-    }
-    const double seconds = thread_seconds() - start;
-    best = std::max(best, bytes * static_cast<double>(passes) / seconds);
+    volatile float sink = 0.0F;
+    for (Index i = 0; i < passes; ++i) sink = probe.read(buffer.data(), buffer.size());
+    best = std::max(best, bytes * static_cast<double>(passes) / (thread_seconds() - start));
   }
   return best;
 }

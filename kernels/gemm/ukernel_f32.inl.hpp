@@ -54,18 +54,27 @@ inline constexpr int kRegisters = kIsAvx512<A> ? 32 : 16;
 // prefetch never faults.
 //
 //   near, 2 KiB into L1:   16 steps of 128 B at NR = 32, so at least 16·mr cycles ahead: covers the
-//                          latency of L2 (15 cycles) and of L3 (70) from mr = 2, 5 on
+//                          latency of L2 (15 cycles) and of L3 (70) from mr = 2, 5 on. Costs
+//                          nothing where B is in L2.
 //   far,  8 KiB into L2:   64 steps, at least 64·mr cycles: covers that of memory (300); two 4 KiB
-//                          pages ahead, while the hardware prefetchers stop at page boundaries
+//                          pages ahead, while the hardware prefetchers stop at page boundaries.
+//                          From 4 rows on; with fewer the loads themselves are the limit.
 //
-// Measured against none, on Emerald Rapids, AVX-512, in time: weights in memory 1.4, 1.65, 1.4
-// times as fast at mr = 4, 8, 2·8; in L3 1.0; in L2 0.9. With one row the loads themselves are the
-// limit: prefetches gain nothing from memory and cost a tenth in L2.
-// `ahead` (the caller's share of the next panel) against far: weights in memory 1.2 times as fast
-// at M = 32, 1.08 at M = 128; in L3 1.15 at M = 16, 1.05 at M = 32.
+// The caller's `ahead` takes the place of far, `resident` switches both off. Emerald Rapids,
+// AVX-512, ratios of medians of interleaved runs (bench_gemm):
+//
+//   weights in memory, (768,768)   far against near alone     1.09, 1.2, 1.17 at mr = 4, 8, 12
+//                                  `ahead` against near alone 1.2, 1.32, 1.25 at M = 16, 32, 64
+//   weights in L2, (384,384)       `resident` against far     1.15, 1.04 at mr = 4, 8; against
+//                                  `ahead` 1.04, 1.02 at M = 16, 32
+//   weights in L3, (768,768)       `resident` against far     1.25 at mr = 8: the prefetches stand
+//   in
+//                                  the way of the hardware's own
 inline constexpr Index kNearBytes = 2048;
 inline constexpr Index kFarBytes = 8192;
 inline constexpr Index kLineBytes = 64;
+template <int mr>
+inline constexpr bool kFar = mr >= 4;
 
 /// Panels of one pass: doubled until more than 8 = latency 4 · 2 FMA ports chains are in flight
 /// (exactly 8 reach 84 % of peak, 12 reach 98 %), while the accumulators take at most ¾ of the
@@ -77,9 +86,41 @@ constexpr int panels_per_pass(int mr, int NV) noexcept {
   return P;
 }
 
+/// What a pass asks memory for, line by line in every fourth step.
+struct Stream {
+  const char* at;   // of the first panel
+  const char* due;  // up to here by now
+  Index step;       // bytes per four steps
+  Index stride;     // bytes from panel to panel
+
+  template <int panels>
+  TESSERA_INLINE void next() noexcept {
+    due += step;
+    for (; at < due; at += kLineBytes) {
+#pragma GCC unroll 4
+      for (int p = 0; p < panels; ++p) _mm_prefetch(at + p * stride, _MM_HINT_T1);
+    }
+  }
+};
+
+/// For the pass over `panels` panels from column j0 on: its share of `ahead`, or what follows the
+/// panels themselves, at their own pace.
+template <Index NR>
+TESSERA_INLINE Stream stream_of(const GemmTile& t, Index j0, int panels) noexcept {
+  if (t.ahead == nullptr) {
+    const char* at = reinterpret_cast<const char*>(t.b + j0 / NR * t.ldb) + kFarBytes;
+    return {at, at, 16 * NR, 4 * t.ldb};
+  }
+  const Index passes = (t.nr + panels * NR - 1) / (panels * NR);
+  const Index share = (t.ahead_n + passes - 1) / passes;
+  const char* at = reinterpret_cast<const char*>(t.ahead + j0 / (panels * NR) * share);
+  return {at, at, (16 * share + t.kc - 1) / t.kc, 0};
+}
+
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
-/// x is null.
-template <class A, int mr, int NV, int P>
+/// x is null. `far`: whether memory is asked for anything. The loop exists with and without, since
+/// even the test for it costs 4 % where B is in L2.
+template <class A, int mr, int NV, int P, bool far>
 TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
                               Index ldy) noexcept {
   constexpr Index V = kLanes<A>;
@@ -89,11 +130,11 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   if (x != nullptr) {
 #pragma GCC unroll 16
     for (int i = 0; i < mr; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < NVP; ++v) c[i][v] = load<A>(x + i * ldx + v * V);
     }
   } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) {
       Register<A> init = splat<A>(0.0F);
       if (t.bias != nullptr) init = load<A>(t.bias + j0 + v * V);
@@ -110,47 +151,38 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   const Index ldb = t.ldb;
   const float* a[extent(kGroups)];         // rows 3g, 3g+1, 3g+2 of A
   const float* b = t.b + j0 / NR * t.ldb;  // P panels (kc, NR)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + g * kGroup * lda;
 
   constexpr bool kNear = mr >= 2;
-  constexpr bool kFar = mr >= 4;
   constexpr bool kHasFma = kIsAvx512<A> || kIsAvx2<A>;
   constexpr int kTemporaries = kHasFma ? 1 : 2;  // a[i,k], and the product before it is added
   constexpr bool kHoldB = mr > 1 && (mr + 1) * NVP + kTemporaries <= kRegisters<A>;
-  // What to ask memory for meanwhile: what follows b, at the pace of b (in every step); or the
-  // caller's share, in every fourth step. Then the former asks for what is in L1 already: free.
-  const Index far_bytes = t.ahead != nullptr ? 0 : kFarBytes;
-  const char* ahead = reinterpret_cast<const char*>(t.ahead);
-  const Index ahead_step = t.ahead != nullptr ? (16 * t.ahead_n + t.kc - 1) / t.kc : 0;  // bytes
-  const char* ahead_end = ahead;
   const auto step = [&](Index k) __attribute__((always_inline)) {
     Register<A> bk[extent(NVP)];  // row k of the panels
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) {
       const float* bkv = b + v / NV * ldb + k * NR + v % NV * V;
       bk[v] = load<A>(bkv);
-      if (v % NV * V * 4 % kLineBytes == 0) {
-        const char* line = reinterpret_cast<const char*>(bkv);
-        if constexpr (kNear) _mm_prefetch(line + kNearBytes, _MM_HINT_T0);
-        if constexpr (kFar) _mm_prefetch(line + far_bytes, _MM_HINT_T1);
+      if (kNear && v % NV * V * 4 % kLineBytes == 0) {
+        _mm_prefetch(reinterpret_cast<const char*>(bkv) + kNearBytes, _MM_HINT_T0);
       }
       if constexpr (kHoldB) in_register<A>(bk[v]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < mr; ++i) {
       const Register<A> aik = splat<A>(a[i / kGroup][i % kGroup * lda + k]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < NVP; ++v) c[i][v] = mul_add<A>(aik, bk[v], c[i][v]);
       if constexpr (kHasFma) still_used<A>(aik);
     }
     if constexpr (kHoldB && kHasFma) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < NVP; ++v) still_used<A>(bk[v]);
     }
   };
   const auto advance = [&](Index n) __attribute__((always_inline)) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int g = 0; g < kGroups; ++g) {
       a[g] += n;
       asm("" : "+r"(a[g]));  // or GCC makes one pointer per row, and spills them
@@ -158,12 +190,11 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     b += n * NR;
     asm("" : "+r"(b));
   };
+  Stream stream{};
+  if constexpr (far) stream = stream_of<NR>(t, j0, P);
   Index left = t.kc;
   for (; left >= 4; left -= 4) {
-    if constexpr (kFar) {
-      ahead_end += ahead_step;
-      for (; ahead < ahead_end; ahead += kLineBytes) _mm_prefetch(ahead, _MM_HINT_T1);
-    }
+    if constexpr (far) stream.next<P>();
 #pragma GCC unroll 4
     for (Index k = 0; k < 4; ++k) step(k);
     advance(4);
@@ -175,7 +206,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
 
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) store<A>(y + i * ldy + v * V, c[i][v]);
   }
 }
@@ -211,7 +242,7 @@ __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr
                                             : nullptr;
     for (Index j = 0; j < NR; ++j) tile[i * NR + j] = init != nullptr && j < nr ? init[j] : 0.0F;
   }
-  full_tile<A, mr, NV, 1>(t, j0, tile, NR, tile, NR);
+  full_tile<A, mr, NV, 1, false>(t, j0, tile, NR, tile, NR);
   finish_tile<A>(t, tile, NR, j0, nr);
 }
 
@@ -227,7 +258,12 @@ void tile_of_rows(const GemmTile& t) noexcept {
     alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_tile
     float* y = finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
-    full_tile<A, mr, NV, panels>(t, j, t.accumulate ? t.c + j : nullptr, t.ldc, y, ldy);
+    const float* init = t.accumulate ? t.c + j : nullptr;
+    if (kFar<mr> && !t.resident) {
+      full_tile<A, mr, NV, panels, kFar<mr>>(t, j, init, t.ldc, y, ldy);
+    } else {
+      full_tile<A, mr, NV, panels, false>(t, j, init, t.ldc, y, ldy);
+    }
     if (finish) finish_tile<A>(t, tile, panels * NR, j, panels * NR);
     j += panels * NR;
   };
