@@ -2,6 +2,7 @@
 #include "runtime/session.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -9,6 +10,8 @@
 
 #include "runtime/error.hpp"
 #include "runtime/machine.hpp"
+#include "runtime/overloaded.hpp"
+#include "runtime/plan/plan_file.hpp"
 #include "runtime/program/rewrites.hpp"
 #include "runtime/session_parts.hpp"
 
@@ -37,9 +40,9 @@ std::size_t round_up(std::size_t bytes) {
 }
 
 SessionLayout lay_out(const Program& program, const SessionOptions& options,
-                      const kernels::KernelTable& kernels) {
+                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
   SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
-  layout.scratch_stride = execute::scratch_elements(program, kernels, options.max_rows);
+  layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows);
   const auto sequences = static_cast<std::size_t>(options.max_sequences);
   std::size_t end = round_up(layout.values.bytes);
   const auto reserve = [&](std::size_t bytes) { return std::exchange(end, end + round_up(bytes)); };
@@ -56,6 +59,44 @@ Program session_program(const Model& model, const SessionOptions& options) {
   return keep_outputs(model.program(), options.outputs, KeepParameters::all);
 }
 
+PlanInput plan_input(const Program& program, const Model& model, const SessionOptions& options) {
+  const kernels::Gemm& gemm = kernels::kernels_at(model.isa()).gemm;
+  return {.program = program,
+          .machine = machine(),
+          .rates = options.rates ? *options.rates : resolve_rates(machine(), model.isa()),
+          .isa = model.isa(),
+          .tile = {.MR = gemm.MR, .NR = gemm.NR},
+          .threads = options.threads,
+          .max_rows = options.max_rows,
+          .max_sequences = options.max_sequences};
+}
+
+/// The caller's plan, checked, or a new one.
+std::shared_ptr<const Plan> plan_of(const Program& program, const Model& model,
+                                    const SessionOptions& options) {
+  if (options.plan != nullptr) {
+    check_plan(*options.plan, plan_input(program, model, options));
+    return options.plan;
+  }
+  auto plan = std::make_shared<const Plan>(make_plan(plan_input(program, model, options)));
+  if (options.strict && !plan->fallbacks.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("session: strict, but {}", fmt::join(plan->fallbacks, "; ")));
+  }
+  return plan;
+}
+
+/// For every op the matrix that the next linear after it starts with.
+std::vector<ParameterId> next_weights(const Program& program) {
+  std::vector<ParameterId> next(program.ops.size(), kNone);
+  ParameterId later = kNone;
+  for (std::size_t i = program.ops.size(); i-- > 0;) {
+    next[i] = later;
+    if (const auto* linear = std::get_if<LinearOp>(&program.ops[i])) later = linear->weight;
+  }
+  return next;
+}
+
 class ArenaSession final : public Session {
  public:
   ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
@@ -63,7 +104,9 @@ class ArenaSession final : public Session {
         options_(resolve(options)),
         program_(session_program(*model_, options_)),
         kernels_(kernels::kernels_at(model_->isa())),
-        layout_(lay_out(program_, options_, kernels_)),
+        plan_(plan_of(program_, *model_, options_)),
+        next_weight_(next_weights(program_)),
+        layout_(lay_out(program_, options_, plan_->ops, kernels_)),
         workers_(options_.threads),
         arena_(layout_.bytes, "session") {
 #ifndef NDEBUG
@@ -83,7 +126,8 @@ class ArenaSession final : public Session {
         .kernels = kernels_,
         .workers = workers_,
         .memory = layout_.values,
-        .l2_bytes = l2_bytes_,
+        .schedule = plan_->ops,
+        .next_weight = next_weight_,
         .arena = arena_.data(),
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
@@ -97,8 +141,14 @@ class ArenaSession final : public Session {
         .offsets = batch.offsets,
         .query_only = batch.query_only,
     };
-    for (const Op& op : program_.ops) {
-      std::visit([&](const auto& o) { execute::run(context, o); }, op);
+    for (std::size_t i = 0; i < program_.ops.size(); ++i) {
+      if (execute::is_chained(context, i)) {
+        execute::run_chain(context, i++);
+        continue;
+      }
+      std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
+                            [&](const auto& o) { execute::run(context, o); }},
+                 program_.ops[i]);
     }
   }
 
@@ -127,26 +177,12 @@ class ArenaSession final : public Session {
     return layout_.bytes;
   }
 
-  std::string explain(Index rows, Index sequences) const override {
-    std::string text = fmt::format("isa {}, {} threads, arena {} bytes for {} rows, {} sequences\n",
-                                   to_string(model_->isa()), options_.threads, layout_.bytes,
-                                   options_.max_rows, options_.max_sequences);
-    for (const Op& op : program_.ops) {
-      const Value& out = program_.values[static_cast<std::size_t>(output_of(op))];
-      text += fmt::format("{:<12} {}", name_of(op), out.name);
-      if (const auto* linear = std::get_if<LinearOp>(&op)) {
-        const LoadedParameter& weight = model_->weights()[linear->weight];
-        const LinearShape shape{
-            .M = out.extent == Extent::rows ? rows : sequences, .N = weight.rows, .K = weight.cols};
-        text += "  " + tessera::explain(plan_linear(shape, {.l2_bytes = l2_bytes_,
-                                                            .MR = kernels_.gemm.MR,
-                                                            .NR = kernels_.gemm.NR,
-                                                            .threads = options_.threads}),
-                                        shape);
-      }
-      text += '\n';
-    }
-    return text;
+  const Plan& plan() const noexcept override {
+    return *plan_;
+  }
+
+  PlanReport report(Index rows, Index sequences) const override {
+    return report_plan(*plan_, plan_input(program_, *model_, options_), rows, sequences);
   }
 
  private:
@@ -169,8 +205,9 @@ class ArenaSession final : public Session {
   SessionOptions options_;
   Program program_;
   const kernels::KernelTable& kernels_;
+  std::shared_ptr<const Plan> plan_;
+  std::vector<ParameterId> next_weight_;
   SessionLayout layout_;
-  Index l2_bytes_ = machine().l2.bytes;  // asked here: the first answer allocates
   Workers workers_;
   Arena arena_;
   Index rows_ = 0, sequences_ = 0;
@@ -180,8 +217,9 @@ class ArenaSession final : public Session {
 
 std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
   const SessionOptions resolved = resolve(options);
-  return lay_out(session_program(model, resolved), resolved, kernels::kernels_at(model.isa()))
-      .bytes;
+  const Program program = session_program(model, resolved);
+  const std::shared_ptr<const Plan> plan = plan_of(program, model, resolved);
+  return lay_out(program, resolved, plan->ops, kernels::kernels_at(model.isa())).bytes;
 }
 
 std::unique_ptr<Session> Session::create(std::shared_ptr<const Model> model,

@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "kernels/isa.hpp"
+#include "runtime/machine_rates.hpp"
+#include "runtime/plan/report.hpp"
 #include "runtime/program/program.hpp"
 #include "runtime/tensor_view.hpp"
 
@@ -62,6 +64,12 @@ struct SessionOptions {
   int threads = 0;
   /// Empty: every output of the model.
   std::vector<std::string> outputs{};
+  /// A plan to run (load_plan); null: one is made. It must fit model, machine, and these options.
+  std::shared_ptr<const Plan> plan{};
+  /// Rates that a plan is made with; nullopt: resolve_rates().
+  std::optional<MachineRates> rates{};
+  /// Anything that is not as it should be (rates that were never measured) is an error.
+  bool strict = false;
 };
 
 /// A ragged batch of token sequences, rows one after another. Spans are read during run() only.
@@ -102,8 +110,10 @@ class Session {
 
   virtual const SessionOptions& options() const noexcept = 0;  ///< with threads resolved
   virtual std::size_t memory_bytes() const noexcept = 0;
-  /// What the plan is, op by op, for a batch of `rows` rows in `sequences` sequences.
-  virtual std::string explain(Index rows, Index sequences) const = 0;
+  virtual const Plan& plan() const noexcept = 0;
+  /// What the plan does and predicts, op by op, for a batch of `rows` rows in `sequences`
+  /// sequences. Throws Error{invalid_argument} if that is more than the session's.
+  virtual PlanReport report(Index rows, Index sequences) const = 0;
 };
 
 /// positions for one *padded* row of ids under `rule` (see PositionRule); out (ids.size()).

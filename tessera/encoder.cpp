@@ -90,7 +90,7 @@ void TextEncoder::reserve(Index rows, Index sequences) {
 
 std::string TextEncoder::explain(Index rows, Index sequences) {
   reserve(rows, sequences);
-  return session_->explain(rows, sequences);
+  return session_->report(rows, sequences).text();
 }
 
 void TextEncoder::run_batch(std::span<const TokenSequence> sequences,

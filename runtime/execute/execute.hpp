@@ -6,8 +6,8 @@
 #include <span>
 
 #include "kernels/kernel_table.hpp"
-#include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/plan.hpp"
 #include "runtime/program/program.hpp"
 #include "runtime/session.hpp"
 #include "runtime/threads.hpp"
@@ -22,9 +22,10 @@ struct Context {
   const kernels::KernelTable& kernels;
   const Workers& workers;
   const MemoryPlan& memory;
-  Index l2_bytes;
-  std::byte* arena;  ///< values, at the offsets of `memory`
-  float* scratch;    ///< workers.count() pieces of scratch_stride floats
+  std::span<const OpSchedule> schedule;      ///< one per op
+  std::span<const ParameterId> next_weight;  ///< one per op: the matrix that is read after it
+  std::byte* arena;                          ///< values, at the offsets of `memory`
+  float* scratch;                            ///< workers.count() pieces of scratch_stride floats
   Index scratch_stride;
   std::int32_t* block_begin;  ///< (S+1) first attention block of each sequence
 
@@ -47,11 +48,15 @@ struct Context {
 };
 
 /// Floats of scratch that one worker needs for any op of `program`, a multiple of 32 (128 bytes).
-Index scratch_elements(const Program& program, const kernels::KernelTable& kernels,
-                       Index max_rows) noexcept;
+Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
+                       const kernels::KernelTable& kernels, Index max_rows) noexcept;
 
 void run(const Context& context, const EmbeddingOp& op) noexcept;
-void run(const Context& context, const LinearOp& op) noexcept;
+/// Op `i`, a linear, in the nest that the schedule has for its rows.
+void run_linear(const Context& context, std::size_t i) noexcept;
+/// Whether op `i` runs chained to the one after it at this number of rows, and that.
+bool is_chained(const Context& context, std::size_t i) noexcept;
+void run_chain(const Context& context, std::size_t i) noexcept;
 void run(const Context& context, const AttentionOp& op) noexcept;
 void run(const Context& context, const LayerNormOp& op) noexcept;
 void run(const Context& context, const ActivationOp& op) noexcept;

@@ -1,118 +1,121 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// C = act(A Bᵀ + bias) + residual over the packed panels of B, in the loop order that the plan
-// chose. A task is a piece of the rows × a piece of the panels; inside it, over all of K:
+// C = act(A Bᵀ + bias) + residual, and a layer norm over it, in the nest that the plan chose. A
+// task is one block of rows × columns; blocks of whole rows are normalised while they are in L2,
+// others when all columns are there.
 //
-//   IS-OS(a)   for each panel n: for each row tile m      a block of A stays in L2
-//   WS-OS(a)   for each row tile m: for each panel n      a block of B stays in L2
-//
-// K is never split: measured at M = 16 … 2048, a panel that passes from L2 costs less than partial
-// sums that go back to C (bench_gemm). While the row tiles of one panel run, each of them asks
-// memory for its share of the next panel, so that weights arrive at memory speed behind the
-// arithmetic.
-//
-// Row tiles of a block have (nearly) equal heights, so that 128 rows are 10 tiles of 12 or 13 rows
-// and not 9 of 14 and one of 2 that runs at a fraction of the speed.
+// A chain is FF1 → activation → FF2 on one block of rows: the intermediate (MC,N1) lives in the
+// worker's scratch and never leaves its L2.
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/gemm.hpp"
 
 namespace tessera::execute {
 namespace {
 
-Index ceil_div(Index a, Index b) noexcept {
-  return (a + b - 1) / b;
+const LinearOp& linear_at(const Context& context, std::size_t i) noexcept {
+  return *std::get_if<LinearOp>(&context.program.ops[i]);
 }
 
-struct Operands {
-  const kernels::Gemm& gemm;
-  TensorView<float> a, c, residual;  // (M,K), (M,N), (M,N) or empty
-  const float* panels;               // (⌈N/NR⌉, K, NR)
-  const float* bias;                 // (N) or null
-  Activation activation;
-  Index N, K;
-};
-
-struct Range {
-  Index begin, end;
-};
-
-/// The i-th of `n` nearly equal pieces of `range`.
-Range piece(Range range, Index i, Index n) noexcept {
-  const Index extent = range.end - range.begin;
-  return {range.begin + extent * i / n, range.begin + extent * (i + 1) / n};
-}
-
-/// Rows `m` of C at the columns of `panels`; meanwhile share `share` of `shares` of the panel after
-/// them is brought into L2.
-void tile(const Operands& o, Range m, Range panels, Index share, Index shares) noexcept {
-  const Index n = panels.begin * o.gemm.NR, panel = o.K * o.gemm.NR;
-  const Index ahead_n = ceil_div(panel, shares);
-  const float* next = panels.end * o.gemm.NR < o.N ? o.panels + panels.end * panel : nullptr;
-  o.gemm.run({.a = o.a.data + m.begin * o.a.stride,
-              .lda = o.a.stride,
-              .b = o.panels + panels.begin * panel,
-              .ldb = panel,
-              .c = o.c.data + m.begin * o.c.stride + n,
-              .ldc = o.c.stride,
-              .mr = m.end - m.begin,
-              .nr = std::min(panels.end * o.gemm.NR, o.N) - n,
-              .kc = o.K,
-              .bias = o.bias == nullptr ? nullptr : o.bias + n,
-              .residual = o.residual.data == nullptr
-                              ? nullptr
-                              : o.residual.data + m.begin * o.residual.stride + n,
-              .ldr = o.residual.stride,
-              .activation = o.activation,
-              .ahead = next == nullptr ? nullptr : next + share * ahead_n,
-              .ahead_n = ahead_n});
-}
-
-void input_stationary(const Operands& o, Range rows, Range panels) noexcept {
-  const Index tiles = ceil_div(rows.end - rows.begin, o.gemm.MR);
-  for (Index p = panels.begin; p < panels.end; ++p) {
-    for (Index i = 0; i < tiles; ++i) tile(o, piece(rows, i, tiles), {p, p + 1}, i, tiles);
+/// Operands of op `i` with A and C where the program has them.
+GemmOperands operands(const Context& context, std::size_t i) noexcept {
+  const LinearOp& op = linear_at(context, i);
+  const LoadedParameter& weight = context.weights[op.weight];
+  const TensorView<float> a = context.value(op.in), c = context.value(op.out);
+  GemmOperands o{.gemm = context.kernels.gemm,
+                 .a = a.data,
+                 .lda = a.stride,
+                 .panels = weight.data,
+                 .c = c.data,
+                 .ldc = c.stride,
+                 .N = weight.rows,
+                 .K = weight.cols,
+                 .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data,
+                 .activation = op.activation};
+  if (op.residual != kNone && !op.norm) {  // else the layer norm adds it
+    const TensorView<float> r = context.value(op.residual);
+    o.residual = r.data;
+    o.ldr = r.stride;
   }
+  const ParameterId next = context.next_weight[i];
+  if (next != kNone) {
+    const LoadedParameter& after = context.weights[next];
+    o.after = after.data;
+    o.after_n = after.cols * context.kernels.gemm.NR;
+  }
+  return o;
 }
 
-void weight_stationary(const Operands& o, Range rows, Range panels) noexcept {
-  const Index tiles = ceil_div(rows.end - rows.begin, o.gemm.MR);
-  for (Index i = 0; i < tiles; ++i) {
-    Operands block = o;
-    block.N = std::min(panels.end * o.gemm.NR, o.N);  // what follows the block is not next
-    tile(block, piece(rows, i, tiles), panels, i, tiles);
-  }
+/// C = LayerNorm(C + residual) over rows [rows.begin, rows.end), in place.
+void normalize(const Context& context, const LinearOp& op, Range rows) noexcept {
+  const TensorView<float> c = context.value(op.out);
+  const bool adds = op.residual != kNone;
+  const TensorView<float> r = adds ? context.value(op.residual) : TensorView<float>{};
+  float* y = c.data + rows.begin * c.stride;
+  context.kernels.layer_norm({.x = y,
+                              .ldx = c.stride,
+                              .residual = adds ? r.data + rows.begin * r.stride : nullptr,
+                              .ldr = r.stride,
+                              .gamma = context.weights[op.norm->gamma].data,
+                              .beta = context.weights[op.norm->beta].data,
+                              .eps = op.norm->eps,
+                              .y = y,
+                              .ldy = c.stride,
+                              .M = rows.size(),
+                              .N = c.cols});
+}
+
+Index rows_of(const Context& context, const LinearOp& op) noexcept {
+  return context.value(op.out).rows;
 }
 
 }  // namespace
 
-void run(const Context& context, const LinearOp& op) noexcept {
-  const LoadedParameter& weight = context.weights[op.weight];
-  const Operands o{
-      .gemm = context.kernels.gemm,
-      .a = context.value(op.in),
-      .c = context.value(op.out),
-      .residual = op.residual == kNone ? TensorView<float>{} : context.value(op.residual),
-      .panels = weight.data,
-      .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data,
-      .activation = op.activation,
-      .N = weight.rows,
-      .K = weight.cols};
-  const Index M = o.c.rows, N = o.N;
-  const LinearPlan plan = plan_linear({M, N, o.K}, {.l2_bytes = context.l2_bytes,
-                                                    .MR = o.gemm.MR,
-                                                    .NR = o.gemm.NR,
-                                                    .threads = context.workers.count()});
-  const Index all_panels = ceil_div(N, o.gemm.NR);
-  context.workers.run(plan.row_tasks * plan.col_tasks, [&](Index task, int) {
-    const Range rows = piece({0, M}, task / plan.col_tasks, plan.row_tasks);
-    const Range panels = piece({0, all_panels}, task % plan.col_tasks, plan.col_tasks);
-    // One row tile passes over its panels in one call, which takes several at a time.
-    if (plan.chosen.order == LoopOrder::is_os_a && rows.end - rows.begin > o.gemm.MR) {
-      input_stationary(o, rows, panels);
-    } else {
-      weight_stationary(o, rows, panels);
-    }
+void run_linear(const Context& context, std::size_t i) noexcept {
+  const LinearOp& op = linear_at(context, i);
+  const GemmOperands o = operands(context, i);
+  const Index M = rows_of(context, op), panels = panel_count(o);
+  LoopNest nest = at_rows(context.schedule[i].nests, M).nest;
+  nest.row_blocks = std::min(nest.row_blocks, M);  // planned for the last row count of its range
+  const bool whole_rows = nest.col_blocks == 1;
+  context.workers.run(nest.row_blocks * nest.col_blocks, [&](Index task, int) {
+    const Range rows = piece({0, M}, task / nest.col_blocks, nest.row_blocks);
+    run_block(o, nest, rows, piece({0, panels}, task % nest.col_blocks, nest.col_blocks));
+    if (op.norm && whole_rows) normalize(context, op, rows);
+  });
+  if (!op.norm || whole_rows) return;
+  constexpr Index kRows = 16;
+  const Index tasks = ceil_div(M, kRows);
+  context.workers.run(tasks, [&](Index task, int) {
+    normalize(context, op, piece({0, M}, task, tasks));
+  });
+}
+
+bool is_chained(const Context& context, std::size_t i) noexcept {
+  const std::vector<ChainRange>& chains = context.schedule[i].chains;
+  return !chains.empty() && at_rows(chains, context.rows).row_blocks > 0;
+}
+
+void run_chain(const Context& context, std::size_t i) noexcept {
+  const LinearOp& second = linear_at(context, i + 1);
+  const Index M = rows_of(context, second);
+  const Index blocks = std::min(M, at_rows(context.schedule[i].chains, M).row_blocks);
+  constexpr LoopNest kNest{.order = LoopOrder::is_os_a};
+  context.workers.run(blocks, [&](Index task, int worker) {
+    const Range rows = piece({0, M}, task, blocks);
+    GemmOperands ff1 = operands(context, i), ff2 = operands(context, i + 1);
+    float* hidden = context.scratch + worker * context.scratch_stride;  // (MC,N1)
+    ff1.a += rows.begin * ff1.lda;
+    ff1.c = hidden;
+    ff1.ldc = activation_stride(ff1.N);
+    ff2.a = hidden;
+    ff2.lda = ff1.ldc;
+    ff2.c += rows.begin * ff2.ldc;
+    if (ff2.residual != nullptr) ff2.residual += rows.begin * ff2.ldr;
+    run_block(ff1, kNest, {0, rows.size()}, {0, panel_count(ff1)});
+    run_block(ff2, kNest, {0, rows.size()}, {0, panel_count(ff2)});
+    if (second.norm) normalize(context, second, rows);
   });
 }
 

@@ -4,15 +4,33 @@
 #include "runtime/execute/execute.hpp"
 
 namespace tessera::execute {
+namespace {
 
-Index scratch_elements(const Program& program, const kernels::KernelTable& kernels,
-                       Index max_rows) noexcept {
+/// The intermediate block of a chain, over all ranges of rows.
+Index chain_elements(const Program& program, const OpSchedule& schedule, std::size_t i) noexcept {
   Index most = 0;
-  for (const Op& op : program.ops) {
+  for (const ChainRange& range : schedule.chains) {
+    if (range.row_blocks == 0) continue;
+    const auto& op = *std::get_if<LinearOp>(&program.ops[i]);
+    const Index N = program.parameters[static_cast<std::size_t>(op.weight)].rows;
+    most = std::max(most, ceil_div(range.last_rows, range.row_blocks) * activation_stride(N));
+  }
+  return most;
+}
+
+}  // namespace
+
+Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
+                       const kernels::KernelTable& kernels, Index max_rows) noexcept {
+  Index most = 0;
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
       most = std::max(most, kernels.attention.scratch_elements(attention->head_dim));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
+    } else if (std::holds_alternative<LinearOp>(op)) {
+      most = std::max(most, chain_elements(program, schedule[i], i));
     }
   }
   return (most + 31) / 32 * 32;

@@ -1,58 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop order of one linear, C (M,N) = A (M,K) · Bᵀ, chosen by what it would move (dataflow.md
-// §1; TAS).
+// The loop order of one linear, chosen by evaluating every candidate (dataflow.md §1, §3; TAS):
+// {five orders} × {blocks of rows, of columns, of K}. A candidate costs
 //
-//   order       outer → inner   A moved        B moved        C moved   must fit in Z
-//   IS-OS(a)    m, n, k         MK             KN·⌈M/MC⌉      2·MN      MC·K + K·NR + MC·NR
-//   WS-OS(a)    n, m, k         MK·⌈N/NC⌉      KN             2·MN      K·NC + MR·K + MR·NC
+//   T = max( FLOP/peak + tile edges,  bytes into L1 / rate of L2,  bytes into L2 / rate of L3,
+//            bytes into L3 / rate of memory )
 //
-// Input-stationary keeps an MC×K panel of activations in L2 and streams all weights past it once
-// per panel; weight-stationary keeps K×NC weights and streams the activations. C counts twice
-// because a store allocates its line first. Each candidate takes the largest block that fits; the
-// one that moves fewer words wins, the input-stationary one on a tie. Both give the same bits: the
-// reduction order depends on K alone.
+// and among those within 2 % of the least time the one that moves the fewest bytes into L2 wins
+// (then into L3, then into L1). The work is private to a thread per block of the stationary
+// operand, and a number of blocks that the threads cannot share evenly costs what the last one
+// waits.
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 
-#include "kernels/types.hpp"
+#include "runtime/machine_rates.hpp"
+#include "runtime/traffic/gemm_traffic.hpp"
 
 namespace tessera {
 
-enum class LoopOrder : std::uint8_t { is_os_a, ws_os_a };
-const char* to_string(LoopOrder order) noexcept;
+/// What a choice depends on besides the op.
+struct PlanMachine {
+  Index l1_bytes, l2_bytes, l3_bytes;  ///< l3_bytes = 0: there is none
+  TileShape tile;
+  int threads = 1;
+  MachineRates rates;
 
-struct LinearShape {
-  Index M, N, K;
+  /// Words of a cache that a plan counts on. The rest is for what streams past, for ways that
+  /// collide, and for a sibling hardware thread.
+  double Z1() const noexcept { return 0.75 * static_cast<double>(l1_bytes) / sizeof(float); }
+  double Z2() const noexcept { return 0.75 * static_cast<double>(l2_bytes) / sizeof(float); }
+  double Z3() const noexcept { return 0.5 * static_cast<double>(l3_bytes) / sizeof(float); }
 };
 
-/// What the choice depends on besides the shape.
-struct LinearMachine {
-  Index l2_bytes;
-  Index MR, NR;
-  int threads = 1;
+/// One linear at one number of rows.
+struct LinearTask {
+  LinearShape shape;
+  bool residual = false;  ///< C may be the residual's memory: K is not split
+  bool norm = false;      ///< a layer norm over the rows follows
+  bool weights_stay_in_l3 = false;
+};
+
+enum class Limit : std::uint8_t { compute, l2, l3, memory };
+const char* to_string(Limit limit) noexcept;  ///< "compute", "L2 bandwidth", …
+
+/// What a candidate moves, in words that cross the edge into each level, and how long it takes.
+struct LinearCost {
+  GemmTraffic l1, l2, l3;
+  double epilogue = 0;  ///< words of residual and layer norm at L2
+  double seconds = 0;
+  Limit limit = Limit::compute;
+  double l1_bytes() const noexcept { return sizeof(float) * (l1.words() + epilogue); }
+  double l2_bytes() const noexcept { return sizeof(float) * (l2.words() + epilogue); }
+  double l3_bytes() const noexcept { return sizeof(float) * l3.words(); }
 };
 
 struct LinearCandidate {
-  LoopOrder order;
-  Index MC, NC;    ///< block that stays in Z, before the split over threads
-  double a, b, c;  ///< words that cross the edge of L2
-  double words() const noexcept { return a + b + c; }
+  LoopNest nest;
+  LinearCost cost;
 };
 
 struct LinearPlan {
-  LinearCandidate chosen, rejected;
-  Index row_tasks, col_tasks;  ///< nearly equal pieces of the rows and of the panels
-  bool splits_rows;            ///< what the threads divide
-  double bound_words;          ///< max(compulsory, 2MNK/√Z): no order moves fewer
+  LinearCandidate chosen;
+  /// The best blocks of every order (the chosen order's entry is the chosen candidate); empty if no
+  /// blocks of it may be used.
+  std::array<std::optional<LinearCandidate>, std::size(kLoopOrders)> best;
+  double bound_words = 0;  ///< of L2
+  ClassicalTraffic classical{};
 };
 
-/// No allocation, no search: the two candidates have closed forms.
-LinearPlan plan_linear(const LinearShape& shape, const LinearMachine& machine) noexcept;
+LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanMachine& machine);
 
-/// "IS-OS(a) MC=128 ... 3.1 MB at L2, 1.04 x bound; WS-OS(a) would move 5.2 MB"
-std::string explain(const LinearPlan& plan, const LinearShape& shape);
+/// Exhaustive; about 50 ns a candidate.
+LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine);
+
+/// "moves 1.52 x the bytes into L2", "12 % slower: L2 bandwidth", …
+std::string why_rejected(const LinearCandidate& candidate, const LinearPlan& plan);
+
+/// "MC=128", "NC=256 KC=192", …: the blocks that matter to the order.
+std::string describe_blocks(const LoopNest& nest, const LinearShape& shape, TileShape tile);
 
 }  // namespace tessera

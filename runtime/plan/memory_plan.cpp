@@ -47,7 +47,8 @@ std::vector<ValueId> in_place_inputs(const Op& op) {
           // Tile by tile the residual is read, then written. But v + f(v): A must outlive C's
           // first panel.
           [](const LinearOp& o) {
-            const bool may = o.residual != kNone && o.residual != o.in;
+            // Nor under a layer norm, which reads the residual after C is written.
+            const bool may = o.residual != kNone && o.residual != o.in && !o.norm;
             return may ? std::vector{o.residual} : std::vector<ValueId>{};
           },
           [](const auto&) { return std::vector<ValueId>{}; },

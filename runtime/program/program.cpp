@@ -60,7 +60,10 @@ std::vector<ParameterId> parameters_of(const Op& op) {
                  [&](const EmbeddingOp& o) {
                    for (const EmbeddingOp::Term& term : o.terms) use(term.table);
                  },
-                 [&](const LinearOp& o) { use(o.weight), use(o.bias); },
+                 [&](const LinearOp& o) {
+                   use(o.weight), use(o.bias);
+                   if (o.norm) use(o.norm->gamma), use(o.norm->beta);
+                 },
                  [&](const AttentionOp& o) { use(o.bias); },
                  [&](const LayerNormOp& o) { use(o.gamma), use(o.beta); },
                  [](const auto&) {},
@@ -182,6 +185,10 @@ class Checker {
     require(value(o.in).extent == value(o.out).extent, "changes the number of rows");
     vector_of(o.bias, w.rows);
     if (o.residual != kNone) same_shape(o.residual, o.out);
+    if (o.norm) {
+      vector_of(o.norm->gamma, w.rows);
+      vector_of(o.norm->beta, w.rows);
+    }
   }
   void shapes(const AttentionOp& o) const {
     require(o.heads > 0 && o.head_dim > 0, "has no heads");
@@ -253,7 +260,8 @@ std::string to_string(const Program& program) {
                                                 o.bias == kNone ? "" : " + bias");
               if (o.activation != Activation::none)
                 product = fmt::format("{}({})", to_string(o.activation), product);
-              return product + plus(o.residual);
+              product += plus(o.residual);
+              return o.norm ? fmt::format("layer_norm({})", product) : product;
             },
             [&](const AttentionOp& o) {
               return fmt::format("{} heads of {} over {}{}", o.heads, o.head_dim, value(o.qkv),

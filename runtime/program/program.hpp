@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -74,7 +75,14 @@ struct EmbeddingOp {
   ValueId out;
 };
 
-/// out = act(in · weightᵀ + bias) + residual. weight (N,K), bias (N) or kNone, residual or kNone.
+/// The layer norm of a linear's epilogue.
+struct NormEpilogue {
+  ParameterId gamma, beta;
+  float eps;
+};
+
+/// out = act(in · weightᵀ + bias) + residual, then layer norm if `norm` is given. weight (N,K),
+/// bias (N) or kNone, residual or kNone.
 struct LinearOp {
   ValueId in;
   ParameterId weight;
@@ -82,6 +90,7 @@ struct LinearOp {
   ValueId out;
   Activation activation = Activation::none;
   ValueId residual = kNone;
+  std::optional<NormEpilogue> norm{};
 };
 
 /// Per head h of every sequence: out_h = softmax(scale·Q_h K_hᵀ + bias_h) V_h.

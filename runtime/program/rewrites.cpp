@@ -47,7 +47,10 @@ void for_each_parameter(Op& op, F&& f) {
                  [&](EmbeddingOp& o) {
                    for (EmbeddingOp::Term& term : o.terms) f(term.table);
                  },
-                 [&](LinearOp& o) { f(o.weight), optional(o.bias); },
+                 [&](LinearOp& o) {
+                   f(o.weight), optional(o.bias);
+                   if (o.norm) f(o.norm->gamma), f(o.norm->beta);
+                 },
                  [&](AttentionOp& o) { optional(o.bias); },
                  [&](LayerNormOp& o) { f(o.gamma), f(o.beta); },
                  [](auto&) {},
@@ -129,6 +132,10 @@ class EpilogueFusion {
         if (!take_residual(i, add->a, add->b)) take_residual(i, add->b, add->a);
       }
     }
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      const auto* norm = dead_[i] ? nullptr : std::get_if<LayerNormOp>(&ops_[i]);
+      if (norm != nullptr) take_norm(i, *norm);
+    }
     std::vector<Op> kept;
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       if (!dead_[i]) kept.push_back(ops_[i]);
@@ -144,7 +151,8 @@ class EpilogueFusion {
 
   void take_activation(std::size_t i, const ActivationOp& activation) {
     LinearOp* linear = sole_linear(activation.in);
-    if (linear == nullptr || linear->activation != Activation::none || linear->residual != kNone)
+    if (linear == nullptr || linear->activation != Activation::none || linear->residual != kNone ||
+        linear->norm)
       return;
     linear->activation = activation.activation;
     replace_output(*linear, i, activation.out);
@@ -170,6 +178,24 @@ class EpilogueFusion {
     dead_[at(writer)] = true;
     norm.residual = add->b;
     norm.in = add->a;
+  }
+
+  // A layer norm over what a linear writes, and over a residual that exists before the linear runs.
+  void take_norm(std::size_t i, const LayerNormOp& norm) {
+    if (norm.residual == norm.in) return;
+    const auto take = [&](ValueId product, ValueId residual) {
+      LinearOp* linear = sole_linear(product);
+      if (linear == nullptr || linear->norm || linear->residual != kNone) return false;
+      if (residual != kNone && writer_[at(residual)] >= writer_[at(product)]) return false;
+      const NormEpilogue epilogue{norm.gamma, norm.beta, norm.eps};
+      const ValueId out = norm.out;
+      linear->residual = residual;
+      linear->norm = epilogue;
+      replace_output(*linear, i, out);
+      return true;
+    };
+    if (take(norm.in, norm.residual)) return;
+    if (norm.residual != kNone) take(norm.residual, norm.in);
   }
 
   // The op at i disappears: the linear writes its output in its place.

@@ -17,8 +17,9 @@ enum class KeepParameters : std::uint8_t { used, all };
 Program keep_outputs(const Program& program, std::span<const std::string> names,
                      KeepParameters keep = KeepParameters::used);
 
-/// add → layer_norm becomes a layer norm with a residual; linear → activation and linear → add
-/// become one linear with an epilogue. Only where the value between the two has no other reader.
+/// add → layer_norm becomes a layer norm with a residual; linear → activation, linear → add and
+/// linear → layer_norm become one linear with an epilogue. Only where the value between the two has
+/// no other reader.
 Program fuse_epilogues(const Program& program);
 
 }  // namespace tessera

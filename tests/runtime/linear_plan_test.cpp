@@ -3,100 +3,122 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
+#include <string>
+#include <vector>
 
 namespace tessera {
 namespace {
 
-constexpr LinearMachine kMachine{.l2_bytes = Index{1} << 20, .MR = 14, .NR = 32, .threads = 1};
+PlanMachine a_machine(int threads = 1) {
+  return {.l1_bytes = 48 << 10,
+          .l2_bytes = 2 << 20,
+          .l3_bytes = Index{64} << 20,
+          .tile = {.MR = 14, .NR = 32},
+          .threads = threads,
+          .rates = {.flops = 170e9,
+                    .l1_bytes = 400e9,
+                    .l2_bytes = 100e9,
+                    .l3_bytes = 28e9,
+                    .memory_bytes = 14e9,
+                    .exps = 5e9,
+                    .source = "test"}};
+}
 
-std::vector<LinearShape> shapes() {
-  std::vector<LinearShape> list;
+std::vector<LinearTask> tasks() {
+  std::vector<LinearTask> list;
   for (const Index M : {1, 8, 16, 100, 128, 197, 512, 2048, 16384}) {
     for (const auto& [N, K] : {std::pair<Index, Index>{768, 768},
                                {2304, 768},
-                               {3072, 768},
                                {768, 3072},
                                {384, 384},
                                {1024, 4096},
                                {30522, 256},
-                               {5, 37}}) {
-      list.push_back({M, N, K});
+                               {5, 37},
+                               {1, 1}}) {
+      for (const bool residual : {false, true}) {
+        list.push_back({.shape = {M, N, K}, .residual = residual, .weights_stay_in_l3 = M > 100});
+      }
     }
   }
   return list;
 }
 
-// What the nests really load, tile by tile, when one block of the stationary operand stays in Z.
-double count_words(const LinearCandidate& c, const LinearShape& s) {
-  double words = 0;
-  if (c.order == LoopOrder::is_os_a) {
-    for (Index m = 0; m < s.M; m += c.MC) {
-      const Index mc = std::min(c.MC, s.M - m);
-      words += static_cast<double>(mc * s.K);                             // the block of A, once
-      for (Index n = 0; n < s.N; ++n) words += static_cast<double>(s.K);  // every row of B passes
-      words += 2 * static_cast<double>(mc * s.N);
+TEST(LinearPlanTest, TheChosenOneMovesTheFewestBytesOfThoseThatAreAsFast) {
+  const PlanMachine machine = a_machine();
+  for (const LinearTask& task : tasks()) {
+    const LinearPlan plan = plan_linear(task, machine);
+    for (const auto& best : plan.best) {
+      if (!best) continue;
+      EXPECT_GE(best->cost.seconds * 1.021, plan.chosen.cost.seconds);
+      if (best->cost.seconds <= plan.chosen.cost.seconds) {
+        EXPECT_LE(plan.chosen.cost.l2_bytes(), best->cost.l2_bytes() * 1.001)
+            << to_string(plan.chosen.nest.order) << " against " << to_string(best->nest.order);
+      }
     }
-  } else {
-    for (Index n = 0; n < s.N; n += c.NC) {
-      const Index nc = std::min(c.NC, s.N - n);
-      words += static_cast<double>(nc * s.K);
-      for (Index m = 0; m < s.M; ++m) words += static_cast<double>(s.K);
-      words += 2 * static_cast<double>(s.M * nc);
-    }
-  }
-  return words;
-}
-
-TEST(LinearPlanTest, FormulaEqualsTheCountOfTheNest) {
-  for (const LinearShape& shape : shapes()) {
-    const LinearPlan plan = plan_linear(shape, kMachine);
-    EXPECT_EQ(plan.chosen.words(), count_words(plan.chosen, shape)) << explain(plan, shape);
-    EXPECT_EQ(plan.rejected.words(), count_words(plan.rejected, shape)) << explain(plan, shape);
+    EXPECT_GE(plan.chosen.cost.l2.words(), plan.bound_words * 0.999);
   }
 }
 
-TEST(LinearPlanTest, TheChosenOrderMovesFewerWordsAndNeverLessThanTheBound) {
-  for (const LinearShape& shape : shapes()) {
-    const LinearPlan plan = plan_linear(shape, kMachine);
-    EXPECT_LE(plan.chosen.words(), plan.rejected.words());
-    EXPECT_NE(plan.chosen.order, plan.rejected.order);
-    EXPECT_GE(plan.chosen.words(), plan.bound_words) << explain(plan, shape);
-  }
-}
-
-TEST(LinearPlanTest, TheChoiceFlipsOnceAsTheSequenceGrows) {
-  int flips = 0;
-  LoopOrder last = LoopOrder::is_os_a;
-  for (Index M = 1; M <= 16384; M *= 2) {
-    const LoopOrder order = plan_linear({M, 768, 768}, kMachine).chosen.order;
-    flips += order != last;
-    last = order;
-  }
-  EXPECT_EQ(flips, 1);
-  EXPECT_EQ(last, LoopOrder::ws_os_a);
-}
-
-TEST(LinearPlanTest, BlocksCoverTheMatrixForAnyNumberOfThreads) {
-  for (const int threads : {1, 2, 3, 8}) {
-    LinearMachine machine = kMachine;
-    machine.threads = threads;
-    for (const LinearShape& shape : shapes()) {
-      const LinearPlan plan = plan_linear(shape, machine);
-      const Index panels = (shape.N + machine.NR - 1) / machine.NR;
-      ASSERT_GE(plan.row_tasks, 1);
-      ASSERT_GE(plan.col_tasks, 1);
-      EXPECT_LE(plan.row_tasks, shape.M);
-      EXPECT_LE(plan.col_tasks, panels);
-      // No piece is larger than the block that was priced.
-      EXPECT_LE((shape.M + plan.row_tasks - 1) / plan.row_tasks, plan.chosen.MC);
-      EXPECT_LE((panels + plan.col_tasks - 1) / plan.col_tasks * machine.NR,
-                std::max(plan.chosen.NC, panels * machine.NR / plan.col_tasks + machine.NR));
-      if (panels >= threads) {
-        EXPECT_GE(plan.row_tasks * plan.col_tasks, threads) << explain(plan, shape);
+TEST(LinearPlanTest, BlocksArePossible) {
+  for (const int threads : {1, 2, 3, 8, 64}) {
+    const PlanMachine machine = a_machine(threads);
+    for (const LinearTask& task : tasks()) {
+      const LinearPlan plan = plan_linear(task, machine);
+      const LoopNest& nest = plan.chosen.nest;
+      const Index panels = ceil_div(task.shape.N, machine.tile.NR);
+      ASSERT_GE(nest.row_blocks, 1);
+      ASSERT_GE(nest.col_blocks, 1);
+      ASSERT_GE(nest.k_blocks, 1);
+      EXPECT_LE(nest.row_blocks, task.shape.M);
+      EXPECT_LE(nest.col_blocks, panels);
+      EXPECT_LE(nest.k_blocks, task.residual ? 1 : task.shape.K);
+      if (panels * ceil_div(task.shape.M, machine.tile.MR) >= 4 * threads) {
+        EXPECT_GE(4 * nest.row_blocks * nest.col_blocks, 3 * threads) << "too few pieces";
       }
     }
   }
+}
+
+TEST(LinearPlanTest, TheInputStaysForFewRowsAndTheWeightsForMany) {
+  PlanMachine machine = a_machine();
+  machine.l2_bytes = 1 << 20;
+  const auto chosen = [&](Index M) {
+    return plan_linear({.shape = {M, 384, 384}, .weights_stay_in_l3 = true}, machine).chosen;
+  };
+  EXPECT_EQ(chosen(8192).nest.order, LoopOrder::ws_os_a);
+  EXPECT_EQ(chosen(8192).cost.l2.b, 384.0 * 384);  // the weights once
+  EXPECT_EQ(chosen(16).cost.l2.a, 16.0 * 384);     // the input once
+}
+
+TEST(LinearPlanTest, FewRowsWithColdWeightsAreLimitedByMemory) {
+  const PlanMachine machine = a_machine();
+  const LinearPlan cold = plan_linear({.shape = {1, 768, 768}}, machine);
+  EXPECT_EQ(cold.chosen.cost.limit, Limit::memory);
+  EXPECT_NEAR(cold.chosen.cost.l3_bytes(), 4.0 * 768 * 768, 4.0 * 4 * 768);
+  const LinearPlan warm =
+      plan_linear({.shape = {1, 768, 768}, .weights_stay_in_l3 = true}, machine);
+  EXPECT_NE(warm.chosen.cost.limit, Limit::memory);
+  EXPECT_LT(warm.chosen.cost.seconds, cold.chosen.cost.seconds);
+}
+
+TEST(LinearPlanTest, EveryRejectedCandidateHasAReason) {
+  const PlanMachine machine = a_machine();
+  for (const LinearTask& task : tasks()) {
+    const LinearPlan plan = plan_linear(task, machine);
+    for (const auto& best : plan.best) {
+      if (best && best->nest.order != plan.chosen.nest.order) {
+        EXPECT_FALSE(why_rejected(*best, plan).empty());
+      }
+    }
+  }
+}
+
+TEST(LinearPlanTest, WithoutL3EverythingBeyondL2IsMemory) {
+  PlanMachine machine = a_machine();
+  machine.l3_bytes = 0;
+  const LinearPlan plan =
+      plan_linear({.shape = {128, 768, 768}, .weights_stay_in_l3 = true}, machine);
+  EXPECT_GE(plan.chosen.cost.l3_bytes(), 4.0 * 768 * 768);
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// One linear on given pointers, in a given loop order, on the calling thread: what the op, the
+// chains of ops and the benchmarks run.
+#pragma once
+
+#include "kernels/kernel_table.hpp"
+#include "runtime/plan/loop_nest.hpp"
+
+namespace tessera::execute {
+
+/// C = act(A Bᵀ + bias) + residual. Preconditions: those of kernels::GemmTile.
+/// Aliasing: residual may be c; nothing else overlaps.
+struct GemmOperands {
+  const kernels::Gemm& gemm;
+  const float* a;  // (M,K), row stride lda
+  Index lda;
+  const float* panels;  // (⌈N/NR⌉, K, NR)
+  float* c;             // (M,N), row stride ldc
+  Index ldc;
+  Index N, K;
+  const float* bias = nullptr;      // (N)
+  const float* residual = nullptr;  // (M,N), row stride ldr
+  Index ldr = 0;
+  Activation activation = Activation::none;
+  const float* after = nullptr;  // (after_n) what is read after this linear: asked for meanwhile
+  Index after_n = 0;
+};
+
+Index panel_count(const GemmOperands& o) noexcept;
+
+/// The block rows × panels of C.
+void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept;
+
+/// All of C, block by block; M rows.
+void run_gemm(const GemmOperands& o, const LoopNest& nest, Index M) noexcept;
+
+}  // namespace tessera::execute

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "runtime/machine.hpp"
+
+#ifndef TESSERA_VERSION
+#define TESSERA_VERSION "unknown"
+#endif
+
+namespace tessera {
+namespace {
+
+std::size_t at(std::int32_t id) {
+  return static_cast<std::size_t>(id);
+}
+
+/// Last row counts of the ranges: every register tile up to 8, then steps of a quarter.
+std::vector<Index> row_ranges(Index most, Index MR) {
+  std::vector<Index> last;
+  for (Index rows = MR; rows < most; rows = rows < 8 * MR ? rows + MR : rows + rows / 4) {
+    last.push_back(rows);
+  }
+  last.push_back(most);
+  return last;
+}
+
+template <class Range>
+void append(std::vector<Range>& ranges, const Range& range) {
+  Range same = range;
+  if (!ranges.empty()) {
+    same.last_rows = ranges.back().last_rows;
+    if (same == ranges.back()) ranges.pop_back();
+  }
+  ranges.push_back(range);
+}
+
+using LinearKey = std::tuple<Index, Index, Index, bool, bool>;  // M, N, K, residual, norm
+
+class Planner {
+ public:
+  explicit Planner(const PlanInput& input)
+      : in_(input),
+        machine_(input.plan_machine()),
+        weights_stay_in_l3_(weights_stay_in_l3(input.program, input.machine)) {}
+
+  OpSchedule schedule(std::size_t i) {
+    OpSchedule schedule;
+    const auto* linear = std::get_if<LinearOp>(&in_.program.ops[i]);
+    if (linear == nullptr) return schedule;
+    const bool by_rows = in_.program.values[at(linear->out)].extent == Extent::rows;
+    const bool chains = may_chain(in_.program, i);
+    for (const Index rows : row_ranges(by_rows ? in_.max_rows : in_.max_sequences, in_.tile.MR)) {
+      const LinearCandidate& chosen = plan(*linear, rows);
+      append(schedule.nests, NestRange{rows, chosen.nest});
+      if (chains) append(schedule.chains, ChainRange{rows, chain(i, rows)});
+    }
+    return schedule;
+  }
+
+ private:
+  LinearTask task(const LinearOp& op, Index rows) const {
+    return linear_task(in_.program, op, rows, weights_stay_in_l3_);
+  }
+
+  const LinearCandidate& plan(const LinearOp& op, Index rows) {
+    const LinearTask t = task(op, rows);
+    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm};
+    const auto found = plans_.find(key);
+    if (found != plans_.end()) return found->second;
+    return plans_.emplace(key, plan_linear(t, machine_).chosen).first->second;
+  }
+
+  /// Chained where that is faster, or as fast and moves fewer bytes into L2.
+  Index chain(std::size_t i, Index rows) {
+    const auto& first = std::get<LinearOp>(in_.program.ops[i]);
+    const auto& second = std::get<LinearOp>(in_.program.ops[i + 1]);
+    const LinearTask t1 = task(first, rows), t2 = task(second, rows);
+    const Index blocks = chain_blocks(t1, t2, machine_);
+    const ChainCost chained = chain_cost(t1, t2, blocks, machine_);
+    const LinearCost a = plan(first, rows).cost, b = plan(second, rows).cost;
+    const bool faster = chained.seconds < 0.98 * (a.seconds + b.seconds);
+    const bool leaner = chained.seconds <= 1.01 * (a.seconds + b.seconds) &&
+                        chained.l2_bytes < 0.98 * (a.l2_bytes() + b.l2_bytes());
+    return chained.fits && (faster || leaner) ? blocks : 0;
+  }
+
+  const PlanInput& in_;
+  PlanMachine machine_;
+  bool weights_stay_in_l3_;
+  std::map<LinearKey, LinearCandidate> plans_;
+};
+
+}  // namespace
+
+LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
+                       bool weights_stay_in_l3) {
+  const Parameter& weight = program.parameters[at(op.weight)];
+  return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
+          .residual = op.residual != kNone && !op.norm,
+          .norm = op.norm.has_value(),
+          .weights_stay_in_l3 = weights_stay_in_l3};
+}
+
+bool may_chain(const Program& program, std::size_t i) {
+  if (i + 1 >= program.ops.size()) return false;
+  const auto* first = std::get_if<LinearOp>(&program.ops[i]);
+  const auto* second = std::get_if<LinearOp>(&program.ops[i + 1]);
+  if (first == nullptr || second == nullptr || second->in != first->out) return false;
+  if (first->residual != kNone || first->norm || second->residual == first->out) return false;
+  if (program.values[at(first->out)].extent != Extent::rows) return false;
+  for (const Output& output : program.outputs) {
+    if (output.value == first->out) return false;
+  }
+  for (std::size_t j = i + 2; j < program.ops.size(); ++j) {
+    const std::vector<ValueId> inputs = inputs_of(program.ops[j]);
+    if (std::find(inputs.begin(), inputs.end(), first->out) != inputs.end()) return false;
+  }
+  return true;
+}
+
+// Per block of MC rows: A (MC,K1) and the hidden block (MC,N1) stay, the panels of both weights
+// pass.   MC·(K1 + N1) + 2·NR·(K + MC) ≤ Z
+Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine) {
+  const Index NR = machine.tile.NR;
+  const double streams = 2.0 * static_cast<double>(NR * std::max(first.shape.K, second.shape.K));
+  const double per_row = static_cast<double>(first.shape.K + first.shape.N + 2 * NR);
+  const auto MC = static_cast<Index>((machine.Z2() - streams) / per_row);
+  const Index M = first.shape.M;
+  if (MC < machine.tile.MR) return M;
+  return std::min(M, ceil_div(ceil_div(M, MC), machine.threads) * machine.threads);
+}
+
+ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index row_blocks,
+                     const PlanMachine& machine) {
+  const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = row_blocks};
+  LinearCost a = linear_cost(first, nest, machine), b = linear_cost(second, nest, machine);
+  const double hidden = static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
+  // The hidden block never crosses the edge of L2, nor do its lines wait for L3.
+  const double saved_seconds =
+      2 * hidden * sizeof(float) / machine.rates.l3_bytes / static_cast<double>(machine.threads);
+  const double MC = static_cast<double>(ceil_div(first.shape.M, row_blocks));
+  const double streams =
+      2.0 * static_cast<double>(machine.tile.NR * std::max(first.shape.K, second.shape.K));
+  return {
+      .l2_bytes = a.l2_bytes() + b.l2_bytes() - sizeof(float) * (a.l2.c + b.l2.a),
+      .l3_bytes = a.l3_bytes() + b.l3_bytes() - sizeof(float) * (a.l3.c + b.l3.a),
+      .seconds = a.seconds + b.seconds - saved_seconds,
+      .fits = MC >= static_cast<double>(machine.tile.MR) &&
+              MC * static_cast<double>(first.shape.K + first.shape.N) + streams <= machine.Z2()};
+}
+
+PlanMachine PlanInput::plan_machine() const {
+  return {.l1_bytes = machine.l1d.bytes,
+          .l2_bytes = machine.l2.bytes,
+          .l3_bytes = machine.l3.bytes,
+          .tile = tile,
+          .threads = threads,
+          .rates = rates};
+}
+
+bool weights_stay_in_l3(const Program& program, const Machine& machine) noexcept {
+  double bytes = 0;
+  for (const Parameter& p : program.parameters) {
+    if (p.kind != ParameterKind::matrix) continue;
+    bytes += sizeof(float) * static_cast<double>(p.rows) * static_cast<double>(p.cols);
+  }
+  return bytes <= 0.5 * static_cast<double>(machine.l3.bytes);
+}
+
+Plan make_plan(const PlanInput& input) {
+  Plan plan{.identity = {.version = library_version(),
+                         .program = fingerprint(input.program),
+                         .machine = machine_key(input.machine),
+                         .isa = to_string(input.isa),
+                         .threads = input.threads,
+                         .max_rows = input.max_rows,
+                         .max_sequences = input.max_sequences},
+            .rates_source = input.rates.source,
+            .ops = {},
+            .fallbacks = {}};
+  if (input.rates.source == "nominal") {
+    plan.fallbacks.emplace_back(
+        "rates are nominal: nothing was measured on this machine (tessera plan measures, "
+        "TESSERA_RATES names a file)");
+  }
+  Planner planner(input);
+  plan.ops.reserve(input.program.ops.size());
+  for (std::size_t i = 0; i < input.program.ops.size(); ++i) {
+    plan.ops.push_back(planner.schedule(i));
+  }
+  return plan;
+}
+
+std::string fingerprint(const Program& program) {
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  for (const char c : to_string(program)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+const char* library_version() noexcept {
+  return TESSERA_VERSION;
+}
+
+std::string machine_key(const Machine& machine) {
+  return fmt::format("{}; L1d {} L2 {} L3 {}", machine.cpu_name, machine.l1d.bytes,
+                     machine.l2.bytes, machine.l3.bytes);
+}
+
+}  // namespace tessera

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Plan is data: for every linear of a Program the loop nest by number of rows, computed ahead, so
+// that a run looks one up and searches nothing. It is a pure function of (Program, machine, rates,
+// options), prints (report.hpp), saves, loads and compares (plan_file.hpp).
+//
+// Plans decide speed alone: every plan gives the same bits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/isa.hpp"
+#include "runtime/plan/linear.hpp"
+#include "runtime/program/program.hpp"
+
+namespace tessera {
+
+struct Machine;
+
+/// The nest for row counts up to and including `last_rows` (from the range before on).
+struct NestRange {
+  Index last_rows;
+  LoopNest nest;
+
+  friend bool operator==(const NestRange&, const NestRange&) = default;
+};
+
+/// FF1 → activation → FF2 by blocks of rows, the intermediate in L2: `row_blocks` for row counts up
+/// to `last_rows`; 0: op by op.
+struct ChainRange {
+  Index last_rows;
+  Index row_blocks;
+
+  friend bool operator==(const ChainRange&, const ChainRange&) = default;
+};
+
+/// What is decided for one op. Empty for ops that have nothing to decide.
+struct OpSchedule {
+  std::vector<NestRange> nests;    ///< linear: rising, the last one covers every row count
+  std::vector<ChainRange> chains;  ///< linear that the next op, a linear, may be chained to
+
+  friend bool operator==(const OpSchedule&, const OpSchedule&) = default;
+};
+
+/// The entry for `rows` in a rising, non-empty list.
+template <class Ranges>
+const auto& at_rows(const Ranges& ranges, Index rows) noexcept {
+  std::size_t i = 0;
+  while (i + 1 < ranges.size() && ranges[i].last_rows < rows) ++i;
+  return ranges[i];
+}
+
+/// What a plan is valid for.
+struct PlanIdentity {
+  std::string version;  ///< of the library
+  std::string program;  ///< fingerprint of ops, shapes and names
+  std::string machine;  ///< CPU and caches
+  std::string isa;
+  int threads = 1;
+  Index max_rows = 0, max_sequences = 0;
+
+  friend bool operator==(const PlanIdentity&, const PlanIdentity&) = default;
+};
+
+struct Plan {
+  PlanIdentity identity;
+  std::string rates_source;            ///< where the rates came from
+  std::vector<OpSchedule> ops;         ///< one per op of the program
+  std::vector<std::string> fallbacks;  ///< what was not as it should be; errors when strict
+};
+
+/// What a plan is made from.
+struct PlanInput {
+  const Program& program;
+  const Machine& machine;
+  MachineRates rates;
+  Isa isa;
+  TileShape tile;
+  int threads;
+  Index max_rows, max_sequences;
+
+  PlanMachine plan_machine() const;
+};
+
+/// Exhaustive per range of rows; some milliseconds.
+Plan make_plan(const PlanInput& input);
+
+/// Whether all weights of the program together stay in L3 between runs (half of it counts).
+bool weights_stay_in_l3(const Program& program, const Machine& machine) noexcept;
+
+/// The linear that `op` is at `rows` rows.
+LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
+                       bool weights_stay_in_l3);
+
+/// Whether the linear at `i` and the next op form a feed-forward block that could be chained.
+bool may_chain(const Program& program, std::size_t i);
+
+/// Bytes into L2 and seconds of the two linears at `i` and i+1 chained in `row_blocks`.
+struct ChainCost {
+  double l2_bytes, l3_bytes, seconds;
+  bool fits;
+};
+ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index row_blocks,
+                     const PlanMachine& machine);
+/// The fewest blocks that fit, a multiple of the threads.
+Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine);
+
+/// "a3f0…": of ops, shapes, names.
+std::string fingerprint(const Program& program);
+/// "0.1.0"
+const char* library_version() noexcept;
+/// CPU name and caches.
+std::string machine_key(const Machine& machine);
+
+}  // namespace tessera

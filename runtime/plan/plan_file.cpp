@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/plan_file.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <set>
+
+#include "runtime/error.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/replaced_file.hpp"
+#include "runtime/weights/safetensors_text.hpp"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+namespace dom = simdjson::dom;
+
+constexpr std::int64_t kFormat = 1;
+constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
+constexpr Index kMostBlocks = Index{1} << 31;
+
+std::string json_of(const OpSchedule& op) {
+  std::string nests, chains;
+  for (const auto& [last, nest] : op.nests) {
+    nests += fmt::format(
+        R"({}{{"last_rows":{},"order":"{}","row_blocks":{},"col_blocks":{},"k_blocks":{}}})",
+        nests.empty() ? "" : ",", last, to_string(nest.order), nest.row_blocks, nest.col_blocks,
+        nest.k_blocks);
+  }
+  for (const auto& [last, blocks] : op.chains) {
+    chains += fmt::format(R"({}{{"last_rows":{},"row_blocks":{}}})", chains.empty() ? "" : ",",
+                          last, blocks);
+  }
+  return fmt::format(R"({{"nests":[{}],"chains":[{}]}})", nests, chains);
+}
+
+class Reader {
+ public:
+  explicit Reader(const fs::path& file) : where_(file.string()) {}
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(ErrorCode::corrupt_file, fmt::format("plan {}: {}", where_, what));
+  }
+
+  template <class T>
+  T get(dom::element object, const char* name, const char* expected) const {
+    dom::element value;
+    if (object.at_key(name).get(value) != simdjson::SUCCESS) {
+      fail(fmt::format("has no \"{}\", expected {}", name, expected));
+    }
+    T result{};
+    if (value.get<T>().get(result) != simdjson::SUCCESS) {
+      fail(fmt::format("{} is {}, expected {}", name, detail::shortened(value), expected));
+    }
+    return result;
+  }
+
+  Index count(dom::element object, const char* name, Index least) const {
+    const auto n = get<std::int64_t>(object, name, "an integer");
+    if (n < least || n > kMostBlocks) {
+      fail(fmt::format("{} is {}, expected {} to {}", name, n, least, kMostBlocks));
+    }
+    return n;
+  }
+
+  std::string text(dom::element object, const char* name) const {
+    return std::string(get<std::string_view>(object, name, "a string"));
+  }
+
+  LoopOrder order(dom::element object) const {
+    const auto name = get<std::string_view>(object, "order", "a loop order");
+    for (const LoopOrder order : kLoopOrders) {
+      if (name == to_string(order)) return order;
+    }
+    fail(fmt::format("order is {}, expected IS-OS(a), IS-OS(b), WS-OS(a), WS-OS(b) or 2-D OS",
+                     detail::in_quotes(name)));
+  }
+
+  OpSchedule op(dom::element object) const {
+    OpSchedule schedule;
+    for (const dom::element e : get<dom::array>(object, "nests", "an array")) {
+      schedule.nests.push_back({count(e, "last_rows", 1),
+                                {.order = order(e),
+                                 .row_blocks = count(e, "row_blocks", 1),
+                                 .col_blocks = count(e, "col_blocks", 1),
+                                 .k_blocks = count(e, "k_blocks", 1)}});
+    }
+    for (const dom::element e : get<dom::array>(object, "chains", "an array")) {
+      schedule.chains.push_back({count(e, "last_rows", 1), count(e, "row_blocks", 0)});
+    }
+    require_rising(schedule.nests);
+    require_rising(schedule.chains);
+    return schedule;
+  }
+
+ private:
+  template <class Ranges>
+  void require_rising(const Ranges& ranges) const {
+    for (std::size_t i = 1; i < ranges.size(); ++i) {
+      if (ranges[i].last_rows <= ranges[i - 1].last_rows) {
+        fail(fmt::format("last_rows {} follows {}, expected rising numbers", ranges[i].last_rows,
+                         ranges[i - 1].last_rows));
+      }
+    }
+  }
+
+  std::string where_;
+};
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw Error(ErrorCode::invalid_argument, "plan: " + what);
+}
+
+template <class T>
+void require_same(const char* what, const T& plan, const T& here) {
+  if (plan == here) return;
+  refuse(fmt::format("was made for {} {}, expected {}", what, plan, here));
+}
+
+/// What the executor relies on.
+void check_nests(const OpSchedule& schedule, const PlanInput& in, std::size_t i) {
+  const auto* op = std::get_if<LinearOp>(&in.program.ops[i]);
+  const auto fail = [&](const std::string& what) {
+    refuse(fmt::format(
+        "op {} ({}): {}", i,
+        in.program.values[static_cast<std::size_t>(output_of(in.program.ops[i]))].name, what));
+  };
+  if (op == nullptr) {
+    if (!schedule.nests.empty() || !schedule.chains.empty())
+      fail("is no linear, expected no nests");
+    return;
+  }
+  if (schedule.nests.empty()) fail("has no nests, expected at least one");
+  const LinearTask task = linear_task(in.program, *op, in.max_rows, false);
+  const Index panels = ceil_div(task.shape.N, in.tile.NR);
+  for (const auto& [last, nest] : schedule.nests) {
+    if (nest.col_blocks > panels) {
+      fail(fmt::format("col_blocks is {}, expected at most {}", nest.col_blocks, panels));
+    }
+    if (nest.row_blocks > last) {
+      fail(fmt::format("row_blocks is {}, expected at most {}", nest.row_blocks, last));
+    }
+    if (nest.k_blocks > (task.residual ? 1 : task.shape.K)) {
+      fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks,
+                       task.residual ? 1 : task.shape.K));
+    }
+  }
+  if (!schedule.chains.empty() && !may_chain(in.program, i)) {
+    fail("has chains, expected none: the next op is no linear that alone reads this one");
+  }
+  for (const auto& [last, blocks] : schedule.chains) {
+    if (blocks > last) fail(fmt::format("chain of {} blocks, expected at most {}", blocks, last));
+  }
+}
+
+std::string describe_range(const std::vector<NestRange>& nests, Index rows) {
+  const LoopNest nest = at_rows(nests, rows).nest;
+  return fmt::format("{} {}x{}x{}", to_string(nest.order), nest.row_blocks, nest.col_blocks,
+                     nest.k_blocks);
+}
+
+}  // namespace
+
+std::string plan_to_json(const Plan& plan) {
+  const PlanIdentity& id = plan.identity;
+  const auto quoted = [](const std::string& text) { return detail::json_string(text); };
+  std::string ops;
+  for (const OpSchedule& op : plan.ops) ops += (ops.empty() ? "" : ",\n  ") + json_of(op);
+  return fmt::format(
+      "{{\"tessera_plan\":{},\"version\":{},\"program\":{},\"machine\":{},\"isa\":{},\n"
+      " \"threads\":{},\"max_rows\":{},\"max_sequences\":{},\"rates\":{},\n"
+      " \"ops\":[{}]}}\n",
+      kFormat, quoted(id.version), quoted(id.program), quoted(id.machine), quoted(id.isa),
+      id.threads, id.max_rows, id.max_sequences, quoted(plan.rates_source), ops);
+}
+
+void save_plan(const fs::path& file, const Plan& plan) {
+  replace_file(file, plan_to_json(plan));
+}
+
+Plan load_plan(const fs::path& file) {
+  const Reader reader(file);
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(file, error);
+  if (error) {
+    const bool missing = error == std::errc::no_such_file_or_directory;
+    throw Error(missing ? ErrorCode::not_found : ErrorCode::io_error,
+                fmt::format("plan {}: cannot be read: {}", file.string(), error.message()));
+  }
+  if (bytes > kMaxFileBytes) {
+    reader.fail(fmt::format("has {} bytes, expected at most {}", bytes, kMaxFileBytes));
+  }
+  dom::parser parser;
+  dom::element root;
+  if (const simdjson::error_code code = parser.load(file.string()).get(root)) {
+    reader.fail(fmt::format("is no JSON: {}", simdjson::error_message(code)));
+  }
+  const auto format = reader.get<std::int64_t>(root, "tessera_plan", "the format's number");
+  if (format != kFormat) {
+    reader.fail(fmt::format("tessera_plan is {}, expected {}", format, kFormat));
+  }
+  Plan plan{.identity = {.version = reader.text(root, "version"),
+                         .program = reader.text(root, "program"),
+                         .machine = reader.text(root, "machine"),
+                         .isa = reader.text(root, "isa"),
+                         .threads = static_cast<int>(
+                             std::min<Index>(reader.count(root, "threads", 1), 1 << 20)),
+                         .max_rows = reader.count(root, "max_rows", 1),
+                         .max_sequences = reader.count(root, "max_sequences", 1)},
+            .rates_source = reader.text(root, "rates"),
+            .ops = {},
+            .fallbacks = {}};
+  for (const dom::element op : reader.get<dom::array>(root, "ops", "an array")) {
+    plan.ops.push_back(reader.op(op));
+  }
+  return plan;
+}
+
+void check_plan(const Plan& plan, const PlanInput& input) {
+  const PlanIdentity& id = plan.identity;
+  require_same<std::string>("version", id.version, library_version());
+  require_same<std::string>("model", id.program, fingerprint(input.program));
+  require_same<std::string>("machine", id.machine, machine_key(input.machine));
+  require_same<std::string>("ISA", id.isa, to_string(input.isa));
+  require_same("threads", id.threads, input.threads);
+  if (id.max_rows < input.max_rows || id.max_sequences < input.max_sequences) {
+    refuse(fmt::format("was made for up to {} rows and {} sequences, expected at least {} and {}",
+                       id.max_rows, id.max_sequences, input.max_rows, input.max_sequences));
+  }
+  if (plan.ops.size() != input.program.ops.size()) {
+    refuse(fmt::format("has {} ops, expected {}", plan.ops.size(), input.program.ops.size()));
+  }
+  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_nests(plan.ops[i], input, i);
+}
+
+std::string diff_plans(const Plan& before, const Plan& after, const Program& program) {
+  if (before.identity.program != after.identity.program) {
+    return fmt::format("the plans are for different models: {} and {}\n", before.identity.program,
+                       after.identity.program);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < std::min(before.ops.size(), after.ops.size()); ++i) {
+    const OpSchedule &a = before.ops[i], &b = after.ops[i];
+    if (a.nests.empty() || b.nests.empty()) continue;
+    std::set<Index> ends;  // row counts at which either plan changes
+    for (const auto& range : a.nests) ends.insert(range.last_rows);
+    for (const auto& range : b.nests) ends.insert(range.last_rows);
+    Index first = 1;
+    for (const Index last : ends) {
+      if (!(at_rows(a.nests, last).nest == at_rows(b.nests, last).nest)) {
+        text +=
+            fmt::format("{} rows {} to {}: {} -> {}\n",
+                        program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name,
+                        first, last, describe_range(a.nests, last), describe_range(b.nests, last));
+      }
+      first = last + 1;
+    }
+    if (a.chains != b.chains) {
+      text += fmt::format("{}: other chains\n",
+                          program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name);
+    }
+  }
+  return text;
+}
+
+}  // namespace tessera

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "runtime/error.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/overloaded.hpp"
+
+namespace tessera {
+namespace {
+
+std::size_t at(std::int32_t id) {
+  return static_cast<std::size_t>(id);
+}
+
+std::string epilogue_of(const LinearOp& op) {
+  std::string text = op.bias == kNone ? "" : "bias";
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : " + ") + what; };
+  if (op.activation != Activation::none) add(to_string(op.activation));
+  if (op.residual != kNone) add("residual");
+  if (op.norm) add("layer norm");
+  return text;
+}
+
+CandidateReport candidate_report(const LinearCandidate& c, const LinearShape& shape,
+                                 TileShape tile) {
+  return {.name = to_string(c.nest.order),
+          .blocks = describe_blocks(c.nest, shape, tile),
+          .l1_bytes = c.cost.l1_bytes(),
+          .l2_bytes = c.cost.l2_bytes(),
+          .l3_bytes = c.cost.l3_bytes(),
+          .seconds = c.cost.seconds,
+          .limit = to_string(c.cost.limit),
+          .why = {}};
+}
+
+class Reporter {
+ public:
+  Reporter(const Plan& plan, const PlanInput& input, Index rows, Index sequences)
+      : plan_(plan),
+        in_(input),
+        machine_(input.plan_machine()),
+        weights_in_l3_(weights_stay_in_l3(input.program, input.machine)),
+        rows_(rows),
+        sequences_(sequences) {}
+
+  OpReport op(std::size_t i) {
+    const Op& op = in_.program.ops[i];
+    OpReport report{.kind = name_of(op), .name = value(output_of(op)).name};
+    std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, report); },
+                          [&](const AttentionOp& o) { attention(o, report); },
+                          [&](const auto&) { row_wise(op, report); }},
+               op);
+    return report;
+  }
+
+ private:
+  const Value& value(ValueId id) const { return in_.program.values[at(id)]; }
+  Index rows_of(ValueId id) const { return value(id).extent == Extent::rows ? rows_ : sequences_; }
+  double bytes_of(ValueId id) const {
+    return sizeof(float) * static_cast<double>(rows_of(id) * value(id).width);
+  }
+
+  void linear(std::size_t i, const LinearOp& o, OpReport& report) const {
+    const LinearTask task = linear_task(in_.program, o, rows_of(o.out), weights_in_l3_);
+    const auto [M, N, K] = task.shape;
+    const LinearPlan best = plan_linear(task, machine_);
+    report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
+    report.epilogue = epilogue_of(o);
+    report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
+    report.bound_bytes = sizeof(float) * best.bound_words;
+    report.naive_bytes = sizeof(float) * best.classical.naive;
+    report.is_bytes = sizeof(float) * best.classical.is;
+    report.ws_bytes = sizeof(float) * best.classical.ws;
+    report.os_bytes = sizeof(float) * best.classical.os;
+    LoopNest nest = at_rows(plan_.ops[i].nests, M).nest;
+    nest.row_blocks = std::min(nest.row_blocks, M);
+    LinearPlan chosen = best;  // the range's nest, which was chosen for its last row count
+    chosen.chosen = {nest, linear_cost(task, nest, machine_)};
+    report.chosen = candidate_report(chosen.chosen, task.shape, machine_.tile);
+    for (const std::optional<LinearCandidate>& other : best.best) {
+      if (!other || other->nest.order == nest.order) continue;
+      report.rejected.push_back(candidate_report(*other, task.shape, machine_.tile));
+      report.rejected.back().why = why_rejected(*other, chosen);
+    }
+    for (const LoopOrder order : kLoopOrders) {
+      if (best.best[static_cast<std::size_t>(order)]) continue;
+      report.rejected.push_back({.name = to_string(order), .why = why_impossible(order, task)});
+    }
+    chain(i, task, report);
+  }
+
+  std::string why_impossible(LoopOrder order, const LinearTask& task) const {
+    const bool splits =
+        order == LoopOrder::is_os_b || order == LoopOrder::ws_os_b || order == LoopOrder::os_2d;
+    if (splits && task.residual) return "K is not split: C is the residual's memory";
+    if (splits && task.shape.K < 512) return "K is too short to split";
+    return fmt::format("no block of it fits in {:.0f} KiB of L2",
+                       machine_.Z2() * sizeof(float) / 1024);
+  }
+
+  /// Op by op against chained to its neighbour.
+  void chain(std::size_t i, const LinearTask& task, OpReport& report) const {
+    const bool is_second = i > 0 && !plan_.ops[i - 1].chains.empty();
+    if (is_second && at_rows(plan_.ops[i - 1].chains, rows_).row_blocks > 0) {
+      report.chosen = {.name = "chain", .blocks = "with the op before", .why = {}};
+      report.rejected.clear();
+      return;
+    }
+    if (plan_.ops[i].chains.empty()) return;
+    const auto& next = std::get<LinearOp>(in_.program.ops[i + 1]);
+    const LinearTask second = linear_task(in_.program, next, rows_, weights_in_l3_);
+    const Index planned = at_rows(plan_.ops[i].chains, rows_).row_blocks;
+    const Index blocks = planned > 0 ? planned : chain_blocks(task, second, machine_);
+    const ChainCost cost = chain_cost(task, second, blocks, machine_);
+    CandidateReport chained{.name = "chain",
+                            .blocks = fmt::format("MC={}", ceil_div(rows_, blocks)),
+                            .l2_bytes = cost.l2_bytes,
+                            .l3_bytes = cost.l3_bytes,
+                            .seconds = cost.seconds,
+                            .limit = {},
+                            .why = {}};
+    if (planned > 0) {
+      report.chosen.why = "chained to the next op instead";
+      report.rejected.push_back(std::exchange(report.chosen, chained));
+      return;
+    }
+    const LinearCost alone = plan_linear(second, machine_).chosen.cost;
+    chained.why =
+        !cost.fits ? "the intermediate of one row tile does not fit in L2"
+                   : fmt::format("with the next op: {:.2f} x the time, {:.2f} x the bytes into L2",
+                                 cost.seconds / (report.chosen.seconds + alone.seconds),
+                                 cost.l2_bytes / (report.chosen.l2_bytes + alone.l2_bytes()));
+    report.rejected.push_back(chained);
+  }
+
+  void attention(const AttentionOp& o, OpReport& report) const {
+    const double T = static_cast<double>(rows_) / static_cast<double>(sequences_);
+    const double H = static_cast<double>(o.heads * o.head_dim), rows = static_cast<double>(rows_);
+    report.shape =
+        fmt::format("{} heads of {}, {} x {:.0f} rows", o.heads, o.head_dim, sequences_, T);
+    report.flops = 4 * rows * T * H;
+    const double bytes = sizeof(float) * 4 * rows * H;
+    const double threads = static_cast<double>(machine_.threads);
+    const double exps = rows * T * static_cast<double>(o.heads);
+    report.bound_bytes = bytes;
+    report.chosen = {
+        .name = "streaming",
+        .blocks = {},
+        .l2_bytes = bytes,
+        .seconds = (report.flops / machine_.rates.flops + exps / machine_.rates.exps) / threads,
+        .limit = to_string(Limit::compute),
+        .why = {}};
+  }
+
+  /// Reads its inputs and writes its output once, at the speed of the cache that holds them.
+  void row_wise(const Op& op, OpReport& report) const {
+    double bytes = 2 * bytes_of(output_of(op));
+    for (const ValueId in : inputs_of(op)) bytes += bytes_of(in);
+    const bool in_l2 = bytes <= machine_.Z2() * sizeof(float);
+    const double rate = in_l2 ? machine_.rates.l2_bytes : machine_.rates.l3_bytes;
+    const Value& out = value(output_of(op));
+    report.shape = fmt::format("({},{})", rows_of(output_of(op)), out.width);
+    report.bound_bytes = bytes;
+    report.chosen = {.name = "row by row",
+                     .blocks = {},
+                     .l1_bytes = bytes,
+                     .l2_bytes = bytes,
+                     .seconds = bytes / rate / static_cast<double>(machine_.threads),
+                     .limit = to_string(in_l2 ? Limit::l2 : Limit::l3),
+                     .why = {}};
+  }
+
+  const Plan& plan_;
+  const PlanInput& in_;
+  PlanMachine machine_;
+  bool weights_in_l3_;
+  Index rows_, sequences_;
+};
+
+std::vector<OrderRange> crossovers_of(const Plan& plan, const PlanInput& in) {
+  std::vector<OrderRange> list;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < in.program.ops.size(); ++i) {
+    const auto* linear = std::get_if<LinearOp>(&in.program.ops[i]);
+    if (linear == nullptr) continue;
+    const Parameter& w = in.program.parameters[at(linear->weight)];
+    const std::string shape = fmt::format("({},{})", w.cols, w.rows);
+    if (!seen.insert(shape + epilogue_of(*linear)).second) continue;
+    Index from = 1;
+    const LoopOrder* before = nullptr;
+    for (const NestRange& range : plan.ops[i].nests) {
+      if (before == nullptr || *before != range.nest.order) {
+        list.push_back({shape, from, to_string(range.nest.order)});
+      }
+      before = &range.nest.order;
+      from = range.last_rows + 1;
+    }
+  }
+  return list;
+}
+
+}  // namespace
+
+CandidateReport PlanReport::totals() const {
+  CandidateReport sum;
+  for (const OpReport& op : ops) {
+    sum.l1_bytes += op.chosen.l1_bytes;
+    sum.l2_bytes += op.chosen.l2_bytes;
+    sum.l3_bytes += op.chosen.l3_bytes;
+    sum.seconds += op.chosen.seconds;
+  }
+  return sum;
+}
+
+PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Index sequences) {
+  const auto require = [](bool ok, const char* name, Index got, Index least, Index most) {
+    if (ok) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("plan: {} is {}, expected {} to {}", name, got, least, most));
+  };
+  require(rows >= 1 && rows <= plan.identity.max_rows, "rows", rows, 1, plan.identity.max_rows);
+  const Index most = std::min(rows, plan.identity.max_sequences);
+  require(sequences >= 1 && sequences <= most, "sequences", sequences, 1, most);
+  PlanReport report{.identity = plan.identity,
+                    .rates = describe(input.rates),
+                    .rows = rows,
+                    .sequences = sequences,
+                    .ops = {},
+                    .crossovers = crossovers_of(plan, input),
+                    .fallbacks = plan.fallbacks};
+  Reporter reporter(plan, input, rows, sequences);
+  for (std::size_t i = 0; i < input.program.ops.size(); ++i) report.ops.push_back(reporter.op(i));
+  return report;
+}
+
+}  // namespace tessera

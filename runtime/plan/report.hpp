@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a plan does and predicts at one number of rows, op by op: the choice, the bytes that cross
+// the edge into each cache, the ratio to the lower bound, the time and what limits it, and why
+// every other candidate lost. As text for people, as JSON for scripts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/plan/plan.hpp"
+
+namespace tessera {
+
+struct CandidateReport {
+  std::string name{}, blocks{};  ///< "WS-OS(a)", "NC=160"
+  double l1_bytes = 0, l2_bytes = 0, l3_bytes = 0, seconds = 0;
+  std::string limit{};  ///< "compute", "memory bandwidth", …
+  std::string why{};    ///< why it lost; empty for the chosen one
+};
+
+struct OpReport {
+  std::string kind{}, name{}, shape{},
+      epilogue{};  ///< "linear", "layer.0.qkv", "(128,768)·(768,2304)", …
+  double flops = 0;
+  double bound_bytes = 0;  ///< no order moves fewer into L2; 0: not modelled
+  CandidateReport chosen{};
+  std::vector<CandidateReport> rejected{};
+  /// Linears: bytes of the textbook orders with the same buffer. 0: not modelled.
+  double naive_bytes = 0, is_bytes = 0, ws_bytes = 0, os_bytes = 0;
+};
+
+/// From `rows` rows on, linears of this shape run in `order`.
+struct OrderRange {
+  std::string shape;  ///< "(768,3072)": K, N
+  Index rows;
+  std::string order;
+};
+
+struct PlanReport {
+  PlanIdentity identity;
+  std::string rates;
+  Index rows = 0, sequences = 0;
+  std::vector<OpReport> ops;
+  std::vector<OrderRange> crossovers;
+  std::vector<std::string> fallbacks;
+
+  CandidateReport totals() const;  ///< sums; limit is empty
+  std::string text() const;
+  std::string json() const;
+};
+
+/// Throws Error{invalid_argument} unless 1 ≤ sequences ≤ rows and both are within the plan's.
+PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Index sequences);
+
+}  // namespace tessera

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan report as text and as JSON.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "runtime/plan/report.hpp"
+#include "runtime/weights/safetensors_text.hpp"
+
+namespace tessera {
+namespace {
+
+std::string megabytes(double bytes) {
+  return fmt::format("{:.2f}", bytes / 1e6);
+}
+
+std::string duration(double seconds) {
+  if (seconds < 1e-3) return fmt::format("{:.1f} us", seconds * 1e6);
+  return seconds < 1 ? fmt::format("{:.2f} ms", seconds * 1e3) : fmt::format("{:.2f} s", seconds);
+}
+
+std::string row(const std::string& name, const CandidateReport& c, double bound) {
+  return fmt::format("{:<44} {:<10} {:<24} {:>9} {:>9} {:>9} {:>7} {:>10}  {}\n", name, c.name,
+                     c.blocks, megabytes(c.l1_bytes), megabytes(c.l2_bytes), megabytes(c.l3_bytes),
+                     bound > 0 ? fmt::format("{:.2f}", c.l2_bytes / bound) : "",
+                     duration(c.seconds), c.limit);
+}
+
+/// What makes two ops print the same lines.
+std::string key_of(const OpReport& op) {
+  return fmt::format("{} {} {} {} {}", op.kind, op.shape, op.epilogue, op.chosen.name,
+                     op.chosen.blocks);
+}
+
+std::string quoted(const std::string& text) {
+  return detail::json_string(text);
+}
+
+std::string json_of(const CandidateReport& c) {
+  return fmt::format(
+      R"({{"name":{},"blocks":{},"l1_bytes":{:.0f},"l2_bytes":{:.0f},"l3_bytes":{:.0f},)"
+      R"("seconds":{:.9g},"limit":{},"why":{}}})",
+      quoted(c.name), quoted(c.blocks), c.l1_bytes, c.l2_bytes, c.l3_bytes, c.seconds,
+      quoted(c.limit), quoted(c.why));
+}
+
+template <class Items, class Each>
+std::string json_array(const Items& items, Each&& each) {
+  std::string text;
+  for (const auto& item : items) {
+    if (!text.empty()) text += ',';
+    text += each(item);
+  }
+  return fmt::format("[{}]", text);
+}
+
+}  // namespace
+
+std::string PlanReport::text() const {
+  std::string text =
+      fmt::format("{} rows in {} sequence{}, {} thread{}, {}\nmachine: {}\nrates: {}\n", rows,
+                  sequences, sequences == 1 ? "" : "s", identity.threads,
+                  identity.threads == 1 ? "" : "s", identity.isa, identity.machine, rates);
+  for (const std::string& fallback : fallbacks) text += fmt::format("fallback: {}\n", fallback);
+  text += fmt::format("\n{:<44} {:<10} {:<24} {:>9} {:>9} {:>9} {:>7} {:>10}  {}\n", "op", "order",
+                      "blocks", "L1 MB", "L2 MB", "L3 MB", "x bound", "time", "limited by");
+  std::map<std::string, int> seen;
+  std::string reasons;
+  for (const OpReport& op : ops) {
+    const std::string name = fmt::format("{} {}", op.kind, op.name);
+    text += row(name, op.chosen, op.bound_bytes);
+    if (op.rejected.empty() || seen[key_of(op)]++ > 0) continue;
+    reasons += fmt::format("\n{} {}  {}\n", name, op.shape, op.epilogue);
+    if (op.naive_bytes > 0) {
+      reasons += fmt::format(
+          "  {:<10} {:<24} {:>9} MB into L2: {:.2f} % less than naive, {:.0f} % than IS, {:.0f} % "
+          "than WS, {:.0f} % than OS with the same buffer\n",
+          op.chosen.name, op.chosen.blocks, megabytes(op.chosen.l2_bytes),
+          100 * (1 - op.chosen.l2_bytes / op.naive_bytes),
+          100 * (1 - op.chosen.l2_bytes / op.is_bytes),
+          100 * (1 - op.chosen.l2_bytes / op.ws_bytes),
+          100 * (1 - op.chosen.l2_bytes / op.os_bytes));
+    }
+    for (const CandidateReport& c : op.rejected) {
+      reasons += fmt::format("  {:<10} {:<24} {:>9} {}\n", c.name, c.blocks,
+                             c.l2_bytes > 0 ? megabytes(c.l2_bytes) : "", c.why);
+    }
+  }
+  double bound = 0, flops = 0;
+  for (const OpReport& op : ops) bound += op.bound_bytes, flops += op.flops;
+  const CandidateReport sum = totals();
+  text += row("total", sum, bound);
+  text += fmt::format("{:.2f} GFLOP, {:.1f} GFLOP/s predicted\n", flops / 1e9,
+                      flops / sum.seconds / 1e9);
+  text += fmt::format("\nwhy (the first op of each kind)\n{}\norder by rows\n", reasons);
+  for (std::size_t i = 0; i < crossovers.size(); ++i) {
+    const bool first =
+        i == 0 || crossovers[i - 1].shape != crossovers[i].shape || crossovers[i].rows == 1;
+    text += first ? fmt::format("{}  (K,N) = {}: {}", i == 0 ? "" : "\n", crossovers[i].shape,
+                                crossovers[i].order)
+                  : fmt::format(", from {} {}", crossovers[i].rows, crossovers[i].order);
+  }
+  text += '\n';
+  return text;
+}
+
+std::string PlanReport::json() const {
+  const auto op_json = [](const OpReport& op) {
+    return fmt::format(
+        R"({{"kind":{},"name":{},"shape":{},"epilogue":{},"flops":{:.0f},"bound_bytes":{:.0f},)"
+        R"("chosen":{},"rejected":{},"naive_bytes":{:.0f},"is_bytes":{:.0f},"ws_bytes":{:.0f},)"
+        R"("os_bytes":{:.0f}}})",
+        quoted(op.kind), quoted(op.name), quoted(op.shape), quoted(op.epilogue), op.flops,
+        op.bound_bytes, json_of(op.chosen), json_array(op.rejected, json_of), op.naive_bytes,
+        op.is_bytes, op.ws_bytes, op.os_bytes);
+  };
+  const auto range_json = [](const OrderRange& r) {
+    return fmt::format(R"({{"shape":{},"rows":{},"order":{}}})", quoted(r.shape), r.rows,
+                       quoted(r.order));
+  };
+  return fmt::format(
+      R"({{"version":{},"program":{},"machine":{},"isa":{},"threads":{},"rates":{},"rows":{},)"
+      R"("sequences":{},"fallbacks":{},"totals":{},"crossovers":{},"ops":{}}})"
+      "\n",
+      quoted(identity.version), quoted(identity.program), quoted(identity.machine),
+      quoted(identity.isa), identity.threads, quoted(rates), rows, sequences,
+      json_array(fallbacks, quoted), json_of(totals()), json_array(crossovers, range_json),
+      json_array(ops, op_json));
+}
+
+}  // namespace tessera

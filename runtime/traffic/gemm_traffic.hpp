@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// External memory access of one linear: the words that cross the edge of a cache of Z words, for a
+// loop nest of runtime/plan/loop_nest.hpp. One rule for every order and every level:
+//
+//   words(X) = |X| · Π trips(ℓ)   over the loops ℓ that do not index X and do not keep it
+//
+// Loop ℓ keeps X from one iteration to the next iff (for the innermost of several loops in a row
+// that do not index X, since their iterations follow each other as those of one loop)
+//
+//   F'(ℓ) = Σ_Y words of Y in one body of ℓ · (2 if ℓ indexes Y, else 1)  ≤  Z
+//
+// which is what lies between two uses of a word of X under least-recently-used replacement: all of
+// the operands that stay, and of those that move on, the rest of one body and the start of the
+// next. (dataflow.md's table has an ideal buffer, where a streaming operand needs one tile only;
+// the two agree on what IS-OS(a), WS-OS(a) and 2-D OS need, and a cache needs more for the (b)
+// orders.)
+//
+// |A| = MK, |B| = K·N rounded up to whole panels, |C| = MN. C is written once per pass over K, and
+// each pass reads it first: the later ones to add, the first because a store allocates its line. So
+// c = 2·MN·passes. A is not packed at run time, B is packed at load: neither adds words. A residual
+// adds MN, a layer norm adds 2·MN where the rows do not stay.
+#pragma once
+
+#include "runtime/plan/loop_nest.hpp"
+
+namespace tessera {
+
+/// The register tile of a micro-kernel.
+struct TileShape {
+  Index MR, NR;
+};
+
+struct GemmTraffic {
+  double a = 0, b = 0, c = 0;  ///< words
+  double words() const noexcept { return a + b + c; }
+};
+
+/// `threads` share the blocks, each with a cache of Z of its own; pass 1 for a cache that they
+/// share. An operand that one thread would keep across blocks is then read once by each.
+GemmTraffic gemm_traffic(const LinearShape& shape, const LoopNest& nest, TileShape tile, double Z,
+                         int threads = 1) noexcept;
+
+/// F' of the outermost block loop whose operand the order is named after: what must fit in Z for
+/// the stationary block to stay.
+double stationary_words(const LinearShape& shape, const LoopNest& nest, TileShape tile) noexcept;
+
+/// max(MK + KN + MN, 2MNK/√Z): no order moves fewer words (Hong & Kung 1981; Smith et al. 2017).
+double gemm_bound(const LinearShape& shape, double Z) noexcept;
+
+/// The textbook orders with the same buffer, one t×t tile of each matrix resident, t = √(Z/3), and
+/// no write-allocate (dataflow.md §1); naive keeps nothing.
+struct ClassicalTraffic {
+  double naive, is, ws, os;  ///< words
+};
+ClassicalTraffic classical_traffic(const LinearShape& shape, double Z) noexcept;
+
+}  // namespace tessera

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans as data: made, saved, loaded, refused, compared, and run.
+#include "runtime/plan/plan.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "runtime/error.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/plan/plan_file.hpp"
+#include "runtime/program/rewrites.hpp"
+#include "runtime/session.hpp"
+#include "runtime/tiny_model.hpp"
+#include "support/isa.hpp"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+
+MachineRates some_rates() {
+  return {.flops = 170e9,
+          .l1_bytes = 400e9,
+          .l2_bytes = 100e9,
+          .l3_bytes = 28e9,
+          .memory_bytes = 14e9,
+          .exps = 5e9,
+          .source = "test"};
+}
+
+class PlanTest : public testing::Test {
+ protected:
+  test::TinyModel tiny_{test::TinyShape{.inner = 600}};
+  std::shared_ptr<const Model> model_ = Model::create(tiny_.program(), tiny_.checkpoint(), {});
+  SessionOptions options_{
+      .max_rows = 64, .max_sequences = 4, .threads = 2, .outputs = {}, .rates = some_rates()};
+
+  Plan plan() const { return Session::create(model_, options_)->plan(); }
+
+  std::vector<float> run(const Plan& plan, int threads = 2) {
+    SessionOptions options = options_;
+    options.threads = threads;
+    options.plan = std::make_shared<const Plan>(plan);
+    const auto session = Session::create(model_, options);
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < 60; ++i) ids.push_back(i * 7 % 50);
+    const std::vector<std::int32_t> offsets{0, 41, 60};
+    session->run({.ids = ids, .offsets = offsets});
+    std::vector<float> rows;
+    const TensorView<const float> out = session->output("last_hidden_state");
+    for (Index i = 0; i < out.rows; ++i) {
+      rows.insert(rows.end(), out.row(i).begin(), out.row(i).end());
+    }
+    return rows;
+  }
+
+  /// Writes the plan with one replacement, and the message of loading and checking it.
+  std::string refused(const std::string& from, const std::string& to) {
+    std::string json = plan_to_json(plan());
+    const std::size_t at = json.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    json.replace(at, from.size(), to);
+    const test::TemporaryFile file(".json");
+    std::ofstream(file.path()) << json;
+    try {
+      run(load_plan(file.path()));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+};
+
+TEST_F(PlanTest, CoversEveryRowCountOfEveryLinear) {
+  const Plan made = plan();
+  const Program& program = model_->program();
+  ASSERT_EQ(made.ops.size(), program.ops.size());
+  for (std::size_t i = 0; i < made.ops.size(); ++i) {
+    const bool linear = std::holds_alternative<LinearOp>(program.ops[i]);
+    EXPECT_EQ(made.ops[i].nests.empty(), !linear);
+    if (linear) {
+      EXPECT_EQ(made.ops[i].nests.back().last_rows, 64);
+    }
+  }
+}
+
+TEST_F(PlanTest, ComesBackFromAFileUnchanged) {
+  const Plan made = plan();
+  const test::TemporaryFile file(".json");
+  save_plan(file.path(), made);
+  const Plan loaded = load_plan(file.path());
+  EXPECT_EQ(loaded.identity, made.identity);
+  EXPECT_EQ(loaded.ops, made.ops);
+  EXPECT_EQ(diff_plans(made, loaded, model_->program()), "");
+}
+
+TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
+  const Plan made = plan();
+  const std::vector<float> expected = run(made);
+  const Program& program = model_->program();
+  int chained = 0;
+  for (const LoopOrder order : kLoopOrders) {
+    for (const Index blocks : {1, 2, 5}) {
+      Plan other = made;
+      for (std::size_t i = 0; i < other.ops.size(); ++i) {
+        if (other.ops[i].nests.empty()) continue;
+        const auto& op = std::get<LinearOp>(program.ops[i]);
+        const LinearTask task = linear_task(program, op, 64, false);
+        const Index K = task.shape.K;
+        other.ops[i].nests = {{64,
+                               {.order = order,
+                                .row_blocks = blocks,
+                                .col_blocks = 1,
+                                .k_blocks = task.residual ? 1 : std::min<Index>(K, blocks)}}};
+        if (may_chain(program, i)) {
+          other.ops[i].chains = {{20, 0}, {64, blocks - 1}};
+          ++chained;
+        }
+      }
+      const std::vector<float> got = run(other);
+      ASSERT_EQ(got.size(), expected.size());
+      EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+          << to_string(order) << " in " << blocks << " blocks";
+    }
+  }
+  EXPECT_GT(chained, 0) << "the feed-forward block of the model can be chained";
+}
+
+TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
+  EXPECT_THAT(refused("\"version\":\"", "\"version\":\"9"), HasSubstr("version"));
+  EXPECT_THAT(refused("\"program\":\"", "\"program\":\"f"), HasSubstr("model"));
+  EXPECT_THAT(refused("\"machine\":\"", "\"machine\":\"another "), HasSubstr("machine"));
+  EXPECT_THAT(refused("\"threads\":2", "\"threads\":3"), HasSubstr("threads"));
+  EXPECT_THAT(refused("\"isa\":\"", "\"isa\":\"x"), HasSubstr("ISA"));
+  EXPECT_THAT(refused("\"max_rows\":64", "\"max_rows\":63"), HasSubstr("rows"));
+}
+
+TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
+  EXPECT_THAT(refused("\"tessera_plan\":1", "\"tessera_plan\":2"), HasSubstr("tessera_plan is 2"));
+  EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
+  EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
+  EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));
+  EXPECT_THAT(refused("\"col_blocks\":", "\"col_blocks\":77777"), HasSubstr("col_blocks"));
+  EXPECT_THAT(refused("\"k_blocks\":", "\"k_blocks\":4444444"), HasSubstr("k_blocks"));
+  EXPECT_THAT(refused("\"nests\":", "\"nest\":"), HasSubstr("nests"));
+  EXPECT_THAT(refused("{\"tessera_plan\"", "\"tessera_plan\""), HasSubstr("JSON"));
+  EXPECT_THROW(load_plan("no/such/plan.json"), Error);
+}
+
+TEST_F(PlanTest, DiffNamesOpRowsAndBothNests) {
+  const Plan made = plan();
+  Plan other = made;
+  for (OpSchedule& op : other.ops) {
+    if (op.nests.empty()) continue;
+    op.nests.back().nest.order = LoopOrder::os_2d;
+    op.nests.back().nest.k_blocks = 3;
+    break;
+  }
+  const std::string text = diff_plans(made, other, model_->program());
+  EXPECT_THAT(text, HasSubstr("qkv"));
+  EXPECT_THAT(text, HasSubstr("2-D OS"));
+  EXPECT_THAT(text, HasSubstr("to 64"));
+}
+
+TEST_F(PlanTest, StrictRefusesRatesThatNobodyMeasured) {
+  options_.rates = nominal_rates(machine(), model_->isa());
+  options_.strict = true;
+  EXPECT_THROW(Session::create(model_, options_), Error);
+  options_.rates = some_rates();
+  EXPECT_NO_THROW(Session::create(model_, options_));
+}
+
+TEST_F(PlanTest, ReportAddsUpAndSaysWhy) {
+  const auto session = Session::create(model_, options_);
+  const PlanReport report = session->report(60, 2);
+  ASSERT_EQ(report.ops.size(), model_->program().ops.size());
+  double seconds = 0;
+  for (const OpReport& op : report.ops) {
+    seconds += op.chosen.seconds;
+    if (op.kind != "linear" || op.chosen.name == "chain") continue;
+    EXPECT_GE(op.rejected.size(), 4U) << op.name;
+    for (const CandidateReport& c : op.rejected) EXPECT_FALSE(c.why.empty()) << op.name;
+    EXPECT_GE(op.chosen.l2_bytes, op.bound_bytes * 0.999) << op.name;
+    EXPECT_GT(op.naive_bytes, op.chosen.l2_bytes) << op.name;
+  }
+  EXPECT_DOUBLE_EQ(report.totals().seconds, seconds);
+  EXPECT_THAT(report.text(), HasSubstr("layer norm"));
+  EXPECT_THAT(report.json(), HasSubstr("\"crossovers\""));
+  EXPECT_THROW(session->report(0, 1), Error);
+  EXPECT_THROW(session->report(65, 1), Error);
+  EXPECT_THROW(session->report(3, 4), Error);
+}
+
+TEST_F(PlanTest, ALayerNormJoinsTheLinearBeforeIt) {
+  int fused = 0, alone = 0;
+  for (const Op& op : model_->program().ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    fused += linear != nullptr && linear->norm.has_value();
+    alone += std::holds_alternative<LayerNormOp>(op);
+  }
+  EXPECT_EQ(fused, 2);
+  EXPECT_EQ(alone, 1);  // of the embedding
+}
+
+}  // namespace
+}  // namespace tessera
