@@ -149,6 +149,30 @@ TESSERA_INLINE F32<A> vmax_or_nan(F32<A> x, F32<A> y) noexcept {
   }
 }
 
+/// True if some lane of x is not ≤ bound (it is above, or NaN).
+template <class A>
+TESSERA_INLINE bool any_beyond(F32<A> x, float bound) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    return _mm512_cmp_ps_mask(x, splat<A>(bound), _CMP_NLE_UQ) != 0;
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(x, splat<A>(bound), _CMP_NLE_UQ)) != 0;
+  } else {
+    return _mm_movemask_ps(_mm_cmpnle_ps(x, splat<A>(bound))) != 0;
+  }
+}
+
+/// Lane by lane: y where x is not ≤ bound, else z.
+template <class A>
+TESSERA_INLINE F32<A> select_beyond(F32<A> x, float bound, F32<A> y, F32<A> z) noexcept {
+  if constexpr (kIsAvx512<A>) {
+    return _mm512_mask_mov_ps(z, _mm512_cmp_ps_mask(x, splat<A>(bound), _CMP_NLE_UQ), y);
+  } else if constexpr (kIsAvx2<A>) {
+    return _mm256_blendv_ps(z, y, _mm256_cmp_ps(x, splat<A>(bound), _CMP_NLE_UQ));
+  } else {
+    return _mm_blendv_ps(z, y, _mm_cmpnle_ps(x, splat<A>(bound)));
+  }
+}
+
 /// √x of one number, without the library call that sets errno.
 TESSERA_INLINE float square_root(float x) noexcept {
   return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));

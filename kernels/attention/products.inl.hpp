@@ -2,18 +2,18 @@
 //
 // The two products of attention as register tiles of MR x NV vectors.
 //
-//   scores   Sᵀ (bc,br) = init + K Qᵀ       broadcast K[j,k], vectors of queries       one chain
-//   over k values   O  (br,d)  = (α O + P V)·w     broadcast P[i,j], vectors of V[j,:]        one
-//   chain over j
+//   scores   Sᵀ (bc,br) = init + K Qᵀ       broadcast K[j,k], vectors of queries   chain over k
+//   values   O  (br,d)  = (α O + P V)·w     broadcast P[i,j], vectors of V[j,:]    chain over j
 //
-// With Sᵀ stored key by key, exp turns it in place into Pᵀ, which is what the second product
-// broadcasts from: contiguous over the rows of its tile. Neither K nor V is packed.
+// Pᵀ is stored key by key, which is what the second product broadcasts from: contiguous over the
+// rows of its tile. Neither K nor V is packed.
 //
 //   AVX-512  14x2: 28 accumulators + 2 vectors + 1 broadcast of 32 zmm; 16 loads for 28 FMAs
 //   AVX2      6x2: 12 + 2 + 1 of 16 ymm; 8 loads for 12 FMAs
 //   SSE       4x2: 8 + 2 + 1 + 1 product of 16 xmm
 #pragma once
 
+#include "kernels/math.inl.hpp"
 #include "kernels/simd.inl.hpp"
 
 namespace tessera::kernels {
@@ -47,6 +47,13 @@ TESSERA_INLINE void for_each_group(Index n, Index most, Body&& body) noexcept {
   }
 }
 
+/// What becomes of the scores of a register tile.
+///   store   S goes to memory, its maximum over the keys into `top`
+///   first   m = max over these keys, P = 2^(S − m): the reference of all later tiles
+///   fused   P = 2^S, the accumulators having started from −m
+/// P goes to memory from the registers, its sum over the keys into `sum`.
+enum class Finish { store, first, fused };
+
 struct Scores {
   const float* k;  // (keys, d), row stride ldk: bc rows are used, those after them prefetched
   Index ldk;
@@ -54,93 +61,166 @@ struct Scores {
   Index ldv;
   Index keys;
   bool prefetch;
-  const float* qt;    // (d, ld)
-  const float* init;  // (bc, ld), row stride ldi; null: 0
+  const float* qt;  // (d, ld)
+  Index ld;
+  const float* init;  // (bc, ·), row stride ldi; null: 0
   Index ldi;
-  float* st;        // (bc, ld)
-  float* tile_max;  // (ld)
-  Index d, ld;
+  float* st;  // (bc, ·), row stride lds
+  Index lds;
+  float* m;    // (ld) reference of the exponents
+  float* top;  // (ld) Finish::store
+  float* sum;  // (ld)
+  Index d;
 };
 
-/// A slow walk over 16 rows of d elements, one cache line per step n = 0 … d−1: row n mod 16,
-/// columns from n − n mod 16. Rows of K and V lie a whole activation row apart, each in a page of
-/// its own, where no hardware prefetcher follows; asking for them in one burst would fill all miss
-/// buffers at once.
-struct LineWalk {
-  const float* p;  // (last + 1, d)
-  Index ld, last;  // rows beyond `last` are not asked for
+/// Asks for rows of K and V while a tile is multiplied, a few with every four steps of d. The rows
+/// lie a whole activation row apart, each in a page of its own, where no hardware prefetcher
+/// follows; asking for them in one burst would fill all miss buffers at once.
+struct RowsAhead {
+  const char* k;  // next row of K to ask for, into L1
+  const char* v;  // next row of V, into L2
+  Index left;     // rows still to ask for
+  Index per_turn;
+  Index ldk, ldv, row;  // bytes
 
-  TESSERA_INLINE const char* line(Index n) const noexcept {
-    return reinterpret_cast<const char*>(p + min_of(n & 15, last) * ld + (n & ~Index{15}));
+  RowsAhead(const Scores& t, Index j0, Index mr) noexcept
+      : k{reinterpret_cast<const char*>(t.k + (j0 + mr) * t.ldk)},
+        v{reinterpret_cast<const char*>(t.v + j0 * t.ldv)},
+        left{min_of(mr, t.keys - j0 - mr)},
+        per_turn{t.d >= 56   ? 1
+                 : t.d >= 28 ? 2
+                             : 4},
+        ldk{t.ldk * 4},
+        ldv{t.ldv * 4},
+        row{t.d * 4} {}
+
+  TESSERA_INLINE void turn() noexcept {
+    for (Index r = per_turn; r > 0 && left > 0; --r, --left) {
+      for (Index line = 0; line < row; line += 64) {
+        _mm_prefetch(k + line, _MM_HINT_T0);
+        _mm_prefetch(v + line, _MM_HINT_T1);
+      }
+      k += ldk;
+      v += ldv;
+    }
   }
 };
 
-/// Keys [j0, j0+mr) and the NV vectors of queries from i0: Sᵀ, and its maximum over the keys.
-template <class A, int mr, int NV>
+/// Keys [j0, j0+mr) and the NV vectors of queries from i0.
+template <class A, int mr, int NV, Finish finish>
 __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) noexcept {
   constexpr Index V = kLanes<A>;
   const Index d = t.d, ld = t.ld, ldk = t.ldk;  // copies: stores into Sᵀ could change t
   Tile<A, mr, NV> c;                            // (mr, NV·V)
-#pragma GCC unroll 16
-  for (int j = 0; j < mr; ++j) {
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) {
-      c[j][v] =
-          t.init == nullptr ? splat<A>(0.0F) : load<A>(t.init + (j0 + j) * t.ldi + i0 + v * V);
+  for (int v = 0; v < NV; ++v) {
+    F32<A> start = splat<A>(0.0F);
+    if constexpr (finish == Finish::fused) start = start - load<A>(t.m + i0 + v * V);  // −m
+    if (t.init == nullptr) {
+#pragma GCC unroll 16
+      for (int j = 0; j < mr; ++j) c[j][v] = start;
+    } else {
+      const float* init = t.init + j0 * t.ldi + i0 + v * V;
+#pragma GCC unroll 16
+      for (int j = 0; j < mr; ++j) c[j][v] = start + load<A>(init + j * t.ldi);
     }
   }
-  const float* k = t.k + j0 * ldk;  // (mr, d)
-  const float* q = t.qt + i0;       // (d, NV·V)
+  // One pointer per three rows, as in gemm/ukernel_f32.inl.hpp: more would be kept in vector
+  // registers and take issue slots of the multiplications.
+  constexpr int kGroup = 3, kGroups = (mr + kGroup - 1) / kGroup;
+  const float* k[static_cast<std::size_t>(kGroups)];
+#pragma GCC unroll 16
+  for (int g = 0; g < kGroups; ++g) k[g] = t.k + (j0 + g * kGroup) * ldk;  // (mr, d)
+  const float* q = t.qt + i0;                                              // (d, NV·V)
   // once per group of keys; narrower tiles have no issue slots to spare
-  const bool fetch = t.prefetch && NV == kTileVectors && i0 == 0;
-  const Index left = t.keys - j0;  // ≥ mr
-  const LineWalk next_k{left > mr ? k + mr * ldk : k, ldk, min_of(max_of(left - mr, 1), 16) - 1};
-  const LineWalk v_rows{t.v + j0 * t.ldv, t.ldv, min_of(left, 16) - 1};
-  for (Index n = 0; n < d; ++n, q += ld) {
-    if (fetch) {
-      _mm_prefetch(next_k.line(n), _MM_HINT_T0);  // K of the next tile into L1
-      _mm_prefetch(v_rows.line(n), _MM_HINT_T1);  // V of these keys into L2
-    }
+  RowsAhead ahead(t, j0, mr);
+  if (!t.prefetch || NV < kTileVectors || i0 > 0) ahead.left = 0;
+  const auto step = [&](Index n) __attribute__((always_inline)) {
     Vectors<A, NV> b;
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) b[v] = load<A>(q + v * V);
+    for (int v = 0; v < NV; ++v) b[v] = load<A>(q + n * ld + v * V);
 #pragma GCC unroll 16
     for (int j = 0; j < mr; ++j) {
-      const F32<A> a = splat<A>(k[j * ldk + n]);
+      const F32<A> a = splat<A>(k[j / kGroup][j % kGroup * ldk + n]);
 #pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) c[j][v] = mul_add<A>(a, b[v], c[j][v]);
     }
+  };
+  const auto advance = [&](Index n) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) {
+      k[g] += n;
+      asm("" : "+r"(k[g]));
+    }
+    q += n * ld;
+    asm("" : "+r"(q));
+  };
+  // Four steps a turn: the end of a loop of 64 turns is often guessed wrong, and then nothing of
+  // the next tile overlaps with the exponentials of this one.
+  Index n = 0;
+  for (; n + 4 <= d; n += 4) {
+    asm("" : "+r"(ahead.left));  // tested in a general register: a mask would take an issue slot
+    if (ahead.left > 0) ahead.turn();
+    step(0);
+    step(1);
+    step(2);
+    step(3);
+    advance(4);
   }
+  for (; n < d; ++n) {
+    step(0);
+    advance(1);
+  }
+  float* const m_at = t.m;  // copies: a store into Pᵀ could change t
+  float* const sum_at = t.sum;
+  const Index lds = t.lds;
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
-    float* tile_max = t.tile_max + i0 + v * V;
-    float* st = t.st + j0 * ld + i0 + v * V;
-    F32<A> even = load<A>(tile_max);  // two chains; a NaN is passed over: its exp shows it
-    F32<A> odd = even;
+    const Index i = i0 + v * V;
+    float* st = t.st + j0 * lds + i;
+    F32<A> m = splat<A>(0.0F);
+    if constexpr (finish != Finish::fused) {
+      float* top = finish == Finish::first ? m_at + i : t.top + i;
+      F32<A> even = load<A>(top);  // two chains; a NaN is passed over: its exp shows it
+      F32<A> odd = even;
 #pragma GCC unroll 16
-    for (int j = 0; j < mr; ++j, st += ld) {
-      F32<A>& max = j % 2 == 0 ? even : odd;
-      max = vmax<A>(c[j][v], max);
-      store<A>(st, c[j][v]);
+      for (int j = 0; j < mr; ++j) {
+        F32<A>& max = j % 2 == 0 ? even : odd;
+        max = vmax<A>(c[j][v], max);
+      }
+      m = vmax<A>(even, odd);
+      store<A>(top, m);
     }
-    store<A>(tile_max, vmax<A>(even, odd));
+    if constexpr (finish == Finish::store) {
+#pragma GCC unroll 16
+      for (int j = 0; j < mr; ++j) store<A>(st + j * lds, c[j][v]);
+    } else {
+      F32<A> sum = load<A>(sum_at + i);
+#pragma GCC unroll 16
+      for (int j = 0; j < mr; ++j) {
+        const F32<A> p =
+            finish == Finish::first ? exp2<A>(c[j][v] - m) : exp2<A>(at_most_128<A>(c[j][v]));
+        store<A>(st + j * lds, p);
+        sum = sum + p;
+      }
+      store<A>(sum_at + i, sum);
+    }
   }
 }
 
-/// Sᵀ of bc keys and `ld` queries.
-template <class A>
-void scores(const Scores& t, Index bc) noexcept {
+/// Keys [j0, j0+rows) against the vectors of queries [i0, i1).
+template <class A, Finish finish>
+void scores_rows(const Scores& t, Index j0, Index rows, Index i0, Index i1) noexcept {
   constexpr Index V = kLanes<A>;
-  for_each_group(
-      bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
-        with_rows<kTileRows<A>>(
-            rows, [&]<int mr>() __attribute__((always_inline)) {
-              Index i0 = 0;
-              for (; i0 + 2 * V <= t.ld; i0 += 2 * V) scores_tile<A, mr, 2>(t, j0, i0);
-              if (i0 < t.ld) scores_tile<A, mr, 1>(t, j0, i0);
-            });
+  with_rows<kTileRows<A>>(
+      rows, [&]<int mr>() __attribute__((always_inline)) {
+        for (; i0 + 2 * V <= i1; i0 += 2 * V) scores_tile<A, mr, 2, finish>(t, j0, i0);
+        if (i0 < i1) scores_tile<A, mr, 1, finish>(t, j0, i0);
       });
 }
+
+/// What O starts from: 0, what is there, or α times what is there.
+enum class Start { zero, kept, scaled };
 
 struct Values {
   const float* pt;  // (bc, ld)
@@ -148,7 +228,8 @@ struct Values {
   Index ldv;
   float* o;  // (Tq, d), row stride ldo
   Index ldo;
-  const float* alpha;  // (Tq); null: O starts from 0
+  Start start;
+  const float* alpha;  // (Tq), Start::scaled
   const float* w;      // (Tq); null: 1
   Index ld;
 };
@@ -166,11 +247,13 @@ __attribute__((noinline)) void values_tile(const Values& t, Index bc, Index i0, 
   float* o = t.o + i0 * t.ldo + n0;
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
+    const float alpha = t.start == Start::scaled ? t.alpha[i0 + i] : 1.0F;
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) {
-      c[i][v] = t.alpha == nullptr
-                    ? splat<A>(0.0F)
-                    : splat<A>(t.alpha[i0 + i]) * load_n<A>(o + i * t.ldo + v * V, at(v));  // α O
+      c[i][v] = splat<A>(0.0F);
+      if (t.start != Start::zero) {
+        c[i][v] = splat<A>(alpha) * load_n<A>(o + i * t.ldo + v * V, at(v));  // α O; 1·O is exact
+      }
     }
   }
   const float* p = t.pt + i0;   // (bc, mr)

@@ -3,21 +3,23 @@
 // Streaming attention for up to Br query rows of one head: O = softmax(scale·QKᵀ + bias) V, over
 // key tiles of Bc, in log2 units.
 //
-//   Q' = scale·log₂e·Q                      (Tq, d)   once per block, transposed
-//   S  = Q' Kᵀ + log₂e·bias                 (Tq, Bc)  stored as Sᵀ, key by key
-//   m' = max(m, rowmax S)                   (Tq)      row maximum so far
-//   P  = 2^(S − m')                         (Tq, Bc)  in place of S
-//   α  = 2^(m − m')                         (Tq)      corrects what was accumulated under the old
-//   maximum l  = α l + rowsum P                     (Tq)      row sum so far O  = α O + P V (Tq, d)
+//   Q' = scale·log₂e·Q              (Tq, d)   once per block, transposed
+//   m  = maximum over the first keys (Tq)     reference of the exponents, raised only when needed
+//   P  = 2^(Q' Kᵀ + log₂e·bias − m) (Tq, Bc)  stored as Pᵀ, key by key
+//   l  = α l + rowsum P             (Tq)      row sum so far
+//   O  = α O + P V                  (Tq, d)   α = 1, or 2^(m_old − m) where m was raised
 //   after the last tile: O = O / l
 //
-// α multiplies O where the tile product loads it, one multiplication for Bc FMAs, so skipping it
-// while the maximum stays (FlashAttention-4's conditional rescale) would gain nothing here; 1·O is
-// exact. A row's arithmetic depends on d, Tk and the ISA alone: queries are lanes of vectors, every
-// sum is one chain over k or over the keys in order, and tiles of keys start at multiples of Bc. A
-// row with l = 0 (all scores −inf) has O = 0. NaN in a row of Q, or in any K or V, reaches O. Live
-// words: d·Br + Bc·Br of scratch, and Bc·(2d) of K and V per tile. Milakov & Gimelshein 2018
-// (online softmax); Dao et al. 2022 (FlashAttention).
+// The accumulators of a score start from −m, so that P leaves the registers as 2^S: S is never
+// stored, and the exponentials of one register tile overlap with the products of the next. The
+// result does not depend on m, as long as nothing overflows: only a row whose P of a tile sum up to
+// more than kMostSum (or to NaN) has its maximum taken and the tile done again (a rescale by need,
+// as in FlashAttention-4). That is decided row by row and keeps all other rows bit for bit.
+//
+// A row's arithmetic depends on d, Tk and the ISA alone: queries are lanes of vectors, every sum is
+// one chain over k or over the keys in order. A row with l = 0 (all scores −inf) has O = 0. NaN in
+// a row of Q, or in any K or V, reaches O. Milakov & Gimelshein 2018 (online softmax); Dao et al.
+// 2022 (FlashAttention).
 #pragma once
 
 #include "kernels/attention/pack_queries.inl.hpp"
@@ -28,29 +30,33 @@
 namespace tessera::kernels {
 namespace {
 
-constexpr Index kQueryRows = 96;     // Br
+constexpr Index kQueryRows = 64;     // Br
 constexpr Index kResidentKeys = 64;  // K and V of d = 64 are then 32 KiB: not worth prefetching
+constexpr float kMostSum = 0x1p12F;  // of P over a key tile, before the maximum has to move
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLowest = -3.40282347e38F;  // stands for −inf in m: S − m is then −inf, not NaN
 
 /// Bc
 constexpr Index key_tile(Index /*d*/) noexcept {
-  return 128;
+  return 256;
 }
 
 /// Parts of the caller's scratch, in floats, each a multiple of 16.
 struct AttentionScratch {
-  float* qt;        // (d, ld)
-  float* st;        // (Bc, ld)
-  float* m;         // (Br)
-  float* l;         // (Br)
-  float* alpha;     // (Br)
-  float* tile_max;  // (Br), at the end 1/l
-  float* window;    // (Bc + Br + 16) biases of the differences in a tile, descending
+  float* qt;      // (d, ld)
+  float* st;      // (Bc, ld)
+  float* m;       // (Br)
+  float* l;       // (Br)
+  float* alpha;   // (Br)
+  float* sum;     // (Br), at the end 1/l
+  float* again;   // (Bc, V) scores of one vector of queries
+  float* window;  // (Bc + Br + 16) biases of the differences in a tile, descending
+  float* start;   // (Bc, ld) biases of a tile, where they are looked up one by one
 };
 
 constexpr Index attention_scratch_elements(Index d) noexcept {
-  return kQueryRows * d + key_tile(d) * kQueryRows + 4 * kQueryRows + key_tile(d) + kQueryRows + 16;
+  return kQueryRows * d + 2 * key_tile(d) * kQueryRows + 4 * kQueryRows + key_tile(d) * 17 +
+         kQueryRows + 16;
 }
 
 TESSERA_INLINE AttentionScratch split_scratch(float* p, Index d) noexcept {
@@ -60,8 +66,10 @@ TESSERA_INLINE AttentionScratch split_scratch(float* p, Index d) noexcept {
   s.m = s.qt + d * kQueryRows;
   s.l = s.m + kQueryRows;
   s.alpha = s.l + kQueryRows;
-  s.tile_max = s.alpha + kQueryRows;
-  s.window = s.tile_max + kQueryRows;
+  s.sum = s.alpha + kQueryRows;
+  s.again = s.sum + kQueryRows;
+  s.window = s.again + key_tile(d) * 16;
+  s.start = s.window + key_tile(d) + kQueryRows + 16;
   return s;
 }
 
@@ -69,7 +77,7 @@ TESSERA_INLINE AttentionScratch split_scratch(float* p, Index d) noexcept {
 ///
 /// Contiguous positions: bias(i,j) = bias[j − q_begin − i] depends on t = (bc − 1 − j) + i alone,
 /// so row j of Sᵀ starts at window + bc − 1 − j: the tile is a window of bc + Tq − 1 values with
-/// row stride −1. Columns given: every element is looked up and the tile itself is the start.
+/// row stride −1. Columns given: every element is looked up.
 TESSERA_INLINE void start_from_bias(const AttentionTask& t, const AttentionScratch& s, Index j0,
                                     Index bc, Scores& product) noexcept {
   const Index ld = product.ld;
@@ -84,34 +92,77 @@ TESSERA_INLINE void start_from_bias(const AttentionTask& t, const AttentionScrat
   }
   for (Index j = 0; j < bc; ++j) {
     const Index k_column = t.k_columns == nullptr ? j0 + j : t.k_columns[j0 + j];
-    float* row = s.st + j * ld;
+    float* row = s.start + j * ld;
     for (Index i = 0; i < t.Tq; ++i) {
       const Index q_column = t.q_columns == nullptr ? t.q_begin + i : t.q_columns[i];
       row[i] = kLog2E * t.bias[k_column - q_column];
     }
     for (Index i = t.Tq; i < ld; ++i) row[i] = 0.0F;
   }
-  product.init = s.st;
+  product.init = s.start;
   product.ldi = ld;
 }
 
-/// m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m') in place, l = α l + rowsum P.
+/// Vector i of queries with the maximum of the whole tile, for the lanes whose sum of P went beyond
+/// kMostSum (or is NaN): m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m'). The other lanes
+/// keep m and P bit for bit, so that no row depends on its neighbours.
 template <class A>
-TESSERA_INLINE void online_softmax(const AttentionScratch& s, Index bc, Index ld) noexcept {
-  for (Index i = 0; i < ld; i += kLanes<A>) {
-    const F32<A> m_old = load<A>(s.m + i);
-    const F32<A> m = vmax<A>(load<A>(s.tile_max + i), m_old);
-    const F32<A> alpha = exp2_nonpositive<A>(m_old - m);
-    F32<A> sum = splat<A>(0.0F);
-    for (Index j = 0; j < bc; ++j) {
-      const F32<A> p = exp2_nonpositive<A>(load<A>(s.st + j * ld + i) - m);
-      store<A>(s.st + j * ld + i, p);
-      sum = sum + p;
-    }
-    store<A>(s.m + i, m);
-    store<A>(s.alpha + i, alpha);
-    store<A>(s.l + i, mul_add<A>(alpha, load<A>(s.l + i), sum));
+__attribute__((noinline, cold)) void raise_maximum(const AttentionScratch& s, const Scores& t,
+                                                   Index bc, Index i) noexcept {
+  constexpr Index V = kLanes<A>;
+  const F32<A> sum = load<A>(s.sum + i), m_old = load<A>(s.m + i);
+  Scores again = t;
+  again.qt = t.qt + i;
+  if (t.init != nullptr) again.init = t.init + i;
+  again.st = s.again;  // (bc, V)
+  again.lds = V;
+  again.top = s.alpha + i;
+  again.prefetch = false;
+  store<A>(again.top, splat<A>(kLowest));
+  for_each_group(
+      bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
+        scores_rows<A, Finish::store>(again, j0, rows, 0, V);
+      });
+  const F32<A> m = select_beyond<A>(sum, kMostSum, vmax<A>(load<A>(again.top), m_old), m_old);
+  F32<A> total = splat<A>(0.0F);
+  for (Index j = 0; j < bc; ++j) {
+    float* st = t.st + j * t.lds + i;
+    const F32<A> p =
+        select_beyond<A>(sum, kMostSum, exp2<A>(load<A>(s.again + j * V) - m), load<A>(st));
+    store<A>(st, p);
+    total = total + p;
   }
+  store<A>(s.m + i, m);
+  store<A>(s.alpha + i, exp2<A>(m_old - m));
+  store<A>(s.sum + i, select_beyond<A>(sum, kMostSum, total, sum));
+}
+
+/// P of one key tile in st, m, α and l = α l + rowsum P. True if some α differs from 1.
+template <class A>
+TESSERA_INLINE bool probabilities(const AttentionScratch& s, const Scores& t, Index bc,
+                                  bool first) noexcept {
+  for (Index i = 0; i < t.ld; ++i) s.sum[i] = 0.0F;
+  for_each_group(
+      bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
+        if (first && j0 == 0) return scores_rows<A, Finish::first>(t, j0, rows, 0, t.ld);
+        scores_rows<A, Finish::fused>(t, j0, rows, 0, t.ld);
+      });
+  bool moved = false;
+  for (Index i = 0; i < t.ld; i += kLanes<A>) {
+    F32<A> alpha = splat<A>(1.0F);
+    if (any_beyond<A>(load<A>(s.sum + i), kMostSum)) {
+      if (!moved) {
+        for (Index n = 0; n < i; ++n) s.alpha[n] = 1.0F;
+      }
+      moved = true;
+      raise_maximum<A>(s, t, bc, i);
+      alpha = load<A>(s.alpha + i);
+    } else if (moved) {
+      store<A>(s.alpha + i, alpha);
+    }
+    store<A>(s.l + i, mul_add<A>(alpha, load<A>(s.l + i), load<A>(s.sum + i)));
+  }
+  return moved;
 }
 
 /// w = 1/l; a row without keys has l = 0 and O = 0, hence any finite w.
@@ -131,7 +182,8 @@ void attention_block(const AttentionTask& t) noexcept {
     }
     return;
   }
-  const Index Bc = key_tile(t.d);
+  // Equal tiles: 257 keys are two of 129 and 128, not one of 256 and one of 1.
+  const Index tiles = (t.Tk + key_tile(t.d) - 1) / key_tile(t.d);
   const Index ld = round_up(t.Tq, kLanes<A>);
   const AttentionScratch s = split_scratch(t.scratch, t.d);
   pack_queries<A>(t.q, t.ldq, t.Tq, t.d, t.scale * kLog2E, s.qt, ld);  // Q'ᵀ (d, ld)
@@ -139,9 +191,9 @@ void attention_block(const AttentionTask& t) noexcept {
     s.m[i] = kLowest;
     s.l[i] = 0.0F;
   }
-  for (Index j = 0; j < t.Tk; j += Bc) {
-    const Index bc = min_of(Bc, t.Tk - j);
-    const bool last = j + bc == t.Tk;
+  for (Index tile = 0; tile < tiles; ++tile) {
+    const Index j = t.Tk * tile / tiles, bc = t.Tk * (tile + 1) / tiles - j;
+    const bool last = tile + 1 == tiles;
     Scores qk{.k = t.k + j * t.ldk,
               .ldk = t.ldk,
               .v = t.v + j * t.ldv,
@@ -149,24 +201,28 @@ void attention_block(const AttentionTask& t) noexcept {
               .keys = t.Tk - j,
               .prefetch = t.Tk > kResidentKeys,
               .qt = s.qt,
+              .ld = ld,
               .init = nullptr,
               .ldi = 0,
               .st = s.st,
-              .tile_max = s.tile_max,
-              .d = t.d,
-              .ld = ld};
+              .lds = ld,
+              .m = s.m,
+              .top = nullptr,
+              .sum = s.sum,
+              .d = t.d};
     if (t.bias != nullptr) start_from_bias(t, s, j, bc, qk);
-    for (Index i = 0; i < ld; ++i) s.tile_max[i] = kLowest;
-    scores<A>(qk, bc);             // S = Q' Kᵀ + log₂e·bias      (bc, ld)
-    online_softmax<A>(s, bc, ld);  // P = 2^(S − m'), m, α, l     (bc, ld)
-    float* w = s.tile_max;         // free until the next tile
+    const bool moved = probabilities<A>(s, qk, bc, j == 0);  // P, m, α, l   (bc, ld)
+    float* w = s.sum;                                        // free until the next tile
     if (last) reciprocal_of_sums<A>(s, ld, w);
     values<A>({.pt = s.st,
                .v = t.v + j * t.ldv,
                .ldv = t.ldv,
                .o = t.o,
                .ldo = t.ldo,
-               .alpha = j == 0 ? nullptr : s.alpha,
+               .start = j == 0  ? Start::zero
+                        : moved ? Start::scaled
+                                : Start::kept,
+               .alpha = s.alpha,
                .w = last ? w : nullptr,
                .ld = ld},
               bc, t.Tq, t.d);  // O = α O + P V               (Tq, d)

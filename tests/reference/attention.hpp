@@ -3,12 +3,13 @@
 // O = softmax(scale·QKᵀ + bias) V of one query row in double, the obvious way, and a bound of the
 // rounding error of any f32 evaluation.
 //
-//   δ_j = γ_{d+3}·scale·Σ_k|q_k k_jk| + 4u(|bias| + |s_j|)        score j
-//   ε   = max δ_j + u·range + 8u·(tiles + 2)                      P and its corrections α, one per
-//   key tile |ô_n − o_n| ≤ (2ε + γ_{Tk+8})·Σ_j p_j|v_jn| + Tk·2⁻¹²⁵ max|v|     numerator and sum; P
-//   underflows to 0
+//   δ_j = γ_{d+4}·scale·Σ_k|q_k k_jk| + 4u(|bias| + |s_j|)        score j
+//   ε   = 2 max δ_j + u·range + 8u·(tiles + 2)                      P and its corrections α, one
+//   per key tile |ô_n − o_n| ≤ (2ε + γ_{Tk+8})·Σ_j p_j|v_jn| + Tk·2⁻¹²⁵ max|v|     numerator and
+//   sum; P underflows to 0
 //
-// A tile may hold as few as 32 keys.
+// 2 max δ: a score is accumulated on top of −m, where m is another score. A tile may hold as few as
+// 32 keys.
 #pragma once
 
 #include <algorithm>
@@ -38,7 +39,7 @@ inline double attention_score(const kernels::AttentionTask& t, Index i, Index j,
   }
   s += b;
   if (std::isfinite(s)) {
-    delta = std::max(delta, test::gamma(t.d + 3) * std::abs(scale) * magnitude +
+    delta = std::max(delta, test::gamma(t.d + 4) * std::abs(scale) * magnitude +
                                 4 * test::kUnitRoundoff * (std::abs(b) + std::abs(s)));
   }
   return s;
@@ -61,7 +62,7 @@ inline void attention_row(const kernels::AttentionTask& t, Index i, std::vector<
   }
   const double range = std::isfinite(m) ? std::min(m - lowest, 90.0) : 0.0;
   const double u = test::kUnitRoundoff;
-  const double epsilon = delta + u * range + 8 * u * static_cast<double>(t.Tk / 32 + 2);
+  const double epsilon = 2 * delta + u * range + 8 * u * static_cast<double>(t.Tk / 32 + 2);
   for (Index n = 0; n < t.d; ++n) {
     double o = 0, magnitude = 0, max_abs = 0;
     for (Index j = 0; j < t.Tk; ++j) {

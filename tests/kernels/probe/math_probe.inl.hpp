@@ -13,7 +13,7 @@ namespace {
   }
 
 template <class A>
-constexpr test::MathProbe kMathProbe{TESSERA_PROBE(exp2_nonpositive), TESSERA_PROBE(exp),
+constexpr test::MathProbe kMathProbe{TESSERA_PROBE(exp2), TESSERA_PROBE(exp),
                                      TESSERA_PROBE(sigmoid), TESSERA_PROBE(erf),
                                      TESSERA_PROBE(tanh)};
 
