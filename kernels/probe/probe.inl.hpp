@@ -67,7 +67,7 @@ double exp2_probe(Index rounds) noexcept {
 #pragma GCC unroll 4
     for (auto& v : x) {
       opaque<A>(v);
-      F32<A> y = exp2_nonpositive<A>(v);
+      F32<A> y = exp2<A>(v);
       opaque<A>(y);
     }
   }
