@@ -20,7 +20,6 @@
 // run in this process; weight_GB/s = bytes of weights per second. Time is CPU time of the thread.
 // Results are checked against a double reference first.
 #include <benchmark/benchmark.h>
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,12 +32,9 @@
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
+#include "runtime/execute/linear_onednn.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"
-
-#ifdef TESSERA_WITH_ONEDNN
-#include <dnnl.hpp>
-#endif
 
 namespace tessera::bench {
 namespace {
@@ -208,50 +204,21 @@ void bench_ours(benchmark::State& state, Isa isa, Loop loop, Shape s, Index lda,
   });
 }
 
-#ifdef TESSERA_WITH_ONEDNN
-/// One thread for oneDNN: its OpenMP runtime is in the process, but bench/ does not link it by
-/// name.
-void use_one_thread() {
-  using SetThreads = void (*)(int);
-  void* symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-  if (symbol != nullptr) reinterpret_cast<SetThreads>(symbol)(1);
-}
-
 void bench_onednn(benchmark::State& state, Shape s, bool cold) {
-  using dnnl::memory;
-  use_one_thread();
   Operands x(s, s.K);
   x.ldc = s.N;
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const memory::desc a_md({s.M, s.K}, memory::data_type::f32, memory::dims{x.lda, 1});
-  const memory::desc c_md({s.M, s.N}, memory::data_type::f32, memory::dims{x.ldc, 1});
-  const memory::desc bias_md({1, s.N}, memory::data_type::f32, memory::format_tag::ab);
-  const memory::desc w_any({s.K, s.N}, memory::data_type::f32, memory::format_tag::any);
-  const memory::desc w_plain({s.K, s.N}, memory::data_type::f32, memory::dims{1, s.K});
-  const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(a_md, w_any, bias_md, c_md), engine);
-  const dnnl::matmul matmul(pd);
-
-  const memory a(a_md, engine, x.a.data());
-  const memory c(c_md, engine, x.c.data());
-  const memory bias(bias_md, engine, x.bias.data());
-  memory plain(w_plain, engine, x.w.data());
-  const auto bytes = static_cast<Index>(pd.weights_desc().get_size());
+  execute::OneDnnLinear linear(s.N, s.K, x.bias.data(), s.M);
+  const auto bytes = static_cast<Index>(linear.weight_bytes());
   const Index copies = copies_of(bytes, cold);
   const Index elements = (bytes + 63) / 64 * 16;
   LargeBuffer block(elements * copies);
-  std::vector<memory> weights;
-  for (Index i = 0; i < copies; ++i) {
-    weights.emplace_back(pd.weights_desc(), engine, block.data() + i * elements);
-    dnnl::reorder(plain, weights.back()).execute(stream, plain, weights.back());
-  }
-  stream.wait();
+  linear.load(x.w.data(), s.K, block.data());
+  for (Index i = 1; i < copies; ++i)
+    std::copy_n(block.data(), elements, block.data() + i * elements);
   const auto run = [&](Index copy) {
-    matmul.execute(stream, {{DNNL_ARG_SRC, a},
-                            {DNNL_ARG_WEIGHTS, weights[static_cast<std::size_t>(copy)]},
-                            {DNNL_ARG_BIAS, bias},
-                            {DNNL_ARG_DST, c}});
-    stream.wait();
+    linear.use(block.data() + copy * elements);
+    linear.run({.a = x.a.data(), .lda = x.lda, .c = x.c.data(), .ldc = x.ldc, .M = s.M},
+               kernels::kernels_at(best_isa()));
   };
   run(0);
   if (!x.is_right()) {
@@ -260,7 +227,6 @@ void bench_onednn(benchmark::State& state, Shape s, bool cold) {
   }
   measure(state, best_isa(), s, copies, run);
 }
-#endif
 
 void add(const std::string& name, std::function<void(benchmark::State&)> body) {
   benchmark::RegisterBenchmark(name.c_str(), std::move(body))
@@ -308,7 +274,7 @@ void add_all() {
       }
     }
   }
-#ifdef TESSERA_WITH_ONEDNN
+  if (!execute::OneDnnLinear::is_available()) return;
   for (const Layer layer : kLayers) {
     const auto add_onednn = [&](Index M, bool cold) {
       const Shape s{M, layer.N, layer.K};
@@ -318,7 +284,6 @@ void add_all() {
     for (const Index M : kRows) add_onednn(M, false);
     for (const Index M : kColdRows) add_onednn(M, true);
   }
-#endif
 }
 
 }  // namespace

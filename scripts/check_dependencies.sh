@@ -55,11 +55,7 @@ only_in '<CLI/' 'tessera/cli/' CLI11
 only_in '<simdjson' 'models/|runtime/weights/|runtime/machine_rates_file\.cpp|runtime/plan/|tessera/cli/|tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
-only_in '<(oneapi/)?dnnl' 'bench/|runtime/execute/' oneDNN
-onednn_files=$(includes "${ALL_FOLDERS[@]}" | grep -E ':<(oneapi/)?dnnl' | cut -d: -f1 | sort -u || true)
-if [ "$(printf '%s' "$onednn_files" | grep -c .)" -gt 1 ]; then
-  printf '%s\n' "$onednn_files" | forbid "exactly one file includes oneDNN"
-fi
+only_in '<(oneapi/)?dnnl' 'runtime/execute/linear_onednn\.cpp' oneDNN
 mapfile -t product < <(sources_in kernels runtime models tessera)
 grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/threads\.cpp:' |
   cut -d: -f1,2 | forbid "OpenMP is for runtime/threads.cpp only" || true

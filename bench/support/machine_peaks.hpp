@@ -88,7 +88,7 @@ inline double read_bandwidth(Isa isa, const LargeBuffer& buffer) {
   for (int run = 0; run < 5; ++run) {
     const double start = thread_seconds();
     volatile float sink = 0.0F;
-    for (Index i = 0; i < passes; ++i) sink = probe.read(buffer.data(), buffer.size());
+    for (Index i = 0; i < passes; ++i) sink = sink + probe.read(buffer.data(), buffer.size());
     best = std::max(best, bytes * static_cast<double>(passes) / (thread_seconds() - start));
   }
   return best;
