@@ -106,6 +106,7 @@ class ArenaSession final : public Session {
         kernels_(kernels::kernels_at(model_->isa())),
         plan_(plan_of(program_, *model_, options_)),
         next_weight_(next_weights(program_)),
+        weights_stay_in_l3_(weights_stay_in_l3(program_, machine())),
         layout_(lay_out(program_, options_, plan_->ops, kernels_)),
         workers_(options_.threads),
         arena_(layout_.bytes, "session") {
@@ -128,6 +129,7 @@ class ArenaSession final : public Session {
         .memory = layout_.values,
         .schedule = plan_->ops,
         .next_weight = next_weight_,
+        .weights_stay_in_l3 = weights_stay_in_l3_,
         .arena = arena_.data(),
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
@@ -177,6 +179,9 @@ class ArenaSession final : public Session {
     return layout_.bytes;
   }
 
+  const Program& program() const noexcept override {
+    return program_;
+  }
   const Plan& plan() const noexcept override {
     return *plan_;
   }
@@ -207,6 +212,7 @@ class ArenaSession final : public Session {
   const kernels::KernelTable& kernels_;
   std::shared_ptr<const Plan> plan_;
   std::vector<ParameterId> next_weight_;
+  bool weights_stay_in_l3_;
   SessionLayout layout_;
   Workers workers_;
   Arena arena_;

@@ -28,6 +28,10 @@ namespace tessera {
 
 class Checkpoint;
 
+/// `asked` if the CPU has it; without one TESSERA_ISA, else the best level. Throws
+/// Error{invalid_argument}.
+Isa resolve_isa(std::optional<Isa> asked);
+
 struct ModelOptions {
   /// nullopt: TESSERA_ISA if set, else the best that the CPU has.
   std::optional<Isa> isa{};
@@ -110,6 +114,8 @@ class Session {
 
   virtual const SessionOptions& options() const noexcept = 0;  ///< with threads resolved
   virtual std::size_t memory_bytes() const noexcept = 0;
+  /// What this session computes: the model's program, pruned to the outputs asked for.
+  virtual const Program& program() const noexcept = 0;
   virtual const Plan& plan() const noexcept = 0;
   /// What the plan does and predicts, op by op, for a batch of `rows` rows in `sequences`
   /// sequences. Throws Error{invalid_argument} if that is more than the session's.

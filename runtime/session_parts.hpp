@@ -10,10 +10,6 @@
 
 namespace tessera {
 
-/// `asked` if the CPU has it; without one TESSERA_ISA, else the best level. Throws
-/// Error{invalid_argument}.
-Isa resolve_isa(std::optional<Isa> asked);
-
 class LoadedModel final : public Model {
  public:
   LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa);

@@ -61,7 +61,10 @@ SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
   return {.max_rows = rows,
           .max_sequences = sequences,
           .threads = options_.threads,
-          .outputs = options_.outputs};
+          .outputs = options_.outputs,
+          .plan = options_.plan,
+          .rates = options_.rates,
+          .strict = options_.strict};
 }
 
 std::size_t TextEncoder::arena_bytes(Index longest) const {
@@ -88,9 +91,17 @@ void TextEncoder::reserve(Index rows, Index sequences) {
   session_ = Session::create(model_, session_options(rows, sequences));
 }
 
-std::string TextEncoder::explain(Index rows, Index sequences) {
+PlanReport TextEncoder::report(Index rows, Index sequences) {
   reserve(rows, sequences);
-  return session_->report(rows, sequences).text();
+  return session_->report(rows, sequences);
+}
+
+const Plan& TextEncoder::plan() const {
+  return session_->plan();
+}
+
+const Program& TextEncoder::session_program() const {
+  return session_->program();
 }
 
 void TextEncoder::run_batch(std::span<const TokenSequence> sequences,

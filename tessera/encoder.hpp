@@ -24,7 +24,10 @@ struct EncoderOptions {
   std::optional<Isa> isa = {};  ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
   Index batch_tokens = 4096;    ///< most token rows of one batch; a longer sequence goes alone
   Index batch_sequences = 64;   ///< most sequences of one batch
-  std::vector<std::string> outputs = {};  ///< what to compute, at least one
+  std::vector<std::string> outputs = {};   ///< what to compute, at least one
+  std::shared_ptr<const Plan> plan = {};   ///< a plan to run; null: one is made
+  std::optional<MachineRates> rates = {};  ///< what plans are made with; nullopt: resolve_rates()
+  bool strict = false;                     ///< a fallback of the plan is an error
 };
 
 /// What a sink gets for one sequence, in the order of EncoderOptions::outputs: (T, width) for an
@@ -70,8 +73,11 @@ class TextEncoder {
 
   /// Bytes of the arena for batches up to the budget and sequences of up to `longest` tokens.
   std::size_t arena_bytes(Index longest) const;
-  /// The plan of the Session for `rows` token rows in `sequences` sequences.
-  std::string explain(Index rows, Index sequences);
+  /// What the Session will do for `rows` token rows in `sequences` sequences.
+  PlanReport report(Index rows, Index sequences);
+  /// Of the Session that the last report() or run() made. Precondition: there was one.
+  const Plan& plan() const;
+  const Program& session_program() const;
 
  private:
   SessionOptions session_options(Index rows, Index sequences) const;

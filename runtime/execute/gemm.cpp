@@ -64,7 +64,8 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
        .accumulate = !first,
        .activation = last ? o.activation : Activation::none,
        .ahead = ahead.n > 0 ? ahead.data : nullptr,
-       .ahead_n = ahead.n});
+       .ahead_n = ahead.n,
+       .resident = o.resident});
 }
 
 }  // namespace

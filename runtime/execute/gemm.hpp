@@ -24,6 +24,7 @@ struct GemmOperands {
   Activation activation = Activation::none;
   const float* after = nullptr;  // (after_n) what is read after this linear: asked for meanwhile
   Index after_n = 0;
+  bool resident = false;  ///< the weights are in L2 or L3: memory is asked for nothing
 };
 
 Index panel_count(const GemmOperands& o) noexcept;

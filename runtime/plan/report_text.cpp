@@ -73,13 +73,11 @@ std::string PlanReport::text() const {
     reasons += fmt::format("\n{} {}  {}\n", name, op.shape, op.epilogue);
     if (op.naive_bytes > 0) {
       reasons += fmt::format(
-          "  {:<10} {:<24} {:>9} MB into L2: {:.2f} % less than naive, {:.0f} % than IS, {:.0f} % "
-          "than WS, {:.0f} % than OS with the same buffer\n",
+          "  {:<10} {:<24} {:>9} chosen: {:.2f} % less than naive, {:.2f} x IS, {:.2f} x WS, "
+          "{:.2f} x OS with the same buffer\n",
           op.chosen.name, op.chosen.blocks, megabytes(op.chosen.l2_bytes),
-          100 * (1 - op.chosen.l2_bytes / op.naive_bytes),
-          100 * (1 - op.chosen.l2_bytes / op.is_bytes),
-          100 * (1 - op.chosen.l2_bytes / op.ws_bytes),
-          100 * (1 - op.chosen.l2_bytes / op.os_bytes));
+          100 * (1 - op.chosen.l2_bytes / op.naive_bytes), op.chosen.l2_bytes / op.is_bytes,
+          op.chosen.l2_bytes / op.ws_bytes, op.chosen.l2_bytes / op.os_bytes);
     }
     for (const CandidateReport& c : op.rejected) {
       reasons += fmt::format("  {:<10} {:<24} {:>9} {}\n", c.name, c.blocks,

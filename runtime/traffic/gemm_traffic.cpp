@@ -144,11 +144,11 @@ ClassicalTraffic classical_traffic(const LinearShape& s, double Z) noexcept {
                N = static_cast<double>(s.N);
   const double t = std::floor(std::sqrt(Z / 3));
   const auto blocks = [t](double extent) { return std::ceil(extent / t); };
-  const double partial_sums = M * N * (2 * blocks(K) - 1);
-  return {.naive = 2 * M * N * K + M * N,
+  const double partial_sums = 2 * M * N * blocks(K);
+  return {.naive = 2 * M * N * K + 2 * M * N,
           .is = M * K + K * N * blocks(M) + partial_sums,
           .ws = M * K * blocks(N) + K * N + partial_sums,
-          .os = M * K * blocks(N) + K * N * blocks(M) + M * N};
+          .os = M * K * blocks(N) + K * N * blocks(M) + 2 * M * N};
 }
 
 }  // namespace tessera

@@ -48,8 +48,8 @@ double stationary_words(const LinearShape& shape, const LoopNest& nest, TileShap
 /// max(MK + KN + MN, 2MNK/√Z): no order moves fewer words (Hong & Kung 1981; Smith et al. 2017).
 double gemm_bound(const LinearShape& shape, double Z) noexcept;
 
-/// The textbook orders with the same buffer, one t×t tile of each matrix resident, t = √(Z/3), and
-/// no write-allocate (dataflow.md §1); naive keeps nothing.
+/// The textbook orders with the same buffer, one t×t tile of each matrix resident, t = √(Z/3)
+/// (dataflow.md §1, and write-allocate counted as above); naive keeps nothing.
 struct ClassicalTraffic {
   double naive, is, ws, os;  ///< words
 };

@@ -93,6 +93,7 @@ void add_embed(CLI::App& root) {
   auto* command = root.add_subcommand("embed", "Texts to vectors");
   auto flags = std::make_shared<Embed>();
   flags->model.add_to(*command);
+  flags->model.add_plan_to(*command);
   flags->input.add_file_to(*command);
   flags->input.add_format_to(*command, false);
   command

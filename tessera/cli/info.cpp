@@ -22,8 +22,6 @@ namespace {
 struct Info {
   ModelFlags model;
   bool is_json = false;
-  Index plan_rows = 0;
-  Index plan_sequences = 0;
 
   void run() const;
 };
@@ -80,15 +78,6 @@ class Facts {
  private:
   std::vector<Fact> facts_;
 };
-
-// What the other commands compute: the logits of a head, else the embedding, else the states.
-std::string main_output(const Program& program) {
-  for (const char* name : {"logits", "prediction_logits", "embedding", "last_hidden_state"}) {
-    if (program.find_output(name) != kNone) return name;
-  }
-  return program.outputs.empty() ? "" : program.outputs.front().name;
-}
-
 // "F32 (103 tensors), I64 (1 tensor)"
 std::string stored_types(const Checkpoint& checkpoint) {
   std::map<std::string, std::size_t> counts;
@@ -170,19 +159,8 @@ void Info::run() const {
   const std::shared_ptr<const models::Package> package = model.open_package();
   TextEncoder encoder(package, model.encoder_options({main_output(package->program)}));
   OutputFile out("-");
-  if (plan_rows > 0) {
-    const Index sequences = plan_sequences > 0 ? plan_sequences : 1;
-    if (sequences > plan_rows) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("--sequences: got {}, expected at most {}, one row each", sequences,
-                              plan_rows));
-    }
-    out.write(encoder.explain(plan_rows, sequences));
-    out.write("\n");
-  } else {
-    const Facts facts = describe(*package, encoder);
-    out.write(is_json ? facts.as_json() : facts.as_text());
-  }
+  const Facts facts = describe(*package, encoder);
+  out.write(is_json ? facts.as_json() : facts.as_text());
   out.finish();
 }
 
@@ -193,16 +171,7 @@ void add_info(CLI::App& root) {
       root.add_subcommand("info", "Architecture, parameters, types, and memory of a model");
   auto flags = std::make_shared<Info>();
   flags->model.add_to(*command);
-  auto* json = command->add_flag("--json", flags->is_json, "One JSON object");
-  auto* plan =
-      command->add_option("--plan", flags->plan_rows, "Print the plan for ROWS token rows instead")
-          ->check(integer_between(1, std::int64_t{1} << 20))
-          ->type_name("ROWS")
-          ->excludes(json);
-  command->add_option("--sequences", flags->plan_sequences, "... in N sequences (default: 1)")
-      ->check(integer_between(1, std::int64_t{1} << 20))
-      ->type_name("N")
-      ->needs(plan);
+  command->add_flag("--json", flags->is_json, "One JSON object");
   command->footer(
       "The memory of a run is known before it: weights_packed_bytes are held,\n"
       "weights_mapped_bytes are read in place from the file, and arena_bytes are the most that\n"

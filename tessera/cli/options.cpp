@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "kernels/isa.hpp"
+#include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/failure.hpp"
 
 namespace tessera::cli {
@@ -70,6 +71,19 @@ void ModelFlags::add_to(CLI::App& command) {
       ->type_name("N");
 }
 
+// The logits of a head, else the embedding, else the states.
+std::string main_output(const Program& program) {
+  for (const char* name : {"logits", "prediction_logits", "embedding", "last_hidden_state"}) {
+    if (program.find_output(name) != kNone) return name;
+  }
+  return program.outputs.empty() ? "" : program.outputs.front().name;
+}
+
+void ModelFlags::add_plan_to(CLI::App& command) {
+  command.add_option("--plan", plan, "Run this plan, saved by `tessera plan --save`")
+      ->type_name("FILE");
+}
+
 std::shared_ptr<const models::Package> ModelFlags::open_package() const {
   return std::make_shared<const models::Package>(
       models::open_package(model, {.architecture = architecture}));
@@ -78,6 +92,7 @@ std::shared_ptr<const models::Package> ModelFlags::open_package() const {
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
   EncoderOptions options;
   options.threads = threads;
+  if (!plan.empty()) options.plan = std::make_shared<const Plan>(load_plan(plan));
   if (!isa.empty()) {
     options.isa = isa_from_string(isa);
     if (!options.isa || !cpu_supports(*options.isa)) {

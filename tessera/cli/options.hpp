@@ -21,8 +21,10 @@ struct ModelFlags {
   std::string isa;
   int threads = 0;         // 0: not given
   Index batch_tokens = 0;  // 0: not given
+  std::string plan;        // empty: not given
 
   void add_to(CLI::App& command);
+  void add_plan_to(CLI::App& command);
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package() const;
   /// Throws UsageError for an instruction set that this CPU lacks.
@@ -55,6 +57,9 @@ struct InputFlags {
   void add_format_to(CLI::App& command, bool with_pairs);
 };
 
+/// What a model is for: its logits, else its embedding, else its last hidden state.
+std::string main_output(const Program& program);
+
 /// Throws Error{unsupported_model} unless the model has an output "embedding".
 void require_embedding(const models::Package& package);
 
@@ -71,6 +76,7 @@ void add_classify(CLI::App& root);
 void add_search(CLI::App& root);
 void add_tokens(CLI::App& root);
 void add_info(CLI::App& root);
+void add_plan(CLI::App& root);
 void add_run(CLI::App& root);
 
 }  // namespace tessera::cli

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// tessera plan: what a run will do, how many bytes it moves, how long that takes, and why.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "runtime/error.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/plan/plan_file.hpp"
+#include "tessera/cli/failure.hpp"
+#include "tessera/cli/options.hpp"
+#include "tessera/cli/output.hpp"
+
+namespace tessera::cli {
+namespace {
+
+struct PlanCommand {
+  ModelFlags model;
+  Index rows = 128;
+  Index sequences = 1;
+  bool is_json = false, is_strict = false, is_measured = true;
+  std::string save, diff;
+
+  void run() const;
+};
+
+void PlanCommand::run() const {
+  if (sequences > rows) {
+    throw UsageError(
+        fmt::format("--sequences: got {}, expected at most {}, one row each", sequences, rows));
+  }
+  const std::shared_ptr<const models::Package> package = model.open_package();
+  EncoderOptions options = model.encoder_options({main_output(package->program)});
+  options.strict = is_strict;
+  options.batch_tokens = std::max(options.batch_tokens, rows);
+  options.batch_sequences = std::max(options.batch_sequences, sequences);
+  const Isa isa = resolve_isa(options.isa);
+  options.rates = is_measured ? measured_rates(machine(), isa) : resolve_rates(machine(), isa);
+  TextEncoder encoder(package, options);
+  const PlanReport report = encoder.report(rows, sequences);
+  if (!diff.empty()) {
+    const Plan before = load_plan(diff);
+    OutputFile out("-");
+    out.write(diff_plans(before, encoder.plan(), encoder.session_program()));
+    return out.finish();
+  }
+  if (!save.empty()) save_plan(save, encoder.plan());
+  OutputFile out("-");
+  out.write(is_json ? report.json() : report.text());
+  out.finish();
+}
+
+}  // namespace
+
+void add_plan(CLI::App& root) {
+  auto* command = root.add_subcommand(
+      "plan", "What a run will do: loop orders, bytes at each cache, time, and why");
+  auto flags = std::make_shared<PlanCommand>();
+  flags->model.add_to(*command);
+  command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
+      ->check(integer_between(1, std::int64_t{1} << 20))
+      ->type_name("N");
+  command->add_option("--sequences", flags->sequences, "... in N sequences (default: 1)")
+      ->check(integer_between(1, std::int64_t{1} << 20))
+      ->type_name("N");
+  auto* json = command->add_flag("--json", flags->is_json, "One JSON object");
+  command->add_flag("--strict", flags->is_strict,
+                    "A fallback, such as rates that nobody measured, is an error");
+  command->add_flag("--measure,!--no-measure", flags->is_measured,
+                    "Measure this machine's rates once, in two seconds (default)");
+  command->add_option("--save", flags->save, "Write the plan, for every number of rows, to FILE")
+      ->type_name("FILE");
+  command
+      ->add_option("--diff", flags->diff,
+                   "Print only where the plan differs from the saved one in FILE")
+      ->type_name("FILE")
+      ->excludes(json);
+  command->footer(
+      "Plans decide speed, never a bit of the result. `embed --plan FILE` runs a saved one.\n"
+      "Rates are kept in $XDG_CACHE_HOME/tessera; TESSERA_RATES names another file.");
+  command->callback([flags] { flags->run(); });
+}
+
+}  // namespace tessera::cli
