@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 
 #include <dnnl.hpp>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 #endif
@@ -18,11 +19,13 @@
 namespace tessera::execute {
 namespace {
 
-void check_extents(Index N, Index K, Index rows) {
-  if (N < 1 || K < 1 || rows < 1) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("oneDNN linear: N = {}, K = {}, rows = {}, expected each at least 1", N,
-                            K, rows));
+void check_extents(Index N, Index K, OneDnnRows rows) {
+  if (N < 1 || K < 1 || rows.M < 1 || rows.lda < K || rows.ldc < N) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("oneDNN linear: N = {}, K = {}, M = {}, lda = {}, ldc = {}, expected extents "
+                    "of at least 1 and strides of at least K and N",
+                    N, K, rows.M, rows.lda, rows.ldc));
   }
 }
 
@@ -86,8 +89,8 @@ auto guarded(Body&& body) {
 
 /// The primitive of one (M, lda, ldc), with or without adding to C.
 struct Prepared {
-  Index M, lda, ldc;
-  bool adds;
+  OneDnnRows rows;
+  bool adds, is_reference;
   dnnl::matmul primitive;
   memory a, c;
   std::unordered_map<int, memory> arguments;
@@ -104,8 +107,8 @@ struct OneDnnLinear::Impl {
   memory weight{};
   std::vector<Prepared> prepared{};
 
-  dnnl::matmul::primitive_desc describe(Index M, Index lda, Index ldc, bool adds,
-                                        const memory::desc& b) const {
+  dnnl::matmul::primitive_desc describe(OneDnnRows rows, bool adds, const memory::desc& b) const {
+    const auto [M, lda, ldc] = rows;
     const memory::desc a({M, K}, kF32, memory::dims{lda, 1});
     const memory::desc c({M, N}, kF32, memory::dims{ldc, 1});
     dnnl::primitive_attr attributes;
@@ -119,15 +122,15 @@ struct OneDnnLinear::Impl {
     return {dnnl::matmul::desc(a, b, bias_layout, c), attributes, engine};
   }
 
-  Prepared& prepare(Index M, Index lda, Index ldc, bool adds) {
+  Prepared& prepare(OneDnnRows rows, bool adds) {
     for (Prepared& p : prepared) {
-      if (p.M == M && p.lda == lda && p.ldc == ldc && p.adds == adds) return p;
+      const bool same = p.rows.M == rows.M && p.rows.lda == rows.lda && p.rows.ldc == rows.ldc;
+      if (same && p.adds == adds) return p;
     }
-    const dnnl::matmul::primitive_desc pd = describe(M, lda, ldc, adds, weight_layout);
-    Prepared p{.M = M,
-               .lda = lda,
-               .ldc = ldc,
+    const dnnl::matmul::primitive_desc pd = describe(rows, adds, weight_layout);
+    Prepared p{.rows = rows,
                .adds = adds,
+               .is_reference = std::string_view(pd.impl_info_str()).starts_with("ref"),
                .primitive = dnnl::matmul(pd),
                .a = memory(pd.src_desc(), engine, nullptr),
                .c = memory(pd.dst_desc(), engine, nullptr),
@@ -145,13 +148,13 @@ bool OneDnnLinear::is_available() noexcept {
   return true;
 }
 
-OneDnnLinear::OneDnnLinear(Index N, Index K, const float* bias, Index rows) {
+OneDnnLinear::OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows rows) {
   check_extents(N, K, rows);
   const OneThread alone;
   guarded([&] {
     impl_ = std::make_unique<Impl>(Impl{.N = N, .K = K, .bias = bias});
     const memory::desc any({K, N}, kF32, memory::format_tag::any);
-    impl_->weight_layout = impl_->describe(rows, K, N, false, any).weights_desc();
+    impl_->weight_layout = impl_->describe(rows, false, any).weights_desc();
     impl_->weight = memory(impl_->weight_layout, impl_->engine, nullptr);
   });
 }
@@ -181,7 +184,8 @@ bool OneDnnLinear::run(const OneDnnCall& call, const kernels::KernelTable& kerne
   const bool adds = call.residual != nullptr && call.residual == call.c;
   try {
     const OneThread alone;
-    Prepared& p = impl_->prepare(call.M, call.lda, call.ldc, adds);
+    Prepared& p = impl_->prepare({call.M, call.lda, call.ldc}, adds);
+    if (p.is_reference) return false;
     p.a.set_data_handle(const_cast<float*>(call.a));
     p.c.set_data_handle(call.c);
     p.primitive.execute(impl_->stream, p.arguments);
@@ -199,10 +203,10 @@ bool OneDnnLinear::run(const OneDnnCall& call, const kernels::KernelTable& kerne
   return true;
 }
 
-std::string OneDnnLinear::implementation(Index M) {
+std::string OneDnnLinear::implementation(OneDnnRows rows) {
   try {
     const OneThread alone;
-    return impl_->describe(M, impl_->K, impl_->N, false, impl_->weight_layout).impl_info_str();
+    return impl_->describe(rows, false, impl_->weight_layout).impl_info_str();
   } catch (const dnnl::error&) {
     return "none";
   }
@@ -215,7 +219,7 @@ struct OneDnnLinear::Impl {};
 bool OneDnnLinear::is_available() noexcept {
   return false;
 }
-OneDnnLinear::OneDnnLinear(Index N, Index K, const float* /*bias*/, Index rows) {
+OneDnnLinear::OneDnnLinear(Index N, Index K, const float* /*bias*/, OneDnnRows rows) {
   check_extents(N, K, rows);
   throw Error(
       ErrorCode::invalid_argument,
@@ -230,7 +234,7 @@ bool OneDnnLinear::run(const OneDnnCall& /*call*/,
                        const kernels::KernelTable& /*kernels*/) noexcept {
   return false;
 }
-std::string OneDnnLinear::implementation(Index /*M*/) {
+std::string OneDnnLinear::implementation(OneDnnRows /*rows*/) {
   return "none";
 }
 

@@ -32,16 +32,22 @@ struct OneDnnCall {
   Index ldr = 0;
 };
 
+/// What oneDNN makes its choice for.
+struct OneDnnRows {
+  Index M, lda, ldc;
+};
+
 /// One linear with its weight in the layout that oneDNN wants. One call at a time per object.
 class OneDnnLinear {
  public:
   /// Whether this build has oneDNN. Without it the constructor throws.
   static bool is_available() noexcept;
 
-  /// `bias` (N) or null stays the caller's. `rows` is the M for which oneDNN chooses the layout of
-  /// the weight (other M run too, perhaps slower). Throws Error: invalid_argument for extents < 1
-  /// and in a build without oneDNN, out_of_memory, internal with oneDNN's words.
-  OneDnnLinear(Index N, Index K, const float* bias, Index rows);
+  /// `bias` (N) or null stays the caller's. oneDNN chooses the layout of the weight for calls like
+  /// `typical` (others run too, perhaps slower): its fastest one serves dense rows only. Throws
+  /// Error: invalid_argument for extents < 1, strides below them, and in a build without oneDNN;
+  /// out_of_memory; internal with oneDNN's words.
+  OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows typical);
   ~OneDnnLinear();
   OneDnnLinear(OneDnnLinear&&) noexcept;
   OneDnnLinear& operator=(OneDnnLinear&&) noexcept;
@@ -60,14 +66,14 @@ class OneDnnLinear {
   /// oneDNN writes c first.
   static bool supports(const OneDnnCall& call) noexcept;
 
-  /// Runs on the calling thread alone. False where oneDNN refuses or !supports(call): then c is
-  /// undefined. activation and residual are the kernels' own, row-wise, after the product: their
-  /// formulas differ from oneDNN's in the last bits.
-  /// Precondition: load() or use() came before; 1 ≤ M.
+  /// Runs on the calling thread alone. False where oneDNN refuses, has nothing but its reference
+  /// loops (a thousand times slower), or !supports(call): then c is undefined. activation and
+  /// residual are the kernels' own, row-wise, after the product: their formulas differ from
+  /// oneDNN's in the last bits. Precondition: load() or use() came before; 1 ≤ M.
   bool run(const OneDnnCall& call, const kernels::KernelTable& kernels) noexcept;
 
-  /// oneDNN's name of what runs M rows, e.g. "brg:avx512_core"; "none" where it refuses.
-  std::string implementation(Index M);
+  /// oneDNN's name of what runs such rows, e.g. "brg:avx512_core"; "none" where it refuses.
+  std::string implementation(OneDnnRows rows);
 
  private:
   struct Impl;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One cell of bench_gemm: C (M,N) = A (M,K) Wᵀ + bias by Tessera, in the nest that the planner
+// chooses, and by oneDNN, on one thread. Weights hot (one copy) or cold (copies in turn).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "bench/support/machine_peaks.hpp"
+#include "runtime/execute/gemm.hpp"
+#include "runtime/execute/linear_onednn.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/plan/linear.hpp"
+#include "tests/support/random.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace tessera::bench {
+
+/// 16 · odd: consecutive rows start in different L1 sets, as in a session.
+constexpr Index padded_stride(Index n) {
+  return ((n + 15) / 16 | 1) * 16;
+}
+
+/// Bytes of the copies of a cold weight: more than the last-level cache where 1 GiB is.
+inline Index cold_bytes() {
+  return std::min(last_level_cache_bytes() * 5 / 4, Index{1} << 30);
+}
+
+/// A weight in one layout, `copies` times.
+struct Copies {
+  Copies(Index weight_bytes, bool cold)
+      : elements((weight_bytes + 63) / 64 * 16),
+        count(cold ? ceil_div(cold_bytes(), weight_bytes) : 1),
+        block(elements * count) {}
+
+  float* first() noexcept { return block.data(); }
+  /// Fills the others from the first.
+  void replicate() {
+    for (Index i = 1; i < count; ++i) {
+      std::copy_n(block.data(), elements, block.data() + i * elements);
+    }
+  }
+  /// The copy whose turn it is.
+  const float* next() noexcept {
+    at = at + 1 < count ? at + 1 : 0;
+    return block.data() + at * elements;
+  }
+
+  Index elements, count, at = 0;
+  LargeBuffer block;
+};
+
+class GemmCell {
+ public:
+  GemmCell(LinearShape shape, bool cold, Isa isa, const MachineRates& rates)
+      : shape_(shape),
+        kernels_(kernels::kernels_at(isa)),
+        cold_(cold),
+        lda_(padded_stride(shape.K)),
+        ldc_(padded_stride(shape.N)),
+        a_(shape.M * lda_),
+        w_(shape.N * shape.K),
+        bias_(shape.N),
+        c_(shape.M * ldc_),
+        panels_(ceil_div(shape.N, NR()) * NR() * shape.K * Index{sizeof(float)}, cold) {
+    for (LargeBuffer* x : {&a_, &w_, &bias_}) {
+      test::Random random{static_cast<std::uint64_t>(x->size())};
+      for (Index i = 0; i < x->size(); ++i) x->data()[i] = random.uniform(-1.0F, 1.0F);
+    }
+    for (Index p = 0; p * NR() < shape.N; ++p) {
+      kernels_.gemm.pack_panel(w_.data() + p * NR() * shape.K, DType::f32, shape.K,
+                               std::min(NR(), shape.N - p * NR()), shape.K,
+                               panels_.first() + p * shape.K * NR());
+    }
+    panels_.replicate();
+    const Machine& facts = machine();
+    plan_ = plan_linear({.shape = shape, .weights_stay_in_l3 = !cold},
+                        {.l1_bytes = facts.l1d.bytes,
+                         .l2_bytes = facts.l2.bytes,
+                         .l3_bytes = facts.l3.bytes,
+                         .tile = {.MR = kernels_.gemm.MR, .NR = NR()},
+                         .threads = 1,
+                         .rates = rates});
+    if (execute::OneDnnLinear::is_available()) {
+      onednn_ = std::make_unique<execute::OneDnnLinear>(
+          shape.N, shape.K, bias_.data(), execute::OneDnnRows{shape.M, shape.K, shape.N});
+      dense_a_ = LargeBuffer(shape.M * shape.K);
+      dense_c_ = LargeBuffer(shape.M * shape.N);
+      for (Index i = 0; i < shape.M; ++i) {
+        std::copy_n(a_.data() + i * lda_, shape.K, dense_a_.data() + i * shape.K);
+      }
+      reordered_ = std::make_unique<Copies>(static_cast<Index>(onednn_->weight_bytes()), cold);
+      onednn_->load(w_.data(), shape.K, reordered_->first());
+      reordered_->replicate();
+    }
+  }
+
+  void run_tessera() noexcept {
+    execute::run_gemm({.gemm = kernels_.gemm,
+                       .a = a_.data(),
+                       .lda = lda_,
+                       .panels = panels_.next(),
+                       .c = c_.data(),
+                       .ldc = ldc_,
+                       .N = shape_.N,
+                       .K = shape_.K,
+                       .bias = bias_.data(),
+                       .resident = !cold_},
+                      plan_.chosen.nest, shape_.M);
+  }
+  void run_onednn() noexcept {
+    onednn_->use(reordered_->next());
+    onednn_->run({.a = dense_a_.data(),
+                  .lda = shape_.K,
+                  .c = dense_c_.data(),
+                  .ldc = shape_.N,
+                  .M = shape_.M},
+                 kernels_);
+  }
+  [[nodiscard]] bool has_onednn() const noexcept { return onednn_ != nullptr; }
+
+  /// 200 elements of C at random against double.
+  [[nodiscard]] bool is_right() const {
+    const auto [M, N, K] = shape_;
+    test::Random random{11};
+    for (int n = 0; n < 200; ++n) {
+      const Index i = random.integer(0, M - 1), j = random.integer(0, N - 1);
+      double sum = static_cast<double>(bias_.data()[j]);
+      double magnitude = std::abs(sum);
+      for (Index k = 0; k < K; ++k) {
+        const double p = static_cast<double>(a_.data()[i * lda_ + k]) *
+                         static_cast<double>(w_.data()[j * K + k]);
+        sum += p;
+        magnitude += std::abs(p);
+      }
+      const double error = std::abs(static_cast<double>(c_.data()[i * ldc_ + j]) - sum);
+      if (!(error <= test::gemm_tolerance(K, magnitude))) return false;
+    }
+    return true;
+  }
+  /// C is what oneDNN computed.
+  void take_onednn_result() {
+    for (Index i = 0; i < shape_.M; ++i) {
+      std::copy_n(dense_c_.data() + i * shape_.N, shape_.N, c_.data() + i * ldc_);
+    }
+  }
+
+  /// Bytes/s at which the weights stream past a loop that does nothing else: a few copies, the next
+  /// in turn.
+  double stream_rate() {
+    const Index passes = ceil_div(Index{16} << 20, panels_.elements * Index{sizeof(float)});
+    volatile float sink = 0.0F;
+    const double start = thread_seconds();
+    for (Index i = 0; i < passes; ++i) {
+      sink = sink + kernels_.probe.read(panels_.next(), panels_.elements);
+    }
+    return static_cast<double>(passes * panels_.elements) * sizeof(float) /
+           (thread_seconds() - start);
+  }
+
+  const LinearPlan& plan() const noexcept { return plan_; }
+  double flop() const noexcept {
+    return 2.0 * static_cast<double>(shape_.M) * static_cast<double>(shape_.N * shape_.K);
+  }
+  double weight_bytes() const noexcept {
+    return sizeof(float) * static_cast<double>(shape_.N * shape_.K);
+  }
+
+ private:
+  Index NR() const noexcept { return kernels_.gemm.NR; }
+
+  LinearShape shape_;
+  const kernels::KernelTable& kernels_;
+  bool cold_;
+  Index lda_, ldc_;
+  LargeBuffer a_;                  // (M,K), row stride lda
+  LargeBuffer w_;                  // (N,K)
+  LargeBuffer bias_;               // (N)
+  LargeBuffer c_;                  // (M,N), row stride ldc
+  Copies panels_;                  // (⌈N/NR⌉, K, NR)
+  LargeBuffer dense_a_, dense_c_;  // (M,K), (M,N) without gaps: what oneDNN is fastest with
+  std::unique_ptr<Copies> reordered_;
+  std::unique_ptr<execute::OneDnnLinear> onednn_;
+  LinearPlan plan_;
+};
+
+}  // namespace tessera::bench
