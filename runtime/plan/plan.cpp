@@ -87,7 +87,8 @@ class Planner {
     const bool faster = chained.seconds < 0.98 * (a.seconds + b.seconds);
     const bool leaner = chained.seconds <= 1.01 * (a.seconds + b.seconds) &&
                         chained.l2_bytes < 0.98 * (a.l2_bytes() + b.l2_bytes());
-    return chained.fits && (faster || leaner) ? blocks : 0;
+    // In one block nothing changes: the intermediate stays in L2 op by op, too.
+    return chained.fits && blocks > machine_.threads && (faster || leaner) ? blocks : 0;
   }
 
   const PlanInput& in_;
