@@ -5,10 +5,10 @@
 //
 //   loop_orders_f32/<level>/<model>/M:/N:/K:        the evaluation set of dataflow.md
 //
-// One iteration runs each candidate once, in turn, so that a noisy machine is noisy for all of them;
-// figures are medians over the iterations. Candidates: the planner's best blocks for each of the
-// five orders; the textbook IS, WS and OS with a square tile of each matrix in the same buffer; and
-// naive, one row and one panel at a time. Weights are as hot as one linear leaves them.
+// One iteration runs each candidate once, in turn, so that a noisy machine is noisy for all of
+// them; figures are medians over the iterations. Candidates: the planner's best blocks for each of
+// the five orders; the textbook IS, WS and OS with a square tile of each matrix in the same buffer;
+// and naive, one row and one panel at a time. Weights are as hot as one linear leaves them.
 //
 // Counters: <order>_GFLOP/s and <order>_MB (predicted bytes into L2) for every candidate, 0 where
 // the order has none; chosen = index of the planner's order; slower_% = time of the chosen one over
@@ -140,7 +140,8 @@ PlanMachine plan_machine(Isa isa) {
           .rates = isa == best_isa() ? rates : resolve_rates(m, isa)};
 }
 
-std::vector<Candidate> candidates(const LinearPlan& plan, LinearShape s, const PlanMachine& machine) {
+std::vector<Candidate> candidates(const LinearPlan& plan, LinearShape s,
+                                  const PlanMachine& machine) {
   std::vector<Candidate> list;
   for (const auto& best : plan.best) {
     if (best) list.push_back({to_string(best->nest.order), best->nest, best->cost.l2_bytes()});
@@ -159,8 +160,7 @@ std::vector<Candidate> candidates(const LinearPlan& plan, LinearShape s, const P
   return list;
 }
 
-bool all_agree(Operands& x, const execute::GemmOperands& o,
-               const std::vector<Candidate>& list) {
+bool all_agree(Operands& x, const execute::GemmOperands& o, const std::vector<Candidate>& list) {
   std::vector<float> first;
   for (const Candidate& c : list) {
     std::fill_n(x.c.data(), x.c.size(), 0.0F);
@@ -208,11 +208,10 @@ void add_all() {
     for (const Layer& layer : evaluation_set()) {
       for (const Index M : layer.rows) {
         const LinearShape s{M, layer.N, layer.K};
-        benchmark::RegisterBenchmark(
-            fmt::format("loop_orders_f32/{}/{}/M:{}/N:{}/K:{}", to_string(isa), layer.model, s.M,
-                        s.N, s.K)
-                .c_str(),
-            [=](benchmark::State& state) { bench_orders(state, isa, s); })
+        benchmark::RegisterBenchmark(fmt::format("loop_orders_f32/{}/{}/M:{}/N:{}/K:{}",
+                                                 to_string(isa), layer.model, s.M, s.N, s.K)
+                                         .c_str(),
+                                     [=](benchmark::State& state) { bench_orders(state, isa, s); })
             ->UseRealTime()
             ->Iterations(7);
       }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "runtime/execute/onednn_weights.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/overloaded.hpp"
 #include "runtime/plan/plan_file.hpp"
@@ -68,7 +69,8 @@ PlanInput plan_input(const Program& program, const Model& model, const SessionOp
           .tile = {.MR = gemm.MR, .NR = gemm.NR},
           .threads = options.threads,
           .max_rows = options.max_rows,
-          .max_sequences = options.max_sequences};
+          .max_sequences = options.max_sequences,
+          .allow_onednn = options.allow_onednn};
 }
 
 /// The caller's plan, checked, or a new one.
@@ -110,6 +112,8 @@ class ArenaSession final : public Session {
         layout_(lay_out(program_, options_, plan_->ops, kernels_)),
         workers_(options_.threads),
         arena_(layout_.bytes, "session") {
+    onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
+                                             options_.threads);
 #ifndef NDEBUG
     // A read of something that no op wrote shows as NaN.
     std::fill_n(arena_.floats(0), layout_.values.bytes / sizeof(float),
@@ -130,6 +134,7 @@ class ArenaSession final : public Session {
         .schedule = plan_->ops,
         .next_weight = next_weight_,
         .weights_stay_in_l3 = weights_stay_in_l3_,
+        .onednn = onednn_.get(),
         .arena = arena_.data(),
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
@@ -176,7 +181,7 @@ class ArenaSession final : public Session {
     return options_;
   }
   std::size_t memory_bytes() const noexcept override {
-    return layout_.bytes;
+    return layout_.bytes + (onednn_ == nullptr ? 0 : onednn_->bytes());
   }
 
   const Program& program() const noexcept override {
@@ -213,6 +218,7 @@ class ArenaSession final : public Session {
   std::shared_ptr<const Plan> plan_;
   std::vector<ParameterId> next_weight_;
   bool weights_stay_in_l3_;
+  std::unique_ptr<execute::OneDnnWeights> onednn_;  // null: no op uses it
   SessionLayout layout_;
   Workers workers_;
   Arena arena_;
@@ -225,7 +231,9 @@ std::size_t Session::memory_bytes(const Model& model, const SessionOptions& opti
   const SessionOptions resolved = resolve(options);
   const Program program = session_program(model, resolved);
   const std::shared_ptr<const Plan> plan = plan_of(program, model, resolved);
-  return lay_out(program, resolved, plan->ops, kernels::kernels_at(model.isa())).bytes;
+  const std::size_t copies =
+      resolved.allow_onednn ? execute::OneDnnWeights::most_bytes(program, plan->ops) : 0;
+  return lay_out(program, resolved, plan->ops, kernels::kernels_at(model.isa())).bytes + copies;
 }
 
 std::unique_ptr<Session> Session::create(std::shared_ptr<const Model> model,

@@ -72,6 +72,10 @@ struct SessionOptions {
   std::shared_ptr<const Plan> plan{};
   /// Rates that a plan is made with; nullopt: resolve_rates().
   std::optional<MachineRates> rates{};
+  /// oneDNN may run a linear where it measures better (creation then takes a second). Its order of
+  /// summation is its own: results then depend on the number of rows of a batch in the last bits,
+  /// and a run may allocate. memory_bytes() then counts a second copy of the weights.
+  bool allow_onednn = false;
   /// Anything that is not as it should be (rates that were never measured) is an error.
   bool strict = false;
 };

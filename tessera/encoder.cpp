@@ -64,6 +64,7 @@ SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
           .outputs = options_.outputs,
           .plan = options_.plan,
           .rates = options_.rates,
+          .allow_onednn = options_.allow_onednn,
           .strict = options_.strict};
 }
 

@@ -27,6 +27,7 @@ struct EncoderOptions {
   std::vector<std::string> outputs = {};   ///< what to compute, at least one
   std::shared_ptr<const Plan> plan = {};   ///< a plan to run; null: one is made
   std::optional<MachineRates> rates = {};  ///< what plans are made with; nullopt: resolve_rates()
+  bool allow_onednn = false;               ///< SessionOptions::allow_onednn
   bool strict = false;                     ///< a fallback of the plan is an error
 };
 

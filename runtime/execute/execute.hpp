@@ -15,6 +15,8 @@
 
 namespace tessera::execute {
 
+class OneDnnWeights;
+
 /// What a run hands to every op.
 struct Context {
   const Program& program;
@@ -25,8 +27,9 @@ struct Context {
   std::span<const OpSchedule> schedule;      ///< one per op
   std::span<const ParameterId> next_weight;  ///< one per op: the matrix that is read after it
   bool weights_stay_in_l3;
-  std::byte* arena;  ///< values, at the offsets of `memory`
-  float* scratch;    ///< workers.count() pieces of scratch_stride floats
+  OneDnnWeights* onednn;  ///< null: no op uses it
+  std::byte* arena;       ///< values, at the offsets of `memory`
+  float* scratch;         ///< workers.count() pieces of scratch_stride floats
   Index scratch_stride;
   std::int32_t* block_begin;  ///< (S+1) first attention block of each sequence
 

@@ -7,9 +7,11 @@
 // A chain is FF1 → activation → FF2 on one block of rows: the intermediate (MC,N1) lives in the
 // worker's scratch and never leaves its L2.
 #include <algorithm>
+#include <atomic>
 
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
+#include "runtime/execute/onednn_weights.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -71,13 +73,42 @@ Index rows_of(const Context& context, const LinearOp& op) noexcept {
   return context.value(op.out).rows;
 }
 
+/// Equal pieces of the rows, one per worker. False if oneDNN refused any: C is then undefined.
+bool run_onednn(const Context& context, std::size_t i, Index M) noexcept {
+  const LinearOp& op = linear_at(context, i);
+  const TensorView<float> a = context.value(op.in), c = context.value(op.out);
+  const bool adds = op.residual != kNone && !op.norm;
+  const TensorView<float> r = adds ? context.value(op.residual) : TensorView<float>{};
+  const Index pieces = std::min<Index>(M, context.workers.count());
+  std::atomic<bool> ran{true};
+  context.workers.run(pieces, [&](Index task, int) {
+    const Range rows = piece({0, M}, task, pieces);
+    const bool ok =
+        context.onednn->run(i, task,
+                            {.a = a.data + rows.begin * a.stride,
+                             .lda = a.stride,
+                             .c = c.data + rows.begin * c.stride,
+                             .ldc = c.stride,
+                             .M = rows.size(),
+                             .activation = op.activation,
+                             .residual = adds ? r.data + rows.begin * r.stride : nullptr,
+                             .ldr = r.stride},
+                            context.kernels);
+    if (ok && op.norm) normalize(context, op, rows);
+    if (!ok) ran.store(false, std::memory_order_relaxed);
+  });
+  return ran.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 void run_linear(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const GemmOperands o = operands(context, i);
   const Index M = rows_of(context, op), panels = panel_count(o);
-  LoopNest nest = at_rows(context.schedule[i].nests, M).nest;
+  const NestRange& range = at_rows(context.schedule[i].nests, M);
+  if (range.onednn && run_onednn(context, i, M)) return;
+  LoopNest nest = range.nest;
   nest.row_blocks = std::min(nest.row_blocks, M);  // planned for the last row count of its range
   const bool whole_rows = nest.col_blocks == 1;
   context.workers.run(nest.row_blocks * nest.col_blocks, [&](Index task, int) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "runtime/execute/onednn_weights.hpp"
 #include "runtime/machine.hpp"
 
 #ifndef TESSERA_VERSION
@@ -57,7 +58,7 @@ class Planner {
     const bool chains = may_chain(in_.program, i);
     for (const Index rows : row_ranges(by_rows ? in_.max_rows : in_.max_sequences, in_.tile.MR)) {
       const LinearCandidate& chosen = plan(*linear, rows);
-      append(schedule.nests, NestRange{rows, chosen.nest});
+      append(schedule.nests, NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
       if (chains) append(schedule.chains, ChainRange{rows, chain(i, rows)});
     }
     return schedule;
@@ -74,6 +75,18 @@ class Planner {
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     return plans_.emplace(key, plan_linear(t, machine_).chosen).first->second;
+  }
+
+  /// Whether oneDNN measures better than the nest.
+  bool onednn(const LinearOp& op, Index rows, const LoopNest& nest) {
+    if (!in_.allow_onednn || !execute::OneDnnLinear::is_available()) return false;
+    const LinearShape shape = task(op, rows).shape;
+    const auto key = std::tuple(shape.M, shape.N, shape.K);
+    const auto found = onednn_.find(key);
+    if (found != onednn_.end()) return found->second;
+    const double ratio =
+        execute::onednn_seconds_over_ours(shape, nest, kernels::kernels_at(in_.isa));
+    return onednn_[key] = ratio < 0.97;
   }
 
   /// Chained where that is faster, or as fast and moves fewer bytes into L2.
@@ -95,6 +108,7 @@ class Planner {
   PlanMachine machine_;
   bool weights_stay_in_l3_;
   std::map<LinearKey, LinearCandidate> plans_;
+  std::map<std::tuple<Index, Index, Index>, bool> onednn_;
 };
 
 }  // namespace
@@ -189,6 +203,9 @@ Plan make_plan(const PlanInput& input) {
     plan.fallbacks.emplace_back(
         "rates are nominal: nothing was measured on this machine (tessera plan measures, "
         "TESSERA_RATES names a file)");
+  }
+  if (input.allow_onednn && !execute::OneDnnLinear::is_available()) {
+    plan.fallbacks.emplace_back("oneDNN was allowed and is not in this build");
   }
   Planner planner(input);
   plan.ops.reserve(input.program.ops.size());

@@ -22,6 +22,7 @@ struct Machine;
 struct NestRange {
   Index last_rows;
   LoopNest nest;
+  bool onednn = false;  ///< oneDNN instead: only where the caller allowed it
 
   friend bool operator==(const NestRange&, const NestRange&) = default;
 };
@@ -79,6 +80,7 @@ struct PlanInput {
   TileShape tile;
   int threads;
   Index max_rows, max_sequences;
+  bool allow_onednn = false;  ///< measure it against the chosen nests
 
   PlanMachine plan_machine() const;
 };

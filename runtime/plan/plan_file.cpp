@@ -8,6 +8,7 @@
 #include <set>
 
 #include "runtime/error.hpp"
+#include "runtime/execute/linear_onednn.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/replaced_file.hpp"
 #include "runtime/weights/safetensors_text.hpp"
@@ -24,11 +25,11 @@ constexpr Index kMostBlocks = Index{1} << 31;
 
 std::string json_of(const OpSchedule& op) {
   std::string nests, chains;
-  for (const auto& [last, nest] : op.nests) {
+  for (const auto& [last, nest, onednn] : op.nests) {
     nests += fmt::format(
-        R"({}{{"last_rows":{},"order":"{}","row_blocks":{},"col_blocks":{},"k_blocks":{}}})",
+        R"({}{{"last_rows":{},"order":"{}","row_blocks":{},"col_blocks":{},"k_blocks":{},"onednn":{}}})",
         nests.empty() ? "" : ",", last, to_string(nest.order), nest.row_blocks, nest.col_blocks,
-        nest.k_blocks);
+        nest.k_blocks, onednn);
   }
   for (const auto& [last, blocks] : op.chains) {
     chains += fmt::format(R"({}{{"last_rows":{},"row_blocks":{}}})", chains.empty() ? "" : ",",
@@ -86,7 +87,8 @@ class Reader {
                                 {.order = order(e),
                                  .row_blocks = count(e, "row_blocks", 1),
                                  .col_blocks = count(e, "col_blocks", 1),
-                                 .k_blocks = count(e, "k_blocks", 1)}});
+                                 .k_blocks = count(e, "k_blocks", 1)},
+                                get<bool>(e, "onednn", "true or false")});
     }
     for (const dom::element e : get<dom::array>(object, "chains", "an array")) {
       schedule.chains.push_back({count(e, "last_rows", 1), count(e, "row_blocks", 0)});
@@ -136,7 +138,11 @@ void check_nests(const OpSchedule& schedule, const PlanInput& in, std::size_t i)
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
   const LinearTask task = linear_task(in.program, *op, in.max_rows, false);
   const Index panels = ceil_div(task.shape.N, in.tile.NR);
-  for (const auto& [last, nest] : schedule.nests) {
+  for (const auto& [last, nest, onednn] : schedule.nests) {
+    if (onednn && !(in.allow_onednn && execute::OneDnnLinear::is_available())) {
+      fail(in.allow_onednn ? "wants oneDNN, which is not in this build"
+                           : "wants oneDNN, which the session does not allow");
+    }
     if (nest.col_blocks > panels) {
       fail(fmt::format("col_blocks is {}, expected at most {}", nest.col_blocks, panels));
     }
@@ -157,7 +163,8 @@ void check_nests(const OpSchedule& schedule, const PlanInput& in, std::size_t i)
 }
 
 std::string describe_range(const std::vector<NestRange>& nests, Index rows) {
-  const LoopNest nest = at_rows(nests, rows).nest;
+  const auto& [last, nest, onednn] = at_rows(nests, rows);
+  if (onednn) return "oneDNN";
   return fmt::format("{} {}x{}x{}", to_string(nest.order), nest.row_blocks, nest.col_blocks,
                      nest.k_blocks);
 }
@@ -250,7 +257,7 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
     for (const auto& range : b.nests) ends.insert(range.last_rows);
     Index first = 1;
     for (const Index last : ends) {
-      if (!(at_rows(a.nests, last).nest == at_rows(b.nests, last).nest)) {
+      if (describe_range(a.nests, last) != describe_range(b.nests, last)) {
         text +=
             fmt::format("{} rows {} to {}: {} -> {}\n",
                         program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name,

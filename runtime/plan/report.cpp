@@ -83,6 +83,12 @@ class Reporter {
     LinearPlan chosen = best;  // the range's nest, which was chosen for its last row count
     chosen.chosen = {nest, linear_cost(task, nest, machine_)};
     report.chosen = candidate_report(chosen.chosen, task.shape, machine_.tile);
+    if (at_rows(plan_.ops[i].nests, M).onednn) {
+      report.chosen.why = "oneDNN measured faster, and is allowed";
+      report.rejected.push_back(
+          std::exchange(report.chosen,
+                        {.name = "oneDNN", .seconds = report.chosen.seconds, .limit = "measured"}));
+    }
     for (const std::optional<LinearCandidate>& other : best.best) {
       if (!other || other->nest.order == nest.order) continue;
       report.rejected.push_back(candidate_report(*other, task.shape, machine_.tile));

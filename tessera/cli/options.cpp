@@ -79,7 +79,14 @@ std::string main_output(const Program& program) {
   return program.outputs.empty() ? "" : program.outputs.front().name;
 }
 
+void ModelFlags::add_onednn_to(CLI::App& command) {
+  command.add_flag("--allow-onednn", allow_onednn,
+                   "Let oneDNN run linears where it measures faster: last bits then depend on the "
+                   "batch");
+}
+
 void ModelFlags::add_plan_to(CLI::App& command) {
+  add_onednn_to(command);
   command.add_option("--plan", plan, "Run this plan, saved by `tessera plan --save`")
       ->type_name("FILE");
 }
@@ -92,6 +99,7 @@ std::shared_ptr<const models::Package> ModelFlags::open_package() const {
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
   EncoderOptions options;
   options.threads = threads;
+  options.allow_onednn = allow_onednn;
   if (!plan.empty()) options.plan = std::make_shared<const Plan>(load_plan(plan));
   if (!isa.empty()) {
     options.isa = isa_from_string(isa);

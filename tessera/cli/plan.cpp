@@ -58,6 +58,7 @@ void add_plan(CLI::App& root) {
       "plan", "What a run will do: loop orders, bytes at each cache, time, and why");
   auto flags = std::make_shared<PlanCommand>();
   flags->model.add_to(*command);
+  flags->model.add_onednn_to(*command);
   command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");

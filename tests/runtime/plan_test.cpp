@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "runtime/error.hpp"
+#include "runtime/execute/linear_onednn.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "runtime/program/rewrites.hpp"
@@ -128,6 +129,25 @@ TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
     }
   }
   EXPECT_GT(chained, 0) << "the feed-forward block of the model can be chained";
+}
+
+TEST_F(PlanTest, OneDnnRunsOnlyWhereAllowedAndAgrees) {
+  Plan other = plan();
+  const std::vector<float> expected = run(other);
+  for (OpSchedule& op : other.ops) {
+    for (NestRange& range : op.nests) range.onednn = true;
+  }
+  EXPECT_THROW(run(other), Error);  // not allowed
+  options_.allow_onednn = true;
+  if (!execute::OneDnnLinear::is_available()) {
+    EXPECT_THROW(run(other), Error);
+    return;
+  }
+  const std::vector<float> got = run(other);
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-5F) << i;
+  const auto session = Session::create(model_, options_);  // measures
+  EXPECT_LE(session->memory_bytes(), Session::memory_bytes(*model_, options_) + (1 << 20));
 }
 
 TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
