@@ -216,8 +216,9 @@ LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine) {
 
 std::string why_rejected(const LinearCandidate& candidate, const LinearPlan& plan) {
   const LinearCost &its = candidate.cost, &chosen = plan.chosen.cost;
-  if (its.seconds > kSameTime * chosen.seconds) {
-    return fmt::format("{:.0f} % slower: {}", 100 * (its.seconds / chosen.seconds - 1),
+  const bool leaner = its.l2_bytes() < 0.999 * chosen.l2_bytes();
+  if (its.seconds > kSameTime * chosen.seconds || (leaner && its.seconds > chosen.seconds)) {
+    return fmt::format("{:.1f} % slower: {}", 100 * (its.seconds / chosen.seconds - 1),
                        to_string(its.limit));
   }
   if (its.l2_bytes() > 1.001 * chosen.l2_bytes()) {
