@@ -31,7 +31,8 @@ namespace tessera::kernels {
 /// may bring it into L2 meanwhile, spread evenly over the call; null means what follows the panels.
 /// A loop over panels with several tiles of rows gives each tile its share of the next panel, so
 /// that memory is read all the time instead of during the first tile of a panel only. `resident`:
-/// the panels, and what is read after them, are in L2 or L3 already; memory is asked for nothing.
+/// the panels, and what follows them, are in L2 or L3 already: without `ahead` nothing is asked
+/// for.
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1; ldb is set if nr > NR
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)

@@ -60,16 +60,16 @@ inline constexpr int kRegisters = kIsAvx512<A> ? 32 : 16;
 //                          pages ahead, while the hardware prefetchers stop at page boundaries.
 //                          From 4 rows on; with fewer the loads themselves are the limit.
 //
-// The caller's `ahead` takes the place of far, `resident` switches both off. Emerald Rapids,
+// The caller's `ahead` takes the place of far; `resident` switches far off. Emerald Rapids,
 // AVX-512, ratios of medians of interleaved runs (bench_gemm):
 //
 //   weights in memory, (768,768)   far against near alone     1.09, 1.2, 1.17 at mr = 4, 8, 12
 //                                  `ahead` against near alone 1.2, 1.32, 1.25 at M = 16, 32, 64
-//   weights in L2, (384,384)       `resident` against far     1.15, 1.04 at mr = 4, 8; against
+//   weights in L2, (384,384)       neither against far        1.15, 1.04 at mr = 4, 8; against
 //                                  `ahead` 1.04, 1.02 at M = 16, 32
-//   weights in L3, (768,768)       `resident` against far     1.25 at mr = 8: the prefetches stand
-//   in
-//                                  the way of the hardware's own
+//   weights in L3                  neither against far        1.05 at mr = 8 (1024,1024): the
+//                                  requests stand in the way of the hardware's own
+//   (5120,1280)                    `ahead` against neither    1.13, 1.05, 1.02 at M = 16, 32, 64
 inline constexpr Index kNearBytes = 2048;
 inline constexpr Index kFarBytes = 8192;
 inline constexpr Index kLineBytes = 64;
@@ -259,7 +259,7 @@ void tile_of_rows(const GemmTile& t) noexcept {
     float* y = finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? t.c + j : nullptr;
-    if (kFar<mr> && !t.resident) {
+    if (kFar<mr> && (!t.resident || t.ahead != nullptr)) {
       full_tile<A, mr, NV, panels, kFar<mr>>(t, j, init, t.ldc, y, ldy);
     } else {
       full_tile<A, mr, NV, panels, false>(t, j, init, t.ldc, y, ldy);
