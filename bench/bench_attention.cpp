@@ -37,7 +37,7 @@ struct Sequence {
         ldo{((kHeads * d_ + 15) / 16 | 1) * 16},
         qkv{T_ * ld},
         o{T_ * ldo},
-        scratch{kernel.scratch_elements(d_)} {
+        scratch{kernel.scratch_elements(kernels::AttentionDataflow::streaming, T_, T_, d_)} {
     test::Random random{3};
     for (Index i = 0; i < qkv.size(); ++i) qkv.data()[i] = random.uniform(-2.0F, 2.0F);
   }

@@ -46,6 +46,25 @@ const char* to_string(DType type) noexcept {
 }  // namespace tessera
 
 namespace tessera::kernels {
+
+const char* to_string(AttentionDataflow dataflow) noexcept {
+  switch (dataflow) {
+    case AttentionDataflow::layerwise:
+      return "layerwise";
+    case AttentionDataflow::flat_head:
+      return "flat_head";
+    case AttentionDataflow::flat_rows:
+      return "flat_rows";
+    case AttentionDataflow::streaming:
+      return "streaming";
+    case AttentionDataflow::streaming_keys:
+      return "streaming_keys";
+    case AttentionDataflow::interleaved:
+      return "interleaved";
+  }
+  return "unknown";
+}
+
 namespace {
 
 template <class F>

@@ -71,13 +71,69 @@ struct Gemm {
 
 // ---- Attention ----------------------------------------------------------------------------------
 
-/// A block of query rows of one head of one sequence: O = softmax(scale·QKᵀ + bias) V.
+/// The order in which one head's attention is computed; the result is the same up to rounding.
 ///
-/// `Tq` is at most the table's Br. Tk = 0 gives O = 0 (a row that sees no key is defined as zero).
-/// bias(i,j) = bias[k_column(j) − q_column(i)], where a column is the element of
-/// q_columns/k_columns, or, where these are null, q_column(i) = q_begin + i and k_column(j) = j.
-/// `bias` points at relative position 0 and is valid for every difference that occurs. Scratch:
-/// scratch_elements(d) floats, 64-byte aligned, content irrelevant before and after.
+///   layerwise       all of S, then all of P (a second matrix), then O, each through memory
+///   flat_head       the same in place, P over S: one matrix of the whole head (FLAT, H
+///   granularity) flat_rows       per block of Br rows: S of all keys, softmax, O (FLAT, R
+///   granularity) streaming       per block of Br rows: key tiles one after another, online softmax
+///                   (query-stationary: Q and O stay, K and V stream)
+///   streaming_keys  per key tile: all blocks of rows (key-stationary: K and V stay, Q, m, l, O
+///   stream) interleaved     as streaming, two blocks at a time: the exponentials of one are in the
+///                   instruction stream of the other's products (MAS-Attention)
+enum class AttentionDataflow : std::uint8_t {
+  layerwise,
+  flat_head,
+  flat_rows,
+  streaming,
+  streaming_keys,
+  interleaved
+};
+inline constexpr Index kAttentionDataflows = 6;
+const char* to_string(AttentionDataflow dataflow) noexcept;
+
+enum class MaskKind : std::uint8_t { band, log_sparse, log_sparse_causal };
+
+/// Which keys a query sees, by the difference r = (key position) − (query position):
+///
+///   band         −left ≤ r ≤ right: full, sliding window (left = right = w), causal (right = 0),
+///                causal window (left = w, right = 0)
+///   log_sparse   with δ = |r| and t = δ mod restart (t = δ if restart = 0): t < local, or
+///                t − local + 1 is a power of two; log_sparse_causal: and r ≤ 0
+///
+/// left, right ≥ 0, local ≥ 1, restart = 0 or > local.
+struct AttentionMask {
+  static constexpr Index kAll = Index{1} << 40;
+  MaskKind kind = MaskKind::band;
+  Index left = kAll, right = kAll;
+  Index local = 1, restart = 0;
+
+  friend bool operator==(const AttentionMask&, const AttentionMask&) = default;
+};
+
+/// What a call did, added up. A tile is a block of rows times a key tile; cells are counted in
+/// whole register tiles.
+struct AttentionStats {
+  std::int64_t tiles = 0;           ///< executed
+  std::int64_t boundary_tiles = 0;  ///< of these, under a mask
+  std::int64_t score_cells = 0;     ///< elements of S computed: 2d FLOP each
+  std::int64_t exp_cells = 0;       ///< elements of P
+  std::int64_t value_cells = 0;     ///< elements of P multiplied with V: 2d FLOP each
+  std::int64_t repeated_tiles = 0;  ///< vectors of queries done again with a new maximum
+  std::int64_t words = 0;           ///< Q, K, V, O, S, P read and written by the tiles, each once
+};
+
+/// Query rows of one head of one sequence: O = softmax(scale·QKᵀ + bias) V over the visible keys.
+///
+/// A row that sees no key, or all of whose scores are −inf, is zero. Query i has position
+/// q_begin + i, key j position j; `mask` goes by positions.
+/// bias(i,j) = bias[k_column(j) − q_column(i)] − slope·|k_column(j) − q_column(i)| + dense[i,j],
+/// where a column is the element of q_columns/k_columns, or, where these are null, the position.
+/// `bias` points at relative position 0 and is valid for every difference that occurs. An element
+/// of −inf hides its key. K and V of hidden keys may be read, and NaN in them may reach O.
+/// Scratch: scratch_elements(dataflow, Tq, Tk, d) floats, 64-byte aligned, content irrelevant
+/// before and after. Blocks of rows are cut by Tq alone: a row's bits depend on them where `mask`
+/// hides keys, and on nothing but its own inputs where it does not.
 struct AttentionTask {
   const float* q;  // (Tq, d), row stride ldq
   Index ldq;
@@ -87,20 +143,29 @@ struct AttentionTask {
   Index ldv;
   float* o;  // (Tq, d), row stride ldo
   Index ldo;
-  Index Tq, Tk, d;
+  Index Tq, Tk, d;  // d ≤ 256
   float scale;
   const float* bias = nullptr;
   Index q_begin = 0;
   const std::int32_t* q_columns = nullptr;  // (Tq)
   const std::int32_t* k_columns = nullptr;  // (Tk)
   float* scratch;
+  AttentionDataflow dataflow = AttentionDataflow::streaming;
+  AttentionMask mask{};
+  float slope = 0.0F;            // ALiBi
+  const float* dense = nullptr;  // (Tq, Tk), row stride ld_dense
+  Index ld_dense = 0;
+  AttentionStats* stats = nullptr;
 };
 using AttentionBlock = void (*)(const AttentionTask&) noexcept;
 
 struct Attention {
   AttentionBlock run = nullptr;
-  Index Br = 0;  // most query rows of one call
-  Index (*scratch_elements)(Index d) noexcept = nullptr;
+  Index Br = 0;          // rows of a block; a task of streaming has at most that many
+  Index Bc = 0;          // most keys of a tile
+  Index MR = 0, NR = 0;  // register tile: MR keys x NR queries of S, MR rows x NR columns of O
+  Index (*scratch_elements)(AttentionDataflow dataflow, Index Tq, Index Tk,
+                            Index d) noexcept = nullptr;
 };
 
 // ---- Row-wise operations ------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the level "avx2" adds or beats.
 #include "kernels/arch/tables.hpp"
-#include "kernels/attention/streaming.inl.hpp"
+#include "kernels/attention/attention.inl.hpp"
 #include "kernels/elementwise/elementwise.inl.hpp"
 #include "kernels/embedding/gather_sum.inl.hpp"
 #include "kernels/gemm/pack.inl.hpp"
@@ -22,9 +22,12 @@ constinit const KernelTable kAvx2{
     .isa = Isa::avx2,
     // 6x16: 12 accumulators + 2 B + 1 A of 16 ymm
     .gemm = {.run = gemm_ukernel_f32<A, 6, 2>, .pack_panel = pack_panel_f32<16>, .MR = 6, .NR = 16},
-    .attention = {.run = attention_block<A>,
+    .attention = {.run = attention<A>,
                   .Br = kQueryRows,
-                  .scratch_elements = attention_scratch_elements},
+                  .Bc = kKeyTile,
+                  .MR = kTileRows<A>,
+                  .NR = 2 * kLanes<A>,
+                  .scratch_elements = attention_scratch},
     .layer_norm = layer_norm_rows<A>,
     .activation = activation_rows<A>,
     .softmax = softmax_rows<A>,

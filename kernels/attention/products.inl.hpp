@@ -277,15 +277,16 @@ __attribute__((noinline)) void values_tile(const Values& t, Index bc, Index i0, 
   }
 }
 
-/// O of Tq rows and d columns.
+/// Rows [i_begin, i_end) and d columns of O.
 template <class A>
-void values(const Values& t, Index bc, Index Tq, Index d) noexcept {
+void values(const Values& t, Index bc, Index i_begin, Index i_end, Index d) noexcept {
   constexpr Index V = kLanes<A>;
   for (Index n0 = 0; n0 < d; n0 += 2 * V) {
     const Index columns = min_of(2 * V, d - n0);
     const Index lanes = columns > V ? columns - V : columns;  // of the last vector
     for_each_group(
-        Tq, kTileRows<A>, [&](Index i0, Index rows) __attribute__((always_inline)) {
+        i_end - i_begin, kTileRows<A>, [&](Index i, Index rows) __attribute__((always_inline)) {
+          const Index i0 = i_begin + i;
           with_rows<kTileRows<A>>(
               rows, [&]<int mr>() __attribute__((always_inline)) {
                 if (columns == 2 * V) return values_tile<A, mr, 2, false>(t, bc, i0, n0, V);

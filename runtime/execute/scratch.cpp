@@ -26,7 +26,9 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
-      most = std::max(most, kernels.attention.scratch_elements(attention->head_dim));
+      most = std::max(most, kernels.attention.scratch_elements(
+                                kernels::AttentionDataflow::streaming, kernels.attention.Br,
+                                max_rows, attention->head_dim));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {

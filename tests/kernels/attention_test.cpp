@@ -60,7 +60,7 @@ class AttentionTest : public testing::TestWithParam<Isa> {
   }
   /// Scratch of exactly the stated size, ending at an unmapped page and full of NaN.
   void run(AttentionTask t) const {
-    GuardedBuffer<float> scratch(attention->scratch_elements(t.d));
+    GuardedBuffer<float> scratch(attention->scratch_elements(t.dataflow, t.Tq, t.Tk, t.d));
     ASSERT_EQ(reinterpret_cast<std::uintptr_t>(scratch.data()) % 64, 0U);
     t.scratch = scratch.data();
     attention->run(t);

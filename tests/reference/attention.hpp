@@ -3,7 +3,7 @@
 // O = softmax(scale·QKᵀ + bias) V of one query row in double, the obvious way, and a bound of the
 // rounding error of any f32 evaluation.
 //
-//   δ_j = γ_{d+4}·scale·Σ_k|q_k k_jk| + 4u(|bias| + |s_j|)        score j
+//   δ_j = γ_{d+4}·scale·Σ_k|q_k k_jk| + 8u(|bias| + |s_j|)        score j
 //   ε   = 2 max δ_j + u·range + 8u·(tiles + 2)                      P and its corrections α, one
 //   per key tile |ô_n − o_n| ≤ (2ε + γ_{Tk+8})·Σ_j p_j|v_jn| + Tk·2⁻¹²⁵ max|v|     numerator and
 //   sum; P underflows to 0
@@ -21,6 +21,19 @@
 
 namespace tessera::reference {
 
+/// The definition of AttentionMask, term by term.
+inline bool is_visible(const kernels::AttentionMask& mask, Index r) {
+  if (mask.kind == kernels::MaskKind::band) return -mask.left <= r && r <= mask.right;
+  if (mask.kind == kernels::MaskKind::log_sparse_causal && r > 0) return false;
+  const Index delta = r < 0 ? -r : r;
+  const Index t = mask.restart > 0 ? delta % mask.restart : delta;
+  if (t < mask.local) return true;
+  for (Index power = 1; power <= t; power *= 2) {
+    if (t - mask.local + 1 == power) return true;
+  }
+  return false;
+}
+
 /// scale·q·k + bias of query i and key j, and δ.
 inline double attention_score(const kernels::AttentionTask& t, Index i, Index j, double& delta) {
   double sum = 0, magnitude = 0;
@@ -32,15 +45,16 @@ inline double attention_score(const kernels::AttentionTask& t, Index i, Index j,
   }
   const double scale = static_cast<double>(t.scale);
   double s = sum * scale, b = 0;
-  if (t.bias != nullptr) {
-    const Index q_column = t.q_columns != nullptr ? t.q_columns[i] : t.q_begin + i;
-    const Index k_column = t.k_columns != nullptr ? t.k_columns[j] : j;
-    b = static_cast<double>(t.bias[k_column - q_column]);
-  }
+  const Index q_column = t.q_columns != nullptr ? t.q_columns[i] : t.q_begin + i;
+  const Index k_column = t.k_columns != nullptr ? t.k_columns[j] : j;
+  if (t.bias != nullptr) b += static_cast<double>(t.bias[k_column - q_column]);
+  b -= static_cast<double>(t.slope) * std::abs(static_cast<double>(k_column - q_column));
+  if (t.dense != nullptr) b += static_cast<double>(t.dense[i * t.ld_dense + j]);
+  if (!is_visible(t.mask, j - t.q_begin - i)) return -HUGE_VAL;
   s += b;
   if (std::isfinite(s)) {
     delta = std::max(delta, test::gamma(t.d + 4) * std::abs(scale) * magnitude +
-                                4 * test::kUnitRoundoff * (std::abs(b) + std::abs(s)));
+                                8 * test::kUnitRoundoff * (std::abs(b) + std::abs(s)));
   }
   return s;
 }

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One block of query rows against one tile of keys, the step that all dataflows are made of: where
+// S starts from (bias, mask), P by the fused tile product or in two steps, and O += P V.
+//
+// The accumulators of a score start from −m, so that P leaves the registers as 2^S: S is never
+// stored, and the exponentials of one register tile overlap with the products of the next. The
+// result does not depend on m, as long as nothing overflows: only a row whose P of a tile sum up to
+// more than kMostSum (or to NaN) has its maximum taken and the tile done again (a rescale by need,
+// as in FlashAttention-4). That is decided row by row and keeps all other rows bit for bit.
+#pragma once
+
+#include "kernels/attention/mask.inl.hpp"
+#include "kernels/attention/pack_queries.inl.hpp"
+#include "kernels/attention/products.inl.hpp"
+#include "kernels/kernel_table.hpp"
+#include "kernels/math.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+constexpr Index kQueryRows = 64;     // Br
+constexpr Index kKeyTile = 256;      // Bc
+constexpr Index kResidentKeys = 64;  // K and V of d = 64 are then 32 KiB: not worth prefetching
+constexpr float kMostSum = 0x1p12F;  // of P over a key tile, before the maximum has to move
+constexpr float kLog2E = 1.44269504F;
+constexpr float kLowest = -3.40282347e38F;  // stands for −inf in m: S − m is then −inf, not NaN
+
+/// What is carried from tile to tile for one block of rows. Parts of the caller's scratch.
+struct Block {
+  float* qt;           // (d, ld) scale·log₂e·Q, transposed
+  float* m;            // (ld) reference of the exponents
+  float* l;            // (ld) row sum so far
+  float* alpha;        // (ld) 2^(m_old − m) of this tile
+  float* sum;          // (ld) of this tile
+  Index i0, rows, ld;  // rows [i0, i0+rows) of the task
+};
+constexpr Index block_elements(Index d) noexcept {
+  return kQueryRows * (d + 4);
+}
+
+/// What only one tile needs.
+struct TileScratch {
+  float* st;      // (Bc, ld)
+  float* again;   // (Bc, V) scores of one vector of queries
+  float* window;  // (Bc + Br + 16) what S starts from, by falling difference
+  float* start;   // (Bc, ld) the same, where it is looked up element by element
+};
+constexpr Index tile_elements() noexcept {
+  return 2 * kKeyTile * kQueryRows + 16 * kKeyTile + kKeyTile + kQueryRows + 16;
+}
+
+TESSERA_INLINE TileScratch split_tile(float* p) noexcept {
+  TileScratch s;
+  s.st = p;
+  s.start = s.st + kKeyTile * kQueryRows;
+  s.again = s.start + kKeyTile * kQueryRows;
+  s.window = s.again + 16 * kKeyTile;
+  return s;
+}
+
+/// Rows [i0, i1) of the task with their state at p.
+template <class A>
+TESSERA_INLINE Block block_at(const AttentionTask& t, float* p, Index i0, Index i1) noexcept {
+  Block b;
+  b.i0 = i0;
+  b.rows = i1 - i0;
+  b.ld = round_up(b.rows, kLanes<A>);
+  b.qt = p;
+  b.m = b.qt + kQueryRows * t.d;
+  b.l = b.m + kQueryRows;
+  b.alpha = b.l + kQueryRows;
+  b.sum = b.alpha + kQueryRows;
+  return b;
+}
+
+/// The same with Qᵀ packed, m = lowest, l = 0.
+template <class A>
+Block start_block(const AttentionTask& t, float* p, Index i0, Index i1) noexcept {
+  const Block b = block_at<A>(t, p, i0, i1);
+  pack_queries<A>(t.q + i0 * t.ldq, t.ldq, b.rows, t.d, t.scale * kLog2E, b.qt, b.ld);
+  for (Index i = 0; i < b.ld; ++i) {
+    b.m[i] = kLowest;
+    b.l[i] = 0.0F;
+  }
+  if (t.stats != nullptr) t.stats->words += b.rows * t.d;
+  return b;
+}
+
+TESSERA_INLINE KeyTiles key_tiles(const AttentionTask& t, Index i0, Index rows,
+                                  Index Bc = kKeyTile) noexcept {
+  return {t.mask, t.q_begin + i0, t.q_begin + i0 + rows - 1, t.Tk, Bc};
+}
+
+// ---- What S starts from -------------------------------------------------------------------------
+
+/// log₂e·(bias − slope·|r|) of the column difference r.
+TESSERA_INLINE float bias_at(const AttentionTask& t, Index r) noexcept {
+  float b = t.bias == nullptr ? 0.0F : t.bias[r];
+  if (t.slope != 0.0F) b -= t.slope * static_cast<float>(r < 0 ? -r : r);
+  return kLog2E * b;
+}
+
+/// Sets the start of Sᵀ for keys [j0, j0+bc): bias, and −inf for hidden keys.
+///
+/// Without columns and dense bias it depends on the difference alone: on t = (bc − 1 − j) + i, so
+/// row j of Sᵀ starts at window + bc − 1 − j: a window of bc + rows − 1 values with row stride −1.
+/// Else every element is looked up.
+TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, const Block& b,
+                              Index j0, Index bc, bool full, Scores& product) noexcept {
+  product.init = nullptr;
+  product.ldi = 0;
+  const bool biased = t.bias != nullptr || t.slope != 0.0F;
+  if (full && !biased && t.dense == nullptr) return;
+  const Index q0 = t.q_begin + b.i0;
+  if (t.dense == nullptr && (!biased || (t.q_columns == nullptr && t.k_columns == nullptr))) {
+    const Index last = j0 + bc - 1 - q0;  // difference of the last key and the first query
+    const Index n = bc + b.rows - 1;
+    for (Index i = 0; i < n; ++i) {
+      const Index r = last - i;
+      s.window[i] = !full && !is_visible(t.mask, r) ? -kInf : biased ? bias_at(t, r) : 0.0F;
+    }
+    for (Index i = n; i < bc + b.ld; ++i) s.window[i] = 0.0F;
+    product.init = s.window + bc - 1;
+    product.ldi = -1;
+    return;
+  }
+  for (Index j = 0; j < bc; ++j) {
+    const Index k_column = t.k_columns == nullptr ? j0 + j : t.k_columns[j0 + j];
+    float* row = s.start + j * b.ld;
+    for (Index i = 0; i < b.rows; ++i) {
+      const Index q_column = t.q_columns == nullptr ? q0 + i : t.q_columns[b.i0 + i];
+      float x = biased ? bias_at(t, k_column - q_column) : 0.0F;
+      if (t.dense != nullptr) x += kLog2E * t.dense[(b.i0 + i) * t.ld_dense + j0 + j];
+      row[i] = full || is_visible(t.mask, j0 + j - q0 - i) ? x : -kInf;
+    }
+    for (Index i = b.rows; i < b.ld; ++i) row[i] = 0.0F;
+  }
+  product.init = s.start;
+  product.ldi = b.ld;
+}
+
+TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const TileScratch& s,
+                                Index j0, Index bc, bool full) noexcept {
+  Scores product{.k = t.k + j0 * t.ldk,
+                 .ldk = t.ldk,
+                 .v = t.v + j0 * t.ldv,
+                 .ldv = t.ldv,
+                 .keys = t.Tk - j0,
+                 .prefetch = t.Tk > kResidentKeys,
+                 .qt = b.qt,
+                 .ld = b.ld,
+                 .init = nullptr,
+                 .ldi = 0,
+                 .st = s.st,
+                 .lds = b.ld,
+                 .m = b.m,
+                 .top = b.alpha,
+                 .sum = b.sum,
+                 .d = t.d};
+  set_start(t, s, b, j0, bc, full, product);
+  return product;
+}
+
+// ---- S of a tile, S and P in two steps ----------------------------------------------------------
+
+/// Sᵀ of bc keys in p.st and its maximum over the keys in p.top. Register tiles that the mask hides
+/// are −inf without a multiplication.
+template <class A>
+void masked_scores(const AttentionTask& t, const Block& b, const Scores& p, Index j0, Index bc,
+                   bool full) noexcept {
+  constexpr Index V = kLanes<A>;
+  for (Index i = 0; i < b.ld; ++i) p.top[i] = kLowest;
+  const Index q0 = t.q_begin + b.i0;
+  for_each_group(
+      bc, kTileRows<A>, [&](Index j, Index keys) __attribute__((always_inline)) {
+        if (full) {
+          scores_rows<A, Finish::store>(p, j, keys, 0, b.ld);
+          if (t.stats != nullptr) t.stats->score_cells += keys * b.ld;
+          return;
+        }
+        for (Index i = 0; i < b.ld; i += 2 * V) {
+          const Index end = min_of(i + 2 * V, b.ld), q_lo = q0 + i,
+                      q_hi = q0 + min_of(end, b.rows) - 1;
+          if (any_visible(t.mask, j0 + j - q_hi, j0 + j + keys - 1 - q_lo)) {
+            scores_rows<A, Finish::store>(p, j, keys, i, end);
+            if (t.stats != nullptr) t.stats->score_cells += keys * (end - i);
+          } else {
+            for (Index n = j; n < j + keys; ++n) {
+              for (Index x = i; x < end; x += V) store<A>(p.st + n * p.lds + x, splat<A>(-kInf));
+            }
+          }
+        }
+      });
+}
+
+/// m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m') in place, l = α l + rowsum P.
+template <class A>
+TESSERA_INLINE void online_softmax(const Block& b, const Scores& t, Index bc) noexcept {
+  for (Index i = 0; i < b.ld; i += kLanes<A>) {
+    const F32<A> m_old = load<A>(b.m + i);
+    const F32<A> m = vmax<A>(load<A>(t.top + i), m_old);
+    const F32<A> alpha = exp2<A>(m_old - m);
+    F32<A> sum = splat<A>(0.0F);
+    for (Index j = 0; j < bc; ++j) {
+      const F32<A> p = exp2<A>(load<A>(t.st + j * t.lds + i) - m);
+      store<A>(t.st + j * t.lds + i, p);
+      sum = sum + p;
+    }
+    store<A>(b.m + i, m);
+    store<A>(b.alpha + i, alpha);
+    store<A>(b.l + i, mul_add<A>(alpha, load<A>(b.l + i), sum));
+  }
+}
+
+// ---- P of a tile in one step --------------------------------------------------------------------
+
+/// Vector i of queries with the maximum of the whole tile, for the lanes whose sum of P went beyond
+/// kMostSum (or is NaN): m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m'). The other lanes
+/// keep m and P bit for bit, so that no row depends on its neighbours.
+template <class A>
+__attribute__((noinline, cold)) void raise_maximum(const Block& b, const Scores& t, float* scratch,
+                                                   Index bc, Index i) noexcept {
+  constexpr Index V = kLanes<A>;
+  const F32<A> sum = load<A>(b.sum + i), m_old = load<A>(b.m + i);
+  Scores again = t;
+  again.qt = t.qt + i;
+  if (t.init != nullptr) again.init = t.init + i;
+  again.st = scratch;  // (bc, V)
+  again.lds = V;
+  again.top = b.alpha + i;
+  again.prefetch = false;
+  store<A>(again.top, splat<A>(kLowest));
+  for_each_group(
+      bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
+        scores_rows<A, Finish::store>(again, j0, rows, 0, V);
+      });
+  const F32<A> m = select_beyond<A>(sum, kMostSum, vmax<A>(load<A>(again.top), m_old), m_old);
+  F32<A> total = splat<A>(0.0F);
+  for (Index j = 0; j < bc; ++j) {
+    float* st = t.st + j * t.lds + i;
+    const F32<A> p =
+        select_beyond<A>(sum, kMostSum, exp2<A>(load<A>(scratch + j * V) - m), load<A>(st));
+    store<A>(st, p);
+    total = total + p;
+  }
+  store<A>(b.m + i, m);
+  store<A>(b.alpha + i, exp2<A>(m_old - m));
+  store<A>(b.sum + i, select_beyond<A>(sum, kMostSum, total, sum));
+}
+
+/// P of one key tile in st, m, α and l = α l + rowsum P. True if some α differs from 1.
+template <class A>
+TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* again, Index bc,
+                                        bool first, AttentionStats* stats) noexcept {
+  for (Index i = 0; i < b.ld; ++i) b.sum[i] = 0.0F;
+  for_each_group(
+      bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
+        if (first && j0 == 0) return scores_rows<A, Finish::first>(t, j0, rows, 0, b.ld);
+        scores_rows<A, Finish::fused>(t, j0, rows, 0, b.ld);
+      });
+  if (stats != nullptr) stats->score_cells += bc * b.ld;
+  bool moved = false;
+  for (Index i = 0; i < b.ld; i += kLanes<A>) {
+    F32<A> alpha = splat<A>(1.0F);
+    if (any_beyond<A>(load<A>(b.sum + i), kMostSum)) {
+      if (!moved) {
+        for (Index n = 0; n < i; ++n) b.alpha[n] = 1.0F;
+      }
+      moved = true;
+      raise_maximum<A>(b, t, again, bc, i);
+      alpha = load<A>(b.alpha + i);
+      if (stats != nullptr) ++stats->repeated_tiles;
+    } else if (moved) {
+      store<A>(b.alpha + i, alpha);
+    }
+    store<A>(b.l + i, mul_add<A>(alpha, load<A>(b.l + i), load<A>(b.sum + i)));
+  }
+  return moved;
+}
+
+// ---- O ------------------------------------------------------------------------------------------
+
+/// O = (α O + P V)·w of a block. Under a mask, each group of rows takes the keys from its first to
+/// its last visible one.
+template <class A>
+void add_values(const AttentionTask& t, const Block& b, const float* pt, Index ldp, Index j0,
+                Index bc, bool full, Start start, const float* w) noexcept {
+  Values product{.pt = pt,
+                 .v = t.v + j0 * t.ldv,
+                 .ldv = t.ldv,
+                 .o = t.o + b.i0 * t.ldo,
+                 .ldo = t.ldo,
+                 .start = start,
+                 .alpha = b.alpha,
+                 .w = w,
+                 .ld = ldp};
+  if (t.stats != nullptr) {
+    t.stats->tiles += 1;
+    t.stats->boundary_tiles += full ? 0 : 1;
+    t.stats->exp_cells += bc * b.ld;
+    t.stats->words += 2 * bc * t.d + (start == Start::zero ? 1 : 2) * b.rows * t.d;
+  }
+  if (full) {
+    if (t.stats != nullptr) t.stats->value_cells += bc * b.rows;
+    return values<A>(product, bc, 0, b.rows, t.d);
+  }
+  for_each_group(b.rows, kTileRows<A>, [&](Index i, Index rows) {
+    const Index q_lo = t.q_begin + b.i0 + i, q_hi = q_lo + rows - 1;
+    const Index first = q_lo + next_visible(t.mask, j0 - q_hi);
+    const Index last = q_hi + previous_visible(t.mask, j0 + bc - 1 - q_lo);
+    const Index from = min_of(max_of(first, j0), j0 + bc) - j0;
+    const Index to = max_of(min_of(last + 1, j0 + bc) - j0, from);
+    Values part = product;
+    part.pt = pt + from * ldp;
+    part.v = product.v + from * t.ldv;
+    values<A>(part, to - from, i, i + rows, t.d);
+    if (t.stats != nullptr) t.stats->value_cells += (to - from) * rows;
+  });
+}
+
+/// w = 1/l; a row without keys has l = 0 and O = 0, hence any finite w.
+template <class A>
+TESSERA_INLINE void reciprocal_of_sums(const Block& b, float* w) noexcept {
+  for (Index i = 0; i < b.ld; i += kLanes<A>) {
+    const F32<A> l = vmax<A>(splat<A>(1.17549435e-38F), load<A>(b.l + i));  // NaN passes
+    store<A>(w + i, splat<A>(1.0F) / l);
+  }
+}
+
+TESSERA_INLINE void zero_rows(const AttentionTask& t, Index i0, Index i1) noexcept {
+  for (Index i = i0; i < i1; ++i) {
+    for (Index n = 0; n < t.d; ++n) t.o[i * t.ldo + n] = 0.0F;
+  }
+}
+
+/// One key tile of one block: P, then O += P V.
+template <class A>
+void attend_tile(const AttentionTask& t, const Block& b, const TileScratch& s, Index j0, Index bc,
+                 bool full, bool first, bool last) noexcept {
+  const Scores product = scores_of(t, b, s, j0, bc, full);
+  bool moved = true;
+  if (full) {
+    moved = fused_probabilities<A>(b, product, s.again, bc, first, t.stats);
+  } else {
+    masked_scores<A>(t, b, product, j0, bc, full);
+    online_softmax<A>(b, product, bc);
+  }
+  float* w = b.sum;  // free until the next tile
+  if (last) reciprocal_of_sums<A>(b, w);
+  add_values<A>(t, b, s.st, b.ld, j0, bc, full,
+                first   ? Start::zero
+                : moved ? Start::scaled
+                        : Start::kept,
+                last ? w : nullptr);
+}
+
+}  // namespace
+}  // namespace tessera::kernels
