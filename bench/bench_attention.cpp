@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Streaming attention of one sequence, 12 heads, on one thread: Q, K and V are slices of one fused
-// (T, 3·12·d) activation matrix with row stride 16·odd, as the QKV product writes it.
+// Attention of one sequence (or a ragged batch) on one thread: Q, K and V are slices of one fused
+// (T, 3·heads·d) activation matrix with row stride 16·odd, as the QKV product writes it.
 //
-//   attention_f32/<level>/Br:<rows>/T:/d:
+//   attention_f32/<level>/<dataflow>/<mask>/T:/d:/        12 heads, the sweep over lengths
+//   attention_f32/<level>/<dataflow>/<model>/T:/d:/       head shapes of the seeds' papers
+//   attention_f32/<level>/streaming/contiguous/T:/d:/     K and V per head with row stride d
+//   attention_f32/<level>/ragged/                         a batch against the sum of its sequences
 //
-// Counters: GFLOP/s of useful work (4·T·T·d per head; exp is not counted), peak_% = share of the
-// FMA peak of that level, measured before and after each run in this process. Time is CPU time of
-// the thread. Sampled rows of every head are checked against the double reference first.
+// Counters: GFLOP/s of the visible work (4·d per visible pair of query and key; exp is not
+// counted), peak_% = share of the FMA peak of that level, measured before and after each run in
+// this process, tiles = executed key tiles per head, L2_MB = bytes that the model says cross the
+// edge of L2, scratch_KB per thread. Time is CPU time of the thread. Sampled rows of every head are
+// checked against the double reference first.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/plan/attention.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/support/random.hpp"
 
@@ -25,56 +33,82 @@ namespace tessera::bench {
 namespace {
 
 using kernels::Attention;
+using kernels::AttentionDataflow;
+using kernels::AttentionMask;
+using kernels::AttentionStats;
 using kernels::AttentionTask;
 
-constexpr Index kHeads = 12;  // BERT-base, MiniLM
+struct Case {
+  std::string name;  ///< of the mask or the model
+  Index T, d, heads;
+  AttentionDataflow dataflow = AttentionDataflow::streaming;
+  AttentionMask mask{};
+  bool contiguous = false;
+};
 
 struct Sequence {
-  Sequence(const Attention& kernel, Index T_, Index d_)
-      : T{T_},
-        d{d_},
-        ld{((3 * kHeads * d_ + 15) / 16 | 1) * 16},
-        ldo{((kHeads * d_ + 15) / 16 | 1) * 16},
-        qkv{T_ * ld},
-        o{T_ * ldo},
-        scratch{kernel.scratch_elements(kernels::AttentionDataflow::streaming, T_, T_, d_)} {
+  Sequence(const Attention& kernel, const Case& c)
+      : shape{c},
+        rows{plan_rows(c.dataflow, c.T, kernel.Br)},
+        ld{((3 * c.heads * c.d + 15) / 16 | 1) * 16},
+        ldo{((c.heads * c.d + 15) / 16 | 1) * 16},
+        qkv{c.T * ld},
+        o{c.T * ldo},
+        scratch{kernel.scratch_elements(c.dataflow, rows, c.T, c.d)} {
     test::Random random{3};
     for (Index i = 0; i < qkv.size(); ++i) qkv.data()[i] = random.uniform(-2.0F, 2.0F);
   }
 
-  AttentionTask task(Index head, Index row, Index rows) {
+  /// Query rows of one call, as the executor cuts them.
+  static Index plan_rows(AttentionDataflow dataflow, Index T, Index Br) {
+    return rows_per_task(dataflow, T, Br);
+  }
+
+  AttentionTask task(Index head, Index row, Index count) {
+    const Index T = shape.T, d = shape.d, heads = shape.heads;
     AttentionTask t{};
     t.q = qkv.data() + row * ld + head * d;
     t.ldq = ld;
-    t.k = qkv.data() + (kHeads + head) * d;
-    t.ldk = ld;
-    t.v = qkv.data() + (2 * kHeads + head) * d;
-    t.ldv = ld;
+    t.k = qkv.data() + (heads + head) * d;
+    t.v = qkv.data() + (2 * heads + head) * d;
+    t.ldk = t.ldv = ld;
+    if (shape.contiguous) {  // (head, K then V, T, d) over the same memory
+      t.k = qkv.data() + 2 * head * T * d;
+      t.v = t.k + T * d;
+      t.ldk = t.ldv = d;
+    }
     t.o = o.data() + row * ldo + head * d;
     t.ldo = ldo;
-    t.Tq = rows;
+    t.Tq = count;
     t.Tk = T;
     t.d = d;
     t.scale = 1.0F / std::sqrt(static_cast<float>(d));
+    t.q_begin = row;
     t.scratch = scratch.data();
+    t.dataflow = shape.dataflow;
+    t.mask = shape.mask;
     return t;
   }
 
-  void run(const Attention& kernel) {
-    for (Index head = 0; head < kHeads; ++head) {
-      for (Index i = 0; i < T; i += kernel.Br) {
-        kernel.run(task(head, i, std::min(kernel.Br, T - i)));
+  void run(const Attention& kernel, AttentionStats* stats = nullptr) {
+    const Index T = shape.T, blocks = (T + rows - 1) / rows;
+    for (Index head = 0; head < shape.heads; ++head) {
+      for (Index n = 0; n < blocks; ++n) {
+        const Index i0 = T * n / blocks, i1 = T * (n + 1) / blocks;
+        AttentionTask t = task(head, i0, i1 - i0);
+        t.stats = stats;
+        kernel.run(t);
       }
     }
   }
 
   [[nodiscard]] bool is_right() {
-    for (Index head = 0; head < kHeads; ++head) {
-      for (Index i = head % 3; i < T; i += T / 3 + 1) {
+    for (Index head = 0; head<shape.heads; head += shape.T> 1024 ? 5 : 1) {
+      for (Index i = head % 3; i < shape.T; i += shape.T / 3 + 1) {
         std::vector<double> value, bound;  // (d)
         const AttentionTask t = task(head, i, 1);
         reference::attention_row(t, 0, value, bound);
-        for (Index n = 0; n < d; ++n) {
+        for (Index n = 0; n < shape.d; ++n) {
           const auto at = static_cast<std::size_t>(n);
           if (!(std::abs(static_cast<double>(t.o[n]) - value[at]) <= bound[at])) return false;
         }
@@ -83,16 +117,28 @@ struct Sequence {
     return true;
   }
 
-  Index T, d, ld, ldo;
-  LargeBuffer qkv;      // (T, 3·12·d), row stride ld
-  LargeBuffer o;        // (T, 12·d), row stride ldo
-  LargeBuffer scratch;  // (scratch_elements(d))
+  /// Pairs of a query and a key that it sees, per head.
+  [[nodiscard]] double visible_pairs() const {
+    if (shape.mask == AttentionMask{}) return static_cast<double>(shape.T * shape.T);
+    double pairs = 0;
+    for (Index r = -shape.T + 1; r < shape.T; ++r) {
+      if (reference::is_visible(shape.mask, r)) pairs += static_cast<double>(shape.T - std::abs(r));
+    }
+    return pairs;
+  }
+
+  Case shape;
+  Index rows, ld, ldo;
+  LargeBuffer qkv;      // (T, 3·heads·d), row stride ld
+  LargeBuffer o;        // (T, heads·d), row stride ldo
+  LargeBuffer scratch;  // (scratch_elements)
 };
 
-void bench_attention(benchmark::State& state, Isa isa, Index T, Index d) {
+void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
   const Attention& kernel = kernels::kernels_at(isa).attention;
-  Sequence x(kernel, T, d);
-  x.run(kernel);
+  Sequence x(kernel, c);
+  AttentionStats stats;
+  x.run(kernel, &stats);
   if (!x.is_right()) {
     skip_wrong(state);
     return;
@@ -102,25 +148,110 @@ void bench_attention(benchmark::State& state, Isa isa, Index T, Index d) {
   for (auto _ : state) x.run(kernel);
   const double seconds = thread_seconds() - start;
   peak = std::max(peak, fma_peak(isa));
-  const double flops = 4.0 * static_cast<double>(kHeads * T * T * d) *
+  const double flops = 4.0 * static_cast<double>(c.heads * c.d) * x.visible_pairs() *
                        static_cast<double>(state.iterations()) / seconds;
   state.counters["GFLOP/s"] = flops * 1e-9;
   state.counters["peak_%"] = 100.0 * flops / peak;
+  state.counters["tiles"] = static_cast<double>(stats.tiles / c.heads);
+  const AttentionShape shape{.T = c.T, .d = c.d, .heads = c.heads, .mask = c.mask};
+  const AttentionCost cost = attention_cost(c.dataflow, shape,
+                                            {.l1_bytes = machine().l1d.bytes,
+                                             .l2_bytes = machine().l2.bytes,
+                                             .l3_bytes = machine().l3.bytes},
+                                            kernel);
+  state.counters["L2_MB"] = cost.l2_bytes * 1e-6;
+  state.counters["scratch_KB"] = static_cast<double>(x.scratch.size()) * 4.0 / 1024.0;
 }
 
-void add_all() {
-  for (const Isa isa : kAllIsas) {
-    if (!cpu_supports(isa)) continue;
-    for (const Index d : {32, 64, 80, 128}) {
-      for (const Index T : {16, 32, 128, 197, 512, 2048}) {
-        const std::string name = fmt::format("attention_f32/{}/Br:{}/T:{}/d:{}", to_string(isa),
-                                             kernels::kernels_at(isa).attention.Br, T, d);
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [=](benchmark::State& s) { bench_attention(s, isa, T, d); })
-            ->UseRealTime()
-            ->MeasureProcessCPUTime();
+/// Lengths between p10 68, p50 314 and p90 465, all together and each for itself, in turns.
+void bench_ragged(benchmark::State& state, Isa isa, Index d) {
+  const Attention& kernel = kernels::kernels_at(isa).attention;
+  std::vector<Sequence> batch;
+  for (const Index T : {40, 68, 120, 181, 240, 290, 314, 350, 388, 420, 465, 512})
+    batch.emplace_back(kernel, Case{.name = "", .T = T, .d = d, .heads = 12});
+  std::vector<double> alone(batch.size(), 1e9);
+  double together = 1e9;
+  for (auto _ : state) {
+    const double start = thread_seconds();
+    for (Sequence& x : batch) x.run(kernel);
+    together = std::min(together, thread_seconds() - start);
+    for (std::size_t n = 0; n < batch.size(); ++n) {
+      for (int again = 0; again < 2; ++again) {
+        const double begin = thread_seconds();
+        batch[n].run(kernel);
+        alone[n] = std::min(alone[n], thread_seconds() - begin);
       }
     }
+  }
+  double sum = 0;
+  for (const double seconds : alone) sum += seconds;
+  state.counters["batch_ms"] = together * 1e3;
+  state.counters["sum_ms"] = sum * 1e3;
+  state.counters["ratio"] = together / sum;
+}
+
+void add(Isa isa, const Case& c) {
+  const std::string name = fmt::format("attention_f32/{}/{}/{}/T:{}/d:{}", to_string(isa),
+                                       to_string(c.dataflow), c.name, c.T, c.d);
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [=](benchmark::State& s) { bench_attention(s, isa, c); })
+      ->UseRealTime()
+      ->MeasureProcessCPUTime();
+}
+
+constexpr AttentionDataflow kFlows[] = {
+    AttentionDataflow::layerwise,      AttentionDataflow::flat_head,
+    AttentionDataflow::flat_rows,      AttentionDataflow::streaming,
+    AttentionDataflow::streaming_keys, AttentionDataflow::interleaved};
+
+void add_all() {
+  constexpr Index kAll = AttentionMask::kAll;
+  for (const Isa isa : kAllIsas) {
+    if (!cpu_supports(isa)) continue;
+    for (const Index d : {32, 64, 80, 96, 128}) {
+      for (const Index T : {16, 32, 128, 197, 512, 2048})
+        add(isa, {.name = "full", .T = T, .d = d, .heads = 12});
+    }
+    for (const AttentionDataflow dataflow : kFlows) {
+      for (const Index T : {128, 512, 1024, 2048, 4096, 8192, 16384}) {
+        const bool whole =
+            dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head;
+        if (whole && T > 8192) continue;  // 2 GiB of scores
+        if (dataflow == AttentionDataflow::streaming && (T == 128 || T == 512 || T == 2048))
+          continue;
+        add(isa,
+            {.name = "full", .T = T, .d = 64, .heads = T > 2048 ? 3 : 12, .dataflow = dataflow});
+      }
+      // FLAT: BERT-S/B/L, T5, XLM, TrXL; ViT-B/L/H
+      for (const Case& c :
+           {Case{"BERT-S", 512, 64, 8}, Case{"BERT-L", 512, 64, 16}, Case{"T5-small", 512, 64, 8},
+            Case{"XLM", 512, 128, 16}, Case{"TrXL", 512, 64, 16}, Case{"ViT-B", 197, 64, 12},
+            Case{"ViT-L", 197, 64, 16}, Case{"ViT-L", 257, 64, 16}, Case{"ViT-H", 257, 80, 16}}) {
+        Case with = c;
+        with.dataflow = dataflow;
+        add(isa, with);
+      }
+    }
+    for (const auto& [name, mask] :
+         {std::pair<const char*, AttentionMask>{"window128", {.left = 128, .right = 128}},
+          {"window64", {.left = 64, .right = 64}},
+          {"causal", {.left = kAll, .right = 0}},
+          {"causal_window128", {.left = 128, .right = 0}},
+          {"log_sparse", {.kind = kernels::MaskKind::log_sparse, .local = 13}},
+          {"log_sparse_causal", {.kind = kernels::MaskKind::log_sparse_causal, .local = 13}},
+          {"log_sparse_restart1024",
+           {.kind = kernels::MaskKind::log_sparse_causal, .local = 10, .restart = 1024}}}) {
+      for (const Index T : {512, 2048, 8192})
+        add(isa, {.name = name, .T = T, .d = 64, .heads = T > 2048 ? 3 : 12, .mask = mask});
+    }
+    for (const Index d : {64, 128}) {
+      for (const Index T : {128, 512, 2048, 8192})
+        add(isa,
+            {.name = "contiguous", .T = T, .d = d, .heads = T > 2048 ? 3 : 12, .contiguous = true});
+    }
+    benchmark::RegisterBenchmark(
+        fmt::format("attention_f32/{}/ragged/d:64", to_string(isa)).c_str(),
+        [=](benchmark::State& s) { bench_ragged(s, isa, 64); });
   }
 }
 

@@ -90,6 +90,7 @@ enum class AttentionDataflow : std::uint8_t {
   interleaved
 };
 inline constexpr Index kAttentionDataflows = 6;
+inline constexpr Index kMaxHeadDim = 256;
 const char* to_string(AttentionDataflow dataflow) noexcept;
 
 enum class MaskKind : std::uint8_t { band, log_sparse, log_sparse_causal };
@@ -143,7 +144,7 @@ struct AttentionTask {
   Index ldv;
   float* o;  // (Tq, d), row stride ldo
   Index ldo;
-  Index Tq, Tk, d;  // d ≤ 256
+  Index Tq, Tk, d;  // 1 ≤ d ≤ kMaxHeadDim
   float scale;
   const float* bias = nullptr;
   Index q_begin = 0;

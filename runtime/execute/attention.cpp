@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention over a ragged batch: a task is one block of at most Br query rows of one head of one
-// sequence. Keys are the rows of the same sequence, so block-diagonal masking costs nothing and
-// padding does not exist. One long sequence spreads over all workers, and so do many short ones.
+// Attention over a ragged batch: a task is one block of at most Br query rows (or several blocks)
+// of one head of one sequence. Keys are the rows of the same sequence, so block-diagonal masking
+// costs nothing and padding does not exist. Short sequences run in the streaming dataflow, those
+// whose K and V outgrow L2 in streaming_keys, several blocks a task (runtime/plan/attention,
+// docs/DESIGN.md D-22). One long sequence spreads over all workers, and so do many short ones.
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/plan/attention.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -14,6 +19,11 @@ namespace {
 Index sequence_of(std::span<const std::int32_t> block_begin, Index block) noexcept {
   const auto after = std::upper_bound(block_begin.begin(), block_begin.end(), block);
   return after - block_begin.begin() - 1;
+}
+
+/// 2^(−8(h+1)/heads).  Press, Smith, Lewis 2022 (ALiBi), §3
+float alibi_slope(Index h, Index heads) noexcept {
+  return std::exp2(-8.0F * static_cast<float>(h + 1) / static_cast<float>(heads));
 }
 
 }  // namespace
@@ -25,11 +35,22 @@ void run(const Context& context, const AttentionOp& op) noexcept {
               Br = context.kernels.attention.Br;
 
   const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
+  const Index l2_bytes = machine().l2.bytes;
+  const auto dataflow = [&](Index T) {
+    return dataflow_of(T, d, op.mask, l2_bytes, context.kernels.attention);
+  };
+  // A long sequence is cut so that all workers have work: where nothing is hidden, bits do not
+  // depend on the cut.
+  const auto rows_of_task = [&](Index T) {
+    const Index rows = rows_per_task(dataflow(T), T, Br);
+    const Index share = T * op.heads / (4 * context.workers.count());
+    return std::clamp(share / Br * Br, Br, rows);
+  };
   block_begin[0] = 0;
   for (Index s = 0; s < S; ++s) {
     const auto i = static_cast<std::size_t>(s);
-    const Index T = context.offsets[i + 1] - context.offsets[i];
-    block_begin[i + 1] = block_begin[i] + static_cast<std::int32_t>((T + Br - 1) / Br);
+    const Index T = context.offsets[i + 1] - context.offsets[i], rows = rows_of_task(T);
+    block_begin[i + 1] = block_begin[i] + static_cast<std::int32_t>((T + rows - 1) / rows);
   }
   const LoadedParameter* bias = op.bias == kNone ? nullptr : &context.weights[op.bias];
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
@@ -64,6 +85,9 @@ void run(const Context& context, const AttentionOp& op) noexcept {
         .q_columns = columns == nullptr ? nullptr : columns + q0,
         .k_columns = columns == nullptr ? nullptr : columns + k0,
         .scratch = context.scratch + worker * context.scratch_stride,
+        .dataflow = dataflow(T),
+        .mask = op.mask,
+        .slope = op.alibi ? alibi_slope(h, op.heads) : 0.0F,
     });
   });
 }

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/plan/attention.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -26,9 +28,13 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
-      most = std::max(most, kernels.attention.scratch_elements(
-                                kernels::AttentionDataflow::streaming, kernels.attention.Br,
-                                max_rows, attention->head_dim));
+      const kernels::AttentionDataflow dataflow = dataflow_of(
+          max_rows, attention->head_dim, attention->mask, machine().l2.bytes, kernels.attention);
+      for (const auto each : {kernels::AttentionDataflow::streaming, dataflow}) {
+        const Index rows = rows_per_task(each, max_rows, kernels.attention.Br);
+        most = std::max(
+            most, kernels.attention.scratch_elements(each, rows, max_rows, attention->head_dim));
+      }
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {

@@ -7,6 +7,7 @@
 
 #include "runtime/error.hpp"
 #include "runtime/overloaded.hpp"
+#include "runtime/plan/attention.hpp"
 
 namespace tessera {
 
@@ -192,6 +193,13 @@ class Checker {
   }
   void shapes(const AttentionOp& o) const {
     require(o.heads > 0 && o.head_dim > 0, "has no heads");
+    if (o.head_dim > kernels::kMaxHeadDim) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("program: attention {}: head size is {}, expected 1 to {}",
+                              value(o.out).name, o.head_dim, kernels::kMaxHeadDim));
+    }
+    check_mask(o.mask, "program: attention " + value(o.out).name);
+    require(o.qkv != o.out, "overwrites its own keys");
     require(width(o.qkv) == 3 * o.heads * o.head_dim, "reads a QKV of the wrong width");
     require(width(o.out) == o.heads * o.head_dim, "writes a context of the wrong width");
     require(value(o.qkv).extent == Extent::rows && value(o.out).extent == Extent::rows,
@@ -264,8 +272,10 @@ std::string to_string(const Program& program) {
               return o.norm ? fmt::format("layer_norm({})", product) : product;
             },
             [&](const AttentionOp& o) {
-              return fmt::format("{} heads of {} over {}{}", o.heads, o.head_dim, value(o.qkv),
-                                 o.bias == kNone ? "" : " + " + parameter(o.bias));
+              return fmt::format("{} heads of {} over {}{}{}{}", o.heads, o.head_dim, value(o.qkv),
+                                 o.bias == kNone ? "" : " + " + parameter(o.bias),
+                                 o.mask == kernels::AttentionMask{} ? "" : ", " + to_string(o.mask),
+                                 o.alibi ? ", alibi" : "");
             },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },
             [&](const ActivationOp& o) {

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/kernel_table.hpp"
 #include "kernels/types.hpp"
 
 namespace tessera {
@@ -93,7 +94,8 @@ struct LinearOp {
   std::optional<NormEpilogue> norm{};
 };
 
-/// Per head h of every sequence: out_h = softmax(scale·Q_h K_hᵀ + bias_h) V_h.
+/// Per head h of every sequence: out_h = softmax(scale·Q_h K_hᵀ + bias_h) V_h over the keys that
+/// `mask` lets a query see, by rows of the sequence; a row that sees none is zero.
 /// qkv (ΣT, 3·H): columns [0,H) are Q, [H,2H) K, [2H,3H) V, each head-major; out (ΣT,H); H =
 /// heads·head_dim.
 struct AttentionOp {
@@ -102,6 +104,8 @@ struct AttentionOp {
   Index heads, head_dim;
   float scale;
   ParameterId bias = kNone;  ///< ParameterKind::bias, or none
+  kernels::AttentionMask mask{};
+  bool alibi = false;  ///< bias −2^(−8(h+1)/heads)·|key column − query column| of head h as well
 };
 
 /// out = LayerNorm(in + residual)·gamma + beta; residual or kNone.

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/attention.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "kernels/attention/mask.inl.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera {
+namespace {
+
+using kernels::AttentionDataflow;
+using kernels::AttentionMask;
+using kernels::AttentionStats;
+using kernels::KeyTiles;
+using kernels::MaskKind;
+
+constexpr std::array kDataflows{AttentionDataflow::streaming,   AttentionDataflow::flat_rows,
+                                AttentionDataflow::interleaved, AttentionDataflow::streaming_keys,
+                                AttentionDataflow::flat_head,   AttentionDataflow::layerwise};
+
+bool is_row_complete(AttentionDataflow dataflow) noexcept {
+  return dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head ||
+         dataflow == AttentionDataflow::flat_rows;
+}
+
+/// Adds up what the kernels of one head do, tile by tile.
+class Counter {
+ public:
+  Counter(AttentionDataflow dataflow, const AttentionShape& shape, const kernels::Attention& kernel)
+      : dataflow_(dataflow), shape_(shape), kernel_(kernel), V_(kernel.NR / 2) {}
+
+  AttentionStats run() {
+    const Index step = rows_per_task(dataflow_, shape_.T, kernel_.Br);
+    blocks(0, shape_.T, step, [&](Index a, Index b) { task(a, b); });
+    return stats_;
+  }
+  /// Words of K and V over all tiles.
+  Index kv_words() const noexcept { return kv_words_; }
+  /// Most keys that one block sees.
+  Index most_keys() const noexcept { return most_keys_; }
+
+ private:
+  template <class Body>
+  static void blocks(Index begin, Index end, Index most, Body&& body) {
+    const Index n = end - begin, count = (n + most - 1) / most;
+    for (Index i = 0; i < count; ++i) body(begin + n * i / count, begin + n * (i + 1) / count);
+  }
+  Index padded(Index rows) const { return (rows + V_ - 1) / V_ * V_; }
+
+  void task(Index begin, Index end) {
+    if (dataflow_ == AttentionDataflow::interleaved) {
+      return blocks(begin, end, 2 * kernel_.Br, [&](Index a, Index b) { pair(a, b); });
+    }
+    blocks(begin, end, kernel_.Br, [&](Index a, Index b) {
+      dataflow_ == AttentionDataflow::streaming_keys ? carried(a, b) : block(a, b);
+    });
+  }
+
+  void block(Index i0, Index i1) {
+    KeyTiles tiles(shape_.mask, i0, i1 - 1, shape_.T, kernel_.Bc);
+    const Index rows = i1 - i0;
+    if (tiles.valid() || is_row_complete(dataflow_)) stats_.words += rows * shape_.d;
+    for (bool first = true; tiles.valid(); tiles.next(), first = false) {
+      tile(i0, i1, tiles.begin(), tiles.end(), tiles.full(), first, true);
+      if (is_row_complete(dataflow_))
+        stats_.words += 4 * (tiles.end() - tiles.begin()) * padded(rows);
+    }
+  }
+
+  /// A block in the order of key tiles: its runs within each.
+  void carried(Index i0, Index i1) {
+    const Index T = shape_.T, tiles = (T + kernel_.Bc - 1) / kernel_.Bc;
+    stats_.words += 3 * (i1 - i0) * shape_.d;  // Q; O read and written for the division
+    bool first = true;
+    for (Index n = 0; n < tiles; ++n) {
+      const Index k1 = T * (n + 1) / tiles;
+      for (Index j = T * n / tiles; j < k1;) {
+        const kernels::KeyRun run = kernels::next_run(shape_.mask, i0, i1 - 1, j, k1);
+        if (run.begin == run.end) break;
+        const bool full = kernels::all_visible(shape_.mask, run.begin - i1 + 1, run.end - 1 - i0);
+        tile(i0, i1, run.begin, run.end, full, first, true);
+        first = false;
+        j = run.end;
+      }
+    }
+  }
+
+  void pair(Index i0, Index i1) {
+    KeyTiles tiles(shape_.mask, i0, i1 - 1, shape_.T, kernel_.Bc);
+    const Index mid = i0 + (i1 - i0 + 1) / 2;
+    if (tiles.valid()) stats_.words += (i1 - i0) * shape_.d;
+    for (bool first = true; tiles.valid(); tiles.next(), first = false) {
+      tile(i0, mid, tiles.begin(), tiles.end(), tiles.full(), first, false);
+      if (i1 > mid) tile(mid, i1, tiles.begin(), tiles.end(), tiles.full(), first, false);
+    }
+  }
+
+  template <class Body>
+  static void groups(Index n, Index most, Body&& body) {  // for_each_group of the kernels
+    const Index count = (n + most - 1) / most;
+    for (Index g = 0, i = 0; g < count; ++g) {
+      const Index rows = (n - i + count - g - 1) / (count - g);
+      body(i, rows);
+      i += rows;
+    }
+  }
+
+  void tile(Index i0, Index i1, Index j0, Index j1, bool full, bool first, bool skips) {
+    const Index rows = i1 - i0, bc = j1 - j0, ld = padded(rows);
+    kv_words_ += 2 * bc * shape_.d;
+    keys_ = first ? bc : keys_ + bc;
+    most_keys_ = std::max(most_keys_, keys_);
+    stats_.tiles += 1;
+    stats_.boundary_tiles += full ? 0 : 1;
+    stats_.exp_cells += bc * ld;
+    stats_.words += 2 * bc * shape_.d + (first ? 1 : 2) * rows * shape_.d;
+    if (full || !skips) stats_.score_cells += bc * ld;
+    if (full) {
+      stats_.value_cells += bc * rows;
+      return;
+    }
+    if (skips) {
+      groups(bc, kernel_.MR, [&](Index j, Index keys) {
+        for (Index i = 0; i < ld; i += 2 * V_) {
+          const Index end = std::min(i + 2 * V_, ld), q_hi = i0 + std::min(end, rows) - 1;
+          if (kernels::any_visible(shape_.mask, j0 + j - q_hi, j0 + j + keys - 1 - i0 - i))
+            stats_.score_cells += keys * (end - i);
+        }
+      });
+    }
+    groups(rows, kernel_.MR, [&](Index i, Index count) {
+      const Index q_lo = i0 + i, q_hi = q_lo + count - 1;
+      const Index begin = q_lo + kernels::next_visible(shape_.mask, j0 - q_hi);
+      const Index last = q_hi + kernels::previous_visible(shape_.mask, j1 - 1 - q_lo);
+      const Index from = std::clamp(begin, j0, j1), to = std::clamp(last + 1, from, j1);
+      stats_.value_cells += (to - from) * count;
+    });
+  }
+
+  AttentionDataflow dataflow_;
+  const AttentionShape& shape_;
+  const kernels::Attention& kernel_;
+  Index V_;
+  Index kv_words_ = 0, keys_ = 0, most_keys_ = 0;
+  AttentionStats stats_{};
+};
+
+/// One block of Q, O and scores with one tile of K and V.
+Index live_words(Index T, Index d, const kernels::Attention& kernel) noexcept {
+  const Index Br = std::min(kernel.Br, T), Bc = std::min(kernel.Bc, T);
+  return 2 * Br * d + 2 * Bc * d + Br * Bc;
+}
+
+/// Words of one head that cross the edge of a buffer of Z words: everything once; K and V again for
+/// every block where those that one block sees do not stay (neighbours see nearly the same), Q and
+/// O again for every key tile where those do not; scores that do not fit.
+double moved_words(const AttentionCost& cost, const AttentionShape& shape, double kv_executed,
+                   double kv_block, double scores, double blocks, double Z) {
+  const double Td = static_cast<double>(shape.T) * static_cast<double>(shape.d);
+  const double live = static_cast<double>(cost.live_bytes) / sizeof(float);
+  double words = 4 * Td;
+  if (cost.dataflow == AttentionDataflow::streaming_keys) {
+    const double chunks = std::ceil(blocks / static_cast<double>(kCarriedBlocks));
+    const double carried = 2 * Td / chunks,
+                 key_tiles = std::ceil(static_cast<double>(cost.counts.tiles) / blocks);
+    if (live + kv_block > Z) words += 2 * Td * (chunks - 1);
+    if (live + carried > Z) words += 3 * Td * (key_tiles - 1);
+  } else if (live + kv_block > Z) {
+    words += std::max(0.0, kv_executed - 2 * Td);
+  }
+  if (live > Z) words += scores;
+  return words;
+}
+
+}  // namespace
+
+Index rows_per_task(AttentionDataflow dataflow, Index T, Index Br) noexcept {
+  switch (dataflow) {
+    case AttentionDataflow::streaming:
+    case AttentionDataflow::flat_rows:
+      return Br;
+    case AttentionDataflow::interleaved:
+      return 2 * Br;
+    case AttentionDataflow::streaming_keys:
+      return kCarriedBlocks * Br;
+    default:
+      return T;
+  }
+}
+
+AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& shape,
+                             const AttentionCaches& caches, const kernels::Attention& kernel) {
+  const double T = static_cast<double>(shape.T), d = static_cast<double>(shape.d),
+               heads = static_cast<double>(shape.heads);
+  AttentionCost cost{.dataflow = dataflow};
+  Counter counter(dataflow, shape, kernel);
+  cost.counts = counter.run();
+  const AttentionStats& n = cost.counts;
+  cost.flops = 2 * d * heads * static_cast<double>(n.score_cells + n.value_cells);
+  cost.exps = heads * static_cast<double>(n.exp_cells);
+  cost.bound_bytes = sizeof(float) * 4 * T * d * heads;
+  const Index rows = rows_per_task(dataflow, shape.T, kernel.Br);
+  cost.scratch_bytes =
+      kernel.scratch_elements(dataflow, std::min(rows, shape.T), shape.T, shape.d) * 4;
+  const Index Br = std::min(kernel.Br, shape.T), Bc = std::min(kernel.Bc, shape.T);
+  Index live = live_words(shape.T, shape.d, kernel);
+  double scores = 0;
+  if (is_row_complete(dataflow)) {
+    scores = 4 * static_cast<double>(n.exp_cells);
+    const double cells = static_cast<double>(n.exp_cells);
+    const double copies = dataflow == AttentionDataflow::layerwise ? 2 : 1;
+    live += (dataflow == AttentionDataflow::flat_rows ? Br * shape.T
+                                                      : static_cast<Index>(copies * cells)) -
+            Br * Bc;
+  } else if (dataflow == AttentionDataflow::interleaved) {
+    live += 2 * Br * shape.d + Br * Bc;
+  }
+  cost.live_bytes = live * 4;
+  const auto at = [&](Index bytes) {  // half of a cache is the buffer (D-7)
+    return heads * sizeof(float) *
+           moved_words(cost, shape, static_cast<double>(counter.kv_words()),
+                       2 * d * static_cast<double>(counter.most_keys()), scores,
+                       std::ceil(T / static_cast<double>(kernel.Br)),
+                       0.5 * static_cast<double>(bytes) / sizeof(float));
+  };
+  cost.l1_bytes = at(caches.l1_bytes);
+  cost.l2_bytes = at(caches.l2_bytes);
+  cost.l3_bytes = caches.l3_bytes > 0 ? at(caches.l3_bytes) : cost.l2_bytes;
+  return cost;
+}
+
+AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches& caches,
+                             const MachineRates& rates, const kernels::Attention& kernel) {
+  std::vector<AttentionCost> all;
+  for (const AttentionDataflow dataflow : kDataflows) {
+    AttentionCost cost = attention_cost(dataflow, shape, caches, kernel);
+    const double compute = cost.flops / rates.flops + cost.exps / rates.exps;
+    const bool fused =
+        dataflow == AttentionDataflow::streaming || dataflow == AttentionDataflow::streaming_keys;
+    const double live = static_cast<double>(cost.live_bytes);
+    const double rate = live <= 0.5 * static_cast<double>(caches.l1_bytes)   ? rates.l1_bytes
+                        : live <= 0.5 * static_cast<double>(caches.l2_bytes) ? rates.l2_bytes
+                        : live <= 0.5 * static_cast<double>(caches.l3_bytes) ? rates.l3_bytes
+                                                                             : rates.memory_bytes;
+    const double scores = (fused ? 2 : 4) * sizeof(float) * cost.exps / rate;
+    const double l2 = cost.l2_bytes / rates.l3_bytes, l3 = cost.l3_bytes / rates.memory_bytes;
+    cost.seconds = std::max(compute + scores + 0.5 * l2, l3);
+    cost.limit = cost.seconds == l3   ? "L3"
+                 : 0.5 * l2 > compute ? "L2"
+                 : scores > compute   ? "scores"
+                                      : "compute";
+    all.push_back(std::move(cost));
+  }
+  const auto best = std::min_element(
+      all.begin(), all.end(), [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+  const auto chosen = std::min_element(all.begin(), all.end(), [&](const auto& a, const auto& b) {
+    const bool near_a = a.seconds <= 1.01 * best->seconds,
+               near_b = b.seconds <= 1.01 * best->seconds;
+    return near_a != near_b ? near_a : near_a && a.scratch_bytes < b.scratch_bytes;
+  });
+  AttentionPlan plan{.chosen = *chosen, .rejected = {}};
+  for (auto it = all.begin(); it != all.end(); ++it) {
+    if (it == chosen) continue;
+    const double ratio = it->seconds / plan.chosen.seconds;
+    it->why = ratio <= 1.01 ? fmt::format("as fast, {:.1f} x the scratch",
+                                          static_cast<double>(it->scratch_bytes) /
+                                              static_cast<double>(plan.chosen.scratch_bytes))
+                            : fmt::format("{:.2f} x the time, by {}", ratio, it->limit);
+    plan.rejected.push_back(*it);
+  }
+  std::sort(plan.rejected.begin(), plan.rejected.end(),
+            [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+  return plan;
+}
+
+std::string explain(const AttentionPlan& plan, const AttentionShape& shape) {
+  const AttentionCost& c = plan.chosen;
+  std::string text = fmt::format(
+      "{} rows, {} heads of {}, {}: {}, {} tiles a head ({} under the mask), {:.2f} MB into L2 "
+      "({:.2f} x bound), {} KiB scratch, {:.3f} ms by {}",
+      shape.T, shape.heads, shape.d, to_string(shape.mask), to_string(c.dataflow), c.counts.tiles,
+      c.counts.boundary_tiles, c.l2_bytes * 1e-6, c.l2_bytes / c.bound_bytes,
+      c.scratch_bytes / 1024, c.seconds * 1e3, c.limit);
+  for (const AttentionCost& other : plan.rejected)
+    text += fmt::format("; {}: {}", to_string(other.dataflow), other.why);
+  return text;
+}
+
+AttentionDataflow dataflow_of(Index T, Index d, const AttentionMask& mask, Index l2_bytes,
+                              const kernels::Attention& kernel) noexcept {
+  const Index words = 2 * T * d + live_words(T, d, kernel);
+  const bool stays = words * static_cast<Index>(sizeof(float)) <= l2_bytes / 2;
+  return stays || mask != AttentionMask{} ? AttentionDataflow::streaming
+                                          : AttentionDataflow::streaming_keys;
+}
+
+// ---- Masks --------------------------------------------------------------------------------------
+
+void check_mask(const AttentionMask& mask, const std::string& where) {
+  const auto require = [&](bool condition, const char* what, Index got, const char* expected) {
+    if (condition) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: {} is {}, expected {}", where, what, got, expected));
+  };
+  if (mask.kind == MaskKind::band) {
+    require(mask.left >= 0, "left reach of the window", mask.left, "0 or more");
+    require(mask.right >= 0, "right reach of the window", mask.right, "0 or more");
+    return;
+  }
+  require(mask.local >= 1, "local part of a log-sparse mask", mask.local,
+          "1 or more: a query sees itself");
+  require(mask.restart == 0 || mask.restart > mask.local, "restart of a log-sparse mask",
+          mask.restart, "0 (none) or more than the local part");
+}
+
+AttentionMask sliding_window(Index width) {
+  if (width < 1 || width % 2 == 0) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("sliding window: width is {}, expected an odd number from 1 on: the "
+                            "query and as many keys on both sides",
+                            width));
+  }
+  return {.left = width / 2, .right = width / 2};
+}
+
+AttentionMask causal() {
+  return {.right = 0};
+}
+
+AttentionMask causal_window(Index width) {
+  if (width < 1) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("causal window: width is {}, expected 1 or more", width));
+  }
+  return {.left = width - 1, .right = 0};
+}
+
+AttentionMask log_sparse(Index local, Index restart, bool is_causal) {
+  const AttentionMask mask{.kind = is_causal ? MaskKind::log_sparse_causal : MaskKind::log_sparse,
+                           .local = local,
+                           .restart = restart};
+  check_mask(mask, "log-sparse mask");
+  return mask;
+}
+
+std::string to_string(const AttentionMask& mask) {
+  const auto reach = [](Index n) {
+    return n >= AttentionMask::kAll ? std::string("all") : fmt::format("{}", n);
+  };
+  if (mask.kind != MaskKind::band) {
+    return fmt::format("log-sparse{} (local {}, restart {})",
+                       mask.kind == MaskKind::log_sparse_causal ? " causal" : "", mask.local,
+                       mask.restart);
+  }
+  if (mask == AttentionMask{}) return "full";
+  if (mask == causal()) return "causal";
+  return fmt::format("window ({} left, {} right)", reach(mask.left), reach(mask.right));
+}
+
+}  // namespace tessera

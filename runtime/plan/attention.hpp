@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What attention costs in each dataflow, and the choice. Counting is by tile and exact: the model
+// walks over the same blocks and tiles as the kernels (kernels/attention/mask.inl.hpp) and predicts
+// every number of AttentionStats. From the counts follow bytes per level, time, and the choice.
+//
+//   compute   2d·(score cells + value cells)/FLOP rate + cells of P/exp rate
+//             (exp runs on the ports of the FMAs: the two add up)
+//   scores    words of S and P written and read, at the rate of the level that holds what is live
+//   of
+//             them: 2 per cell where P leaves the registers (streaming), else 4
+//   moved     bytes into L2 and into L3: K, V, Q, O, and scores that do not fit
+//   time      max(compute + scores + moved into L2/L3 rate/2, moved into L3/memory rate): of the
+//             latency of L3 the prefetches hide about half (T = 4096, d = 64: 255 MB more cost
+//             5.4 ms of 10)
+//
+// The bound is 4Td words per head, each moved once: Q, K, V in, O out. (Saha & Ye 2024: Θ(T²d²/Z)
+// for a buffer of Z ≥ d² words, which is less while T ≤ 4Z/d.)
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/kernel_table.hpp"
+#include "runtime/machine_rates.hpp"
+
+namespace tessera {
+
+/// Attention of `heads` heads over one sequence.
+struct AttentionShape {
+  Index T, d, heads;
+  kernels::AttentionMask mask{};
+};
+
+/// Caches as one core sees them; 0 is "none".
+struct AttentionCaches {
+  Index l1_bytes, l2_bytes, l3_bytes;
+};
+
+/// One dataflow, all heads, one thread.
+struct AttentionCost {
+  kernels::AttentionDataflow dataflow = kernels::AttentionDataflow::streaming;
+  kernels::AttentionStats counts{};  ///< of one head; repeated_tiles is 0
+  double flops = 0, exps = 0;        ///< executed
+  double l1_bytes = 0;               ///< that cross the edge of L1
+  double l2_bytes = 0;               ///< … of L2
+  double l3_bytes = 0;               ///< … of L3
+  double bound_bytes = 0;
+  Index live_bytes = 0;     ///< scores, states and one tile of K and V
+  Index scratch_bytes = 0;  ///< per thread
+  double seconds = 0;
+  std::string limit{};  ///< "compute", "scores", "L2", "L3"
+  std::string why{};    ///< of a rejected one
+};
+
+/// Blocks of rows whose Q, m, l, O a task of streaming_keys carries: 0.5 MiB at d = 64.
+inline constexpr Index kCarriedBlocks = 16;
+
+/// Query rows of one call of the kernel: a block, a pair of blocks, kCarriedBlocks, or the whole
+/// sequence.
+Index rows_per_task(kernels::AttentionDataflow dataflow, Index T, Index Br) noexcept;
+
+/// Counts, bytes, footprint. Precondition: T ≥ 1, d ≥ 1, heads ≥ 1.
+AttentionCost attention_cost(kernels::AttentionDataflow dataflow, const AttentionShape& shape,
+                             const AttentionCaches& caches, const kernels::Attention& kernel);
+
+struct AttentionPlan {
+  AttentionCost chosen;
+  std::vector<AttentionCost> rejected;  ///< by rising time
+};
+
+/// The dataflow of least predicted time; of two within 1 %, the one with less scratch.
+AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches& caches,
+                             const MachineRates& rates, const kernels::Attention& kernel);
+
+/// "512 rows, 12 heads of 64: streaming, 16 tiles a head, … ; flat_rows: 1.04 x the time".
+std::string explain(const AttentionPlan& plan, const AttentionShape& shape);
+
+/// What a run takes, in closed form: streaming_keys where K, V and what is live
+/// beside them exceed half of L2 and nothing is hidden, else streaming. It is what plan_attention()
+/// chooses (attention_plan_test), and its scratch has a bound that does not depend on T.
+kernels::AttentionDataflow dataflow_of(Index T, Index d, const kernels::AttentionMask& mask,
+                                       Index l2_bytes, const kernels::Attention& kernel) noexcept;
+
+/// Throws Error{invalid_argument}, naming `where`, for a mask that no kernel takes: negative
+/// windows, a window that hides every key, local < 1, a restart within the local part.
+void check_mask(const kernels::AttentionMask& mask, const std::string& where);
+
+/// Masks by what they are for; each throws as check_mask does.
+///   sliding_window   −w/2 … w/2 of `width` = w + 1 keys: width is odd and ≥ 1. Wider than T is
+///   full causal           keys up to the query causal_window    the query and the width − 1 keys
+///   before it log_sparse       `local` neighbours and then distances that double, anew every
+///   `restart` keys
+kernels::AttentionMask sliding_window(Index width);
+kernels::AttentionMask causal();
+kernels::AttentionMask causal_window(Index width);
+kernels::AttentionMask log_sparse(Index local, Index restart, bool is_causal);
+
+/// "full", "window -64 … 64", "causal", …
+std::string to_string(const kernels::AttentionMask& mask);
+
+}  // namespace tessera
