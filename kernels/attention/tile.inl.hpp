@@ -10,7 +10,7 @@
 // as in FlashAttention-4). That is decided row by row and keeps all other rows bit for bit.
 #pragma once
 
-#include "kernels/attention/mask.inl.hpp"
+#include "kernels/attention/mask.hpp"
 #include "kernels/attention/pack_queries.inl.hpp"
 #include "kernels/attention/products.inl.hpp"
 #include "kernels/kernel_table.hpp"

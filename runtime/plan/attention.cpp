@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/attention/mask.inl.hpp"
+#include "kernels/attention/mask.hpp"
 #include "runtime/error.hpp"
 
 namespace tessera {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What attention costs in each dataflow, and the choice. Counting is by tile and exact: the model
-// walks over the same blocks and tiles as the kernels (kernels/attention/mask.inl.hpp) and predicts
+// walks over the same blocks and tiles as the kernels (kernels/attention/mask.hpp) and predicts
 // every number of AttentionStats. From the counts follow bytes per level, time, and the choice.
 //
 //   compute   2d·(score cells + value cells)/FLOP rate + cells of P/exp rate

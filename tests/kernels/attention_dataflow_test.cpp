@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/attention/mask.inl.hpp"
+#include "kernels/attention/mask.hpp"
 #include "kernels/kernel_table.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/support/compare.hpp"

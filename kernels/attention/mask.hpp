@@ -3,7 +3,8 @@
 // Which keys a query sees, as a set of differences r = (key position) − (query position): every
 // mask here depends on r alone. From that set follow the keys that a block of query rows sees at
 // all (its runs), the tiles that need no mask, and the parts of a tile that need no work. The model
-// of runtime/plan/attention walks with the same functions as the kernels.
+// of runtime/plan/attention walks with the same functions as the kernels; they are internal to each
+// source because every ISA level compiles them for itself.
 //
 //   band         −left ≤ r ≤ right           full, sliding window, causal, causal window
 //   log_sparse   δ = |r|, t = δ mod restart (δ without restart):  t < local, or t − local + 1 = 2ⁱ
