@@ -12,7 +12,7 @@ namespace {
 constexpr double kSameTime = 1.02;  // a prediction says no more than that
 // Weights of the parts that no FMA hides, fitted to 40 shapes on Emerald Rapids
 // (bench_loop_orders).
-constexpr double kTileEdge = 4;    // words at the rate of L2 per element of C and pass over K
+constexpr double kTileEdge = 8;    // words at the rate of L2 per element of C and pass over K
 constexpr double kFirstBlock = 3;  // times the first block of B
 constexpr Index kLeastKCOfPanel = 128;
 constexpr Index kLeastKC = 256;  // 14·256 cycles of FMA for 56 lines of accumulators
