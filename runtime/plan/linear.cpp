@@ -37,11 +37,14 @@ std::vector<Index> block_counts(Index units, int threads) {
 
 /// The (b) orders and 2-D OS split K, or they would be the (a) orders; WS-OS(a) has no use for it.
 /// IS-OS(a) may: a chunk of a panel then stays in L1 while the row tiles pass.
-std::vector<Index> k_counts(LoopOrder order, const LinearTask& task) {
+/// Rows of a single tile read B once anyway, several panels at a time: K stays whole.
+std::vector<Index> k_counts(LoopOrder order, const LinearTask& task, const PlanMachine& machine) {
   std::vector<Index> counts;
   const bool whole_k = order == LoopOrder::is_os_a || order == LoopOrder::ws_os_a;
   if (whole_k) counts.push_back(1);
-  if (task.residual || order == LoopOrder::ws_os_a) return counts;
+  if (task.residual || order == LoopOrder::ws_os_a || task.shape.M <= machine.tile.MR) {
+    return counts;
+  }
   const Index least = order == LoopOrder::is_os_a ? kLeastKCOfPanel : kLeastKC;
   for (const Index n : {2, 3, 4, 6, 8, 12, 16, 24, 32}) {
     if (task.shape.K / n >= least) counts.push_back(n);
@@ -71,7 +74,7 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
       blocks_columns ? block_counts(panels, threads) : whole(panels, threads);
   for (const Index r : rows) {
     for (const Index c : columns) {
-      for (const Index k : k_counts(order, task)) {
+      for (const Index k : k_counts(order, task, machine)) {
         visit(LoopNest{.order = order, .row_blocks = r, .col_blocks = c, .k_blocks = k});
       }
     }

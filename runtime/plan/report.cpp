@@ -10,6 +10,7 @@
 #include "runtime/error.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/overloaded.hpp"
+#include "runtime/plan/attention.hpp"
 
 namespace tessera {
 namespace {
@@ -105,6 +106,7 @@ class Reporter {
     const bool splits =
         order == LoopOrder::is_os_b || order == LoopOrder::ws_os_b || order == LoopOrder::os_2d;
     if (splits && task.residual) return "K is not split: C is the residual's memory";
+    if (splits && task.shape.M <= machine_.tile.MR) return "one tile of rows: K stays whole";
     if (splits && task.shape.K < 512) return "K is too short to split";
     return fmt::format("no block of it fits in {:.0f} KiB of L2",
                        machine_.Z2() * sizeof(float) / 1024);
@@ -145,23 +147,44 @@ class Reporter {
     report.rejected.push_back(chained);
   }
 
+  /// Sequences of equal length; the dataflow is the one that execute/attention takes.
   void attention(const AttentionOp& o, OpReport& report) const {
-    const double T = static_cast<double>(rows_) / static_cast<double>(sequences_);
-    const double H = static_cast<double>(o.heads * o.head_dim), rows = static_cast<double>(rows_);
-    report.shape =
-        fmt::format("{} heads of {}, {} x {:.0f} rows", o.heads, o.head_dim, sequences_, T);
-    report.flops = 4 * rows * T * H;
-    const double bytes = sizeof(float) * 4 * rows * H;
-    const double threads = static_cast<double>(machine_.threads);
-    const double exps = rows * T * static_cast<double>(o.heads);
-    report.bound_bytes = bytes;
-    report.chosen = {
-        .name = "streaming",
-        .blocks = {},
-        .l2_bytes = bytes,
-        .seconds = (report.flops / machine_.rates.flops + exps / machine_.rates.exps) / threads,
-        .limit = to_string(Limit::compute),
-        .why = {}};
+    const Index T = ceil_div(rows_, sequences_);
+    const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention;
+    const AttentionCaches caches{machine_.l1_bytes, machine_.l2_bytes, machine_.l3_bytes};
+    const AttentionShape shape{.T = T, .d = o.head_dim, .heads = o.heads, .mask = o.mask};
+    const AttentionPlan plan = plan_attention(shape, caches, machine_.rates, kernel);
+    const kernels::AttentionDataflow runs =
+        dataflow_of(T, o.head_dim, o.mask, machine_.l2_bytes, kernel);
+    const double times = static_cast<double>(rows_) / static_cast<double>(T);
+    const auto candidate = [&](const AttentionCost& c) {
+      return CandidateReport{.name = kernels::to_string(c.dataflow),
+                             .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
+                             .l1_bytes = times * c.l1_bytes,
+                             .l2_bytes = times * c.l2_bytes,
+                             .l3_bytes = times * c.l3_bytes,
+                             .seconds = times * c.seconds / static_cast<double>(machine_.threads),
+                             .limit = c.limit,
+                             .why = c.why};
+    };
+    report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
+                               T, to_string(o.mask));
+    report.epilogue = o.bias != kNone ? "relative bias" : o.alibi ? "ALiBi" : "";
+    std::vector<AttentionCost> all = plan.rejected;
+    all.insert(all.begin(), plan.chosen);
+    for (const AttentionCost& c : all) {
+      if (c.dataflow == runs) {
+        report.chosen = candidate(c);
+        report.chosen.why.clear();
+        report.flops = times * c.flops;
+        report.bound_bytes = times * c.bound_bytes;
+        continue;
+      }
+      report.rejected.push_back(candidate(c));
+      if (report.rejected.back().why.empty()) {
+        report.rejected.back().why = "as fast by the model; a run takes the other in closed form";
+      }
+    }
   }
 
   /// Reads its inputs and writes its output once, at the speed of the cache that holds them.
