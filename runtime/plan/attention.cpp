@@ -221,12 +221,12 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
     live += 2 * Br * shape.d + Br * Bc;
   }
   cost.live_bytes = live * 4;
-  const auto at = [&](Index bytes) {  // half of a cache is the buffer (D-7)
+  const auto at = [&](Index bytes) {  // as in plan/linear
     return heads * sizeof(float) *
            moved_words(cost, shape, static_cast<double>(counter.kv_words()),
                        2 * d * static_cast<double>(counter.most_keys()), scores,
                        std::ceil(T / static_cast<double>(kernel.Br)),
-                       0.5 * static_cast<double>(bytes) / sizeof(float));
+                       0.75 * static_cast<double>(bytes) / sizeof(float));
   };
   cost.l1_bytes = at(caches.l1_bytes);
   cost.l2_bytes = at(caches.l2_bytes);
@@ -243,10 +243,10 @@ AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches&
     const bool fused =
         dataflow == AttentionDataflow::streaming || dataflow == AttentionDataflow::streaming_keys;
     const double live = static_cast<double>(cost.live_bytes);
-    const double rate = live <= 0.5 * static_cast<double>(caches.l1_bytes)   ? rates.l1_bytes
-                        : live <= 0.5 * static_cast<double>(caches.l2_bytes) ? rates.l2_bytes
-                        : live <= 0.5 * static_cast<double>(caches.l3_bytes) ? rates.l3_bytes
-                                                                             : rates.memory_bytes;
+    const double rate = live <= 0.75 * static_cast<double>(caches.l1_bytes)   ? rates.l1_bytes
+                        : live <= 0.75 * static_cast<double>(caches.l2_bytes) ? rates.l2_bytes
+                        : live <= 0.75 * static_cast<double>(caches.l3_bytes) ? rates.l3_bytes
+                                                                              : rates.memory_bytes;
     const double scores = (fused ? 2 : 4) * sizeof(float) * cost.exps / rate;
     const double l2 = cost.l2_bytes / rates.l3_bytes, l3 = cost.l3_bytes / rates.memory_bytes;
     cost.seconds = std::max(compute + scores + 0.5 * l2, l3);
@@ -294,7 +294,7 @@ std::string explain(const AttentionPlan& plan, const AttentionShape& shape) {
 AttentionDataflow dataflow_of(Index T, Index d, const AttentionMask& mask, Index l2_bytes,
                               const kernels::Attention& kernel) noexcept {
   const Index words = 2 * T * d + live_words(T, d, kernel);
-  const bool stays = words * static_cast<Index>(sizeof(float)) <= l2_bytes / 2;
+  const bool stays = words * static_cast<Index>(sizeof(float)) <= l2_bytes / 4 * 3;
   return stays || mask != AttentionMask{} ? AttentionDataflow::streaming
                                           : AttentionDataflow::streaming_keys;
 }

@@ -77,7 +77,7 @@ AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches&
 std::string explain(const AttentionPlan& plan, const AttentionShape& shape);
 
 /// What a run takes, in closed form: streaming_keys where K, V and what is live
-/// beside them exceed half of L2 and nothing is hidden, else streaming. It is what plan_attention()
+/// beside them exceed 3/4 of L2 and nothing is hidden, else streaming. It is what plan_attention()
 /// chooses (attention_plan_test), and its scratch has a bound that does not depend on T.
 kernels::AttentionDataflow dataflow_of(Index T, Index d, const kernels::AttentionMask& mask,
                                        Index l2_bytes, const kernels::Attention& kernel) noexcept;

@@ -135,8 +135,8 @@ TEST(AttentionSessionTest, MasksAndAlibiMatchTheReference) {
 }
 
 TEST(AttentionSessionTest, LongSequencesCarryTheirBlocksAndKeepTheirBits) {
-  // long enough that K and V outgrow half of L2 at d = 256
-  const Index T = machine().l2.bytes / 2 / (2 * 256 * 4) + 300;
+  // long enough that K and V outgrow L2 at d = 256
+  const Index T = machine().l2.bytes * 3 / 4 / (2 * 256 * 4) + 300;
   Table table(T + 100, 256);
   const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
   ASSERT_EQ(dataflow_of(T, 256, {}, machine().l2.bytes, kernel),
