@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -60,11 +61,23 @@ Program session_program(const Model& model, const SessionOptions& options) {
   return keep_outputs(model.program(), options.outputs, KeepParameters::all);
 }
 
+/// The rates of the whole life of a session, asked for once.
+SessionOptions with_rates(SessionOptions options, const Model& model) {
+  if (!options.rates) options.rates = resolve_rates(machine(), model.isa());
+  const MachineRates& r = *options.rates;
+  for (const double rate : {r.flops, r.l1_bytes, r.l2_bytes, r.l3_bytes, r.memory_bytes, r.exps}) {
+    if (rate > 0 && std::isfinite(rate)) continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("session: a machine rate is {}, expected a positive number", rate));
+  }
+  return options;
+}
+
 PlanInput plan_input(const Program& program, const Model& model, const SessionOptions& options) {
   const kernels::Gemm& gemm = kernels::kernels_at(model.isa()).gemm;
   return {.program = program,
           .machine = machine(),
-          .rates = options.rates ? *options.rates : resolve_rates(machine(), model.isa()),
+          .rates = *options.rates,
           .isa = model.isa(),
           .tile = {.MR = gemm.MR, .NR = gemm.NR},
           .threads = options.threads,
@@ -76,11 +89,12 @@ PlanInput plan_input(const Program& program, const Model& model, const SessionOp
 /// The caller's plan, checked, or a new one.
 std::shared_ptr<const Plan> plan_of(const Program& program, const Model& model,
                                     const SessionOptions& options) {
-  if (options.plan != nullptr) {
-    check_plan(*options.plan, plan_input(program, model, options));
-    return options.plan;
+  std::shared_ptr<const Plan> plan = options.plan;
+  if (plan != nullptr) {
+    check_plan(*plan, plan_input(program, model, options));
+  } else {
+    plan = std::make_shared<const Plan>(make_plan(plan_input(program, model, options)));
   }
-  auto plan = std::make_shared<const Plan>(make_plan(plan_input(program, model, options)));
   if (options.strict && !plan->fallbacks.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("session: strict, but {}", fmt::join(plan->fallbacks, "; ")));
@@ -103,7 +117,7 @@ class ArenaSession final : public Session {
  public:
   ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
       : model_(std::move(model)),
-        options_(resolve(options)),
+        options_(with_rates(resolve(options), *model_)),
         program_(session_program(*model_, options_)),
         kernels_(kernels::kernels_at(model_->isa())),
         plan_(plan_of(program_, *model_, options_)),
@@ -228,11 +242,11 @@ class ArenaSession final : public Session {
 }  // namespace
 
 std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
-  const SessionOptions resolved = resolve(options);
+  const SessionOptions resolved = with_rates(resolve(options), model);
   const Program program = session_program(model, resolved);
   const std::shared_ptr<const Plan> plan = plan_of(program, model, resolved);
   const std::size_t copies =
-      resolved.allow_onednn ? execute::OneDnnWeights::most_bytes(program, plan->ops) : 0;
+      resolved.allow_onednn ? execute::OneDnnWeights::most_bytes(program) : 0;
   return lay_out(program, resolved, plan->ops, kernels::kernels_at(model.isa())).bytes + copies;
 }
 

@@ -93,7 +93,7 @@ void TextEncoder::reserve(Index rows, Index sequences) {
 }
 
 PlanReport TextEncoder::report(Index rows, Index sequences) {
-  reserve(rows, sequences);
+  reserve(std::max(rows, options_.batch_tokens), std::max(sequences, options_.batch_sequences));
   return session_->report(rows, sequences);
 }
 

@@ -74,7 +74,7 @@ class TextEncoder {
 
   /// Bytes of the arena for batches up to the budget and sequences of up to `longest` tokens.
   std::size_t arena_bytes(Index longest) const;
-  /// What the Session will do for `rows` token rows in `sequences` sequences.
+  /// What a Session for the whole budget will do for `rows` token rows in `sequences` sequences.
   PlanReport report(Index rows, Index sequences);
   /// Of the Session that the last report() or run() made. Precondition: there was one.
   const Plan& plan() const;

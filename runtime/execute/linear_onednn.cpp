@@ -127,6 +127,8 @@ struct OneDnnLinear::Impl {
       const bool same = p.rows.M == rows.M && p.rows.lda == rows.lda && p.rows.ldc == rows.ldc;
       if (same && p.adds == adds) return p;
     }
+    constexpr std::size_t kMostPrepared = 16;  // batches of ever new sizes must not fill the memory
+    if (prepared.size() == kMostPrepared) prepared.erase(prepared.begin());
     const dnnl::matmul::primitive_desc pd = describe(rows, adds, weight_layout);
     Prepared p{.rows = rows,
                .adds = adds,

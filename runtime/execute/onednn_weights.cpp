@@ -71,13 +71,12 @@ std::unique_ptr<OneDnnWeights> OneDnnWeights::create(const Program& program,
   return all;
 }
 
-std::size_t OneDnnWeights::most_bytes(const Program& program,
-                                      std::span<const OpSchedule> schedule) {
+std::size_t OneDnnWeights::most_bytes(const Program& program) {
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < schedule.size(); ++i) {
-    if (!uses_onednn(schedule[i])) continue;
-    const auto& op = std::get<LinearOp>(program.ops[i]);
-    const Parameter& weight = program.parameters[static_cast<std::size_t>(op.weight)];
+  for (const Op& op : program.ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear == nullptr) continue;
+    const Parameter& weight = program.parameters[static_cast<std::size_t>(linear->weight)];
     // oneDNN pads rows and columns to blocks of at most 64.
     bytes += static_cast<std::size_t>((weight.rows + 64) * (weight.cols + 64)) * sizeof(float);
   }

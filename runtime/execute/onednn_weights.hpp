@@ -21,8 +21,8 @@ class OneDnnWeights {
                                                std::span<const OpSchedule> schedule,
                                                const PackedWeights& weights,
                                                const kernels::KernelTable& kernels, int workers);
-  /// The most that create() allocates for weights.
-  static std::size_t most_bytes(const Program& program, std::span<const OpSchedule> schedule);
+  /// The most that create() allocates for weights, whatever is measured.
+  static std::size_t most_bytes(const Program& program);
 
   std::size_t bytes() const noexcept { return bytes_; }
 

@@ -9,13 +9,15 @@ namespace tessera::execute {
 namespace {
 
 /// The intermediate block of a chain, over all ranges of rows.
-Index chain_elements(const Program& program, const OpSchedule& schedule, std::size_t i) noexcept {
+Index chain_elements(const Program& program, const OpSchedule& schedule, std::size_t i,
+                     Index max_rows) noexcept {
   Index most = 0;
   for (const ChainRange& range : schedule.chains) {
     if (range.row_blocks == 0) continue;
     const auto& op = *std::get_if<LinearOp>(&program.ops[i]);
     const Index N = program.parameters[static_cast<std::size_t>(op.weight)].rows;
-    most = std::max(most, ceil_div(range.last_rows, range.row_blocks) * activation_stride(N));
+    const Index rows = std::min(range.last_rows, max_rows);
+    most = std::max(most, ceil_div(rows, range.row_blocks) * activation_stride(N));
   }
   return most;
 }
@@ -38,7 +40,7 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {
-      most = std::max(most, chain_elements(program, schedule[i], i));
+      most = std::max(most, chain_elements(program, schedule[i], i, max_rows));
     }
   }
   return (most + 31) / 32 * 32;

@@ -67,7 +67,9 @@ struct LinearPlan {
   /// The best blocks of every order (the chosen order's entry is the chosen candidate); empty if no
   /// blocks of it may be used.
   std::array<std::optional<LinearCandidate>, std::size(kLoopOrders)> best;
-  double bound_words = 0;  ///< of L2
+  double bound_words = 0;    ///< of L2
+  double least_seconds = 0;  ///< of any candidate
+  bool fits = true;          ///< candidates are those whose stationary block fits; false: none did
   ClassicalTraffic classical{};
 };
 
@@ -76,10 +78,10 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
 /// Exhaustive; about 50 ns a candidate.
 LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine);
 
-/// "moves 1.52 x the bytes into L2", "12 % slower: L2 bandwidth", …
+/// "moves 1.52 x the bytes into L2", "12.0 % slower than the fastest: L2 bandwidth", …
 std::string why_rejected(const LinearCandidate& candidate, const LinearPlan& plan);
 
-/// "MC=128", "NC=256 KC=192", …: the blocks that matter to the order.
+/// "MC=128 NC=256 KC=192"
 std::string describe_blocks(const LoopNest& nest, const LinearShape& shape, TileShape tile);
 
 }  // namespace tessera

@@ -9,6 +9,7 @@
 
 #include "runtime/error.hpp"
 #include "runtime/overloaded.hpp"
+#include "runtime/plan/plan.hpp"
 
 namespace tessera {
 namespace {
@@ -72,6 +73,13 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     for (const ValueId in : inputs_of(program.ops[i])) plan.slots[at(in)].last_op = i;
     MemorySlot& out = plan.slots[at(output_of(program.ops[i]))];
     out.first_op = out.last_op = i;
+  }
+  // A chain runs op i and the next block by block: what op i reads is read until both are done.
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    if (!may_chain(program, i)) continue;
+    for (const ValueId in : inputs_of(program.ops[i])) {
+      plan.slots[at(in)].last_op = std::max(plan.slots[at(in)].last_op, i + 1);
+    }
   }
   for (const Output& output : program.outputs)
     plan.slots[at(output.value)].last_op = program.ops.size();

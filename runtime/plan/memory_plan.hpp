@@ -2,7 +2,8 @@
 //
 // Where every value lives: offsets in one arena, from lifetimes.
 //
-// A buffer is live from the op that writes it to the last op that reads it. Buffers that are live
+// A buffer is live from the op that writes it to the last op that reads it (one more where that op
+// may be chained to the next). Buffers that are live
 // at the same time never overlap; an op that may work in place (activation, add, layer norm, a
 // residual) takes over the buffer of an input that dies with it. Offsets are assigned largest
 // first, each at the lowest place that no overlapping lifetime occupies (greedy by size: Pisarchyk

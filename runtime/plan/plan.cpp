@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "runtime/execute/onednn_weights.hpp"
@@ -50,6 +51,9 @@ class Planner {
         machine_(input.plan_machine()),
         weights_stay_in_l3_(weights_stay_in_l3(input.program, input.machine)) {}
 
+  /// (K,N) of the linears of which no block fits in L2.
+  const std::set<std::string>& unfit() const noexcept { return unfit_; }
+
   OpSchedule schedule(std::size_t i) {
     OpSchedule schedule;
     const auto* linear = std::get_if<LinearOp>(&in_.program.ops[i]);
@@ -74,12 +78,15 @@ class Planner {
     const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
-    return plans_.emplace(key, plan_linear(t, machine_).chosen).first->second;
+    const LinearPlan made = plan_linear(t, machine_);
+    if (!made.fits) unfit_.insert(fmt::format("({},{})", t.shape.K, t.shape.N));
+    return plans_.emplace(key, made.chosen).first->second;
   }
 
   /// Whether oneDNN measures better than the nest.
   bool onednn(const LinearOp& op, Index rows, const LoopNest& nest) {
     if (!in_.allow_onednn || !execute::OneDnnLinear::is_available()) return false;
+    if (task(op, rows).residual) return false;  // a refusal half-way could not be made good
     const LinearShape shape = task(op, rows).shape;
     const auto key = std::tuple(shape.M, shape.N, shape.K);
     const auto found = onednn_.find(key);
@@ -108,6 +115,7 @@ class Planner {
   PlanMachine machine_;
   bool weights_stay_in_l3_;
   std::map<LinearKey, LinearCandidate> plans_;
+  std::set<std::string> unfit_;
   std::map<std::tuple<Index, Index, Index>, bool> onednn_;
 };
 
@@ -188,6 +196,13 @@ bool weights_stay_in_l3(const Program& program, const Machine& machine) noexcept
   return bytes <= 0.5 * static_cast<double>(machine.l3.bytes);
 }
 
+std::vector<std::string> fallbacks_of(const std::string& rates_source) {
+  if (rates_source != "nominal") return {};
+  return {
+      "rates are nominal: nothing was measured on this machine (tessera plan measures, "
+      "TESSERA_RATES names a file)"};
+}
+
 Plan make_plan(const PlanInput& input) {
   Plan plan{.identity = {.version = library_version(),
                          .program = fingerprint(input.program),
@@ -196,14 +211,10 @@ Plan make_plan(const PlanInput& input) {
                          .threads = input.threads,
                          .max_rows = input.max_rows,
                          .max_sequences = input.max_sequences},
+            .file = {},
             .rates_source = input.rates.source,
             .ops = {},
-            .fallbacks = {}};
-  if (input.rates.source == "nominal") {
-    plan.fallbacks.emplace_back(
-        "rates are nominal: nothing was measured on this machine (tessera plan measures, "
-        "TESSERA_RATES names a file)");
-  }
+            .fallbacks = fallbacks_of(input.rates.source)};
   if (input.allow_onednn && !execute::OneDnnLinear::is_available()) {
     plan.fallbacks.emplace_back("oneDNN was allowed and is not in this build");
   }
@@ -211,6 +222,10 @@ Plan make_plan(const PlanInput& input) {
   plan.ops.reserve(input.program.ops.size());
   for (std::size_t i = 0; i < input.program.ops.size(); ++i) {
     plan.ops.push_back(planner.schedule(i));
+  }
+  for (const std::string& shape : planner.unfit()) {
+    plan.fallbacks.push_back(fmt::format(
+        "no block of a linear with (K,N) = {} fits in L2: the fastest is taken", shape));
   }
   return plan;
 }

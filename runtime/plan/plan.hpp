@@ -66,6 +66,7 @@ struct PlanIdentity {
 
 struct Plan {
   PlanIdentity identity;
+  std::string file;                    ///< that it was loaded from; empty: made here
   std::string rates_source;            ///< where the rates came from
   std::vector<OpSchedule> ops;         ///< one per op of the program
   std::vector<std::string> fallbacks;  ///< what was not as it should be; errors when strict
@@ -84,6 +85,9 @@ struct PlanInput {
 
   PlanMachine plan_machine() const;
 };
+
+/// What a plan whose rates are from `rates_source` falls back on.
+std::vector<std::string> fallbacks_of(const std::string& rates_source);
 
 /// Exhaustive per range of rows; some milliseconds.
 Plan make_plan(const PlanInput& input);

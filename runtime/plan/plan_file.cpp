@@ -21,7 +21,7 @@ namespace dom = simdjson::dom;
 
 constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
-constexpr Index kMostBlocks = Index{1} << 31;
+constexpr Index kMostBlocks = (Index{1} << 31) - 1;
 
 std::string json_of(const OpSchedule& op) {
   std::string nests, chains;
@@ -112,23 +112,26 @@ class Reader {
   std::string where_;
 };
 
-[[noreturn]] void refuse(const std::string& what) {
-  throw Error(ErrorCode::invalid_argument, "plan: " + what);
+[[noreturn]] void refuse(const Plan& plan, const std::string& what) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("plan{}{}: {}", plan.file.empty() ? "" : " ", plan.file, what));
 }
 
 template <class T>
-void require_same(const char* what, const T& plan, const T& here) {
-  if (plan == here) return;
-  refuse(fmt::format("was made for {} {}, expected {}", what, plan, here));
+void require_same(const Plan& plan, const char* what, const T& its, const T& here) {
+  if (its == here) return;
+  refuse(plan, fmt::format("was made for {} {}, expected {}", what, its, here));
 }
 
 /// What the executor relies on.
-void check_nests(const OpSchedule& schedule, const PlanInput& in, std::size_t i) {
+void check_nests(const Plan& plan, const PlanInput& in, std::size_t i) {
+  const OpSchedule& schedule = plan.ops[i];
   const auto* op = std::get_if<LinearOp>(&in.program.ops[i]);
   const auto fail = [&](const std::string& what) {
-    refuse(fmt::format(
-        "op {} ({}): {}", i,
-        in.program.values[static_cast<std::size_t>(output_of(in.program.ops[i]))].name, what));
+    refuse(plan, fmt::format(
+                     "op {} ({}): {}", i,
+                     in.program.values[static_cast<std::size_t>(output_of(in.program.ops[i]))].name,
+                     what));
   };
   if (op == nullptr) {
     if (!schedule.nests.empty() || !schedule.chains.empty())
@@ -138,7 +141,18 @@ void check_nests(const OpSchedule& schedule, const PlanInput& in, std::size_t i)
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
   const LinearTask task = linear_task(in.program, *op, in.max_rows, false);
   const Index panels = ceil_div(task.shape.N, in.tile.NR);
+  const bool by_rows = in.program.values[static_cast<std::size_t>(op->out)].extent == Extent::rows;
+  const Index most = by_rows ? in.max_rows : in.max_sequences;
+  if (schedule.nests.back().last_rows < most ||
+      (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {
+    fail(fmt::format("its last range ends before {} rows", most));
+  }
   for (const auto& [last, nest, onednn] : schedule.nests) {
+    if (nest.row_blocks > kMostBlocks / nest.col_blocks) {
+      fail(fmt::format("has {} x {} blocks, expected fewer than 2^31", nest.row_blocks,
+                       nest.col_blocks));
+    }
+    if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
     if (onednn && !(in.allow_onednn && execute::OneDnnLinear::is_available())) {
       fail(in.allow_onednn ? "wants oneDNN, which is not in this build"
                            : "wants oneDNN, which the session does not allow");
@@ -165,8 +179,22 @@ void check_nests(const OpSchedule& schedule, const PlanInput& in, std::size_t i)
 std::string describe_range(const std::vector<NestRange>& nests, Index rows) {
   const auto& [last, nest, onednn] = at_rows(nests, rows);
   if (onednn) return "oneDNN";
-  return fmt::format("{} {}x{}x{}", to_string(nest.order), nest.row_blocks, nest.col_blocks,
-                     nest.k_blocks);
+  return fmt::format("{} in {} row, {} column, {} K blocks", to_string(nest.order), nest.row_blocks,
+                     nest.col_blocks, nest.k_blocks);
+}
+
+/// "never", or "from 427 rows, up to 2048 in 4 blocks; …"
+std::string describe_chains(const std::vector<ChainRange>& chains) {
+  std::string text;
+  Index from = 1;
+  for (const auto& [last, blocks] : chains) {
+    if (blocks > 0) {
+      text +=
+          fmt::format("{}rows {} to {} in {} blocks", text.empty() ? "" : ", ", from, last, blocks);
+    }
+    from = last + 1;
+  }
+  return text.empty() ? "never" : text;
 }
 
 }  // namespace
@@ -217,9 +245,11 @@ Plan load_plan(const fs::path& file) {
                              std::min<Index>(reader.count(root, "threads", 1), 1 << 20)),
                          .max_rows = reader.count(root, "max_rows", 1),
                          .max_sequences = reader.count(root, "max_sequences", 1)},
+            .file = file.string(),
             .rates_source = reader.text(root, "rates"),
             .ops = {},
             .fallbacks = {}};
+  plan.fallbacks = fallbacks_of(plan.rates_source);
   for (const dom::element op : reader.get<dom::array>(root, "ops", "an array")) {
     plan.ops.push_back(reader.op(op));
   }
@@ -228,27 +258,37 @@ Plan load_plan(const fs::path& file) {
 
 void check_plan(const Plan& plan, const PlanInput& input) {
   const PlanIdentity& id = plan.identity;
-  require_same<std::string>("version", id.version, library_version());
-  require_same<std::string>("model", id.program, fingerprint(input.program));
-  require_same<std::string>("machine", id.machine, machine_key(input.machine));
-  require_same<std::string>("ISA", id.isa, to_string(input.isa));
-  require_same("threads", id.threads, input.threads);
+  require_same<std::string>(plan, "version", id.version, library_version());
+  require_same<std::string>(plan, "model", id.program, fingerprint(input.program));
+  require_same<std::string>(plan, "machine", id.machine, machine_key(input.machine));
+  require_same<std::string>(plan, "ISA", id.isa, to_string(input.isa));
+  require_same(plan, "threads", id.threads, input.threads);
   if (id.max_rows < input.max_rows || id.max_sequences < input.max_sequences) {
-    refuse(fmt::format("was made for up to {} rows and {} sequences, expected at least {} and {}",
+    refuse(plan,
+           fmt::format("was made for up to {} rows and {} sequences, expected at least {} and {}",
                        id.max_rows, id.max_sequences, input.max_rows, input.max_sequences));
   }
   if (plan.ops.size() != input.program.ops.size()) {
-    refuse(fmt::format("has {} ops, expected {}", plan.ops.size(), input.program.ops.size()));
+    refuse(plan, fmt::format("has {} ops, expected {}", plan.ops.size(), input.program.ops.size()));
   }
-  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_nests(plan.ops[i], input, i);
+  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_nests(plan, input, i);
 }
 
 std::string diff_plans(const Plan& before, const Plan& after, const Program& program) {
-  if (before.identity.program != after.identity.program) {
-    return fmt::format("the plans are for different models: {} and {}\n", before.identity.program,
-                       after.identity.program);
+  const PlanIdentity &was = before.identity, &is = after.identity;
+  if (was.program != is.program) {
+    refuse(before, fmt::format("was made for model {}, expected {}", was.program, is.program));
   }
   std::string text;
+  const auto field = [&](const char* name, const auto& a, const auto& b) {
+    if (!(a == b)) text += fmt::format("{}: {} -> {}\n", name, a, b);
+  };
+  field("version", was.version, is.version);
+  field("machine", was.machine, is.machine);
+  field("isa", was.isa, is.isa);
+  field("threads", was.threads, is.threads);
+  field("most rows", was.max_rows, is.max_rows);
+  field("most sequences", was.max_sequences, is.max_sequences);
   for (std::size_t i = 0; i < std::min(before.ops.size(), after.ops.size()); ++i) {
     const OpSchedule &a = before.ops[i], &b = after.ops[i];
     if (a.nests.empty() || b.nests.empty()) continue;
@@ -266,10 +306,12 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
       first = last + 1;
     }
     if (a.chains != b.chains) {
-      text += fmt::format("{}: other chains\n",
-                          program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name);
+      text += fmt::format("{} chained to the next op: {} -> {}\n",
+                          program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name,
+                          describe_chains(a.chains), describe_chains(b.chains));
     }
   }
+  if (text.empty()) text = "no differences\n";
   return text;
 }
 

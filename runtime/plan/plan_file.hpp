@@ -21,8 +21,8 @@ Plan load_plan(const std::filesystem::path& file);
 /// nests are possible for the shapes. Errors: invalid_argument naming what differs.
 void check_plan(const Plan& plan, const PlanInput& input);
 
-/// One line per op and range of rows that `after` decides otherwise than `before`; empty if none.
-/// Plans of different programs: one line that says so.
+/// One line per field of the identity, and per op and range of rows, in which `after` is not
+/// `before`; "no differences". Errors: invalid_argument for plans of different programs.
 std::string diff_plans(const Plan& before, const Plan& after, const Program& program);
 
 }  // namespace tessera

@@ -48,7 +48,15 @@ class Reporter {
         machine_(input.plan_machine()),
         weights_in_l3_(weights_stay_in_l3(input.program, input.machine)),
         rows_(rows),
-        sequences_(sequences) {}
+        sequences_(sequences),
+        row_blocks_(plan.ops.size(), 0) {
+    // As the session walks: the second op of a chain cannot begin another.
+    for (std::size_t i = 0; i < plan.ops.size(); ++i) {
+      if (plan.ops[i].chains.empty()) continue;
+      row_blocks_[i] = std::min(rows, at_rows(plan.ops[i].chains, rows).row_blocks);
+      if (row_blocks_[i] > 0) ++i;
+    }
+  }
 
   OpReport op(std::size_t i) {
     const Op& op = in_.program.ops[i];
@@ -114,8 +122,7 @@ class Reporter {
 
   /// Op by op against chained to its neighbour.
   void chain(std::size_t i, const LinearTask& task, OpReport& report) const {
-    const bool is_second = i > 0 && !plan_.ops[i - 1].chains.empty();
-    if (is_second && at_rows(plan_.ops[i - 1].chains, rows_).row_blocks > 0) {
+    if (i > 0 && row_blocks_[i - 1] > 0) {
       report.chosen = {.name = "chain", .blocks = "with the op before", .why = {}};
       report.rejected.clear();
       return;
@@ -123,7 +130,7 @@ class Reporter {
     if (plan_.ops[i].chains.empty()) return;
     const auto& next = std::get<LinearOp>(in_.program.ops[i + 1]);
     const LinearTask second = linear_task(in_.program, next, rows_, weights_in_l3_);
-    const Index planned = at_rows(plan_.ops[i].chains, rows_).row_blocks;
+    const Index planned = row_blocks_[i];
     const Index blocks = planned > 0 ? planned : chain_blocks(task, second, machine_);
     const ChainCost cost = chain_cost(task, second, blocks, machine_);
     CandidateReport chained{.name = "chain",
@@ -210,6 +217,7 @@ class Reporter {
   PlanMachine machine_;
   bool weights_in_l3_;
   Index rows_, sequences_;
+  std::vector<Index> row_blocks_;  // of the chain that begins at each op; 0: none
 };
 
 std::vector<OrderRange> crossovers_of(const Plan& plan, const PlanInput& in) {
@@ -225,7 +233,8 @@ std::vector<OrderRange> crossovers_of(const Plan& plan, const PlanInput& in) {
     const LoopOrder* before = nullptr;
     for (const NestRange& range : plan.ops[i].nests) {
       if (before == nullptr || *before != range.nest.order) {
-        list.push_back({shape, from, to_string(range.nest.order)});
+        const std::string& name = in.program.values[at(linear->out)].name;
+        list.push_back({fmt::format("{} {}", name, shape), from, to_string(range.nest.order)});
       }
       before = &range.nest.order;
       from = range.last_rows + 1;

@@ -32,7 +32,7 @@ struct OpReport {
 
 /// From `rows` rows on, linears of this shape run in `order`.
 struct OrderRange {
-  std::string shape;  ///< "(768,3072)": K, N
+  std::string shape;  ///< "layer.0.ffn_act (768,3072)": the first of its kind; K, N
   Index rows;
   std::string order;
 };

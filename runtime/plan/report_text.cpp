@@ -63,7 +63,7 @@ std::string PlanReport::text() const {
                   identity.threads == 1 ? "" : "s", identity.isa, identity.machine, rates);
   for (const std::string& fallback : fallbacks) text += fmt::format("fallback: {}\n", fallback);
   text += fmt::format("\n{:<44} {:<10} {:<24} {:>9} {:>9} {:>9} {:>7} {:>10}  {}\n", "op", "order",
-                      "blocks", "L1 MB", "L2 MB", "L3 MB", "x bound", "time", "limited by");
+                      "blocks", "MB > L1", "MB > L2", "MB > L3", "x bound", "time", "limited by");
   std::map<std::string, int> seen;
   std::string reasons;
   for (const OpReport& op : ops) {
@@ -90,11 +90,16 @@ std::string PlanReport::text() const {
   text += row("total", sum, bound);
   text += fmt::format("{:.2f} GFLOP, {:.1f} GFLOP/s predicted\n", flops / 1e9,
                       flops / sum.seconds / 1e9);
-  text += fmt::format("\nwhy (the first op of each kind)\n{}\norder by rows\n", reasons);
+  text += fmt::format(
+      "MB > L1: megabytes that cross the edge into L1 (from L2), into L2 (from L3), into L3 (from "
+      "memory).\nx bound: into L2, over the least that any order moves.\n\n"
+      "why: of the candidates within 2 % of the least time, the one with the fewest bytes into L2 "
+      "(the first op of each kind)\n{}\norder by rows, (K,N)\n",
+      reasons);
   for (std::size_t i = 0; i < crossovers.size(); ++i) {
     const bool first =
         i == 0 || crossovers[i - 1].shape != crossovers[i].shape || crossovers[i].rows == 1;
-    text += first ? fmt::format("{}  (K,N) = {}: {}", i == 0 ? "" : "\n", crossovers[i].shape,
+    text += first ? fmt::format("{}  {}: {}", i == 0 ? "" : "\n", crossovers[i].shape,
                                 crossovers[i].order)
                   : fmt::format(", from {} {}", crossovers[i].rows, crossovers[i].order);
   }

@@ -248,6 +248,7 @@ void add_classify(CLI::App& root) {
       root.add_subcommand("classify", "Labels of texts, scores of pairs, labels of tokens");
   auto flags = std::make_shared<Classify>();
   flags->model.add_to(*command);
+  flags->model.add_plan_to(*command);
   flags->input.add_file_to(*command);
   flags->input.add_format_to(*command, true);
   command->add_option("--format", flags->format, "text (default: label, tab, probability), jsonl")

@@ -18,36 +18,47 @@ namespace {
 struct PlanCommand {
   ModelFlags model;
   Index rows = 128;
-  Index sequences = 1;
+  Index sequences = 0;  // 0: not given
   bool is_json = false, is_strict = false, is_measured = true;
   std::string save, diff;
 
   void run() const;
 };
 
-void PlanCommand::run() const {
+/// How many sequences the rows are in: as asked, else as few as the model takes.
+Index count_sequences(Index rows, Index asked, Index max_tokens) {
+  const Index least = (rows + max_tokens - 1) / max_tokens;
+  const Index sequences = asked > 0 ? asked : least;
   if (sequences > rows) {
     throw UsageError(
         fmt::format("--sequences: got {}, expected at most {}, one row each", sequences, rows));
   }
+  if (sequences < least) {
+    throw UsageError(fmt::format(
+        "--sequences: got {}, expected at least {}: the model takes {} tokens a sequence",
+        sequences, least, max_tokens));
+  }
+  return sequences;
+}
+
+void PlanCommand::run() const {
   const std::shared_ptr<const models::Package> package = model.open_package();
+  const Index count = count_sequences(rows, sequences, package->program.tokens.max_tokens);
   EncoderOptions options = model.encoder_options({main_output(package->program)});
   options.strict = is_strict;
   options.batch_tokens = std::max(options.batch_tokens, rows);
-  options.batch_sequences = std::max(options.batch_sequences, sequences);
+  options.batch_sequences = std::max(options.batch_sequences, count);
   const Isa isa = resolve_isa(options.isa);
   options.rates = is_measured ? measured_rates(machine(), isa) : resolve_rates(machine(), isa);
   TextEncoder encoder(package, options);
-  const PlanReport report = encoder.report(rows, sequences);
-  if (!diff.empty()) {
-    const Plan before = load_plan(diff);
-    OutputFile out("-");
-    out.write(diff_plans(before, encoder.plan(), encoder.session_program()));
-    return out.finish();
-  }
+  const PlanReport report = encoder.report(rows, count);
   if (!save.empty()) save_plan(save, encoder.plan());
   OutputFile out("-");
-  out.write(is_json ? report.json() : report.text());
+  if (!diff.empty()) {
+    out.write(diff_plans(load_plan(diff), encoder.plan(), encoder.session_program()));
+  } else {
+    out.write(is_json ? report.json() : report.text());
+  }
   out.finish();
 }
 
@@ -58,11 +69,13 @@ void add_plan(CLI::App& root) {
       "plan", "What a run will do: loop orders, bytes at each cache, time, and why");
   auto flags = std::make_shared<PlanCommand>();
   flags->model.add_to(*command);
-  flags->model.add_onednn_to(*command);
+  flags->model.add_plan_to(*command);
   command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
-  command->add_option("--sequences", flags->sequences, "... in N sequences (default: 1)")
+  command
+      ->add_option("--sequences", flags->sequences,
+                   "... in N sequences (default: as few as the model takes)")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
   auto* json = command->add_flag("--json", flags->is_json, "One JSON object");
@@ -78,7 +91,9 @@ void add_plan(CLI::App& root) {
       ->type_name("FILE")
       ->excludes(json);
   command->footer(
-      "Plans decide speed, never a bit of the result. `embed --plan FILE` runs a saved one.\n"
+      "Plans decide speed, never a bit of the result. --plan FILE prints a saved one here, and "
+      "runs it\n"
+      "in embed, classify, search and run. A saved plan is for batches of up to --batch-tokens.\n"
       "Rates are kept in $XDG_CACHE_HOME/tessera; TESSERA_RATES names another file.");
   command->callback([flags] { flags->run(); });
 }

@@ -158,6 +158,7 @@ void add_run(CLI::App& root) {
       root.add_subcommand("run", "The reference's tensors in, its outputs out, to compare");
   auto flags = std::make_shared<Run>();
   flags->model.add_to(*command);
+  flags->model.add_plan_to(*command);
   command
       ->add_option("--input", flags->input,
                    "safetensors: input_ids (B,T), attention_mask, token_type_ids, position_ids")

@@ -180,6 +180,7 @@ void add_search(CLI::App& root) {
   auto* command = root.add_subcommand("search", "Index a file, answer queries by cosine");
   auto flags = std::make_shared<Search>();
   flags->model.add_to(*command);
+  flags->model.add_plan_to(*command);
   command->add_option("QUERY", flags->queries, "What to look for (none: a query per line of stdin)")
       ->type_name("");
   flags->index.add_to(*command);

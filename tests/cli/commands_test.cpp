@@ -240,9 +240,9 @@ class PlanCommandTest : public CliTest {
 };
 
 TEST_F(PlanCommandTest, SaysWhatWillRunAndWhy) {
-  const CommandResult text = plan("--rows 100 --sequences 4");
+  const CommandResult text = plan("--rows 96 --sequences 4");
   ASSERT_EQ(text.status, 0) << text.err;
-  EXPECT_THAT(text.out, StartsWith("100 rows in 4 sequences"));
+  EXPECT_THAT(text.out, StartsWith("96 rows in 4 sequences"));
   EXPECT_THAT(text.out, HasSubstr("fallback: rates are nominal"));
   EXPECT_THAT(text.out, HasSubstr("bias + residual + layer norm"));
   EXPECT_THAT(text.out, HasSubstr("WS-OS(a)"));
@@ -258,14 +258,17 @@ TEST_F(PlanCommandTest, StrictRefusesFallbacks) {
 
 TEST_F(PlanCommandTest, SavesComparesAndRunsAPlan) {
   ASSERT_EQ(plan("--save plan.json --rows 7").status, 0);
-  EXPECT_EQ(plan("--diff plan.json --rows 7").out, "");
-  file("in.txt", "the cat sat\n");
+  EXPECT_EQ(plan("--diff plan.json --rows 7").out, "no differences\n");
+  EXPECT_THAT(plan("--diff plan.json --threads 1 --save one.json").out, HasSubstr("threads: "));
+  EXPECT_THAT(plan("--plan plan.json").out, HasSubstr("order by rows"));
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += "the cat sat\n";
+  file("in.txt", many);
   const CommandResult with = tessera("embed model in.txt --plan plan.json");
   ASSERT_EQ(with.status, 0) << with.err;
   EXPECT_EQ(with.out, tessera("embed model in.txt").out);
-  ASSERT_EQ(plan("--save one.json --threads 1").status, 0);
   expect_failure(tessera("embed model in.txt --threads 2 --plan one.json"), 1,
-                 "plan: was made for threads 1, expected 2");
+                 "one.json: was made for threads 1, expected 2");
   expect_failure(tessera("embed model in.txt --plan nothing.json"), 1, "nothing.json");
   expect_failure(plan("--save no/such/folder/plan.json"), 1, "no/such/folder");
 }
@@ -273,6 +276,7 @@ TEST_F(PlanCommandTest, SavesComparesAndRunsAPlan) {
 TEST_F(PlanCommandTest, RefusesBadArguments) {
   expect_failure(plan("--rows 2 --sequences 3"), 2, "--sequences: got 3, expected at most 2");
   expect_failure(plan("--rows 0"), 2, "expected an integer from 1");
+  expect_failure(plan("--rows 5000 --sequences 1"), 2, "--sequences: got 1, expected at least");
 }
 
 }  // namespace

@@ -19,6 +19,90 @@
 #include "support/isa.hpp"
 
 namespace tessera {
+namespace test {
+namespace {
+
+/// embedding → layer norm → FF1 (H→F) → GELU → FF2 (F→N), no residual.
+class FeedForward {
+ public:
+  FeedForward(Index H, Index F, Index N) : file_(".safetensors") {
+    std::map<std::string, Index> sizes;
+    const auto parameter = [&](const char* name, ParameterKind kind, Index rows, Index cols) {
+      sizes[name] = rows * cols;
+      return program_.add_parameter({.name = name,
+                                     .kind = kind,
+                                     .rows = rows,
+                                     .cols = cols,
+                                     .sources = {{name, rows}},
+                                     .gather = {}});
+    };
+    program_.tokens = {.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
+    const ValueId e = program_.add_value("e", Extent::rows, H),
+                  x = program_.add_value("x", Extent::rows, H),
+                  up = program_.add_value("up", Extent::rows, F),
+                  down = program_.add_value("down", Extent::rows, N);
+    program_.ops = {
+        EmbeddingOp{.terms = {{parameter("words", ParameterKind::table, 50, H), TokenInput::ids}},
+                    .out = e},
+        LayerNormOp{.in = e,
+                    .gamma = parameter("gamma", ParameterKind::vector, H, 1),
+                    .beta = parameter("beta", ParameterKind::vector, H, 1),
+                    .eps = 1e-5F,
+                    .out = x},
+        LinearOp{.in = x,
+                 .weight = parameter("up", ParameterKind::matrix, F, H),
+                 .out = up,
+                 .activation = Activation::gelu_erf},
+        LinearOp{.in = up, .weight = parameter("down", ParameterKind::matrix, N, F), .out = down}};
+    program_.outputs = {{"logits", down}};
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal(0.0F, 0.3F);
+    std::map<std::string, std::vector<float>> floats;
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, size] : sizes) {
+      for (Index i = 0; i < size; ++i) floats[name].push_back(normal(random));
+      tensors.push_back({.name = name,
+                         .type = StoredType::f32,
+                         .shape = {size},
+                         .data = std::as_bytes(std::span(floats[name]))});
+    }
+    write_safetensors(file_.path(), tensors);
+    model_ = Model::create(program_,
+                           std::make_shared<const Checkpoint>(Checkpoint::open(file_.path())), {});
+  }
+
+  /// The logits of one sequence; chained in `blocks` blocks, or op by op if 0.
+  std::vector<float> run(Index blocks, int threads) const {
+    SessionOptions options{
+        .max_rows = kRows, .max_sequences = 1, .threads = threads, .outputs = {}};
+    Plan plan = Session::create(model_, options)->plan();
+    for (OpSchedule& op : plan.ops) {
+      if (!op.chains.empty()) op.chains = {{kRows, blocks}};
+    }
+    options.plan = std::make_shared<const Plan>(plan);
+    const auto session = Session::create(model_, options);
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < kRows; ++i) ids.push_back(i * 7 % 50);
+    const std::vector<std::int32_t> offsets{0, kRows};
+    session->run({.ids = ids, .offsets = offsets});
+    std::vector<float> rows;
+    const TensorView<const float> out = session->output("logits");
+    for (Index i = 0; i < out.rows; ++i) {
+      rows.insert(rows.end(), out.row(i).begin(), out.row(i).end());
+    }
+    return rows;
+  }
+
+ private:
+  static constexpr std::int32_t kRows = 200;
+  TemporaryFile file_;
+  Program program_;
+  std::shared_ptr<const Model> model_;
+};
+
+}  // namespace
+}  // namespace test
+
 namespace {
 
 using testing::HasSubstr;
@@ -96,7 +180,7 @@ TEST_F(PlanTest, ComesBackFromAFileUnchanged) {
   const Plan loaded = load_plan(file.path());
   EXPECT_EQ(loaded.identity, made.identity);
   EXPECT_EQ(loaded.ops, made.ops);
-  EXPECT_EQ(diff_plans(made, loaded, model_->program()), "");
+  EXPECT_EQ(diff_plans(made, loaded, model_->program()), "no differences\n");
 }
 
 TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
@@ -169,6 +253,34 @@ TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(refused("\"nests\":", "\"nest\":"), HasSubstr("nests"));
   EXPECT_THAT(refused("{\"tessera_plan\"", "\"tessera_plan\""), HasSubstr("JSON"));
   EXPECT_THROW(load_plan("no/such/plan.json"), Error);
+}
+
+TEST_F(PlanTest, RefusesRangesThatEndTooEarly) {
+  Plan made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.chains.empty()) op.chains = {{1, 1}};
+  }
+  EXPECT_THROW(run(made), Error);
+  made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.nests.empty()) op.nests = {{63, {}}};
+  }
+  EXPECT_THROW(run(made), Error);
+}
+
+// FF2 may not write over what FF1 of other blocks still reads. Without a residual nothing else
+// keeps that alive.
+TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
+  for (const auto& [H, F, N] :
+       {std::tuple<Index, Index, Index>{48, 64, 1}, {64, 256, 512}, {96, 96, 96}, {64, 300, 64}}) {
+    const test::FeedForward model(H, F, N);
+    const std::vector<float> expected = model.run(0, 1);
+    for (const int threads : {1, 2, 3}) {
+      for (const Index blocks : {1, 2, 5, 60}) {
+        EXPECT_EQ(model.run(blocks, threads), expected) << H << " " << F << " " << N;
+      }
+    }
+  }
 }
 
 TEST_F(PlanTest, DiffNamesOpRowsAndBothNests) {
