@@ -11,6 +11,7 @@
 
 #include "runtime/error.hpp"
 #include "runtime/execute/onednn_weights.hpp"
+#include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/overloaded.hpp"
 #include "runtime/plan/plan_file.hpp"
@@ -113,6 +114,22 @@ std::vector<ParameterId> next_weights(const Program& program) {
   return next;
 }
 
+std::vector<Index> head_dims(const Program& program, Index NR) {
+  std::vector<Index> dims;
+  for (std::size_t v = 0; v < program.values.size(); ++v) {
+    dims.push_back(execute::head_dim_of(program, static_cast<ValueId>(v), NR));
+  }
+  return dims;
+}
+
+Index longest_sequence(const Batch& batch) noexcept {
+  std::int32_t longest = 0;
+  for (std::size_t s = 1; s < batch.offsets.size(); ++s) {
+    longest = std::max(longest, batch.offsets[s] - batch.offsets[s - 1]);
+  }
+  return longest;
+}
+
 class ArenaSession final : public Session {
  public:
   ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
@@ -122,6 +139,7 @@ class ArenaSession final : public Session {
         kernels_(kernels::kernels_at(model_->isa())),
         plan_(plan_of(program_, *model_, options_)),
         next_weight_(next_weights(program_)),
+        head_dims_(head_dims(program_, kernels_.gemm.NR)),
         weights_stay_in_l3_(weights_stay_in_l3(program_, machine())),
         layout_(lay_out(program_, options_, plan_->ops, kernels_)),
         workers_(options_.threads),
@@ -147,6 +165,7 @@ class ArenaSession final : public Session {
         .memory = layout_.values,
         .schedule = plan_->ops,
         .next_weight = next_weight_,
+        .head_dims = head_dims_,
         .weights_stay_in_l3 = weights_stay_in_l3_,
         .onednn = onednn_.get(),
         .arena = arena_.data(),
@@ -155,6 +174,7 @@ class ArenaSession final : public Session {
         .block_begin = integers(layout_.block_begin),
         .rows = rows_,
         .sequences = sequences_,
+        .longest = longest_sequence(batch),
         .ids = batch.ids,
         .types = batch.types,
         .positions = batch.positions.empty() ? derived_positions(batch) : batch.positions,
@@ -231,6 +251,7 @@ class ArenaSession final : public Session {
   const kernels::KernelTable& kernels_;
   std::shared_ptr<const Plan> plan_;
   std::vector<ParameterId> next_weight_;
+  std::vector<Index> head_dims_;
   bool weights_stay_in_l3_;
   std::unique_ptr<execute::OneDnnWeights> onednn_;  // null: no op uses it
   SessionLayout layout_;

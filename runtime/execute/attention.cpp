@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/plan/attention.hpp"
 
@@ -31,8 +32,9 @@ float alibi_slope(Index h, Index heads) noexcept {
 void run(const Context& context, const AttentionOp& op) noexcept {
   const TensorView<float> qkv = context.value(op.qkv);  // (ΣT, 3H)
   const TensorView<float> out = context.value(op.out);  // (ΣT, H)
-  const Index d = op.head_dim, H = op.heads * d, S = context.sequences,
-              Br = context.kernels.attention.Br;
+  const Index d = op.head_dim, S = context.sequences, Br = context.kernels.attention.Br;
+  const QkvLayout layout = qkv_layout(context, op.qkv, d);
+  const Index ld = layout.row_stride;
 
   const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
   const Index l2_bytes = machine().l2.bytes;
@@ -66,14 +68,15 @@ void run(const Context& context, const AttentionOp& op) noexcept {
     const Index k0 = context.query_only_rows(s);                 // keys are rows k0 … T−1
     const std::int32_t* columns =
         context.columns.empty() ? nullptr : context.columns.data() + begin;
-    const float* row0 = qkv.data + begin * qkv.stride + h * d;
+    const float* row0 = qkv.data + begin * ld + h * layout.head_stride;
+    const float* key0 = row0 + op.heads * layout.head_stride + k0 * ld;
     context.kernels.attention.run({
-        .q = row0 + q0 * qkv.stride,
-        .ldq = qkv.stride,
-        .k = row0 + k0 * qkv.stride + H,
-        .ldk = qkv.stride,
-        .v = row0 + k0 * qkv.stride + 2 * H,
-        .ldv = qkv.stride,
+        .q = row0 + q0 * ld,
+        .ldq = ld,
+        .k = key0,
+        .ldk = ld,
+        .v = key0 + op.heads * layout.head_stride,
+        .ldv = ld,
         .o = out.data + (begin + q0) * out.stride + h * d,
         .ldo = out.stride,
         .Tq = q1 - q0,

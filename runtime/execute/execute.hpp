@@ -26,6 +26,7 @@ struct Context {
   const MemoryPlan& memory;
   std::span<const OpSchedule> schedule;      ///< one per op
   std::span<const ParameterId> next_weight;  ///< one per op: the matrix that is read after it
+  std::span<const Index> head_dims;          ///< one per value: head_dim_of()
   bool weights_stay_in_l3;
   OneDnnWeights* onednn;  ///< null: no op uses it
   std::byte* arena;       ///< values, at the offsets of `memory`
@@ -34,7 +35,7 @@ struct Context {
   std::int32_t* block_begin;  ///< (S+1) first attention block of each sequence
 
   // The batch of this run.
-  Index rows, sequences;
+  Index rows, sequences, longest;
   std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only;
 
   TensorView<float> value(ValueId id) const noexcept {

@@ -48,12 +48,14 @@ Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
 void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
   const Index NR = o.gemm.NR, n = s.panels.begin * NR;
   const bool first = s.k.begin == 0, last = s.k.end == o.K;
+  const Index column =
+      o.block_columns == 0 ? n : n / o.block_columns * o.block_stride + n % o.block_columns;
   o.gemm.run(
       {.a = o.a + s.m.begin * o.lda + s.k.begin,
        .lda = o.lda,
        .b = o.panels + (s.panels.begin * o.K + s.k.begin) * NR,
        .ldb = o.K * NR,
-       .c = o.c + s.m.begin * o.ldc + n,
+       .c = o.c + s.m.begin * o.ldc + column,
        .ldc = o.ldc,
        .mr = s.m.size(),
        .nr = std::min(s.panels.end * NR, o.N) - n,
@@ -75,8 +77,16 @@ Index panel_count(const GemmOperands& o) noexcept {
 }
 
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept {
-  for_each_tile(nest, rows, panels, o.K, o.gemm.MR,
-                [&](const TileStep& s) { run_tile(o, s, ahead_of(o, nest, panels, s)); });
+  for_each_tile(nest, rows, panels, o.K, o.gemm.MR, [&](const TileStep& s) {
+    if (o.block_columns == 0 || s.panels.size() == 1) {
+      return run_tile(o, s, ahead_of(o, nest, panels, s));
+    }
+    TileStep one = s;  // panels of different blocks are not neighbours in C
+    for (Index p = s.panels.begin; p < s.panels.end; ++p) {
+      one.panels = {p, p + 1};
+      run_tile(o, one, {});
+    }
+  });
 }
 
 void run_gemm(const GemmOperands& o, const LoopNest& nest, Index M) noexcept {

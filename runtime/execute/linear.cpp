@@ -12,6 +12,7 @@
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/onednn_weights.hpp"
+#include "runtime/execute/qkv_layout.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -40,6 +41,14 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
     const TensorView<float> r = context.value(op.residual);
     o.residual = r.data;
     o.ldr = r.stride;
+  }
+  const Index head_dim = context.head_dims[static_cast<std::size_t>(op.out)];
+  if (head_dim != 0) {
+    const QkvLayout layout = qkv_layout(context, op.out, head_dim);
+    o.ldc = layout.row_stride;
+    o.block_columns = head_dim;
+    o.block_stride = layout.head_stride;
+    if (layout.head_stride == head_dim) o.block_columns = 0;  // row-major
   }
   const ParameterId next = context.next_weight[i];
   if (next != kNone) {
@@ -107,7 +116,7 @@ void run_linear(const Context& context, std::size_t i) noexcept {
   const GemmOperands o = operands(context, i);
   const Index M = rows_of(context, op), panels = panel_count(o);
   const NestRange& range = at_rows(context.schedule[i].nests, M);
-  if (range.onednn && run_onednn(context, i, M)) return;
+  if (range.onednn && o.block_columns == 0 && run_onednn(context, i, M)) return;
   LoopNest nest = range.nest;
   nest.row_blocks = std::min(nest.row_blocks, M);  // planned for the last row count of its range
   const bool whole_rows = nest.col_blocks == 1;
