@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Attention of one sequence (or a ragged batch) on one thread: Q, K and V are slices of one fused
-// (T, 3·heads·d) activation matrix with row stride 16·odd, as the QKV product writes it.
+// (T, 3·heads·d) activation matrix with row stride 16·odd, or lie by heads from 1024 rows on, as
+// the QKV product writes them (runtime/execute/qkv_layout.hpp).
 //
 //   attention_f32/<level>/<dataflow>/<mask>/T:/d:/        12 heads, the sweep over lengths
 //   attention_f32/<level>/<dataflow>/<model>/T:/d:/       head shapes of the seeds' papers
-//   attention_f32/<level>/streaming/contiguous/T:/d:/     K and V per head with row stride d
+//   attention_f32/<level>/streaming/contiguous/T:/d:/     by heads whatever T
 //   attention_f32/<level>/ragged/                         a batch against the sum of its sequences
 //
 // Counters: GFLOP/s of the visible work (4·d per visible pair of query and key; exp is not
@@ -24,6 +25,7 @@
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
+#include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/plan/attention.hpp"
 #include "tests/reference/attention.hpp"
@@ -43,7 +45,7 @@ struct Case {
   Index T, d, heads;
   AttentionDataflow dataflow = AttentionDataflow::streaming;
   AttentionMask mask{};
-  bool contiguous = false;
+  bool contiguous = false;  ///< QKV by heads, as a session has it from kByHeadsFrom on
 };
 
 struct Sequence {
@@ -55,6 +57,7 @@ struct Sequence {
         qkv{c.T * ld},
         o{c.T * ldo},
         scratch{kernel.scratch_elements(c.dataflow, rows, c.T, c.d)} {
+    shape.contiguous |= c.T >= execute::kByHeadsFrom && c.d % kernel.NR == 0;
     test::Random random{3};
     for (Index i = 0; i < qkv.size(); ++i) qkv.data()[i] = random.uniform(-2.0F, 2.0F);
   }
@@ -67,16 +70,11 @@ struct Sequence {
   AttentionTask task(Index head, Index row, Index count) {
     const Index T = shape.T, d = shape.d, heads = shape.heads;
     AttentionTask t{};
-    t.q = qkv.data() + row * ld + head * d;
-    t.ldq = ld;
-    t.k = qkv.data() + (heads + head) * d;
-    t.v = qkv.data() + (2 * heads + head) * d;
-    t.ldk = t.ldv = ld;
-    if (shape.contiguous) {  // (head, K then V, T, d) over the same memory
-      t.k = qkv.data() + 2 * head * T * d;
-      t.v = t.k + T * d;
-      t.ldk = t.ldv = d;
-    }
+    const Index row_stride = shape.contiguous ? d : ld, head_stride = shape.contiguous ? T * d : d;
+    t.q = qkv.data() + row * row_stride + head * head_stride;
+    t.k = qkv.data() + (heads + head) * head_stride;
+    t.v = qkv.data() + (2 * heads + head) * head_stride;
+    t.ldq = t.ldk = t.ldv = row_stride;
     t.o = o.data() + row * ldo + head * d;
     t.ldo = ldo;
     t.Tq = count;

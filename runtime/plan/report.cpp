@@ -164,12 +164,14 @@ class Reporter {
     const kernels::AttentionDataflow runs =
         dataflow_of(T, o.head_dim, o.mask, machine_.l2_bytes, kernel);
     const double times = static_cast<double>(rows_) / static_cast<double>(T);
+    const double activations = 4.0 * static_cast<double>(rows_ * o.heads * o.head_dim);  // words
+    const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
     const auto candidate = [&](const AttentionCost& c) {
       return CandidateReport{.name = kernels::to_string(c.dataflow),
                              .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
                              .l1_bytes = times * c.l1_bytes,
                              .l2_bytes = times * c.l2_bytes,
-                             .l3_bytes = times * c.l3_bytes,
+                             .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
                              .seconds = times * c.seconds / static_cast<double>(machine_.threads),
                              .limit = c.limit,
                              .why = c.why};

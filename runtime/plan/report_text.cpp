@@ -72,12 +72,15 @@ std::string PlanReport::text() const {
     if (op.rejected.empty() || seen[key_of(op)]++ > 0) continue;
     reasons += fmt::format("\n{} {}  {}\n", name, op.shape, op.epilogue);
     if (op.naive_bytes > 0) {
-      reasons += fmt::format(
-          "  {:<10} {:<24} {:>9} chosen: {:.2f} % less than naive, {:.2f} x IS, {:.2f} x WS, "
-          "{:.2f} x OS with the same buffer\n",
-          op.chosen.name, op.chosen.blocks, megabytes(op.chosen.l2_bytes),
-          100 * (1 - op.chosen.l2_bytes / op.naive_bytes), op.chosen.l2_bytes / op.is_bytes,
-          op.chosen.l2_bytes / op.ws_bytes, op.chosen.l2_bytes / op.os_bytes);
+      reasons += fmt::format("  {:<10} {:<24} {:>9} chosen: {:.2f} % less than naive",
+                             op.chosen.name, op.chosen.blocks, megabytes(op.chosen.l2_bytes),
+                             100 * (1 - op.chosen.l2_bytes / op.naive_bytes));
+      if (identity.threads == 1) {  // the textbook orders have one buffer
+        reasons += fmt::format(", {:.2f} x IS, {:.2f} x WS, {:.2f} x OS with the same buffer",
+                               op.chosen.l2_bytes / op.is_bytes, op.chosen.l2_bytes / op.ws_bytes,
+                               op.chosen.l2_bytes / op.os_bytes);
+      }
+      reasons += '\n';
     }
     for (const CandidateReport& c : op.rejected) {
       reasons += fmt::format("  {:<10} {:<24} {:>9} {}\n", c.name, c.blocks,
