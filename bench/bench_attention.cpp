@@ -24,6 +24,7 @@
 
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
+#include "kernels/attention/blocks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine.hpp"
@@ -89,10 +90,11 @@ struct Sequence {
   }
 
   void run(const Attention& kernel, AttentionStats* stats = nullptr) {
-    const Index T = shape.T, blocks = (T + rows - 1) / rows;
+    const Index T = shape.T, blocks = kernels::count_blocks(T, rows);
     for (Index head = 0; head < shape.heads; ++head) {
       for (Index n = 0; n < blocks; ++n) {
-        const Index i0 = T * n / blocks, i1 = T * (n + 1) / blocks;
+        const Index i0 = kernels::first_row(T, blocks, kernel.V, n),
+                    i1 = kernels::first_row(T, blocks, kernel.V, n + 1);
         AttentionTask t = task(head, i0, i1 - i0);
         t.stats = stats;
         kernel.run(t);

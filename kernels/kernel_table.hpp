@@ -165,6 +165,7 @@ struct Attention {
   Index Br = 0;          // rows of a block; a task of streaming has at most that many
   Index Bc = 0;          // most keys of a tile
   Index MR = 0, NR = 0;  // register tile: MR keys x NR queries of S, MR rows x NR columns of O
+  Index V = 0;           // rows of a vector: blocks begin at multiples of it (attention/blocks.hpp)
   Index (*scratch_elements)(AttentionDataflow dataflow, Index Tq, Index Tk,
                             Index d) noexcept = nullptr;
 };

@@ -27,6 +27,7 @@ constinit const KernelTable kBaseline{
                   .Bc = kKeyTile,
                   .MR = kTileRows<A>,
                   .NR = 2 * kLanes<A>,
+                  .V = kLanes<A>,
                   .scratch_elements = attention_scratch},
     .layer_norm = layer_norm_rows<A>,
     .activation = activation_rows<A>,

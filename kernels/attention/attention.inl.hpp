@@ -28,7 +28,7 @@ void attention(const AttentionTask& t) noexcept {
 /// Floats of scratch, a multiple of 16.
 constexpr Index attention_scratch(AttentionDataflow dataflow, Index Tq, Index Tk,
                                   Index d) noexcept {
-  const Index blocks = (Tq + kQueryRows - 1) / kQueryRows;
+  const Index blocks = count_blocks(Tq, kQueryRows);
   const Index block_cells = round_up(Tk, 16) * kQueryRows;
   switch (dataflow) {
     case AttentionDataflow::layerwise:

@@ -115,7 +115,7 @@ TESSERA_INLINE Exponentials<A> begin_exponentials(const Block& b, const Scores& 
 template <class A>
 void interleaved_pair(const AttentionTask& t, const TileScratch& s, float* second, float* state,
                       Index i0, Index i1) noexcept {
-  const Index mid = i0 + (i1 - i0 + 1) / 2;
+  const Index mid = i0 + first_row(i1 - i0, 2, kLanes<A>, 1);
   KeyTiles tiles = key_tiles(t, i0, i1 - i0);
   if (!tiles.valid()) return zero_rows(t, i0, i1);
   const Block block[2] = {start_block<A>(t, state, i0, mid),
@@ -179,7 +179,7 @@ template <class A>
 void interleaved(const AttentionTask& t) noexcept {
   const TileScratch s = split_tile(t.scratch);
   float* const second = t.scratch + tile_elements();  // (Bc, ld)
-  for_each_block(t.Tq, 2 * kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, 2 * kQueryRows, [&](Index i0, Index i1) {
     interleaved_pair<A>(t, s, second, second + kKeyTile * kQueryRows, i0, i1);
   });
 }

@@ -75,7 +75,7 @@ void row_complete(const AttentionTask& t) noexcept {
   float* const state = t.scratch + tile_elements();
   const bool whole = t.dataflow != AttentionDataflow::flat_rows;
   const Index block_cells = round_up(t.Tk, 16) * kQueryRows;
-  const Index blocks = (t.Tq + kQueryRows - 1) / kQueryRows;
+  const Index blocks = count_blocks(t.Tq, kQueryRows);
   float* const S = state + (whole ? blocks : 1) * block_elements(t.d);
   float* const P = t.dataflow == AttentionDataflow::layerwise ? S + blocks * block_cells : S;
   const auto state_of = [&](Index i0, Index i1, Index n, bool start) {
@@ -89,7 +89,7 @@ void row_complete(const AttentionTask& t) noexcept {
     return keys;
   };
   if (!whole) {
-    return for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+    return for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
       const Block b = state_of(i0, i1, 0, true);
       const Index keys = block_scores<A>(t, b, s, S);
       block_softmax<A>(t, b, S, S, keys);
@@ -97,18 +97,18 @@ void row_complete(const AttentionTask& t) noexcept {
     });
   }
   Index n = 0;
-  for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
     block_scores<A>(t, state_of(i0, i1, n, true), s, S + n * block_cells);
     ++n;
   });
   n = 0;
-  for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
     const Block b = state_of(i0, i1, n, false);
     block_softmax<A>(t, b, S + n * block_cells, P + n * block_cells, visible_keys(b));
     ++n;
   });
   n = 0;
-  for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
     block_values<A>(t, state_of(i0, i1, n, false), P + n * block_cells);
     ++n;
   });

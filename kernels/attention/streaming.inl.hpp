@@ -18,22 +18,25 @@
 // K or V, reaches O. Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (FlashAttention).
 #pragma once
 
+#include "kernels/attention/blocks.hpp"
 #include "kernels/attention/tile.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-/// Calls body(i0, i1) for equal blocks of at most Br rows.
-template <class Body>
+/// Calls body(i0, i1) for blocks of at most Br rows.
+template <class A, class Body>
 TESSERA_INLINE void for_each_block(Index Tq, Index Br, Body&& body) noexcept {
-  const Index blocks = (Tq + Br - 1) / Br;
-  for (Index n = 0; n < blocks; ++n) body(Tq * n / blocks, Tq * (n + 1) / blocks);
+  const Index blocks = count_blocks(Tq, Br);
+  for (Index n = 0; n < blocks; ++n) {
+    body(first_row(Tq, blocks, kLanes<A>, n), first_row(Tq, blocks, kLanes<A>, n + 1));
+  }
 }
 
 template <class A>
 void streaming(const AttentionTask& t) noexcept {
   const TileScratch s = split_tile(t.scratch);
-  for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
     KeyTiles tiles = key_tiles(t, i0, i1 - i0);
     if (!tiles.valid()) return zero_rows(t, i0, i1);
     const Block b = start_block<A>(t, t.scratch + tile_elements(), i0, i1);
@@ -54,7 +57,7 @@ void streaming_keys(const AttentionTask& t) noexcept {
     return t.scratch + tile_elements() + block * block_elements(t.d);
   };
   Index block = 0;
-  for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
     start_block<A>(t, state(block++), i0, i1);
     zero_rows(t, i0, i1);
   });
@@ -62,7 +65,7 @@ void streaming_keys(const AttentionTask& t) noexcept {
   for (Index tile = 0; tile < tiles; ++tile) {
     const Index k0 = t.Tk * tile / tiles, k1 = t.Tk * (tile + 1) / tiles;
     block = 0;
-    for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+    for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
       const Block b = block_at<A>(t, state(block++), i0, i1);
       const Index q_lo = t.q_begin + i0, q_hi = t.q_begin + i1 - 1;
       const Index first_key = next_run(t.mask, q_lo, q_hi, 0, t.Tk).begin;
@@ -77,7 +80,7 @@ void streaming_keys(const AttentionTask& t) noexcept {
     });
   }
   block = 0;
-  for_each_block(t.Tq, kQueryRows, [&](Index i0, Index i1) {
+  for_each_block<A>(t.Tq, kQueryRows, [&](Index i0, Index i1) {
     const Block b = block_at<A>(t, state(block++), i0, i1);
     reciprocal_of_sums<A>(b, b.sum);
     for (Index i = 0; i < b.rows; ++i) {

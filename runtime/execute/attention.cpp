@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/attention/blocks.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine.hpp"
@@ -32,7 +33,8 @@ float alibi_slope(Index h, Index heads) noexcept {
 void run(const Context& context, const AttentionOp& op) noexcept {
   const TensorView<float> qkv = context.value(op.qkv);  // (ΣT, 3H)
   const TensorView<float> out = context.value(op.out);  // (ΣT, H)
-  const Index d = op.head_dim, S = context.sequences, Br = context.kernels.attention.Br;
+  const Index d = op.head_dim, S = context.sequences, Br = context.kernels.attention.Br,
+              V = context.kernels.attention.V;
   const QkvLayout layout = qkv_layout(context, op.qkv, d);
   const Index ld = layout.row_stride;
 
@@ -52,7 +54,7 @@ void run(const Context& context, const AttentionOp& op) noexcept {
   for (Index s = 0; s < S; ++s) {
     const auto i = static_cast<std::size_t>(s);
     const Index T = context.offsets[i + 1] - context.offsets[i], rows = rows_of_task(T);
-    block_begin[i + 1] = block_begin[i] + static_cast<std::int32_t>((T + rows - 1) / rows);
+    block_begin[i + 1] = block_begin[i] + static_cast<std::int32_t>(kernels::count_blocks(T, rows));
   }
   const LoadedParameter* bias = op.bias == kNone ? nullptr : &context.weights[op.bias];
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
@@ -64,8 +66,9 @@ void run(const Context& context, const AttentionOp& op) noexcept {
     const auto i = static_cast<std::size_t>(s);
     const Index begin = context.offsets[i], T = context.offsets[i + 1] - begin;
     const Index blocks = block_begin[i + 1] - block_begin[i], b = block - block_begin[i];
-    const Index q0 = T * b / blocks, q1 = T * (b + 1) / blocks;  // equal blocks of query rows
-    const Index k0 = context.query_only_rows(s);                 // keys are rows k0 … T−1
+    const Index q0 = kernels::first_row(T, blocks, V, b),
+                q1 = kernels::first_row(T, blocks, V, b + 1);
+    const Index k0 = context.query_only_rows(s);  // keys are rows k0 … T−1
     const std::int32_t* columns =
         context.columns.empty() ? nullptr : context.columns.data() + begin;
     const float* row0 = qkv.data + begin * ld + h * layout.head_stride;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/attention/blocks.hpp"
 #include "kernels/attention/mask.hpp"
 #include "runtime/error.hpp"
 
@@ -32,7 +33,7 @@ bool is_row_complete(AttentionDataflow dataflow) noexcept {
 class Counter {
  public:
   Counter(AttentionDataflow dataflow, const AttentionShape& shape, const kernels::Attention& kernel)
-      : dataflow_(dataflow), shape_(shape), kernel_(kernel), V_(kernel.NR / 2) {}
+      : dataflow_(dataflow), shape_(shape), kernel_(kernel), V_(kernel.V) {}
 
   AttentionStats run() {
     const Index step = rows_per_task(dataflow_, shape_.T, kernel_.Br);
@@ -46,9 +47,10 @@ class Counter {
 
  private:
   template <class Body>
-  static void blocks(Index begin, Index end, Index most, Body&& body) {
-    const Index n = end - begin, count = (n + most - 1) / most;
-    for (Index i = 0; i < count; ++i) body(begin + n * i / count, begin + n * (i + 1) / count);
+  void blocks(Index begin, Index end, Index most, Body&& body) const {
+    const Index rows = end - begin, count = kernels::count_blocks(rows, most);
+    const auto at = [&](Index n) { return begin + kernels::first_row(rows, count, V_, n); };
+    for (Index n = 0; n < count; ++n) body(at(n), at(n + 1));
   }
   Index padded(Index rows) const { return (rows + V_ - 1) / V_ * V_; }
 
@@ -92,7 +94,7 @@ class Counter {
 
   void pair(Index i0, Index i1) {
     KeyTiles tiles(shape_.mask, i0, i1 - 1, shape_.T, kernel_.Bc);
-    const Index mid = i0 + (i1 - i0 + 1) / 2;
+    const Index mid = i0 + kernels::first_row(i1 - i0, 2, V_, 1);
     if (tiles.valid()) stats_.words += (i1 - i0) * shape_.d;
     for (bool first = true; tiles.valid(); tiles.next(), first = false) {
       tile(i0, mid, tiles.begin(), tiles.end(), tiles.full(), first, false);

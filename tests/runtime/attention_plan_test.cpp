@@ -10,6 +10,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/attention/blocks.hpp"
 #include "runtime/error.hpp"
 #include "runtime/machine.hpp"
 #include "tests/support/isa.hpp"
@@ -51,9 +52,10 @@ TEST_P(AttentionPlanTest, CountsAreWhatTheKernelsDo) {
         test::GuardedBuffer<float> scratch(
             kernel.scratch_elements(dataflow, std::min(step, T), T, d));
         AttentionStats stats;
-        const Index blocks = (T + step - 1) / step;
+        const Index blocks = kernels::count_blocks(T, step);
         for (Index b = 0; b < blocks; ++b) {
-          const Index i0 = T * b / blocks, i1 = T * (b + 1) / blocks;
+          const Index i0 = kernels::first_row(T, blocks, kernel.V, b),
+                      i1 = kernels::first_row(T, blocks, kernel.V, b + 1);
           kernels::AttentionTask t{};
           t.q = qkv.data() + i0 * 3 * d;
           t.k = qkv.data() + d;
@@ -84,6 +86,26 @@ TEST_P(AttentionPlanTest, CountsAreWhatTheKernelsDo) {
         ASSERT_EQ(stats.exp_cells, predicted.exp_cells) << where;
         ASSERT_EQ(stats.value_cells, predicted.value_cells) << where;
         ASSERT_EQ(stats.words, predicted.words) << where;
+      }
+    }
+  }
+}
+
+TEST(AttentionBlocksTest, AreNearEqualWholeVectorsButForTheLast) {
+  for (const Index V : {4, 8, 16}) {
+    for (Index T = 1; T <= 1200; ++T) {
+      for (const Index most : {64, 128, 1024}) {
+        const Index blocks = kernels::count_blocks(T, most), vectors = (T + V - 1) / V;
+        ASSERT_EQ(kernels::first_row(T, blocks, V, 0), 0);
+        ASSERT_EQ(kernels::first_row(T, blocks, V, blocks), T);
+        for (Index n = 0; n < blocks; ++n) {
+          const Index begin = kernels::first_row(T, blocks, V, n);
+          const Index rows = kernels::first_row(T, blocks, V, n + 1) - begin;
+          ASSERT_EQ(begin % V, 0);
+          ASSERT_LE(rows, most);
+          ASSERT_GT(rows, (vectors / blocks - 1) * V);
+          ASSERT_LE(rows, (vectors + blocks - 1) / blocks * V);
+        }
       }
     }
   }
