@@ -159,10 +159,12 @@ Index live_words(Index T, Index d, const kernels::Attention& kernel) noexcept {
 }
 
 /// Words of one head that cross the edge of a buffer of Z words: everything once; K and V again for
-/// every block where those that one block sees do not stay (neighbours see nearly the same), Q and
-/// O again for every key tile where those do not; scores that do not fit.
+/// every block where the words touched `between` two blocks' uses of a key do not stay (neighbours
+/// see nearly the same keys), Q and O again for every key tile where those do not; scores that do
+/// not fit. Equals the walk through an LRU cache of Z words that holds a tile
+/// (attention_traffic_test); for a smaller one it is a lower bound.
 double moved_words(const AttentionCost& cost, const AttentionShape& shape, double kv_executed,
-                   double kv_block, double scores, double blocks, double Z) {
+                   double between, double scores, double blocks, double Z) {
   const double Td = static_cast<double>(shape.T) * static_cast<double>(shape.d);
   const double live = static_cast<double>(cost.live_bytes) / sizeof(float);
   double words = 4 * Td;
@@ -170,9 +172,9 @@ double moved_words(const AttentionCost& cost, const AttentionShape& shape, doubl
     const double chunks = std::ceil(blocks / static_cast<double>(kCarriedBlocks));
     const double carried = 2 * Td / chunks,
                  key_tiles = std::ceil(static_cast<double>(cost.counts.tiles) / blocks);
-    if (live + kv_block > Z) words += 2 * Td * (chunks - 1);
+    if (between > Z) words += 2 * Td * (chunks - 1);
     if (live + carried > Z) words += 3 * Td * (key_tiles - 1);
-  } else if (live + kv_block > Z) {
+  } else if (between > Z) {
     words += std::max(0.0, kv_executed - 2 * Td);
   }
   if (live > Z) words += scores;
@@ -211,7 +213,8 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
       kernel.scratch_elements(dataflow, std::min(rows, shape.T), shape.T, shape.d) * 4;
   const Index Br = std::min(kernel.Br, shape.T), Bc = std::min(kernel.Bc, shape.T);
   Index live = live_words(shape.T, shape.d, kernel);
-  double scores = 0;
+  const auto keys = static_cast<double>(counter.most_keys());
+  double scores = 0, between = 0;
   if (is_row_complete(dataflow)) {
     scores = 4 * static_cast<double>(n.exp_cells);
     const double cells = static_cast<double>(n.exp_cells);
@@ -223,10 +226,16 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
     live += 2 * Br * shape.d + Br * Bc;
   }
   cost.live_bytes = live * 4;
+  if (dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head) {
+    // K and V each in a pass of its own, beside the scores of one block; Q' of all blocks
+    between = keys * (d + static_cast<double>(Br)) + 2 * static_cast<double>(Br) * d;
+    scores += T * d;
+  } else {
+    between = static_cast<double>(live) + 2 * d * keys;
+  }
   const auto at = [&](Index bytes) {  // as in plan/linear
     return heads * sizeof(float) *
-           moved_words(cost, shape, static_cast<double>(counter.kv_words()),
-                       2 * d * static_cast<double>(counter.most_keys()), scores,
+           moved_words(cost, shape, static_cast<double>(counter.kv_words()), between, scores,
                        std::ceil(T / static_cast<double>(kernel.Br)),
                        0.75 * static_cast<double>(bytes) / sizeof(float));
   };
