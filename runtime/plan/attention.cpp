@@ -162,7 +162,7 @@ Index live_words(Index T, Index d, const kernels::Attention& kernel) noexcept {
 /// every block where the words touched `between` two blocks' uses of a key do not stay (neighbours
 /// see nearly the same keys), Q and O again for every key tile where those do not; scores that do
 /// not fit. Equals the walk through an LRU cache of Z words that holds a tile
-/// (attention_traffic_test); for a smaller one it is a lower bound.
+/// (attention_traffic_test); for a smaller one it is not validated.
 double moved_words(const AttentionCost& cost, const AttentionShape& shape, double kv_executed,
                    double between, double scores, double blocks, double Z) {
   const double Td = static_cast<double>(shape.T) * static_cast<double>(shape.d);
