@@ -100,7 +100,7 @@ def main(paths: list[str]) -> None:
                 print(f"| {key[2]} | {key[3]} | {cells[key]['tiles']:.0f} ({full['tiles']:.0f}) "
                       f"| 1/{full['cpu_time'] / cells[key]['cpu_time']:.1f} | {cells[key]['GFLOP/s']:.0f} |")
 
-        print(f"\n## {isa}: K and V contiguous per head against slices of (T, 3H)\n")
+        print(f"\n## {isa}: QKV by heads against slices of (T, 3H); from 1024 rows on both are by heads\n")
         print("| T | d | slices | contiguous |\n|---|---|---|---|")
         for key in sorted(k for k in cells if k[0] == isa and k[2] == "contiguous"):
             full = cells.get((isa, "streaming", "full", key[3], key[4]))
