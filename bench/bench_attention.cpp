@@ -53,8 +53,8 @@ struct Sequence {
   Sequence(const Attention& kernel, const Case& c)
       : shape{c},
         rows{plan_rows(c.dataflow, c.T, kernel.Br)},
-        ld{((3 * c.heads * c.d + 15) / 16 | 1) * 16},
-        ldo{((c.heads * c.d + 15) / 16 | 1) * 16},
+        ld{activation_stride(3 * c.heads * c.d)},
+        ldo{activation_stride(c.heads * c.d)},
         qkv{c.T * ld},
         o{c.T * ldo},
         scratch{kernel.scratch_elements(c.dataflow, rows, c.T, c.d)} {

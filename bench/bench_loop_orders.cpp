@@ -28,6 +28,7 @@
 #include "runtime/execute/gemm.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/plan/linear.hpp"
+#include "runtime/plan/memory_plan.hpp"
 #include "tests/support/random.hpp"
 
 namespace tessera::bench {
@@ -67,15 +68,11 @@ std::vector<Layer> evaluation_set() {
   return layers;
 }
 
-constexpr Index padded_stride(Index n) {
-  return ((n + 15) / 16 | 1) * 16;
-}
-
 struct Operands {
   Operands(const kernels::Gemm& gemm, LinearShape shape)
       : s{shape},
-        lda{padded_stride(s.K)},
-        ldc{padded_stride(s.N)},
+        lda{activation_stride(s.K)},
+        ldc{activation_stride(s.N)},
         a{s.M * lda},
         panels{ceil_div(s.N, gemm.NR) * gemm.NR * s.K},
         bias{s.N},

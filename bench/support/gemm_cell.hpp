@@ -13,15 +13,11 @@
 #include "runtime/execute/linear_onednn.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/plan/linear.hpp"
+#include "runtime/plan/memory_plan.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace tessera::bench {
-
-/// 16 · odd: consecutive rows start in different L1 sets, as in a session.
-constexpr Index padded_stride(Index n) {
-  return ((n + 15) / 16 | 1) * 16;
-}
 
 /// Bytes of the copies of a cold weight: more than the last-level cache where 1 GiB is.
 inline Index cold_bytes() {
@@ -58,8 +54,8 @@ class GemmCell {
       : shape_(shape),
         kernels_(kernels::kernels_at(isa)),
         cold_(cold),
-        lda_(padded_stride(shape.K)),
-        ldc_(padded_stride(shape.N)),
+        lda_(activation_stride(shape.K)),
+        ldc_(activation_stride(shape.N)),
         a_(shape.M * lda_),
         w_(shape.N * shape.K),
         bias_(shape.N),
