@@ -86,16 +86,20 @@ bool fits(const LinearTask& task, const LoopNest& nest, const PlanMachine& machi
   return stationary_words(task.shape, nest, machine.tile) <= machine.Z2();
 }
 
-bool exists_that_fits(const LinearTask& task, const PlanMachine& machine) {
-  bool any = false;
+/// Every candidate with its cost; `only_fitting`: those whose stationary block stays.
+std::vector<LinearCandidate> price(const LinearTask& task, const PlanMachine& machine,
+                                   bool only_fitting) {
+  std::vector<LinearCandidate> all;
   for (const LoopOrder order : kLoopOrders) {
-    for_each_candidate(order, task, machine,
-                       [&](const LoopNest& nest) { any = any || fits(task, nest, machine); });
+    for_each_candidate(order, task, machine, [&](const LoopNest& nest) {
+      if (only_fitting && !fits(task, nest, machine)) return;
+      all.push_back({nest, linear_cost(task, nest, machine)});
+    });
   }
-  return any;
+  return all;
 }
 
-/// Fewer bytes into L2, then L3, then L1, then fewer pieces.
+/// Fewer bytes into L2, then L3, then L1.
 bool moves_less(const LinearCandidate& a, const LinearCandidate& b) {
   const auto differ = [](double x, double y) { return x < 0.999 * y || y < 0.999 * x; };
   if (differ(a.cost.l2_bytes(), b.cost.l2_bytes())) return a.cost.l2_bytes() < b.cost.l2_bytes();
@@ -178,17 +182,11 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
 }
 
 LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine) {
-  std::vector<LinearCandidate> all;
-  double least = 0;
-  const bool any_fits = exists_that_fits(task, machine);
-  for (const LoopOrder order : kLoopOrders) {
-    for_each_candidate(order, task, machine, [&](const LoopNest& nest) {
-      if (any_fits && !fits(task, nest, machine)) return;
-      all.push_back({nest, linear_cost(task, nest, machine)});
-      const double seconds = all.back().cost.seconds;
-      least = all.size() == 1 ? seconds : std::min(least, seconds);
-    });
-  }
+  std::vector<LinearCandidate> all = price(task, machine, true);
+  const bool any_fits = !all.empty();
+  if (!any_fits) all = price(task, machine, false);
+  double least = all.front().cost.seconds;
+  for (const LinearCandidate& c : all) least = std::min(least, c.cost.seconds);
   const auto better = [](const LinearCandidate& a, const LinearCandidate& b, double limit) {
     const bool a_fast = a.cost.seconds <= limit, b_fast = b.cost.seconds <= limit;
     if (a_fast != b_fast) return a_fast;
