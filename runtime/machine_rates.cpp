@@ -26,11 +26,20 @@ std::optional<fs::path> path_from(const char* variable) {
   return fs::path(value);
 }
 
+/// load_rates() for the file that the user named: its errors say by what.
+MachineRates load_override(const fs::path& file, const Machine& machine, Isa isa) {
+  try {
+    return load_rates(file, machine, isa);
+  } catch (const Error& e) {
+    throw Error(e.code(), fmt::format("TESSERA_RATES: {}", e.what()));
+  }
+}
+
 /// Override or cache, whichever has rates that fit.
 std::optional<MachineRates> stored_rates(const Machine& machine, Isa isa,
                                          const RatesPlaces& places) {
   if (places.override_file) {
-    MachineRates rates = load_rates(*places.override_file, machine, isa);
+    MachineRates rates = load_override(*places.override_file, machine, isa);
     log(LogLevel::info, fmt::format("machine rates from {} (TESSERA_RATES): {}",
                                     places.override_file->string(), describe(rates)));
     return rates;

@@ -252,6 +252,12 @@ TEST_F(PlanCommandTest, SaysWhatWillRunAndWhy) {
   EXPECT_THAT(json.out, HasSubstr("\"crossovers\":[{"));
 }
 
+TEST_F(PlanCommandTest, AFileOfRatesThatIsNoneIsNamedWithItsVariable) {
+  file("rates.json", "{}");
+  const CommandResult result = sh("TESSERA_RATES=rates.json \"$TESSERA\" plan model");
+  expect_failure(result, 1, "TESSERA_RATES: rates.json");
+}
+
 TEST_F(PlanCommandTest, StrictRefusesFallbacks) {
   expect_failure(plan("--strict"), 1, "rates are nominal");
 }

@@ -173,6 +173,16 @@ TEST_F(PlanTest, CoversEveryRowCountOfEveryLinear) {
   }
 }
 
+TEST(AtRowsTest, ARangeEndsWithItsLastRow) {
+  const std::vector<ChainRange> ranges{{14, 1}, {28, 2}, {100, 3}};
+  EXPECT_EQ(at_rows(ranges, 1).row_blocks, 1);
+  EXPECT_EQ(at_rows(ranges, 14).row_blocks, 1);
+  EXPECT_EQ(at_rows(ranges, 15).row_blocks, 2);
+  EXPECT_EQ(at_rows(ranges, 28).row_blocks, 2);
+  EXPECT_EQ(at_rows(ranges, 29).row_blocks, 3);
+  EXPECT_EQ(at_rows(ranges, 100).row_blocks, 3);
+}
+
 TEST_F(PlanTest, ComesBackFromAFileUnchanged) {
   const Plan made = plan();
   const test::TemporaryFile file(".json");
