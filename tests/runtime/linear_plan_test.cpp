@@ -113,6 +113,29 @@ TEST(LinearPlanTest, EveryRejectedCandidateHasAReason) {
   }
 }
 
+TEST(LinearPlanTest, EpiloguesCostWhatTheyReadAgain) {
+  const PlanMachine machine = a_machine();
+  const auto epilogue = [&](LinearTask task, LoopNest nest) {
+    return linear_cost(task, nest, machine).epilogue;
+  };
+  const LinearShape shape{128, 768, 768};
+  const double MN = 128.0 * 768;
+  EXPECT_EQ(epilogue({.shape = shape}, {}), 0);
+  EXPECT_EQ(epilogue({.shape = shape, .residual = true}, {}), MN);
+  EXPECT_EQ(epilogue({.shape = shape, .norm = true}, {}), 0);  // whole rows, still in L2
+  EXPECT_EQ(epilogue({.shape = shape, .norm = true}, {.col_blocks = 2}), 2 * MN);
+  EXPECT_EQ(epilogue({.shape = {4096, 768, 768}, .norm = true}, {}), 2.0 * 4096 * 768);
+}
+
+TEST(LinearPlanTest, ActivationsComeFromMemoryOnlyWhereL3CannotHoldThem) {
+  const PlanMachine machine = a_machine();  // L3 64 MiB, half of it counts
+  const auto cost = [&](Index M) {
+    return linear_cost({.shape = {M, 768, 768}, .weights_stay_in_l3 = true}, {}, machine);
+  };
+  EXPECT_EQ(cost(1024).l3_bytes(), 0);
+  EXPECT_GE(cost(16384).l3_bytes(), 4.0 * 16384 * (768 + 768));
+}
+
 TEST(LinearPlanTest, WithoutL3EverythingBeyondL2IsMemory) {
   PlanMachine machine = a_machine();
   machine.l3_bytes = 0;

@@ -293,6 +293,47 @@ TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
   }
 }
 
+// Of three linears in a row the first two are one chain; the third is its own, whatever its range
+// says.
+TEST(ReportTest, TheSecondOfAChainBeginsNoOther) {
+  Program program;
+  ValueId x = program.add_value("x", Extent::rows, 64);
+  const auto parameter = [&](const char* name, ParameterKind kind, Index rows) {
+    return program.add_parameter({.name = name,
+                                  .kind = kind,
+                                  .rows = rows,
+                                  .cols = 64,
+                                  .sources = {{name, rows}},
+                                  .gather = {}});
+  };
+  program.ops.emplace_back(
+      EmbeddingOp{.terms = {{parameter("t", ParameterKind::table, 9), TokenInput::ids}}, .out = x});
+  for (const char* name : {"a", "b", "c"}) {
+    const ValueId out = program.add_value(name, Extent::rows, 64);
+    program.ops.emplace_back(
+        LinearOp{.in = x, .weight = parameter(name, ParameterKind::matrix, 64), .out = out});
+    x = out;
+  }
+  program.outputs = {{"c", x}};
+  const PlanInput input{.program = program,
+                        .machine = machine(),
+                        .rates = some_rates(),
+                        .isa = Isa::baseline,
+                        .tile = {.MR = 4, .NR = 12},
+                        .threads = 1,
+                        .max_rows = 100,
+                        .max_sequences = 1};
+  Plan plan = make_plan(input);
+  ASSERT_FALSE(plan.ops[1].chains.empty());
+  ASSERT_FALSE(plan.ops[2].chains.empty());
+  plan.ops[1].chains = plan.ops[2].chains = {{100, 3}};
+  const PlanReport report = report_plan(plan, input, 100, 1);
+  EXPECT_EQ(report.ops[1].chosen.name, "chain");
+  EXPECT_EQ(report.ops[2].chosen.blocks, "with the op before");
+  EXPECT_NE(report.ops[3].chosen.name, "chain");
+  EXPECT_GT(report.ops[3].chosen.seconds, 0);
+}
+
 TEST_F(PlanTest, DiffNamesOpRowsAndBothNests) {
   const Plan made = plan();
   Plan other = made;
