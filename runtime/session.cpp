@@ -16,6 +16,7 @@
 #include "runtime/overloaded.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "runtime/program/rewrites.hpp"
+#include "runtime/run_observer.hpp"
 #include "runtime/session_parts.hpp"
 
 namespace tessera {
@@ -182,15 +183,25 @@ class ArenaSession final : public Session {
         .offsets = batch.offsets,
         .query_only = batch.query_only,
     };
-    for (std::size_t i = 0; i < program_.ops.size(); ++i) {
-      if (execute::is_chained(context, i)) {
-        execute::run_chain(context, i++);
-        continue;
+    if (observer_ != nullptr) observer_->begin_run();
+    for (std::size_t i = 0; i < program_.ops.size();) {
+      const std::size_t count = execute::is_chained(context, i) ? 2 : 1;
+      if (observer_ != nullptr) observer_->begin_ops(i, count);
+      if (count == 2) {
+        execute::run_chain(context, i);
+      } else {
+        std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
+                              [&](const auto& o) { execute::run(context, o); }},
+                   program_.ops[i]);
       }
-      std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
-                            [&](const auto& o) { execute::run(context, o); }},
-                 program_.ops[i]);
+      if (observer_ != nullptr) observer_->end_ops(i, count);
+      i += count;
     }
+    if (observer_ != nullptr) observer_->end_run();
+  }
+
+  void observe(RunObserver* observer) noexcept override {
+    observer_ = observer;
   }
 
   TensorView<const float> output(std::string_view name) const override {
@@ -257,6 +268,7 @@ class ArenaSession final : public Session {
   SessionLayout layout_;
   Workers workers_;
   Arena arena_;
+  RunObserver* observer_ = nullptr;
   Index rows_ = 0, sequences_ = 0;
 };
 

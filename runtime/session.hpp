@@ -27,6 +27,7 @@
 namespace tessera {
 
 class Checkpoint;
+class RunObserver;
 
 /// `asked` if the CPU has it; without one TESSERA_ISA, else the best level. Throws
 /// Error{invalid_argument}.
@@ -115,6 +116,9 @@ class Session {
   /// The result of the last run: (ΣT, width) or (S, width), valid until the next run.
   /// Throws Error{not_found}, listing the outputs there are.
   virtual TensorView<const float> output(std::string_view name) const = 0;
+
+  /// Tells `observer` of every op of later runs; null: nobody. It must outlive those runs.
+  virtual void observe(RunObserver* observer) noexcept = 0;
 
   virtual const SessionOptions& options() const noexcept = 0;  ///< with threads resolved
   virtual std::size_t memory_bytes() const noexcept = 0;
