@@ -36,7 +36,8 @@ struct Measurement {
   std::string meter{};   ///< "time", "hardware", "callgrind", "replay"
   std::string source{};  ///< "LRU, L1 48 KiB 12 ways, …", names of events, "valgrind 3.19, …"
   std::vector<OpMeasurement> ops{};
-  std::vector<std::string> notes{};  ///< one line each: a level that is missing and why
+  std::vector<std::string> notes{};     ///< one line each: a level that is missing and why
+  std::optional<double> run_seconds{};  ///< a whole run, with what lies between the ops
 };
 
 /// Attach to a session with Session::observe(), run it, detach, then ask for the measurement.

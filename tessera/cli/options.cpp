@@ -114,6 +114,22 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
   return options;
 }
 
+// How many sequences the rows are in: as asked, else as few as the model takes.
+Index count_sequences(Index rows, Index asked, Index max_tokens) {
+  const Index least = (rows + max_tokens - 1) / max_tokens;
+  const Index sequences = asked > 0 ? asked : least;
+  if (sequences > rows) {
+    throw UsageError(
+        fmt::format("--sequences: got {}, expected at most {}, one row each", sequences, rows));
+  }
+  if (sequences < least) {
+    throw UsageError(fmt::format(
+        "--sequences: got {}, expected at least {}: the model takes {} tokens a sequence",
+        sequences, least, max_tokens));
+  }
+  return sequences;
+}
+
 // The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
 CLI::Validator strategy_name() {
   return CLI::Validator(

@@ -62,6 +62,10 @@ struct InputFlags {
 /// What a model is for: its logits, else its embedding, else its last hidden state.
 std::string main_output(const Program& program);
 
+/// How many sequences `rows` rows are in: as `asked`, else (0) as few as the model takes. Throws
+/// UsageError if that many do not fit.
+Index count_sequences(Index rows, Index asked, Index max_tokens);
+
 /// Throws Error{unsupported_model} unless the model has an output "embedding".
 void require_embedding(const models::Package& package);
 
@@ -79,6 +83,7 @@ void add_search(CLI::App& root);
 void add_tokens(CLI::App& root);
 void add_info(CLI::App& root);
 void add_plan(CLI::App& root);
+void add_profile(CLI::App& root);
 void add_run(CLI::App& root);
 
 }  // namespace tessera::cli

@@ -25,22 +25,6 @@ struct PlanCommand {
   void run() const;
 };
 
-/// How many sequences the rows are in: as asked, else as few as the model takes.
-Index count_sequences(Index rows, Index asked, Index max_tokens) {
-  const Index least = (rows + max_tokens - 1) / max_tokens;
-  const Index sequences = asked > 0 ? asked : least;
-  if (sequences > rows) {
-    throw UsageError(
-        fmt::format("--sequences: got {}, expected at most {}, one row each", sequences, rows));
-  }
-  if (sequences < least) {
-    throw UsageError(fmt::format(
-        "--sequences: got {}, expected at least {}: the model takes {} tokens a sequence",
-        sequences, least, max_tokens));
-  }
-  return sequences;
-}
-
 void PlanCommand::run() const {
   const std::shared_ptr<const models::Package> package = model.open_package();
   const Index count = count_sequences(rows, sequences, package->program.tokens.max_tokens);

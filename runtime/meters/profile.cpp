@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/meters/profile.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tessera::meters {
+namespace {
+
+/// The members of ProfileValues, so that all are treated alike.
+constexpr std::optional<double> ProfileValues::*kMembers[] = {
+    &ProfileValues::l1_bytes, &ProfileValues::l2_bytes,     &ProfileValues::l3_bytes,
+    &ProfileValues::seconds,  &ProfileValues::instructions, &ProfileValues::cycles};
+
+void join(std::string& text, const std::string& part, const char* between) {
+  if (part.empty()) return;
+  text += (text.empty() ? "" : between) + part;
+}
+
+/// What the other candidates lost by, in one line.
+std::string reasons_of(const OpReport& op) {
+  std::string text = op.chosen.why;
+  for (const CandidateReport& c : op.rejected) {
+    if (!c.why.empty()) join(text, fmt::format("{}: {}", c.name, c.why), "; ");
+  }
+  return text;
+}
+
+std::optional<double> total_of(const std::optional<EdgeBytes>& edge) {
+  if (!edge) return std::nullopt;
+  return edge->total();
+}
+
+/// (model − measured)/measured.
+ProfileValues errors_of(const ProfileValues& predicted, const ProfileValues& measured) {
+  ProfileValues error;
+  for (const auto member : kMembers) {
+    const std::optional<double>&p = predicted.*member, &m = measured.*member;
+    if (p && m && *p > 0 && *m > 0) error.*member = (*p - *m) / *m;
+  }
+  return error;
+}
+
+/// Adds where both are known; what is known of one part only is not known of the sum.
+void add(ProfileValues& sum, const ProfileValues& part, bool is_first) {
+  for (const auto member : kMembers) {
+    if (is_first) {
+      sum.*member = part.*member;
+    } else if (sum.*member && part.*member) {
+      *(sum.*member) += *(part.*member);
+    } else {
+      (sum.*member).reset();
+    }
+  }
+}
+
+ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m) {
+  ProfileOp result{.index = m.op, .count = m.count};
+  for (std::size_t i = m.op; i < m.op + m.count && i < plan.ops.size(); ++i) {
+    const OpReport& op = plan.ops[i];
+    const CandidateReport& c = op.chosen;
+    join(result.kind, op.kind, " + ");
+    join(result.name, op.name, " + ");
+    join(result.shape, op.shape, " + ");
+    if (i == m.op) {  // of a chain the first op has the order, the bytes and the time
+      result.order = c.name;
+      result.blocks = c.blocks;
+      result.limit = c.limit;
+    }
+    join(result.why, reasons_of(op), "; ");
+    result.flops += op.flops;
+    result.bound_bytes += op.bound_bytes;
+    add(result.predicted,
+        {.l1_bytes = c.l1_bytes,
+         .l2_bytes = c.l2_bytes,
+         .l3_bytes = c.l3_bytes,
+         .seconds = c.seconds},
+        i == m.op);
+  }
+  if (result.predicted.l1_bytes == 0.0) result.predicted.l1_bytes.reset();  // not modelled: chains
+  result.measured = {.l1_bytes = total_of(m.l1),
+                     .l2_bytes = total_of(m.l2),
+                     .l3_bytes = total_of(m.l3),
+                     .seconds = m.seconds,
+                     .instructions = m.instructions,
+                     .cycles = m.cycles};
+  result.error = errors_of(result.predicted, result.measured);
+  return result;
+}
+
+}  // namespace
+
+std::optional<double> Profile::gflops(const ProfileOp& op) const {
+  if (!op.measured.seconds || *op.measured.seconds <= 0 || op.flops <= 0) return std::nullopt;
+  return op.flops / *op.measured.seconds * 1e-9;
+}
+
+std::optional<double> Profile::percent_of_peak(const ProfileOp& op) const {
+  const std::optional<double> rate = gflops(op);
+  if (!rate || rates.flops <= 0) return std::nullopt;
+  return 100 * *rate * 1e9 / (rates.flops * plan.identity.threads);
+}
+
+std::optional<double> Profile::ratio_to_bound(const ProfileOp& op) {
+  if (!op.measured.l2_bytes || op.bound_bytes <= 0) return std::nullopt;
+  return *op.measured.l2_bytes / op.bound_bytes;
+}
+
+Profile make_profile(std::string model, PlanReport plan, const Machine& machine,
+                     const MachineRates& rates, Measurement measured) {
+  Profile profile{.model = std::move(model),
+                  .plan = std::move(plan),
+                  .machine = machine,
+                  .rates = rates,
+                  .measured = std::move(measured)};
+  const std::vector<OpMeasurement>& seen = profile.measured.ops;
+  for (std::size_t i = 0; i < profile.plan.ops.size();) {
+    const auto found =
+        std::find_if(seen.begin(), seen.end(), [&](const OpMeasurement& m) { return m.op == i; });
+    profile.ops.push_back(op_of(profile.plan, found != seen.end() ? *found : OpMeasurement{i}));
+    i += std::max<std::size_t>(1, profile.ops.back().count);
+  }
+  ProfileOp& sum = profile.totals;
+  sum.name = "total";
+  sum.count = profile.plan.ops.size();
+  for (const ProfileOp& op : profile.ops) {
+    const bool is_first = &op == &profile.ops.front();
+    sum.flops += op.flops;
+    sum.bound_bytes += op.bound_bytes;
+    add(sum.predicted, op.predicted, is_first);
+    add(sum.measured, op.measured, is_first);
+  }
+  if (profile.measured.run_seconds) sum.measured.seconds = profile.measured.run_seconds;
+  sum.error = errors_of(sum.predicted, sum.measured);
+  return profile;
+}
+
+}  // namespace tessera::meters
