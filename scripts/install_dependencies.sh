@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that the named groups need, and only those that are missing.
 #
-#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang]     default: build
+#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report]     default: build
 #
 # third_party/README.md says what each package is for. Runs apt-get as root, else with sudo.
 set -euo pipefail
@@ -15,8 +15,9 @@ packages_of() {
     test) echo libgtest-dev libgmock-dev zlib1g-dev ;;
     bench) echo libbenchmark-dev libdnnl-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;
+    report) echo chromium fonts-dejavu-core librsvg2-bin python3-pil ;;
     clang) echo clang libomp-dev libclang-rt-14-dev ;;
-    *) fail "unknown group \"$1\", expected build, test, bench, check or clang" ;;
+    *) fail "unknown group \"$1\", expected build, test, bench, check, report or clang" ;;
   esac
 }
 

@@ -157,6 +157,7 @@ int main(int argc, char** argv) {
   cli::add_info(root);
   cli::add_plan(root);
   cli::add_profile(root);
+  cli::add_report(root);
   cli::add_run(root);
   return cli::guarded_run(root, argc, argv);
 }

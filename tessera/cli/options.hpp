@@ -84,6 +84,7 @@ void add_tokens(CLI::App& root);
 void add_info(CLI::App& root);
 void add_plan(CLI::App& root);
 void add_profile(CLI::App& root);
+void add_report(CLI::App& root);
 void add_run(CLI::App& root);
 
 }  // namespace tessera::cli

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// random_checkpoint NAME DIRECTORY: writes a checkpoint of a known size with random weights, for
+// tools that want a model and do not look at its values.
+#include <fmt/format.h>
+
+#include <exception>
+#include <string_view>
+
+#include "bench/support/random_checkpoint.hpp"
+
+int main(int argc, char** argv) try {
+  using namespace tessera::bench;
+  for (const BertSize& size : {kBertBase, kMiniLmL6}) {
+    if (argc != 3 || std::string_view(argv[1]) != size.name) continue;
+    std::filesystem::create_directories(argv[2]);
+    write_random_bert(argv[2], size);
+    return 0;
+  }
+  fmt::print(stderr, "usage: random_checkpoint {}|{} DIRECTORY\n", kBertBase.name, kMiniLmL6.name);
+  return 2;
+} catch (const std::exception& e) {
+  fmt::print(stderr, "random_checkpoint: {}\n", e.what());
+  return 1;
+}
