@@ -3,24 +3,28 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 
 #include "runtime/machine.hpp"
+#include "runtime/meters/time.hpp"
 #include "runtime/plan/plan.hpp"
-#include "tessera/cli/failure.hpp"
-#include "tessera/cli/options.hpp"
+#include "runtime/session.hpp"
+#include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/output.hpp"
 #include "tessera/plots/page.hpp"
 
 namespace tessera::cli {
 namespace {
 
+constexpr Index kSweepRows = 4096;
+
 struct ReportCommand {
   ModelFlags model;
   Index rows = 128;
   Index sequences = 0;
+  Index runs = 10;
+  bool is_timed = true;
   std::string out = "report.html", plots, title;
 
   void run() const;
@@ -33,38 +37,35 @@ void write_file(const std::string& path, const std::string& text) {
 }
 
 void ReportCommand::run() const {
-  const std::shared_ptr<const models::Package> package = model.open_package();
-  EncoderOptions options = model.encoder_options({main_output(package->program)});
-  const Isa isa = resolve_isa(options.isa);
-  const MachineRates rates = measured_rates(machine(), isa);
-  const auto built = Model::create(package->program, package->checkpoint,
-                                   {.isa = isa, .outputs = options.outputs});
-  const Index most = std::max<Index>(rows, 1);
-  const Index count = sequences > 0 ? sequences : 1;
-  const auto session = Session::create(
-      built,
-      {.max_rows = most, .max_sequences = count, .threads = options.threads, .rates = rates});
-  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm;
-  const PlanInput input{.program = session->program(),
+  MeteredModel metered(model, rows, sequences);
+  const Session& session = metered.session();
+  const SessionOptions& options = session.options();
+  const Program& program = session.program();
+  const kernels::Gemm& gemm = kernels::kernels_at(metered.model().isa()).gemm;
+  const PlanInput input{.program = program,
                         .machine = machine(),
-                        .rates = rates,
-                        .isa = isa,
+                        .rates = metered.rates(),
+                        .isa = metered.model().isa(),
                         .tile = {.MR = gemm.MR, .NR = gemm.NR},
-                        .threads = session->options().threads,
-                        .max_rows = most,
-                        .max_sequences = count};
+                        .threads = options.threads,
+                        .max_rows = options.max_rows,
+                        .max_sequences = options.max_sequences};
   plots::ReportData data{
-      .model = title.empty() ? package->directory.filename().string() : title,
-      .plan = session->report(rows, count),
-      .rates = rates,
+      .model = title.empty() ? metered.name() : title,
+      .plan = metered.report(),
+      .rates = metered.rates(),
       .machine = machine(),
-      .threads = session->options().threads,
-      .program = session->program(),
-      .memory = plan_memory(session->program(), rows, count),
-      .sweeps = plots::sweep_orders(session->program(), input.plan_machine(),
-                                    weights_stay_in_l3(session->program(), machine()), 4096),
-      .weight_bytes = built->packed_bytes() + built->mapped_bytes(),
-      .arena_bytes = session->memory_bytes()};
+      .threads = options.threads,
+      .program = program,
+      .memory = plan_memory(program, rows, metered.sequences()),
+      .sweeps = plots::sweep_orders(program, input.plan_machine(),
+                                    weights_stay_in_l3(program, machine()), kSweepRows),
+      .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
+      .arena_bytes = session.memory_bytes()};
+  if (is_timed) {
+    meters::TimeMeter time(program.ops.size(), static_cast<std::size_t>(runs));
+    data.time = metered.measure(time, runs);
+  }
   const std::vector<plots::Plot> all = plots::draw_all(data);
   write_file(out, plots::report_page(data, all));
   if (!plots.empty()) {
@@ -85,6 +86,15 @@ void add_report(CLI::App& root) {
   flags->model.add_to(*command);
   command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
       ->check(integer_between(1, std::int64_t{1} << 20))
+      ->type_name("N");
+  command
+      ->add_option("--sequences", flags->sequences,
+                   "... in N sequences (default: as few as the model takes)")
+      ->check(integer_between(1, std::int64_t{1} << 20))
+      ->type_name("N");
+  command->add_flag("--time,!--no-time", flags->is_timed, "Measure the time of every op (default)");
+  command->add_option("--runs", flags->runs, "Runs that are timed (default: 10)")
+      ->check(integer_between(1, 100000))
       ->type_name("N");
   command->add_option("-o,--output", flags->out, "The page (default: report.html)")
       ->type_name("FILE");

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model with one session and one batch of inputs that a meter looks at: what `profile` and
+// `report` measure.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/meters/meter.hpp"
+#include "tessera/cli/options.hpp"
+
+namespace tessera::cli {
+
+class MeteredModel {
+ public:
+  /// Measures this machine's rates if nobody has. `sequences`: 0 is "as few as the model takes".
+  /// Errors: as open_package(), Model::create(), Session::create(); UsageError for sequences that
+  /// do not fit.
+  MeteredModel(const ModelFlags& flags, Index rows, Index sequences);
+
+  const models::Package& package() const noexcept { return *package_; }
+  const Model& model() const noexcept { return *model_; }
+  const Session& session() const noexcept { return *session_; }
+  const MachineRates& rates() const noexcept { return rates_; }
+  Index rows() const noexcept { return rows_; }
+  Index sequences() const noexcept { return static_cast<Index>(offsets_.size()) - 1; }
+  PlanReport report() const { return session_->report(rows(), sequences()); }
+  std::string name() const;  ///< "text (BertModel)"
+
+  /// One run to warm up, then `runs` runs that the meter sees.
+  meters::Measurement measure(meters::Meter& meter, Index runs);
+
+ private:
+  std::shared_ptr<const models::Package> package_;
+  std::shared_ptr<const Model> model_;
+  MachineRates rates_;
+  std::unique_ptr<Session> session_;
+  Index rows_;
+  std::vector<std::int32_t> ids_, offsets_{0};  // ids are pseudo-random, the same in every process
+};
+
+}  // namespace tessera::cli
