@@ -41,7 +41,7 @@ for page in "$@"; do
   browse "$page" 1000 1400 --dump-dom >"$work/dom"
   grep -q 'data-tip=' "$work/dom" || fail "$name: its script did not run"
   browse "$page" 1000 1400 --screenshot="$shots/$name.png" >/dev/null
-  browse "$page" 390 844 --screenshot="$shots/$name.phone.png" >/dev/null
+  browse "$page" 390 2400 --screenshot="$shots/$name.phone.png" >/dev/null
   browse "$page" 1000 1400 --blink-settings=preferredColorScheme=0 \
     --screenshot="$shots/$name.dark.png" >/dev/null
   browse "$page" 1000 1400 --print-to-pdf="$shots/$name.pdf" --no-pdf-header-footer >/dev/null

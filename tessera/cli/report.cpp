@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "runtime/error.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/meters/time.hpp"
 #include "runtime/plan/plan.hpp"
@@ -30,13 +31,18 @@ struct ReportCommand {
   void run() const;
 };
 
-void write_file(const std::string& path, const std::string& text) {
-  OutputFile out(path);
-  out.write(text);
-  out.finish();
+/// Makes the directory that `--plots` names.
+void make_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error) return;
+  throw Error(ErrorCode::io_error,
+              fmt::format("--plots: cannot make the directory {}: {}", path, error.message()));
 }
 
 void ReportCommand::run() const {
+  OutputFile page(out);  // first: what cannot be written is said before anything is measured
+  if (!plots.empty()) make_directory(plots);
   MeteredModel metered(model, rows, sequences);
   const Session& session = metered.session();
   const SessionOptions& options = session.options();
@@ -67,14 +73,14 @@ void ReportCommand::run() const {
     data.time = metered.measure(time, runs);
   }
   const std::vector<plots::Plot> all = plots::draw_all(data);
-  write_file(out, plots::report_page(data, all));
-  if (!plots.empty()) {
-    std::filesystem::create_directories(plots);
-    for (const plots::Plot& plot : all) {
-      write_file((std::filesystem::path(plots) / (plot.file + ".svg")).string(),
-                 plot.svg.standalone());
-    }
+  for (const plots::Plot& plot : all) {
+    if (plots.empty()) break;
+    OutputFile file((std::filesystem::path(plots) / (plot.file + ".svg")).string());
+    file.write(plot.svg.standalone());
+    file.finish();
   }
+  page.write(plots::report_page(data, all));
+  page.finish();
 }
 
 }  // namespace

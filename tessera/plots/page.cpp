@@ -114,7 +114,8 @@ std::string tiles(const ReportData& data) {
     text += tile(seconds_label(sum.seconds), "predicted");
   }
   text += tile(bytes_label(static_cast<double>(data.weight_bytes)), "weights, shared by sessions");
-  text += tile(bytes_label(static_cast<double>(data.arena_bytes)), "arena of one session");
+  text += tile(bytes_label(static_cast<double>(data.arena_bytes)),
+               fmt::format("arena of one session for {} rows", data.plan.identity.max_rows));
   return text + "</div>\n";
 }
 
