@@ -37,7 +37,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;font-size:14p
 #tip{position:absolute;max-width:320px;background:var(--ink);color:var(--paper);font-size:13px;line-height:1.4;padding:6px 10px;border-radius:6px;white-space:pre-line;pointer-events:none;z-index:2}
 svg [data-tip]:hover{filter:brightness(1.15)}
 @media (max-width:560px){main{padding:18px 12px 40px}h1{font-size:22px}.scroll svg{min-width:600px}}
-@media print{main{max-width:none;padding:0}figure,.tile,tr{break-inside:avoid}h2{break-after:avoid}#tip{display:none}.scroll{overflow:visible}}
+@media print{main{max-width:none;padding:0}figure,.tile,tr{break-inside:avoid}h2{break-after:avoid}figure svg{max-height:225mm}#tip{display:none}.scroll{overflow:visible}}
 )";
 
 constexpr std::string_view kScript = R"(
