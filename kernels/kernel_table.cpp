@@ -81,6 +81,7 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.softmax, level.softmax);
   take(base.l2_normalize, level.l2_normalize);
   take(base.add, level.add);
+  take(base.gated, level.gated);
   take(base.embedding, level.embedding);
   take(base.weighted_mean, level.weighted_mean);
   take(base.max_rows, level.max_rows);

@@ -193,6 +193,10 @@ using LayerNorm = void (*)(const LayerNormRows&) noexcept;
 using ActivationRows = void (*)(Activation act, const float* x, Index ldx, float* y, Index ldy,
                                 Index M, Index N) noexcept;
 
+/// y = act(x) ⊙ u, (M,N), x and u with row stride ldx. y may be x or u.
+using GatedRows = void (*)(Activation act, const float* x, const float* u, Index ldx, float* y,
+                           Index ldy, Index M, Index N) noexcept;
+
 /// y = exp(x − max x)/Σ exp(x − max x) per row, (M,N). y may be x. A row of −inf gives zeros.
 using SoftmaxRows = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M,
                              Index N) noexcept;
@@ -251,6 +255,7 @@ struct KernelTable {
   Attention attention{};
   LayerNorm layer_norm = nullptr;
   ActivationRows activation = nullptr;
+  GatedRows gated = nullptr;
   SoftmaxRows softmax = nullptr;
   L2NormalizeRows l2_normalize = nullptr;
   AddRows add = nullptr;

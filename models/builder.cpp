@@ -19,7 +19,10 @@ ValueId Builder::like(const std::string& name, ValueId in, Index width) {
 
 ParameterId Builder::add_once(Parameter parameter) {
   std::string key = fmt::format("{}", static_cast<int>(parameter.kind));
-  for (const Source& source : parameter.sources) key += '\n' + source.tensor;
+  for (const Source& source : parameter.sources) {
+    key += fmt::format("\n{} {} {}", source.tensor, source.first_row, source.rows);
+  }
+  if (!parameter.row_scale.empty()) key += "\n* " + parameter.row_scale;
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
   const ParameterId id = program_.add_parameter(std::move(parameter));
@@ -28,8 +31,9 @@ ParameterId Builder::add_once(Parameter parameter) {
 }
 
 ParameterId Builder::matrix(const std::string& name, const std::vector<std::string>& tensors,
-                            const Dim& rows_each, const Dim& cols) {
+                            const Dim& rows_each, const Dim& cols, const std::string& scale) {
   Parameter p{.name = name, .kind = ParameterKind::matrix, .sources = {}, .gather = {}};
+  if (!scale.empty()) p.row_scale = weights_.find(scale, {rows_each});
   for (const std::string& tensor : tensors) {
     p.sources.push_back({weights_.find(tensor, {rows_each, cols}), rows_each.size});
     p.rows += rows_each.size;
@@ -39,10 +43,12 @@ ParameterId Builder::matrix(const std::string& name, const std::vector<std::stri
 }
 
 ParameterId Builder::vector(const std::string& name, const std::vector<std::string>& tensors,
-                            const Dim& rows_each) {
+                            const Dim& rows_each, const std::string& scale) {
   Parameter p{.name = name, .kind = ParameterKind::vector, .sources = {}, .gather = {}};
-  for (const std::string& tensor : tensors) {
-    p.sources.push_back({weights_.find(tensor, {rows_each}), rows_each.size});
+  if (!scale.empty()) p.row_scale = weights_.find(scale, {rows_each});
+  for (const std::string& tensor : tensors) {  // an empty name: zeros
+    p.sources.push_back(
+        {tensor.empty() ? tensor : weights_.find(tensor, {rows_each}), rows_each.size});
     p.rows += rows_each.size;
   }
   return add_once(std::move(p));
@@ -72,16 +78,19 @@ ValueId Builder::embedding(const std::string& name, const std::vector<EmbeddingT
 
 ValueId Builder::stacked_linear(const std::string& name, ValueId in,
                                 const std::vector<std::string>& tensors, const Dim& out_each,
-                                const Dim& in_width) {
+                                const Dim& in_width, const std::vector<bool>& has_bias) {
   std::vector<std::string> weights, biases;
-  for (const std::string& tensor : tensors) {
-    weights.push_back(tensor + ".weight");
-    biases.push_back(tensor + ".bias");
+  bool any_bias = false;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const bool biased = has_bias.empty() || has_bias[i];
+    any_bias |= biased;
+    weights.push_back(tensors[i] + ".weight");
+    biases.push_back(biased ? tensors[i] + ".bias" : std::string());
   }
   const Index out_width = out_each.size * static_cast<Index>(tensors.size());
   LinearOp op{.in = in,
               .weight = matrix(name + ".weight", weights, out_each, in_width),
-              .bias = vector(name + ".bias", biases, out_each),
+              .bias = any_bias ? vector(name + ".bias", biases, out_each) : kNone,
               .out = like(name, in, out_width)};
   program_.ops.emplace_back(op);
   return op.out;
@@ -103,6 +112,81 @@ ValueId Builder::linear_of(const std::string& name, ValueId in, const std::strin
   return op.out;
 }
 
+ValueId Builder::scaled_linear(const std::string& name, ValueId in, const std::string& tensor,
+                               const Dim& out, const Dim& in_width, const std::string& scale) {
+  LinearOp op{.in = in,
+              .weight = matrix(name + ".weight", {tensor + ".weight"}, out, in_width, scale),
+              .bias = vector(name + ".bias", {tensor + ".bias"}, out, scale),
+              .out = like(name, in, out.size)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::part_of_linear(const std::string& name, ValueId in,
+                                const std::string& weight_tensor, const std::string& bias_tensor,
+                                Index first, Index count, Index of, const Dim& out_each,
+                                const Dim& in_width) {
+  const Dim all{.size = of * out_each.size, .key = out_each.key};
+  const auto part = [&](ParameterKind kind, const std::string& tensor) {
+    return add_once({.name = tensor,
+                     .kind = kind,
+                     .rows = count * out_each.size,
+                     .cols = kind == ParameterKind::matrix ? in_width.size : 1,
+                     .sources = {{.tensor = kind == ParameterKind::matrix
+                                                ? weights_.find(tensor, {all, in_width})
+                                                : weights_.find(tensor, {all}),
+                                  .rows = count * out_each.size,
+                                  .first_row = first * out_each.size,
+                                  .tensor_rows = all.size}}});
+  };
+  LinearOp op{.in = in,
+              .weight = part(ParameterKind::matrix, weight_tensor),
+              .bias = part(ParameterKind::vector, bias_tensor),
+              .out = like(name, in, count * out_each.size)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ParameterId Builder::rows(const std::string& name, std::vector<Source> sources, Index width) {
+  Parameter p{.name = name,
+              .kind = ParameterKind::rows,
+              .rows = 0,
+              .cols = width,
+              .sources = std::move(sources)};
+  for (const Source& source : p.sources) p.rows += source.rows;
+  return add_once(std::move(p));
+}
+
+ValueId Builder::patch_embed(const std::string& name, const PatchTensors& tensors,
+                             const Dim& width) {
+  const ImageSpec& images = program_.images;
+  const Dim channels{images.channels, "num_channels"};
+  const Dim height{images.patch_height, "patch_size"}, across{images.patch_width, "patch_size"};
+  const ParameterId weight = add_once(
+      {.name = name + ".weight",
+       .kind = ParameterKind::matrix,
+       .rows = width.size,
+       .cols = images.patch_elements(),
+       .sources = {{.tensor = weights_.find(tensors.weight, {width, channels, height, across}),
+                    .rows = width.size}}});
+  PatchEmbedOp op{.weight = weight, .positioned = tensors.positioned, .out = kNone};
+  if (!tensors.bias.empty()) op.bias = vector(name + ".bias", {tensors.bias}, width);
+  if (!tensors.special.empty()) op.special = rows(name + ".special", tensors.special, width.size);
+  if (!tensors.positions.tensor.empty()) {
+    op.positions = rows(name + ".positions", {tensors.positions}, width.size);
+  }
+  op.out = program_.add_value(name, Extent::rows, width.size);
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::broadcast(const std::string& name, const Source& row, Index width) {
+  BroadcastOp op{.row = rows(name + ".row", {row}, width),
+                 .out = program_.add_value(name, Extent::sequences, width)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
 ValueId Builder::layer_norm(const std::string& name, ValueId in, const std::string& tensor,
                             const Dim& width, float eps) {
   LayerNormOp op{.in = in,
@@ -115,13 +199,27 @@ ValueId Builder::layer_norm(const std::string& name, ValueId in, const std::stri
 }
 
 ValueId Builder::attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,
-                           ParameterId bias) {
+                           const AttentionTerms& terms) {
   AttentionOp op{.qkv = qkv,
                  .out = like(name, qkv, heads * head_dim),
                  .heads = heads,
                  .head_dim = head_dim,
                  .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim))),
-                 .bias = bias};
+                 .bias = terms.bias,
+                 .mask = terms.mask,
+                 .pair_bias = terms.pair_bias};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::attention_pool(const std::string& name, ValueId q, ValueId kv, Index heads,
+                                Index head_dim) {
+  AttentionPoolOp op{.q = q,
+                     .kv = kv,
+                     .out = like(name, q, heads * head_dim),
+                     .heads = heads,
+                     .head_dim = head_dim,
+                     .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)))};
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -133,15 +231,25 @@ ValueId Builder::activation(const std::string& name, ValueId in, Activation acti
   return op.out;
 }
 
-ValueId Builder::add(const std::string& name, ValueId a, ValueId b) {
-  AddOp op{.a = a, .b = b, .out = like(name, a, width(a))};
+ValueId Builder::gated(const std::string& name, ValueId in, Activation activation) {
+  GatedOp op{.in = in, .activation = activation, .out = like(name, in, width(in) / 2)};
   program_.ops.emplace_back(op);
   return op.out;
 }
 
-ValueId Builder::pool(const std::string& name, ValueId in, Pooling pooling) {
-  PoolOp op{
-      .pooling = pooling, .in = in, .out = program_.add_value(name, Extent::sequences, width(in))};
+ValueId Builder::add(const std::string& name, ValueId a, ValueId b, float scale) {
+  AddOp op{.a = a, .b = b, .out = like(name, a, width(a)), .scale = scale};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::pool(const std::string& name, ValueId in, Pooling pooling, Index skip,
+                      std::int32_t id) {
+  PoolOp op{.pooling = pooling,
+            .in = in,
+            .out = program_.add_value(name, Extent::sequences, width(in)),
+            .skip = skip,
+            .id = id};
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -162,11 +270,21 @@ ValueId Builder::l2_normalize(const std::string& name, ValueId in, float eps) {
 
 ParameterId Builder::relative_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
                                    std::vector<std::int32_t> gather) {
-  const Index distances = std::ssize(gather);
+  return gathered(ParameterKind::bias, tensor, buckets, heads, std::move(gather));
+}
+
+ParameterId Builder::pair_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
+                               std::vector<std::int32_t> gather) {
+  return gathered(ParameterKind::pair_bias, tensor, buckets, heads, std::move(gather));
+}
+
+ParameterId Builder::gathered(ParameterKind kind, const std::string& tensor, const Dim& buckets,
+                              const Dim& heads, std::vector<std::int32_t> gather) {
+  const Index entries = std::ssize(gather);
   Parameter p{.name = tensor,
-              .kind = ParameterKind::bias,
+              .kind = kind,
               .rows = heads.size,
-              .cols = distances,
+              .cols = entries,
               .sources = {{weights_.find(tensor, {buckets, heads}), buckets.size}},
               .gather = std::move(gather)};
   return add_once(std::move(p));

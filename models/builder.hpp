@@ -36,27 +36,67 @@ class Builder {
   /// in · weightᵀ + bias
   ValueId linear(const std::string& name, ValueId in, const std::string& tensor, const Dim& out,
                  const Dim& in_width, bool has_bias = true);
-  /// One product for several linears of the same input: their rows one after another.
+  /// scale ⊙ (in · weightᵀ + bias), multiplied into weight and bias at load. `scale` is a full
+  /// name; empty: a plain linear.
+  ValueId scaled_linear(const std::string& name, ValueId in, const std::string& tensor,
+                        const Dim& out, const Dim& in_width, const std::string& scale);
+  /// One product for several linears of the same input: their rows one after another. `has_bias`:
+  /// which of them have one; empty: all.
   ValueId stacked_linear(const std::string& name, ValueId in,
                          const std::vector<std::string>& tensors, const Dim& out_each,
-                         const Dim& in_width);
+                         const Dim& in_width, const std::vector<bool>& has_bias = {});
+  /// Linear number `first` … first + count − 1 of a stack of `of` that the checkpoint has as one
+  /// tensor (nn.MultiheadAttention's in_proj); full names.
+  ValueId part_of_linear(const std::string& name, ValueId in, const std::string& weight_tensor,
+                         const std::string& bias_tensor, Index first, Index count, Index of,
+                         const Dim& out_each, const Dim& in_width);
   /// A linear whose weight and bias have names that do not belong together; full names.
   ValueId linear_of(const std::string& name, ValueId in, const std::string& weight_tensor,
                     const std::string& bias_tensor, const Dim& out, const Dim& in_width);
   ValueId layer_norm(const std::string& name, ValueId in, const std::string& tensor,
                      const Dim& width, float eps);
+  /// What attention adds to its scores, and hides.
+  struct AttentionTerms {
+    ParameterId bias = kNone, pair_bias = kNone;
+    kernels::AttentionMask mask{};
+  };
   ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,
-                    ParameterId bias = kNone);
+                    const AttentionTerms& terms);
+  ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim) {
+    return attention(name, qkv, heads, head_dim, AttentionTerms{});
+  }
+  /// One query per sequence over its rows; q (S,H), kv (ΣT,2H).
+  ValueId attention_pool(const std::string& name, ValueId q, ValueId kv, Index heads,
+                         Index head_dim);
+
+  /// Tensors of a patch embedding, by their names in the checkpoint (WeightMap::find).
+  struct PatchTensors {
+    std::string weight, bias;     ///< full names as published; bias may be empty
+    std::vector<Source> special;  ///< rows before the patches
+    Source positions{};           ///< no tensor: none
+    Index positioned = 0;         ///< special rows that have a position
+  };
+  /// The program's image spec says the sizes.
+  ValueId patch_embed(const std::string& name, const PatchTensors& tensors, const Dim& width);
+  /// One row of the checkpoint for every sequence.
+  ValueId broadcast(const std::string& name, const Source& row, Index width);
   /// `in` itself for Activation::none.
   ValueId activation(const std::string& name, ValueId in, Activation activation);
-  ValueId add(const std::string& name, ValueId a, ValueId b);
-  ValueId pool(const std::string& name, ValueId in, Pooling pooling);
+  /// act(left half) ⊙ right half
+  ValueId gated(const std::string& name, ValueId in, Activation activation);
+  ValueId add(const std::string& name, ValueId a, ValueId b, float scale = 1.0F);
+  ValueId pool(const std::string& name, ValueId in, Pooling pooling, Index skip = 0,
+               std::int32_t id = 0);
   ValueId concat(const std::string& name, const std::vector<ValueId>& in);
   ValueId l2_normalize(const std::string& name, ValueId in, float eps);
 
   /// A relative position bias out of the table `tensor` (buckets, heads): see Parameter::gather.
   ParameterId relative_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
                             std::vector<std::int32_t> gather);
+
+  /// A bias of every pair of rows out of the table `tensor` (buckets, heads), likewise.
+  ParameterId pair_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
+                        std::vector<std::int32_t> gather);
 
   void output(const std::string& name, ValueId value) { program_.outputs.push_back({name, value}); }
 
@@ -66,9 +106,12 @@ class Builder {
 
  private:
   ParameterId matrix(const std::string& name, const std::vector<std::string>& tensors,
-                     const Dim& rows_each, const Dim& cols);
+                     const Dim& rows_each, const Dim& cols, const std::string& scale = {});
   ParameterId vector(const std::string& name, const std::vector<std::string>& tensors,
-                     const Dim& rows_each);
+                     const Dim& rows_each, const std::string& scale = {});
+  ParameterId rows(const std::string& name, std::vector<Source> sources, Index width);
+  ParameterId gathered(ParameterKind kind, const std::string& tensor, const Dim& buckets,
+                       const Dim& heads, std::vector<std::int32_t> gather);
   ParameterId add_once(Parameter parameter);
   ValueId like(const std::string& name, ValueId in, Index width);
 

@@ -150,6 +150,35 @@ Dim Config::dim(std::string_view key, Index fallback, Index min, std::string_vie
   return {.size = integer(used, fallback, min), .key = std::string(used)};
 }
 
+Config::Pair Config::pair(std::string_view key, Index fallback) const {
+  const auto value = json_->find(key);
+  dom::array array;
+  if (!value || value->get(array) != simdjson::SUCCESS) {
+    const Index size = integer(key, fallback, 1);
+    return {size, size};
+  }
+  std::vector<Index> sizes;
+  for (const dom::element element : array) {
+    std::int64_t size = 0;
+    const bool ok = element.get(size) == simdjson::SUCCESS && size >= 1 &&
+                    size <= std::numeric_limits<std::int32_t>::max();
+    if (!ok) wrong(key, "a size, or [height, width]");
+    sizes.push_back(static_cast<Index>(size));
+  }
+  if (sizes.size() != 2) wrong(key, "a size, or [height, width]");
+  return {sizes[0], sizes[1]};
+}
+
+Config Config::object(std::string_view key) const {
+  const auto value = json_->find(key);
+  if (!value) return parse("{}", fmt::format("{} {}", name_, key));
+  Config config(fmt::format("{} {}", name_, key));
+  dom::object object;
+  if (value->get(object) != simdjson::SUCCESS) wrong(key, "an object");
+  config.json_ = std::make_shared<const Json>(Json{json_->document, object});
+  return config;
+}
+
 double Config::number(std::string_view key, double fallback, double min) const {
   const auto value = json_->find(key);
   if (!value) return fallback;

@@ -46,6 +46,13 @@ class Config {
                 Index max = std::numeric_limits<std::int32_t>::max()) const;
   /// As integer(), with the key remembered. `alias` is another spelling that wins if present.
   Dim dim(std::string_view key, Index fallback, Index min = 1, std::string_view alias = {}) const;
+  /// As integer(), for a size that is one number or [height, width].
+  struct Pair {
+    Index height, width;
+  };
+  Pair pair(std::string_view key, Index fallback) const;
+  /// The object at `key`, shown as "config.json vision_config"; an empty one if absent.
+  Config object(std::string_view key) const;
   /// A finite number ≥ min.
   double number(std::string_view key, double fallback, double min) const;
   bool boolean(std::string_view key, bool fallback) const;

@@ -10,8 +10,9 @@ ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape&
   //                                       transformers v4.57 modeling_bert.py BertSelfAttention
   const ValueId qkv =
       b.stacked_linear(name + ".qkv", x, {tensors.query, tensors.key, tensors.value}, H, H);
-  const ValueId context = b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
-                                      shape.attention_bias);  // (ΣT,H)
+  const ValueId context =
+      b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
+                  {.bias = shape.attention_bias, .mask = shape.mask});  // (ΣT,H)
   // x = self.LayerNorm(self.dense(x) + input_tensor)                           BertSelfOutput
   const ValueId projected =
       b.linear(name + ".attention_output", context, tensors.attention_output, H, H);
@@ -25,6 +26,40 @@ ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape&
   const ValueId narrow = b.linear(name + ".ffn_out", active, tensors.ffn_out, H, F);
   return b.layer_norm(name + ".out", b.add(name + ".ffn_sum", narrow, attended), tensors.ffn_norm,
                       H, shape.norm_eps);
+}
+
+ValueId pre_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
+                       const LayerTensors& tensors, ValueId x) {
+  const Dim &H = shape.hidden, &F = shape.intermediate;
+  // x = x + lambda1 * attention(norm1(x))                 transformers v4.57 modeling_dinov2.py
+  const ValueId before =
+      b.layer_norm(name + ".attention_norm", x, tensors.attention_norm, H, shape.norm_eps);
+  const ValueId qkv =
+      b.stacked_linear(name + ".qkv", before, {tensors.query, tensors.key, tensors.value}, H, H,
+                       {shape.query_bias, shape.key_bias, shape.value_bias});
+  const ValueId context = b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
+                                      {.bias = shape.attention_bias,
+                                       .pair_bias = tensors.pair_bias,
+                                       .mask = shape.mask});  // (ΣT,H)
+  const ValueId projected = b.scaled_linear(
+      name + ".attention_output", context, tensors.attention_output, H, H, tensors.attention_scale);
+  const ValueId attended = b.add(name + ".attention_sum", projected, x);
+  // x = x + lambda2 * mlp(norm2(x))                                              Dinov2Layer
+  const ValueId normed =
+      b.layer_norm(name + ".ffn_norm", attended, tensors.ffn_norm, H, shape.norm_eps);
+  ValueId active = kNone;  // (ΣT,F)
+  if (shape.gated) {
+    const Dim both{.size = 2 * F.size, .key = F.key};
+    active = b.gated(name + ".ffn_act", b.linear(name + ".ffn_in", normed, tensors.ffn_in, both, H),
+                     shape.activation);
+  } else {
+    active =
+        b.activation(name + ".ffn_act", b.linear(name + ".ffn_in", normed, tensors.ffn_in, F, H),
+                     shape.activation);
+  }
+  const ValueId narrow =
+      b.scaled_linear(name + ".ffn_out", active, tensors.ffn_out, H, F, tensors.ffn_scale);
+  return b.add(name + ".out", narrow, attended);
 }
 
 }  // namespace tessera::models

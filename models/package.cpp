@@ -80,6 +80,11 @@ const ModelClass& choose_class(const Config& config, const Family& family,
 }
 
 void open_tokenizer(const fs::path& directory, Package& package) {
+  if (package.program.images.channels > 0) {
+    package.tokenizer_problem =
+        fmt::format("{}: the model takes images, not texts", directory.string());
+    return;
+  }
   if (!text::directory_has_tokenizer(directory)) {
     package.tokenizer_problem = fmt::format("{}: no tokenizer files", directory.string());
     return;
@@ -103,6 +108,7 @@ void open_tokenizer(const fs::path& directory, Package& package) {
 /// max_seq_length takes the place of the tokenizer's own limit, as the reference's Transformer
 /// passes it to the tokenizer (all-MiniLM-L6-v2: 256, though its tokenizer.json says 128).
 Index longest_sequence(const Package& package, const SentenceFiles& files) {
+  if (package.program.images.channels > 0) return package.program.images.native_rows();
   const Index positions = package.program.tokens.max_tokens;
   if (files.max_seq_length) return std::min(positions, *files.max_seq_length);
   if (!package.tokenizer) return positions;
@@ -137,9 +143,11 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
   BuildContext context{.config = config, .builder = builder, .package = package};
   const ValueId last_hidden_state = family.build(context);
 
-  if (!files.has_modules) files = plain_transformer_modules(std::move(files));
-  merge_module_weights(directory, files, *checkpoint);
-  add_embedding(directory, files, *checkpoint, last_hidden_state, package);
+  if (package.program.find_output("embedding") == kNone) {
+    if (!files.has_modules) files = plain_transformer_modules(std::move(files));
+    merge_module_weights(directory, files, *checkpoint);
+    add_embedding(directory, files, *checkpoint, last_hidden_state, package);
+  }
   check(package.program);
   package.checkpoint = std::move(checkpoint);
 

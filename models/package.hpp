@@ -24,14 +24,25 @@ namespace tessera::models {
 /// What the head of the architecture computes, and with that what "logits" means.
 enum class Task : std::uint8_t {
   features,  ///< no head: last_hidden_state, pooler_output where the checkpoint has a pooler
-  sequence_classification,  ///< logits (S, labels)
+  sequence_classification,  ///< logits (S, labels), of texts or of images
   token_classification,     ///< logits (ΣT, labels)
   masked_lm,                ///< logits (ΣT, vocab)
   pretraining,    ///< BERT: prediction_logits (ΣT, vocab), seq_relationship_logits (S, 2)
   discriminator,  ///< ELECTRA: logits (ΣT, 1), reference shape (B, T)
 };
 
+/// Which encoder of a model that has two (CLIP, SigLIP).
+enum class Tower : std::uint8_t { automatic, text, image };  ///< automatic: image
+
+/// logits = exp(scale)·⟨image, text⟩ + bias over normalised embeddings.
+struct Similarity {
+  float logit_scale = 0.0F;
+  float logit_bias = 0.0F;
+  bool is_sigmoid = false;  ///< a pair's probability is σ(logit) (SigLIP); else softmax over texts
+};
+
 struct PackageOptions {
+  Tower tower = Tower::automatic;
   /// Use this class in place of config.json's architectures[0] (e.g. "BertModel" on a masked-LM
   /// directory).
   std::string architecture;
@@ -54,7 +65,11 @@ struct Package {
   std::string tokenizer_problem;  ///< why there is none ("" if there is one)
   /// Longest token sequence: what the position table holds, or less where sentence_bert_config's
   /// max_seq_length says so, or, without that, the tokenizer's own limit.
+  /// Of a model that takes images (program.images): rows of an image of the native size.
   Index max_tokens = 0;
+
+  /// What compares the "embedding" of one tower with that of the other; empty: there is one tower.
+  std::optional<Similarity> similarity;
 
   std::vector<std::string> labels;  ///< id2label in order, where the task has labels
   /// "single_label_classification", "multi_label_classification", "regression" or "" as in

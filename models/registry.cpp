@@ -60,6 +60,16 @@ constexpr std::array kAlbert{
     ModelClass{"AlbertForTokenClassification", Task::token_classification},
 };
 
+constexpr std::array kVit{
+    ModelClass{"ViTModel", Task::features},
+    ModelClass{"ViTForImageClassification", Task::sequence_classification},
+};
+constexpr std::array kDeit{
+    ModelClass{"DeiTModel", Task::features},
+    ModelClass{"DeiTForImageClassification", Task::sequence_classification},
+    ModelClass{"DeiTForImageClassificationWithTeacher", Task::sequence_classification},
+};
+
 constexpr std::array kFamilies{
     Family{"bert", "bert.", kBert, build_bert},
     Family{"roberta", "roberta.", kRoberta, build_roberta},
@@ -69,6 +79,8 @@ constexpr std::array kFamilies{
     Family{"mpnet", "mpnet.", kMpnet, build_mpnet},
     Family{"electra", "electra.", kElectra, build_electra},
     Family{"albert", "albert.", kAlbert, build_albert},
+    Family{"vit", "vit.", kVit, build_vit},
+    Family{"deit", "deit.", kDeit, build_deit},
 };
 
 }  // namespace

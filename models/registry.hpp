@@ -53,5 +53,7 @@ ValueId build_distilbert(BuildContext& context);  // bert/distilbert.cpp
 ValueId build_mpnet(BuildContext& context);       // bert/mpnet.cpp
 ValueId build_electra(BuildContext& context);     // bert/electra.cpp
 ValueId build_albert(BuildContext& context);      // bert/albert.cpp
+ValueId build_vit(BuildContext& context);         // vit/vit.cpp
+ValueId build_deit(BuildContext& context);        // vit/vit.cpp
 
 }  // namespace tessera::models

@@ -54,6 +54,7 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
       reserve(static_cast<std::size_t>(layout.scratch_stride * options.threads) * sizeof(float));
   layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
   layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
+  layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
   layout.bytes = end;
   return layout;
 }
@@ -123,10 +124,10 @@ std::vector<Index> head_dims(const Program& program, Index NR) {
   return dims;
 }
 
-Index longest_sequence(const Batch& batch) noexcept {
+Index longest_sequence(std::span<const std::int32_t> offsets) noexcept {
   std::int32_t longest = 0;
-  for (std::size_t s = 1; s < batch.offsets.size(); ++s) {
-    longest = std::max(longest, batch.offsets[s] - batch.offsets[s - 1]);
+  for (std::size_t s = 1; s < offsets.size(); ++s) {
+    longest = std::max(longest, offsets[s] - offsets[s - 1]);
   }
   return longest;
 }
@@ -156,8 +157,10 @@ class ArenaSession final : public Session {
 
   void run(const Batch& batch) override {
     check_batch(program_, options_, batch);
-    rows_ = std::ssize(batch.ids);
-    sequences_ = std::ssize(batch.offsets) - 1;
+    const std::span<const std::int32_t> offsets =
+        batch.images.empty() ? batch.offsets : derived_offsets(batch);
+    rows_ = offsets.back();
+    sequences_ = std::ssize(offsets) - 1;
     const execute::Context context{
         .program = program_,
         .weights = model_->weights(),
@@ -175,13 +178,14 @@ class ArenaSession final : public Session {
         .block_begin = integers(layout_.block_begin),
         .rows = rows_,
         .sequences = sequences_,
-        .longest = longest_sequence(batch),
+        .longest = longest_sequence(offsets),
         .ids = batch.ids,
         .types = batch.types,
         .positions = batch.positions.empty() ? derived_positions(batch) : batch.positions,
         .columns = batch.columns,
-        .offsets = batch.offsets,
+        .offsets = offsets,
         .query_only = batch.query_only,
+        .images = batch.images,
     };
     if (observer_ != nullptr) observer_->begin_run();
     for (std::size_t i = 0; i < program_.ops.size();) {
@@ -243,6 +247,18 @@ class ArenaSession final : public Session {
  private:
   std::int32_t* integers(std::size_t offset) const noexcept {
     return reinterpret_cast<std::int32_t*>(arena_.data() + offset);
+  }
+
+  std::span<const std::int32_t> derived_offsets(const Batch& batch) const {
+    const std::span<std::int32_t> offsets{integers(layout_.offsets), batch.images.size() + 1};
+    offsets[0] = 0;
+    for (std::size_t s = 0; s < batch.images.size(); ++s) {
+      const Image& image = batch.images[s];
+      offsets[s + 1] = offsets[s] + static_cast<std::int32_t>(
+                                        image_rows(program_.images, image.height, image.width,
+                                                   batch.interpolate_positions));
+    }
+    return offsets;
   }
 
   std::span<const std::int32_t> derived_positions(const Batch& batch) const noexcept {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "kernels/isa.hpp"
+#include "runtime/image.hpp"
 #include "runtime/machine_rates.hpp"
 #include "runtime/plan/report.hpp"
 #include "runtime/program/program.hpp"
@@ -81,7 +82,8 @@ struct SessionOptions {
   bool strict = false;
 };
 
-/// A ragged batch of token sequences, rows one after another. Spans are read during run() only.
+/// A ragged batch of sequences, rows one after another: of tokens, or of images for a model that
+/// takes them. Spans are read during run() only.
 struct Batch {
   std::span<const std::int32_t> ids{};    ///< (ΣT)
   std::span<const std::int32_t> types{};  ///< (ΣT), or empty: all 0
@@ -95,6 +97,13 @@ struct Batch {
   /// pooling (a masked first column of a left-padded reference batch, whose pooler reads it); or
   /// empty: all 0.
   std::span<const std::int32_t> query_only = {};
+  /// (S) one image per sequence; the spans above are then empty, and image s takes
+  /// image_rows(program.images, height, width, interpolate_positions) rows after those of s−1.
+  /// Sizes may differ from image to image.
+  std::span<const Image> images = {};
+  /// As the reference's interpolate_pos_encoding: images of other sizes than the native one, for
+  /// models that take them on asking.
+  bool interpolate_positions = false;
 };
 
 /// One arena and one team of workers. One run at a time per Session; Sessions may share a Model

@@ -70,7 +70,42 @@ void check_sequences(const Program& program, const Batch& batch) {
 
 }  // namespace
 
+namespace {
+
+void check_images(const Program& program, const SessionOptions& options, const Batch& batch) {
+  const bool only_images = batch.ids.empty() && batch.types.empty() && batch.offsets.empty() &&
+                           batch.positions.empty() && batch.columns.empty() &&
+                           batch.query_only.empty();
+  require(only_images, "has images and tokens, expected one of them");
+  require(std::ssize(batch.images) <= options.max_sequences,
+          "{} images, expected at most {} (max_sequences)", batch.images.size(),
+          options.max_sequences);
+  Index rows = 0;
+  for (std::size_t s = 0; s < batch.images.size(); ++s) {
+    const Image& image = batch.images[s];
+    const bool one = (image.planes != nullptr) != (image.pixels != nullptr);
+    require(one, "image {} has {}, expected planes or pixels", s,
+            image.planes == nullptr ? "neither planes nor pixels" : "both planes and pixels");
+    require(image.planes != nullptr || image.values != nullptr,
+            "image {} has pixels without values, expected (channels, 256) values", s);
+    try {
+      rows += image_rows(program.images, image.height, image.width, batch.interpolate_positions);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("batch: image {}: {}", s, error.what()));
+    }
+    require(rows <= options.max_rows,
+            "images take {} token rows or more, expected at most {} "
+            "(max_rows)",
+            rows, options.max_rows);
+  }
+}
+
+}  // namespace
+
 void check_batch(const Program& program, const SessionOptions& options, const Batch& batch) {
+  if (!batch.images.empty()) return check_images(program, options, batch);
+  require(program.images.channels == 0,
+          "has no images, expected at least 1: the model takes images");
   const TokenSpec& tokens = program.tokens;
   require(batch.offsets.size() >= 2, "offsets has {} elements, expected sequences + 1 (at least 2)",
           batch.offsets.size());

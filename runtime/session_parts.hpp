@@ -30,8 +30,8 @@ class LoadedModel final : public Model {
 /// The block that a session allocates: values, scratch per worker, index arrays.
 struct SessionLayout {
   MemoryPlan values;
-  Index scratch_stride = 0;                                 ///< floats per worker
-  std::size_t scratch = 0, positions = 0, block_begin = 0;  ///< byte offsets
+  Index scratch_stride = 0;                                              ///< floats per worker
+  std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
   std::size_t bytes = 0;
 };
 

@@ -31,6 +31,7 @@ constinit const KernelTable kBaseline{
                   .scratch_elements = attention_scratch},
     .layer_norm = layer_norm_rows<A>,
     .activation = activation_rows<A>,
+    .gated = gated_rows<A>,
     .softmax = softmax_rows<A>,
     .l2_normalize = l2_normalize_rows<A>,
     .add = add_rows<A>,

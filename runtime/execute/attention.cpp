@@ -17,12 +17,6 @@
 namespace tessera::execute {
 namespace {
 
-/// The sequence that attention block `block` belongs to: block_begin[s] ≤ block < block_begin[s+1].
-Index sequence_of(std::span<const std::int32_t> block_begin, Index block) noexcept {
-  const auto after = std::upper_bound(block_begin.begin(), block_begin.end(), block);
-  return after - block_begin.begin() - 1;
-}
-
 /// 2^(−8(h+1)/heads).  Press, Smith, Lewis 2022 (ALiBi), §3
 float alibi_slope(Index h, Index heads) noexcept {
   return std::exp2(-8.0F * static_cast<float>(h + 1) / static_cast<float>(heads));
@@ -58,6 +52,7 @@ void run(const Context& context, const AttentionOp& op) noexcept {
   }
   const LoadedParameter* bias = op.bias == kNone ? nullptr : &context.weights[op.bias];
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
+  const LoadedParameter* pairs = op.pair_bias == kNone ? nullptr : &context.weights[op.pair_bias];
 
   // Heads of one block are neighbours in the task order, so that its rows are shared in the caches.
   context.workers.run(block_begin.back() * op.heads, [&](Index task, int worker) {
@@ -94,6 +89,36 @@ void run(const Context& context, const AttentionOp& op) noexcept {
         .dataflow = dataflow(T),
         .mask = op.mask,
         .slope = op.alibi ? alibi_slope(h, op.heads) : 0.0F,
+        .dense = pairs == nullptr ? nullptr : pairs->data + h * pairs->cols + q0 * T,
+        .ld_dense = T,
+    });
+  });
+}
+
+void run(const Context& context, const AttentionPoolOp& op) noexcept {
+  const TensorView<float> q = context.value(op.q);      // (S, H)
+  const TensorView<float> kv = context.value(op.kv);    // (ΣT, 2H)
+  const TensorView<float> out = context.value(op.out);  // (S, H)
+  const Index d = op.head_dim, H = op.heads * d;
+  context.workers.run(context.sequences * op.heads, [&](Index task, int worker) {
+    const Index s = task / op.heads, h = task % op.heads;
+    const auto i = static_cast<std::size_t>(s);
+    const Index begin = context.offsets[i], skip = context.query_only_rows(s);
+    const float* key0 = kv.data + (begin + skip) * kv.stride + h * d;
+    context.kernels.attention.run({
+        .q = q.data + s * q.stride + h * d,
+        .ldq = q.stride,
+        .k = key0,
+        .ldk = kv.stride,
+        .v = key0 + H,
+        .ldv = kv.stride,
+        .o = out.data + s * out.stride + h * d,
+        .ldo = out.stride,
+        .Tq = 1,
+        .Tk = context.offsets[i + 1] - begin - skip,
+        .d = d,
+        .scale = op.scale,
+        .scratch = context.scratch + worker * context.scratch_stride,
     });
   });
 }

@@ -3,6 +3,7 @@
 // everything was checked before the first op ran.
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "kernels/kernel_table.hpp"
@@ -37,6 +38,7 @@ struct Context {
   // The batch of this run.
   Index rows, sequences, longest;
   std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only;
+  std::span<const Image> images;
 
   TensorView<float> value(ValueId id) const noexcept {
     const auto v = static_cast<std::size_t>(id);
@@ -52,19 +54,32 @@ struct Context {
   }
 };
 
+/// The sequence that block `block` belongs to: block_begin[s] ≤ block < block_begin[s+1].
+inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block) noexcept {
+  const auto after = std::upper_bound(block_begin.begin(), block_begin.end(), block);
+  return after - block_begin.begin() - 1;
+}
+
 /// Floats of scratch that one worker needs for any op of `program`, a multiple of 32 (128 bytes).
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
                        const kernels::KernelTable& kernels, Index max_rows) noexcept;
 
+/// Rows of patches that one task gathers: their block lies in the worker's scratch.
+Index patch_block_rows(const ImageSpec& images, Index MR) noexcept;
+
 void run(const Context& context, const EmbeddingOp& op) noexcept;
+void run(const Context& context, const PatchEmbedOp& op) noexcept;
+void run(const Context& context, const BroadcastOp& op) noexcept;
 /// Op `i`, a linear, in the nest that the schedule has for its rows.
 void run_linear(const Context& context, std::size_t i) noexcept;
 /// Whether op `i` runs chained to the one after it at this number of rows, and that.
 bool is_chained(const Context& context, std::size_t i) noexcept;
 void run_chain(const Context& context, std::size_t i) noexcept;
 void run(const Context& context, const AttentionOp& op) noexcept;
+void run(const Context& context, const AttentionPoolOp& op) noexcept;
 void run(const Context& context, const LayerNormOp& op) noexcept;
 void run(const Context& context, const ActivationOp& op) noexcept;
+void run(const Context& context, const GatedOp& op) noexcept;
 void run(const Context& context, const AddOp& op) noexcept;
 void run(const Context& context, const PoolOp& op) noexcept;
 void run(const Context& context, const L2NormalizeOp& op) noexcept;

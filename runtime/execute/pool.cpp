@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One row per sequence out of its token rows. A task is one sequence. Rows that nobody attends to
 // count for `first` alone (the reference's pooler reads column 0 whatever the mask says).
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -9,19 +10,32 @@
 namespace tessera::execute {
 namespace {
 
+/// Which of the T rows from `first` on.
+Index row_by_id(const Context& context, const PoolOp& op, Index first, Index T) noexcept {
+  const auto ids =
+      context.ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(T));
+  if (op.pooling == Pooling::largest_id) {
+    return std::max_element(ids.begin(), ids.end()) - ids.begin();  // the first of equals
+  }
+  const auto found = std::find(ids.begin(), ids.end(), op.id);
+  return found == ids.end() ? 0 : found - ids.begin();
+}
+
 void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, Index s, float* y,
           float* weights) noexcept {
   const auto i = static_cast<std::size_t>(s);
   const Index begin = context.offsets[i], skip = context.query_only_rows(s);
-  const Index first = begin + skip, T = context.offsets[i + 1] - first;
+  const Index first = begin + skip + op.skip, T = context.offsets[i + 1] - first;
   const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
   const auto row = [&](Index r) { return x.data + r * x.stride; };
   if (op.pooling == Pooling::first) {
-    std::memcpy(y, row(begin), bytes);
-  } else if (T == 0) {  // nothing was attended: zero, like a masked row
+    std::memcpy(y, row(begin + op.skip), bytes);
+  } else if (T <= 0) {  // nothing was attended: zero, like a masked row
     std::memset(y, 0, bytes);
   } else if (op.pooling == Pooling::last) {
     std::memcpy(y, row(first + T - 1), bytes);
+  } else if (op.pooling == Pooling::first_of_id || op.pooling == Pooling::largest_id) {
+    std::memcpy(y, row(first + row_by_id(context, op, first, T)), bytes);
   } else if (op.pooling == Pooling::max) {
     context.kernels.max_rows(row(first), x.stride, T, x.cols, y);
   } else if (op.pooling == Pooling::weighted_mean) {

@@ -72,12 +72,32 @@ void run(const Context& context, const ActivationOp& op) noexcept {
   });
 }
 
+void run(const Context& context, const GatedOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in), y = context.value(op.out);
+  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+    context.kernels.gated(op.activation, at(x, begin), at(x, begin) + y.cols, x.stride,
+                          at(y, begin), y.stride, count, y.cols);
+  });
+}
+
+void run(const Context& context, const BroadcastOp& op) noexcept {
+  const TensorView<float> y = context.value(op.out);
+  for (Index i = 0; i < y.rows; ++i) {
+    std::memcpy(at(y, i), context.weights[op.row].data,
+                static_cast<std::size_t>(y.cols) * sizeof(float));
+  }
+}
+
 void run(const Context& context, const AddOp& op) noexcept {
   const TensorView<float> a = context.value(op.a), b = context.value(op.b),
                           y = context.value(op.out);
   for_each_rows(context, y.rows, [&](Index begin, Index count) {
     context.kernels.add(at(a, begin), a.stride, at(b, begin), b.stride, at(y, begin), y.stride,
                         count, y.cols);
+    if (op.scale == 1.0F) return;
+    for (Index i = begin; i < begin + count; ++i) {
+      for (Index n = 0; n < y.cols; ++n) at(y, i)[n] *= op.scale;
+    }
   });
 }
 

@@ -37,6 +37,13 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
         most = std::max(
             most, kernels.attention.scratch_elements(each, rows, max_rows, attention->head_dim));
       }
+    } else if (const auto* pooling = std::get_if<AttentionPoolOp>(&op)) {
+      most =
+          std::max(most, kernels.attention.scratch_elements(kernels::AttentionDataflow::streaming,
+                                                            1, max_rows, pooling->head_dim));
+    } else if (std::holds_alternative<PatchEmbedOp>(op)) {
+      most = std::max(most, patch_block_rows(program.images, kernels.gemm.MR) *
+                                activation_stride(program.images.patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {

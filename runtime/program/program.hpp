@@ -39,16 +39,20 @@ struct Value {
 
 /// How a parameter is used, and with that how it is stored after loading.
 enum class ParameterKind : std::uint8_t {
-  matrix,  ///< (N,K) weight of a linear: packed into panels
-  vector,  ///< (N) bias, gamma, beta: f32
-  table,   ///< (rows, width) embedding: left as stored on disk, widened row by row when gathered
-  bias,    ///< (heads, 2·reach+1) relative position bias: f32, see Parameter::gather
+  matrix,     ///< (N,K) weight of a linear: packed into panels
+  vector,     ///< (N) bias, gamma, beta: f32
+  table,      ///< (rows, width) embedding: left as stored on disk, widened row by row when gathered
+  bias,       ///< (heads, 2·reach+1) relative position bias: f32, see Parameter::gather
+  rows,       ///< (rows, cols) f32, row-major: special tokens, position embeddings of a grid
+  pair_bias,  ///< (heads, T·T) bias of every pair of rows: f32, see Parameter::gather
 };
 
 /// Rows of a checkpoint tensor. An empty name stands for zeros.
 struct Source {
   std::string tensor;
   Index rows = 0;
+  Index first_row = 0;    ///< of the tensor
+  Index tensor_rows = 0;  ///< that the tensor has; 0: `rows`, all of it
 };
 
 /// A parameter: its sources stacked along the rows. `rows` × `cols`; a vector has cols = 1.
@@ -57,10 +61,13 @@ struct Parameter {
   ParameterKind kind = ParameterKind::vector;
   Index rows = 0, cols = 1;
   std::vector<Source> sources;
-  /// ParameterKind::bias only: the source tensor is (buckets, heads) and element (h, r) of the
-  /// parameter is source[gather[r], h]; r = reach + (key column − query column). rows = heads, cols
-  /// = gather.size().
-  std::vector<std::int32_t> gather;
+  /// ParameterKind::bias and pair_bias only: the source tensor is (buckets, heads) and element
+  /// (h, r) of the parameter is source[gather[r], h]; rows = heads, cols = gather.size().
+  ///   bias       r = reach + (key column − query column)
+  ///   pair_bias  r = query row · T + key row
+  std::vector<std::int32_t> gather{};
+  /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows), or empty.
+  std::string row_scale{};
 };
 
 /// Token inputs that an embedding can be indexed by.
@@ -74,6 +81,31 @@ struct EmbeddingOp {
   };
   std::vector<Term> terms;
   ValueId out;
+};
+
+/// The token rows of images, one sequence each: first the special rows, then one row per patch of
+/// height × width pixels without overlap, row by row of the image. What is left of the image at the
+/// right and below is not read.
+///
+///   out[i]     = special_i + position_i                       i < special, position_i where
+///                                                             i < positioned
+///   out[s + p] = weight · patch_p + bias + position_(positioned + p)
+///
+/// weight (N, C·P·P), columns in the order (channel, y, x). Positions of another grid of patches
+/// are interpolated as ImageSpec::resize says.
+struct PatchEmbedOp {
+  ParameterId weight;
+  ParameterId bias = kNone;       // (N)
+  ParameterId special = kNone;    // ParameterKind::rows (special tokens, N), or none
+  ParameterId positions = kNone;  // ParameterKind::rows (positioned + native patches, N), or none
+  Index positioned = 0;           // special rows that have a position
+  ValueId out;
+};
+
+/// out[s] = row for every sequence s.
+struct BroadcastOp {
+  ParameterId row;  // ParameterKind::rows (1, width)
+  ValueId out;      // (S, width)
 };
 
 /// The layer norm of a linear's epilogue.
@@ -106,6 +138,16 @@ struct AttentionOp {
   ParameterId bias = kNone;  ///< ParameterKind::bias, or none
   kernels::AttentionMask mask{};
   bool alibi = false;  ///< bias −2^(−8(h+1)/heads)·|key column − query column| of head h as well
+  ParameterId pair_bias = kNone;  ///< ParameterKind::pair_bias (every sequence has its T), or none
+};
+
+/// One query per sequence over the rows of that sequence, per head: out = softmax(scale·q Kᵀ) V.
+/// q (S,H), kv (ΣT, 2·H): columns [0,H) are K, [H,2H) V; out (S,H).
+struct AttentionPoolOp {
+  ValueId q, kv;
+  ValueId out;
+  Index heads, head_dim;
+  float scale;
 };
 
 /// out = LayerNorm(in + residual)·gamma + beta; residual or kNone.
@@ -123,9 +165,18 @@ struct ActivationOp {
   ValueId out;
 };
 
+/// out = act(in[:, :W]) ⊙ in[:, W:]; in (rows, 2W), out (rows, W): SwiGLU and its like.
+struct GatedOp {
+  ValueId in;
+  Activation activation;
+  ValueId out;
+};
+
+/// out = scale·(a + b)
 struct AddOp {
   ValueId a, b;
   ValueId out;
+  float scale = 1.0F;
 };
 
 /// One row per sequence out of its token rows.
@@ -136,12 +187,16 @@ enum class Pooling : std::uint8_t {
   max,            ///< maximum per feature
   mean_sqrt_len,  ///< sum of the rows / sqrt(T)
   weighted_mean,  ///< Σ (t+1) x_t / Σ (t+1)
+  first_of_id,    ///< the first row whose token id is `id`; row 0 if there is none
+  largest_id,     ///< the first row with the largest token id
 };
 
 struct PoolOp {
   Pooling pooling;
-  ValueId in;   // (ΣT, width)
-  ValueId out;  // (S, width)
+  ValueId in;           // (ΣT, width)
+  ValueId out;          // (S, width)
+  Index skip = 0;       // rows of every sequence that are left out (special tokens): first, mean
+  std::int32_t id = 0;  // of first_of_id
 };
 
 /// out = in / max(‖in‖₂, eps), row by row.
@@ -157,8 +212,9 @@ struct ConcatOp {
   ValueId out;
 };
 
-using Op = std::variant<EmbeddingOp, LinearOp, AttentionOp, LayerNormOp, ActivationOp, AddOp,
-                        PoolOp, L2NormalizeOp, ConcatOp>;
+using Op =
+    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, AttentionOp, AttentionPoolOp,
+                 LayerNormOp, ActivationOp, GatedOp, AddOp, PoolOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -178,6 +234,36 @@ struct TokenSpec {
   Index far_distance = 0;
 };
 
+/// How the position embeddings of the native grid become those of another one.
+enum class PositionResize : std::uint8_t {
+  none,                 ///< they do not
+  bicubic,              ///< torch interpolate(mode="bicubic", align_corners=False): a = −3/4
+  bicubic_antialiased,  ///< ... antialias=True: a = −1/2, wider where the grid shrinks
+};
+
+/// Which image sizes a model takes.
+enum class ImageSizes : std::uint8_t {
+  native,     ///< one
+  on_asking,  ///< others where Batch::interpolate_positions asks for it (ViT, DeiT, CLIP, SigLIP)
+  any,        ///< others as a matter of course (DINOv2)
+};
+
+/// What a model that takes images accepts; beside TokenSpec, of which it has none.
+struct ImageSpec {
+  Index channels = 0;                       ///< 0: the model takes tokens
+  Index height = 0, width = 0;              ///< native size, pixels
+  Index patch_height = 0, patch_width = 0;  ///< pixels
+  Index special_tokens = 0;                 ///< rows before the patches of an image
+  ImageSizes sizes = ImageSizes::native;
+  PositionResize resize = PositionResize::none;
+
+  Index grid_rows() const noexcept { return height / patch_height; }
+  Index grid_cols() const noexcept { return width / patch_width; }
+  Index patch_elements() const noexcept { return channels * patch_height * patch_width; }
+  /// Token rows of an image of the native size.
+  Index native_rows() const noexcept { return special_tokens + grid_rows() * grid_cols(); }
+};
+
 /// A value that callers may ask for, under the reference's name.
 struct Output {
   std::string
@@ -187,6 +273,7 @@ struct Output {
 
 struct Program {
   TokenSpec tokens;
+  ImageSpec images;  ///< channels = 0: takes tokens
   std::vector<Parameter> parameters;
   std::vector<Value> values;
   std::vector<Op> ops;

@@ -25,8 +25,11 @@ void for_each_value(Op& op, F&& f) {
   };
   std::visit(Overloaded{
                  [&](EmbeddingOp& o) { f(o.out); },
+                 [&](PatchEmbedOp& o) { f(o.out); },
+                 [&](BroadcastOp& o) { f(o.out); },
                  [&](LinearOp& o) { f(o.in), optional(o.residual), f(o.out); },
                  [&](AttentionOp& o) { f(o.qkv), f(o.out); },
+                 [&](AttentionPoolOp& o) { f(o.q), f(o.kv), f(o.out); },
                  [&](LayerNormOp& o) { f(o.in), optional(o.residual), f(o.out); },
                  [&](AddOp& o) { f(o.a), f(o.b), f(o.out); },
                  [&](ConcatOp& o) {
@@ -51,7 +54,11 @@ void for_each_parameter(Op& op, F&& f) {
                    f(o.weight), optional(o.bias);
                    if (o.norm) f(o.norm->gamma), f(o.norm->beta);
                  },
-                 [&](AttentionOp& o) { optional(o.bias); },
+                 [&](PatchEmbedOp& o) {
+                   f(o.weight), optional(o.bias), optional(o.special), optional(o.positions);
+                 },
+                 [&](BroadcastOp& o) { f(o.row); },
+                 [&](AttentionOp& o) { optional(o.bias), optional(o.pair_bias); },
                  [&](LayerNormOp& o) { f(o.gamma), f(o.beta); },
                  [](auto&) {},
              },
@@ -62,6 +69,7 @@ void for_each_parameter(Op& op, F&& f) {
 Program compact(const Program& program, std::vector<Op> ops, std::vector<Output> outputs,
                 KeepParameters keep = KeepParameters::used) {
   Program result{.tokens = program.tokens,
+                 .images = program.images,
                  .parameters = {},
                  .values = {},
                  .ops = std::move(ops),
@@ -129,6 +137,7 @@ class EpilogueFusion {
       if (const auto* activation = std::get_if<ActivationOp>(&ops_[i])) {
         take_activation(i, *activation);
       } else if (const auto* add = std::get_if<AddOp>(&ops_[i])) {
+        if (add->scale != 1.0F) continue;
         if (!take_residual(i, add->a, add->b)) take_residual(i, add->b, add->a);
       }
     }
@@ -174,7 +183,7 @@ class EpilogueFusion {
     if (uses_[at(norm.in)] != 1 || writer_[at(norm.in)] == kNone) return;
     const std::int32_t writer = writer_[at(norm.in)];
     const auto* add = std::get_if<AddOp>(&ops_[at(writer)]);
-    if (add == nullptr) return;
+    if (add == nullptr || add->scale != 1.0F) return;
     dead_[at(writer)] = true;
     norm.residual = add->b;
     norm.in = add->a;

@@ -41,13 +41,16 @@ Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
                 fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16",
                             checkpoint.path().string(), source.tensor, to_string(tensor.type)));
   }
-  if (tensor.elements() != source.rows * cols) {
+  const Index tensor_rows = source.tensor_rows == 0 ? source.rows : source.tensor_rows;
+  if (tensor.elements() != tensor_rows * cols) {
     throw Error(ErrorCode::corrupt_file,
                 fmt::format("{}: tensor \"{}\" has shape {} ({} elements), expected {} x {}",
                             checkpoint.path().string(), source.tensor,
-                            shape_to_string(tensor.shape), tensor.elements(), source.rows, cols));
+                            shape_to_string(tensor.shape), tensor.elements(), tensor_rows, cols));
   }
-  return {.data = tensor.data, .type = *type, .rows = source.rows};
+  return {.data = tensor.data + source.first_row * cols * size_of(*type),
+          .type = *type,
+          .rows = source.rows};
 }
 
 /// True if a table can be read where it is mapped.
@@ -71,6 +74,8 @@ class Packer {
       }
       case ParameterKind::vector:
       case ParameterKind::bias:
+      case ParameterKind::rows:
+      case ParameterKind::pair_bias:
         return aligned_floats(p.rows * p.cols);
       case ParameterKind::table:
         return in_place(p) ? 0 : aligned_floats(p.rows * p.cols);
@@ -90,6 +95,7 @@ class Packer {
         pack_matrix(p, to);
         break;
       case ParameterKind::bias:
+      case ParameterKind::pair_bias:
         gather_bias(p, to);
         break;
       default:
@@ -129,13 +135,14 @@ class Packer {
   void pack_matrix(const Parameter& p, float* panels) {
     const Index NR = kernels_.gemm.NR, K = p.cols;
     std::vector<float> gathered;
+    const std::vector<float> scale = row_scale(p);
     for (Index n0 = 0; n0 < p.rows; n0 += NR) {
       const Index nr = std::min(NR, p.rows - n0);
       float* panel = panels + n0 * K;  // (K, NR)
       Index row = n0;
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
-      if (rows.data != nullptr && first + nr <= rows.rows &&
+      if (rows.data != nullptr && p.row_scale.empty() && first + nr <= rows.rows &&
           reinterpret_cast<std::uintptr_t>(rows.data) %
                   static_cast<std::uintptr_t>(size_of(rows.type)) ==
               0) {
@@ -144,20 +151,36 @@ class Packer {
         continue;
       }
       gathered.resize(static_cast<std::size_t>(NR * K));
-      for (Index j = 0; j < nr; ++j) widen_row(p, n0 + j, gathered.data() + j * K);
+      for (Index j = 0; j < nr; ++j) {
+        float* row_of_w = gathered.data() + j * K;
+        widen_row(p, n0 + j, row_of_w);
+        if (scale.empty()) continue;
+        for (Index k = 0; k < K; ++k) row_of_w[k] *= scale[static_cast<std::size_t>(n0 + j)];
+      }
       kernels_.gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
     }
   }
 
   void widen_rows(const Parameter& p, float* to) {
     if (p.cols == 1) {  // a vector: whole sources at once
+      float* vector = to;
       for (const Source& source : p.sources) {
         widen(find_rows(checkpoint_, source, 1), 0, source.rows, to);
         to += source.rows;
       }
+      for (const float scale : row_scale(p)) *vector++ *= scale;
       return;
     }
     for (Index row = 0; row < p.rows; ++row) widen_row(p, row, to + row * p.cols);
+  }
+
+  /// One factor per row, or none.
+  std::vector<float> row_scale(const Parameter& p) {
+    if (p.row_scale.empty()) return {};
+    std::vector<float> scale(static_cast<std::size_t>(p.rows));
+    widen(find_rows(checkpoint_, {.tensor = p.row_scale, .rows = p.rows}, 1), 0, p.rows,
+          scale.data());
+    return scale;
   }
 
   // (h, r) = source[gather[r], h]
@@ -210,9 +233,9 @@ class Packer {
 void check_sources(const Parameter& p) {
   Index rows = 0;
   for (const Source& source : p.sources) rows += source.rows;
-  const bool ok = p.kind == ParameterKind::bias
-                      ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
-                      : rows == p.rows;
+  const bool gathers = p.kind == ParameterKind::bias || p.kind == ParameterKind::pair_bias;
+  const bool ok =
+      gathers ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols : rows == p.rows;
   if (!ok)
     throw Error(ErrorCode::internal,
                 fmt::format("program: sources of parameter \"{}\" do not add up", p.name));

@@ -3,7 +3,8 @@
 // The parameters of one Program, ready for the kernels of one ISA level, all in one block:
 //   matrix  → panels (⌈N/NR⌉, K, NR) f32, zero-padded columns    packed once, here
 //   vector  → (N) f32
-//   bias    → (heads, 2·reach+1) f32, gathered
+//   bias    → (heads, 2·reach+1) f32, gathered; pair_bias → (heads, T·T)
+//   rows    → (rows, cols) f32
 //   table   → read in place from the mapped checkpoint, in its stored type
 #pragma once
 

@@ -39,6 +39,7 @@ class Runner {
  public:
   Runner(const models::Package& package, Isa isa, int threads = 1)
       : tokens_(package.program.tokens),
+        images_(package.program.images),
         threads_(threads),
         model_(Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}})) {}
 
@@ -52,6 +53,20 @@ class Runner {
     return *session_;
   }
 
+  /// Likewise, of images.
+  Session& run(const StoredImages& images, bool interpolate) {
+    session_ = Session::create(
+        model_,
+        {.max_rows = images.count * image_rows(images_, images.height, images.width, interpolate),
+         .max_sequences = images.count,
+         .threads = threads_,
+         .outputs = {}});
+    session_->run({.images = images.view(), .interpolate_positions = interpolate});
+    return *session_;
+  }
+
+  bool takes_images() const noexcept { return images_.channels > 0; }
+
   models::ReferenceBatch batch(const StoredInputs& inputs) const {
     return {tokens_, inputs.sequences, inputs.tokens, inputs.ids, inputs.mask, inputs.types};
   }
@@ -60,6 +75,7 @@ class Runner {
 
  private:
   TokenSpec tokens_;
+  ImageSpec images_;
   int threads_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Session> session_;
@@ -86,6 +102,24 @@ inline double output_distance(const Session& session, const models::ReferenceBat
     worst = std::max(
         worst,
         distance(got.row(row), expected.subspan(static_cast<std::size_t>(at) * width, width)));
+  }
+  return worst;
+}
+
+/// The same where every row counts: images have no padding.
+inline double output_distance(const Session& session, const std::string& name,
+                              std::span<const float> expected) {
+  const TensorView<const float> got = session.output(name);
+  if (static_cast<Index>(expected.size()) != got.rows * got.cols) {
+    ADD_FAILURE() << name << " has " << expected.size() << " elements in the reference, but "
+                  << got.rows << " x " << got.cols << " here";
+    return HUGE_VAL;
+  }
+  double worst = 0.0;
+  for (Index row = 0; row < got.rows; ++row) {
+    const auto begin = static_cast<std::size_t>(row * got.cols);
+    worst = std::max(
+        worst, distance(got.row(row), expected.subspan(begin, static_cast<std::size_t>(got.cols))));
   }
   return worst;
 }

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct StoredRun {
-  std::string name, inputs, outputs;
+  std::string name, inputs, outputs, call;
 };
 
 struct Case {
@@ -38,7 +38,8 @@ Case read_case(const fs::path& directory) {
   };
   Case result{.model_class = text(root, "model_class"), .runs = {}};
   for (const simdjson::dom::element run : simdjson::dom::array(root["runs"])) {
-    result.runs.push_back({text(run, "name"), text(run, "inputs"), text(run, "outputs")});
+    result.runs.push_back(
+        {text(run, "name"), text(run, "inputs"), text(run, "outputs"), text(run, "call")});
   }
   return result;
 }
@@ -78,17 +79,31 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
     Runner runner(package, isa());
     double worst = 0.0;
     for (const StoredRun& run : golden.runs) {
-      const StoredInputs inputs = read_inputs(SafetensorsFile::open(directory() / run.inputs));
+      const SafetensorsFile stored = SafetensorsFile::open(directory() / run.inputs);
       const SafetensorsFile expected = SafetensorsFile::open(directory() / run.outputs);
+      const auto compare_all = [&](auto&& distance_of) {
+        for (const StoredTensor& tensor : expected.tensors()) {
+          ASSERT_TRUE(runner.has(tensor.name)) << package.architecture << " lacks " << tensor.name;
+          const double d = distance_of(tensor);
+          EXPECT_LE(d, kGoldenTolerance) << "run " << run.name << ", output " << tensor.name;
+          worst = std::max(worst, d);
+        }
+      };
+      if (runner.takes_images()) {
+        const bool asks = run.call.find("interpolate_pos_encoding=True") != std::string::npos;
+        const Session& session = runner.run(read_images(stored), asks);
+        compare_all([&](const StoredTensor& tensor) {
+          return output_distance(session, tensor.name, elements_of<float>(tensor));
+        });
+        continue;
+      }
+      const StoredInputs inputs = read_inputs(stored);
       const models::ReferenceBatch batch = runner.batch(inputs);
       const Session& session = runner.run(batch);
-      for (const StoredTensor& tensor : expected.tensors()) {
-        ASSERT_TRUE(runner.has(tensor.name)) << package.architecture << " lacks " << tensor.name;
-        const double d =
-            output_distance(session, batch, tensor.name, elements_of<float>(tensor), inputs.tokens);
-        EXPECT_LE(d, kGoldenTolerance) << "run " << run.name << ", output " << tensor.name;
-        worst = std::max(worst, d);
-      }
+      compare_all([&](const StoredTensor& tensor) {
+        return output_distance(session, batch, tensor.name, elements_of<float>(tensor),
+                               inputs.tokens);
+      });
     }
     RecordProperty("worst", fmt::format("{:.3e}", worst));
     double& family = Summary::worst()[{package.model_type, isa()}];

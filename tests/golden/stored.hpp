@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/image.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera::test {
@@ -50,6 +51,34 @@ inline StoredInputs read_inputs(const SafetensorsFile& file, const std::string& 
   inputs.types = read("token_type_ids");
   inputs.ids = read("input_ids");
   return inputs;
+}
+
+/// pixel_values [B,C,H,W] of one run; empty where it has none.
+struct StoredImages {
+  Index count = 0, channels = 0, height = 0, width = 0;
+  std::vector<float> values;
+
+  /// One image each, valid as long as this object.
+  std::vector<Image> view() const {
+    std::vector<Image> images;
+    for (Index i = 0; i < count; ++i) {
+      images.push_back({.planes = values.data() + i * channels * height * width,
+                        .height = height,
+                        .width = width});
+    }
+    return images;
+  }
+};
+
+inline StoredImages read_images(const SafetensorsFile& file, const std::string& prefix = "") {
+  const StoredTensor* tensor = file.find(prefix + "pixel_values");
+  if (tensor == nullptr) return {};
+  EXPECT_EQ(tensor->shape.size(), 4U);
+  return {.count = static_cast<Index>(tensor->shape.at(0)),
+          .channels = static_cast<Index>(tensor->shape.at(1)),
+          .height = static_cast<Index>(tensor->shape.at(2)),
+          .width = static_cast<Index>(tensor->shape.at(3)),
+          .values = elements_of<float>(*tensor)};
 }
 
 }  // namespace tessera::test

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Program must be before anything runs it.
+#include <fmt/format.h>
+
+#include "runtime/error.hpp"
+#include "runtime/plan/attention.hpp"
+#include "runtime/program/program.hpp"
+
+namespace tessera {
+namespace {
+
+/// Checks one program; every failure is a bug of a model builder, not of a user's file.
+class Checker {
+ public:
+  explicit Checker(const Program& program)
+      : program_(program), written_(program.values.size(), false) {}
+
+  void run() {
+    for (const Op& op : program_.ops) {
+      op_ = &op;
+      for (const ValueId in : inputs_of(op)) {
+        require(in >= 0 && in < std::ssize(program_.values), "reads a value that does not exist");
+        require(written_[static_cast<std::size_t>(in)], "reads a value before it is written");
+      }
+      for (const ParameterId id : parameters_of(op)) {
+        require(id >= 0 && id < std::ssize(program_.parameters),
+                "uses a parameter that does not exist");
+      }
+      const ValueId out = output_of(op);
+      require(out >= 0 && out < std::ssize(program_.values), "writes a value that does not exist");
+      require(!written_[static_cast<std::size_t>(out)], "writes a value twice");
+      std::visit([this](const auto& o) { shapes(o); }, op);
+      written_[static_cast<std::size_t>(out)] = true;
+    }
+    op_ = nullptr;
+    for (const Output& output : program_.outputs) {
+      require(output.value >= 0 && output.value < std::ssize(program_.values) &&
+                  written_[static_cast<std::size_t>(output.value)],
+              "an output names a value that no op writes");
+    }
+  }
+
+ private:
+  void require(bool condition, const char* what) const {
+    if (condition) return;
+    throw Error(
+        ErrorCode::internal,
+        fmt::format("program: op {} ({}) {}", op_ == nullptr ? "-" : name_of(*op_),
+                    op_ == nullptr
+                        ? "outputs"
+                        : program_.values.at(static_cast<std::size_t>(output_of(*op_))).name,
+                    what));
+  }
+  const Value& value(ValueId id) const { return program_.values[static_cast<std::size_t>(id)]; }
+  const Parameter& parameter(ParameterId id) const {
+    return program_.parameters[static_cast<std::size_t>(id)];
+  }
+  Index width(ValueId id) const { return value(id).width; }
+  void same_shape(ValueId a, ValueId b) const {
+    require(width(a) == width(b) && value(a).extent == value(b).extent,
+            "has operands of different shapes");
+  }
+  void vector_of(ParameterId id, Index n) const {
+    if (id == kNone) return;
+    require(parameter(id).kind == ParameterKind::vector && parameter(id).rows == n,
+            "has a vector of the wrong length");
+  }
+
+  void shapes(const EmbeddingOp& o) const {
+    require(!o.terms.empty() && o.terms.size() <= 4, "needs 1 to 4 terms");
+    for (const EmbeddingOp::Term& term : o.terms) {
+      require(parameter(term.table).kind == ParameterKind::table,
+              "gathers from a parameter that is no table");
+      require(parameter(term.table).cols == width(o.out), "has a table of the wrong width");
+    }
+    require(value(o.out).extent == Extent::rows, "must write one row per token");
+  }
+  void rows_of(ParameterId id, Index rows, Index cols) const {
+    require(parameter(id).kind == ParameterKind::rows && parameter(id).rows == rows &&
+                parameter(id).cols == cols,
+            "has rows of the wrong shape");
+  }
+  void shapes(const PatchEmbedOp& o) const {
+    const ImageSpec& images = program_.images;
+    require(images.channels > 0 && images.patch_height > 0 && images.patch_width > 0 &&
+                images.height >= images.patch_height && images.width >= images.patch_width,
+            "needs an image spec");
+    const Parameter& w = parameter(o.weight);
+    require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
+    require(w.rows == width(o.out) && w.cols == images.patch_elements(),
+            "has a weight of the wrong shape");
+    vector_of(o.bias, w.rows);
+    require((o.special == kNone) == (images.special_tokens == 0), "lacks its special rows");
+    if (o.special != kNone) rows_of(o.special, images.special_tokens, w.rows);
+    require(o.positioned >= 0 && o.positioned <= images.special_tokens,
+            "has more positions than special rows");
+    if (o.positions != kNone) {
+      rows_of(o.positions, o.positioned + images.grid_rows() * images.grid_cols(), w.rows);
+    }
+    require(value(o.out).extent == Extent::rows, "must write one row per token");
+  }
+  void shapes(const BroadcastOp& o) const {
+    rows_of(o.row, 1, width(o.out));
+    require(value(o.out).extent == Extent::sequences, "must write one row per sequence");
+  }
+  void shapes(const LinearOp& o) const {
+    const Parameter& w = parameter(o.weight);
+    require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
+    require(w.rows == width(o.out) && w.cols == width(o.in), "has a weight of the wrong shape");
+    require(value(o.in).extent == value(o.out).extent, "changes the number of rows");
+    vector_of(o.bias, w.rows);
+    if (o.residual != kNone) same_shape(o.residual, o.out);
+    if (o.norm) {
+      vector_of(o.norm->gamma, w.rows);
+      vector_of(o.norm->beta, w.rows);
+    }
+  }
+  void shapes(const AttentionOp& o) const {
+    require(o.heads > 0 && o.head_dim > 0, "has no heads");
+    if (o.head_dim > kernels::kMaxHeadDim) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("program: attention {}: head size is {}, expected 1 to {}",
+                              value(o.out).name, o.head_dim, kernels::kMaxHeadDim));
+    }
+    check_mask(o.mask, "program: attention " + value(o.out).name);
+    require(o.qkv != o.out, "overwrites its own keys");
+    require(width(o.qkv) == 3 * o.heads * o.head_dim, "reads a QKV of the wrong width");
+    require(width(o.out) == o.heads * o.head_dim, "writes a context of the wrong width");
+    require(value(o.qkv).extent == Extent::rows && value(o.out).extent == Extent::rows,
+            "needs token rows");
+    if (o.pair_bias != kNone) {
+      const Parameter& pairs = parameter(o.pair_bias);
+      const Index T = program_.images.channels > 0 ? program_.images.native_rows() : 0;
+      require(pairs.kind == ParameterKind::pair_bias && pairs.rows == o.heads &&
+                  pairs.cols == T * T && program_.images.sizes == ImageSizes::native,
+              "has a bias of pairs of the wrong shape");
+    }
+    if (o.bias == kNone) return;
+    const Parameter& b = parameter(o.bias);
+    require(b.kind == ParameterKind::bias && b.rows == o.heads && b.cols % 2 == 1,
+            "has a bias of the wrong shape");
+  }
+  void shapes(const AttentionPoolOp& o) const {
+    require(o.heads > 0 && o.head_dim > 0 && o.head_dim <= kernels::kMaxHeadDim,
+            "has heads of the wrong size");
+    const Index hidden = o.heads * o.head_dim;
+    require(width(o.q) == hidden && width(o.kv) == 2 * hidden && width(o.out) == hidden,
+            "has operands of the wrong width");
+    require(value(o.q).extent == Extent::sequences && value(o.kv).extent == Extent::rows &&
+                value(o.out).extent == Extent::sequences,
+            "must turn (rows) into (sequences)");
+  }
+  void shapes(const LayerNormOp& o) const {
+    same_shape(o.in, o.out);
+    if (o.residual != kNone) same_shape(o.residual, o.out);
+    vector_of(o.gamma, width(o.out));
+    vector_of(o.beta, width(o.out));
+  }
+  void shapes(const ActivationOp& o) const { same_shape(o.in, o.out); }
+  void shapes(const GatedOp& o) const {
+    require(width(o.in) == 2 * width(o.out) && value(o.in).extent == value(o.out).extent,
+            "must halve the width");
+  }
+  void shapes(const AddOp& o) const { same_shape(o.a, o.b), same_shape(o.a, o.out); }
+  void shapes(const PoolOp& o) const {
+    require(value(o.in).extent == Extent::rows && value(o.out).extent == Extent::sequences &&
+                width(o.in) == width(o.out),
+            "must turn (rows,width) into (sequences,width)");
+    const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;
+    require(o.skip == 0 || skips, "leaves out rows in a pooling that cannot");
+    const bool by_id = o.pooling == Pooling::first_of_id || o.pooling == Pooling::largest_id;
+    require(!by_id || program_.images.channels == 0, "pools images by token id");
+  }
+  void shapes(const L2NormalizeOp& o) const { same_shape(o.in, o.out); }
+  void shapes(const ConcatOp& o) const {
+    Index total = 0;
+    for (const ValueId in : o.in) {
+      total += width(in);
+      require(value(in).extent == value(o.out).extent, "joins values with different rows");
+    }
+    require(!o.in.empty() && total == width(o.out), "has widths that do not add up");
+  }
+
+  const Program& program_;
+  std::vector<bool> written_;
+  const Op* op_ = nullptr;
+};
+
+}  // namespace
+
+void check(const Program& program) {
+  Checker(program).run();
+}
+
+}  // namespace tessera
