@@ -86,6 +86,8 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.weighted_mean, level.weighted_mean);
   take(base.max_rows, level.max_rows);
   take(base.widen, level.widen);
+  take(base.resample_bytes, level.resample_bytes);
+  take(base.transpose_bytes, level.transpose_bytes);
   if (level.probe.fma != nullptr) base.probe = level.probe;
   return base;
 }

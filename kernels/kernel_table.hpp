@@ -234,6 +234,31 @@ using MaxRows = void (*)(const float* x, Index ldx, Index T, Index N, float* y) 
 /// y[i] = x[i] widened to f32, n elements.
 using Widen = void (*)(const void* x, DType type, float* y, Index n) noexcept;
 
+// ---- Images -------------------------------------------------------------------------------------
+
+/// Fraction bits of the weights, and rows that the horizontal pass takes together.
+inline constexpr int kResampleBits = 22;
+inline constexpr Index kResampleRows = 16;
+
+/// out[i] = clip((2²¹ + Σ_t weights[t]·in[t·ldi + i]) ≫ 22, 0, 255) for i < n: `taps` rows of n
+/// bytes into one.
+///
+/// Preconditions  Σ_t |weights[t]|·255 + 2²¹ < 2³¹
+/// Exact          integers: every level gives the same bytes
+struct ResampleTask {
+  const std::uint8_t* in;  // (taps, n), row stride ldi
+  Index ldi;
+  const std::int32_t* weights;  // (taps), scaled by 2²²
+  Index taps;
+  std::uint8_t* out;  // (n)
+  Index n;
+};
+using ResampleBytes = void (*)(const ResampleTask&) noexcept;
+
+/// out[j, i] = in[i, j]: in (M,N), out (N,M), bytes with row strides ldi and ldo.
+using TransposeBytes = void (*)(const std::uint8_t* in, Index ldi, std::uint8_t* out, Index ldo,
+                                Index M, Index N) noexcept;
+
 // ---- Probes -------------------------------------------------------------------------------------
 
 /// Loops that run one resource of a core at its limit, to be timed by the caller.
@@ -263,6 +288,8 @@ struct KernelTable {
   WeightedMeanRows weighted_mean = nullptr;
   MaxRows max_rows = nullptr;
   Widen widen = nullptr;
+  ResampleBytes resample_bytes = nullptr;
+  TransposeBytes transpose_bytes = nullptr;
   Probe probe{};
 };
 

@@ -51,6 +51,8 @@ only_in '<omp\.h>' 'runtime/threads\.cpp|bench/' OpenMP
 only_in '<xsimd/' 'kernels/' xsimd
 only_in '<hwloc' 'runtime/machine\.cpp' hwloc
 only_in '<utf8proc' 'models/text/' utf8proc
+only_in '<(jpeglib|jerror)\.h>' 'models/image/decode_jpeg\.cpp' libjpeg-turbo
+only_in '<png\.h>' 'models/image/decode_png\.cpp' libpng
 only_in '<CLI/' 'tessera/cli/' CLI11
 only_in '<simdjson' 'models/|runtime/weights/|runtime/machine_rates_file\.cpp|runtime/plan/|tessera/cli/|tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"

@@ -11,7 +11,8 @@ set -euo pipefail
 packages_of() {
   case $1 in
     build) echo build-essential cmake ninja-build pkg-config libxsimd-dev libfmt-dev \
-      libsimdjson-dev libutf8proc-dev libhwloc-dev libcli11-dev ;;
+      libsimdjson-dev libutf8proc-dev libhwloc-dev libcli11-dev \
+      libjpeg62-turbo-dev libpng-dev ;;
     test) echo libgtest-dev libgmock-dev zlib1g-dev ;;
     bench) echo libbenchmark-dev libdnnl-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;

@@ -6,6 +6,7 @@
 #include "kernels/embedding/gather_sum.inl.hpp"
 #include "kernels/gemm/pack.inl.hpp"
 #include "kernels/gemm/ukernel_f32.inl.hpp"
+#include "kernels/image/resample.inl.hpp"
 #include "kernels/normalize/l2_normalize.inl.hpp"
 #include "kernels/normalize/layer_norm.inl.hpp"
 #include "kernels/pooling/pooling.inl.hpp"
@@ -39,6 +40,8 @@ constinit const KernelTable kBaseline{
     .weighted_mean = weighted_mean_rows<A>,
     .max_rows = max_of_rows<A>,
     .widen = widen<A>,
+    .resample_bytes = resample_bytes<A>,
+    .transpose_bytes = transpose_bytes<A>,
     .probe = {.fma = fma_probe<A>, .read = read_probe<A>, .exp2 = exp2_probe<A>},
 };
 

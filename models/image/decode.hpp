@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JPEG and PNG files to RGB, as the reference's load_image() gives them: Pillow's
+// Image.open(file), ImageOps.exif_transpose(), convert("RGB").
+//
+//   JPEG  baseline, progressive, arithmetic; grey, RGB, YCbCr, and CMYK or YCCK, which are taken as
+//         Adobe writes them: inverted. libjpeg-turbo with its default DCT and upsampling.
+//   PNG   every colour type and depth, interlaced or not. Alpha and tRNS are dropped, not blended;
+//         16-bit grey is clipped to 255, 16-bit colour keeps its high byte.
+//   Several images in one file (APNG, MPO): the first.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "models/image/image.hpp"
+
+namespace tessera::image {
+
+/// What is refused before a pixel is allocated.
+struct DecodeLimits {
+  Index max_side = 65500;          ///< the most that a JPEG can have
+  Index max_pixels = 178'956'970;  ///< where Pillow sees a decompression bomb
+};
+
+/// Decodes `bytes` into `image`, whose memory is used again. `name` is how messages call the file.
+///
+/// The type is told by content, never by the name.
+/// Errors    corrupt_file: truncated or contradictory, neither JPEG nor PNG (says what it looks
+///           like), more than the limits allow; out_of_memory. `image` is unspecified then. What a
+///           decoder could mend is a warning in the log.
+void decode(std::span<const std::uint8_t> bytes, const std::string& name,
+            const DecodeLimits& limits, RgbImage& image);
+
+}  // namespace tessera::image

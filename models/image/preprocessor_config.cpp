@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// preprocessor_config.json: one class per family of models in the reference, which differ in their
+// defaults and in which steps they have.
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "models/image/preprocessor.hpp"
+#include "models/text/json.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera::image {
+namespace {
+
+namespace json = text::json;
+namespace fs = std::filesystem;
+using json::Node;
+
+constexpr Index kMostSide = 1 << 16;
+
+constexpr std::array<double, kChannels> kHalf{0.5, 0.5, 0.5};
+constexpr std::array<double, kChannels> kClipMean{0.48145466, 0.4578275, 0.40821073};
+constexpr std::array<double, kChannels> kClipStd{0.26862954, 0.26130258, 0.27577711};
+
+// The defaults of a class: image_processing_<family>.py of transformers 4.57.
+struct Family {
+  const char* class_prefix;
+  std::string_view model_types;  // that use it, between blanks
+  bool is_shortest_edge;         // what one number means for `size`
+  Index size, crop;              // crop = 0: the class has no such step
+  Filter filter;
+  bool is_clip;  // mean and std
+};
+
+constexpr Family kFamilies[] = {
+    {"ViT", " vit vit_msn vit_mae ijepa ", false, 224, 0, Filter::bilinear, false},
+    {"DeiT", " deit ", false, 256, 224, Filter::bicubic, false},
+    {"CLIP", " clip clip_vision_model ", true, 224, 224, Filter::bicubic, true},
+    {"Siglip", " siglip siglip_vision_model ", false, 224, 0, Filter::bicubic, false},
+    {"Bit", " dinov2 dinov2_with_registers bit ", true, 224, 224, Filter::bicubic, true},
+    {"Beit", " beit data2vec-vision ", false, 256, 224, Filter::bicubic, false},
+};
+
+[[noreturn]] void unsupported(const Node& node, std::string_view expected) {
+  std::string shown = simdjson::minify(node.value);
+  if (shown.size() > 60) shown = shown.substr(0, 60) + "...";
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{} is {}, which this version does not compute, expected {}", node.where,
+                          shown, expected));
+}
+
+const Family& family_of(const Node& root, const std::string& model_type, std::string& name) {
+  auto named = json::find(root, "image_processor_type");
+  if (!named) named = json::find(root, "feature_extractor_type");
+  if (named) {
+    name = json::as_string(*named);
+    for (const Family& family : kFamilies) {
+      for (const char* suffix :
+           {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
+        if (name == std::string(family.class_prefix) + suffix) return family;
+      }
+    }
+    unsupported(*named,
+                "ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor, SiglipImageProcessor, "
+                "BitImageProcessor or BeitImageProcessor");
+  }
+  for (const Family& family : kFamilies) {
+    if (family.model_types.find(" " + model_type + " ") == std::string_view::npos) continue;
+    name = std::string(family.class_prefix) + "ImageProcessor";
+    return family;
+  }
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{} names no image_processor_type, and for model_type \"{}\" none is "
+                          "known, expected the name of a class",
+                          root.where, model_type));
+}
+
+Index as_side(const Node& node) {
+  std::int64_t side = 0;
+  if (node.value.get(side) != simdjson::SUCCESS || side < 1 || side > kMostSide) {
+    json::wrong(node, fmt::format("a number of pixels from 1 to {}", kMostSide));
+  }
+  return static_cast<Index>(side);
+}
+
+double as_number(const Node& node) {
+  double number = 0.0;
+  if (node.value.get(number) != simdjson::SUCCESS || !std::isfinite(number)) {
+    json::wrong(node, "a number");
+  }
+  return number;
+}
+
+bool flag(const Node& root, std::string_view key, bool fallback) {
+  const auto node = json::find(root, key);
+  return node ? json::as_bool(*node) : fallback;
+}
+
+// {"height": h, "width": w}; nothing if the object has other keys.
+std::optional<Size> height_and_width(const Node& node) {
+  if (node.value.is_array()) {
+    const auto array = json::as_array(node);
+    if (array.size() != 2) json::wrong(node, "[height, width]");
+    return Size{as_side(json::item(node, 0, array.at(0).value())),
+                as_side(json::item(node, 1, array.at(1).value()))};
+  }
+  if (json::as_object(node).size() != 2) return std::nullopt;
+  const auto height = json::find(node, "height"), width = json::find(node, "width");
+  if (!height || !width) return std::nullopt;
+  return Size{as_side(*height), as_side(*width)};
+}
+
+void read_size(const Node& root, const Family& family, PreprocessorConfig& config) {
+  const auto node = json::find(root, "size");
+  const auto take = [&](Index side) {
+    if (family.is_shortest_edge) {
+      config.shortest_edge = side;
+    } else {
+      config.size = Size{side, side};
+    }
+  };
+  if (!node) return take(family.size);
+  if (node->value.is_number()) return take(as_side(*node));
+  if (const auto size = height_and_width(*node)) {
+    config.size = size;
+    return;
+  }
+  const auto edge = json::find(*node, "shortest_edge");
+  if (!edge || json::as_object(*node).size() != 1) {
+    unsupported(*node, R"(a number, {"height", "width"} or {"shortest_edge"})");
+  }
+  config.shortest_edge = as_side(*edge);
+}
+
+void read_crop(const Node& root, const Family& family, PreprocessorConfig& config) {
+  const auto asked = json::find(root, "do_center_crop");
+  const bool has_step = family.crop != 0;
+  if (!(asked ? json::as_bool(*asked) : has_step)) return;
+  // Of the reference's two kinds of this class one crops and the other does not.
+  if (!has_step && !config.class_name.ends_with("Fast")) {
+    unsupported(*asked, fmt::format("false or null for {}", config.class_name));
+  }
+  const auto node = json::find(root, "crop_size");
+  if (!node) {
+    if (!has_step) json::wrong(*asked, "true only beside a \"crop_size\"");
+    config.crop = Size{family.crop, family.crop};
+  } else if (node->value.is_number()) {
+    const Index side = as_side(*node);
+    config.crop = Size{side, side};
+  } else {
+    config.crop = height_and_width(*node);
+    if (!config.crop) unsupported(*node, R"(a number or {"height", "width"})");
+  }
+}
+
+// One number for all channels, or one for each.
+void read_channels(const Node& root, std::string_view key,
+                   std::array<double, kChannels>& channels) {
+  const auto node = json::find(root, key);
+  if (!node) return;
+  if (node->value.is_number()) {
+    channels.fill(as_number(*node));
+    return;
+  }
+  const auto array = json::as_array(*node);
+  if (array.size() != channels.size()) json::wrong(*node, "3 numbers");
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    channels[i] = as_number(json::item(*node, i, array.at(i).value()));
+  }
+}
+
+void refuse_other_steps(const Node& root) {
+  for (const char* key : {"do_pad", "do_flip_channel_order", "do_thumbnail", "do_align_long_axis",
+                          "do_grayscale", "offset"}) {
+    const auto node = json::find(root, key);
+    bool is_asked = false;
+    if (node && (node->value.get(is_asked) != simdjson::SUCCESS || is_asked)) {
+      unsupported(*node, "false");
+    }
+  }
+}
+
+}  // namespace
+
+PreprocessorConfig read_preprocessor_config(const fs::path& directory,
+                                            const std::string& model_type) {
+  std::error_code ignored;
+  simdjson::dom::parser parser;
+  const bool is_combined = !fs::exists(directory / "preprocessor_config.json", ignored) &&
+                           fs::exists(directory / "processor_config.json", ignored);
+  const fs::path file =
+      directory / (is_combined ? "processor_config.json" : "preprocessor_config.json");
+  if (!fs::exists(file, ignored)) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no such file, expected the settings of an image processor",
+                            file.string()));
+  }
+  Node root = json::parse(parser, file);
+  if (is_combined) root = json::require(root, "image_processor", "the settings of a processor");
+  json::as_object(root);
+
+  PreprocessorConfig config;
+  const Family& family = family_of(root, model_type, config.class_name);
+  refuse_other_steps(root);
+  config.does_resize = flag(root, "do_resize", true);
+  read_size(root, family, config);
+  config.filter = family.filter;
+  if (const auto node = json::find(root, "resample")) {
+    std::int64_t number = 0;
+    if (node->value.get(number) != simdjson::SUCCESS || number < 0 || number > 5) {
+      json::wrong(*node, "one of Pillow's filters, 0 to 5");
+    }
+    config.filter = static_cast<Filter>(number);
+  }
+  read_crop(root, family, config);
+  config.does_rescale = flag(root, "do_rescale", true);
+  if (const auto node = json::find(root, "rescale_factor")) {
+    config.rescale_factor = as_number(*node);
+  }
+  config.does_normalize = flag(root, "do_normalize", true);
+  config.mean = family.is_clip ? kClipMean : kHalf;
+  config.std = family.is_clip ? kClipStd : kHalf;
+  read_channels(root, "image_mean", config.mean);
+  read_channels(root, "image_std", config.std);
+  if (std::any_of(config.std.begin(), config.std.end(), [](double x) { return x == 0.0; })) {
+    json::wrong(*json::find(root, "image_std"), "numbers other than 0");
+  }
+  return config;
+}
+
+}  // namespace tessera::image

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/image/decode.hpp"
+
+#include <gmock/gmock.h>
+
+#include "models/image/orientation.hpp"
+#include "models/image/vectors.hpp"
+#include "runtime/error.hpp"
+#include "runtime/log.hpp"
+
+namespace tessera::image::test {
+namespace {
+
+using testing::HasSubstr;
+
+std::string message_of(std::span<const std::uint8_t> bytes, const DecodeLimits& limits = {},
+                       ErrorCode code = ErrorCode::corrupt_file) {
+  RgbImage image;
+  try {
+    decode(bytes, "a.file", limits, image);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    EXPECT_THAT(e.what(), testing::StartsWith("a.file: "));
+    EXPECT_THAT(e.what(), HasSubstr("expected"));
+    return e.what();
+  }
+  return "decoded";
+}
+
+std::vector<std::uint8_t> bytes_of_text(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
+fs::path seed(const std::string& name) {
+  return fs::path(TESSERA_SOURCE_DIR) / "tests/data/images/decode" / name;
+}
+
+TEST(DecodeTest, GivesPillowsPixelsForEveryKindOfFile) {
+  int count = 0;
+  for (const fs::path& file : files_in(vectors() / "decode")) {
+    if (file.extension() == ".ppm") continue;
+    expect_equal(decoded(file), ppm(file.string() + ".ppm"), file.filename().string());
+    ++count;
+  }
+  EXPECT_GE(count, 50);
+}
+
+TEST(DecodeTest, TakesTheTypeFromTheContent) {
+  const auto bytes = bytes_of(seed("grey-8.png"));
+  RgbImage image;
+  decode(bytes, "photo.jpg", {}, image);
+  expect_equal(image, ppm(seed("grey-8.png.ppm")), "a PNG named .jpg");
+}
+
+TEST(DecodeTest, SaysWhatAFileIsInstead) {
+  EXPECT_THAT(message_of({}), HasSubstr("got an empty file, expected a JPEG or PNG"));
+  EXPECT_THAT(message_of(bytes_of_text("GIF89a....")), HasSubstr("got a GIF image"));
+  EXPECT_THAT(message_of(bytes_of_text("RIFF1234WEBPVP8 ")), HasSubstr("got a WebP image"));
+  EXPECT_THAT(message_of(bytes_of_text("%PDF-1.7")), HasSubstr("got a PDF document"));
+  EXPECT_THAT(message_of(bytes_of_text("hello")), HasSubstr("begins with 68 65 6c 6c"));
+  EXPECT_THAT(message_of(bytes_of_text("\xFF")), HasSubstr("begins with ff"));
+  EXPECT_THAT(message_of(bytes_of(seed("grey-8.png.ppm"))), HasSubstr("got a PPM image"));
+}
+
+TEST(DecodeTest, EveryCutOfEveryKindIsTruncated) {
+  for (const fs::path& file : files_in(seed(""))) {
+    if (file.extension() == ".ppm") continue;
+    const auto bytes = bytes_of(file);
+    const bool is_png = file.extension() == ".png";
+    const RgbImage whole = decoded(file);
+    for (std::size_t size = 8; size < bytes.size(); size += size < 64 ? 1 : 13) {
+      const auto cut = std::span(bytes).first(size);
+      const std::string message = message_of(cut);
+      if (message == "decoded") {
+        // All pixels are there: only what follows them is missing (a chunk, a second picture).
+        RgbImage image;
+        decode(cut, "cut", {}, image);
+        EXPECT_EQ(image.width * image.height, whole.width * whole.height) << file;
+        EXPECT_TRUE(!is_png || size + 100 > bytes.size() || file.stem() == "animated") << file;
+      } else {
+        EXPECT_THAT(message, HasSubstr("truncated")) << file << " at " << size;
+      }
+    }
+    EXPECT_NE(message_of(std::span(bytes).first(bytes.size() / 4)), "decoded") << file;
+  }
+}
+
+// Bytes changed at random must give an image or an Error: run under ASan and UBSan.
+TEST(DecodeTest, SurvivesRandomBytes) {
+  std::uint32_t state = 2026;
+  const auto random = [&state] { return state = state * 1664525U + 1013904223U, state >> 8; };
+  const char* rounds = std::getenv("TESSERA_IMAGE_MUTATIONS");
+  const int count = rounds != nullptr ? std::atoi(rounds) : 60;
+  RgbImage image;
+  int failed = 0, done = 0;
+  for (const fs::path& file : files_in(seed(""))) {
+    if (file.extension() == ".ppm") continue;
+    const auto bytes = bytes_of(file);
+    for (int i = 0; i < count; ++i) {
+      std::vector<std::uint8_t> mutated = bytes;
+      const std::uint32_t changes = 1 + random() % 4;
+      for (std::uint32_t c = 0; c < changes; ++c) {
+        const std::size_t at = random() % mutated.size();
+        switch (random() % 4) {
+          case 0:
+            mutated[at] = static_cast<std::uint8_t>(random());
+            break;
+          case 1:
+            mutated[at] ^= static_cast<std::uint8_t>(1U << (random() % 8));
+            break;
+          case 2:
+            mutated.erase(mutated.begin() + static_cast<std::ptrdiff_t>(at));
+            break;
+          default:
+            mutated.insert(mutated.begin() + static_cast<std::ptrdiff_t>(at), 0xFF);
+        }
+      }
+      ++done;
+      try {
+        decode(mutated, "mutated", {.max_side = 4096, .max_pixels = 1 << 20}, image);
+        EXPECT_EQ(image.pixels.size(),
+                  static_cast<std::size_t>(image.width * image.height * kChannels));
+      } catch (const Error& e) {
+        ++failed;
+        EXPECT_NE(e.code(), ErrorCode::internal) << e.what();
+      }
+    }
+  }
+  EXPECT_GT(failed, done / 20);
+  EXPECT_LT(failed, done);
+}
+
+TEST(DecodeTest, RefusesExtentsBeforeItAllocates) {
+  auto png = bytes_of(seed("rgb-8.png"));
+  EXPECT_THAT(message_of(png, {.max_side = 18}), HasSubstr("got an image of 19 x 13 pixels"));
+  EXPECT_THAT(message_of(png, {.max_side = 100, .max_pixels = 246}),
+              HasSubstr("at most 100 on a side and 246 in all"));
+  EXPECT_EQ(message_of(png, {.max_side = 19, .max_pixels = 247}), "decoded");
+  const auto jpeg = bytes_of(seed("progressive.jpg"));
+  EXPECT_THAT(message_of(jpeg, {.max_side = 12}), HasSubstr("got an image of 19 x 13 pixels"));
+  // 60000 x 60000 in a JPEG of a few hundred bytes: 3.6 gigapixels
+  auto large = jpeg;
+  const std::uint8_t sof2[] = {0xFF, 0xC2};
+  const auto at = std::search(large.begin(), large.end(), std::begin(sof2), std::end(sof2));
+  ASSERT_NE(at, large.end());
+  for (int i = 5; i < 9; i += 2) {
+    at[i] = 60000 >> 8;
+    at[i + 1] = 60000 & 255;
+  }
+  EXPECT_THAT(message_of(large), HasSubstr("60000 x 60000 pixels, expected at most 65500"));
+  for (int i = 5; i < 9; ++i) at[i] = 0;
+  EXPECT_THAT(message_of(large), HasSubstr("JPEG: "));  // zero-sized
+}
+
+TEST(DecodeTest, RefusesAJpegOfThousandsOfScans) {
+  // The scan of a progressive file again and again: each is a pass over all coefficients.
+  const auto jpeg = bytes_of(seed("grey-progressive.jpg"));
+  const std::uint8_t sos[] = {0xFF, 0xDA};
+  const auto last = std::find_end(jpeg.begin(), jpeg.end(), std::begin(sos), std::end(sos));
+  std::vector<std::uint8_t> many(jpeg.begin(), jpeg.end() - 2);
+  for (int i = 0; i < 600; ++i) many.insert(many.end(), last, jpeg.end() - 2);
+  many.insert(many.end(), jpeg.end() - 2, jpeg.end());
+  EXPECT_THAT(message_of(many), HasSubstr("more than 500 scans"));
+}
+
+TEST(DecodeTest, MendedFilesAreAWarning) {
+  std::vector<std::string> warnings;
+  set_log_callback([&](LogLevel, std::string_view text) { warnings.emplace_back(text); });
+  auto jpeg = bytes_of(seed("baseline-444.jpg"));
+  jpeg.insert(jpeg.end() - 2, {0x12, 0x34, 0x56});  // extraneous bytes before EOI
+  EXPECT_EQ(message_of(jpeg), "decoded");
+  set_log_callback({});
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], testing::StartsWith("a.file: JPEG: "));
+}
+
+TEST(OrientationTest, AnythingThatIsNoTiffHasNone) {
+  const std::vector<std::uint8_t> little{'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3,
+                                         0,   1,   0,  0, 0, 6, 0, 0, 0, 0, 0,    0, 0};
+  EXPECT_EQ(exif_orientation(little), 6);
+  for (std::size_t size = 0; size < little.size() - 6; ++size) {
+    EXPECT_EQ(exif_orientation(std::span(little).first(size)), std::nullopt) << size;
+  }
+  auto other = little;
+  other[4] = 0xFF, other[5] = 0xFF, other[6] = 0xFF, other[7] = 0xFF;  // directory beyond the end
+  EXPECT_EQ(exif_orientation(other), std::nullopt);
+  other = little;
+  other[12] = 5;  // a rational
+  EXPECT_EQ(exif_orientation(other), std::nullopt);
+  EXPECT_EQ(raw_profile_orientation("one\ntwo"), std::nullopt);
+  EXPECT_EQ(raw_profile_orientation("\nexif\n 3\nzz"), std::nullopt);
+  EXPECT_EQ(xmp_orientation("tiff:Orientation=x tiff:Orientation>4<"), 4);
+  EXPECT_EQ(xmp_orientation("tiff:Orientation"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace tessera::image::test

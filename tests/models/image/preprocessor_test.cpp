@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/image/preprocessor.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <simdjson.h>
+
+#include "models/image/vectors.hpp"
+#include "models/temp_directory.hpp"
+#include "runtime/error.hpp"
+
+namespace tessera::image::test {
+namespace {
+
+using tessera::test::TempDirectory;
+using testing::HasSubstr;
+
+PreprocessorConfig config_of(const std::string& json, const std::string& model_type = "vit") {
+  const TempDirectory directory;
+  std::ofstream(directory.path() / "preprocessor_config.json") << json;
+  return read_preprocessor_config(directory.path(), model_type);
+}
+
+std::string problem_of(const std::string& json, ErrorCode code, const std::string& type = "vit") {
+  try {
+    config_of(json, type);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    EXPECT_THAT(e.what(), HasSubstr("preprocessor_config.json: "));
+    EXPECT_THAT(e.what(), HasSubstr("expected"));
+    return e.what();
+  }
+  return "none";
+}
+
+RgbImage gradient(Index width, Index height) {
+  RgbImage image;
+  image.resize(width, height);
+  for (Index y = 0; y < height; ++y) {
+    for (Index x = 0; x < width; ++x) {
+      image.row(y)[x * 3] = static_cast<std::uint8_t>(x + 1);
+      image.row(y)[x * 3 + 1] = static_cast<std::uint8_t>(y + 1);
+      image.row(y)[x * 3 + 2] = 7;
+    }
+  }
+  return image;
+}
+
+RgbImage processed(const PreprocessorConfig& config, const RgbImage& in) {
+  Preprocessor::Workspace workspace;
+  RgbImage out;
+  const Preprocessor preprocessor(config);
+  preprocessor.run(in, workspace, out);
+  const Size size = preprocessor.result_size({in.height, in.width});
+  EXPECT_EQ(out.width, size.width);
+  EXPECT_EQ(out.height, size.height);
+  return out;
+}
+
+TEST(PreprocessorTest, GivesTheSharedVectors) {
+  const fs::path shared = fs::path(TESSERA_SHARED_DIR) / "images";
+  if (!fs::exists(shared / "pre/processors.json")) GTEST_SKIP() << "no shared/images";
+  simdjson::dom::parser parser;
+  simdjson::dom::object processors;
+  ASSERT_EQ(parser.load((shared / "pre/processors.json").string()).get(processors),
+            simdjson::SUCCESS);
+  int count = 0;
+  Index unequal = 0, pixels = 0;
+  for (const auto& [name, settings] : processors) {
+    const PreprocessorConfig config = config_of(simdjson::minify(settings));
+    for (const fs::path& photo : files_in(shared / "photos")) {
+      const fs::path expected =
+          shared / "pre" / fmt::format("{}.{}.png", photo.stem().string(), name);
+      if (!fs::exists(expected)) continue;
+      const Difference d = difference(processed(config, decoded(photo)), decoded(expected));
+      EXPECT_LE(d.largest, 1) << expected;
+      EXPECT_EQ(d.unequal, 0) << expected << ": of " << d.pixels << " pixels";
+      unequal += d.unequal, pixels += d.pixels, ++count;
+    }
+  }
+  EXPECT_GE(count, 13);
+  RecordProperty("vectors", count);
+  fmt::print("shared/images: {} vectors, {} of {} pixels unequal\n", count, unequal, pixels);
+}
+
+TEST(PreprocessorTest, ValuesAreTheReferencesFloats) {
+  // numpy: (float32(float64(v) * scale) - float32(mean)) / float32(std)
+  const Preprocessor clip(config_of(R"({"image_processor_type": "CLIPImageProcessor"})"));
+  EXPECT_EQ(clip.values().size(), 768U);
+  const auto value = [&](std::size_t c, int v) {
+    const double mean[] = {0.48145466, 0.4578275, 0.40821073},
+                 std[] = {0.26862954, 0.26130258, 0.27577711};
+    const auto scaled = static_cast<float>(v * 0.00392156862745098);
+    return (scaled - static_cast<float>(mean[c])) / static_cast<float>(std[c]);
+  };
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (int v = 0; v < 256; ++v) {
+      EXPECT_EQ(clip.values()[c * 256 + static_cast<std::size_t>(v)], value(c, v));
+    }
+  }
+  EXPECT_EQ(clip.values()[0], -1.79226255F);          // printed by NumPy 1.24
+  EXPECT_EQ(clip.values()[256 + 128], 0.168897316F);  // likewise
+  EXPECT_EQ(clip.values()[2 * 256 + 255], 2.14589691F);
+  const Preprocessor raw(config_of(R"({"do_rescale": false, "do_normalize": false})"));
+  EXPECT_EQ(raw.values()[256 + 200], 200.0F);
+}
+
+TEST(PreprocessorTest, ClassesHaveTheirDefaults) {
+  const PreprocessorConfig vit = config_of(R"({"image_processor_type": "ViTImageProcessor"})");
+  EXPECT_EQ(vit.size->height, 224);
+  EXPECT_EQ(vit.filter, Filter::bilinear);
+  EXPECT_FALSE(vit.crop);
+  const PreprocessorConfig deit = config_of("{}", "deit");
+  EXPECT_EQ(deit.class_name, "DeiTImageProcessor");
+  EXPECT_EQ(deit.size->width, 256);
+  EXPECT_EQ(deit.crop->width, 224);
+  EXPECT_EQ(deit.filter, Filter::bicubic);
+  const PreprocessorConfig clip = config_of("{}", "clip");
+  EXPECT_EQ(*clip.shortest_edge, 224);
+  EXPECT_EQ(clip.crop->height, 224);
+  EXPECT_EQ(clip.mean[2], 0.40821073);
+  const PreprocessorConfig siglip = config_of("{}", "siglip");
+  EXPECT_EQ(siglip.size->height, 224);
+  EXPECT_FALSE(siglip.crop);
+  EXPECT_EQ(siglip.filter, Filter::bicubic);
+  EXPECT_EQ(config_of("{}", "dinov2").class_name, "BitImageProcessor");
+  EXPECT_EQ(config_of("{}", "beit").crop->height, 224);
+}
+
+TEST(PreprocessorTest, OldAndNewSpellingsMeanTheSame) {
+  // google/vit-base-patch16-224, openai/clip-vit-base-patch32, facebook/dinov2-small
+  const PreprocessorConfig old_vit = config_of(
+      R"({"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5],
+          "image_std": [0.5, 0.5, 0.5], "size": 224, "feature_extractor_type": "ViTFeatureExtractor"})");
+  EXPECT_EQ(old_vit.size->height, 224);
+  const PreprocessorConfig old_clip = config_of(
+      R"({"crop_size": 224, "do_center_crop": true, "feature_extractor_type":
+          "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073], "resample": 3,
+          "size": 224})");
+  EXPECT_EQ(*old_clip.shortest_edge, 224);
+  EXPECT_EQ(old_clip.crop->width, 224);
+  const PreprocessorConfig dinov2 = config_of(
+      R"({"crop_size": {"height": 224, "width": 224}, "do_center_crop": true, "do_convert_rgb": true,
+          "image_mean": [0.485, 0.456, 0.406], "image_processor_type": "BitImageProcessor",
+          "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": {"shortest_edge": 256}})");
+  EXPECT_EQ(*dinov2.shortest_edge, 256);
+  EXPECT_EQ(dinov2.std[1], 0.224);
+  EXPECT_EQ(config_of(R"({"image_processor_type": "ViTImageProcessorFast", "size": [32, 48],
+                          "image_std": 0.25})")
+                .size->width,
+            48);
+}
+
+TEST(PreprocessorTest, WhatItDoesNotComputeIsRefusedByName) {
+  const auto refused = [](const std::string& json) {
+    return problem_of(json, ErrorCode::unsupported_model);
+  };
+  EXPECT_THAT(refused(R"({"image_processor_type": "DetrImageProcessor"})"),
+              HasSubstr("image_processor_type is \"DetrImageProcessor\""));
+  EXPECT_THAT(refused(R"({"size": {"longest_edge": 333}})"), HasSubstr("size is {\"longest_edge"));
+  EXPECT_THAT(refused(R"({"size": {"shortest_edge": 30, "longest_edge": 333}})"),
+              HasSubstr("size is"));
+  EXPECT_THAT(refused(R"({"do_pad": true})"), HasSubstr("do_pad is true"));
+  EXPECT_THAT(refused(R"({"do_center_crop": true, "crop_size": 3})"), HasSubstr("do_center_crop"));
+  EXPECT_THAT(problem_of("{}", ErrorCode::unsupported_model, "bert"),
+              HasSubstr("model_type \"bert\""));
+  const auto corrupt = [](const std::string& json) {
+    return problem_of(json, ErrorCode::corrupt_file);
+  };
+  EXPECT_THAT(corrupt(R"({"size": 0})"),
+              HasSubstr("size is a number, expected a number of pixels"));
+  EXPECT_THAT(corrupt(R"({"size": "224"})"), HasSubstr("size is a string"));
+  EXPECT_THAT(corrupt(R"({"resample": 6})"), HasSubstr("resample"));
+  EXPECT_THAT(corrupt(R"({"image_mean": [0.5]})"), HasSubstr("image_mean is an array, expected 3"));
+  EXPECT_THAT(corrupt(R"({"image_std": [1, 0, 1]})"), HasSubstr("image_std"));
+  EXPECT_THAT(corrupt(R"({"do_resize": 1})"), HasSubstr("do_resize"));
+  EXPECT_THAT(corrupt("[1]"), HasSubstr("is an array"));
+  EXPECT_THAT(corrupt("{"), HasSubstr("not valid JSON"));
+  const TempDirectory empty;
+  try {
+    read_preprocessor_config(empty.path(), "vit");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::not_found);
+  }
+}
+
+TEST(PreprocessorTest, SettingsInsideProcessorConfigCount) {
+  const TempDirectory directory;
+  std::ofstream(directory.path() / "processor_config.json")
+      << R"({"processor_class": "CLIPProcessor",
+             "image_processor": {"image_processor_type": "CLIPImageProcessorFast", "size": 12}})";
+  EXPECT_EQ(*read_preprocessor_config(directory.path(), "clip").shortest_edge, 12);
+}
+
+// transformers 4.57 center_crop(): ⌊(size − crop)/2⌋, zeros where the image is smaller
+TEST(PreprocessorTest, CropsTheMiddleAndFillsWithZeros) {
+  PreprocessorConfig config;
+  config.does_resize = false;
+  config.crop = Size{4, 3};
+  const RgbImage cut = processed(config, gradient(8, 7));
+  EXPECT_EQ(cut.row(0)[0], 2 + 1);  // (8 − 3)/2
+  EXPECT_EQ(cut.row(0)[1], 1 + 1);  // (7 − 4)/2
+  config.crop = Size{6, 9};
+  const RgbImage padded = processed(config, gradient(4, 11));  // 5 columns short: 3 left, 2 right
+  EXPECT_EQ(padded.row(0)[2 * 3 + 2], 0);
+  EXPECT_EQ(padded.row(0)[3 * 3], 1);
+  EXPECT_EQ(padded.row(0)[3 * 3 + 1], 2 + 1);
+  EXPECT_EQ(padded.row(5)[6 * 3], 4);
+  EXPECT_EQ(padded.row(5)[7 * 3 + 2], 0);
+}
+
+TEST(PreprocessorTest, TheShortestEdgeRoundsTheOtherDown) {
+  PreprocessorConfig config;
+  config.shortest_edge = 10;
+  const auto size = [&](Index width, Index height) {
+    const Size result = Preprocessor(config).result_size({height, width});
+    return std::pair(result.width, result.height);
+  };
+  EXPECT_EQ(size(640, 427), std::pair(Index{14}, Index{10}));  // 14.988
+  EXPECT_EQ(size(427, 640), std::pair(Index{10}, Index{14}));
+  EXPECT_EQ(size(3, 3), std::pair(Index{10}, Index{10}));
+  // A strip would become 10 x 500,000; what a crop leaves of it is all that is computed.
+  const RgbImage strip = gradient(50000, 1);
+  Preprocessor::Workspace workspace;
+  RgbImage out;
+  EXPECT_THROW(Preprocessor(config).run(strip, workspace, out, 1000000), Error);
+  config.crop = Size{10, 10};
+  EXPECT_EQ(processed(config, strip).width, 10);
+}
+
+}  // namespace
+}  // namespace tessera::image::test
