@@ -13,27 +13,52 @@
 namespace tessera::cli {
 
 MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences)
-    : package_(flags.open_package()), rows_(rows) {
+    : package_(flags.open_package()), rows_(rows), sequences_(sequences) {
   const Program& program = package_->program;
-  const Index count = count_sequences(rows, sequences, program.tokens.max_tokens);
+  const bool takes_images = program.images.channels > 0;
+  if (takes_images) {
+    const Index each = program.images.native_rows();
+    if (sequences_ == 0) sequences_ = std::max<Index>(1, rows / each);
+    rows_ = sequences_ * each;
+  } else {
+    sequences_ = count_sequences(rows, sequences, program.tokens.max_tokens);
+  }
   const EncoderOptions options = flags.encoder_options({main_output(program)});
   const Isa isa = resolve_isa(options.isa);
   rates_ = measured_rates(machine(), isa);
   model_ = Model::create(program, package_->checkpoint, {.isa = isa, .outputs = options.outputs});
-  const Index most_rows = std::max(options.batch_tokens, rows);  // as `tessera plan`
+  const Index most_rows = std::max(options.batch_tokens, rows_);  // as `tessera plan`
   session_ = Session::create(
       model_, {.max_rows = most_rows,
-               .max_sequences = std::clamp(options.batch_sequences, count, most_rows),
+               .max_sequences = std::clamp(options.batch_sequences, sequences_, most_rows),
                .threads = options.threads,
                .outputs = options.outputs,
                .plan = options.plan,
                .rates = rates_,
                .allow_onednn = options.allow_onednn});
+  if (takes_images) {
+    make_images();
+  } else {
+    make_tokens();
+  }
+}
+
+void MeteredModel::make_tokens() {
   std::mt19937 random(7);
-  const auto vocab = static_cast<std::uint32_t>(program.tokens.vocab_size);
-  for (Index i = 0; i < rows; ++i) ids_.push_back(static_cast<std::int32_t>(random() % vocab));
-  for (Index s = 1; s <= count; ++s)
-    offsets_.push_back(static_cast<std::int32_t>(rows * s / count));
+  const auto vocab = static_cast<std::uint32_t>(package_->program.tokens.vocab_size);
+  for (Index i = 0; i < rows_; ++i) ids_.push_back(static_cast<std::int32_t>(random() % vocab));
+  for (Index s = 1; s <= sequences_; ++s)
+    offsets_.push_back(static_cast<std::int32_t>(rows_ * s / sequences_));
+}
+
+/// The same image as often as there are sequences.
+void MeteredModel::make_images() {
+  const ImageSpec& spec = package_->program.images;
+  std::mt19937 random(7);
+  pixels_.resize(static_cast<std::size_t>(spec.channels * spec.height * spec.width));
+  for (float& pixel : pixels_) pixel = static_cast<float>(random() % 512) / 256.0F - 1.0F;
+  images_.assign(static_cast<std::size_t>(sequences_),
+                 {.planes = pixels_.data(), .height = spec.height, .width = spec.width});
 }
 
 std::string MeteredModel::name() const {
@@ -43,7 +68,8 @@ std::string MeteredModel::name() const {
 }
 
 meters::Measurement MeteredModel::measure(meters::Meter& meter, Index runs) {
-  const Batch batch{.ids = ids_, .offsets = offsets_};
+  const Batch batch =
+      images_.empty() ? Batch{.ids = ids_, .offsets = offsets_} : Batch{.images = images_};
   session_->run(batch);
   session_->observe(&meter);
   for (Index i = 0; i < runs; ++i) session_->run(batch);

@@ -15,6 +15,8 @@ namespace tessera::cli {
 class MeteredModel {
  public:
   /// Measures this machine's rates if nobody has. `sequences`: 0 is "as few as the model takes".
+  /// A model of images gets `sequences` of its native size, or as many as `rows` rows come to, at
+  /// least one: rows() is then what these take.
   /// Errors: as open_package(), Model::create(), Session::create(); UsageError for sequences that
   /// do not fit.
   MeteredModel(const ModelFlags& flags, Index rows, Index sequences);
@@ -24,7 +26,7 @@ class MeteredModel {
   const Session& session() const noexcept { return *session_; }
   const MachineRates& rates() const noexcept { return rates_; }
   Index rows() const noexcept { return rows_; }
-  Index sequences() const noexcept { return static_cast<Index>(offsets_.size()) - 1; }
+  Index sequences() const noexcept { return sequences_; }
   PlanReport report() const { return session_->report(rows(), sequences()); }
   std::string name() const;  ///< "text (BertModel)"
 
@@ -32,12 +34,19 @@ class MeteredModel {
   meters::Measurement measure(meters::Meter& meter, Index runs);
 
  private:
+  void make_tokens();
+  void make_images();
+
   std::shared_ptr<const models::Package> package_;
   std::shared_ptr<const Model> model_;
   MachineRates rates_;
   std::unique_ptr<Session> session_;
   Index rows_;
-  std::vector<std::int32_t> ids_, offsets_{0};  // ids are pseudo-random, the same in every process
+  Index sequences_;
+  // Pseudo-random, the same in every process.
+  std::vector<std::int32_t> ids_, offsets_{0};
+  std::vector<float> pixels_;
+  std::vector<Image> images_;
 };
 
 }  // namespace tessera::cli

@@ -63,7 +63,7 @@ void ReportCommand::run() const {
       .machine = machine(),
       .threads = options.threads,
       .program = program,
-      .memory = plan_memory(program, rows, metered.sequences()),
+      .memory = plan_memory(program, metered.rows(), metered.sequences()),
       .sweeps = plots::sweep_orders(program, input.plan_machine(),
                                     weights_stay_in_l3(program, machine()), kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
