@@ -140,7 +140,8 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
   const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);
   Builder builder(package.program, weights);
-  BuildContext context{.config = config, .builder = builder, .package = package};
+  BuildContext context{
+      .config = config, .builder = builder, .package = package, .tower = options.tower};
   const ValueId last_hidden_state = family.build(context);
 
   if (package.program.find_output("embedding") == kNone) {

@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "models/text/tokenizer.hpp"
 #include "runtime/program/program.hpp"
+#include "runtime/tensor_view.hpp"
 
 namespace tessera {
 class Checkpoint;
@@ -40,6 +42,11 @@ struct Similarity {
   float logit_bias = 0.0F;
   bool is_sigmoid = false;  ///< a pair's probability is σ(logit) (SigLIP); else softmax over texts
 };
+
+/// logits[i·texts + t] of image i and text t; their (rows, D) embeddings are normalised.
+/// Throws Error{invalid_argument} if the shapes do not fit.
+void logits_per_image(const Similarity& similarity, TensorView<const float> images,
+                      TensorView<const float> texts, std::span<float> logits);
 
 struct PackageOptions {
   Tower tower = Tower::automatic;

@@ -69,6 +69,41 @@ constexpr std::array kDeit{
     ModelClass{"DeiTForImageClassification", Task::sequence_classification},
     ModelClass{"DeiTForImageClassificationWithTeacher", Task::sequence_classification},
 };
+constexpr std::array kDinov2{
+    ModelClass{"Dinov2Model", Task::features},
+    ModelClass{"Dinov2ForImageClassification", Task::sequence_classification},
+};
+constexpr std::array kDinov2WithRegisters{
+    ModelClass{"Dinov2WithRegistersModel", Task::features},
+    ModelClass{"Dinov2WithRegistersForImageClassification", Task::sequence_classification},
+};
+constexpr std::array kBeit{
+    ModelClass{"BeitModel", Task::features},
+    ModelClass{"BeitForImageClassification", Task::sequence_classification},
+};
+constexpr std::array kClip{
+    ModelClass{"CLIPModel", Task::features},
+    ModelClass{"CLIPTextModel", Task::features},
+    ModelClass{"CLIPTextModelWithProjection", Task::features},
+    ModelClass{"CLIPVisionModel", Task::features},
+    ModelClass{"CLIPVisionModelWithProjection", Task::features},
+};
+constexpr std::array kClipText{
+    ModelClass{"CLIPTextModel", Task::features},
+    ModelClass{"CLIPTextModelWithProjection", Task::features},
+};
+constexpr std::array kClipVision{
+    ModelClass{"CLIPVisionModel", Task::features},
+    ModelClass{"CLIPVisionModelWithProjection", Task::features},
+};
+constexpr std::array kSiglip{
+    ModelClass{"SiglipModel", Task::features},
+    ModelClass{"SiglipTextModel", Task::features},
+    ModelClass{"SiglipVisionModel", Task::features},
+    ModelClass{"SiglipForImageClassification", Task::sequence_classification},
+};
+constexpr std::array kSiglipText{ModelClass{"SiglipTextModel", Task::features}};
+constexpr std::array kSiglipVision{ModelClass{"SiglipVisionModel", Task::features}};
 
 constexpr std::array kFamilies{
     Family{"bert", "bert.", kBert, build_bert},
@@ -81,6 +116,16 @@ constexpr std::array kFamilies{
     Family{"albert", "albert.", kAlbert, build_albert},
     Family{"vit", "vit.", kVit, build_vit},
     Family{"deit", "deit.", kDeit, build_deit},
+    Family{"dinov2", "dinov2.", kDinov2, build_dinov2},
+    Family{"dinov2_with_registers", "dinov2_with_registers.", kDinov2WithRegisters,
+           build_dinov2_with_registers},
+    Family{"beit", "beit.", kBeit, build_beit},
+    Family{"clip", "", kClip, build_clip},
+    Family{"clip_text_model", "", kClipText, build_clip},
+    Family{"clip_vision_model", "", kClipVision, build_clip},
+    Family{"siglip", "", kSiglip, build_siglip},
+    Family{"siglip_text_model", "", kSiglipText, build_siglip},
+    Family{"siglip_vision_model", "", kSiglipVision, build_siglip},
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ struct BuildContext {
   const Config& config;
   Builder& builder;
   Package& package;
+  Tower tower = Tower::automatic;
 };
 
 /// A class of the reference, as config.json's "architectures" names it.
@@ -47,13 +48,18 @@ const Family* find_family(std::string_view model_type) noexcept;
 /// The family that has a class of that name; null if none has.
 const Family* find_family_of_class(std::string_view class_name) noexcept;
 
-ValueId build_bert(BuildContext& context);        // bert/bert.cpp
-ValueId build_roberta(BuildContext& context);     // bert/roberta.cpp: all three
-ValueId build_distilbert(BuildContext& context);  // bert/distilbert.cpp
-ValueId build_mpnet(BuildContext& context);       // bert/mpnet.cpp
-ValueId build_electra(BuildContext& context);     // bert/electra.cpp
-ValueId build_albert(BuildContext& context);      // bert/albert.cpp
-ValueId build_vit(BuildContext& context);         // vit/vit.cpp
-ValueId build_deit(BuildContext& context);        // vit/vit.cpp
+ValueId build_bert(BuildContext& context);                   // bert/bert.cpp
+ValueId build_roberta(BuildContext& context);                // bert/roberta.cpp: all three
+ValueId build_distilbert(BuildContext& context);             // bert/distilbert.cpp
+ValueId build_mpnet(BuildContext& context);                  // bert/mpnet.cpp
+ValueId build_electra(BuildContext& context);                // bert/electra.cpp
+ValueId build_albert(BuildContext& context);                 // bert/albert.cpp
+ValueId build_vit(BuildContext& context);                    // vit/vit.cpp
+ValueId build_deit(BuildContext& context);                   // vit/vit.cpp
+ValueId build_dinov2(BuildContext& context);                 // vit/dinov2.cpp
+ValueId build_dinov2_with_registers(BuildContext& context);  // vit/dinov2.cpp
+ValueId build_beit(BuildContext& context);                   // vit/beit.cpp
+ValueId build_clip(BuildContext& context);                   // vit/clip.cpp
+ValueId build_siglip(BuildContext& context);                 // vit/siglip.cpp
 
 }  // namespace tessera::models

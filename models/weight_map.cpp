@@ -4,9 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "kernels/kernel_table.hpp"
 #include "runtime/error.hpp"
 
 namespace tessera::models {
@@ -100,6 +104,22 @@ std::string WeightMap::find(std::string_view name, std::initializer_list<Dim> sh
                             tensor->name, to_string(tensor->type)));
   }
   return tensor->name;
+}
+
+float WeightMap::scalar(std::string_view name) const {
+  const StoredTensor* tensor = look_up(name);
+  if (tensor == nullptr || tensor->shape.empty()) {
+    find(name, {});  // throws unless it has shape ()
+  } else if (tensor->elements() != 1) {
+    find(name, {Dim{.size = 1, .key = {}}});
+  }
+  const std::optional<DType> type = weight_dtype(tensor->type);
+  if (!type) find(name, {Dim{.size = 1, .key = {}}});
+  float value = 0.0F;
+  alignas(float) std::array<std::byte, sizeof(float)> aligned{};  // stored data may not be
+  std::memcpy(aligned.data(), tensor->data, tensor->bytes);
+  kernels::kernels_at(Isa::baseline).widen(aligned.data(), *type, &value, 1);
+  return value;
 }
 
 std::string_view WeightMap::first_of(std::initializer_list<std::string_view> names) const {

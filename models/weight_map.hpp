@@ -34,6 +34,9 @@ class WeightMap {
   /// Throws not_found or corrupt_file (shape), unsupported_model (a dtype that no weight has).
   std::string find(std::string_view name, std::initializer_list<Dim> shape) const;
 
+  /// The one element of the tensor `name`, whatever its shape. Throws as find().
+  float scalar(std::string_view name) const;
+
   /// The first of `names` that the checkpoint has; the first of them if it has none.
   std::string_view first_of(std::initializer_list<std::string_view> names) const;
 

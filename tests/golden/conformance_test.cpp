@@ -74,6 +74,54 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
   static fs::path directory() { return kGoldenData / std::get<0>(GetParam()); }
   static Isa isa() { return std::get<1>(GetParam()); }
 
+  /// Compares every run of a model with two towers: each tower's outputs, and the logits between.
+  static void compare_towers(const Case& golden) {
+    const auto open = [&](models::Tower tower) {
+      return models::open_package(directory(),
+                                  {.tower = tower, .architecture = golden.model_class});
+    };
+    const models::Package text = open(models::Tower::text), image = open(models::Tower::image);
+    ASSERT_TRUE(text.similarity.has_value());
+    Runner texts(text, isa()), images(image, isa());
+    for (const StoredRun& run : golden.runs) {
+      const SafetensorsFile stored = SafetensorsFile::open(directory() / run.inputs);
+      const SafetensorsFile expected = SafetensorsFile::open(directory() / run.outputs);
+      const StoredInputs inputs = read_inputs(stored);
+      const models::ReferenceBatch batch = texts.batch(inputs);
+      const Session& of_texts = texts.run(batch);
+      const Session& of_images = images.run(read_images(stored), false);
+      const TensorView<const float> t = of_texts.output("embedding"),
+                                    i = of_images.output("embedding");
+      std::vector<float> logits(static_cast<std::size_t>(i.rows * t.rows)), transposed(logits);
+      models::logits_per_image(*text.similarity, i, t, logits);
+      for (std::size_t e = 0; e < logits.size(); ++e) {
+        const auto columns = static_cast<std::size_t>(t.rows),
+                   rows = static_cast<std::size_t>(i.rows);
+        transposed[e % columns * rows + e / columns] = logits[e];
+      }
+      for (const StoredTensor& tensor : expected.tensors()) {
+        const std::vector<float> values = elements_of<float>(tensor);
+        constexpr std::string_view kText = "text_model_output.", kImage = "vision_model_output.";
+        double d = HUGE_VAL;
+        if (tensor.name == "logits_per_image") {
+          d = distance(logits, values);
+        } else if (tensor.name == "logits_per_text") {
+          d = distance(transposed, values);
+        } else if (tensor.name.starts_with(kImage) || tensor.name == "image_embeds") {
+          const bool whole = tensor.name == "image_embeds";
+          d = output_distance(of_images, tensor.name.substr(whole ? 0 : kImage.size()), values);
+        } else {
+          const bool whole = tensor.name == "text_embeds";
+          d = output_distance(of_texts, batch, tensor.name.substr(whole ? 0 : kText.size()), values,
+                              inputs.tokens);
+        }
+        EXPECT_LE(d, kGoldenTolerance) << "run " << run.name << ", output " << tensor.name;
+        double& family = Summary::worst()[{text.model_type, isa()}];
+        family = std::max(family, d);
+      }
+    }
+  }
+
   /// Compares every run of the case with what `package` computes.
   static void compare(const Case& golden, const models::Package& package) {
     Runner runner(package, isa());
@@ -120,7 +168,10 @@ std::string case_and_isa(const testing::TestParamInfo<std::tuple<std::string, Is
 TEST_P(ConformanceTest, MatchesTheReference) {
   SKIP_UNLESS_SUPPORTED(isa());
   const Case golden = read_case(directory());
-  compare(golden, models::open_package(directory(), {.architecture = golden.model_class}));
+  const models::Package package =
+      models::open_package(directory(), {.architecture = golden.model_class});
+  if (package.similarity) return compare_towers(golden);
+  compare(golden, package);
   // A directory of a model with a head holds more than the headless class that the case is about.
   const models::Package of_config = models::open_package(directory());
   if (of_config.architecture != golden.model_class) compare(golden, of_config);
