@@ -4,13 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "kernels/kernel_table.hpp"
 #include "runtime/error.hpp"
 
 namespace tessera::models {
@@ -113,13 +110,9 @@ float WeightMap::scalar(std::string_view name) const {
   } else if (tensor->elements() != 1) {
     find(name, {Dim{.size = 1, .key = {}}});
   }
-  const std::optional<DType> type = weight_dtype(tensor->type);
-  if (!type) find(name, {Dim{.size = 1, .key = {}}});
-  float value = 0.0F;
-  alignas(float) std::array<std::byte, sizeof(float)> aligned{};  // stored data may not be
-  std::memcpy(aligned.data(), tensor->data, tensor->bytes);
-  kernels::kernels_at(Isa::baseline).widen(aligned.data(), *type, &value, 1);
-  return value;
+  const std::optional<float> value = scalar_value(*tensor);
+  if (!value) find(name, {Dim{.size = 1, .key = {}}});  // throws: the dtype is none of a weight
+  return *value;
 }
 
 std::string_view WeightMap::first_of(std::initializer_list<std::string_view> names) const {

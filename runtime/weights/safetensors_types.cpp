@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <cstring>
 
+#include "kernels/kernel_table.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
@@ -91,6 +93,16 @@ std::int64_t StoredTensor::elements() const noexcept {
   std::int64_t product = 1;
   for (const std::int64_t extent : shape) product *= extent;
   return product;
+}
+
+std::optional<float> scalar_value(const StoredTensor& tensor) noexcept {
+  const std::optional<DType> type = weight_dtype(tensor.type);
+  if (!type || tensor.elements() != 1) return std::nullopt;
+  alignas(float) std::array<std::byte, sizeof(float)> element{};  // stored data has any alignment
+  std::memcpy(element.data(), tensor.data, static_cast<std::size_t>(size_of(*type)));
+  float value = 0.0F;
+  kernels::kernels_at(Isa::baseline).widen(element.data(), *type, &value, 1);
+  return value;
 }
 
 }  // namespace tessera
