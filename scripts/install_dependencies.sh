@@ -12,8 +12,8 @@ packages_of() {
   case $1 in
     build) echo build-essential cmake ninja-build pkg-config libxsimd-dev libfmt-dev \
       libsimdjson-dev libutf8proc-dev libhwloc-dev libcli11-dev \
-      libjpeg62-turbo-dev libpng-dev ;;
-    test) echo libgtest-dev libgmock-dev zlib1g-dev ;;
+      libjpeg62-turbo-dev libpng-dev libpfm4-dev ;;
+    test) echo libgtest-dev libgmock-dev zlib1g-dev valgrind ;;
     bench) echo libbenchmark-dev libdnnl-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;
     report) echo chromium fonts-dejavu-core librsvg2-bin python3-pil ;;

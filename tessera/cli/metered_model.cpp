@@ -12,7 +12,8 @@
 
 namespace tessera::cli {
 
-MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences)
+MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
+                           const MeteredOptions& metered)
     : package_(flags.open_package()), rows_(rows), sequences_(sequences) {
   const Program& program = package_->program;
   const bool takes_images = program.images.channels > 0;
@@ -24,14 +25,18 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences)
     sequences_ = count_sequences(rows, sequences, program.tokens.max_tokens);
   }
   const EncoderOptions options = flags.encoder_options({main_output(program)});
-  const Isa isa = resolve_isa(options.isa);
-  rates_ = measured_rates(machine(), isa);
+  Isa isa = resolve_isa(options.isa);
+  if (metered.most_isa) isa = std::min(isa, *metered.most_isa);
+  using Rates = MeteredOptions::Rates;
+  rates_ = metered.rates == Rates::measured   ? measured_rates(machine(), isa)
+           : metered.rates == Rates::resolved ? resolve_rates(machine(), isa)
+                                              : nominal_rates(machine(), isa);
   model_ = Model::create(program, package_->checkpoint, {.isa = isa, .outputs = options.outputs});
   const Index most_rows = std::max(options.batch_tokens, rows_);  // as `tessera plan`
   session_ = Session::create(
       model_, {.max_rows = most_rows,
                .max_sequences = std::clamp(options.batch_sequences, sequences_, most_rows),
-               .threads = options.threads,
+               .threads = metered.threads > 0 ? metered.threads : options.threads,
                .outputs = options.outputs,
                .plan = options.plan,
                .rates = rates_,
@@ -67,13 +72,17 @@ std::string MeteredModel::name() const {
   return fmt::format("{} ({})", directory.filename().string(), package_->architecture);
 }
 
-meters::Measurement MeteredModel::measure(meters::Meter& meter, Index runs) {
+void MeteredModel::run(RunObserver* observer, Index runs) {
   const Batch batch =
       images_.empty() ? Batch{.ids = ids_, .offsets = offsets_} : Batch{.images = images_};
-  session_->run(batch);
-  session_->observe(&meter);
+  session_->observe(observer);
   for (Index i = 0; i < runs; ++i) session_->run(batch);
   session_->observe(nullptr);
+}
+
+meters::Measurement MeteredModel::measure(meters::Meter& meter, Index runs) {
+  run(nullptr, 1);
+  run(&meter, runs);
   return meter.take();
 }
 

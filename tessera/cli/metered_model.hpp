@@ -3,7 +3,9 @@
 // `report` measure.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,14 +14,20 @@
 
 namespace tessera::cli {
 
+struct MeteredOptions {
+  std::optional<Isa> most_isa{};  ///< no level above it
+  int threads = 0;                ///< 0: as the flags say
+  enum class Rates : std::uint8_t { measured, resolved, nominal } rates = Rates::measured;
+};
+
 class MeteredModel {
  public:
-  /// Measures this machine's rates if nobody has. `sequences`: 0 is "as few as the model takes".
-  /// A model of images gets `sequences` of its native size, or as many as `rows` rows come to, at
-  /// least one: rows() is then what these take.
-  /// Errors: as open_package(), Model::create(), Session::create(); UsageError for sequences that
-  /// do not fit.
-  MeteredModel(const ModelFlags& flags, Index rows, Index sequences);
+  /// Measures this machine's rates if nobody has (Rates::measured). `sequences`: 0 is "as few as
+  /// the model takes". A model of images gets `sequences` of its native size, or as many as `rows`
+  /// rows come to, at least one: rows() is then what these take. Errors: as open_package(),
+  /// Model::create(), Session::create(); UsageError for sequences that do not fit.
+  MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
+               const MeteredOptions& metered = {});
 
   const models::Package& package() const noexcept { return *package_; }
   const Model& model() const noexcept { return *model_; }
@@ -32,6 +40,8 @@ class MeteredModel {
 
   /// One run to warm up, then `runs` runs that the meter sees.
   meters::Measurement measure(meters::Meter& meter, Index runs);
+  /// `runs` runs that the observer sees; null: nobody.
+  void run(RunObserver* observer, Index runs);
 
  private:
   void make_tokens();

@@ -1,45 +1,102 @@
 // SPDX-License-Identifier: Apache-2.0
 // tessera profile: what a plan predicts beside what a meter measures.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <utility>
 
+#include "runtime/error.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/meters/profile.hpp"
-#include "runtime/meters/time.hpp"
 #include "runtime/session.hpp"
+#include "tessera/cli/failure.hpp"
 #include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output.hpp"
+#include "tessera/cli/profile_meters.hpp"
 
 namespace tessera::cli {
 namespace {
+
+const std::vector<std::string> kMeters{"time", "hardware", "callgrind", "none"};
 
 struct ProfileCommand {
   ModelFlags model;
   Index rows = 128;
   Index sequences = 0;  // 0: not given
   Index runs = 10;
-  std::string meter = "time", output = "-";
-  bool is_json = false;
+  std::string meter = "time", events, output = "-";
+  CallgrindFlags callgrind;
+  bool is_json = false, is_measured = true;
+  bool is_under_callgrind = false;  // started by measure_with_callgrind()
 
   void run() const;
+
+ private:
+  meters::Measurement measure(MeteredModel& metered) const;
+  std::vector<std::string> arguments_of_child(const MeteredModel& metered) const;
 };
 
+/// What makes this binary do the same under Valgrind, on one thread.
+std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& metered) const {
+  std::vector<std::string> arguments{"profile",     model.model,
+                                     "--rows",      fmt::format("{}", rows),
+                                     "--sequences", fmt::format("{}", metered.sequences()),
+                                     "--threads",   "1",
+                                     "--isa",       metered.session().plan().identity.isa};
+  if (!model.architecture.empty()) {
+    arguments.insert(arguments.end(), {"--class", model.architecture});
+  }
+  if (model.batch_tokens != 0) {
+    arguments.insert(arguments.end(), {"--batch-tokens", fmt::format("{}", model.batch_tokens)});
+  }
+  return arguments;
+}
+
+meters::Measurement ProfileCommand::measure(MeteredModel& metered) const {
+  if (meter == "none") return {.meter = meter};
+  if (meter != "callgrind") return measure_here(meter, events, metered, runs);
+  return measure_with_callgrind(callgrind, arguments_of_child(metered), metered.session());
+}
+
 void ProfileCommand::run() const {
+  const bool is_callgrind = meter == "callgrind";
+  if (is_callgrind && model.threads > 1) {
+    throw UsageError(
+        "--meter callgrind: got --threads above 1, expected 1: Valgrind simulates one");
+  }
+  if (is_callgrind && model.allow_onednn) {
+    throw UsageError("--meter callgrind: got --allow-onednn, expected Tessera's own linears");
+  }
   OutputFile out(output);  // first: what cannot be written is said before anything is measured
-  MeteredModel metered(model, rows, sequences);
+  MeteredOptions options;
+  if (is_callgrind) options = {.most_isa = Isa::avx2, .threads = 1};
+  if (!is_measured) options.rates = MeteredOptions::Rates::resolved;
+  if (is_under_callgrind) options.rates = MeteredOptions::Rates::nominal;
+  MeteredModel metered(model, rows, sequences, options);
+  if (is_under_callgrind) {
+    run_for_callgrind(metered);
+    return;
+  }
+  std::optional<Error> failure;  // of the meter: the rest of the report is printed all the same
   meters::Measurement measured{.meter = meter};
-  if (meter == "time") {
-    meters::TimeMeter time(metered.session().program().ops.size(), static_cast<std::size_t>(runs));
-    measured = metered.measure(time, runs);
+  try {
+    measured = measure(metered);
+  } catch (const Error& e) {
+    failure = e;
+    measured.notes.emplace_back(e.what());
+  }
+  if (is_callgrind && resolve_isa(model.encoder_options({}).isa) > Isa::avx2) {
+    measured.notes.emplace_back("planned and run at avx2: Valgrind knows no AVX-512");
   }
   const meters::Profile profile = meters::make_profile(metered.name(), metered.report(), machine(),
                                                        metered.rates(), std::move(measured));
   out.write(is_json ? meters::profile_json(profile) : meters::profile_text(profile));
   out.finish();
+  if (failure) throw *failure;
 }
 
 }  // namespace
@@ -58,16 +115,43 @@ void add_profile(CLI::App& root) {
                    "... in N sequences (default: as few as the model takes)")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
-  command->add_option("--meter", flags->meter, "time or none (default: time)")
-      ->check(one_of({"time", "none"}))
+  command
+      ->add_option("--meter", flags->meter,
+                   fmt::format("What measures: {} (default: time)", fmt::join(kMeters, ", ")))
+      ->check(one_of(kMeters))
       ->type_name("METER");
   command->add_option("--runs", flags->runs, "Runs that are measured (default: 10)")
       ->check(integer_between(1, 100000))
       ->type_name("N");
+  command
+      ->add_option(
+          "--events", flags->events,
+          "Event sets for --meter hardware (docs/PROFILING.md), in place of the known ones")
+      ->type_name("FILE");
+  command
+      ->add_option("--callgrind-d1", flags->callgrind.d1,
+                   "Simulated L1: BYTES,WAYS,LINE (default: this machine's)")
+      ->type_name("CACHE");
+  command
+      ->add_option("--callgrind-ll", flags->callgrind.ll,
+                   "Simulated last level: l2, l3, or BYTES,WAYS,LINE in place of L2 (default: l2)")
+      ->type_name("CACHE");
+  command->add_flag("--under-callgrind", flags->is_under_callgrind)->group("");
+  command->add_flag("--measure,!--no-measure", flags->is_measured,
+                    "Measure this machine's rates once, in two seconds (default)");
   command->add_flag("--json", flags->is_json, "One JSON object");
   command->add_option("-o,--output", flags->output, "Where to write ('-' or none: stdout)")
       ->type_name("FILE");
-  command->footer("Token ids are pseudo-random, the same in every process.");
+  command->footer(
+      "time       wall time of each op, the median of --runs\n"
+      "hardware   the CPU's own counters (perf_event_open)\n"
+      "callgrind  caches as Valgrind simulates them, AVX2 at most, one thread, one run; minutes "
+      "for "
+      "large models\n"
+      "none       predictions alone\n"
+      "A meter that cannot run here says why; the rest of the report is printed, and the exit "
+      "status is 1.\n"
+      "Token ids and pixels are pseudo-random, the same in every process.");
   command->callback([flags] { flags->run(); });
 }
 

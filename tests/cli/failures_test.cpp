@@ -39,8 +39,9 @@ TEST_F(FailuresTest, UsageErrorsHaveStatusTwo) {
 }
 
 TEST_F(FailuresTest, HelpAndVersionGoToStdout) {
-  for (const char* arguments : {"--help", "embed --help", "classify -h", "tokens --help",
-                                "info --help", "search --help", "run --help", "--version"}) {
+  for (const char* arguments :
+       {"--help", "embed --help", "classify -h", "tokens --help", "info --help", "search --help",
+        "run --help", "plan --help", "profile --help", "--version"}) {
     const CommandResult result = tessera(arguments);
     EXPECT_EQ(result.status, 0) << arguments;
     EXPECT_EQ(result.err, "") << arguments;

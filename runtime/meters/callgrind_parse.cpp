@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Callgrind's dump, as its manual describes the format (cl-format.html): header lines "key: value",
+// one "events:" and one "summary:" per part, trailing zeros left out.
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+
+#include "runtime/error.hpp"
+#include "runtime/meters/callgrind.hpp"
+
+namespace tessera::meters {
+namespace {
+
+/// What is read of a part.
+enum Event : std::size_t { Ir, D1mr, D1mw, ILmr, DLmr, DLmw, ILdmr, DLdmr, DLdmw, kEvents };
+constexpr std::array<std::string_view, kEvents> kNames{"Ir",   "D1mr",  "D1mw",  "ILmr", "DLmr",
+                                                       "DLmw", "ILdmr", "DLdmr", "DLdmw"};
+
+[[noreturn]] void refuse(std::size_t line, const std::string& what) {
+  throw Error(ErrorCode::corrupt_file, fmt::format("callgrind dump: line {}: {}", line, what));
+}
+
+/// Takes the next word off `text`; empty at the end.
+std::string_view take_word(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  const std::string_view word = text.substr(0, text.find(' '));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+template <class Integer>
+std::optional<Integer> to_integer(std::string_view word) {
+  Integer value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc{} || end != word.data() + word.size()) return std::nullopt;
+  return value;
+}
+
+/// If `line` begins with `key`, what follows it.
+std::optional<std::string_view> after(std::string_view line, std::string_view key) {
+  if (!line.starts_with(key)) return std::nullopt;
+  return line.substr(key.size());
+}
+
+class Parser {
+ public:
+  explicit Parser(LastLevel last_level) : last_level_(last_level) {}
+
+  Measurement parse(std::string_view dump) {
+    result_.meter = "callgrind";
+    for (std::size_t begin = 0; begin < dump.size();) {
+      const std::size_t end = std::min(dump.find('\n', begin), dump.size());
+      ++line_;
+      read(dump.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    if (result_.ops.empty()) refuse(line_, "got no part called \"op ...\", expected one per op");
+    if (part_) refuse(line_, fmt::format("ends inside the part of op {}", part_->op));
+    result_.source = fmt::format("{}; {}; {}", creator_, d1_, ll_);
+    return std::move(result_);
+  }
+
+ private:
+  void read(std::string_view line) {
+    if (const auto creator = after(line, "creator: ")) creator_ = *creator;
+    if (const auto cache = after(line, "desc: D1 cache: ")) {
+      d1_ = fmt::format("D1 {}", *cache);
+      read_line_bytes(*cache);
+    }
+    if (const auto cache = after(line, "desc: LL cache: ")) ll_ = fmt::format("LL {}", *cache);
+    if (const auto name = after(line, "desc: Trigger: Client Request: op ")) begin_part(*name);
+    if (const auto events = after(line, "events:")) read_events(*events);
+    if (const auto summary = after(line, "summary:")) end_part(*summary);
+  }
+
+  /// "49152 B, 64 B, 12-way associative"
+  void read_line_bytes(std::string_view cache) {
+    const std::size_t comma = cache.find(", ");
+    if (comma == cache.npos) refuse(line_, "got a cache without a line size");
+    cache.remove_prefix(comma + 2);
+    const auto bytes = to_integer<std::uint32_t>(take_word(cache));
+    if (!bytes || *bytes == 0) refuse(line_, "got a cache without a line size");
+    line_bytes_ = *bytes;
+  }
+
+  void begin_part(std::string_view name) {
+    const auto op = to_integer<std::size_t>(take_word(name));
+    const auto count = to_integer<std::size_t>(take_word(name));
+    if (!op || !count || *count == 0) refuse(line_, "expected the part's name to be \"op I N\"");
+    part_ = OpMeasurement{.op = *op, .count = *count};
+  }
+
+  void read_events(std::string_view events) {
+    columns_.fill(SIZE_MAX);
+    std::size_t column = 0;
+    for (auto word = take_word(events); !word.empty(); word = take_word(events), ++column) {
+      for (std::size_t e = 0; e < kEvents; ++e) {
+        if (word == kNames[e]) columns_[e] = column;
+      }
+    }
+    for (std::size_t e = 0; e < kEvents; ++e) {
+      if (columns_[e] != SIZE_MAX) continue;
+      refuse(line_, fmt::format("got no event {}, expected it from --cache-sim=yes "
+                                "--simulate-wb=yes",
+                                kNames[e]));
+    }
+  }
+
+  void end_part(std::string_view summary) {
+    if (!part_) return;  // of no op
+    if (columns_[Ir] == SIZE_MAX) refuse(line_, "got a summary before the events");
+    std::vector<std::uint64_t> values;
+    for (auto word = take_word(summary); !word.empty(); word = take_word(summary)) {
+      const auto value = to_integer<std::uint64_t>(word);
+      if (!value) refuse(line_, fmt::format("got \"{}\", expected a count", word));
+      values.push_back(*value);
+    }
+    const auto count = [&](Event e) {
+      return columns_[e] < values.size() ? static_cast<double>(values[columns_[e]]) : 0.0;
+    };
+    const double line = line_bytes_;
+    const EdgeBytes ll{.fills = line * (count(ILmr) + count(DLmr) + count(DLmw)),
+                       .written_back = line * (count(ILdmr) + count(DLdmr) + count(DLdmw))};
+    part_->instructions = count(Ir);
+    part_->l1 = EdgeBytes{.fills = line * (count(D1mr) + count(D1mw))};
+    (last_level_ == LastLevel::l2 ? part_->l2 : part_->l3) = ll;
+    result_.ops.push_back(*part_);
+    part_.reset();
+  }
+
+  LastLevel last_level_;
+  Measurement result_;
+  std::size_t line_ = 0;
+  std::uint32_t line_bytes_ = 64;
+  std::string creator_ = "callgrind", d1_, ll_;
+  std::array<std::size_t, kEvents> columns_ = [] {
+    std::array<std::size_t, kEvents> none{};
+    none.fill(SIZE_MAX);
+    return none;
+  }();
+  std::optional<OpMeasurement> part_;
+};
+
+}  // namespace
+
+Measurement parse_callgrind(std::string_view dump, LastLevel last_level) {
+  Measurement result = Parser(last_level).parse(dump);
+  result.notes.emplace_back(
+      "L1: callgrind's L1 writes through, so this counts fills and no write-backs");
+  result.notes.emplace_back(
+      last_level == LastLevel::l2
+          ? "L3: one run simulates two levels, L1 and L2; --callgrind-ll l3 takes L1 and L3"
+          : "L2: one run simulates two levels, L1 and L3; --callgrind-ll l2 takes L1 and L2");
+  return result;
+}
+
+}  // namespace tessera::meters

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/profile_meters.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "runtime/error.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/meters/hardware.hpp"
+#include "runtime/meters/time.hpp"
+#include "runtime/plan/plan_file.hpp"
+
+namespace tessera::cli {
+namespace {
+
+/// Nobody else's, and removed at the end of the scope.
+class PrivateDirectory {
+ public:
+  PrivateDirectory() {
+    std::error_code error;
+    const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
+    std::string pattern = (parent / "tessera-profile-XXXXXX").string();
+    if (error || ::mkdtemp(pattern.data()) == nullptr) {
+      throw Error(ErrorCode::io_error,
+                  fmt::format("meter callgrind: cannot make a directory {}: {}", pattern,
+                              error ? error.message() : std::strerror(errno)));
+    }
+    path_ = pattern;
+  }
+  ~PrivateDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  PrivateDirectory(const PrivateDirectory&) = delete;
+  PrivateDirectory& operator=(const PrivateDirectory&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+meters::Measurement measure_here(const std::string& meter, const std::string& events,
+                                 MeteredModel& metered, Index runs) {
+  const std::size_t ops = metered.session().program().ops.size();
+  if (meter == "time") {
+    meters::TimeMeter time(ops, static_cast<std::size_t>(runs));
+    return metered.measure(time, runs);
+  }
+  if (meter == "hardware") {
+    meters::HardwareMeter hardware(ops, meters::HardwareEvents::for_this_machine(events));
+    return metered.measure(hardware, std::max(runs, static_cast<Index>(hardware.groups())));
+  }
+  throw Error(ErrorCode::internal, fmt::format("profile: no meter {}", meter));
+}
+
+meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
+                                           std::vector<std::string> arguments,
+                                           const Session& session) {
+  if (!meters::has_callgrind_requests()) {
+    throw Error(ErrorCode::not_found,
+                "meter callgrind: this build lacks the client requests of valgrind/callgrind.h; "
+                "install Valgrind (Debian package valgrind) and build again");
+  }
+  const Machine& here = machine();
+  const auto level_of = [&](const CacheLevel& level) {
+    return meters::geometry_of(level, here.cache_line_bytes);
+  };
+  const bool is_l3 = flags.ll == "l3";
+  if (is_l3 && here.l3.bytes == 0) {
+    throw Error(ErrorCode::not_found, "--callgrind-ll: got l3, expected a machine with an L3");
+  }
+  const auto ll = is_l3              ? level_of(here.l3)
+                  : flags.ll == "l2" ? level_of(here.l2)
+                                     : meters::geometry_from_string(flags.ll);
+  const auto d1 = flags.d1.empty() ? level_of(here.l1d) : meters::geometry_from_string(flags.d1);
+  std::vector<std::string> notes;
+  const PrivateDirectory directory;
+  const std::filesystem::path plan = directory.path() / "plan.json";
+  save_plan(plan, session.plan());
+  arguments.insert(arguments.end(), {"--plan", plan.string(), "--under-callgrind"});
+  meters::CallgrindRun run{.executable = std::filesystem::read_symlink("/proc/self/exe").string(),
+                           .arguments = std::move(arguments),
+                           .environment = {"TESSERA_ISA=" + session.plan().identity.isa},
+                           .d1 = meters::valid_for_callgrind(d1, "L1", notes),
+                           .ll = meters::valid_for_callgrind(ll, is_l3 ? "L3" : "L2", notes),
+                           .last_level = is_l3 ? meters::LastLevel::l3 : meters::LastLevel::l2,
+                           .directory = directory.path()};
+  meters::Measurement measured = meters::run_callgrind(run);
+  if (!(d1 == level_of(here.l1d)) || !(ll == level_of(is_l3 ? here.l3 : here.l2))) {
+    notes.emplace_back("caches as given, but the plan and its predictions are for the machine's");
+  }
+  measured.notes.insert(measured.notes.begin(), notes.begin(), notes.end());
+  return measured;
+}
+
+void run_for_callgrind(MeteredModel& metered) {
+  meters::CallgrindMarks marks;
+  meters::CallgrindMarks::start();
+  metered.run(nullptr, 1);
+  metered.run(&marks, 1);
+  meters::CallgrindMarks::stop();
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands behind `tessera profile --meter`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/meters/callgrind.hpp"
+#include "runtime/session.hpp"
+#include "tessera/cli/metered_model.hpp"
+
+namespace tessera::cli {
+
+/// One run to warm up, then `runs` with `meter`: "time" or "hardware", with the
+/// event sets of the file `events` unless that is "". Throws Error saying why, where it cannot.
+meters::Measurement measure_here(const std::string& meter, const std::string& events,
+                                 MeteredModel& metered, Index runs);
+
+/// How to simulate caches, as asked on the command line.
+struct CallgrindFlags {
+  std::string d1, ll = "l2";  // "": the machine's; "l2", "l3" or a geometry
+};
+
+/// Runs this binary with `arguments` under Valgrind, on the session's plan. Throws Error.
+meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
+                                           std::vector<std::string> arguments,
+                                           const Session& session);
+
+/// The other side of measure_with_callgrind(): one run to warm the simulated caches, one between
+/// marks.
+void run_for_callgrind(MeteredModel& metered);
+
+}  // namespace tessera::cli
