@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that the named groups need, and only those that are missing.
 #
-#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report]     default: build
+#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report] [compare]     default: build
 #
 # third_party/README.md says what each package is for. Runs apt-get as root, else with sudo.
 set -euo pipefail
@@ -16,9 +16,10 @@ packages_of() {
     test) echo libgtest-dev libgmock-dev zlib1g-dev valgrind ;;
     bench) echo libbenchmark-dev libdnnl-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;
+    compare) echo nodejs python3-numpy python3-onnx ;;
     report) echo chromium fonts-dejavu-core librsvg2-bin python3-pil ;;
     clang) echo clang libomp-dev libclang-rt-14-dev ;;
-    *) fail "unknown group \"$1\", expected build, test, bench, check, report or clang" ;;
+    *) fail "unknown group \"$1\", expected build, test, bench, check, report, compare or clang" ;;
   esac
 }
 
