@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checkpoint directory of any BERT size with random weights: speed does not depend on their
-// values.
+// A checkpoint directory of any BERT or ViT size with random weights: speed does not depend on
+// their values.
 #pragma once
 
 #include <fmt/format.h>
@@ -48,61 +48,116 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// Writes config.json and model.safetensors (F32) of a BertModel with pooler.
-inline void write_random_bert(const std::filesystem::path& directory, const BertSize& size) {
-  struct Tensor {
-    std::string name;
-    Index rows, cols;  // cols = 0: a vector
-  };
-  std::vector<Tensor> list;
-  const Index H = size.hidden, I = size.intermediate;
-  const auto linear = [&](const std::string& name, Index N, Index K) {
-    list.push_back({name + ".weight", N, K});
-    list.push_back({name + ".bias", N, 0});
-  };
-  const auto norm = [&](const std::string& name) {
-    list.push_back({name + ".weight", H, 0});
-    list.push_back({name + ".bias", H, 0});
-  };
-  list.push_back({"embeddings.word_embeddings.weight", size.vocab, H});
-  list.push_back({"embeddings.position_embeddings.weight", size.positions, H});
-  list.push_back({"embeddings.token_type_embeddings.weight", 2, H});
-  norm("embeddings.LayerNorm");
-  for (Index i = 0; i < size.layers; ++i) {
-    const std::string layer = fmt::format("encoder.layer.{}.", i);
-    for (const char* part : {"query", "key", "value"})
-      linear(layer + "attention.self." + part, H, H);
-    linear(layer + "attention.output.dense", H, H);
-    norm(layer + "attention.output.LayerNorm");
-    linear(layer + "intermediate.dense", I, H);
-    linear(layer + "output.dense", H, I);
-    norm(layer + "output.LayerNorm");
-  }
-  linear("pooler.dense", H, H);
+/// A tensor of the checkpoint and how its values are drawn.
+struct RandomTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  float mean = 0.0F;
+};
 
+/// Writes config.json and model.safetensors (F32): uniform in mean ± 0.035, standard deviation 0.02.
+inline void write_random(const std::filesystem::path& directory,
+                         const std::vector<RandomTensor>& list, const std::string& config) {
   std::vector<std::vector<float>> data;
   std::vector<TensorToWrite> tensors;
   std::uint32_t state = 12345;
-  for (const Tensor& tensor : list) {
-    std::vector<float>& values = data.emplace_back(
-        static_cast<std::size_t>(tensor.rows * (tensor.cols == 0 ? 1 : tensor.cols)));
-    const bool gamma = tensor.name.ends_with("LayerNorm.weight");
+  for (const RandomTensor& tensor : list) {
+    std::size_t elements = 1;
+    for (const std::int64_t size : tensor.shape) elements *= static_cast<std::size_t>(size);
+    std::vector<float>& values = data.emplace_back(elements);
     for (float& value : values) {
-      state = state * 1664525U + 1013904223U;  // uniform in ±0.035: standard deviation 0.02
-      value = (static_cast<float>(state >> 8) / 16777216.0F - 0.5F) * 0.07F + (gamma ? 1.0F : 0.0F);
+      state = state * 1664525U + 1013904223U;
+      value = (static_cast<float>(state >> 8) / 16777216.0F - 0.5F) * 0.07F + tensor.mean;
     }
-    std::vector<std::int64_t> shape{tensor.rows};
-    if (tensor.cols > 0) shape.push_back(tensor.cols);
     tensors.push_back(
-        {.name = tensor.name, .type = StoredType::f32, .shape = std::move(shape), .data = {}});
+        {.name = tensor.name, .type = StoredType::f32, .shape = tensor.shape, .data = {}});
   }
   for (std::size_t i = 0; i < tensors.size(); ++i)
     tensors[i].data = std::as_bytes(std::span(data[i]));
   write_safetensors(directory / "model.safetensors", tensors);
-  std::ofstream(directory / "config.json") << fmt::format(
-      R"({{"architectures": ["BertModel"], "model_type": "bert", "hidden_size": {}, "num_hidden_layers": {},
+  std::ofstream(directory / "config.json") << config;
+}
+
+/// The tensors of a linear (N,K), and of a layer norm.
+inline void add_linear(std::vector<RandomTensor>& list, const std::string& name, Index N, Index K) {
+  list.push_back({name + ".weight", {N, K}});
+  list.push_back({name + ".bias", {N}});
+}
+inline void add_norm(std::vector<RandomTensor>& list, const std::string& name, Index H) {
+  list.push_back({name + ".weight", {H}, 1.0F});
+  list.push_back({name + ".bias", {H}});
+}
+
+/// A BertModel with pooler.
+inline void write_random_bert(const std::filesystem::path& directory, const BertSize& size) {
+  std::vector<RandomTensor> list;
+  const Index H = size.hidden, I = size.intermediate;
+  list.push_back({"embeddings.word_embeddings.weight", {size.vocab, H}});
+  list.push_back({"embeddings.position_embeddings.weight", {size.positions, H}});
+  list.push_back({"embeddings.token_type_embeddings.weight", {2, H}});
+  add_norm(list, "embeddings.LayerNorm", H);
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("encoder.layer.{}.", i);
+    for (const char* part : {"query", "key", "value"})
+      add_linear(list, layer + "attention.self." + part, H, H);
+    add_linear(list, layer + "attention.output.dense", H, H);
+    add_norm(list, layer + "attention.output.LayerNorm", H);
+    add_linear(list, layer + "intermediate.dense", I, H);
+    add_linear(list, layer + "output.dense", H, I);
+    add_norm(list, layer + "output.LayerNorm", H);
+  }
+  add_linear(list, "pooler.dense", H, H);
+  write_random(
+      directory, list,
+      fmt::format(
+          R"({{"architectures": ["BertModel"], "model_type": "bert", "hidden_size": {}, "num_hidden_layers": {},
  "num_attention_heads": {}, "intermediate_size": {}, "vocab_size": {}, "max_position_embeddings": {}}})",
-      H, size.layers, size.heads, I, size.vocab, size.positions);
+          H, size.layers, size.heads, I, size.vocab, size.positions));
+}
+
+struct VitSize {
+  const char* name;
+  Index layers, hidden, heads, patch;
+  Index image = 224;        ///< that is computed
+  bool is_dinov2 = false;   ///< LayerScale, and positions of 518 x 518 pixels
+  Index native() const { return is_dinov2 ? 518 : image; }
+  Index tokens() const { return 1 + (image / patch) * (image / patch); }
+};
+
+inline constexpr VitSize kVitBase{"ViT-B16", 12, 768, 12, 16};
+inline constexpr VitSize kVitLarge{"ViT-L16", 24, 1024, 16, 16};
+inline constexpr VitSize kDinoSmall{"DINOv2-S14", 12, 384, 6, 14, 224, true};
+
+/// A ViTModel without pooler, or a Dinov2Model.
+inline void write_random_vit(const std::filesystem::path& directory, const VitSize& size) {
+  std::vector<RandomTensor> list;
+  const Index H = size.hidden, I = 4 * H, P = size.patch, grid = size.native() / P;
+  const bool dino = size.is_dinov2;
+  list.push_back({"embeddings.cls_token", {1, 1, H}});
+  list.push_back({"embeddings.position_embeddings", {1, 1 + grid * grid, H}});
+  list.push_back({"embeddings.patch_embeddings.projection.weight", {H, 3, P, P}});
+  list.push_back({"embeddings.patch_embeddings.projection.bias", {H}});
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("encoder.layer.{}.", i);
+    for (const char* part : {"query", "key", "value"})
+      add_linear(list, layer + "attention.attention." + part, H, H);
+    add_linear(list, layer + "attention.output.dense", H, H);
+    add_norm(list, layer + (dino ? "norm1" : "layernorm_before"), H);
+    add_norm(list, layer + (dino ? "norm2" : "layernorm_after"), H);
+    add_linear(list, layer + (dino ? "mlp.fc1" : "intermediate.dense"), I, H);
+    add_linear(list, layer + (dino ? "mlp.fc2" : "output.dense"), H, I);
+    if (!dino) continue;
+    for (const char* scale : {"layer_scale1", "layer_scale2"})
+      list.push_back({layer + scale + ".lambda1", {H}, 1.0F});
+  }
+  add_norm(list, "layernorm", H);
+  write_random(
+      directory, list,
+      fmt::format(
+          R"({{"architectures": ["{}"], "model_type": "{}", "hidden_size": {}, "num_hidden_layers": {},
+ "num_attention_heads": {}, "intermediate_size": {}, "image_size": {}, "patch_size": {}}})",
+          dino ? "Dinov2Model" : "ViTModel", dino ? "dinov2" : "vit", H, size.layers, size.heads, I,
+          size.native(), P));
 }
 
 }  // namespace tessera::bench
