@@ -70,10 +70,9 @@ struct Inputs {
     std::mt19937 random(7);
     for (std::uint8_t& pixel : pixels) pixel = static_cast<std::uint8_t>(random() >> 24);
     for (int i = 0; i < 3 * 256; ++i) values.push_back(static_cast<float>(i % 256) / 127.5F - 1.0F);
-    images.assign(static_cast<std::size_t>(count), {.pixels = pixels.data(),
-                                                    .values = values.data(),
-                                                    .height = side,
-                                                    .width = side});
+    images.assign(
+        static_cast<std::size_t>(count),
+        {.pixels = pixels.data(), .values = values.data(), .height = side, .width = side});
   }
 };
 
@@ -124,9 +123,8 @@ void run(benchmark::State& state, Engine& engine, Isa isa, Index images, int thr
 void add(const std::shared_ptr<Engine>& engine, Isa isa, Index images, int threads) {
   const std::string name = fmt::format("BM_Vit/{}/{}/batch:{}/threads:{}", to_string(isa),
                                        engine->size().name, images, threads);
-  auto* bench = benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-    run(state, *engine, isa, images, threads);
-  });
+  auto* bench = benchmark::RegisterBenchmark(
+      name.c_str(), [=](benchmark::State& state) { run(state, *engine, isa, images, threads); });
   bench->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
   if (threads > 1) bench->UseRealTime();
 }

@@ -19,11 +19,13 @@ Index image_rows(const ImageSpec& spec, Index height, Index width, bool interpol
   if (spec.channels == 0) {
     throw Error(ErrorCode::invalid_argument, "image: the model takes tokens, expected no images");
   }
-  const std::string native = fmt::format("{} x {}", spec.height, spec.width);
   const bool is_native = height == spec.height && width == spec.width;
-  if (!is_native && spec.sizes == ImageSizes::native) refuse(native + ", the only size it takes");
+  if (!is_native && spec.sizes == ImageSizes::native) {
+    refuse(fmt::format("{} x {}, the only size that the model takes", spec.height, spec.width));
+  }
   if (!is_native && spec.sizes == ImageSizes::on_asking && !interpolate) {
-    refuse(native + " unless positions are interpolated (interpolate_positions)");
+    refuse(fmt::format("{} x {} unless positions are interpolated (interpolate_positions)",
+                       spec.height, spec.width));
   }
   if (height < spec.patch_height || width < spec.patch_width) {
     refuse(fmt::format("at least one patch of {} x {}", spec.patch_height, spec.patch_width));

@@ -55,7 +55,8 @@ struct RandomTensor {
   float mean = 0.0F;
 };
 
-/// Writes config.json and model.safetensors (F32): uniform in mean ± 0.035, standard deviation 0.02.
+/// Writes config.json and model.safetensors (F32): uniform in mean ± 0.035, standard deviation
+/// 0.02.
 inline void write_random(const std::filesystem::path& directory,
                          const std::vector<RandomTensor>& list, const std::string& config) {
   std::vector<std::vector<float>> data;
@@ -118,8 +119,8 @@ inline void write_random_bert(const std::filesystem::path& directory, const Bert
 struct VitSize {
   const char* name;
   Index layers, hidden, heads, patch;
-  Index image = 224;        ///< that is computed
-  bool is_dinov2 = false;   ///< LayerScale, and positions of 518 x 518 pixels
+  Index image = 224;       ///< that is computed
+  bool is_dinov2 = false;  ///< LayerScale, and positions of 518 x 518 pixels
   Index native() const { return is_dinov2 ? 518 : image; }
   Index tokens() const { return 1 + (image / patch) * (image / patch); }
 };

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "runtime/patch_model.hpp"
 #include "runtime/session.hpp"
 #include "runtime/tiny_model.hpp"
 
@@ -56,6 +57,20 @@ TEST(AllocationTest, ARunAllocatesNothing) {
       const long after = allocations;
       EXPECT_EQ(after - before, 0) << threads << " threads";
     }
+  }
+  {
+    const test::PatchModel images({.sizes = ImageSizes::any});
+    const auto model = Model::create(images.program(), images.checkpoint(), {});
+    const auto session =
+        Session::create(model, {.max_rows = 200, .max_sequences = 4, .threads = 2, .outputs = {}});
+    const std::vector<float> planes(3 * 40 * 60, 0.5F);
+    const std::vector<Image> batch{{.planes = planes.data(), .height = 28, .width = 28},
+                                   {.planes = planes.data(), .height = 40, .width = 60}};
+    const long before = allocations;
+    session->run({.images = batch});
+    session->run({.images = std::span(batch).first(1)});
+    const long after = allocations;
+    EXPECT_EQ(after - before, 0) << "images";
   }
   // The counter counts: a test that cannot fail is none.
   const long before = allocations;
