@@ -24,6 +24,7 @@
 
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
+#include "bench/support/meter.hpp"
 #include "kernels/attention/blocks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "runtime/execute/qkv_layout.hpp"
@@ -148,6 +149,7 @@ void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
   for (auto _ : state) x.run(kernel);
   const double seconds = thread_seconds() - start;
   peak = std::max(peak, fma_peak(isa));
+  count_op(state, [&] { x.run(kernel); });
   const double flops = 4.0 * static_cast<double>(c.heads * c.d) * x.visible_pairs() *
                        static_cast<double>(state.iterations()) / seconds;
   state.counters["GFLOP/s"] = flops * 1e-9;
@@ -260,6 +262,7 @@ void add_all() {
 
 int main(int argc, char** argv) {
   using namespace tessera;
+  if (!bench::take_meter_flag(argc, argv)) return 1;
   for (const Isa isa : kAllIsas) {
     if (!cpu_supports(isa)) continue;
     benchmark::AddCustomContext(fmt::format("fma_peak_{}", to_string(isa)),

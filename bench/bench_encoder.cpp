@@ -6,8 +6,9 @@
 //
 // Counters: GFLOP/s of useful work, 2·(parameters of the linears)·rows + 4·T²·H per layer and
 // sequence; %peak, its share of the FMA rate of `n` threads measured in this process right before
-// (1 thread: CPU time; more: wall time). The result is compared with the baseline ISA's before
-// anything is timed.
+// (1 thread: CPU time; more: wall time); model_l2_MB, what the plan moves into L2; what
+// --tessera_meter adds (bench/support/meter.hpp). The result is compared with the baseline ISA's
+// before anything is timed.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -18,6 +19,7 @@
 
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
+#include "bench/support/meter.hpp"
 #include "bench/support/random_checkpoint.hpp"
 #include "models/package.hpp"
 #include "runtime/session.hpp"
@@ -113,6 +115,9 @@ void run(benchmark::State& state, Engine& engine, Isa isa, Index sequences, Inde
   state.counters["%peak"] = rate(flops / peak * 100);
   state.counters["peak_GFLOP/s"] = peak * 1e-9;
   state.counters["sequences/s"] = rate(static_cast<double>(sequences));
+  state.counters["model_l2_MB"] =
+      session->report(sequences * T, sequences).totals().l2_bytes * 1e-6;
+  meter_session(state, *session, inputs.batch());
 }
 
 void add(const std::shared_ptr<Engine>& engine, Isa isa, Index sequences, Index T, int threads) {
@@ -131,6 +136,7 @@ void add(const std::shared_ptr<Engine>& engine, Isa isa, Index sequences, Index 
 int main(int argc, char** argv) {
   using namespace tessera;
   using namespace tessera::bench;
+  if (!take_meter_flag(argc, argv)) return 1;
   for (const BertSize& size : {kBertBase, kMiniLmL6}) {
     const auto engine = std::make_shared<Engine>(size);
     for (const Isa isa : {Isa::avx512, Isa::avx2}) {

@@ -19,6 +19,7 @@
 //            bound_%     of min(FMA peak, rate at which these weights stream · M/2 FLOP/byte)
 //            stream_GB/s that rate, by a pure read loop over the same copies
 //            ema_l2_MB, ema_ratio   bytes into L2 by the model, and by the lower bound
+//            what --tessera_meter=hardware adds (bench/support/meter.hpp), of Tessera
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 
 #include "bench/support/checked.hpp"
 #include "bench/support/gemm_cell.hpp"
+#include "bench/support/meter.hpp"
 
 namespace tessera::bench {
 namespace {
@@ -126,6 +128,7 @@ void bench_cell(benchmark::State& state, Isa isa, LinearShape shape, bool cold,
   state.counters["ema_l2_MB"] = plan.chosen.cost.l2_bytes() * 1e-6;
   state.counters["ema_ratio"] = plan.chosen.cost.l2_bytes() / (sizeof(float) * plan.bound_words);
   state.SetLabel(to_string(plan.chosen.nest.order));
+  count_op(state, tessera);
 }
 
 void add_all(Isa isa, const MachineRates& rates) {
@@ -150,6 +153,7 @@ void add_all(Isa isa, const MachineRates& rates) {
 
 int main(int argc, char** argv) {
   using namespace tessera;
+  if (!bench::take_meter_flag(argc, argv)) return 1;
   const DefaultIsa level = default_isa();
   if (!level.isa) {
     fmt::print(stderr, "bench_gemm: TESSERA_ISA is {}: {}\n", level.value, level.problem);
