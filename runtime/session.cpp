@@ -13,6 +13,7 @@
 #include "runtime/execute/onednn_weights.hpp"
 #include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine.hpp"
+#include "runtime/meters/markers.hpp"
 #include "runtime/overloaded.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "runtime/program/rewrites.hpp"
@@ -190,6 +191,7 @@ class ArenaSession final : public Session {
     if (observer_ != nullptr) observer_->begin_run();
     for (std::size_t i = 0; i < program_.ops.size();) {
       const std::size_t count = execute::is_chained(context, i) ? 2 : 1;
+      meters::mark_op_begin(i, count, rows_);
       if (observer_ != nullptr) observer_->begin_ops(i, count);
       if (count == 2) {
         execute::run_chain(context, i);
@@ -199,6 +201,7 @@ class ArenaSession final : public Session {
                    program_.ops[i]);
       }
       if (observer_ != nullptr) observer_->end_ops(i, count);
+      meters::mark_op_end(i, count, rows_);
       i += count;
     }
     if (observer_ != nullptr) observer_->end_run();

@@ -58,6 +58,7 @@ only_in '<simdjson' 'models/|runtime/weights/|runtime/machine_rates_file\.cpp|ru
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<perfmon/' 'runtime/meters/perf_encoding\.cpp' libpfm4
+only_in '<sys/sdt' 'runtime/meters/markers\.cpp' "SystemTap's probes"
 only_in '<valgrind/' 'runtime/meters/callgrind_marks\.cpp' Valgrind
 only_in '<(oneapi/)?dnnl' 'runtime/execute/linear_onednn\.cpp' oneDNN
 mapfile -t product < <(sources_in kernels runtime models tessera)

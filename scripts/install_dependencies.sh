@@ -14,7 +14,7 @@ packages_of() {
       libsimdjson-dev libutf8proc-dev libhwloc-dev libcli11-dev \
       libjpeg62-turbo-dev libpng-dev libpfm4-dev ;;
     test) echo libgtest-dev libgmock-dev zlib1g-dev valgrind ;;
-    bench) echo libbenchmark-dev libdnnl-dev ;;
+    bench) echo libbenchmark-dev libdnnl-dev systemtap-sdt-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;
     compare) echo nodejs python3-numpy python3-onnx ;;
     report) echo chromium fonts-dejavu-core librsvg2-bin python3-pil ;;
