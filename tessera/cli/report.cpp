@@ -8,11 +8,11 @@
 
 #include "runtime/error.hpp"
 #include "runtime/machine.hpp"
-#include "runtime/meters/time.hpp"
 #include "runtime/plan/plan.hpp"
 #include "runtime/session.hpp"
 #include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/output.hpp"
+#include "tessera/cli/profile_meters.hpp"
 #include "tessera/plots/page.hpp"
 
 namespace tessera::cli {
@@ -26,9 +26,13 @@ struct ReportCommand {
   Index sequences = 0;
   Index runs = 10;
   bool is_timed = true;
-  std::string out = "report.html", plots, title;
+  std::string bytes = "hardware", out = "report.html", plots, title;
 
   void run() const;
+
+ private:
+  std::optional<meters::Measurement> measure(const std::string& meter, MeteredModel& metered,
+                                             std::vector<std::string>& notes) const;
 };
 
 /// Makes the directory that `--plots` names.
@@ -38,6 +42,18 @@ void make_directory(const std::string& path) {
   if (!error) return;
   throw Error(ErrorCode::io_error,
               fmt::format("--plots: cannot make the directory {}: {}", path, error.message()));
+}
+
+/// A meter that cannot run leaves a note, and the rest of the report stands.
+std::optional<meters::Measurement> ReportCommand::measure(const std::string& meter,
+                                                          MeteredModel& metered,
+                                                          std::vector<std::string>& notes) const {
+  try {
+    return measure_here(meter, "", metered, runs);
+  } catch (const Error& e) {
+    notes.emplace_back(e.what());
+    return std::nullopt;
+  }
 }
 
 void ReportCommand::run() const {
@@ -68,10 +84,8 @@ void ReportCommand::run() const {
                                     weights_stay_in_l3(program, machine()), kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
       .arena_bytes = session.memory_bytes()};
-  if (is_timed) {
-    meters::TimeMeter time(program.ops.size(), static_cast<std::size_t>(runs));
-    data.time = metered.measure(time, runs);
-  }
+  if (is_timed) data.time = measure("time", metered, data.notes);
+  if (bytes != "none") data.bytes = measure(bytes, metered, data.notes);
   const std::vector<plots::Plot> all = plots::draw_all(data);
   for (const plots::Plot& plot : all) {
     if (plots.empty()) break;
@@ -98,6 +112,9 @@ void add_report(CLI::App& root) {
                    "... in N sequences (default: as few as the model takes)")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
+  command->add_option("--bytes", flags->bytes, "The meter that counts bytes: hardware or none")
+      ->check(one_of({"hardware", "none"}))
+      ->type_name("METER");
   command->add_flag("--time,!--no-time", flags->is_timed, "Measure the time of every op (default)");
   command->add_option("--runs", flags->runs, "Runs that are timed (default: 10)")
       ->check(integer_between(1, 100000))
