@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "runtime/execute/execute.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/overloaded.hpp"
 #include "runtime/plan/attention.hpp"
@@ -63,6 +64,7 @@ class Reporter {
     OpReport report{.kind = name_of(op), .name = value(output_of(op)).name};
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, report); },
                           [&](const AttentionOp& o) { attention(o, report); },
+                          [&](const PatchEmbedOp& o) { patch_embed(o, report); },
                           [&](const auto&) { row_wise(op, report); }},
                op);
     return report;
@@ -194,6 +196,32 @@ class Reporter {
         report.rejected.back().why = "as fast by the model; a run takes the other in closed form";
       }
     }
+  }
+
+  /// A linear over blocks of gathered patches, one image after another.
+  void patch_embed(const PatchEmbedOp& o, OpReport& report) const {
+    const ImageSpec& images = in_.program.images;
+    const Parameter& weight = in_.program.parameters[at(o.weight)];
+    const LinearTask task{
+        .shape = {.M = std::max<Index>(1, rows_ - sequences_ * images.special_tokens),
+                  .N = weight.rows,
+                  .K = weight.cols},
+        .residual = o.positions != kNone,
+        .weights_stay_in_l3 = weights_in_l3_};
+    const auto [M, N, K] = task.shape;
+    const Index block = execute::patch_block_rows(images, machine_.tile.MR);
+    const Index blocks = std::min(
+        M,
+        std::max<Index>(machine_.threads, sequences_ * ceil_div(ceil_div(M, sequences_), block)));
+    const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = blocks};
+    report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
+    report.epilogue = o.bias == kNone ? "" : "bias";
+    if (o.positions != kNone)
+      report.epilogue += report.epilogue.empty() ? "positions" : " + positions";
+    report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
+    report.bound_bytes = sizeof(float) * gemm_bound(task.shape, machine_.Z2());
+    report.chosen =
+        candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, machine_.tile);
   }
 
   /// Reads its inputs and writes its output once, at the speed of the cache that holds them.

@@ -134,6 +134,23 @@ TEST_P(SharedIsaTest, PretrainingHeadsMatchOnnxRuntime) {
   EXPECT_GT(runs, 0);
 }
 
+TEST_P(SharedIsaTest, ImagesMatchTheReference) {
+  const fs::path directory = kCheckpoints / "vit-i32p8-h48";
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  SKIP_UNLESS_PRESENT(directory);
+  Runner runner(models::open_package(directory), GetParam());
+  const SafetensorsFile file = SafetensorsFile::open(directory / "expected.safetensors");
+  for (const std::string prefix : {"0.", "1."}) {
+    const Session& session = runner.run(read_images(file, prefix), false);
+    for (const char* output : {"last_hidden_state", "logits"}) {
+      const StoredTensor* expected = file.find(prefix + output);
+      ASSERT_NE(expected, nullptr);
+      EXPECT_LE(output_distance(session, output, elements_of<float>(*expected)), kGoldenTolerance)
+          << "run " << prefix << output;
+    }
+  }
+}
+
 /// texts -> ids -> embedding, each step against the reference.
 TEST_P(SharedIsaTest, TextsBecomeTheReferenceEmbeddings) {
   const fs::path source = kCheckpoints / "e2e-bert-uncased-d32";
