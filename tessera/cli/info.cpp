@@ -99,7 +99,10 @@ std::vector<std::string> output_names(const Program& program) {
     } else {
       const Value& value = program.values[static_cast<std::size_t>(output.value)];
       names.push_back(fmt::format("{} ({}, {})", output.name,
-                                  value.extent == Extent::rows ? "tokens" : "texts", value.width));
+                                  value.extent == Extent::rows  ? "tokens"
+                                  : program.images.channels > 0 ? "images"
+                                                                : "texts",
+                                  value.width));
     }
   }
   if (!last_state.empty()) names.push_back("hidden_states.0 to " + last_state);
@@ -113,6 +116,19 @@ std::string tokenizer_text(const models::Package& package) {
       fmt::format("{} from {}, {} tokens", info.model, info.file, package.tokenizer->vocab_size());
   if (!info.normalizer.empty()) out += "; " + info.normalizer;
   return out;
+}
+
+void describe_images(const ImageSpec& images, Facts& facts) {
+  facts.add("image_size", fmt::format("{} x {} (height x width)", images.height, images.width));
+  facts.add("image_channels", static_cast<std::size_t>(images.channels));
+  facts.add("patch_size", fmt::format("{} x {}", images.patch_height, images.patch_width));
+  facts.add("tokens_per_image",
+            fmt::format("{}: {} x {} patches, {} special", images.native_rows(), images.grid_rows(),
+                        images.grid_cols(), images.special_tokens));
+  facts.add("other_sizes", images.sizes == ImageSizes::native ? "none"
+                           : images.sizes == ImageSizes::on_asking
+                               ? "on asking, positions interpolated"
+                               : "any, positions interpolated");
 }
 
 Facts describe(const models::Package& package, const TextEncoder& encoder) {
@@ -129,11 +145,15 @@ Facts describe(const models::Package& package, const TextEncoder& encoder) {
   facts.add("intermediate", extent(package.intermediate));
   facts.add("parameters", model.parameter_count());
   facts.add("stored_as", stored_types(*package.checkpoint));
-  facts.add("vocabulary", extent(tokens.vocab_size));
-  facts.add("token_types", extent(tokens.type_vocab_size));
-  facts.add("max_tokens", extent(package.max_tokens));
-  facts.add("position_table", extent(tokens.max_tokens));
-  facts.add("tokenizer", tokenizer_text(package));
+  if (package.program.images.channels > 0) {
+    describe_images(package.program.images, facts);
+  } else {
+    facts.add("vocabulary", extent(tokens.vocab_size));
+    facts.add("token_types", extent(tokens.type_vocab_size));
+    facts.add("max_tokens", extent(package.max_tokens));
+    facts.add("position_table", extent(tokens.max_tokens));
+    facts.add("tokenizer", tokenizer_text(package));
+  }
   facts.add("outputs", output_names(package.program));
   if (!package.labels.empty()) facts.add("labels", package.labels);
   if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
@@ -151,7 +171,9 @@ Facts describe(const models::Package& package, const TextEncoder& encoder) {
   facts.add("batch_sequences", extent(encoder.options().batch_sequences));
   facts.add_bytes("weights_packed_bytes", model.packed_bytes());
   facts.add_bytes("weights_mapped_bytes", model.mapped_bytes());
-  facts.add_bytes("arena_bytes", encoder.arena_bytes(tokens.max_tokens));
+  facts.add_bytes("arena_bytes",
+                  encoder.arena_bytes(package.program.images.channels > 0 ? package.max_tokens
+                                                                          : tokens.max_tokens));
   return facts;
 }
 

@@ -17,13 +17,9 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
     : package_(flags.open_package()), rows_(rows), sequences_(sequences) {
   const Program& program = package_->program;
   const bool takes_images = program.images.channels > 0;
-  if (takes_images) {
-    const Index each = program.images.native_rows();
-    if (sequences_ == 0) sequences_ = std::max<Index>(1, rows / each);
-    rows_ = sequences_ * each;
-  } else {
-    sequences_ = count_sequences(rows, sequences, program.tokens.max_tokens);
-  }
+  const BatchShape shape = batch_shape(program, rows, sequences);
+  rows_ = shape.rows;
+  sequences_ = shape.sequences;
   const EncoderOptions options = flags.encoder_options({main_output(program)});
   Isa isa = resolve_isa(options.isa);
   if (metered.most_isa) isa = std::min(isa, *metered.most_isa);

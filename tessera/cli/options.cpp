@@ -130,6 +130,15 @@ Index count_sequences(Index rows, Index asked, Index max_tokens) {
   return sequences;
 }
 
+BatchShape batch_shape(const Program& program, Index rows, Index sequences) {
+  if (program.images.channels == 0) {
+    return {rows, count_sequences(rows, sequences, program.tokens.max_tokens)};
+  }
+  const Index each = program.images.native_rows();
+  const Index images = sequences > 0 ? sequences : std::max<Index>(1, rows / each);
+  return {images * each, images};
+}
+
 // The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
 CLI::Validator strategy_name() {
   return CLI::Validator(

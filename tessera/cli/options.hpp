@@ -66,6 +66,13 @@ std::string main_output(const Program& program);
 /// UsageError if that many do not fit.
 Index count_sequences(Index rows, Index asked, Index max_tokens);
 
+/// A batch of `rows` rows in `sequences` sequences (0: as few as the model takes). Images come
+/// whole, at the native size: as many as asked for, else as fit into `rows`, one at least.
+struct BatchShape {
+  Index rows, sequences;
+};
+BatchShape batch_shape(const Program& program, Index rows, Index sequences);
+
 /// Throws Error{unsupported_model} unless the model has an output "embedding".
 void require_embedding(const models::Package& package);
 

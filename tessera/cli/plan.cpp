@@ -27,15 +27,15 @@ struct PlanCommand {
 
 void PlanCommand::run() const {
   const std::shared_ptr<const models::Package> package = model.open_package();
-  const Index count = count_sequences(rows, sequences, package->program.tokens.max_tokens);
+  const BatchShape shape = batch_shape(package->program, rows, sequences);
   EncoderOptions options = model.encoder_options({main_output(package->program)});
   options.strict = is_strict;
-  options.batch_tokens = std::max(options.batch_tokens, rows);
-  options.batch_sequences = std::max(options.batch_sequences, count);
+  options.batch_tokens = std::max(options.batch_tokens, shape.rows);
+  options.batch_sequences = std::max(options.batch_sequences, shape.sequences);
   const Isa isa = resolve_isa(options.isa);
   options.rates = is_measured ? measured_rates(machine(), isa) : resolve_rates(machine(), isa);
   TextEncoder encoder(package, options);
-  const PlanReport report = encoder.report(rows, count);
+  const PlanReport report = encoder.report(shape.rows, shape.sequences);
   if (!save.empty()) save_plan(save, encoder.plan());
   OutputFile out("-");
   if (!diff.empty()) {
@@ -54,12 +54,14 @@ void add_plan(CLI::App& root) {
   auto flags = std::make_shared<PlanCommand>();
   flags->model.add_to(*command);
   flags->model.add_plan_to(*command);
-  command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
+  command
+      ->add_option("--rows", flags->rows,
+                   "Token rows of the batch (default: 128); images: as many as fit, one at least")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
   command
       ->add_option("--sequences", flags->sequences,
-                   "... in N sequences (default: as few as the model takes)")
+                   "... in N sequences (default: as few as the model takes); images: N of them")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
   auto* json = command->add_flag("--json", flags->is_json, "One JSON object");
