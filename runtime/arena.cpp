@@ -45,6 +45,10 @@ Arena::~Arena() {
   if (data_ != nullptr) munmap(data_, mapped_);
 }
 
+void Arena::release() noexcept {
+  if (data_ != nullptr) madvise(data_, mapped_, MADV_DONTNEED);
+}
+
 Arena::Arena(Arena&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
       bytes_(std::exchange(other.bytes_, 0)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one exception type of the library. Set-up (files, configs, shapes, memory) throws it; a run
-// that passed its argument checks does not. A message has four parts: where, what, got, expected.
+// that passed its argument checks does not, unless its caller ends it or the caller's pool fails. A
+// message has four parts: where, what, got, expected.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@ enum class ErrorCode : std::uint8_t {
   unsupported_model,  ///< well-formed, but asks for something that this version does not compute
   out_of_memory,      ///< memory was refused, or a stated cap is too small
   io_error,           ///< the operating system refused a read or a write
+  cancelled,          ///< a run was ended by its caller or its deadline; nothing is wrong
   internal,           ///< a bug in Tessera
 };
 

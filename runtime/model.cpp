@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "runtime/float_environment.hpp"
 #include "runtime/program/rewrites.hpp"
 #include "runtime/session.hpp"
 #include "runtime/session_parts.hpp"
@@ -26,20 +27,40 @@ Isa resolve_isa(std::optional<Isa> asked) {
           found.value, found.problem, to_string(best_isa())));
 }
 
-LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa)
+LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa,
+                         const WeightOptions& options)
     : isa_(isa),
       program_(std::move(program)),
-      weights_(program_, std::move(checkpoint), kernels::kernels_at(isa)) {}
+      weights_(program_, std::move(checkpoint), kernels::kernels_at(isa), options) {}
+
+Program model_program(const Program& program, const ModelOptions& options) {
+  check(program);
+  Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
+  kept = fuse_epilogues(kept);
+  check(kept);
+  return kept;
+}
 
 std::shared_ptr<const Model> Model::create(const Program& program,
                                            std::shared_ptr<const Checkpoint> checkpoint,
                                            const ModelOptions& options) {
-  check(program);
+  const FloatEnvironment floats;
   const Isa isa = resolve_isa(options.isa);
-  Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
-  kept = fuse_epilogues(kept);
-  check(kept);
-  return std::make_shared<LoadedModel>(std::move(kept), std::move(checkpoint), isa);
+  Program kept = model_program(program, options);
+  const WeightOptions weights{
+      .isa = isa, .cache_directory = options.packed_cache, .copy_tables = options.copy_tables};
+  if (options.memory_cap_bytes != 0) {
+    const WeightBytes bytes =
+        weight_bytes(kept, *checkpoint, kernels::kernels_at(isa), options.copy_tables);
+    if (bytes.packed + bytes.mapped > options.memory_cap_bytes) {
+      throw Error(ErrorCode::out_of_memory,
+                  fmt::format("model: the weights take {} bytes ({} packed, {} mapped), expected "
+                              "at most memory_cap_bytes {}",
+                              bytes.packed + bytes.mapped, bytes.packed, bytes.mapped,
+                              options.memory_cap_bytes));
+    }
+  }
+  return std::make_shared<LoadedModel>(std::move(kept), std::move(checkpoint), isa, weights);
 }
 
 }  // namespace tessera

@@ -2,9 +2,9 @@
 #include "runtime/session.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -12,99 +12,15 @@
 #include "runtime/error.hpp"
 #include "runtime/execute/onednn_weights.hpp"
 #include "runtime/execute/qkv_layout.hpp"
+#include "runtime/float_environment.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/meters/markers.hpp"
 #include "runtime/overloaded.hpp"
-#include "runtime/plan/plan_file.hpp"
-#include "runtime/program/rewrites.hpp"
 #include "runtime/run_observer.hpp"
 #include "runtime/session_parts.hpp"
 
 namespace tessera {
 namespace {
-
-SessionOptions resolve(SessionOptions options) {
-  const auto require = [](bool condition, const char* name, Index got, const char* expected) {
-    if (condition) return;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("session: {} is {}, expected {}", name, got, expected));
-  };
-  constexpr Index kMost = std::numeric_limits<std::int32_t>::max();
-  require(options.max_rows >= 1 && options.max_rows <= kMost, "max_rows", options.max_rows,
-          "1 to 2147483647");
-  require(options.max_sequences >= 1 && options.max_sequences <= options.max_rows, "max_sequences",
-          options.max_sequences, "1 to max_rows");
-  require(options.threads >= 0 && options.threads <= 1024, "threads", options.threads,
-          "1 to 1024, or 0 for all that this process may use");
-  if (options.threads == 0) options.threads = default_thread_count();
-  return options;
-}
-
-std::size_t round_up(std::size_t bytes) {
-  return (bytes + 127) / 128 * 128;
-}
-
-SessionLayout lay_out(const Program& program, const SessionOptions& options,
-                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
-  SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
-  layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows);
-  const auto sequences = static_cast<std::size_t>(options.max_sequences);
-  std::size_t end = round_up(layout.values.bytes);
-  const auto reserve = [&](std::size_t bytes) { return std::exchange(end, end + round_up(bytes)); };
-  layout.scratch =
-      reserve(static_cast<std::size_t>(layout.scratch_stride * options.threads) * sizeof(float));
-  layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
-  layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
-  layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
-  layout.bytes = end;
-  return layout;
-}
-
-Program session_program(const Model& model, const SessionOptions& options) {
-  if (options.outputs.empty()) return model.program();
-  return keep_outputs(model.program(), options.outputs, KeepParameters::all);
-}
-
-/// The rates of the whole life of a session, asked for once.
-SessionOptions with_rates(SessionOptions options, const Model& model) {
-  if (!options.rates) options.rates = resolve_rates(machine(), model.isa());
-  const MachineRates& r = *options.rates;
-  for (const double rate : {r.flops, r.l1_bytes, r.l2_bytes, r.l3_bytes, r.memory_bytes, r.exps}) {
-    if (rate > 0 && std::isfinite(rate)) continue;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("session: a machine rate is {}, expected a positive number", rate));
-  }
-  return options;
-}
-
-PlanInput plan_input(const Program& program, const Model& model, const SessionOptions& options) {
-  const kernels::Gemm& gemm = kernels::kernels_at(model.isa()).gemm;
-  return {.program = program,
-          .machine = machine(),
-          .rates = *options.rates,
-          .isa = model.isa(),
-          .tile = {.MR = gemm.MR, .NR = gemm.NR},
-          .threads = options.threads,
-          .max_rows = options.max_rows,
-          .max_sequences = options.max_sequences,
-          .allow_onednn = options.allow_onednn};
-}
-
-/// The caller's plan, checked, or a new one.
-std::shared_ptr<const Plan> plan_of(const Program& program, const Model& model,
-                                    const SessionOptions& options) {
-  std::shared_ptr<const Plan> plan = options.plan;
-  if (plan != nullptr) {
-    check_plan(*plan, plan_input(program, model, options));
-  } else {
-    plan = std::make_shared<const Plan>(make_plan(plan_input(program, model, options)));
-  }
-  if (options.strict && !plan->fallbacks.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("session: strict, but {}", fmt::join(plan->fallbacks, "; ")));
-  }
-  return plan;
-}
 
 /// For every op the matrix that the next linear after it starts with.
 std::vector<ParameterId> next_weights(const Program& program) {
@@ -133,19 +49,38 @@ Index longest_sequence(std::span<const std::int32_t> offsets) noexcept {
   return longest;
 }
 
+/// Held during a run: two at a time would share the arena.
+class Busy {
+ public:
+  explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
+    if (flag.exchange(true, std::memory_order_acquire)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "session: another run is in progress, expected one at a time per session");
+    }
+  }
+  ~Busy() { flag_.store(false, std::memory_order_release); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
 class ArenaSession final : public Session {
  public:
   ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
       : model_(std::move(model)),
-        options_(with_rates(resolve(options), *model_)),
-        program_(session_program(*model_, options_)),
+        options_(resolve(options, model_->isa())),
+        program_(session_program(model_->program(), options_)),
         kernels_(kernels::kernels_at(model_->isa())),
-        plan_(plan_of(program_, *model_, options_)),
+        plan_(plan_of(program_, model_->isa(), options_)),
         next_weight_(next_weights(program_)),
         head_dims_(head_dims(program_, kernels_.gemm.NR)),
         weights_stay_in_l3_(weights_stay_in_l3(program_, machine())),
-        layout_(lay_out(program_, options_, plan_->ops, kernels_)),
-        workers_(options_.threads),
+        layout_(within_cap(lay_out(program_, options_, plan_->ops, kernels_), *model_, options_)),
+        workers_(options_.parallel_for.run == nullptr
+                     ? Workers(options_.threads)
+                     : Workers(options_.threads, options_.parallel_for)),
         arena_(layout_.bytes, "session") {
     onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
                                              options_.threads);
@@ -156,8 +91,13 @@ class ArenaSession final : public Session {
 #endif
   }
 
-  void run(const Batch& batch) override {
+  void run(const Batch& batch, const RunControl& control) override {
+    const Busy busy(busy_);
     check_batch(program_, options_, batch);
+    model_->weights().check_unchanged();
+    const FloatEnvironment floats;
+    RunStop stop(control);
+    workers_.begin_run(&stop);
     const std::span<const std::int32_t> offsets =
         batch.images.empty() ? batch.offsets : derived_offsets(batch);
     rows_ = offsets.back();
@@ -189,7 +129,8 @@ class ArenaSession final : public Session {
         .images = batch.images,
     };
     if (observer_ != nullptr) observer_->begin_run();
-    for (std::size_t i = 0; i < program_.ops.size();) {
+    std::size_t i = 0;
+    while (i < program_.ops.size() && !stop.requested()) {
       const std::size_t count = execute::is_chained(context, i) ? 2 : 1;
       meters::mark_op_begin(i, count, rows_);
       if (observer_ != nullptr) observer_->begin_ops(i, count);
@@ -205,6 +146,13 @@ class ArenaSession final : public Session {
       i += count;
     }
     if (observer_ != nullptr) observer_->end_run();
+    if (stop.stopped()) throw_ended(i, stop);
+  }
+
+  void trim() override {
+    const Busy busy(busy_);
+    rows_ = sequences_ = 0;
+    arena_.release();
   }
 
   void observe(RunObserver* observer) noexcept override {
@@ -244,10 +192,22 @@ class ArenaSession final : public Session {
   }
 
   PlanReport report(Index rows, Index sequences) const override {
-    return report_plan(*plan_, plan_input(program_, *model_, options_), rows, sequences);
+    return report_plan(*plan_, plan_input(program_, model_->isa(), options_), rows, sequences);
   }
 
  private:
+  /// After op `begun` − 1 was begun and tasks were left out.
+  [[noreturn]] void throw_ended(std::size_t begun, const RunStop& stop) {
+    rows_ = sequences_ = 0;
+    if (const char* failure = workers_.failure(); failure != nullptr) {
+      throw Error(ErrorCode::invalid_argument, fmt::format("session: parallel_for: {}", failure));
+    }
+    throw Error(ErrorCode::cancelled,
+                fmt::format("session: the run {} after {} of {} ops",
+                            stop.past_deadline() ? "passed its deadline" : "was cancelled", begun,
+                            program_.ops.size()));
+  }
+
   std::int32_t* integers(std::size_t offset) const noexcept {
     return reinterpret_cast<std::int32_t*>(arena_.data() + offset);
   }
@@ -288,19 +248,11 @@ class ArenaSession final : public Session {
   Workers workers_;
   Arena arena_;
   RunObserver* observer_ = nullptr;
+  std::atomic<bool> busy_{false};
   Index rows_ = 0, sequences_ = 0;
 };
 
 }  // namespace
-
-std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
-  const SessionOptions resolved = with_rates(resolve(options), model);
-  const Program program = session_program(model, resolved);
-  const std::shared_ptr<const Plan> plan = plan_of(program, model, resolved);
-  const std::size_t copies =
-      resolved.allow_onednn ? execute::OneDnnWeights::most_bytes(program) : 0;
-  return lay_out(program, resolved, plan->ops, kernels::kernels_at(model.isa())).bytes + copies;
-}
 
 std::unique_ptr<Session> Session::create(std::shared_ptr<const Model> model,
                                          const SessionOptions& options) {

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,7 +24,9 @@
 #include "runtime/machine_rates.hpp"
 #include "runtime/plan/report.hpp"
 #include "runtime/program/program.hpp"
+#include "runtime/run_control.hpp"
 #include "runtime/tensor_view.hpp"
+#include "runtime/threads.hpp"
 
 namespace tessera {
 
@@ -39,6 +42,16 @@ struct ModelOptions {
   std::optional<Isa> isa{};
   /// What sessions may ask for; empty: every output of the program.
   std::vector<std::string> outputs{};
+  /// A folder in which packed weights are kept between processes (made if it is missing), or empty.
+  /// A file that fits is mapped instead of packing; one that does not is replaced
+  /// (weights/packed_cache.hpp).
+  std::filesystem::path packed_cache{};
+  /// Embedding tables are copied, so that nothing that happens to the checkpoint's files after
+  /// loading is ever seen. Without it they are read where they are mapped, and a run whose files
+  /// have changed since loading is an error.
+  bool copy_tables = false;
+  /// Most bytes of weights, packed and mapped; more is Error{out_of_memory}. 0: no cap.
+  std::size_t memory_cap_bytes = 0;
 };
 
 /// Immutable weights of one Program for one ISA level, packed at load. Thread-safe.
@@ -80,6 +93,11 @@ struct SessionOptions {
   bool allow_onednn = false;
   /// Anything that is not as it should be (rates that were never measured) is an error.
   bool strict = false;
+  /// The caller's pool; `threads` then says how many lanes it gets at most.
+  ParallelFor parallel_for{};
+  /// Most bytes of weights and arena together (MemoryBytes::total()); more is
+  /// Error{out_of_memory} that says how many rows would fit. 0: no cap. See fit_to_cap().
+  std::size_t memory_cap_bytes = 0;
 };
 
 /// A ragged batch of sequences, rows one after another: of tokens, or of images for a model that
@@ -120,7 +138,16 @@ class Session {
   /// Numerics: the rows of a sequence do not depend on its neighbours, its place in the batch, or
   /// the threads. Errors: Error{invalid_argument} naming argument, got, expected; nothing is
   /// computed then.
-  virtual void run(const Batch& batch) = 0;
+  /// Error{cancelled} where `control` ended it, Error{corrupt_file} where the files of mapped
+  /// tables have changed since loading, Error{invalid_argument} where the caller's pool failed: the
+  /// session then has no result and can be used again. Threads: in a forked child the calling
+  /// thread computes alone. The caller's floating-point environment plays no part and is left as it
+  /// was.
+  virtual void run(const Batch& batch, const RunControl& control = {}) = 0;
+
+  /// Gives the arena's pages back to the system until the next run touches them again. The last
+  /// result is gone: output() has no rows.
+  virtual void trim() = 0;
 
   /// The result of the last run: (ΣT, width) or (S, width), valid until the next run.
   /// Throws Error{not_found}, listing the outputs there are.

@@ -12,7 +12,8 @@ namespace tessera {
 
 class LoadedModel final : public Model {
  public:
-  LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa);
+  LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa,
+              const WeightOptions& options);
 
   const Program& program() const noexcept override { return program_; }
   Isa isa() const noexcept override { return isa_; }
@@ -34,6 +35,21 @@ struct SessionLayout {
   std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
   std::size_t bytes = 0;
 };
+
+/// The program that Model::create() packs: pruned to the outputs asked for, fused, checked.
+Program model_program(const Program& program, const ModelOptions& options);
+
+/// `options` checked, with threads and rates filled in.
+SessionOptions resolve(SessionOptions options, Isa isa);
+/// What a session computes of a model's program.
+Program session_program(const Program& program, const SessionOptions& options);
+PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options);
+/// The caller's plan, checked, or a new one.
+std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa, const SessionOptions& options);
+SessionLayout lay_out(const Program& program, const SessionOptions& options,
+                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels);
+/// `layout` if weights and arena are within options.memory_cap_bytes. Throws Error{out_of_memory}.
+SessionLayout within_cap(SessionLayout layout, const Model& model, const SessionOptions& options);
 
 /// Checks everything that run() relies on. Throws Error{invalid_argument} naming argument, got,
 /// expected.

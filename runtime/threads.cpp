@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <immintrin.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +15,9 @@
 #include <vector>
 
 #include "runtime/error.hpp"
+#include "runtime/float_environment.hpp"
 #include "runtime/machine.hpp"
+#include "runtime/run_control.hpp"
 
 #if TESSERA_WITH_OPENMP
 #include <omp.h>
@@ -53,10 +56,10 @@ class Workers::Pool {
   explicit Pool(int count) {
     try {
       for (int worker = 1; worker < count; ++worker) {
-        threads_.emplace_back([this, worker] { serve(worker); });
+        threads_->emplace_back([this, worker] { serve(worker); });
       }
     } catch (const std::system_error& e) {
-      const std::size_t made = threads_.size() + 1;
+      const std::size_t made = threads_->size() + 1;
       stop();
       throw Error(ErrorCode::out_of_memory,
                   fmt::format("threads: the system refused thread {} of {}: {}", made + 1, count,
@@ -67,7 +70,13 @@ class Workers::Pool {
     }
   }
 
-  ~Pool() { stop(); }
+  ~Pool() {
+    if (::getpid() == process_) {
+      stop();
+    } else {  // a forked child has none of these threads: there is nothing to join
+      (void)threads_.release();
+    }
+  }
 
   void run(Index tasks, const TaskBody& body) {
     body_ = &body;  // no task is in flight: nobody reads it
@@ -98,7 +107,7 @@ class Workers::Pool {
     stop_ = true;
     ++generation_;
     generation_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : *threads_) thread.join();
   }
 
   void drain(int worker) {
@@ -112,6 +121,7 @@ class Workers::Pool {
   }
 
   void serve(int worker) {
+    FloatEnvironment::set();
     std::uint32_t seen = 0;
     while (!stop_) {
       for (int spin = 0; generation_.load(std::memory_order_acquire) == seen && spin < kSpins;
@@ -129,14 +139,28 @@ class Workers::Pool {
   alignas(128) std::atomic<std::uint32_t> done_{0};
   std::atomic<bool> stop_{false};
   const TaskBody* body_ = nullptr;
-  std::vector<std::thread> threads_;
+  const int process_ = ::getpid();
+  std::unique_ptr<std::vector<std::thread>> threads_ = std::make_unique<std::vector<std::thread>>();
 };
 
-Workers::Workers(int count, WorkersBackend backend) : count_(count), backend_(backend) {
+Workers::Workers(int count, WorkersBackend backend)
+    : count_(count), backend_(backend), process_(::getpid()) {
   if (count > 1 && backend == WorkersBackend::pool) pool_ = std::make_unique<Pool>(count);
 }
 
+Workers::Workers(int count, ParallelFor pool)
+    : count_(count),
+      backend_(WorkersBackend::pool),
+      process_(::getpid()),
+      callers_(std::make_unique<CallersPool>(pool)) {}
+
 Workers::~Workers() = default;
+
+void Workers::begin_run(RunStop* stop) noexcept {
+  stop_ = stop;
+  failed_ = false;
+  alone_ = ::getpid() != process_;
+}
 
 namespace {
 
@@ -146,6 +170,7 @@ void run_openmp([[maybe_unused]] int count, Index tasks, TaskBody body) {
   Index next = 0;
 #pragma omp parallel num_threads(count) default(none) shared(next, tasks, body)
   {
+    const FloatEnvironment floats;
     const int worker = omp_get_thread_num();
     for (;;) {
       Index task = 0;
@@ -162,14 +187,26 @@ void run_openmp([[maybe_unused]] int count, Index tasks, TaskBody body) {
 
 }  // namespace
 
-void Workers::run(Index tasks, TaskBody body) const {
-  if (count_ == 1 || tasks <= 1) {
+void Workers::hand_out(Index tasks, const TaskBody& body) const noexcept {
+  if (count_ == 1 || tasks <= 1 || alone_) {
     for (Index task = 0; task < tasks; ++task) body(task, 0);
+  } else if (callers_ != nullptr) {
+    const int lanes = static_cast<int>(std::min<Index>(count_, tasks));
+    if (callers_->run(lanes, tasks, body)) return;
+    failed_ = true;
+    if (stop_ != nullptr) stop_->stop();
   } else if (backend_ == WorkersBackend::openmp) {
     run_openmp(count_, tasks, body);
   } else {
     pool_->run(tasks, body);
   }
+}
+
+void Workers::run(Index tasks, TaskBody body) const noexcept {
+  if (stop_ == nullptr) return hand_out(tasks, body);
+  hand_out(tasks, [&](Index task, int worker) {
+    if (!stop_->requested()) body(task, worker);
+  });
 }
 
 }  // namespace tessera

@@ -5,30 +5,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <type_traits>
 
-#include "kernels/types.hpp"
+#include "runtime/callers_pool.hpp"
+#include "runtime/task_body.hpp"
 
 namespace tessera {
 
-/// A reference to a callable body(task, worker); no allocation, no ownership. The callable must not
-/// throw.
-class TaskBody {
- public:
-  template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, TaskBody>) TaskBody(F&& f)
-  noexcept  // NOLINT(google-explicit-constructor): it is a parameter type
-      : object_(const_cast<void*>(static_cast<const void*>(&f))),
-        call_([](void* object, Index task, int worker) {
-          (*static_cast<std::remove_reference_t<F>*>(object))(task, worker);
-        }) {}
-
-  void operator()(Index task, int worker) const { call_(object_, task, worker); }
-
- private:
-  void* object_;
-  void (*call_)(void*, Index, int);
-};
+class RunStop;
 
 /// Who provides the threads.
 ///   pool     own threads that wait 50 µs for the next op and then sleep; a run never waits for a
@@ -45,26 +28,45 @@ enum class WorkersBackend : std::uint8_t { pool, openmp };
 WorkersBackend default_backend();
 
 /// A team of workers. With one worker, the caller runs everything and no thread is made.
+///
+/// After fork() the child has none of the threads: there the caller runs everything, from the next
+/// begin_run() on.
 class Workers {
  public:
-  /// Precondition: count ≥ 1. Throws Error{out_of_memory} if the system refuses a thread.
+  /// Precondition: 1 ≤ count ≤ 1024. Throws Error{out_of_memory} if the system refuses a thread.
   explicit Workers(int count, WorkersBackend backend = default_backend());
+  /// On the caller's pool. Precondition: pool.run is not null.
+  Workers(int count, ParallelFor pool);
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
   int count() const noexcept { return count_; }
 
+  /// Before the runs of one batch: tasks are left out once `stop` is requested, and when the
+  /// caller's pool fails `stop` is. Null: neither. `stop` must live until the next call.
+  void begin_run(RunStop* stop) noexcept;
+  RunStop* stop() const noexcept { return stop_; }
+  /// How the caller's pool failed since begin_run(); null: it did not.
+  const char* failure() const noexcept { return failed_ ? callers_->failure() : nullptr; }
+
   /// Calls body(task, worker) once for every task in [0, tasks), worker in [0, count()), and
   /// returns when all are done. Tasks start in rising order and each goes to the next free worker.
   /// Not reentrant. tasks < 2³¹.
-  void run(Index tasks, TaskBody body) const;
+  void run(Index tasks, TaskBody body) const noexcept;
 
  private:
+  void hand_out(Index tasks, const TaskBody& body) const noexcept;
+
   int count_;
   WorkersBackend backend_;
+  int process_;         // that made the threads
+  bool alone_ = false;  // in another process
+  RunStop* stop_ = nullptr;
+  mutable bool failed_ = false;
   class Pool;
   std::unique_ptr<Pool> pool_;
+  std::unique_ptr<CallersPool> callers_;
 };
 
 /// Worker count when the caller names none: the CPUs that affinity and cgroup quota leave to this

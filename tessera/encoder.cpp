@@ -39,7 +39,18 @@ TextEncoder::TextEncoder(std::shared_ptr<const models::Package> package, Encoder
   }
   for (const std::string& name : options_.outputs) output_value(package_->program, name);
   model_ = Model::create(package_->program, package_->checkpoint,
-                         {.isa = options_.isa, .outputs = options_.outputs});
+                         {.isa = options_.isa,
+                          .outputs = options_.outputs,
+                          .packed_cache = options_.packed_cache,
+                          .copy_tables = options_.copy_tables,
+                          .memory_cap_bytes = options_.memory_cap_bytes});
+  if (options_.memory_cap_bytes != 0 && options_.split_to_cap) {
+    const Index sequences = std::min(options_.batch_sequences, options_.batch_tokens);
+    const SessionOptions fitted =
+        fit_to_cap(*model_, session_options(options_.batch_tokens, sequences));
+    options_.batch_tokens = fitted.max_rows;
+    options_.batch_sequences = fitted.max_sequences;
+  }
 }
 
 TextEncoder TextEncoder::open(const std::filesystem::path& directory, EncoderOptions options,
@@ -65,13 +76,23 @@ SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
           .plan = options_.plan,
           .rates = options_.rates,
           .allow_onednn = options_.allow_onednn,
-          .strict = options_.strict};
+          .strict = options_.strict,
+          .parallel_for = options_.parallel_for,
+          .memory_cap_bytes = options_.memory_cap_bytes};
+}
+
+MemoryBytes TextEncoder::memory_bytes(Index longest) const {
+  const Index rows = std::max(options_.batch_tokens, longest);
+  const Index sequences = std::min(options_.batch_sequences, rows);  // each has a row at least
+  return tessera::memory_bytes(*model_, session_options(rows, sequences));
 }
 
 std::size_t TextEncoder::arena_bytes(Index longest) const {
-  const Index rows = std::max(options_.batch_tokens, longest);
-  const Index sequences = std::min(options_.batch_sequences, rows);  // each has a row at least
-  return Session::memory_bytes(*model_, session_options(rows, sequences));
+  return memory_bytes(longest).arena;
+}
+
+void TextEncoder::trim() {
+  if (session_) session_->trim();
 }
 
 // A short input gets a small arena. One that fills a batch gets an arena for the whole budget, so
@@ -106,7 +127,7 @@ const Program& TextEncoder::session_program() const {
 }
 
 void TextEncoder::run_batch(std::span<const TokenSequence> sequences,
-                            std::span<const std::size_t> chosen) {
+                            std::span<const std::size_t> chosen, const RunControl& control) {
   const TokenSpec& spec = package_->program.tokens;
   for (auto* vector : {&ids_, &types_, &positions_, &columns_, &offsets_, &query_only_}) {
     vector->clear();
@@ -155,11 +176,12 @@ void TextEncoder::run_batch(std::span<const TokenSequence> sequences,
                  .offsets = offsets_,
                  .positions = positions_,
                  .columns = columns_,
-                 .query_only = query_only_});
+                 .query_only = query_only_},
+                control);
 }
 
 void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink,
-                      const ProgressCallback& progress) {
+                      const ProgressCallback& progress, const RunControl& control) {
   std::vector<Index> lengths;
   lengths.reserve(sequences.size());
   for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -181,7 +203,7 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
   std::size_t done = 0;
   for (const BatchRange& batch : plan.batches) {
     const auto chosen = std::span(plan.order).subspan(batch.first, batch.last - batch.first);
-    run_batch(sequences, chosen);
+    run_batch(sequences, chosen, control);
     for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = session_->output(options_.outputs[i]);
     for (std::size_t s = 0; s < chosen.size(); ++s) {
       for (std::size_t i = 0; i < whole.size(); ++i) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "models/package.hpp"
+#include "runtime/memory_bytes.hpp"
 #include "runtime/session.hpp"
 #include "tessera/text_inputs.hpp"
 
@@ -29,6 +30,14 @@ struct EncoderOptions {
   std::optional<MachineRates> rates = {};  ///< what plans are made with; nullopt: resolve_rates()
   bool allow_onednn = false;               ///< SessionOptions::allow_onednn
   bool strict = false;                     ///< a fallback of the plan is an error
+  ParallelFor parallel_for = {};           ///< the caller's pool in place of our threads
+  /// Most bytes of weights and arena together; 0: no cap. What does not fit is
+  /// Error{out_of_memory}, or batches become smaller, down to one row, with split_to_cap: results
+  /// are the same.
+  std::size_t memory_cap_bytes = 0;
+  bool split_to_cap = false;
+  std::filesystem::path packed_cache = {};  ///< ModelOptions::packed_cache
+  bool copy_tables = false;                 ///< ModelOptions::copy_tables
 };
 
 /// What a sink gets for one sequence, in the order of EncoderOptions::outputs: (T, width) for an
@@ -64,14 +73,21 @@ class TextEncoder {
   /// Computes the outputs of every sequence. `sink` is called once per sequence, in the order of
   /// the batches, not of the input: `index` says which it is. Errors: as check_sequence() says,
   /// with the index of the sequence; nothing is computed then.
+  /// `control` ends it between batches and within them (RunControl); the sink has then been called
+  /// for the batches before.
   void run(std::span<const TokenSequence> sequences, const Sink& sink,
-           const ProgressCallback& progress = {});
+           const ProgressCallback& progress = {}, const RunControl& control = {});
 
   /// run() for one output with a row per sequence: a matrix in the order of the input, out (n,
   /// width()).
   void run(std::span<const TokenSequence> sequences, std::span<float> out,
            const ProgressCallback& progress = {});
 
+  /// Gives the arena's pages back until the next run().
+  void trim();
+
+  /// The memory promise for sequences of up to `longest` tokens.
+  MemoryBytes memory_bytes(Index longest) const;
   /// Bytes of the arena for batches up to the budget and sequences of up to `longest` tokens.
   std::size_t arena_bytes(Index longest) const;
   /// What a Session for the whole budget will do for `rows` token rows in `sequences` sequences.
@@ -83,7 +99,8 @@ class TextEncoder {
  private:
   SessionOptions session_options(Index rows, Index sequences) const;
   void reserve(Index rows, Index sequences);
-  void run_batch(std::span<const TokenSequence> sequences, std::span<const std::size_t> chosen);
+  void run_batch(std::span<const TokenSequence> sequences, std::span<const std::size_t> chosen,
+                 const RunControl& control);
 
   std::shared_ptr<const models::Package> package_;
   EncoderOptions options_;

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "runtime/run_control.hpp"
+
 namespace tessera::execute {
 namespace {
 
@@ -77,7 +79,12 @@ Index panel_count(const GemmOperands& o) noexcept {
 }
 
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept {
+  constexpr Index kTilesPerLook = 8;  // a look at the clock takes 1 % of a short tile's time
+  Index tiles = 0;
+  bool ended = false;
   for_each_tile(nest, rows, panels, o.K, o.gemm.MR, [&](const TileStep& s) {
+    if (o.stop != nullptr && tiles++ % kTilesPerLook == 0) ended = o.stop->requested();
+    if (ended) return;
     if (o.block_columns == 0 || s.panels.size() == 1) {
       return run_tile(o, s, ahead_of(o, nest, panels, s));
     }

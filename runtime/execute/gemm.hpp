@@ -6,6 +6,10 @@
 #include "kernels/kernel_table.hpp"
 #include "runtime/plan/loop_nest.hpp"
 
+namespace tessera {
+class RunStop;
+}
+
 namespace tessera::execute {
 
 /// C = act(A Bᵀ + bias) + residual. Preconditions: those of kernels::GemmTile.
@@ -27,7 +31,8 @@ struct GemmOperands {
   /// C as blocks of `block_columns` columns, (M, block_columns) with row stride ldc each,
   /// block_stride apart: whole panels each, and no residual. 0: one block.
   Index block_columns = 0, block_stride = 0;
-  bool resident = false;  ///< the weights are in L2 or L3: memory is asked for nothing
+  bool resident = false;    ///< the weights are in L2 or L3: memory is asked for nothing
+  RunStop* stop = nullptr;  ///< the remaining tiles are left out once it is requested
 };
 
 Index panel_count(const GemmOperands& o) noexcept;

@@ -36,7 +36,8 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
                  .K = weight.cols,
                  .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data,
                  .activation = op.activation,
-                 .resident = context.weights_stay_in_l3};
+                 .resident = context.weights_stay_in_l3,
+                 .stop = context.workers.stop()};
   if (op.residual != kNone && !op.norm) {  // else the layer norm adds it
     const TensorView<float> r = context.value(op.residual);
     o.residual = r.data;

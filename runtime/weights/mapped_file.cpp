@@ -24,18 +24,17 @@ namespace {
                           std::generic_category().message(error)));
 }
 
-/// Closes the descriptor on every way out; a mapping outlives it.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { ::close(fd_); }
-  int get() const { return fd_; }
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
- private:
-  int fd_;
-};
+FileStamp stamp_of(const struct stat& status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .modified_ns = nanoseconds(status.st_mtim),
+          .changed_ns = nanoseconds(status.st_ctim)};
+}
 
 }  // namespace
 
@@ -43,26 +42,56 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: a FIFO without a writer would otherwise block here for ever.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw_errno(path, "open", errno);
-  const Descriptor descriptor(fd);
+  MappedFile file(path, fd, {});  // closes it on every way out
   struct stat status {};
-  if (::fstat(descriptor.get(), &status) != 0) throw_errno(path, "stat", errno);
+  if (::fstat(fd, &status) != 0) throw_errno(path, "stat", errno);
   if (!S_ISREG(status.st_mode)) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{}: got a {}, expected a regular file", path.string(),
                             S_ISDIR(status.st_mode) ? "directory" : "special file"));
   }
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size == 0) return {nullptr, 0};  // mmap refuses a length of 0
-  void* data =
-      ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
+  file.stamp_ = stamp_of(status);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size == 0) return file;  // mmap refuses a length of 0
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (data == MAP_FAILED) throw_errno(path, "map", errno);
-  return {static_cast<const std::byte*>(data), static_cast<std::size_t>(size)};
+  file.data_ = static_cast<const std::byte*>(data);
+  file.size_ = size;
+  return file;
+}
+
+void MappedFile::release(std::span<const std::byte> part) const noexcept {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto base = reinterpret_cast<std::uintptr_t>(data_),
+             first = reinterpret_cast<std::uintptr_t>(part.data());
+  if (data_ == nullptr || first < base || first + part.size() > base + size_) return;
+  const std::uintptr_t begin = (first + page - 1) / page * page,
+                       end = (first + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void MappedFile::check_unchanged() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) throw_errno(path_, "stat", errno);
+  const FileStamp now = stamp_of(status);
+  if (now.size == stamp_.size && now.modified_ns == stamp_.modified_ns) return;
+  throw Error(ErrorCode::corrupt_file,
+              fmt::format("{}: changed while it is in use: {} bytes, expected {} bytes as when it "
+                          "was opened and no write since (load the model again, or copy_tables)",
+                          path_.string(), now.size, stamp_.size));
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      stamp_(other.stamp_),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(stamp_, other.stamp_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
@@ -70,6 +99,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace tessera

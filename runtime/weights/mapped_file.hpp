@@ -3,17 +3,29 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
+#include <utility>
 
 namespace tessera {
+
+/// What the system says about a file; differs after every change, but for two within the clock's
+/// grain (some milliseconds).
+struct FileStamp {
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::int64_t modified_ns = 0, changed_ns = 0;  ///< mtime; ctime, which no program can set
+
+  friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
 
 /// Owns one read-only private mapping of a regular file; moves, does not copy.
 ///
 /// Memory    the pages belong to the kernel's page cache and are read on first touch.
 /// Limits    a file that someone cuts while it is mapped makes reads of the lost pages fail with
 ///           SIGBUS, as with every mapped file: replace files by rename(), as
-///           write_safetensors() does, never in place.
+///           write_safetensors() does, never in place. check_unchanged() before reading finds what
+///           happened earlier, not what happens meanwhile.
 /// Errors    not_found; invalid_argument (no regular file); io_error with the system's words.
 class MappedFile {
  public:
@@ -28,11 +40,25 @@ class MappedFile {
   /// The whole file; empty for a file of length 0. The first byte is page-aligned.
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
- private:
-  MappedFile(const std::byte* data, std::size_t size) noexcept : data_(data), size_(size) {}
+  /// Lets go of the whole pages in `part` until they are read again: resident memory falls, the
+  /// page cache keeps them. Nothing for a part that is not of this file.
+  void release(std::span<const std::byte> part) const noexcept;
 
-  const std::byte* data_;
-  std::size_t size_;
+  /// When it was opened.
+  const FileStamp& stamp() const noexcept { return stamp_; }
+  /// Throws Error{corrupt_file} if the file's size or time of modification is another than when it
+  /// was opened; a rename or a removal is no change.
+  void check_unchanged() const;
+
+ private:
+  MappedFile(std::filesystem::path path, int fd, const FileStamp& stamp) noexcept
+      : path_(std::move(path)), fd_(fd), stamp_(stamp) {}
+
+  std::filesystem::path path_;
+  int fd_ = -1;  // kept for check_unchanged()
+  FileStamp stamp_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 }  // namespace tessera

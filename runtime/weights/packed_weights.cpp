@@ -7,10 +7,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "runtime/error.hpp"
 #include "runtime/log.hpp"
+#include "runtime/weights/packed_cache.hpp"
 
 namespace tessera {
 namespace {
@@ -62,8 +64,8 @@ bool readable_in_place(const Rows& rows) {
 
 class Packer {
  public:
-  Packer(const Checkpoint& checkpoint, const kernels::KernelTable& kernels)
-      : checkpoint_(checkpoint), kernels_(kernels) {}
+  Packer(const Checkpoint& checkpoint, const kernels::KernelTable& kernels, bool copy_tables)
+      : checkpoint_(checkpoint), kernels_(kernels), copy_tables_(copy_tables) {}
 
   /// Bytes that `p` takes in the block.
   std::size_t bytes(const Parameter& p) const {
@@ -78,18 +80,21 @@ class Packer {
       case ParameterKind::pair_bias:
         return aligned_floats(p.rows * p.cols);
       case ParameterKind::table:
-        return in_place(p) ? 0 : aligned_floats(p.rows * p.cols);
+        if (in_place(p)) return 0;
+        return rounded(static_cast<std::size_t>(p.rows * p.cols * size_of(table_type(p))));
     }
     return 0;
   }
 
-  bool in_place(const Parameter& p) const {
-    return p.sources.size() == 1 &&
-           readable_in_place(find_rows(checkpoint_, p.sources.front(), p.cols));
+  bool in_place(const Parameter& p) const { return !copy_tables_ && keeps_type(p); }
+
+  /// Tables keep their stored type where it is aligned, copied or not.
+  DType table_type(const Parameter& p) const {
+    return keeps_type(p) ? find_rows(checkpoint_, p.sources.front(), p.cols).type : DType::f32;
   }
 
-  /// Fills `to` (bytes(p) bytes, zeroed) and warns about values that are not finite.
-  void pack(const Parameter& p, float* to) {
+  /// Fills `to` (bytes(p) bytes, zeroed). False, after a warning: a value is not finite.
+  bool pack(const Parameter& p, float* to) {
     switch (p.kind) {
       case ParameterKind::matrix:
         pack_matrix(p, to);
@@ -98,15 +103,24 @@ class Packer {
       case ParameterKind::pair_bias:
         gather_bias(p, to);
         break;
+      case ParameterKind::table:
+        if (keeps_type(p)) {
+          const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
+          std::memcpy(to, rows.data,
+                      static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type)));
+          return check_table(p);
+        }
+        widen_rows(p, to);
+        break;
       default:
         widen_rows(p, to);
         break;
     }
-    warn_unless_finite(p, to, static_cast<Index>(bytes(p) / sizeof(float)));
+    return warn_unless_finite(p, to, static_cast<Index>(bytes(p) / sizeof(float)));
   }
 
-  /// The same warning for a table that is read in place, a piece at a time.
-  void check_table(const Parameter& p) {
+  /// The same for a table in its stored type, a piece at a time.
+  bool check_table(const Parameter& p) {
     const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
     constexpr Index kPiece = 4096;
     std::vector<float> piece(static_cast<std::size_t>(kPiece));
@@ -114,11 +128,24 @@ class Packer {
     for (Index begin = 0; begin < count; begin += kPiece) {
       const Index n = std::min(kPiece, count - begin);
       widen(rows, begin, n, piece.data());
-      if (!warn_unless_finite(p, piece.data(), n)) return;
+      if (!warn_unless_finite(p, piece.data(), n)) return false;
+    }
+    return true;
+  }
+
+  /// Lets go of the mapped pages that `p` was read from.
+  void release(const Parameter& p) const {
+    for (const Source& source : p.sources) {
+      if (!source.tensor.empty()) checkpoint_.release(source.tensor);
     }
   }
 
  private:
+  bool keeps_type(const Parameter& p) const {
+    return p.sources.size() == 1 &&
+           readable_in_place(find_rows(checkpoint_, p.sources.front(), p.cols));
+  }
+
   bool warn_unless_finite(const Parameter& p, const float* values, Index n) {
     for (Index i = 0; i < n; ++i) {
       if (std::isfinite(values[i])) continue;
@@ -227,6 +254,7 @@ class Packer {
 
   const Checkpoint& checkpoint_;
   const kernels::KernelTable& kernels_;
+  bool copy_tables_;
   std::vector<float> realigned_;
 };
 
@@ -243,16 +271,39 @@ void check_sources(const Parameter& p) {
 
 }  // namespace
 
-PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Checkpoint> checkpoint,
-                             const kernels::KernelTable& kernels)
-    : checkpoint_(std::move(checkpoint)), parameters_(program.parameters.size()) {
-  Packer packer(*checkpoint_, kernels);
-  std::size_t total = 0;
+WeightBytes weight_bytes(const Program& program, const Checkpoint& checkpoint,
+                         const kernels::KernelTable& kernels, bool copy_tables) {
+  const Packer packer(checkpoint, kernels, copy_tables);
+  WeightBytes bytes;
   for (const Parameter& p : program.parameters) {
     check_sources(p);
-    total += packer.bytes(p);
+    bytes.packed += packer.bytes(p);
+    if (p.kind == ParameterKind::table && packer.in_place(p)) {
+      bytes.mapped += static_cast<std::size_t>(p.rows * p.cols * size_of(packer.table_type(p)));
+    }
   }
-  block_ = Arena(total, "weights");
+  return bytes;
+}
+
+// Pages of the checkpoint are let go parameter by parameter, so that loading never holds more than
+// what is packed so far and the sources of one parameter.
+PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Checkpoint> checkpoint,
+                             const kernels::KernelTable& kernels, const WeightOptions& options)
+    : checkpoint_(std::move(checkpoint)),
+      parameters_(program.parameters.size()),
+      bytes_(weight_bytes(program, *checkpoint_, kernels, options.copy_tables)) {
+  Packer packer(*checkpoint_, kernels, options.copy_tables);
+  std::optional<PackedCache> cache;
+  if (!options.cache_directory.empty()) {
+    cache.emplace(options.cache_directory,
+                  packing_key(program, options.isa, kernels.gemm.NR, options.copy_tables),
+                  *checkpoint_, bytes_.packed);
+    cached_ = cache->open();
+  }
+  if (!cached_) block_ = Arena(bytes_.packed, "weights");
+  const std::byte* block =
+      cached_ ? cached_->bytes().data() + PackedCache::block_offset(*cached_) : block_.data();
+  bool is_finite = true;
   std::size_t offset = 0;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = program.parameters[i];
@@ -260,23 +311,29 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
     loaded.rows = p.rows;
     loaded.cols = p.cols;
     parameter_count_ += static_cast<std::size_t>(p.rows * p.cols);
-    if (p.kind == ParameterKind::table && packer.in_place(p)) {
-      const Rows rows = find_rows(*checkpoint_, p.sources.front(), p.cols);
-      loaded.table = rows.data;
-      loaded.type = rows.type;
-      packer.check_table(p);
-      mapped_bytes_ += static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type));
-      continue;
+    const bool in_place = p.kind == ParameterKind::table && packer.in_place(p);
+    if (!cached_) {
+      const bool ok = in_place ? packer.check_table(p) : packer.pack(p, block_.floats(offset));
+      is_finite = is_finite && ok;
+      packer.release(p);
     }
-    float* to = block_.floats(offset);
-    packer.pack(p, to);
-    if (p.kind == ParameterKind::table) {
-      loaded.table = to;
+    if (in_place) {
+      loaded.table = find_rows(*checkpoint_, p.sources.front(), p.cols).data;
+    } else if (p.kind == ParameterKind::table) {
+      loaded.table = block + offset;
     } else {
-      loaded.data = to;
+      loaded.data = reinterpret_cast<const float*>(block + offset);
     }
+    if (p.kind == ParameterKind::table) loaded.type = packer.table_type(p);
     offset += packer.bytes(p);
   }
+  // Values that are not finite are to be reported at every start: such weights are packed anew.
+  if (cache && !cached_ && is_finite) cache->store({block_.data(), bytes_.packed});
+}
+
+void PackedWeights::check_unchanged() const {
+  if (bytes_.mapped > 0) checkpoint_->check_unchanged();
+  if (cached_) cached_->check_unchanged();
 }
 
 }  // namespace tessera

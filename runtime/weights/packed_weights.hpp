@@ -8,7 +8,9 @@
 //   table   → read in place from the mapped checkpoint, in its stored type
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
@@ -25,25 +27,47 @@ struct LoadedParameter {
   Index rows = 0, cols = 0;
 };
 
+struct WeightBytes {
+  std::size_t packed = 0;  ///< the block
+  std::size_t mapped = 0;  ///< tables that are read where they are mapped
+};
+
+/// What PackedWeights will take; reads shapes alone. Throws as its constructor does.
+WeightBytes weight_bytes(const Program& program, const Checkpoint& checkpoint,
+                         const kernels::KernelTable& kernels, bool copy_tables);
+
+struct WeightOptions {
+  Isa isa = Isa::baseline;                  ///< of the kernels
+  std::filesystem::path cache_directory{};  ///< empty: no cache
+  bool copy_tables = false;                 ///< tables are copied into the block
+};
+
 class PackedWeights {
  public:
   /// Throws Error{not_found, corrupt_file, unsupported_model} naming the tensor. Non-finite values
   /// are logged.
   PackedWeights(const Program& program, std::shared_ptr<const Checkpoint> checkpoint,
-                const kernels::KernelTable& kernels);
+                const kernels::KernelTable& kernels, const WeightOptions& options = {});
 
   const LoadedParameter& operator[](ParameterId id) const noexcept {
     return parameters_[static_cast<std::size_t>(id)];
   }
-  std::size_t packed_bytes() const noexcept { return block_.bytes(); }
-  std::size_t mapped_bytes() const noexcept { return mapped_bytes_; }
+  std::size_t packed_bytes() const noexcept { return bytes_.packed; }
+  std::size_t mapped_bytes() const noexcept { return bytes_.mapped; }
+  /// Whether the block is the mapped cache file.
+  bool from_cache() const noexcept { return cached_.has_value(); }
+  /// Throws Error{corrupt_file} if a file that tables or the block are read from has another size
+  /// or time than when it was opened. One fstat() per file.
+  void check_unchanged() const;
   std::size_t parameter_count() const noexcept { return parameter_count_; }
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
-  Arena block_;
   std::vector<LoadedParameter> parameters_;
-  std::size_t mapped_bytes_ = 0, parameter_count_ = 0;
+  WeightBytes bytes_;
+  Arena block_;                       // packed here, or
+  std::optional<MappedFile> cached_;  // the cache file
+  std::size_t parameter_count_ = 0;
 };
 
 }  // namespace tessera

@@ -106,6 +106,7 @@ class SafetensorsFile {
     return metadata_;
   }
   const std::filesystem::path& path() const noexcept { return path_; }
+  const MappedFile& file() const noexcept { return file_; }
 
  private:
   SafetensorsFile(std::filesystem::path path, MappedFile file)
@@ -138,6 +139,11 @@ class Checkpoint {
 
   /// As find(), but throws not_found naming the checkpoint and the tensor.
   const StoredTensor& at(std::string_view name) const;
+
+  /// Lets go of the mapped pages of a tensor; its data are read again from the file when touched.
+  void release(std::string_view name) const noexcept;
+  /// Throws Error{corrupt_file} if a shard has changed since it was opened.
+  void check_unchanged() const;
 
   /// All tensors, sorted by name.
   const std::vector<const StoredTensor*>& tensors() const noexcept { return tensors_; }

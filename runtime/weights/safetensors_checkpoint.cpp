@@ -183,4 +183,14 @@ const StoredTensor& Checkpoint::at(std::string_view name) const {
   return *tensor;
 }
 
+void Checkpoint::release(std::string_view name) const noexcept {
+  const StoredTensor* tensor = find(name);
+  if (tensor == nullptr) return;
+  for (const SafetensorsFile& file : files_) file.file().release({tensor->data, tensor->bytes});
+}
+
+void Checkpoint::check_unchanged() const {
+  for (const SafetensorsFile& file : files_) file.file().check_unchanged();
+}
+
 }  // namespace tessera

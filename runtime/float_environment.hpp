@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SSE control word that results are defined for: round to nearest, denormals kept, exceptions
+// masked. A host may run with another (fesetround, -ffast-math's flush to zero, feenableexcept).
+#pragma once
+
+#include <immintrin.h>
+
+namespace tessera {
+
+/// Sets that word on this thread and puts the caller's back, with its sticky flags, at the end of
+/// the scope.
+class FloatEnvironment {
+ public:
+  static void set() noexcept { _mm_setcsr(kWord); }
+
+  FloatEnvironment() noexcept : callers_(_mm_getcsr()) { set(); }
+  ~FloatEnvironment() { _mm_setcsr(callers_); }
+  FloatEnvironment(const FloatEnvironment&) = delete;
+  FloatEnvironment& operator=(const FloatEnvironment&) = delete;
+
+ private:
+  static constexpr unsigned kWord = 0x1F80;  // what a process starts with (psABI, 3.2.1)
+  unsigned callers_;
+};
+
+}  // namespace tessera
