@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import os
 import sys
 import tempfile
@@ -294,7 +295,9 @@ def main() -> None:
     sample = write_all(arguments.out, model, sections, tokenizer, packages, labels)
     show_queries(model, tokenizer, sample)
     figures = measure(model, sections, tokenizer, packages, labels)
-    export.write_json(arguments.out / "metrics.json", figures)
+    path = arguments.out / "metrics.json"  # the vision model's figures stay
+    known = json.loads(path.read_text()) if path.exists() else {}
+    export.write_json(path, {**known, **figures})
     for name, values in figures.items():
         print(name, values)
     print(f"done after {time.monotonic() - begin:.0f} s")
