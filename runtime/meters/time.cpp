@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <span>
+#include <utility>
 
 namespace tessera::meters {
 namespace {
@@ -35,22 +36,21 @@ TimeMeter::TimeMeter(std::size_t ops, std::size_t most_runs, Clock clock)
       counts_(ops_, 0) {}
 
 void TimeMeter::begin_run() noexcept {
-  run_begin_ = now_();
+  run_begin_ = last_ = now_();
 }
 
-void TimeMeter::begin_ops(std::size_t, std::size_t) noexcept {
-  op_begin_ = now_();
-}
+void TimeMeter::begin_ops(std::size_t, std::size_t) noexcept {}
 
 void TimeMeter::end_ops(std::size_t op, std::size_t count) noexcept {
   const std::int64_t end = now_();
+  const std::int64_t begin = std::exchange(last_, end);
   if (op >= ops_) return;  // of another program
-  samples_[op * most_runs_ + runs_ % most_runs_] = end - op_begin_;
+  samples_[op * most_runs_ + runs_ % most_runs_] = end - begin;
   counts_[op] = count;
 }
 
 void TimeMeter::end_run() noexcept {
-  run_samples_[runs_ % most_runs_] = now_() - run_begin_;
+  run_samples_[runs_ % most_runs_] = last_ - run_begin_;
   ++runs_;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The meter `time`: wall time per op, two readings of the monotonic clock each.
+// The meter `time`: wall time per op, one reading of the monotonic clock where each ends.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,9 @@
 
 namespace tessera::meters {
 
-/// seconds of an op = the median over the runs; so is `run_seconds`, from the first op's begin to
-/// the last one's end. Medians need not add up to the median. All memory is taken at construction.
+/// seconds of an op = the median over the runs of the time since the op before ended, so that the
+/// ops of a run add up to the run; run_seconds = the median of those. (Medians need not add up to
+/// the median.) All memory is taken at construction.
 class TimeMeter final : public Meter {
  public:
   using Clock = std::int64_t (*)() noexcept;  ///< nanoseconds
@@ -28,11 +29,11 @@ class TimeMeter final : public Meter {
  private:
   std::size_t ops_, most_runs_;
   Clock now_;
-  std::size_t runs_ = 0;                       // since take()
-  std::int64_t run_begin_ = 0, op_begin_ = 0;  // ns
-  std::vector<std::int64_t> samples_;          // (ops, most_runs) ns; the ring of each op
-  std::vector<std::int64_t> run_samples_;      // (most_runs) ns
-  std::vector<std::size_t> counts_;            // (ops) ops that ran as one from here; 0: began none
+  std::size_t runs_ = 0;                   // since take()
+  std::int64_t run_begin_ = 0, last_ = 0;  // ns
+  std::vector<std::int64_t> samples_;      // (ops, most_runs) ns; the ring of each op
+  std::vector<std::int64_t> run_samples_;  // (most_runs) ns
+  std::vector<std::size_t> counts_;        // (ops) ops that ran as one from here; 0: began none
 };
 
 }  // namespace tessera::meters
