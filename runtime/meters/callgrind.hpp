@@ -60,24 +60,35 @@ struct CallgrindRun {
 /// Errors: not_found (no valgrind), io_error (it failed: with its last words), corrupt_file.
 Measurement run_callgrind(const CallgrindRun& run);
 
-/// Reads a dump whose parts are called "op FIRST COUNT" by CallgrindMarks; other parts are passed
-/// over. Errors: corrupt_file naming what is missing.
+/// Reads a dump whose parts are called "op FIRST COUNT" by CallgrindMarks, or "rest FIRST COUNT"
+/// for what it wrote back afterwards; other parts are passed over. Errors: corrupt_file naming what
+/// is missing.
 Measurement parse_callgrind(std::string_view dump, LastLevel last_level);
 
 /// Whether the client requests were compiled in (valgrind/callgrind.h was there).
 bool has_callgrind_requests() noexcept;
 
-/// The child's side: attached to a session, each op becomes a part of the dump. Nothing happens
+/// The child's side: attached to a session, each op becomes a part of the dump. Nothing is counted
 /// outside Valgrind.
 class CallgrindMarks final : public RunObserver {
  public:
+  /// evict_bytes > 0: each op is measured alone, as the model prices it. A buffer of that size
+  /// (twice the last level) is read before it, so that it begins with cold caches, and after it, so
+  /// that what it left changed is written back; those evictions are a part of their own, "rest
+  /// FIRST COUNT".
+  explicit CallgrindMarks(std::size_t evict_bytes = 0) : evict_(evict_bytes) {}
+
   static void start() noexcept;  ///< begins to simulate, with cold caches
   static void stop() noexcept;
   void begin_ops(std::size_t op, std::size_t count) noexcept override;
   void end_ops(std::size_t op, std::size_t count) noexcept override;
 
  private:
-  char name_[64] = {};  // of the part; written before it begins
+  void read_buffer() noexcept;
+
+  char name_[64] = {}, rest_[64] = {};  // of the parts; written before they begin
+  std::vector<unsigned char> evict_;
+  unsigned sum_ = 0;  // so that reading is not for nothing
 };
 
 }  // namespace tessera::meters

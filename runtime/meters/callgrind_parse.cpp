@@ -71,7 +71,10 @@ class Parser {
       read_line_bytes(*cache);
     }
     if (const auto cache = after(line, "desc: LL cache: ")) ll_ = fmt::format("LL {}", *cache);
-    if (const auto name = after(line, "desc: Trigger: Client Request: op ")) begin_part(*name);
+    if (const auto name = after(line, "desc: Trigger: Client Request: op "))
+      begin_part(*name, false);
+    if (const auto name = after(line, "desc: Trigger: Client Request: rest "))
+      begin_part(*name, true);
     if (const auto events = after(line, "events:")) read_events(*events);
     if (const auto summary = after(line, "summary:")) end_part(*summary);
   }
@@ -86,11 +89,15 @@ class Parser {
     line_bytes_ = *bytes;
   }
 
-  void begin_part(std::string_view name) {
+  void begin_part(std::string_view name, bool is_rest) {
     const auto op = to_integer<std::size_t>(take_word(name));
     const auto count = to_integer<std::size_t>(take_word(name));
     if (!op || !count || *count == 0) refuse(line_, "expected the part's name to be \"op I N\"");
+    if (is_rest && (result_.ops.empty() || result_.ops.back().op != *op)) {
+      refuse(line_, fmt::format("got the rest of op {}, expected it right after the op", *op));
+    }
     part_ = OpMeasurement{.op = *op, .count = *count};
+    is_rest_ = is_rest;
   }
 
   void read_events(std::string_view events) {
@@ -124,6 +131,12 @@ class Parser {
     const double line = line_bytes_;
     const EdgeBytes ll{.fills = line * (count(ILmr) + count(DLmr) + count(DLmw)),
                        .written_back = line * (count(ILdmr) + count(DLdmr) + count(DLdmw))};
+    if (is_rest_) {
+      OpMeasurement& op = result_.ops.back();
+      (last_level_ == LastLevel::l2 ? op.l2 : op.l3)->written_back += ll.written_back;
+      part_.reset();
+      return;
+    }
     part_->instructions = count(Ir);
     part_->l1 = EdgeBytes{.fills = line * (count(D1mr) + count(D1mw))};
     (last_level_ == LastLevel::l2 ? part_->l2 : part_->l3) = ll;
@@ -142,6 +155,7 @@ class Parser {
     return none;
   }();
   std::optional<OpMeasurement> part_;
+  bool is_rest_ = false;
 };
 
 }  // namespace

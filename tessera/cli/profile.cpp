@@ -31,7 +31,7 @@ struct ProfileCommand {
   std::string meter = "time", events, output = "-";
   CallgrindFlags callgrind;
   bool is_json = false, is_measured = true;
-  bool is_under_callgrind = false;  // started by measure_with_callgrind()
+  Index under_callgrind = -1;  // started by measure_with_callgrind(): bytes to evict between ops
 
   void run() const;
 
@@ -75,10 +75,10 @@ void ProfileCommand::run() const {
   MeteredOptions options;
   if (is_callgrind) options = {.most_isa = Isa::avx2, .threads = 1};
   if (!is_measured) options.rates = MeteredOptions::Rates::resolved;
-  if (is_under_callgrind) options.rates = MeteredOptions::Rates::nominal;
+  if (under_callgrind >= 0) options.rates = MeteredOptions::Rates::nominal;
   MeteredModel metered(model, rows, sequences, options);
-  if (is_under_callgrind) {
-    run_for_callgrind(metered);
+  if (under_callgrind >= 0) {
+    run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));
     return;
   }
   std::optional<Error> failure;  // of the meter: the rest of the report is printed all the same
@@ -136,7 +136,9 @@ void add_profile(CLI::App& root) {
       ->add_option("--callgrind-ll", flags->callgrind.ll,
                    "Simulated last level: l2, l3, or BYTES,WAYS,LINE in place of L2 (default: l2)")
       ->type_name("CACHE");
-  command->add_flag("--under-callgrind", flags->is_under_callgrind)->group("");
+  command->add_flag("--cold", flags->callgrind.is_cold,
+                    "Callgrind: each op alone, as the plan prices it, not after the one before");
+  command->add_option("--under-callgrind", flags->under_callgrind)->group("");
   command->add_flag("--measure,!--no-measure", flags->is_measured,
                     "Measure this machine's rates once, in two seconds (default)");
   command->add_flag("--json", flags->is_json, "One JSON object");

@@ -86,7 +86,6 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
   const PrivateDirectory directory;
   const std::filesystem::path plan = directory.path() / "plan.json";
   save_plan(plan, session.plan());
-  arguments.insert(arguments.end(), {"--plan", plan.string(), "--under-callgrind"});
   meters::CallgrindRun run{.executable = std::filesystem::read_symlink("/proc/self/exe").string(),
                            .arguments = std::move(arguments),
                            .environment = {"TESSERA_ISA=" + session.plan().identity.isa},
@@ -94,16 +93,22 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
                            .ll = meters::valid_for_callgrind(ll, is_l3 ? "L3" : "L2", notes),
                            .last_level = is_l3 ? meters::LastLevel::l3 : meters::LastLevel::l2,
                            .directory = directory.path()};
+  const Index evict = flags.is_cold ? 2 * std::max(run.ll.bytes, run.d1.bytes) : 0;
+  run.arguments.insert(run.arguments.end(),
+                       {"--plan", plan.string(), "--under-callgrind", fmt::format("{}", evict)});
   meters::Measurement measured = meters::run_callgrind(run);
   if (!(d1 == level_of(here.l1d)) || !(ll == level_of(is_l3 ? here.l3 : here.l2))) {
     notes.emplace_back("caches as given, but the plan and its predictions are for the machine's");
   }
+  notes.emplace_back(flags.is_cold
+                         ? "each op alone: cold caches before it, and what it changed written back"
+                         : "ops find in the caches what the ops before left; --cold: each alone");
   measured.notes.insert(measured.notes.begin(), notes.begin(), notes.end());
   return measured;
 }
 
-void run_for_callgrind(MeteredModel& metered) {
-  meters::CallgrindMarks marks;
+void run_for_callgrind(MeteredModel& metered, std::size_t evict_bytes) {
+  meters::CallgrindMarks marks(evict_bytes);
   meters::CallgrindMarks::start();
   metered.run(nullptr, 1);
   metered.run(&marks, 1);

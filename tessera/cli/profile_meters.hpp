@@ -19,6 +19,7 @@ meters::Measurement measure_here(const std::string& meter, const std::string& ev
 /// How to simulate caches, as asked on the command line.
 struct CallgrindFlags {
   std::string d1, ll = "l2";  // "": the machine's; "l2", "l3" or a geometry
+  bool is_cold = false;       // each op alone
 };
 
 /// Runs this binary with `arguments` under Valgrind, on the session's plan. Throws Error.
@@ -27,7 +28,7 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
                                            const Session& session);
 
 /// The other side of measure_with_callgrind(): one run to warm the simulated caches, one between
-/// marks.
-void run_for_callgrind(MeteredModel& metered);
+/// marks; `evict_bytes` as CallgrindMarks has it.
+void run_for_callgrind(MeteredModel& metered, std::size_t evict_bytes);
 
 }  // namespace tessera::cli

@@ -40,6 +40,16 @@ TEST(CallgrindDumpTest, AttributesEventsToOps) {
   EXPECT_EQ(far.ops[2].l3->fills, 64 * (12342 + 3));
 }
 
+TEST(CallgrindDumpTest, TheRestOfAnOpIsWrittenBack) {
+  std::string dump = recorded();
+  dump.replace(dump.find("op 2 1"), 6, "rest 1 1");  // ... 0 12342 3 0 1
+  const Measurement result = parse_callgrind(dump, LastLevel::l2);
+  ASSERT_EQ(result.ops.size(), 2U);
+  EXPECT_EQ(result.ops[1].l2->fills, 64 * (9 + 37)) << "of the op alone";
+  EXPECT_EQ(result.ops[1].l2->written_back, 64 * 1);
+  EXPECT_EQ(result.ops[1].instructions, 2831);
+}
+
 TEST(CallgrindDumpTest, RefusesWhatItCannotRead) {
   const auto refuses = [](const std::string& dump, const std::string& part) {
     try {
@@ -64,6 +74,8 @@ TEST(CallgrindDumpTest, RefusesWhatItCannotRead) {
   refuses(with(" ILdmr DLdmr DLdmw", ""), "got no event ILdmr");
   refuses(with("summary: 4897", "summary: x4897"), "got \"x4897\"");
   refuses(with("49152 B, 64 B", "49152 B; 64 B"), "line size");
+  refuses(with("op 2 1", "rest 0 1"), "got the rest of op 0");
+  refuses(with("op 0 1", "rest 0 1"), "got the rest of op 0");
 }
 
 TEST(CallgrindGeometryTest, IsReadAndWritten) {
