@@ -177,6 +177,21 @@ void AlignedText::replace(std::u32string_view pattern, std::u32string_view conte
   chars = std::move(out);
 }
 
+void AlignedText::join_spaces() {
+  std::vector<AlignedChar> out;
+  out.reserve(chars.size());
+  for (const AlignedChar& x : chars) {
+    if (!is_whitespace(x.c)) {
+      out.push_back(x);
+    } else if (out.size() > 0 && &x != chars.data() && is_whitespace((&x)[-1].c)) {
+      out.back() = {U' ', x.begin, x.end};  // the place of the last one, as replace() has it
+    } else {
+      out.push_back({U' ', x.begin, x.end});
+    }
+  }
+  chars = std::move(out);
+}
+
 void AlignedText::prepend(std::u32string_view prefix) {
   if (chars.empty()) return;
   const AlignedChar first = chars.front();

@@ -23,7 +23,7 @@ BertScanner::BertScanner(const BertNormalizer& normalizer) : normalizer_{{normal
   }
 }
 
-bool BertScanner::scan(std::string_view text, std::uint32_t first, const WordPiece& model,
+bool BertScanner::scan(std::string_view text, std::uint32_t first, const WordModel& model,
                        std::size_t limit, WordScratch& scratch,
                        std::vector<SequenceToken>& tokens) const {
   std::uint32_t position = first;  // of text[i], in code points
@@ -46,8 +46,7 @@ bool BertScanner::scan(std::string_view text, std::uint32_t first, const WordPie
       for (std::size_t j = i; j < end; ++j) {
         scratch.word[j - i] = folded_[static_cast<unsigned char>(text[j])];
       }
-      model.tokenize(scratch.word, end - i, scratch.pieces);
-      for (const WordToken& t : scratch.pieces.tokens) {
+      for (const WordToken& t : model.tokenize(scratch.word, end - i, scratch.pieces)) {
         tokens.push_back({t.id, position + t.begin, position + t.end, t.begin == 0, false});
       }
       position += static_cast<std::uint32_t>(end - i);

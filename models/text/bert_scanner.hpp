@@ -23,7 +23,7 @@ class BertScanner {
 
   /// Appends the tokens of `text`, valid UTF-8 that begins at code point `first` of the original,
   /// and stops after the word that brings `tokens` to `limit`. Returns whether it did not have to.
-  bool scan(std::string_view text, std::uint32_t first, const WordPiece& model, std::size_t limit,
+  bool scan(std::string_view text, std::uint32_t first, const WordModel& model, std::size_t limit,
             WordScratch& scratch, std::vector<SequenceToken>& tokens) const;
 
  private:

@@ -37,6 +37,7 @@ struct Apply {
   void operator()(StripAccentsNormalizer) const { text.remove_if(is_combining_mark); }
   void operator()(const StripNormalizer& n) const { text.strip(n.left, n.right); }
   void operator()(const ReplaceNormalizer& n) const { text.replace(n.pattern, n.content); }
+  void operator()(SpaceRunNormalizer) const { text.join_spaces(); }
   void operator()(const PrependNormalizer& n) const { text.prepend(n.prefix); }
 };
 
@@ -65,6 +66,7 @@ struct Describe {
   std::string operator()(StripAccentsNormalizer) const { return "strips accents"; }
   std::string operator()(const StripNormalizer&) const { return "strips white space"; }
   std::string operator()(const ReplaceNormalizer&) const { return "replaces a string"; }
+  std::string operator()(SpaceRunNormalizer) const { return "joins white space"; }
   std::string operator()(const PrependNormalizer&) const { return "prepends a string"; }
 };
 

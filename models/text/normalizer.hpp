@@ -36,13 +36,15 @@ struct ReplaceNormalizer {
   std::u32string pattern;
   std::u32string content;
 };
+/// Every run of white space → one space: Replace with the regular expression \s+.
+struct SpaceRunNormalizer {};
 struct PrependNormalizer {
   std::u32string prefix;
 };
 
 using NormalizerStep =
     std::variant<BertNormalizer, UnicodeForm, LowercaseNormalizer, StripAccentsNormalizer,
-                 StripNormalizer, ReplaceNormalizer, PrependNormalizer>;
+                 StripNormalizer, ReplaceNormalizer, SpaceRunNormalizer, PrependNormalizer>;
 
 /// Steps in order; none leaves the text as it is.
 struct Normalizer {

@@ -84,6 +84,62 @@ void split_at_word_change(const std::vector<AlignedChar>& chars, WordRange word,
   }
 }
 
+// 's 't 're 've 'm 'll 'd: how many characters of one begin at `i`, or 0.
+std::uint32_t contraction(const std::vector<AlignedChar>& chars, std::uint32_t i,
+                          std::uint32_t end) {
+  if (chars[i].c != U'\'' || i + 1 == end) return 0;
+  const char32_t a = chars[i + 1].c;
+  const char32_t b = i + 2 < end ? chars[i + 2].c : U'\0';
+  if (a == U's' || a == U't' || a == U'm' || a == U'd') return 2;
+  return ((a == U'r' || a == U'v') && b == U'e') || (a == U'l' && b == U'l') ? 3 : 0;
+}
+
+enum class CharKind : std::uint8_t { space, letter, number, other };
+
+CharKind kind_of(char32_t c) noexcept {
+  if (is_whitespace(c)) return CharKind::space;
+  if (is_letter(c)) return CharKind::letter;
+  return is_numeric(c) ? CharKind::number : CharKind::other;
+}
+
+std::uint32_t end_of_run(const std::vector<AlignedChar>& chars, std::uint32_t i, std::uint32_t end,
+                         CharKind kind) {
+  while (i < end && kind_of(chars[i].c) == kind) ++i;
+  return i;
+}
+
+//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+void split_gpt2(const std::vector<AlignedChar>& chars, WordRange word,
+                std::vector<WordRange>& out) {
+  for (std::uint32_t i = word.begin; i < word.end;) {
+    std::uint32_t end = i + contraction(chars, i, word.end);
+    if (end == i) {
+      const bool takes_space = chars[i].c == U' ' && i + 1 < word.end;
+      const std::uint32_t first = takes_space ? i + 1 : i;
+      const CharKind kind = kind_of(chars[first].c);
+      end = end_of_run(chars, first, word.end, kind);
+      if (kind == CharKind::space) {
+        // The last space of a run goes to the word behind it, unless it is the only one.
+        if (end < word.end && end > i + 1) --end;
+      }
+    }
+    out.push_back({i, end});
+    i = end;
+  }
+}
+
+//   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
+void split_clip(const std::vector<AlignedChar>& chars, WordRange word,
+                std::vector<WordRange>& out) {
+  for (std::uint32_t i = word.begin; i < word.end;) {
+    std::uint32_t end = i + contraction(chars, i, word.end);
+    const CharKind kind = kind_of(chars[i].c);
+    if (end == i) end = kind == CharKind::number ? i + 1 : end_of_run(chars, i, word.end, kind);
+    if (kind != CharKind::space) out.push_back({i, end});
+    i = end;
+  }
+}
+
 Predicate predicate_of(SplitAt at) noexcept {
   switch (at) {
     case SplitAt::whitespace:
@@ -93,6 +149,8 @@ Predicate predicate_of(SplitAt at) noexcept {
     case SplitAt::numeric:
       return is_numeric;
     case SplitAt::word_change:
+    case SplitAt::gpt2:
+    case SplitAt::clip:
       break;
   }
   return nullptr;
@@ -109,6 +167,10 @@ void PreTokenizer::split(const std::vector<AlignedChar>& chars,
     for (const WordRange& word : words) {
       if (rule.at == SplitAt::word_change) {
         split_at_word_change(chars, word, out);
+      } else if (rule.at == SplitAt::gpt2) {
+        split_gpt2(chars, word, out);
+      } else if (rule.at == SplitAt::clip) {
+        split_clip(chars, word, out);
       } else {
         find_matches(chars, word, predicate_of(rule.at), pieces);
         emit(pieces, rule.behavior, out);
@@ -124,7 +186,7 @@ PreTokenizer PreTokenizer::bert() {
 }
 
 bool PreTokenizer::is_bert() const noexcept {
-  return rules.size() == 2 && rules[0].at == SplitAt::whitespace &&
+  return !is_byte_level && rules.size() == 2 && rules[0].at == SplitAt::whitespace &&
          rules[0].behavior == SplitBehavior::removed && rules[1].at == SplitAt::punctuation &&
          rules[1].behavior == SplitBehavior::isolated;
 }

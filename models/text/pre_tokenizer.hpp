@@ -23,6 +23,8 @@ enum class SplitAt : std::uint8_t {
   whitespace,
   punctuation,
   numeric,
+  gpt2,         ///< the pattern of GPT-2's words; everything is in some word
+  clip,         ///< the pattern of CLIP's words; space is removed
   word_change,  ///< \w+|[^\w\s]+: runs of word characters and runs of others are words, space is
                 ///< removed
 };
@@ -41,6 +43,8 @@ struct WordRange {
 /// Rules in order, each splitting the words of the one before. None: the whole text is one word.
 struct PreTokenizer {
   std::vector<SplitRule> rules;
+  bool is_byte_level = false;     ///< has a ByteLevel step: what byte pair encoding needs
+  bool add_prefix_space = false;  ///< puts a space before a stretch of text that begins without
 
   /// Replaces `words`, whose ranges are to be split, by the words inside them.
   void split(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;

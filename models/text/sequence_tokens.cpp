@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/text/sequence_tokens.hpp"
 
+#include <algorithm>
+
 #include "models/text/unicode.hpp"
 
 namespace tessera::text {
 
 void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
-                        const WordPiece& model, WordScratch& scratch,
+                        const WordModel& model, WordScratch& scratch,
                         std::vector<SequenceToken>& tokens) {
   scratch.word.clear();
   scratch.byte_to_char.clear();
@@ -14,17 +16,37 @@ void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
     append_utf8(scratch.word, chars[i].c);
     scratch.byte_to_char.resize(scratch.word.size(), i);
   }
-  model.tokenize(scratch.word, range.end - range.begin, scratch.pieces);
-  for (const WordToken& t : scratch.pieces.tokens) {
-    tokens.push_back({t.id, chars[scratch.byte_to_char[t.begin]].begin,
-                      chars[scratch.byte_to_char[t.end - 1]].end, t.begin == 0, false});
+  bool opens_word = true;
+  for (const WordToken& t : model.tokenize(scratch.word, range.end - range.begin, scratch.pieces)) {
+    SequenceToken token{t.id, chars[scratch.byte_to_char[t.begin]].begin,
+                        chars[scratch.byte_to_char[t.end - 1]].end, opens_word, false};
+    if (model.is_byte_level()) {
+      const std::string_view bytes =
+          std::string_view(scratch.word).substr(t.begin, t.end - t.begin);
+      const std::size_t first = std::min(bytes.find_first_not_of(' '), bytes.size());
+      const std::size_t last = bytes.find_last_not_of(' ');
+      token.leading_space = static_cast<std::uint32_t>(first);
+      token.trailing_space = static_cast<std::uint32_t>(
+          bytes.size() - (last == std::string_view::npos ? 0 : last + 1));
+    }
+    tokens.push_back(token);
+    opens_word = false;
   }
 }
 
 bool append_text_tokens(const std::vector<AlignedChar>& chars, WordRange range,
-                        const PreTokenizer& pre_tokenizer, const WordPiece& model,
+                        const PreTokenizer& pre_tokenizer, const WordModel& model,
                         std::size_t limit, WordScratch& scratch,
                         std::vector<SequenceToken>& tokens) {
+  if (pre_tokenizer.add_prefix_space && range.begin < range.end && chars[range.begin].c != U' ') {
+    PreTokenizer rest = pre_tokenizer;
+    rest.add_prefix_space = false;
+    AlignedText spaced;
+    spaced.chars.assign(chars.begin() + range.begin, chars.begin() + range.end);
+    spaced.prepend(U" ");
+    return append_text_tokens(spaced.chars, {0, static_cast<std::uint32_t>(spaced.chars.size())},
+                              rest, model, limit, scratch, tokens);
+  }
   scratch.words.assign(range.begin < range.end ? 1 : 0, range);
   pre_tokenizer.split(chars, scratch.words);
   for (const WordRange& word : scratch.words) {

@@ -10,7 +10,7 @@
 
 #include "models/text/aligned_text.hpp"
 #include "models/text/pre_tokenizer.hpp"
-#include "models/text/wordpiece.hpp"
+#include "models/text/word_model.hpp"
 
 namespace tessera::text {
 
@@ -22,13 +22,13 @@ struct SequenceToken {
   std::uint32_t end;
   bool opens_word;  ///< the first token of its word; an added token is a word of its own
   bool is_added;
-  std::uint32_t leading_space = 0;  ///< of an added token: white space that it took with it
+  std::uint32_t leading_space = 0;  ///< white space that an added or a byte-level token begins with
   std::uint32_t trailing_space = 0;
 };
 
 /// Scratch space of one encode() call.
 struct WordScratch {
-  WordPiece::Scratch pieces;
+  WordModel::Scratch pieces;
   std::string word;                         // UTF-8 of the word
   std::vector<std::uint32_t> byte_to_char;  // for every byte of it, the index of its character
   AlignedText text;
@@ -37,13 +37,13 @@ struct WordScratch {
 
 /// Appends the tokens of `word`, whose characters are chars[range].
 void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
-                        const WordPiece& model, WordScratch& scratch,
+                        const WordModel& model, WordScratch& scratch,
                         std::vector<SequenceToken>& tokens);
 
 /// Normalised text → words → tokens; stops after the word that brings `tokens` to `limit`. Returns
 /// whether it did not have to.
 bool append_text_tokens(const std::vector<AlignedChar>& chars, WordRange range,
-                        const PreTokenizer& pre_tokenizer, const WordPiece& model,
+                        const PreTokenizer& pre_tokenizer, const WordModel& model,
                         std::size_t limit, WordScratch& scratch,
                         std::vector<SequenceToken>& tokens);
 

@@ -64,7 +64,7 @@ void keep(std::size_t count, Side side, std::vector<SequenceToken>& tokens) {
   }
 }
 
-// pre_tokenizers/byte_level.rs, process_offsets. Only added tokens can have white space here.
+// pre_tokenizers/byte_level.rs, process_offsets.
 void trim_offsets(bool add_prefix_space, std::vector<SequenceToken>& tokens) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     SequenceToken& t = tokens[i];
@@ -118,7 +118,7 @@ bool exists(const fs::path& directory, const char* name) {
   return fs::is_regular_file(directory / name, ignored);
 }
 
-// Files of tokenizers that are recognised but not supported without a tokenizer.json.
+// Files that are recognised but not enough by themselves.
 struct OtherTokenizer {
   const char* file;
   const char* model;
@@ -136,26 +136,28 @@ constexpr OtherTokenizer kOtherTokenizers[] = {
 
 Tokenizer Tokenizer::from_directory(const fs::path& directory) {
   const bool has_json = exists(directory, "tokenizer.json");
-  if (!has_json && !exists(directory, "vocab.txt")) {
+  const bool has_pairs = exists(directory, "vocab.json") && exists(directory, "merges.txt");
+  if (!has_json && !has_pairs && !exists(directory, "vocab.txt")) {
     for (const OtherTokenizer& other : kOtherTokenizers) {
       if (!exists(directory, other.file)) continue;
       throw Error(
           ErrorCode::unsupported_model,
           fmt::format("tokenizer: \"{}\" has {}, a {} tokenizer, which is not supported yet; "
-                      "expected a WordPiece tokenizer.json or vocab.txt (token ids can be given "
-                      "instead of text: --ids)",
+                      "expected tokenizer.json, vocab.txt, or vocab.json with merges.txt (token "
+                      "ids can be given instead of text: --ids)",
                       directory.string(), other.file, other.model));
     }
     throw Error(
         ErrorCode::not_found,
-        fmt::format("tokenizer: \"{}\" has no tokenizer file, expected tokenizer.json or vocab.txt "
-                    "(token ids can be given instead of text: --ids)",
+        fmt::format("tokenizer: \"{}\" has no tokenizer file, expected tokenizer.json, vocab.txt, "
+                    "or vocab.json with merges.txt (token ids can be given instead of text: --ids)",
                     directory.string()));
   }
   const TokenizerConfig config = read_tokenizer_config(directory);
   std::shared_ptr<TokenizerParts> parts = has_json
                                               ? read_tokenizer_json(directory / "tokenizer.json")
-                                              : read_vocab_txt(directory, config);
+                                          : has_pairs ? read_vocab_json(directory, config)
+                                                      : read_vocab_txt(directory, config);
   parts->model_max_length = config.model_max_length;
   find_special_ids(config, *parts);
   parts->finish();

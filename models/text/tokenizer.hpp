@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text to token ids, as the tokenizer files of a checkpoint say.
 //
-//   text ─ added tokens ─ normaliser ─ words ─ WordPiece ─ truncation ─ template ─▶ ids
+//   text ─ added tokens ─ normaliser ─ words ─ WordPiece or BPE ─ truncation ─ template ─▶ ids
 //   (template: [CLS] A [SEP] B [SEP])
 //
-// Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Supported now: WordPiece,
-// from a tokenizer.json, or from a vocab.txt with tokenizer_config.json, special_tokens_map.json
-// and added_tokens.json where they exist. Byte-level BPE and Unigram are recognised and refused by
-// name.
+// Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Supported: WordPiece
+// and byte-level BPE, from a tokenizer.json, or from a vocab.txt, or a vocab.json and merges.txt,
+// with tokenizer_config.json, special_tokens_map.json and added_tokens.json where they exist.
+// Unigram is recognised and refused by name.
 #pragma once
 
 #include <array>
@@ -59,8 +59,8 @@ struct EncodeOptions {
 
 /// Where a tokenizer came from and what it does, for people.
 struct TokenizerInfo {
-  std::string file;                      ///< "tokenizer.json" or "vocab.txt"
-  std::string model;                     ///< "WordPiece"
+  std::string file;                      ///< "tokenizer.json", "vocab.txt" or "vocab.json"
+  std::string model;                     ///< "WordPiece" or "byte-level BPE"
   std::string normalizer;                ///< "lowercase, strips accents"
   bool lowercase = false;                ///< whether some step of the normaliser lowercases
   std::optional<Truncation> truncation;  ///< of the file
@@ -70,7 +70,8 @@ struct TokenizerInfo {
 /// A tokenizer, immutable: copies share it, and any number of threads may use it at once.
 class Tokenizer {
  public:
-  /// Reads tokenizer.json if the directory has one, else vocab.txt and the files beside it.
+  /// Reads tokenizer.json if the directory has one, else vocab.json and merges.txt, else
+  /// vocab.txt, and the files beside it.
   ///
   /// Whether a vocab.txt is lowercased: `do_lower_case` of tokenizer_config.json; yes if that file
   /// does not say, as BertTokenizer does; if there is no such file, yes unless tokens have

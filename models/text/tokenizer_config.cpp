@@ -180,6 +180,8 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
         config.strip_accents = read_bool(value, field);
       } else if (key == "tokenize_chinese_chars") {
         config.tokenize_chinese_chars = read_bool(value, field);
+      } else if (key == "add_prefix_space") {
+        config.add_prefix_space = read_bool(value, field);
       } else if (key == "model_max_length") {
         double length = 0;
         if (is_null(value)) return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json, the format of Hugging Face tokenizers ("version": "1.0"), for WordPiece models.
+// tokenizer.json, the format of Hugging Face tokenizers ("version": "1.0"), for WordPiece and
+// byte-level BPE.
 //
-// An old file has no model.type; what its members are tells the model. The reference ignores the
+// The reference ignores the
 // ids of added_tokens: a token has the id of the vocabulary, or the next free one. So does this.
 #include <fmt/format.h>
 
@@ -17,45 +18,6 @@ namespace tessera::text {
 namespace {
 
 using json::Node;
-
-std::string_view model_type(const Node& model) {
-  const std::string_view type = json::type_of(model);
-  if (!type.empty()) return type;
-  if (json::find(model, "merges")) return "BPE";
-  const Node vocab = json::require(model, "vocab", "the tokens and their ids");
-  if (vocab.value.is_array()) return "Unigram";
-  return json::find(model, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
-}
-
-WordPiece read_model(const Node& model) {
-  const std::string_view type = model_type(model);
-  if (type != "WordPiece")
-    json::unsupported({model.where + ".type", model.value}, type, "\"WordPiece\"");
-  WordPieceConfig config;
-  if (const auto node = json::find(model, "unk_token")) config.unk_token = json::as_string(*node);
-  if (const auto node = json::find(model, "continuing_subword_prefix")) {
-    config.continuing_subword_prefix = json::as_string(*node);
-  }
-  if (const auto node = json::find(model, "max_input_chars_per_word")) {
-    config.max_input_chars_per_word = json::as_size(*node);
-  }
-  const Node vocab = json::require(model, "vocab", "an object of tokens and their ids");
-  Vocabulary vocabulary;
-  for (const auto& [token, value] : json::as_object(vocab)) {
-    std::int64_t id = -1;
-    if (value.get(id) != simdjson::SUCCESS || id < 0 || id >= INT32_MAX) {
-      id = json::as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains
-    }
-    vocabulary.add(token, static_cast<std::int32_t>(id));
-  }
-  vocabulary.finish();
-  if (!vocabulary.id(config.unk_token)) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{} has no token \"{}\", expected the unk_token of the model",
-                            vocab.where, config.unk_token));
-  }
-  return WordPiece(std::move(vocabulary), std::move(config));
-}
 
 Side read_side(const Node& object) {
   const auto direction = json::find(object, "direction");
@@ -122,12 +84,20 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
     if (name != "1.0") json::unsupported(*version, name, "\"1.0\"");
   }
   auto parts =
-      std::make_shared<TokenizerParts>(read_model(json::require(root, "model", "an object")));
+      std::make_shared<TokenizerParts>(json::read_model(json::require(root, "model", "an object")));
   parts->info.file = "tokenizer.json";
   if (const auto node = json::find(root, "normalizer"))
     json::read_normalizer(*node, parts->normalizer);
   if (const auto node = json::find(root, "pre_tokenizer")) {
     json::read_pre_tokenizer(*node, parts->pre_tokenizer);
+  }
+  if (parts->model.is_byte_level() != parts->pre_tokenizer.is_byte_level) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: model.type is {} with{} a ByteLevel pre_tokenizer, which is not "
+                            "supported; expected both of byte-level BPE, or WordPiece (token ids "
+                            "can be given instead of text: --ids)",
+                            root.where, parts->model.is_byte_level() ? "BPE" : "WordPiece",
+                            parts->model.is_byte_level() ? "out" : ""));
   }
   const auto post = json::find(root, "post_processor");
   parts->post = post ? json::read_post_processor(*post) : Template::none();

@@ -2,12 +2,14 @@
 // The parts of a tokenizer.json, one reader each.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "models/text/json.hpp"
 #include "models/text/normalizer.hpp"
 #include "models/text/pre_tokenizer.hpp"
 #include "models/text/template.hpp"
+#include "models/text/word_model.hpp"
 
 namespace tessera::text::json {
 
@@ -21,6 +23,11 @@ std::string_view type_of(const Node& object);
 /// A boolean member, or `otherwise` where it is absent or null.
 bool bool_or(const Node& object, std::string_view key, bool otherwise);
 
+/// An object of tokens and their ids.
+Vocabulary read_vocabulary(const Node& vocab);
+/// "a b" → a, b; nothing if the line is not two tokens.
+std::optional<BytePairs::Merge> split_merge(std::string_view line);
+WordModel read_model(const Node& model);
 /// Appends the steps of a "normalizer".
 void read_normalizer(const Node& node, Normalizer& out);
 /// Appends the rules of a "pre_tokenizer".

@@ -35,6 +35,31 @@ SplitBehavior read_behavior(const Node& node) {
               "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
 }
 
+// The patterns of published files; nothing here interprets a regular expression.
+constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kClipPattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
+// The tokens that it begins with are cut out of the text before.
+constexpr std::string_view kClipPrefix = R"(<\|startoftext\|>|<\|endoftext\|>|)";
+
+SplitRule read_split(const Node& node) {
+  const Node pattern = require(node, "pattern", "{\"Regex\": text}");
+  const Node regex = require(pattern, "Regex", "a regular expression");
+  std::string_view text = as_string(regex);
+  if (text.starts_with(kClipPrefix)) text.remove_prefix(kClipPrefix.size());
+  const SplitBehavior behavior = read_behavior(node);
+  const bool invert = bool_or(node, "invert", false);
+  if (text == kClipPattern && behavior == SplitBehavior::removed && invert) {
+    return {SplitAt::clip, behavior};
+  }
+  if (text == kGpt2Pattern &&
+      (behavior == SplitBehavior::isolated || (behavior == SplitBehavior::removed && invert))) {
+    return {SplitAt::gpt2, behavior};
+  }
+  unsupported(regex, text, "the pattern of GPT-2, isolated, or that of CLIP, removed and inverted");
+}
+
 std::vector<TemplatePiece> read_pieces(const Node& pieces, const Node& special_tokens,
                                        bool is_pair) {
   std::vector<TemplatePiece> out;
@@ -133,7 +158,14 @@ void read_normalizer(const Node& node, Normalizer& out) {
   } else if (type == "Replace") {
     const Node pattern = require(node, "pattern", "{\"String\": text}");
     const auto literal = find(pattern, "String");
-    if (!literal) unsupported(pattern, "Regex", "a \"String\"");
+    if (!literal) {
+      const Node regex = require(pattern, "Regex", "a String or a Regex");
+      if (as_string(regex) != "\\s+" || as_string(require(node, "content", "a string")) != " ") {
+        unsupported(regex, as_string(regex), "\"\\s+\" replaced by a space, or a String");
+      }
+      out.steps.emplace_back(SpaceRunNormalizer{});
+      return;
+    }
     const Node content = require(node, "content", "a string");
     out.steps.emplace_back(
         ReplaceNormalizer{code_points(as_string(*literal)), code_points(as_string(content))});
@@ -166,9 +198,24 @@ void read_pre_tokenizer(const Node& node, PreTokenizer& out) {
     const bool individual = bool_or(node, "individual_digits", false);
     out.rules.push_back(
         {SplitAt::numeric, individual ? SplitBehavior::isolated : SplitBehavior::contiguous});
+  } else if (type == "ByteLevel") {
+    if (bool_or(node, "add_prefix_space", true)) {
+      if (!out.rules.empty()) {
+        unsupported({node.where + ".add_prefix_space", node.value}, "true",
+                    "false behind another pre-tokenizer");
+      }
+      out.add_prefix_space = true;
+    }
+    out.is_byte_level = true;
+    if (bool_or(node, "use_regex", true)) {
+      out.rules.push_back({SplitAt::gpt2, SplitBehavior::isolated});
+    }
+  } else if (type == "Split") {
+    out.rules.push_back(read_split(node));
   } else {
     unsupported({node.where + ".type", node.value}, type,
-                "BertPreTokenizer, Sequence, Whitespace, WhitespaceSplit, Punctuation or Digits");
+                "BertPreTokenizer, ByteLevel, Split, Sequence, Whitespace, WhitespaceSplit, "
+                "Punctuation or Digits");
   }
 }
 
@@ -190,8 +237,14 @@ Template read_post_processor(const Node& node) {
     t.add_prefix_space = bool_or(node, "add_prefix_space", true);
     return t;
   }
+  if (type == "ByteLevel") {
+    Template t = Template::none();
+    t.trim_offsets = bool_or(node, "trim_offsets", true);
+    t.add_prefix_space = bool_or(node, "add_prefix_space", true);
+    return t;
+  }
   unsupported({node.where + ".type", node.value}, type,
-              "TemplateProcessing, BertProcessing or RobertaProcessing");
+              "TemplateProcessing, BertProcessing, RobertaProcessing or ByteLevel");
 }
 
 }  // namespace tessera::text::json

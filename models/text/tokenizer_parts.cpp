@@ -86,7 +86,7 @@ std::optional<std::int32_t> TokenizerParts::id(std::string_view token) const noe
 }
 
 void TokenizerParts::finish() {
-  info.model = "WordPiece";
+  info.model = model.name();
   info.normalizer = normalizer.describe();
   info.lowercase =
       std::any_of(normalizer.steps.begin(), normalizer.steps.end(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tokenizer files of a checkpoint say, in one struct, and the two readers that fill it.
+// What the tokenizer files of a checkpoint say, in one struct, and the readers that fill it.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 #include "models/text/pre_tokenizer.hpp"
 #include "models/text/template.hpp"
 #include "models/text/tokenizer.hpp"
-#include "models/text/wordpiece.hpp"
+#include "models/text/word_model.hpp"
 
 namespace tessera::text {
 
@@ -34,12 +34,12 @@ struct SpecialIds {
 };
 
 struct TokenizerParts {
-  explicit TokenizerParts(WordPiece wordpiece) : model(std::move(wordpiece)) {}
+  explicit TokenizerParts(WordModel word_model) : model(std::move(word_model)) {}
 
   TokenizerInfo info;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  WordPiece model;
+  WordModel model;
   AddedTokens added;
   Template post;
   std::optional<Padding> padding;
@@ -57,14 +57,14 @@ struct TokenizerParts {
   std::vector<SequenceToken> tokenize(std::string_view text, std::size_t limit) const;
 };
 
-/// What tokenizer_config.json and special_tokens_map.json say of a WordPiece tokenizer; empty where
-/// the files do not exist.
+/// What tokenizer_config.json and special_tokens_map.json say; empty where the files do not exist.
 struct TokenizerConfig {
   bool exists = false;          ///< whether there is a tokenizer_config.json
   std::string tokenizer_class;  ///< without the suffix "Fast"
   std::optional<bool> do_lower_case;
   std::optional<bool> strip_accents;
   std::optional<bool> tokenize_chinese_chars;
+  std::optional<bool> add_prefix_space;
   std::optional<std::size_t>
       model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
   std::optional<AddedToken> unk, sep, pad, cls, mask;
@@ -80,5 +80,8 @@ void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts);
 std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file);
 std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& directory,
                                                const TokenizerConfig& config);
+
+std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& directory,
+                                                const TokenizerConfig& config);
 
 }  // namespace tessera::text

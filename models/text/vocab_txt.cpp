@@ -144,7 +144,8 @@ std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& dire
 
   WordPieceConfig wordpiece;
   wordpiece.unk_token = unk.content;
-  auto parts = std::make_shared<TokenizerParts>(WordPiece(std::move(vocabulary), wordpiece));
+  auto parts =
+      std::make_shared<TokenizerParts>(WordModel(WordPiece(std::move(vocabulary), wordpiece)));
   parts->info.file = "vocab.txt";
   BertNormalizer normalizer;
   normalizer.lowercase = lowercases(config, parts->model.vocabulary());

@@ -43,7 +43,7 @@ std::string random_text(std::minstd_rand& random) {
 }
 
 TEST(BertScannerTest, AgreesWithTheGeneralCodeOnRandomTexts) {
-  const WordPiece model = letters();
+  const WordModel model{letters()};
   const PreTokenizer pre_tokenizer = PreTokenizer::bert();
   std::minstd_rand random(11);
   for (int round = 0; round < 4000; ++round) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every WordPiece vector of the shared reference data: what Hugging Face tokenizers 0.23.2 gives.
-// Skipped where the data is not there. TESSERA_SHARED names another place for it.
+// Every WordPiece and byte-level BPE vector of the shared reference data: what Hugging Face
+// tokenizers 0.23.2 gives. Skipped where the data is not there. TESSERA_SHARED names another place
+// for it.
 #include <gtest/gtest.h>
 #include <simdjson.h>
 #include <zlib.h>
@@ -185,6 +186,18 @@ TEST_F(VectorsTest, BertBaseCasedFromVocabTxtAloneByTheTokensInIt) {
 
 TEST_F(VectorsTest, BertMultilingualUncasedFromTokenizerJson) {
   EXPECT_EQ(check_all(load("bert-multilingual-uncased"), "bert-multilingual-uncased"), kLines);
+}
+
+TEST_F(VectorsTest, RobertaBaseFromTokenizerJson) {
+  EXPECT_EQ(check_all(load("roberta-base"), "roberta-base"), kLines);
+}
+
+TEST_F(VectorsTest, RobertaBaseFromVocabJsonAndMergesTxt) {
+  const TemporaryDirectory directory;
+  for (const char* file : {"vocab.json", "merges.txt"}) {
+    fs::copy_file(shared_tokenizers() / "files/roberta-base" / file, directory.path() / file);
+  }
+  EXPECT_EQ(check_all(Tokenizer::from_directory(directory.path()), "roberta-base"), kLines);
 }
 
 // Its vocabulary and normaliser are those of bert-base-uncased.

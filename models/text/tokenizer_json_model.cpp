@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model of a tokenizer.json: WordPiece or BPE.
+//
+// An old file has no model.type; what its members are tells the model.
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/text/tokenizer_json.hpp"
+
+namespace tessera::text::json {
+namespace {
+
+std::string_view model_type(const Node& model) {
+  const std::string_view type = type_of(model);
+  if (!type.empty()) return type;
+  if (find(model, "merges")) return "BPE";
+  const Node vocab = require(model, "vocab", "the tokens and their ids");
+  if (vocab.value.is_array()) return "Unigram";
+  return find(model, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
+}
+
+WordPiece read_word_piece(const Node& model) {
+  WordPieceConfig config;
+  if (const auto node = find(model, "unk_token")) config.unk_token = as_string(*node);
+  if (const auto node = find(model, "continuing_subword_prefix")) {
+    config.continuing_subword_prefix = as_string(*node);
+  }
+  if (const auto node = find(model, "max_input_chars_per_word")) {
+    config.max_input_chars_per_word = as_size(*node);
+  }
+  const Node vocab = require(model, "vocab", "an object of tokens and their ids");
+  Vocabulary vocabulary = read_vocabulary(vocab);
+  if (!vocabulary.id(config.unk_token)) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{} has no token \"{}\", expected the unk_token of the model",
+                            vocab.where, config.unk_token));
+  }
+  return WordPiece(std::move(vocabulary), std::move(config));
+}
+
+// "a b", or ["a", "b"] in files of tokenizers 0.20 and later.
+BytePairs::Merge read_merge(const Node& merge) {
+  simdjson::dom::array pair;
+  if (merge.value.get(pair) == simdjson::SUCCESS) {
+    if (pair.size() != 2) wrong(merge, "two tokens");
+    return {std::string(as_string(item(merge, 0, pair.at(0).value()))),
+            std::string(as_string(item(merge, 1, pair.at(1).value())))};
+  }
+  if (auto split = split_merge(as_string(merge))) return *std::move(split);
+  wrong(merge, "two tokens with a space between");
+}
+
+BytePairs read_byte_pairs(const Node& model) {
+  if (const auto node = find(model, "dropout"); node && double(node->value.get_double()) != 0) {
+    unsupported(*node, "a number", "null");
+  }
+  if (const auto node = find(model, "continuing_subword_prefix")) {
+    const std::string_view prefix = as_string(*node);
+    if (!prefix.empty()) unsupported(*node, prefix, "\"\"");
+  }
+  for (const char* key : {"byte_fallback", "ignore_merges"}) {
+    if (bool_or(model, key, false)) unsupported(require(model, key, "false"), "true", "false");
+  }
+  BytePairsConfig config;
+  if (const auto node = find(model, "unk_token")) config.unk_token = as_string(*node);
+  if (const auto node = find(model, "end_of_word_suffix")) {
+    config.end_of_word_suffix = as_string(*node);
+  }
+  config.fuse_unk = bool_or(model, "fuse_unk", false);
+  Vocabulary vocabulary =
+      read_vocabulary(require(model, "vocab", "an object of tokens and their ids"));
+  const Node list = require(model, "merges", "an array of pairs of tokens");
+  std::vector<BytePairs::Merge> merges;
+  for (const auto value : as_array(list))
+    merges.push_back(read_merge(item(list, merges.size(), value)));
+  return BytePairs(std::move(vocabulary), merges, std::move(config), list.where);
+}
+
+}  // namespace
+
+Vocabulary read_vocabulary(const Node& vocab) {
+  Vocabulary vocabulary;
+  for (const auto& [token, value] : as_object(vocab)) {
+    std::int64_t id = -1;
+    if (value.get(id) != simdjson::SUCCESS || id < 0 || id >= INT32_MAX) {
+      id = as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains
+    }
+    vocabulary.add(token, static_cast<std::int32_t>(id));
+  }
+  vocabulary.finish();
+  return vocabulary;
+}
+
+std::optional<BytePairs::Merge> split_merge(std::string_view line) {
+  const std::size_t space = line.find(' ');
+  const bool is_pair = space != std::string_view::npos && space > 0 && space + 1 < line.size() &&
+                       line.find(' ', space + 1) == std::string_view::npos;
+  if (!is_pair) return std::nullopt;
+  return BytePairs::Merge(line.substr(0, space), line.substr(space + 1));
+}
+
+WordModel read_model(const Node& model) {
+  const std::string_view type = model_type(model);
+  if (type == "WordPiece") return WordModel(read_word_piece(model));
+  if (type == "BPE") return WordModel(read_byte_pairs(model));
+  unsupported({model.where + ".type", model.value}, type, "\"WordPiece\" or \"BPE\"");
+}
+
+}  // namespace tessera::text::json

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What splits a word into tokens: the "model" of a tokenizer.json.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "models/text/byte_pairs.hpp"
+#include "models/text/wordpiece.hpp"
+
+namespace tessera::text {
+
+class WordModel {
+ public:
+  /// Scratch space of one caller.
+  struct Scratch {
+    WordPiece::Scratch word_piece;
+    BytePairs::Scratch byte_pairs;
+  };
+
+  explicit WordModel(WordPiece model) : model_(std::move(model)) {}
+  explicit WordModel(BytePairs model) : model_(std::move(model)) {}
+
+  /// The tokens of `word`, which has `code_points` code points and is not empty; they stay valid
+  /// until the next call with this scratch.
+  const std::vector<WordToken>& tokenize(std::string_view word, std::size_t code_points,
+                                         Scratch& scratch) const {
+    if (const auto* model = std::get_if<BytePairs>(&model_)) {
+      model->tokenize(word, scratch.byte_pairs);
+      return scratch.byte_pairs.tokens;
+    }
+    std::get<WordPiece>(model_).tokenize(word, code_points, scratch.word_piece);
+    return scratch.word_piece.tokens;
+  }
+
+  bool is_byte_level() const noexcept { return std::holds_alternative<BytePairs>(model_); }
+  std::string_view name() const noexcept {
+    return is_byte_level() ? "byte-level BPE" : "WordPiece";
+  }
+  const Vocabulary& vocabulary() const noexcept {
+    return std::visit([](const auto& m) -> const Vocabulary& { return m.vocabulary(); }, model_);
+  }
+  std::optional<std::int32_t> unk_id() const noexcept {
+    return std::visit([](const auto& m) { return std::optional<std::int32_t>(m.unk_id()); },
+                      model_);
+  }
+
+ private:
+  std::variant<WordPiece, BytePairs> model_;
+};
+
+}  // namespace tessera::text
