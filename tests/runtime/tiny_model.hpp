@@ -55,6 +55,7 @@ class TinyModel {
   }
 
   const TinyShape& shape() const { return shape_; }
+  const std::filesystem::path& path() const { return file_.path(); }
   const Program& program() const { return program_; }
   std::shared_ptr<const Checkpoint> checkpoint() const { return checkpoint_; }
   const Weights& weights() const { return weights_; }

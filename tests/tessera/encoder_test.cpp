@@ -53,6 +53,34 @@ class EncoderTest : public testing::Test {
   std::filesystem::path directory_;
 };
 
+TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {
+  const auto inputs = sequences(90);
+  TextEncoder whole =
+      TextEncoder::open(directory_, {.threads = 1, .batch_tokens = 1000, .outputs = {"embedding"}});
+  const std::vector<float> expected = embed(whole, inputs);
+  const MemoryBytes all = whole.memory_bytes(1000);
+  for (const std::size_t part : {2U, 4U, 5U}) {  // one row takes almost a fifth: scratch
+    EncoderOptions options{.threads = 1, .batch_tokens = 1000, .outputs = {"embedding"}};
+    options.memory_cap_bytes = all.weights() + all.arena / part;
+    EXPECT_THAT(message_of([&] {
+                  embed(*std::make_unique<TextEncoder>(TextEncoder::open(directory_, options)),
+                        inputs);
+                }),
+                HasSubstr("expected at most memory_cap_bytes"));
+    options.split_to_cap = true;
+    TextEncoder split = TextEncoder::open(directory_, options);
+    EXPECT_LT(split.options().batch_tokens, 1000);
+    EXPECT_EQ(embed(split, inputs), expected);
+    split.trim();
+    EXPECT_EQ(embed(split, inputs), expected);
+  }
+  EncoderOptions tight{.threads = 1, .outputs = {"embedding"}};
+  tight.split_to_cap = true;
+  tight.memory_cap_bytes = all.weights() + 100;
+  EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, tight); }),
+              HasSubstr("max_rows 1, max_sequences 1 take"));
+}
+
 TEST_F(EncoderTest, ResultsDoNotDependOnBatchesOrEarlierRuns) {
   const auto inputs = sequences(90);
   TextEncoder reference = TextEncoder::open(directory_, {.threads = 1, .outputs = {"embedding"}});
