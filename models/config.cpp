@@ -6,10 +6,10 @@
 
 #include <array>
 #include <cmath>
-#include <system_error>
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 
 namespace tessera::models {
 
@@ -48,14 +48,15 @@ struct Document {
 }
 
 Document load(const fs::path& file, const std::string& shown_as, const char* expected) {
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) {
+  if (!path_exists(file)) {
     throw Error(ErrorCode::not_found, fmt::format("{}: no such file in {}, expected {}", shown_as,
                                                   file.parent_path().string(), expected));
   }
   simdjson::padded_string text;
-  if (!fs::is_regular_file(file, ignored) ||
-      simdjson::padded_string::load(file.string()).get(text) != simdjson::SUCCESS) {
+  if (const auto bytes = find_in_memory(file)) {
+    text = simdjson::padded_string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  } else if (!file_exists(file) ||
+             simdjson::padded_string::load(file.string()).get(text) != simdjson::SUCCESS) {
     throw Error(ErrorCode::io_error,
                 fmt::format("{}: {} cannot be read, expected a file", shown_as, file.string()));
   }

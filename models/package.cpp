@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "models/registry.hpp"
 #include "models/sentence/embedding.hpp"
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 #include "runtime/log.hpp"
 
 namespace tessera::models {
@@ -21,12 +21,10 @@ namespace fs = std::filesystem;
 constexpr const char* kConfig = "config.json";
 
 void check_directory(const fs::path& directory) {
-  std::error_code ignored;
-  if (fs::is_directory(directory, ignored)) return;
-  throw Error(
-      ErrorCode::not_found,
-      fmt::format("{}: {}, expected the directory of a checkpoint", directory.string(),
-                  fs::exists(directory, ignored) ? "not a directory" : "no such directory"));
+  if (directory_exists(directory)) return;
+  throw Error(ErrorCode::not_found,
+              fmt::format("{}: {}, expected the directory of a checkpoint", directory.string(),
+                          path_exists(directory) ? "not a directory" : "no such directory"));
 }
 
 std::string known_model_types() {

@@ -11,6 +11,7 @@
 #include "models/image/preprocessor.hpp"
 #include "models/text/json.hpp"
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 
 namespace tessera::image {
 namespace {
@@ -187,13 +188,12 @@ void refuse_other_steps(const Node& root) {
 
 PreprocessorConfig read_preprocessor_config(const fs::path& directory,
                                             const std::string& model_type) {
-  std::error_code ignored;
   simdjson::dom::parser parser;
-  const bool is_combined = !fs::exists(directory / "preprocessor_config.json", ignored) &&
-                           fs::exists(directory / "processor_config.json", ignored);
+  const bool is_combined = !path_exists(directory / "preprocessor_config.json") &&
+                           path_exists(directory / "processor_config.json");
   const fs::path file =
       directory / (is_combined ? "processor_config.json" : "preprocessor_config.json");
-  if (!fs::exists(file, ignored)) {
+  if (!path_exists(file)) {
     throw Error(ErrorCode::not_found,
                 fmt::format("{}: no such file, expected the settings of an image processor",
                             file.string()));

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <system_error>
 
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 
 namespace tessera::models {
 namespace {
@@ -17,8 +17,7 @@ constexpr const char* kModules = "modules.json";
 constexpr const char* kPrompts = "config_sentence_transformers.json";
 
 bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
+  return path_exists(path);
 }
 
 /// A module's directory lies below the one that was opened; a path that leads elsewhere is not

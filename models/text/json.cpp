@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "runtime/files.hpp"
+
 namespace tessera::text::json {
 namespace {
 
@@ -99,8 +101,10 @@ simdjson::dom::object as_object(const Node& node) {
 }
 
 simdjson::padded_string read(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(file, ignored)) {
+  if (const auto bytes = find_in_memory(file)) {
+    return simdjson::padded_string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  }
+  if (!file_exists(file)) {
     throw Error(ErrorCode::not_found,
                 fmt::format("tokenizer: \"{}\" does not exist, expected a file", file.string()));
   }

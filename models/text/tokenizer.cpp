@@ -12,6 +12,7 @@
 #include "models/text/tokenizer_parts.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 
 namespace tessera::text {
 namespace {
@@ -114,8 +115,7 @@ void pad(const Padding& padding, Encoding& out) {
 }
 
 bool exists(const fs::path& directory, const char* name) {
-  std::error_code ignored;
-  return fs::is_regular_file(directory / name, ignored);
+  return file_exists(directory / name);
 }
 
 // Files that are recognised but not enough by themselves.

@@ -12,6 +12,7 @@
 
 #include "models/text/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
+#include "runtime/files.hpp"
 
 namespace tessera::text {
 namespace {
@@ -36,8 +37,7 @@ struct Field {
 // file.
 template <class F>
 void for_each_member(const fs::path& file, F&& f) {
-  std::error_code ignored;
-  if (!fs::is_regular_file(file, ignored)) return;
+  if (!file_exists(file)) return;
   const simdjson::padded_string content = json::read(file);
   od::parser parser;
   try {
@@ -163,8 +163,7 @@ std::string class_of_model_type(const fs::path& directory) {
 
 TokenizerConfig read_tokenizer_config(const fs::path& directory) {
   TokenizerConfig config;
-  std::error_code ignored;
-  config.exists = fs::is_regular_file(directory / "tokenizer_config.json", ignored);
+  config.exists = file_exists(directory / "tokenizer_config.json");
   std::map<std::int64_t, AddedToken> by_id;
   std::vector<AddedToken> additional;
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 
 namespace tessera {
 namespace {
@@ -39,6 +40,13 @@ FileStamp stamp_of(const struct stat& status) {
 }  // namespace
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
+  if (const auto bytes = find_in_memory(path)) {
+    // Nobody says when memory was changed: a stamp in the future proves nothing.
+    MappedFile file(path, -1, {.size = bytes->size(), .changed_ns = std::int64_t{1} << 62});
+    file.data_ = bytes->data();
+    file.size_ = bytes->size();
+    return file;
+  }
   // O_NONBLOCK: a FIFO without a writer would otherwise block here for ever.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw_errno(path, "open", errno);
@@ -64,13 +72,14 @@ void MappedFile::release(std::span<const std::byte> part) const noexcept {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto base = reinterpret_cast<std::uintptr_t>(data_),
              first = reinterpret_cast<std::uintptr_t>(part.data());
-  if (data_ == nullptr || first < base || first + part.size() > base + size_) return;
+  if (fd_ < 0 || first < base || first + part.size() > base + size_) return;
   const std::uintptr_t begin = (first + page - 1) / page * page,
                        end = (first + part.size()) / page * page;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 void MappedFile::check_unchanged() const {
+  if (fd_ < 0) return;  // the caller's memory
   struct stat status {};
   if (::fstat(fd_, &status) != 0) throw_errno(path_, "stat", errno);
   const FileStamp now = stamp_of(status);
@@ -98,7 +107,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (fd_ >= 0 && data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
   if (fd_ >= 0) ::close(fd_);
 }
 

@@ -19,7 +19,8 @@ struct FileStamp {
   friend bool operator==(const FileStamp&, const FileStamp&) = default;
 };
 
-/// Owns one read-only private mapping of a regular file; moves, does not copy.
+/// Owns one read-only private mapping of a regular file; moves, does not copy. Of a file that the
+/// caller holds in memory (runtime/files.hpp) it owns nothing: those bytes are seen where they are.
 ///
 /// Memory    the pages belong to the kernel's page cache and are read on first touch.
 /// Limits    a file that someone cuts while it is mapped makes reads of the lost pages fail with
@@ -37,7 +38,8 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
-  /// The whole file; empty for a file of length 0. The first byte is page-aligned.
+  /// The whole file; empty for a file of length 0. The first byte is page-aligned, or where the
+  /// caller has it.
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
   /// Lets go of the whole pages in `part` until they are read again: resident memory falls, the
@@ -55,7 +57,7 @@ class MappedFile {
       : path_(std::move(path)), fd_(fd), stamp_(stamp) {}
 
   std::filesystem::path path_;
-  int fd_ = -1;  // kept for check_unchanged()
+  int fd_ = -1;  // kept for check_unchanged(); -1: the caller's memory
   FileStamp stamp_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

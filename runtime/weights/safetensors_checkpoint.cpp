@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "runtime/error.hpp"
+#include "runtime/files.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "runtime/weights/safetensors_text.hpp"
 
@@ -24,15 +25,13 @@ using WeightMap = std::map<std::string, std::string, std::less<>>;  // tensor ->
 
 /// The file to open for `path`: itself, or the one that a directory holds.
 fs::path locate(const fs::path& path) {
-  std::error_code ignored;
-  const fs::file_status status = fs::status(path, ignored);
-  if (!fs::exists(status)) {
+  if (!path_exists(path)) {
     throw Error(ErrorCode::not_found,
                 fmt::format("{}: no such file or directory, expected a checkpoint", path.string()));
   }
-  if (!fs::is_directory(status)) return path;
+  if (!directory_exists(path)) return path;
   for (const char* name : {kSingleFile, kIndexFile}) {
-    if (fs::exists(path / name, ignored)) return path / name;
+    if (path_exists(path / name)) return path / name;
   }
   throw Error(ErrorCode::not_found,
               fmt::format("{}: the directory has no weights that can be read, expected {} or {}",
@@ -91,8 +90,7 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index, const WeightMap&
   std::vector<SafetensorsFile> files;
   for (const std::string_view name : names) {
     const fs::path path = index.parent_path() / name;
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) {
+    if (!path_exists(path)) {
       throw Error(ErrorCode::not_found,
                   fmt::format("{}: shard {} does not exist, expected all {} shards of weight_map "
                               "beside the index",
