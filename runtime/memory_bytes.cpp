@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "runtime/error.hpp"
@@ -29,10 +30,16 @@ SessionOptions with_rows(SessionOptions options, Index rows) {
   return options;
 }
 
+using BytesOf = std::function<MemoryBytes(const SessionOptions&)>;
+
+BytesOf bytes_of(const Model& model) {
+  return [&model](const SessionOptions& options) { return memory_bytes(model, options); };
+}
+
 /// The most rows in [1, options.max_rows] whose memory is within the cap; 0: not even one.
-Index most_rows(const Model& model, const SessionOptions& options) {
+Index most_rows(const BytesOf& bytes, const SessionOptions& options) {
   const auto fits = [&](Index rows) {
-    return memory_bytes(model, with_rows(options, rows)).total() <= options.memory_cap_bytes;
+    return bytes(with_rows(options, rows)).total() <= options.memory_cap_bytes;
   };
   if (fits(options.max_rows)) return options.max_rows;
   Index low = 0, high = options.max_rows;  // low fits, high does not
@@ -49,6 +56,23 @@ std::string too_much(const SessionOptions& options, const MemoryBytes& bytes) {
       "most memory_cap_bytes {}",
       options.max_rows, options.max_sequences, bytes.total(), bytes.weights(), bytes.arena,
       options.memory_cap_bytes);
+}
+
+SessionOptions fit(const BytesOf& bytes, Isa isa, const SessionOptions& options, Index least_rows) {
+  if (options.memory_cap_bytes == 0) return options;
+  const SessionOptions checked = resolve(options, isa);
+  const Index rows = most_rows(bytes, checked);
+  if (rows < std::min(least_rows, checked.max_rows) || rows == 0) {
+    SessionOptions least = with_rows(checked, std::max<Index>(1, least_rows));
+    least.max_sequences = 1;
+    throw Error(ErrorCode::out_of_memory,
+                too_much(least, bytes(least)) + "; nothing smaller will do");
+  }
+  const SessionOptions fitted = with_rows(checked, rows);
+  SessionOptions result = options;
+  result.max_rows = fitted.max_rows;
+  result.max_sequences = fitted.max_sequences;
+  return result;
 }
 
 }  // namespace
@@ -75,27 +99,23 @@ std::size_t Session::memory_bytes(const Model& model, const SessionOptions& opti
 }
 
 SessionOptions fit_to_cap(const Model& model, const SessionOptions& options, Index least_rows) {
-  if (options.memory_cap_bytes == 0) return options;
-  const SessionOptions checked = resolve(options, model.isa());
-  const Index rows = most_rows(model, checked);
-  if (rows < std::min(least_rows, checked.max_rows) || rows == 0) {
-    SessionOptions least = with_rows(checked, std::max<Index>(1, least_rows));
-    least.max_sequences = 1;
-    throw Error(ErrorCode::out_of_memory,
-                too_much(least, memory_bytes(model, least)) + "; nothing smaller will do");
-  }
-  const SessionOptions fitted = with_rows(checked, rows);
-  SessionOptions result = options;
-  result.max_rows = fitted.max_rows;
-  result.max_sequences = fitted.max_sequences;
-  return result;
+  return fit(bytes_of(model), model.isa(), options, least_rows);
+}
+
+SessionOptions fit_to_cap(const Program& program, const Checkpoint& checkpoint,
+                          const ModelOptions& model_options, const SessionOptions& options,
+                          Index least_rows) {
+  const auto bytes = [&](const SessionOptions& smaller) {
+    return memory_bytes(program, checkpoint, model_options, smaller);
+  };
+  return fit(bytes, resolve_isa(model_options.isa), options, least_rows);
 }
 
 SessionLayout within_cap(SessionLayout layout, const Model& model, const SessionOptions& options) {
   if (options.memory_cap_bytes == 0) return layout;
   const MemoryBytes bytes = memory_bytes(model, options);  // oneDNN's copies too
   if (bytes.total() <= options.memory_cap_bytes) return layout;
-  const Index rows = most_rows(model, options);
+  const Index rows = most_rows(bytes_of(model), options);
   throw Error(ErrorCode::out_of_memory,
               too_much(options, bytes) +
                   (rows == 0 ? std::string("; not even one row would fit")

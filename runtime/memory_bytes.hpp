@@ -39,6 +39,10 @@ MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
 /// proportion to the rows. Errors: Error{out_of_memory} where not even `least_rows` rows in one
 /// sequence fit, naming the bytes that would.
 SessionOptions fit_to_cap(const Model& model, const SessionOptions& options, Index least_rows = 1);
+/// The same before the model is loaded.
+SessionOptions fit_to_cap(const Program& program, const Checkpoint& checkpoint,
+                          const ModelOptions& model_options, const SessionOptions& options,
+                          Index least_rows = 1);
 
 /// "41.3 MiB (weights 30.1 packed + 9.0 mapped, arena 2.2)"
 std::string to_string(const MemoryBytes& bytes);
