@@ -31,6 +31,11 @@ includes runtime | grep ':"' | grep -vE ':"(kernels|runtime)/' | forbid "runtime
 includes models | grep ':"' | grep -vE ':"(kernels|runtime|models)/' | forbid "models/ sees kernels/, runtime/, models/ only" || true
 includes tessera | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera)/' | forbid "tessera/ does not see bench/ or tests/" || true
 
+includes tests/abi tests/consumer | grep ':"' | grep -vE ':"(abi/demo\.hpp|tessera/tessera\.h)"' |
+  forbid "the tests of the ABI see what is installed" || true
+includes "${ALL_FOLDERS[@]}" | grep -E ':[<"]tessera/tessera\.hpp[>"]' | grep -vE '^tests/abi/' |
+  forbid "tessera.hpp and the inside have classes of the same names" || true
+
 # 2. models/ never names an ISA, a thread or a byte.
 includes models |
   grep -E ':("kernels/|"runtime/(threads|arena|machine|memory_plan|execute/|plan/)|<(thread|mutex|atomic|immintrin\.h|omp\.h|xsimd/)|<sys/mman)' |

@@ -28,6 +28,14 @@ const Value& output_value(const Program& program, const std::string& name) {
 
 }  // namespace
 
+// The logits of a head, else the embedding, else the states.
+std::string main_output(const Program& program) {
+  for (const char* name : {"logits", "prediction_logits", "embedding", "last_hidden_state"}) {
+    if (program.find_output(name) != kNone) return name;
+  }
+  return program.outputs.empty() ? "" : program.outputs.front().name;
+}
+
 TextEncoder::TextEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options)
     : package_(std::move(package)), options_(std::move(options)) {
   if (options_.batch_tokens < 1 || options_.batch_sequences < 1 || options_.threads < 0) {

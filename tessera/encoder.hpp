@@ -40,6 +40,9 @@ struct EncoderOptions {
   bool copy_tables = false;                 ///< ModelOptions::copy_tables
 };
 
+/// What a model is for: its logits, else its embedding, else its last hidden state.
+std::string main_output(const Program& program);
+
 /// What a sink gets for one sequence, in the order of EncoderOptions::outputs: (T, width) for an
 /// output with a row per token, (1, width) for one with a row per sequence. Valid during the call
 /// only.

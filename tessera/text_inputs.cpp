@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "models/text/unicode.hpp"
 #include "runtime/error.hpp"
@@ -111,28 +112,34 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
   return sequence;
 }
 
-void check_sequence(const TokenSpec& spec, const TokenSequence& sequence) {
-  const std::size_t count = sequence.ids.size();
+void check_sequence(const TokenSpec& spec, std::span<const std::int32_t> ids,
+                    std::span<const std::int32_t> types) {
+  const std::size_t count = ids.size();
   if (count == 0) refuse("got no token ids, expected at least 1");
-  if (sequence.size() > spec.max_tokens) {
+  if (std::cmp_greater(count, spec.max_tokens)) {
     refuse(
         fmt::format("got {} tokens, expected at most {} (position table)", count, spec.max_tokens));
   }
+  const Index type_count = std::max<Index>(spec.type_vocab_size, 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    check_range("token id", i, ids[i], spec.vocab_size, "vocabulary");
+    if (types.empty()) continue;
+    check_range("type id", i, types[i], type_count,
+                spec.type_vocab_size > 0 ? "token types" : "the model has no token types");
+  }
+}
+
+void check_sequence(const TokenSpec& spec, const TokenSequence& sequence) {
+  const std::size_t count = sequence.ids.size();
   for (const auto* per_token : {&sequence.types, &sequence.positions, &sequence.columns}) {
     if (!per_token->empty() && per_token->size() != count) {
       refuse(fmt::format("got {} values for {} token ids", per_token->size(), count));
     }
   }
-  const Index types = std::max<Index>(spec.type_vocab_size, 1);
+  check_sequence(spec, sequence.ids, sequence.types);
+  if (sequence.positions.empty() || spec.position_rows == 0) return;
   for (std::size_t i = 0; i < count; ++i) {
-    check_range("token id", i, sequence.ids[i], spec.vocab_size, "vocabulary");
-    if (!sequence.types.empty()) {
-      check_range("type id", i, sequence.types[i], types,
-                  spec.type_vocab_size > 0 ? "token types" : "the model has no token types");
-    }
-    if (!sequence.positions.empty() && spec.position_rows > 0) {
-      check_range("position", i, sequence.positions[i], spec.position_rows, "position table");
-    }
+    check_range("position", i, sequence.positions[i], spec.position_rows, "position table");
   }
 }
 

@@ -67,6 +67,9 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
 /// Throws Error{invalid_argument} naming the element, got and expected, unless every id, type and
 /// position is a row of its table and the length is one that the model accepts.
 void check_sequence(const TokenSpec& spec, const TokenSequence& sequence);
+/// As above, of spans; `types` may be empty.
+void check_sequence(const TokenSpec& spec, std::span<const std::int32_t> ids,
+                    std::span<const std::int32_t> types);
 
 /// Lower case, code point by code point; invalid UTF-8 becomes U+FFFD.
 std::string lower_case(std::string_view text);

@@ -71,14 +71,6 @@ void ModelFlags::add_to(CLI::App& command) {
       ->type_name("N");
 }
 
-// The logits of a head, else the embedding, else the states.
-std::string main_output(const Program& program) {
-  for (const char* name : {"logits", "prediction_logits", "embedding", "last_hidden_state"}) {
-    if (program.find_output(name) != kNone) return name;
-  }
-  return program.outputs.empty() ? "" : program.outputs.front().name;
-}
-
 void ModelFlags::add_onednn_to(CLI::App& command) {
   command.add_flag("--allow-onednn", allow_onednn,
                    "Let oneDNN run linears where it measures faster: last bits then depend on the "

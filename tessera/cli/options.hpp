@@ -59,9 +59,6 @@ struct InputFlags {
   void add_format_to(CLI::App& command, bool with_pairs);
 };
 
-/// What a model is for: its logits, else its embedding, else its last hidden state.
-std::string main_output(const Program& program);
-
 /// How many sequences `rows` rows are in: as `asked`, else (0) as few as the model takes. Throws
 /// UsageError if that many do not fit.
 Index count_sequences(Index rows, Index asked, Index max_tokens);

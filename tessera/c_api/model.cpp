@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening and closing models, and what they say about themselves.
+#include "runtime/files.hpp"
+#include "runtime/weights/safetensors.hpp"
+#include "tessera/c_api/arguments.hpp"
+#include "tessera/c_api/guard.hpp"
+#include "tessera/c_api/objects.hpp"
+#include "tessera/encoder.hpp"
+
+namespace tessera::c_api {
+namespace {
+
+ModelOptions read_model_options(const tessera_model_options& given) {
+  ModelOptions options;
+  if (given.isa != nullptr) {
+    options.isa = isa_from_string(given.isa);
+    require(options.isa.has_value(), "isa: got \"{}\", expected baseline, avx2 or avx512",
+            given.isa);
+  }
+  options.isa = resolve_isa(options.isa);
+  options.outputs = read_names(given.outputs, given.output_count, "outputs");
+  options.packed_cache = string_or_empty(given.packed_cache);
+  options.copy_tables = checked_flag(given.copy_tables, "copy_tables");
+  options.memory_cap_bytes = given.memory_cap_bytes;
+  return options;
+}
+
+static_assert(static_cast<int>(models::Tower::text) == TESSERA_TOWER_TEXT &&
+              static_cast<int>(models::Tower::image) == TESSERA_TOWER_IMAGE);
+
+tessera_model* open(const std::filesystem::path& directory, const tessera_model_options& given) {
+  ModelOptions options = read_model_options(given);
+  const auto tower =
+      static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
+  models::Package package = models::open_package(
+      directory, {.tower = tower, .architecture = string_or_empty(given.architecture)});
+  return model_table().add(std::make_shared<ModelObject>(std::move(package), std::move(options)));
+}
+
+MemoryFiles::Map read_files(const tessera_file* files, std::size_t count) {
+  require(count > 0, "files: got none, expected config.json and model.safetensors at least");
+  require(count <= 100'000, "files: got {}, expected at most 100000", count);
+  MemoryFiles::Map map;
+  for (std::size_t i = 0; i < count; ++i) {
+    const tessera_file file = read_element(files, i, "files");
+    require(file.name != nullptr, "files[{}].name is NULL, expected such as \"config.json\"", i);
+    const std::span<const std::byte> bytes =
+        checked_span(static_cast<const std::byte*>(file.data), file.size, "files[].data");
+    require(map.emplace(file.name, bytes).second, "files[{}].name is \"{}\" again", i, file.name);
+  }
+  return map;
+}
+
+}  // namespace
+
+ModelTable& model_table() {
+  static auto* const table = new ModelTable;
+  return *table;
+}
+
+ModelObject::ModelObject(models::Package package, ModelOptions options)
+    : package_(std::move(package)),
+      options_(std::move(options)),
+      main_output_(tessera::main_output(package_.program)) {
+  for (const std::string& name : options_.outputs) output(name.c_str());
+  if (package_.program.images.channels == 0) return;
+  try {
+    preprocessor_.emplace(image::read_preprocessor_config(package_.directory, package_.model_type));
+  } catch (const Error& error) {  // pixels as the model wants them may come another way
+    preprocessor_problem_ = error.what();
+  }
+}
+
+const Output& ModelObject::output(const char* name) const {
+  const char* const wanted = name == nullptr ? main_output_.c_str() : name;
+  const std::int32_t found = package_.program.find_output(wanted);
+  if (found != kNone) return package_.program.outputs[static_cast<std::size_t>(found)];
+  std::string known;
+  for (const Output& each : package_.program.outputs) {
+    known += (known.empty() ? "" : ", ") + each.name;
+  }
+  throw Error(ErrorCode::not_found,
+              fmt::format("output: got \"{}\", expected one of {}", wanted, known));
+}
+
+const Output& ModelObject::output(std::size_t index) const {
+  require(index < package_.program.outputs.size(), "output: index is {}, expected 0 to {}", index,
+          package_.program.outputs.size() - 1);
+  return package_.program.outputs[index];
+}
+
+std::shared_ptr<const Model> ModelObject::weights() {
+  const std::lock_guard lock(mutex_);
+  if (weights_ == nullptr) {
+    weights_ = Model::create(package_.program, package_.checkpoint, options_);
+  }
+  return weights_;
+}
+
+namespace {
+
+tessera_model_info info_of(const ModelObject& model) {
+  const models::Package& package = model.package();
+  const TokenSpec& tokens = package.program.tokens;
+  const ImageSpec& images = package.program.images;
+  const bool takes_images = images.channels > 0;
+  const auto& similarity = package.similarity;
+  return {.struct_size = sizeof(tessera_model_info),
+          .input = takes_images ? TESSERA_INPUT_IMAGES : TESSERA_INPUT_TOKENS,
+          .has_tokenizer = package.tokenizer ? 1U : 0U,
+          .is_normalized = package.embedding_is_normalized ? 1U : 0U,
+          .model_type = package.model_type.c_str(),
+          .architecture = package.architecture.c_str(),
+          .isa = to_string(model.isa()),
+          .main_output = model.main_output().c_str(),
+          .embedding = package.embedding_description.c_str(),
+          .problem_type = package.problem_type.c_str(),
+          .tokenizer_problem = package.tokenizer_problem.c_str(),
+          .layers = package.layers,
+          .hidden_size = package.hidden,
+          .heads = package.heads,
+          .intermediate_size = package.intermediate,
+          .vocabulary_size = takes_images ? 0 : tokens.vocab_size,
+          .token_types = takes_images ? 0 : tokens.type_vocab_size,
+          .max_tokens = package.max_tokens,
+          .position_limit = takes_images ? package.max_tokens : tokens.max_tokens,
+          .image_height = images.height,
+          .image_width = images.width,
+          .label_count = static_cast<std::uint32_t>(package.labels.size()),
+          .output_count = static_cast<std::uint32_t>(package.program.outputs.size()),
+          .similarity = !similarity              ? TESSERA_SIMILARITY_NONE
+                        : similarity->is_sigmoid ? TESSERA_SIMILARITY_SIGMOID
+                                                 : TESSERA_SIMILARITY_SOFTMAX,
+          .logit_scale = similarity ? similarity->logit_scale : 0.0F,
+          .logit_bias = similarity ? similarity->logit_bias : 0.0F,
+          .reserved = 0};
+}
+
+tessera_output_info info_of(const ModelObject& model, const Output& output) {
+  const Value& value = model.value(output);
+  return {.struct_size = sizeof(tessera_output_info),
+          .is_per_token = value.extent == Extent::rows ? 1U : 0U,
+          .name = output.name.c_str(),
+          .width = value.width};
+}
+
+}  // namespace
+}  // namespace tessera::c_api
+
+using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none
+using namespace tessera::c_api;  // NOLINT(google-build-using-namespace)
+
+tessera_status tessera_model_open(const char* directory, const tessera_model_options* options,
+                                  tessera_model** model) {
+  return guard([&] {
+    checked(directory, "directory");
+    checked(model, "model");
+    *model = open(directory, read_optional_struct(options, "tessera_model_options"));
+  });
+}
+
+tessera_status tessera_model_open_memory(const tessera_file* files, size_t file_count,
+                                         const tessera_model_options* options,
+                                         tessera_model** model) {
+  return guard([&] {
+    checked(model, "model");
+    const MemoryFiles mounted(read_files(files, file_count));
+    *model = open(mounted.directory(), read_optional_struct(options, "tessera_model_options"));
+  });
+}
+
+tessera_status tessera_model_prepare(tessera_model* model) {
+  return guard([&] { model_table().get(model)->weights(); });
+}
+
+tessera_status tessera_model_close(tessera_model* model) {
+  return guard([&] {
+    if (model != nullptr) model_table().remove(model);
+  });
+}
+
+tessera_status tessera_model_get_info(const tessera_model* model, tessera_model_info* info) {
+  return guard([&] {
+    const std::size_t size = checked_struct_size(info, "tessera_model_info");
+    write_struct(info, size, info_of(*model_table().get(model)));
+  });
+}
+
+tessera_status tessera_model_get_label(const tessera_model* model, size_t index,
+                                       const char** label) {
+  return guard([&] {
+    checked(label, "label");
+    const std::shared_ptr<ModelObject> object = model_table().get(model);
+    const std::vector<std::string>& labels = object->package().labels;
+    require(index < labels.size(), "label: index is {}, expected less than {} (label_count)", index,
+            labels.size());
+    *label = labels[index].c_str();
+  });
+}
+
+tessera_status tessera_model_get_output(const tessera_model* model, size_t index,
+                                        tessera_output_info* info) {
+  return guard([&] {
+    const std::size_t size = checked_struct_size(info, "tessera_output_info");
+    const std::shared_ptr<ModelObject> object = model_table().get(model);
+    write_struct(info, size, info_of(*object, object->output(index)));
+  });
+}
+
+tessera_status tessera_model_find_output(const tessera_model* model, const char* name,
+                                         tessera_output_info* info) {
+  return guard([&] {
+    const std::size_t size = checked_struct_size(info, "tessera_output_info");
+    const std::shared_ptr<ModelObject> object = model_table().get(model);
+    write_struct(info, size, info_of(*object, object->output(name)));
+  });
+}

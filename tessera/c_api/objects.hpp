@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands behind the handles of tessera.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/image/preprocessor.hpp"
+#include "models/package.hpp"
+#include "runtime/session.hpp"
+#include "tessera/c_api/handles.hpp"
+#include "tessera/tessera.h"
+
+namespace tessera::c_api {
+
+class ModelObject {
+ public:
+  /// Reads the preprocessor's settings from the package's directory if the model takes images.
+  ModelObject(models::Package package, ModelOptions options);
+
+  const models::Package& package() const noexcept { return package_; }
+  const ModelOptions& options() const noexcept { return options_; }
+  const std::string& main_output() const noexcept { return main_output_; }
+  /// Of a model that takes images; empty: preprocessor_problem() says why there is none.
+  const std::optional<image::Preprocessor>& preprocessor() const noexcept { return preprocessor_; }
+  const std::string& preprocessor_problem() const noexcept { return preprocessor_problem_; }
+  Isa isa() const noexcept { return *options_.isa; }
+
+  /// `name`, or the main output for NULL. Throws Error{not_found} with the names there are.
+  const Output& output(const char* name) const;
+  const Output& output(std::size_t index) const;
+  const Value& value(const Output& output) const noexcept {
+    return package_.program.values[static_cast<std::size_t>(output.value)];
+  }
+
+  /// The packed weights; the first caller packs, the others wait.
+  std::shared_ptr<const Model> weights();
+
+ private:
+  models::Package package_;
+  ModelOptions options_;
+  std::string main_output_;
+  std::optional<image::Preprocessor> preprocessor_;
+  std::string preprocessor_problem_;
+  std::mutex mutex_;
+  std::shared_ptr<const Model> weights_;  // null until somebody asks
+};
+
+/// Where one output of a session goes in the call that is being served.
+struct OutputTarget {
+  std::string_view name = {};  // of SessionObject::outputs
+  float* data = nullptr;       // (rows, width), rows `stride` apart
+  Index stride = 0, width = 0;
+  bool is_per_token = false;
+};
+
+struct SessionObject {
+  std::shared_ptr<ModelObject> model;
+  std::unique_ptr<Session> session;
+  bool refuses = false;              ///< TESSERA_LIMIT_REFUSE
+  std::vector<std::string> outputs;  ///< names, the main output first if it is one of them
+  std::atomic_flag busy = ATOMIC_FLAG_INIT;
+
+  // Scratch of a call, allocated with the session.
+  std::vector<std::int32_t> offsets = {};  // (max_sequences + 1)
+  std::vector<OutputTarget> targets = {};  // capacity: outputs
+};
+
+/// Holds a session for one call. Throws Error{invalid_argument} if another thread has it.
+class Turn {
+ public:
+  explicit Turn(SessionObject& session);
+  ~Turn();
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  SessionObject& session_;
+};
+
+struct CancelObject {
+  std::atomic<bool> requested{false};
+};
+
+using ModelTable = HandleTable<ModelObject, tessera_model, HandleKind::model>;
+using SessionTable = HandleTable<SessionObject, tessera_session, HandleKind::session>;
+using CancelTable = HandleTable<CancelObject, tessera_cancel, HandleKind::cancel>;
+
+// Never destroyed: threads may outlive static objects.
+ModelTable& model_table();
+SessionTable& session_table();
+CancelTable& cancel_table();
+
+}  // namespace tessera::c_api

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions: what they will take, making and closing them.
+#include <algorithm>
+
+#include "runtime/memory_bytes.hpp"
+#include "runtime/threads.hpp"
+#include "tessera/c_api/arguments.hpp"
+#include "tessera/c_api/guard.hpp"
+#include "tessera/c_api/objects.hpp"
+
+namespace tessera::c_api {
+namespace {
+
+constexpr Index kDefaultRows = 512, kDefaultSequences = 32;
+
+struct Wanted {
+  SessionOptions options;
+  bool refuses = false;
+};
+
+/// Most rows of one sequence.
+Index longest_sequence(const models::Package& package) {
+  return package.program.images.channels > 0 ? package.max_tokens
+                                             : package.program.tokens.max_tokens;
+}
+
+Wanted read_session_options(const ModelObject& model, const tessera_session_options* pointer) {
+  const auto given = read_optional_struct(pointer, "tessera_session_options");
+  require(given.threads >= 0, "threads is {}, expected at least 1, or 0", given.threads);
+  require(given.max_rows >= 0, "max_rows is {}, expected at least 1, or 0", given.max_rows);
+  require(given.max_sequences >= 0, "max_sequences is {}, expected at least 1, or 0",
+          given.max_sequences);
+  Wanted wanted;
+  wanted.refuses =
+      checked_enum(given.policy, TESSERA_LIMIT_REFUSE, "policy") == TESSERA_LIMIT_REFUSE;
+  SessionOptions& options = wanted.options;
+  options.threads = given.threads;
+  options.max_rows = given.max_rows > 0 ? given.max_rows
+                                        : std::max(kDefaultRows, longest_sequence(model.package()));
+  options.max_sequences =
+      given.max_sequences > 0 ? given.max_sequences : std::min(kDefaultSequences, options.max_rows);
+  options.memory_cap_bytes = given.memory_cap_bytes;
+  options.parallel_for = {.run = given.parallel_for, .context = given.parallel_for_context};
+  options.outputs = read_names(given.outputs, given.output_count, "outputs");
+  if (options.outputs.empty()) options.outputs.push_back(model.main_output());
+  for (std::size_t i = 0; i < options.outputs.size(); ++i) {
+    model.output(options.outputs[i].c_str());
+    const auto end = options.outputs.begin() + static_cast<Index>(i);
+    require(std::find(options.outputs.begin(), end, options.outputs[i]) == end,
+            "outputs[{}] is \"{}\" again, expected each name once", i, options.outputs[i]);
+  }
+  if (!wanted.refuses) {
+    const models::Package& package = model.package();
+    options = fit_to_cap(package.program, *package.checkpoint, model.options(), options);
+  }
+  return wanted;
+}
+
+tessera_memory describe(const MemoryBytes& bytes, const SessionOptions& options) {
+  return {.struct_size = sizeof(tessera_memory),
+          .threads = static_cast<std::uint32_t>(options.threads > 0 ? options.threads
+                                                                    : default_thread_count()),
+          .weights_packed = bytes.weights_packed,
+          .weights_mapped = bytes.weights_mapped,
+          .arena = bytes.arena,
+          .total = bytes.total(),
+          .max_rows = options.max_rows,
+          .max_sequences = options.max_sequences};
+}
+
+/// Before the weights are packed: shapes are read, nothing else.
+MemoryBytes promise(const ModelObject& model, const SessionOptions& options) {
+  const models::Package& package = model.package();
+  return memory_bytes(package.program, *package.checkpoint, model.options(), options);
+}
+
+}  // namespace
+
+SessionTable& session_table() {
+  static auto* const table = new SessionTable;
+  return *table;
+}
+
+}  // namespace tessera::c_api
+
+using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none
+using namespace tessera::c_api;  // NOLINT(google-build-using-namespace)
+
+tessera_status tessera_memory_bytes(const tessera_model* model,
+                                    const tessera_session_options* options,
+                                    tessera_memory* memory) {
+  return guard([&] {
+    const std::size_t size = checked_struct_size(memory, "tessera_memory");
+    const std::shared_ptr<ModelObject> object = model_table().get(model);
+    const Wanted wanted = read_session_options(*object, options);
+    write_struct(memory, size, describe(promise(*object, wanted.options), wanted.options));
+  });
+}
+
+tessera_status tessera_session_create(tessera_model* model, const tessera_session_options* options,
+                                      tessera_session** session) {
+  return guard([&] {
+    checked(session, "session");
+    auto object = std::make_shared<SessionObject>();
+    object->model = model_table().get(model);
+    const Wanted wanted = read_session_options(*object->model, options);
+    object->session = Session::create(object->model->weights(), wanted.options);
+    object->refuses = wanted.refuses;
+    object->outputs = wanted.options.outputs;
+    object->offsets.resize(static_cast<std::size_t>(object->session->options().max_sequences) + 1);
+    object->targets.reserve(object->outputs.size());
+    *session = session_table().add(std::move(object));
+  });
+}
+
+tessera_status tessera_session_close(tessera_session* session) {
+  return guard([&] {
+    if (session != nullptr) session_table().remove(session);
+  });
+}
+
+tessera_status tessera_session_get_memory(const tessera_session* session, tessera_memory* memory) {
+  return guard([&] {
+    const std::size_t size = checked_struct_size(memory, "tessera_memory");
+    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const Session& running = *object->session;
+    const std::shared_ptr<const Model> weights = object->model->weights();
+    const MemoryBytes bytes{.weights_packed = weights->packed_bytes(),
+                            .weights_mapped = weights->mapped_bytes(),
+                            .arena = running.memory_bytes()};
+    write_struct(memory, size, describe(bytes, running.options()));
+  });
+}
+
+tessera_status tessera_session_trim(tessera_session* session) {
+  return guard([&] {
+    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const Turn turn(*object);
+    object->session->trim();
+  });
+}

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tessera for C, and for everything that can call C: Transformer encoders on CPUs.
+//
+//   tessera_model_open ─▶ tessera_session_create ─▶ tessera_encode_texts, _ids, _pixels, _images
+//
+// Rules that hold for every function
+//   Status    what can fail returns a tessera_status; what went wrong is in tessera_last_error().
+//             On failure no out-parameter and no buffer is written (encode functions say where they
+//             differ). No exception leaves the library; it never prints, aborts or exits, and
+//             leaves locale, floating-point environment and signal handlers alone.
+//   Handles   tessera_model*, tessera_session* and tessera_cancel* are tickets, not addresses. A
+//             handle that was closed, or never was one, is TESSERA_INVALID_ARGUMENT.
+//   Structs   begin with struct_size = sizeof of the caller's version; the INIT macros fill it in.
+//             0 or NULL in any other field means "the default". A smaller struct_size than the
+//             first version's is an error; so is a larger one if bytes that this version does not
+//             know are not 0. In an array of structs all have the same struct_size.
+//   Memory    the caller's pointers are read and written during the call only, unless a function
+//             says otherwise. Strings are UTF-8 and end with 0. Strings that the library returns
+//             live as long as the handle they came from.
+//   Threads   functions may be called from any thread; one encode call at a time per session.
+//             Handles may be closed while others use them: the last user frees.
+//   ABI       symbols are versioned (TESSERA_0); within one SONAME structs grow at their end and
+//             enumerations gain values, nothing else changes. Version 0 may break between minor
+//             releases, CHANGELOG.md says where.
+#ifndef TESSERA_TESSERA_H
+#define TESSERA_TESSERA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tessera/version.h"
+
+#if defined(__GNUC__)
+#define TESSERA_API __attribute__((visibility("default")))
+#else
+#define TESSERA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- Status ------------------------------------------------------------------------------------
+
+typedef enum tessera_status {
+  TESSERA_OK = 0,
+  TESSERA_INVALID_ARGUMENT = 1,   ///< the caller passed something that the documentation excludes
+  TESSERA_NOT_FOUND = 2,          ///< a file, tensor, output or option that was named is not there
+  TESSERA_CORRUPT_FILE = 3,       ///< a file contradicts itself or its format
+  TESSERA_UNSUPPORTED_MODEL = 4,  ///< well-formed, but not computed by this version
+  TESSERA_OUT_OF_MEMORY = 5,      ///< memory was refused, or a cap is too small
+  TESSERA_IO_ERROR = 6,           ///< the operating system refused a read or a write
+  TESSERA_CANCELLED = 7,          ///< ended by its caller or its deadline; nothing is wrong
+  TESSERA_INTERNAL = 8,           ///< a bug in Tessera
+  TESSERA_STATUS_MAX = 0x7fffffff
+} tessera_status;
+
+/// "TESSERA_NOT_FOUND"; "unknown status" for a number that is none. Never NULL.
+TESSERA_API const char* tessera_status_name(tessera_status status);
+
+/// What the last function that failed on this thread had to say: where, what, got, expected.
+///
+/// "" before the first failure; successes leave it as it is.
+/// Memory    valid until the next failure on the same thread.
+TESSERA_API const char* tessera_last_error(void);
+
+// ---- The library -------------------------------------------------------------------------------
+
+/// The version of the library in use, "0.1.0"; TESSERA_VERSION_STRING is that of this header.
+TESSERA_API const char* tessera_version(void);
+
+/// Lines of "name: value": version, compiler, instruction set in use and of the CPU, optional
+/// parts.
+TESSERA_API const char* tessera_build_info(void);
+
+typedef enum tessera_log_level {
+  TESSERA_LOG_DEBUG = 0,
+  TESSERA_LOG_INFO = 1,
+  TESSERA_LOG_WARNING = 2,
+  TESSERA_LOG_LEVEL_MAX = 0x7fffffff
+} tessera_log_level;
+
+typedef void (*tessera_log_callback)(void* context, tessera_log_level level, const char* message);
+
+/// Hands messages that are no errors (a NaN in the weights, a fallback) to `callback`; NULL:
+/// silence, which is the default. There is one callback per process.
+///
+/// Threads   called from any thread that is in the library, one call at a time. The callback must
+///           not call Tessera; what it throws is swallowed.
+TESSERA_API tessera_status tessera_set_log_callback(tessera_log_callback callback, void* context);
+
+// ---- Models ------------------------------------------------------------------------------------
+
+/// A checkpoint: its configuration, tokenizer, and weights. Immutable, shared by any number of
+/// sessions and threads.
+typedef struct tessera_model tessera_model;
+
+/// Which encoder of a model that has two (CLIP, SigLIP).
+typedef enum tessera_tower {
+  TESSERA_TOWER_AUTOMATIC = 0,  ///< that of images
+  TESSERA_TOWER_TEXT = 1,
+  TESSERA_TOWER_IMAGE = 2,
+  TESSERA_TOWER_MAX = 0x7fffffff
+} tessera_tower;
+
+typedef struct tessera_model_options {
+  uint32_t struct_size;
+  uint32_t copy_tables;        ///< 1: embedding tables are copied when the weights are packed
+  const char* isa;             ///< "baseline", "avx2", "avx512"; NULL: TESSERA_ISA, else the best
+  const char* architecture;    ///< a class in place of config.json's, "BertModel"
+  const char* const* outputs;  ///< names of all that sessions may ask for; NULL: every output
+  size_t output_count;
+  const char* packed_cache;   ///< a folder where packed weights are kept between processes, or NULL
+  uint64_t memory_cap_bytes;  ///< most bytes of weights; 0: no cap
+  tessera_tower tower;
+  uint32_t reserved;
+} tessera_model_options;
+#define TESSERA_MODEL_OPTIONS_INIT \
+  { sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, 0 }
+
+/// A file in memory: `name` is as below a checkpoint's directory ("config.json"), or any for an
+/// image.
+typedef struct tessera_file {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char* name;
+  const void* data;  ///< any alignment
+  size_t size;       ///< bytes
+} tessera_file;
+#define TESSERA_FILE_INIT \
+  { sizeof(tessera_file), 0, NULL, NULL, 0 }
+
+/// Opens a checkpoint directory as published: config.json, model.safetensors (or shards), tokenizer
+/// files, preprocessor_config.json, the files of sentence-transformers.
+///
+/// Reads and checks everything but the weights, which are mapped and packed by the first session
+/// (or tessera_model_prepare()), once per model.
+/// Memory    the files stay mapped until model and sessions are closed: replace them by rename(2),
+///           never in place.
+/// Errors    NOT_FOUND, CORRUPT_FILE, IO_ERROR; UNSUPPORTED_MODEL naming key and value;
+///           INVALID_ARGUMENT
+/// Example   README.md, "From C"
+TESSERA_API tessera_status tessera_model_open(const char* directory,
+                                              const tessera_model_options* options,
+                                              tessera_model** model);
+
+/// As tessera_model_open(), from files in memory.
+///
+/// Memory    *.safetensors must stay where they are until the model and all its sessions are
+///           closed: tables are read in place. Everything else is copied. With copy_tables = 1
+///           nothing is needed any more after tessera_model_prepare().
+TESSERA_API tessera_status tessera_model_open_memory(const tessera_file* files, size_t file_count,
+                                                     const tessera_model_options* options,
+                                                     tessera_model** model);
+
+/// Packs the weights now, unless a session has done so.
+///
+/// Errors    those of weights: NOT_FOUND (a tensor), CORRUPT_FILE (a shape), OUT_OF_MEMORY
+TESSERA_API tessera_status tessera_model_prepare(tessera_model* model);
+
+/// Closes the handle; NULL is allowed. Sessions of the model go on.
+TESSERA_API tessera_status tessera_model_close(tessera_model* model);
+
+typedef enum tessera_input {
+  TESSERA_INPUT_TOKENS = 0,  ///< texts and token ids
+  TESSERA_INPUT_IMAGES = 1,
+  TESSERA_INPUT_MAX = 0x7fffffff
+} tessera_input;
+
+/// What compares the embeddings of two towers: logit = exp(logit_scale)·⟨image, text⟩ + logit_bias.
+typedef enum tessera_similarity {
+  TESSERA_SIMILARITY_NONE = 0,     ///< there is one tower
+  TESSERA_SIMILARITY_SOFTMAX = 1,  ///< probabilities: softmax over the texts (CLIP)
+  TESSERA_SIMILARITY_SIGMOID = 2,  ///< the sigmoid of each logit (SigLIP)
+  TESSERA_SIMILARITY_MAX = 0x7fffffff
+} tessera_similarity;
+
+typedef struct tessera_model_info {
+  uint32_t struct_size;
+  tessera_input input;
+  uint32_t has_tokenizer;    ///< 0: texts are refused; tokenizer_problem says why
+  uint32_t is_normalized;    ///< 1: the "embedding" has length 1
+  const char* model_type;    ///< "bert"
+  const char* architecture;  ///< "BertModel"
+  const char* isa;           ///< of the kernels that will run
+  const char* main_output;   ///< what a NULL name means: "logits", "embedding", …
+  const char* embedding;     ///< what "embedding" is, "mean pooling, normalised"; "" without one
+  const char* problem_type;  ///< of a classifier: "single_label_classification", …; ""
+  const char* tokenizer_problem;
+  int64_t layers, hidden_size, heads, intermediate_size;
+  int64_t vocabulary_size;            ///< ids are below; 0 for images
+  int64_t token_types;                ///< type ids are below; 0: the model has none
+  int64_t max_tokens;                 ///< of a text: where it is cut
+  int64_t position_limit;             ///< most tokens of a sequence of ids
+  int64_t image_height, image_width;  ///< native size, pixels; 0 for texts
+  uint32_t label_count, output_count;
+  tessera_similarity similarity;
+  float logit_scale, logit_bias;
+  uint32_t reserved;
+} tessera_model_info;
+#define TESSERA_MODEL_INFO_INIT                                                                 \
+  {                                                                                             \
+    sizeof(tessera_model_info), TESSERA_INPUT_TOKENS, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
+        NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, TESSERA_SIMILARITY_NONE, 0, 0, 0              \
+  }
+
+/// What the model is. Fields beyond the library's version become 0.
+///
+/// Memory    the strings live until the model is closed.
+TESSERA_API tessera_status tessera_model_get_info(const tessera_model* model,
+                                                  tessera_model_info* info);
+
+/// The name of class `index` (id2label), 0 ≤ index < label_count.
+TESSERA_API tessera_status tessera_model_get_label(const tessera_model* model, size_t index,
+                                                   const char** label);
+
+typedef struct tessera_output_info {
+  uint32_t struct_size;
+  uint32_t is_per_token;  ///< 1: a row per token, (ΣT, width); 0: a row per sequence, (S, width)
+  const char* name;       ///< "last_hidden_state", "hidden_states.3", "embedding", "logits", …
+  int64_t width;          ///< floats of a row
+} tessera_output_info;
+#define TESSERA_OUTPUT_INFO_INIT \
+  { sizeof(tessera_output_info), 0, NULL, 0 }
+
+/// Output number `index`, 0 ≤ index < output_count.
+TESSERA_API tessera_status tessera_model_get_output(const tessera_model* model, size_t index,
+                                                    tessera_output_info* info);
+
+/// The output called `name`; NULL: the main output.
+///
+/// Errors    NOT_FOUND, with the names that there are
+TESSERA_API tessera_status tessera_model_find_output(const tessera_model* model, const char* name,
+                                                     tessera_output_info* info);
+
+// ---- Tokens ------------------------------------------------------------------------------------
+
+typedef enum tessera_truncation {
+  TESSERA_TRUNCATE_AS_PUBLISHED = 0,  ///< cut at max_tokens where the model's files give a limit
+  TESSERA_TRUNCATE = 1,               ///< cut at max_tokens
+  TESSERA_DO_NOT_TRUNCATE = 2,        ///< a longer text is INVALID_ARGUMENT
+  TESSERA_TRUNCATION_MAX = 0x7fffffff
+} tessera_truncation;
+
+/// S texts, or S pairs of texts (rerankers).
+typedef struct tessera_texts {
+  uint32_t struct_size;
+  tessera_truncation truncation;
+  const char* const* texts;    ///< (S) UTF-8; what is invalid in it becomes U+FFFD
+  const size_t* lengths;       ///< (S) bytes; NULL: each text ends with 0
+  const char* const* pairs;    ///< (S) the second text of each; NULL: none has one
+  const size_t* pair_lengths;  ///< (S) bytes; NULL: each ends with 0
+  size_t count;                ///< S
+  int64_t max_tokens;          ///< special tokens included; 0: as the model's files say
+  const char* prompt;          ///< put before every text; NULL: as the model's files say
+  const char* prompt_name;     ///< one of the prompts in the model's files; NULL: their default
+} tessera_texts;
+#define TESSERA_TEXTS_INIT \
+  { sizeof(tessera_texts), TESSERA_TRUNCATE_AS_PUBLISHED, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL }
+
+/// Texts to token ids, special tokens included.
+///
+/// Shapes    ids, types (capacity); offsets (S+1): text s has the ids offsets[s] … offsets[s+1]−1.
+///           ids and types may be NULL with capacity 0: then only offsets are written.
+/// Errors    NOT_FOUND (no tokenizer, no such prompt); INVALID_ARGUMENT: also if `capacity` is
+///           below offsets[S], with the number that is needed
+TESSERA_API tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts* texts,
+                                            int32_t* ids, int32_t* types, size_t capacity,
+                                            int64_t* offsets);
+
+// ---- Sessions ----------------------------------------------------------------------------------
+
+/// Memory for the work of one thread (and its helpers) on one model.
+typedef struct tessera_session tessera_session;
+
+typedef enum tessera_limit_policy {
+  TESSERA_LIMIT_SPLIT = 0,   ///< what is too large is computed in several runs; same results
+  TESSERA_LIMIT_REFUSE = 1,  ///< what is too large is an error
+  TESSERA_LIMIT_POLICY_MAX = 0x7fffffff
+} tessera_limit_policy;
+
+/// Calls body(arg, lane) once for every lane in [0, lanes), on any threads, and returns when all
+/// calls have returned. A pool that throws, leaves lanes out, repeats one or returns early makes
+/// the call INVALID_ARGUMENT.
+typedef void (*tessera_parallel_for)(void* context, int64_t lanes,
+                                     void (*body)(void* arg, int64_t lane), void* arg);
+
+typedef struct tessera_session_options {
+  uint32_t struct_size;
+  int32_t threads;             ///< 0: what affinity, cgroup and OMP_NUM_THREADS allow
+  int64_t max_rows;            ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence
+  int64_t max_sequences;       ///< most sequences of one run; 0: 32, at most max_rows
+  const char* const* outputs;  ///< names; NULL: the main output alone
+  size_t output_count;
+  tessera_limit_policy policy;  ///< beyond max_rows, max_sequences, memory_cap_bytes
+  uint32_t reserved;
+  uint64_t memory_cap_bytes;          ///< most bytes of weights and arena together; 0: no cap
+  tessera_parallel_for parallel_for;  ///< NULL: threads of the library
+  void* parallel_for_context;
+} tessera_session_options;
+#define TESSERA_SESSION_OPTIONS_INIT \
+  { sizeof(tessera_session_options), 0, 0, 0, NULL, 0, TESSERA_LIMIT_SPLIT, 0, 0, NULL, NULL }
+
+typedef struct tessera_memory {
+  uint32_t struct_size;
+  uint32_t threads;         ///< that a session would have
+  uint64_t weights_packed;  ///< once per model
+  uint64_t weights_mapped;  ///< once per model: tables that are read where the file is mapped
+  uint64_t arena;           ///< once per session
+  uint64_t total;
+  int64_t max_rows, max_sequences;  ///< after a cap with TESSERA_LIMIT_SPLIT has cut them
+} tessera_memory;
+#define TESSERA_MEMORY_INIT \
+  { sizeof(tessera_memory), 0, 0, 0, 0, 0, 0, 0 }
+
+/// What a session with these options takes (NULL: the defaults), before any of it is allocated.
+///
+/// Numerics  exact for the arena; the process needs at most 8 MiB besides, and the tokenizer.
+/// Errors    as tessera_session_create()
+TESSERA_API tessera_status tessera_memory_bytes(const tessera_model* model,
+                                                const tessera_session_options* options,
+                                                tessera_memory* memory);
+
+/// Creates a session; all of its memory is allocated here.
+///
+/// Errors    INVALID_ARGUMENT, NOT_FOUND (an output), OUT_OF_MEMORY (refused, or the cap is too
+///           small: says what would fit); those of tessera_model_prepare()
+TESSERA_API tessera_status tessera_session_create(tessera_model* model,
+                                                  const tessera_session_options* options,
+                                                  tessera_session** session);
+
+/// Closes the handle; NULL is allowed. A run in progress on another thread ends first, and then
+/// frees the memory.
+TESSERA_API tessera_status tessera_session_close(tessera_session* session);
+
+/// What the session took.
+TESSERA_API tessera_status tessera_session_get_memory(const tessera_session* session,
+                                                      tessera_memory* memory);
+
+/// Gives the pages of the arena back to the system until the next run.
+TESSERA_API tessera_status tessera_session_trim(tessera_session* session);
+
+// ---- Encoding ----------------------------------------------------------------------------------
+
+/// Ends runs from another thread.
+typedef struct tessera_cancel tessera_cancel;
+
+TESSERA_API tessera_status tessera_cancel_create(tessera_cancel** cancel);
+/// Runs that were given `cancel`, now or later, end with TESSERA_CANCELLED.
+TESSERA_API tessera_status tessera_cancel_request(tessera_cancel* cancel);
+/// Takes the request back.
+TESSERA_API tessera_status tessera_cancel_reset(tessera_cancel* cancel);
+/// Closes the handle; NULL is allowed.
+TESSERA_API tessera_status tessera_cancel_close(tessera_cancel* cancel);
+
+typedef struct tessera_run_options {
+  uint32_t struct_size;
+  uint32_t interpolate_positions;  ///< 1: images of other sizes, for models that can
+  tessera_cancel* cancel;          ///< NULL: nobody cancels
+  int64_t timeout_ns;              ///< from the call on; 0: none
+} tessera_run_options;
+#define TESSERA_RUN_OPTIONS_INIT \
+  { sizeof(tessera_run_options), 0, NULL, 0 }
+
+/// Where one output goes: row r at data + r · row_stride.
+typedef struct tessera_output {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char* name;    ///< one of the session's; NULL: the main output
+  float* data;         ///< (rows, width); aligned to 4 bytes
+  size_t capacity;     ///< floats that may be written from `data` on
+  int64_t row_stride;  ///< floats from row to row, at least the width; 0: the width
+} tessera_output;
+#define TESSERA_OUTPUT_INIT \
+  { sizeof(tessera_output), 0, NULL, NULL, 0, 0 }
+
+/// S sequences of token ids, one after another, never padded.
+typedef struct tessera_tokens {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const int32_t* ids;      ///< (ΣT)
+  const int32_t* types;    ///< (ΣT) token types, or NULL: all 0
+  const int64_t* offsets;  ///< (S+1): offsets[0] = 0, rising, offsets[S] = ΣT
+  size_t count;            ///< S
+} tessera_tokens;
+#define TESSERA_TOKENS_INIT \
+  { sizeof(tessera_tokens), 0, NULL, NULL, NULL, 0 }
+
+/// Encodes token ids.
+///
+/// Shapes    outputs[i]: (ΣT, width) for one with a row per token, (S, width) else, in the order of
+///           the input. Floats between the rows are not written.
+/// Aliasing  inputs and outputs must not overlap.
+/// Memory    nothing is allocated.
+/// Numerics  the rows of a sequence do not depend on its neighbours, its place, the limits, or the
+///           threads, bit for bit.
+/// Errors    INVALID_ARGUMENT naming argument, got, expected; nothing is written then. CANCELLED
+///           and pools that fail: rows of runs that were complete are written.
+TESSERA_API tessera_status tessera_encode_ids(tessera_session* session,
+                                              const tessera_tokens* tokens,
+                                              const tessera_run_options* options,
+                                              const tessera_output* outputs, size_t output_count);
+
+/// Tokenises and encodes texts.
+///
+/// Shapes    as tessera_encode_ids(), row_offsets (S+1) as `offsets` there, or NULL: where the
+///           rows of each text are in outputs with a row per token (tessera_tokenize() says
+///           beforehand how many there will be).
+/// Memory    the tokenizer allocates, in proportion to the texts.
+/// Errors    as tessera_tokenize() and tessera_encode_ids()
+TESSERA_API tessera_status tessera_encode_texts(tessera_session* session,
+                                                const tessera_texts* texts,
+                                                const tessera_run_options* options,
+                                                const tessera_output* outputs, size_t output_count,
+                                                int64_t* row_offsets);
+
+/// An image as 8-bit pixels: channel c of (y, x) at data[y·row_stride + x·channels + c].
+typedef struct tessera_pixels {
+  uint32_t struct_size;
+  uint32_t channels;      ///< 1: grey, 3: RGB, 4: RGBA, whose A is dropped
+  const uint8_t* data;    ///< (height, width, channels)
+  int64_t height, width;  ///< pixels
+  int64_t row_stride;     ///< bytes from row to row; 0: width · channels
+} tessera_pixels;
+#define TESSERA_PIXELS_INIT \
+  { sizeof(tessera_pixels), 3, NULL, 0, 0, 0 }
+
+/// Encodes images: resized, cropped and normalised as preprocessor_config.json says.
+///
+/// Shapes    as tessera_encode_texts(); a sequence is an image, a row one of its patches or special
+///           tokens.
+/// Memory    allocates the resized pixels of all images of the call.
+/// Errors    NOT_FOUND (the checkpoint has no preprocessor_config.json); INVALID_ARGUMENT, which
+///           names the image; otherwise as tessera_encode_ids()
+TESSERA_API tessera_status tessera_encode_pixels(tessera_session* session,
+                                                 const tessera_pixels* images, size_t image_count,
+                                                 const tessera_run_options* options,
+                                                 const tessera_output* outputs, size_t output_count,
+                                                 int64_t* row_offsets);
+
+/// As tessera_encode_pixels(), of JPEG and PNG files in memory, told apart by content; turned
+/// upright as EXIF says. `name` (or NULL) is how messages call the file.
+///
+/// Errors    also CORRUPT_FILE, which names the image
+TESSERA_API tessera_status tessera_encode_images(tessera_session* session,
+                                                 const tessera_file* files, size_t file_count,
+                                                 const tessera_run_options* options,
+                                                 const tessera_output* outputs, size_t output_count,
+                                                 int64_t* row_offsets);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tessera for C++20: owning classes, spans and exceptions over tessera.h; headers only, so that
+// there is no C++ ABI. What a function does, its shapes and errors are said in tessera.h; here
+// every status but TESSERA_OK becomes a tessera::Error.
+//
+//   const tessera::Model model("all-MiniLM-L6-v2");
+//   tessera::Session session(model);
+//   const std::vector<float> embedding = session.embed("how do I brew tea");
+//
+// Everything is in tessera::v0, an inline namespace: the symbols differ from those inside the
+// library, also in a program that links both.
+#ifndef TESSERA_TESSERA_HPP
+#define TESSERA_TESSERA_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tessera/tessera.h"
+
+namespace tessera {
+inline namespace v0 {
+
+/// A status that is not TESSERA_OK; what() is tessera_last_error(): where, what, got, expected.
+class Error : public std::runtime_error {
+ public:
+  Error(tessera_status status, const std::string& message)
+      : std::runtime_error(message), status_(status) {}
+  tessera_status status() const noexcept { return status_; }
+
+ private:
+  tessera_status status_;
+};
+
+namespace detail {
+
+inline void check(tessera_status status) {
+  if (status != TESSERA_OK) throw Error(status, tessera_last_error());
+}
+
+inline const char* null_if_empty(const std::string& text) noexcept {
+  return text.empty() ? nullptr : text.c_str();
+}
+
+inline std::vector<const char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<const char*> result;
+  result.reserve(texts.size());
+  for (const std::string& text : texts) result.push_back(text.c_str());
+  return result;
+}
+
+/// A handle that is closed with its owner.
+template <class Handle, tessera_status (*kClose)(Handle*)>
+class Owner {
+ public:
+  Owner() = default;
+  Owner(Owner&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owner& operator=(Owner&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Owner() { static_cast<void>(kClose(handle_)); }
+
+  Handle* get() const noexcept { return handle_; }
+  Handle** out() noexcept { return &handle_; }
+
+ private:
+  Handle* handle_ = nullptr;
+};
+
+}  // namespace detail
+
+/// Fields as in tessera_model_options; empty or 0: the default.
+struct ModelOptions {
+  std::string isa = {};
+  std::string architecture = {};
+  std::vector<std::string> outputs = {};
+  std::string packed_cache = {};
+  std::uint64_t memory_cap_bytes = 0;
+  bool copy_tables = false;
+  tessera_tower tower = TESSERA_TOWER_AUTOMATIC;
+};
+
+/// A file in memory. See tessera_model_open_memory() for how long `data` must live.
+struct File {
+  std::string name;
+  std::span<const std::byte> data;
+};
+
+namespace detail {
+inline std::vector<tessera_file> convert(std::span<const File> files) {
+  std::vector<tessera_file> result;
+  for (const File& file : files) {
+    tessera_file c = TESSERA_FILE_INIT;
+    c.name = file.name.c_str();
+    c.data = file.data.data();
+    c.size = file.data.size();
+    result.push_back(c);
+  }
+  return result;
+}
+}  // namespace detail
+
+/// Fields as in tessera_texts.
+struct TextOptions {
+  tessera_truncation truncation = TESSERA_TRUNCATE_AS_PUBLISHED;
+  std::int64_t max_tokens = 0;
+  const char* prompt = nullptr;
+  const char* prompt_name = nullptr;
+};
+
+/// Texts with what is to be done with them; the views must outlive the object.
+class Texts {
+ public:
+  Texts(std::span<const std::string_view> texts, const TextOptions& options = {})
+      : Texts(texts, {}, options) {}
+  /// Pairs: (texts[s], pairs[s]).
+  Texts(std::span<const std::string_view> texts, std::span<const std::string_view> pairs,
+        const TextOptions& options = {}) {
+    if (!pairs.empty() && pairs.size() != texts.size()) {
+      throw Error(TESSERA_INVALID_ARGUMENT, "texts: " + std::to_string(pairs.size()) +
+                                                " pairs, expected " + std::to_string(texts.size()));
+    }
+    split(texts, pointers_, lengths_);
+    split(pairs, pair_pointers_, pair_lengths_);
+    texts_.truncation = options.truncation;
+    texts_.count = texts.size();
+    texts_.max_tokens = options.max_tokens;
+    texts_.prompt = options.prompt;
+    texts_.prompt_name = options.prompt_name;
+  }
+  std::size_t size() const noexcept { return texts_.count; }
+  tessera_texts get() const noexcept {
+    tessera_texts result = texts_;
+    result.texts = pointers_.data();
+    result.lengths = lengths_.data();
+    if (!pair_pointers_.empty()) {
+      result.pairs = pair_pointers_.data();
+      result.pair_lengths = pair_lengths_.data();
+    }
+    return result;
+  }
+
+ private:
+  static void split(std::span<const std::string_view> texts, std::vector<const char*>& pointers,
+                    std::vector<std::size_t>& lengths) {
+    for (const std::string_view text : texts) {
+      pointers.push_back(text.data());
+      lengths.push_back(text.size());
+    }
+  }
+
+  tessera_texts texts_ = TESSERA_TEXTS_INIT;
+  std::vector<const char*> pointers_, pair_pointers_;
+  std::vector<std::size_t> lengths_, pair_lengths_;
+};
+
+/// What Model::tokenize() gives and Session::encode() takes.
+struct Tokens {
+  std::vector<std::int32_t> ids = {};      // (ΣT)
+  std::vector<std::int32_t> types = {};    // (ΣT), or empty: all 0
+  std::vector<std::int64_t> offsets = {};  // (S+1)
+};
+
+struct OutputInfo {
+  std::string name;
+  std::int64_t width = 0;     ///< floats of a row
+  bool is_per_token = false;  ///< a row per token, else per sequence
+};
+
+class Model {
+ public:
+  explicit Model(const std::filesystem::path& directory, const ModelOptions& options = {}) {
+    const std::vector<const char*> names = detail::pointers(options.outputs);
+    const tessera_model_options c = convert(options, names);
+    detail::check(tessera_model_open(directory.c_str(), &c, handle_.out()));
+  }
+  explicit Model(std::span<const File> files, const ModelOptions& options = {}) {
+    const std::vector<tessera_file> c_files = detail::convert(files);
+    const std::vector<const char*> names = detail::pointers(options.outputs);
+    const tessera_model_options c = convert(options, names);
+    detail::check(tessera_model_open_memory(c_files.data(), c_files.size(), &c, handle_.out()));
+  }
+
+  tessera_model* get() const noexcept { return handle_.get(); }
+  void prepare() { detail::check(tessera_model_prepare(get())); }
+
+  /// The strings in it live as long as the model.
+  tessera_model_info info() const {
+    tessera_model_info info = TESSERA_MODEL_INFO_INIT;
+    detail::check(tessera_model_get_info(get(), &info));
+    return info;
+  }
+  std::vector<std::string> labels() const {
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < info().label_count; ++i) {
+      const char* label = nullptr;
+      detail::check(tessera_model_get_label(get(), i, &label));
+      result.emplace_back(label);
+    }
+    return result;
+  }
+  std::vector<OutputInfo> outputs() const {
+    std::vector<OutputInfo> result;
+    for (std::size_t i = 0; i < info().output_count; ++i) {
+      tessera_output_info c = TESSERA_OUTPUT_INFO_INIT;
+      detail::check(tessera_model_get_output(get(), i, &c));
+      result.push_back({c.name, c.width, c.is_per_token == 1});
+    }
+    return result;
+  }
+  /// "": the main output.
+  OutputInfo output(const std::string& name = {}) const {
+    tessera_output_info c = TESSERA_OUTPUT_INFO_INIT;
+    detail::check(tessera_model_find_output(get(), detail::null_if_empty(name), &c));
+    return {c.name, c.width, c.is_per_token == 1};
+  }
+
+  Tokens tokenize(const Texts& texts) const {
+    const tessera_texts c = texts.get();
+    Tokens tokens;
+    tokens.offsets.resize(texts.size() + 1);
+    detail::check(tessera_tokenize(get(), &c, nullptr, nullptr, 0, tokens.offsets.data()));
+    tokens.ids.resize(static_cast<std::size_t>(tokens.offsets.back()));
+    tokens.types.resize(tokens.ids.size());
+    detail::check(tessera_tokenize(get(), &c, tokens.ids.data(), tokens.types.data(),
+                                   tokens.ids.size(), tokens.offsets.data()));
+    return tokens;
+  }
+
+ private:
+  static tessera_model_options convert(const ModelOptions& options,
+                                       const std::vector<const char*>& names) {
+    tessera_model_options c = TESSERA_MODEL_OPTIONS_INIT;
+    c.copy_tables = options.copy_tables ? 1 : 0;
+    c.isa = detail::null_if_empty(options.isa);
+    c.architecture = detail::null_if_empty(options.architecture);
+    c.outputs = names.data();
+    c.output_count = names.size();
+    c.packed_cache = detail::null_if_empty(options.packed_cache);
+    c.memory_cap_bytes = options.memory_cap_bytes;
+    c.tower = options.tower;
+    return c;
+  }
+
+  detail::Owner<tessera_model, tessera_model_close> handle_;
+};
+
+/// Fields as in tessera_session_options; empty or 0: the default.
+struct SessionOptions {
+  int threads = 0;
+  std::int64_t max_rows = 0, max_sequences = 0;
+  std::vector<std::string> outputs = {};
+  tessera_limit_policy policy = TESSERA_LIMIT_SPLIT;
+  std::uint64_t memory_cap_bytes = 0;
+  tessera_parallel_for parallel_for = nullptr;
+  void* parallel_for_context = nullptr;
+};
+
+/// Ends runs from another thread.
+class Cancel {
+ public:
+  Cancel() { detail::check(tessera_cancel_create(handle_.out())); }
+  void request() { detail::check(tessera_cancel_request(get())); }
+  void reset() { detail::check(tessera_cancel_reset(get())); }
+  tessera_cancel* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Owner<tessera_cancel, tessera_cancel_close> handle_;
+};
+
+struct RunOptions {
+  const Cancel* cancel = nullptr;
+  std::chrono::nanoseconds timeout{0};  ///< 0: none
+  bool interpolate_positions = false;
+};
+
+/// Where one output goes; an array of them is an array of tessera_output.
+struct Output : tessera_output {
+  /// NULL: the main output. `stride`: floats from row to row, 0: the width.
+  Output(const char* name_, std::span<float> data_, std::int64_t stride = 0)
+      : tessera_output(TESSERA_OUTPUT_INIT) {
+    name = name_;
+    data = data_.data();
+    capacity = data_.size();
+    row_stride = stride;
+  }
+};
+static_assert(sizeof(Output) == sizeof(tessera_output));
+
+class Session {
+ public:
+  explicit Session(const Model& model, const SessionOptions& options = {}) {
+    const std::vector<const char*> names = detail::pointers(options.outputs);
+    const tessera_session_options c = convert(options, names);
+    detail::check(tessera_session_create(model.get(), &c, handle_.out()));
+    output_ = model.output(options.outputs.empty() ? std::string{} : options.outputs.front());
+  }
+
+  /// What such a session would take.
+  static tessera_memory memory_bytes(const Model& model, const SessionOptions& options = {}) {
+    const std::vector<const char*> names = detail::pointers(options.outputs);
+    const tessera_session_options c = convert(options, names);
+    tessera_memory memory = TESSERA_MEMORY_INIT;
+    detail::check(tessera_memory_bytes(model.get(), &c, &memory));
+    return memory;
+  }
+  tessera_memory memory() const {
+    tessera_memory memory = TESSERA_MEMORY_INIT;
+    detail::check(tessera_session_get_memory(get(), &memory));
+    return memory;
+  }
+  void trim() { detail::check(tessera_session_trim(get())); }
+  tessera_session* get() const noexcept { return handle_.get(); }
+
+  /// tessera_encode_ids(); `types` may be empty. Allocates nothing.
+  void encode(std::span<const std::int32_t> ids, std::span<const std::int32_t> types,
+              std::span<const std::int64_t> offsets, std::span<const Output> outputs,
+              const RunOptions& options = {}) {
+    if (offsets.empty() ||
+        (offsets.back() >= 0 && std::cmp_not_equal(offsets.back(), ids.size())) ||
+        (!types.empty() && types.size() != ids.size())) {
+      throw Error(TESSERA_INVALID_ARGUMENT,
+                  "encode: offsets and types do not fit ids, expected offsets up to " +
+                      std::to_string(ids.size()) + " and as many types, or none");
+    }
+    tessera_tokens c = TESSERA_TOKENS_INIT;
+    c.ids = ids.data();
+    c.types = types.empty() ? nullptr : types.data();
+    c.offsets = offsets.data();
+    c.count = offsets.size() - 1;
+    const tessera_run_options run = convert(options);
+    detail::check(tessera_encode_ids(get(), &c, &run, outputs.data(), outputs.size()));
+  }
+  void encode(const Tokens& tokens, std::span<const Output> outputs,
+              const RunOptions& options = {}) {
+    encode(tokens.ids, tokens.types, tokens.offsets, outputs, options);
+  }
+  void encode(const Tokens& tokens, std::initializer_list<Output> outputs,
+              const RunOptions& options = {}) {
+    encode(tokens, std::span(outputs.begin(), outputs.size()), options);
+  }
+
+  /// tessera_encode_texts(); returns the row offsets, (S+1).
+  std::vector<std::int64_t> encode(const Texts& texts, std::span<const Output> outputs,
+                                   const RunOptions& options = {}) {
+    const tessera_texts c = texts.get();
+    const tessera_run_options run = convert(options);
+    std::vector<std::int64_t> offsets(texts.size() + 1);
+    detail::check(
+        tessera_encode_texts(get(), &c, &run, outputs.data(), outputs.size(), offsets.data()));
+    return offsets;
+  }
+
+  /// tessera_encode_pixels() and tessera_encode_images(); return the row offsets, (S+1).
+  std::vector<std::int64_t> encode(std::span<const tessera_pixels> images,
+                                   std::span<const Output> outputs,
+                                   const RunOptions& options = {}) {
+    const tessera_run_options run = convert(options);
+    std::vector<std::int64_t> offsets(images.size() + 1);
+    detail::check(tessera_encode_pixels(get(), images.data(), images.size(), &run, outputs.data(),
+                                        outputs.size(), offsets.data()));
+    return offsets;
+  }
+  std::vector<std::int64_t> encode(std::span<const File> files, std::span<const Output> outputs,
+                                   const RunOptions& options = {}) {
+    const std::vector<tessera_file> c = detail::convert(files);
+    const tessera_run_options run = convert(options);
+    std::vector<std::int64_t> offsets(files.size() + 1);
+    detail::check(tessera_encode_images(get(), c.data(), c.size(), &run, outputs.data(),
+                                        outputs.size(), offsets.data()));
+    return offsets;
+  }
+
+  /// The session's first output of every text, (S, width()): embeddings, or a classifier's logits.
+  /// Error: INVALID_ARGUMENT if that output has a row per token.
+  std::vector<float> embed(const Texts& texts, const RunOptions& options = {}) {
+    if (output_.is_per_token) {
+      throw Error(TESSERA_INVALID_ARGUMENT, "embed: output \"" + output_.name +
+                                                "\" has a row per token, expected one per text");
+    }
+    std::vector<float> result(texts.size() * static_cast<std::size_t>(output_.width));
+    const Output output(output_.name.c_str(), result);
+    encode(texts, std::span(&output, 1), options);
+    return result;
+  }
+  std::vector<float> embed(std::string_view text) { return embed(Texts(std::span(&text, 1))); }
+  std::int64_t width() const noexcept { return output_.width; }
+
+ private:
+  static tessera_session_options convert(const SessionOptions& options,
+                                         const std::vector<const char*>& names) {
+    tessera_session_options c = TESSERA_SESSION_OPTIONS_INIT;
+    c.threads = options.threads;
+    c.max_rows = options.max_rows;
+    c.max_sequences = options.max_sequences;
+    c.outputs = names.data();
+    c.output_count = names.size();
+    c.policy = options.policy;
+    c.memory_cap_bytes = options.memory_cap_bytes;
+    c.parallel_for = options.parallel_for;
+    c.parallel_for_context = options.parallel_for_context;
+    return c;
+  }
+  static tessera_run_options convert(const RunOptions& options) noexcept {
+    tessera_run_options c = TESSERA_RUN_OPTIONS_INIT;
+    c.interpolate_positions = options.interpolate_positions ? 1 : 0;
+    c.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
+    c.timeout_ns = options.timeout.count();
+    return c;
+  }
+
+  detail::Owner<tessera_session, tessera_session_close> handle_;
+  OutputInfo output_{};
+};
+
+}  // namespace v0
+}  // namespace tessera
+
+#endif

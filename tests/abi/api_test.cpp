@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// tessera.hpp, and with it tessera.h, against the shared library.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <thread>
+
+#include "abi/demo.hpp"
+
+namespace tessera::test {
+namespace {
+
+using testing::HasSubstr;
+
+// (S, width), one text at a time.
+std::vector<float> one_by_one(const Model& model) {
+  Session session(model, {.threads = 1});
+  std::vector<float> all;
+  for (const std::string_view text : kTexts) {
+    const std::vector<float> one = session.embed(text);
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  return all;
+}
+
+TEST(ApiTest, SaysWhatTheModelIs) {
+  const tessera_model_info info = demo().info();
+  EXPECT_EQ(info.input, TESSERA_INPUT_TOKENS);
+  EXPECT_STREQ(info.model_type, "bert");
+  EXPECT_STREQ(info.architecture, "BertModel");
+  EXPECT_THAT(info.embedding, HasSubstr("mean pooling"));
+  EXPECT_EQ(info.vocabulary_size, 8000);
+  EXPECT_EQ(info.token_types, 2);
+  EXPECT_EQ(demo().output("hidden_states.4").width, 256);
+  EXPECT_TRUE(demo().output("last_hidden_state").is_per_token);
+  EXPECT_EQ(demo().outputs().size(), info.output_count);
+  const Model sections(kSections);
+  EXPECT_EQ(sections.labels().size(), sections.info().label_count);
+  EXPECT_EQ(sections.labels().at(0), "admin");
+  EXPECT_STREQ(sections.info().main_output, "logits");
+  EXPECT_STREQ(sections.info().problem_type, "single_label_classification");
+}
+
+TEST(ApiTest, SplitsGiveTheSameBits) {
+  const std::vector<float> expected = one_by_one(demo());
+  for (const std::int64_t rows : {64, 70, 128, 512}) {
+    for (const std::int64_t sequences : {1, 2, 5}) {
+      Session session(demo(), {.threads = 1, .max_rows = rows, .max_sequences = sequences});
+      EXPECT_EQ(session.embed(Texts(kTexts)), expected) << rows << " rows, " << sequences;
+    }
+  }
+}
+
+TEST(ApiTest, WritesRowsAtTheCallersStrideAndNothingBetween) {
+  Session session(demo(), {.outputs = {"embedding", "last_hidden_state", "hidden_states.0"}});
+  const Tokens tokens = demo().tokenize(Texts(kTexts));
+  const std::size_t rows = tokens.ids.size(), stride = 256 + 7;
+  std::vector<float> states((rows - 1) * stride + 256, -7.0F), embedding(kTexts.size() * 256);
+  session.encode(tokens,
+                 {Output("last_hidden_state", states, 256 + 7), Output(nullptr, embedding)});
+  EXPECT_EQ(embedding, one_by_one(demo()));
+  for (std::size_t r = 0; r < rows; ++r) {
+    EXPECT_NE(states[r * stride], -7.0F);
+    for (std::size_t i = 256; r + 1 < rows && i < stride; ++i) {
+      ASSERT_EQ(states[r * stride + i], -7.0F) << "row " << r;
+    }
+  }
+  // The embedding is the normalised mean of the states.
+  double sum = 0, length = 0;
+  for (std::size_t i = 0; i < 256; ++i) {
+    double mean = 0;
+    for (std::size_t r = 0; r < static_cast<std::size_t>(tokens.offsets[1]); ++r) {
+      mean += static_cast<double>(states[r * stride + i]);
+    }
+    length += mean * mean;
+    sum += mean * static_cast<double>(embedding[i]);
+  }
+  EXPECT_NEAR(sum / std::sqrt(length), 1.0, 1e-5);  // cosine; 256 terms of f32: 256 u = 1.5e-5
+}
+
+TEST(ApiTest, FilesInMemoryGiveTheSameBits) {
+  std::map<std::string, std::vector<std::byte>> contents;
+  for (const char* name :
+       {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"}) {
+    contents[name] = read_bytes(kDemo + "/" + name);
+  }
+  std::vector<File> files;
+  for (const auto& [name, bytes] : contents) files.push_back({name, bytes});
+  const Model model(files);
+  // What is said to be copied may go.
+  for (auto& [name, bytes] : contents) {
+    if (name != "model.safetensors") std::fill(bytes.begin(), bytes.end(), std::byte{});
+  }
+  EXPECT_EQ(one_by_one(model), one_by_one(demo()));
+}
+
+TEST(ApiTest, SessionsOutliveTheModelsHandle) {
+  auto model = std::make_unique<Model>(kDemo);
+  Session session(*model);
+  const std::vector<float> before = session.embed(kTexts[0]);
+  model.reset();
+  EXPECT_EQ(session.embed(kTexts[0]), before);
+}
+
+TEST(ApiTest, SessionsOnSeveralThreadsShareAModel) {
+  const std::vector<float> expected = one_by_one(demo());
+  const Model model(kDemo);
+  std::vector<std::thread> threads;
+  std::atomic<int> equal{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      Session session(model, {.threads = 1});
+      equal += session.embed(Texts(kTexts)) == expected ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, 4);
+}
+
+TEST(ApiTest, MemoryIsSaidBeforehand) {
+  const SessionOptions options{.threads = 1, .max_rows = 200, .max_sequences = 8};
+  const tessera_memory promised = Session::memory_bytes(demo(), options);
+  const tessera_memory taken = Session(demo(), options).memory();
+  EXPECT_EQ(promised.arena, taken.arena);
+  EXPECT_EQ(promised.total, taken.total);
+  EXPECT_EQ(promised.total, promised.weights_packed + promised.weights_mapped + promised.arena);
+  EXPECT_EQ(taken.max_rows, 200);
+  EXPECT_EQ(taken.threads, 1U);
+  EXPECT_GT(Session::memory_bytes(demo(), {.threads = 1, .max_rows = 400}).arena, taken.arena);
+}
+
+TEST(ApiTest, ACapCutsTheRunsAndKeepsTheBits) {
+  const SessionOptions whole{.threads = 1};
+  const tessera_memory most = Session::memory_bytes(demo(), whole);
+  SessionOptions capped = whole;
+  capped.memory_cap_bytes = most.total - most.arena / 2;
+  const tessera_memory promised = Session::memory_bytes(demo(), capped);
+  EXPECT_LE(promised.total, capped.memory_cap_bytes);
+  EXPECT_LT(promised.max_rows, most.max_rows);
+  Session session(demo(), capped);
+  EXPECT_EQ(session.memory().total, promised.total);
+  EXPECT_EQ(session.embed(Texts(kTexts)), one_by_one(demo()));
+  session.trim();
+  EXPECT_EQ(session.embed(Texts(kTexts)), one_by_one(demo()));
+}
+
+TEST(ApiTest, TheCallersPoolGivesTheSameBits) {
+  std::atomic<int> calls{0};
+  const auto pool = [](void* context, std::int64_t lanes, void (*body)(void*, std::int64_t),
+                       void* arg) {
+    ++*static_cast<std::atomic<int>*>(context);
+    std::vector<std::thread> threads;
+    for (std::int64_t lane = 1; lane < lanes; ++lane) threads.emplace_back(body, arg, lane);
+    body(arg, 0);
+    for (std::thread& thread : threads) thread.join();
+  };
+  Session session(demo(), {.threads = 3, .parallel_for = pool, .parallel_for_context = &calls});
+  EXPECT_EQ(session.embed(Texts(kTexts)), one_by_one(demo()));
+  EXPECT_GT(calls, 0);
+}
+
+TEST(ApiTest, PackedWeightsAreKept) {
+  const TemporaryDirectory directory;
+  for (int start = 0; start < 2; ++start) {
+    const Model model(kDemo, {.packed_cache = directory.path()});
+    EXPECT_EQ(one_by_one(model), one_by_one(demo()));
+    EXPECT_FALSE(std::filesystem::is_empty(directory.path()));
+  }
+}
+
+TEST(ApiTest, CopiedTablesNeedNoFiles) {
+  std::vector<std::byte> weights = read_bytes(kDemo + "/model.safetensors");
+  const std::vector<std::byte> config = read_bytes(kDemo + "/config.json"),
+                               vocabulary = read_bytes(kDemo + "/tokenizer.json");
+  const std::vector<File> files{
+      {"config.json", config}, {"model.safetensors", weights}, {"tokenizer.json", vocabulary}};
+  Model model(files, {.copy_tables = true});
+  const std::vector<float> before = Session(model, {.threads = 1}).embed(kTexts[0]);
+  std::fill(weights.begin(), weights.end(), std::byte{0xff});
+  EXPECT_EQ(Session(model, {.threads = 1}).embed(kTexts[0]), before);
+}
+
+TEST(ApiTest, TextsAreCutAndPairedAsAskedFor) {
+  const std::vector<std::string_view> pairs(kTexts.rbegin(), kTexts.rend());
+  const Tokens alone = demo().tokenize(Texts(kTexts)), both = demo().tokenize(Texts(kTexts, pairs));
+  EXPECT_GT(both.ids.size(), alone.ids.size());
+  EXPECT_EQ(both.types.back(), 1);
+  const Tokens cut = demo().tokenize(Texts(kTexts, {.max_tokens = 4}));
+  for (std::size_t s = 0; s < kTexts.size(); ++s) {
+    EXPECT_LE(cut.offsets[s + 1] - cut.offsets[s], 4);
+  }
+  EXPECT_THROW(
+      demo().tokenize(Texts(kTexts, {.truncation = TESSERA_DO_NOT_TRUNCATE, .max_tokens = 4})),
+      Error);
+  const Tokens prompted = demo().tokenize(Texts(kTexts, {.prompt = "query: "}));
+  EXPECT_GT(prompted.ids.size(), alone.ids.size());
+}
+
+TEST(ApiTest, NothingIsEncodedWithoutTexts) {
+  Session session(demo());
+  EXPECT_TRUE(session.embed(Texts(std::span<const std::string_view>())).empty());
+}
+
+TEST(ApiTest, RunsEndOnRequestAndInTime) {
+  Session session(demo(), {.threads = 1});
+  std::vector<float> out(kTexts.size() * 256, -7.0F);
+  const Output output(nullptr, out);
+  Cancel cancel;
+  cancel.request();
+  const auto status = [&](const RunOptions& options) {
+    try {
+      session.encode(Texts(kTexts), std::span(&output, 1), options);
+      return TESSERA_OK;
+    } catch (const Error& error) {
+      return error.status();
+    }
+  };
+  EXPECT_EQ(status({.cancel = &cancel}), TESSERA_CANCELLED);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("cancel"));
+  EXPECT_EQ(status({.timeout = std::chrono::nanoseconds(1)}), TESSERA_CANCELLED);
+  EXPECT_EQ(out, std::vector<float>(out.size(), -7.0F));
+  cancel.reset();
+  EXPECT_EQ(status({.cancel = &cancel, .timeout = std::chrono::hours(24 * 365 * 200)}), TESSERA_OK);
+  EXPECT_EQ(out, one_by_one(demo()));
+}
+
+TEST(ApiTest, WarningsReachTheCallback) {
+  std::vector<std::string> messages;
+  const auto keep = [](void* context, tessera_log_level level, const char* message) {
+    if (level == TESSERA_LOG_WARNING) {
+      static_cast<std::vector<std::string>*>(context)->emplace_back(message);
+    }
+    throw 1;  // none of the library's business
+  };
+  // A tokenizer with more ids than the vocabulary has rows is worth a warning.
+  std::vector<File> files;
+  std::vector<std::byte> config = read_bytes(kDemo + "/config.json"),
+                         weights = read_bytes(kDemo + "/model.safetensors");
+  std::string vocabulary;
+  for (int i = 0; i < 9000; ++i) vocabulary.append("w").append(std::to_string(i)).append("\n");
+  vocabulary += "[UNK]\n[CLS]\n[SEP]\n[PAD]\n[MASK]\n";
+  files.push_back({"config.json", config});
+  files.push_back({"model.safetensors", weights});
+  files.push_back({"vocab.txt", std::as_bytes(std::span(vocabulary))});
+  ASSERT_EQ(tessera_set_log_callback(keep, &messages), TESSERA_OK);
+  const Model model(files);
+  ASSERT_EQ(tessera_set_log_callback(nullptr, nullptr), TESSERA_OK);
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_THAT(messages[0], HasSubstr("vocab_size=8000"));
+}
+
+}  // namespace
+}  // namespace tessera::test

@@ -1,0 +1,52 @@
+# Installs the library into an empty directory, builds the programs that README.md shows against it
+# (by find_package, and by pkg-config), runs them, and compares with the output that README shows.
+#
+#   cmake -DSOURCE=… -DBUILD=… -DWORK=… -DCC=… -DCXX=… -P consumer_test.cmake
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: ${status}\n${out}")
+  endif()
+  set(out "${out}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+set(prefix ${WORK}/prefix)
+run(${CMAKE_COMMAND} --install ${BUILD} --component library --prefix ${prefix})
+
+# ```c embed.c … ``` and the ```text that follows the programs.
+file(READ ${SOURCE}/README.md readme)
+foreach(snippet IN ITEMS "cpp embed.cpp" "c embed.c" "text embed")
+  if(NOT readme MATCHES "```${snippet}\n([^`]*)```")
+    message(FATAL_ERROR "README.md has no block \"${snippet}\"")
+  endif()
+  set(text "${CMAKE_MATCH_1}")
+  string(REGEX REPLACE ".* " "" name ${snippet})
+  file(WRITE ${WORK}/${name} "${text}")
+endforeach()
+file(READ ${WORK}/embed expected)
+
+run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${WORK}/build -DSNIPPETS=${WORK}
+    -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CC} -DCMAKE_CXX_COMPILER=${CXX}
+    -DCMAKE_BUILD_TYPE=Release)
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+
+file(GLOB_RECURSE pc ${prefix}/*/tessera.pc)
+get_filename_component(pc_dir ${pc} DIRECTORY)
+find_program(PKG_CONFIG NAMES pkg-config pkgconf REQUIRED)
+set(ENV{PKG_CONFIG_PATH} ${pc_dir})
+run(${PKG_CONFIG} --cflags --libs tessera)
+separate_arguments(flags UNIX_COMMAND "${out}")
+file(GLOB_RECURSE library ${prefix}/*/libtessera.so)
+get_filename_component(library_dir ${library} DIRECTORY)
+run(${CC} -std=c11 -pedantic -Wall -Wextra -Werror ${WORK}/embed.c ${flags}
+    -Wl,-rpath,${library_dir} -o ${WORK}/build/embed_pkg_config)
+
+foreach(program IN ITEMS embed_c embed_cpp embed_pkg_config)
+  execute_process(COMMAND ${WORK}/build/${program} WORKING_DIRECTORY ${SOURCE}
+                  RESULT_VARIABLE status OUTPUT_VARIABLE out)
+  if(NOT status EQUAL 0 OR NOT out STREQUAL expected)
+    message(FATAL_ERROR "${program}: ${status}, printed \"${out}\", README.md says \"${expected}\"")
+  endif()
+endforeach()
