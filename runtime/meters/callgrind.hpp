@@ -86,7 +86,8 @@ class CallgrindMarks final : public RunObserver {
  private:
   void read_buffer() noexcept;
 
-  char name_[64] = {}, rest_[64] = {};  // of the parts; written before they begin
+  // Of the parts; written before they begin.
+  [[maybe_unused]] char name_[64] = {}, rest_[64] = {};
   std::vector<unsigned char> evict_;
   unsigned sum_ = 0;  // so that reading is not for nothing
 };
