@@ -36,7 +36,7 @@ LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> chec
 Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
-  kept = fuse_epilogues(kept);
+  kept = fuse_epilogues(pool_early(kept));
   check(kept);
   return kept;
 }

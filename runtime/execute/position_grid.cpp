@@ -50,11 +50,18 @@ void interpolate_position(const float* table, Grid from, Grid to, Index i, Index
   std::fill_n(out, width, 0.0F);
   for (Index y = ys.begin; y < ys.end; ++y) {
     const double wy = ys.weight(y);
-    for (Index x = xs.begin; x < xs.end; ++x) {
-      const auto w = static_cast<float>(wy * xs.weight(x));
-      if (w == 0.0F) continue;
-      const float* row = table + (ys.place(y) * from.cols + xs.place(x)) * width;
-      for (Index n = 0; n < width; ++n) out[n] += w * row[n];
+    if (wy == 0.0) continue;
+    for (Index x0 = xs.begin; x0 < xs.end; x0 += 4) {  // four places a pass over `out`
+      const float* row[4];
+      float w[4];
+      for (Index t = 0; t < 4; ++t) {
+        const Index x = std::min(x0 + t, xs.end - 1);
+        row[t] = table + (ys.place(y) * from.cols + xs.place(x)) * width;
+        w[t] = x0 + t < xs.end ? static_cast<float>(wy * xs.weight(x)) : 0.0F;
+      }
+      for (Index n = 0; n < width; ++n) {
+        out[n] += (w[0] * row[0][n] + w[1] * row[1][n]) + (w[2] * row[2][n] + w[3] * row[3][n]);
+      }
     }
   }
 }

@@ -26,7 +26,7 @@ struct Grid {
 };
 
 /// out = the row at place (i,j) of grid `to`; table (from.rows·from.cols, width), out (width).
-/// A weight that is 0 adds nothing. Precondition: resize != none.
+/// Precondition: resize != none.
 void interpolate_position(const float* table, Grid from, Grid to, Index i, Index j, Index width,
                           PositionResize resize, float* out) noexcept;
 

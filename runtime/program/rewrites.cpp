@@ -9,36 +9,13 @@
 
 #include "runtime/error.hpp"
 #include "runtime/overloaded.hpp"
+#include "runtime/program/for_each_value.hpp"
 
 namespace tessera {
 namespace {
 
 std::size_t at(std::int32_t id) {
   return static_cast<std::size_t>(id);
-}
-
-/// Calls f(id) on a mutable reference to every value id (inputs and output) of `op`.
-template <class F>
-void for_each_value(Op& op, F&& f) {
-  const auto optional = [&](ValueId& id) {
-    if (id != kNone) f(id);
-  };
-  std::visit(Overloaded{
-                 [&](EmbeddingOp& o) { f(o.out); },
-                 [&](PatchEmbedOp& o) { f(o.out); },
-                 [&](BroadcastOp& o) { f(o.out); },
-                 [&](LinearOp& o) { f(o.in), optional(o.residual), f(o.out); },
-                 [&](AttentionOp& o) { f(o.qkv), f(o.out); },
-                 [&](AttentionPoolOp& o) { f(o.q), f(o.kv), f(o.out); },
-                 [&](LayerNormOp& o) { f(o.in), optional(o.residual), f(o.out); },
-                 [&](AddOp& o) { f(o.a), f(o.b), f(o.out); },
-                 [&](ConcatOp& o) {
-                   for (ValueId& in : o.in) f(in);
-                   f(o.out);
-                 },
-                 [&](auto& o) { f(o.in), f(o.out); },
-             },
-             op);
 }
 
 template <class F>

@@ -17,6 +17,11 @@ enum class KeepParameters : std::uint8_t { used, all };
 Program keep_outputs(const Program& program, std::span<const std::string> names,
                      KeepParameters keep = KeepParameters::used);
 
+/// Where one row per sequence is all that anybody reads of a value (a classifier on the class
+/// token), linears, norms, activations and sums compute that row alone: the same bits, and one
+/// layer less but for its attention.
+Program pool_early(const Program& program);
+
 /// add → layer_norm becomes a layer norm with a residual; linear → activation, linear → add and
 /// linear → layer_norm become one linear with an epilogue. Only where the value between the two has
 /// no other reader.
