@@ -64,7 +64,9 @@ from demo_vision.model import GlyphModel, Shape  # noqa: E402
 def collect(kept: Path | None) -> list[Face]:
     """The rendered faces; from the file `kept` if it exists."""
     if kept and kept.exists():
-        return [f for f in pickle.loads(kept.read_bytes()) if f.family not in faces.EXCLUDED]
+        known = [f for f in pickle.loads(kept.read_bytes()) if f.family not in faces.EXCLUDED]
+        faces.assign_splits(known)
+        return known
     found = faces.collect()
     if kept:
         kept.write_bytes(pickle.dumps(found))
@@ -103,7 +105,8 @@ def main() -> None:
     export.write_model(arguments.out / "vision", model)
     export.write_families(arguments.out / "data/glyph-families.tsv", every)
     figures = {"shipped images": export.write_test_images(arguments.out, model, split["test"], arguments.seed + 200)}
-    figures |= evaluate.measure(model, source, split["test"], arguments.seed + 300)
+    figures |= evaluate.measure(
+        model, source, split["test"], split["train"], arguments.seed + 300)
     path = arguments.out / "metrics.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     write_json(path, {**known, "glyphs": figures})

@@ -9,12 +9,13 @@ import torch
 from torch.nn import functional as F
 
 from .augment import draw, normalised
-from .faces import LABELS, Face
+from .faces import LABELS, Face, distance_to_nearest
 from .model import GlyphModel
 from .train import Source
 
 BASELINE_STEPS = 1500
 BASELINE_BATCH = 256
+DISTANCES = (0.0, 0.3, 0.4, 0.5, 9.0)
 
 
 def test_images(faces: list[Face], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,7 +73,20 @@ def confusions(got: torch.Tensor, labels: torch.Tensor, most: int = 12) -> list[
     return [{"glyph": LABELS[a], "answer": LABELS[b], "images": int(table[a, b])} for a, b in pairs]
 
 
-def measure(model: GlyphModel, source: Source, faces: list[Face], seed: int) -> dict[str, Any]:
+def by_distance(faces: list[Face], trained: list[Face], right: np.ndarray) -> list[dict[str, Any]]:
+    """Accuracy of test faces by how much the most similar training face differs from them."""
+    distance = distance_to_nearest(faces, trained)
+    rows = []
+    for low, high in zip(DISTANCES, DISTANCES[1:]):
+        chosen = (distance >= low) & (distance < high)
+        if chosen.any():
+            rows.append({"from": low, "to": high, "faces": int(chosen.sum()), "accuracy": float(right[chosen].mean())})
+    return rows
+
+
+def measure(
+    model: GlyphModel, source: Source, faces: list[Face], trained: list[Face], seed: int
+) -> dict[str, Any]:
     """The figures of the model card; `faces` are those of the test groups."""
     images, labels = test_images(faces, seed)
     got = answers(model, images)
@@ -90,6 +104,7 @@ def measure(model: GlyphModel, source: Source, faces: list[Face], seed: int) -> 
         "model accuracy, mean over groups": float(np.mean(list(means.values()))),
         "model accuracy, mean over images": right.mean().item(),
         "raw pixels, linear, mean over images": linear_baseline(source, images, labels),
+        "accuracy by distance to the nearest training face": by_distance(faces, trained, right.numpy()),
         "accuracy by class": dict(zip(LABELS, (round(x, 4) for x in per_class))),
         "worst groups": dict(sorted(((k, round(v, 4)) for k, v in means.items()), key=lambda kv: kv[1])[:6]),
         "most frequent mistakes": confusions(got, labels),

@@ -104,9 +104,23 @@ def collect() -> list[Face]:
             faces.append(Face(name, style, file, glyphs))
     faces = _spread(faces)
     _group(faces)
-    for face in faces:
-        face.split = "train" if any(part in face.file for part in TRAINING_ONLY) else _split(face.group)
+    assign_splits(faces)
     return faces
+
+
+def assign_splits(faces: list[Face]) -> None:
+    """Whole groups by hash; a group with a face that is for training only is for training."""
+    only = {face.group for face in faces if any(part in face.file for part in TRAINING_ONLY)}
+    for face in faces:
+        face.split = "train" if face.group in only else _split(face.group)
+
+
+def distance_to_nearest(faces: list[Face], others: list[Face]) -> np.ndarray:
+    """For every face, |a - b| / min(|a|, |b|) to the most similar of `others`, [faces]."""
+    a, b = _looks(faces), _looks(others)
+    squares_a, squares_b = (a**2).sum(1)[:, None], (b**2).sum(1)[None]
+    distances = np.maximum(squares_a + squares_b - 2 * a @ b.T, 0)
+    return np.sqrt(distances / np.minimum(squares_a, squares_b)).min(1)
 
 
 def _spread(faces: list[Face]) -> list[Face]:
