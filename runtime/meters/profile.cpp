@@ -74,7 +74,7 @@ ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m) {
     result.bound_bytes += op.bound_bytes;
     add(result.predicted,
         {.l1_bytes = c.l1_bytes,
-         .l2_bytes = c.l2_bytes,
+         .l2_bytes = op.run_l2_bytes.value_or(c.l2_bytes),
          .l3_bytes = c.l3_bytes,
          .seconds = c.seconds},
         i == m.op);

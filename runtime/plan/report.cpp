@@ -12,6 +12,7 @@
 #include "runtime/machine.hpp"
 #include "runtime/overloaded.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/run_traffic.hpp"
 
 namespace tessera {
 namespace {
@@ -176,7 +177,8 @@ class Reporter {
                              .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
                              .seconds = times * c.seconds / static_cast<double>(machine_.threads),
                              .limit = c.limit,
-                             .why = c.why};
+                             .why = c.why,
+                             .scratch_bytes = c.scratch_bytes};
     };
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
                                T, to_string(o.mask));
@@ -286,6 +288,15 @@ CandidateReport PlanReport::totals() const {
   return sum;
 }
 
+std::optional<double> PlanReport::run_l2_bytes() const {
+  double sum = 0;
+  for (const OpReport& op : ops) {
+    if (!op.run_l2_bytes) return std::nullopt;
+    sum += *op.run_l2_bytes;
+  }
+  return sum;
+}
+
 PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Index sequences) {
   const auto require = [](bool ok, const char* name, Index got, Index least, Index most) {
     if (ok) return;
@@ -304,6 +315,10 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
                     .fallbacks = plan.fallbacks};
   Reporter reporter(plan, input, rows, sequences);
   for (std::size_t i = 0; i < input.program.ops.size(); ++i) report.ops.push_back(reporter.op(i));
+  if (input.threads == 1) {
+    const std::vector<double> moved = run_l2_bytes(plan, report, input);
+    for (std::size_t i = 0; i < moved.size(); ++i) report.ops[i].run_l2_bytes = moved[i];
+  }
   return report;
 }
 

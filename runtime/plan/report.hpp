@@ -5,6 +5,7 @@
 // every other candidate lost. As text for people, as JSON for scripts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ namespace tessera {
 struct CandidateReport {
   std::string name{}, blocks{};  ///< "WS-OS(a)", "NC=160"
   double l1_bytes = 0, l2_bytes = 0, l3_bytes = 0, seconds = 0;
-  std::string limit{};  ///< "compute", "memory bandwidth", …
-  std::string why{};    ///< why it lost; empty for the chosen one
+  std::string limit{};      ///< "compute", "memory bandwidth", …
+  std::string why{};        ///< why it lost; empty for the chosen one
+  Index scratch_bytes = 0;  ///< attention: per thread
 };
 
 struct OpReport {
@@ -27,6 +29,9 @@ struct OpReport {
   CandidateReport chosen{};
   std::vector<CandidateReport> rejected{};
   /// Linears: bytes of the textbook orders with the same buffer. 0: not modelled.
+  /// Into L2 in a run that follows another, where ops before left operands there
+  /// (run_traffic.hpp); empty for several threads.
+  std::optional<double> run_l2_bytes{};
   double naive_bytes = 0, is_bytes = 0, ws_bytes = 0, os_bytes = 0;
 };
 
@@ -45,7 +50,9 @@ struct PlanReport {
   std::vector<OrderRange> crossovers;
   std::vector<std::string> fallbacks;
 
-  CandidateReport totals() const;  ///< sums; limit is empty
+  CandidateReport totals() const;  ///< sums, each op alone; limit is empty
+  /// Sum of OpReport::run_l2_bytes; empty if an op has none.
+  std::optional<double> run_l2_bytes() const;
   std::string text() const;
   std::string json() const;
 };

@@ -91,6 +91,12 @@ std::string PlanReport::text() const {
   for (const OpReport& op : ops) bound += op.bound_bytes, flops += op.flops;
   const CandidateReport sum = totals();
   text += row("total", sum, bound);
+  if (const std::optional<double> moved = run_l2_bytes()) {
+    text += fmt::format(
+        "in a run {:.2f} MB > L2: each op above is alone, and an op before may leave operands in "
+        "L2\n",
+        *moved / 1e6);
+  }
   text += fmt::format("{:.2f} GFLOP, {:.1f} GFLOP/s predicted\n", flops / 1e9,
                       flops / sum.seconds / 1e9);
   text += fmt::format(
@@ -113,12 +119,13 @@ std::string PlanReport::text() const {
 std::string PlanReport::json() const {
   const auto op_json = [](const OpReport& op) {
     return fmt::format(
-        R"({{"kind":{},"name":{},"shape":{},"epilogue":{},"flops":{:.0f},"bound_bytes":{:.0f},)"
+        R"({{"kind":{},"name":{},"shape":{},"epilogue":{},"flops":{:.0f},"bound_bytes":{:.0f},"run_l2_bytes":{},)"
         R"("chosen":{},"rejected":{},"naive_bytes":{:.0f},"is_bytes":{:.0f},"ws_bytes":{:.0f},)"
         R"("os_bytes":{:.0f}}})",
         quoted(op.kind), quoted(op.name), quoted(op.shape), quoted(op.epilogue), op.flops,
-        op.bound_bytes, json_of(op.chosen), json_array(op.rejected, json_of), op.naive_bytes,
-        op.is_bytes, op.ws_bytes, op.os_bytes);
+        op.bound_bytes, op.run_l2_bytes ? fmt::format("{:.0f}", *op.run_l2_bytes) : "null",
+        json_of(op.chosen), json_array(op.rejected, json_of), op.naive_bytes, op.is_bytes,
+        op.ws_bytes, op.os_bytes);
   };
   const auto range_json = [](const OrderRange& r) {
     return fmt::format(R"({{"shape":{},"rows":{},"order":{}}})", quoted(r.shape), r.rows,

@@ -45,7 +45,10 @@ std::map<int, LayerBytes> collect(const ReportData& data, const Edge& edge, bool
   for (std::size_t i = 0; i < data.plan.ops.size(); ++i) {
     LayerBytes& layer = layers[places[i].layer];
     const auto part = static_cast<std::size_t>(places[i].part);
-    layer.predicted[part] += data.plan.ops[i].chosen.*edge.predicted;
+    const OpReport& planned = data.plan.ops[i];
+    layer.predicted[part] += edge.predicted == &CandidateReport::l2_bytes
+                                 ? l2_bytes_of(planned)
+                                 : planned.chosen.*edge.predicted;
     const meters::OpMeasurement* op = measured_op(data.bytes, i);
     if (op == nullptr || !(op->*edge.measured)) continue;
     layer.measured[part] += (op->*edge.measured)->total();

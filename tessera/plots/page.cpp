@@ -95,14 +95,15 @@ std::string tiles(const ReportData& data) {
   const double seconds = measured_seconds(data), peak = data.rates.flops * data.threads;
   const double l2 = measured_sum(data, &meters::OpMeasurement::l2);
   std::string text = "<div class=\"tiles\">\n";
-  text += tile(bytes_label(sum.l2_bytes), "predicted into L2");
+  const double predicted = l2_bytes_of(data.plan);
+  text += tile(bytes_label(predicted), "predicted into L2");
   if (l2 > 0) {
     text += tile(bytes_label(l2), fmt::format("measured into L2 ({}); model {:+.1f} %",
-                                              data.bytes->meter, 100 * (sum.l2_bytes / l2 - 1)));
+                                              data.bytes->meter, 100 * (predicted / l2 - 1)));
   }
   if (bound > 0) {
-    text += tile(fmt::format("{:.2f} x", (l2 > 0 ? l2 : sum.l2_bytes) / bound),
-                 "the least that any order could move");
+    text += tile(fmt::format("{:.2f} x", sum.l2_bytes / bound),
+                 "the least that any order moves, each op alone");
   }
   if (seconds > 0) {
     text += tile(seconds_label(seconds),
@@ -150,16 +151,16 @@ std::string op_row(const ReportData& data, std::size_t i, const Place& place) {
   const double l2 = bytes != nullptr && bytes->l2 ? bytes->l2->total() : 0;
   const double seconds = time != nullptr && time->seconds ? *time->seconds : 0;
   const auto cell = [](const std::string& text) { return "<td>" + text + "</td>"; };
-  const double moved = l2 > 0 ? l2 : op.chosen.l2_bytes;
   const bool has_work = op.chosen.name == "row by row" || op.rejected.empty();
   return fmt::format(
              "<tr><td><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect "
              "width=\"9\" height=\"9\" class=\"{}\"/></svg>{} {}<br><small>{}</small></td>",
              class_of(place.part), escaped(op.kind), escaped(op.name), escaped(op.shape)) +
          cell(has_work ? escaped(op.chosen.name) : reasons(op)) +
-         cell(bytes_label(op.chosen.l2_bytes)) + cell(l2 > 0 ? bytes_label(l2) : "") +
-         cell(l2 > 0 ? fmt::format("{:+.1f} %", 100 * (op.chosen.l2_bytes / l2 - 1)) : "") +
-         cell(op.bound_bytes > 0 ? fmt::format("{:.2f}", moved / op.bound_bytes) : "") +
+         cell(bytes_label(l2_bytes_of(op))) + cell(l2 > 0 ? bytes_label(l2) : "") +
+         cell(l2 > 0 ? fmt::format("{:+.1f} %", 100 * (l2_bytes_of(op) / l2 - 1)) : "") +
+         cell(op.bound_bytes > 0 ? fmt::format("{:.2f}", op.chosen.l2_bytes / op.bound_bytes)
+                                 : "") +
          cell(seconds_label(op.chosen.seconds)) + cell(seconds > 0 ? seconds_label(seconds) : "") +
          cell(seconds > 0 && op.flops > 0
                   ? fmt::format("{:.0f} %",
@@ -173,7 +174,7 @@ std::string op_table(const ReportData& data) {
   std::string text =
       "<h2>Every op, and why</h2>\n<p class=\"lead\">Open a choice to see what it was chosen "
       "over.</p>\n<div class=\"scroll\"><table><thead><tr><th>op</th><th>choice</th><th>into L2, "
-      "predicted</th><th>measured</th><th>error</th><th>x bound</th><th>time, predicted</th>"
+      "predicted</th><th>measured</th><th>error</th><th>x bound, alone</th><th>time, predicted</th>"
       "<th>measured</th><th>of peak</th></tr></thead><tbody>\n";
   for (std::size_t i = 0; i < data.plan.ops.size(); ++i) text += op_row(data, i, places[i]);
   return text + "</tbody></table></div>\n";

@@ -117,6 +117,16 @@ const meters::OpMeasurement* measured_op(const std::optional<meters::Measurement
   return nullptr;
 }
 
+double l2_bytes_of(const OpReport& op) noexcept {
+  return op.run_l2_bytes.value_or(op.chosen.l2_bytes);
+}
+
+double l2_bytes_of(const PlanReport& plan) noexcept {
+  double sum = 0;
+  for (const OpReport& op : plan.ops) sum += l2_bytes_of(op);
+  return sum;
+}
+
 double flops_of(const ReportData& data, std::size_t i) {
   const OpReport& report = data.plan.ops[i];
   if (report.flops > 0) return report.flops;

@@ -68,6 +68,10 @@ struct ReportData {
 const meters::OpMeasurement* measured_op(const std::optional<meters::Measurement>& measurement,
                                          std::size_t i) noexcept;
 
+/// Predicted into L2: in a run where that is known, else for the op alone.
+double l2_bytes_of(const OpReport& op) noexcept;
+double l2_bytes_of(const PlanReport& plan) noexcept;
+
 /// FLOP of op `i`. Linears and attention: what they multiply and add. Others, per element: layer
 /// norm 8 (two sums, difference, square, scale, gain, offset), 2 more with a residual and its sum
 /// counted once; add, pool, embedding term 1; L2 norm 3; activation 8.

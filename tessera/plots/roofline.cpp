@@ -30,7 +30,7 @@ Mark mark_of(const ReportData& data, std::size_t i, const Place& place, double f
   const meters::OpMeasurement* time = measured_op(data.time, i);
   const bool has_bytes = bytes != nullptr && bytes->l2 && bytes->l2->total() > 0;
   const bool has_time = time != nullptr && time->seconds && *time->seconds > 0;
-  const double moved = has_bytes ? bytes->l2->total() : std::max(op.chosen.l2_bytes, 64.0);
+  const double moved = has_bytes ? bytes->l2->total() : std::max(l2_bytes_of(op), 64.0);
   const double seconds = has_time ? *time->seconds : std::max(op.chosen.seconds, 1e-9);
   std::string tip = fmt::format(
       "{} {}\n{:.1f} GFLOP/s{}, {:.1f} FLOP per byte into L2{}\n{} {}: {}", op.kind, op.name,
