@@ -37,6 +37,7 @@ struct Measurement {
   std::string source{};  ///< "LRU, L1 48 KiB 12 ways, …", names of events, "valgrind 3.19, …"
   std::vector<OpMeasurement> ops{};
   std::vector<std::string> notes{};     ///< one line each: a level that is missing and why
+  bool is_op_alone = false;             ///< every op began with cold caches
   std::optional<double> run_seconds{};  ///< a whole run, with what lies between the ops
 };
 

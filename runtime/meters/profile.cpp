@@ -56,7 +56,7 @@ void add(ProfileValues& sum, const ProfileValues& part, bool is_first) {
   }
 }
 
-ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m) {
+ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m, bool is_alone) {
   ProfileOp result{.index = m.op, .count = m.count};
   for (std::size_t i = m.op; i < m.op + m.count && i < plan.ops.size(); ++i) {
     const OpReport& op = plan.ops[i];
@@ -74,7 +74,7 @@ ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m) {
     result.bound_bytes += op.bound_bytes;
     add(result.predicted,
         {.l1_bytes = c.l1_bytes,
-         .l2_bytes = op.run_l2_bytes.value_or(c.l2_bytes),
+         .l2_bytes = is_alone ? c.l2_bytes : op.run_l2_bytes.value_or(c.l2_bytes),
          .l3_bytes = c.l3_bytes,
          .seconds = c.seconds},
         i == m.op);
@@ -119,7 +119,8 @@ Profile make_profile(std::string model, PlanReport plan, const Machine& machine,
   for (std::size_t i = 0; i < profile.plan.ops.size();) {
     const auto found =
         std::find_if(seen.begin(), seen.end(), [&](const OpMeasurement& m) { return m.op == i; });
-    profile.ops.push_back(op_of(profile.plan, found != seen.end() ? *found : OpMeasurement{i}));
+    profile.ops.push_back(op_of(profile.plan, found != seen.end() ? *found : OpMeasurement{i},
+                                profile.measured.is_op_alone));
     i += std::max<std::size_t>(1, profile.ops.back().count);
   }
   ProfileOp& sum = profile.totals;

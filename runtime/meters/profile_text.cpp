@@ -163,9 +163,8 @@ std::string profile_text(const Profile& profile) {
       "MB > L1: megabytes across the edge into L1 (from L2), into L2 (from L3), into L3 (from "
       "memory), as the plan predicts;\nbeside it what was measured, and (predicted - measured) / "
       "measured. x bound: measured into L2, over the least that any order moves.\n"
-      "On one thread MB > L2 is predicted for ops in a run, where those before left operands in "
-      "L2; "
-      "the bound, and L1 and\nL3, are for each op alone.\n";
+      "On one thread MB > L2 is predicted for ops in a run, where those before left operands in L2 "
+      "(--cold: for each op\nalone); the bound, L1 and L3 are for each op alone.\n";
   return text;
 }
 

@@ -103,6 +103,7 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
   notes.emplace_back(flags.is_cold
                          ? "each op alone: cold caches before it, and what it changed written back"
                          : "ops find in the caches what the ops before left; --cold: each alone");
+  measured.is_op_alone = flags.is_cold;
   measured.notes.insert(measured.notes.begin(), notes.begin(), notes.end());
   return measured;
 }
