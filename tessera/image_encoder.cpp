@@ -45,9 +45,9 @@ void check_channels(const models::Package& package) {
 // The images of the batch that is being put together.
 struct ImageEncoder::Pending {
   std::vector<Image> images;
-  std::vector<std::size_t> indices;         // of their files
-  std::vector<std::int32_t> offsets{0};     // token rows, as in Batch
-  std::size_t next = 0;                     // the file after the last one looked at
+  std::vector<std::size_t> indices;      // of their files
+  std::vector<std::int32_t> offsets{0};  // token rows, as in Batch
+  std::size_t next = 0;                  // the file after the last one looked at
 };
 
 ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options,
@@ -119,11 +119,11 @@ ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const
   const Stopwatch all;
   const ImageSpec& spec = package().program.images;
   const auto size = fixed_size(preprocessor_.config());
-  const Index rows = size ? image_rows(spec, size->height, size->width,
-                                       image_options_.interpolate_positions)
-                          : spec.native_rows();
-  const Index together = std::clamp<Index>(options().batch_tokens / rows, 1,
-                                           options().batch_sequences);
+  const Index rows =
+      size ? image_rows(spec, size->height, size->width, image_options_.interpolate_positions)
+           : spec.native_rows();
+  const Index together =
+      std::clamp<Index>(options().batch_tokens / rows, 1, options().batch_sequences);
   const auto window = static_cast<std::size_t>(2 * together + image_options_.loaders);
   ImageLoader loader(files, preprocessor_, image_options_.limits, image_options_.loaders, window);
   const Index expected = std::min(together, std::ssize(files));

@@ -45,9 +45,8 @@ class ImageLoader {
  public:
   /// Begins to load. `files` and `preprocessor` must outlive it; threads, window ≥ 1.
   /// Throws Error{out_of_memory} if the system refuses the first thread.
-  ImageLoader(std::span<const std::filesystem::path> files,
-              const image::Preprocessor& preprocessor, const ImageLimits& limits, int threads,
-              std::size_t window);
+  ImageLoader(std::span<const std::filesystem::path> files, const image::Preprocessor& preprocessor,
+              const ImageLimits& limits, int threads, std::size_t window);
   /// Stops: files that nobody has begun are left.
   ~ImageLoader();
   ImageLoader(const ImageLoader&) = delete;
