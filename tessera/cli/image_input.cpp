@@ -22,11 +22,13 @@ void note(std::string_view command, std::string_view message) {
   fmt::print(stderr, "tessera {}: note: {}\n", command, message);
 }
 
-bool begins_like_an_image(const fs::path& file) {
+// An empty file may have been meant as one.
+bool may_be_an_image(const fs::path& file) {
   char head[8] = {};
-  std::ifstream(file, std::ios::binary).read(head, sizeof head);
+  std::ifstream in(file, std::ios::binary);
+  in.read(head, sizeof head);
   const std::string_view text(head, sizeof head);
-  return text.starts_with("\xFF\xD8\xFF") || text == "\x89PNG\r\n\x1A\n";
+  return in.gcount() == 0 || text.starts_with("\xFF\xD8\xFF") || text == "\x89PNG\r\n\x1A\n";
 }
 
 // Everything under `folder`, not through links to directories. A folder that cannot be read is
@@ -48,8 +50,7 @@ void walk(const fs::path& folder, const ImageFlags& flags, std::string_view comm
   for (const fs::path& entry : entries) {
     if (fs::is_directory(fs::symlink_status(entry, error))) {
       walk(entry, flags, command, files);
-    } else if (flags.skips_others && fs::is_regular_file(entry, error) &&
-               !begins_like_an_image(entry)) {
+    } else if (flags.skips_others && fs::is_regular_file(entry, error) && !may_be_an_image(entry)) {
       note(command, fmt::format("{}: neither JPEG nor PNG, skipped", entry.string()));
     } else {
       files.paths.push_back(entry);
