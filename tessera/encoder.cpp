@@ -36,7 +36,7 @@ std::string main_output(const Program& program) {
   return program.outputs.empty() ? "" : program.outputs.front().name;
 }
 
-TextEncoder::TextEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options)
+Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions options)
     : package_(std::move(package)), options_(std::move(options)) {
   if (options_.batch_tokens < 1 || options_.batch_sequences < 1 || options_.threads < 0) {
     throw Error(
@@ -68,15 +68,15 @@ TextEncoder TextEncoder::open(const std::filesystem::path& directory, EncoderOpt
       std::move(options));
 }
 
-Index TextEncoder::width(std::size_t output) const {
+Index Encoder::width(std::size_t output) const {
   return output_value(package_->program, options_.outputs.at(output)).width;
 }
 
-bool TextEncoder::is_per_token(std::size_t output) const {
+bool Encoder::is_per_token(std::size_t output) const {
   return output_value(package_->program, options_.outputs.at(output)).extent == Extent::rows;
 }
 
-SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
+SessionOptions Encoder::session_options(Index rows, Index sequences) const {
   return {.max_rows = rows,
           .max_sequences = sequences,
           .threads = options_.threads,
@@ -89,23 +89,23 @@ SessionOptions TextEncoder::session_options(Index rows, Index sequences) const {
           .memory_cap_bytes = options_.memory_cap_bytes};
 }
 
-MemoryBytes TextEncoder::memory_bytes(Index longest) const {
+MemoryBytes Encoder::memory_bytes(Index longest) const {
   const Index rows = std::max(options_.batch_tokens, longest);
   const Index sequences = std::min(options_.batch_sequences, rows);  // each has a row at least
   return tessera::memory_bytes(*model_, session_options(rows, sequences));
 }
 
-std::size_t TextEncoder::arena_bytes(Index longest) const {
+std::size_t Encoder::arena_bytes(Index longest) const {
   return memory_bytes(longest).arena;
 }
 
-void TextEncoder::trim() {
+void Encoder::trim() {
   if (session_) session_->trim();
 }
 
 // A short input gets a small arena. One that fills a batch gets an arena for the whole budget, so
 // that a stream of windows makes at most two.
-void TextEncoder::reserve(Index rows, Index sequences) {
+void Encoder::reserve(Index rows, Index sequences) {
   if (session_ && session_->options().max_rows >= rows &&
       session_->options().max_sequences >= sequences) {
     return;
@@ -121,22 +121,42 @@ void TextEncoder::reserve(Index rows, Index sequences) {
   session_ = Session::create(model_, session_options(rows, sequences));
 }
 
-PlanReport TextEncoder::report(Index rows, Index sequences) {
+PlanReport Encoder::report(Index rows, Index sequences) {
   reserve(std::max(rows, options_.batch_tokens), std::max(sequences, options_.batch_sequences));
   return session_->report(rows, sequences);
 }
 
-const Plan& TextEncoder::plan() const {
+const Plan& Encoder::plan() const {
   return session_->plan();
 }
 
-const Program& TextEncoder::session_program() const {
+const Program& Encoder::session_program() const {
   return session_->program();
+}
+
+void Encoder::emit(std::span<const std::size_t> indices, std::span<const std::int32_t> offsets,
+                   const Sink& sink) const {
+  std::vector<TensorView<const float>> whole, part(options_.outputs.size());
+  std::vector<bool> per_token;
+  for (std::size_t i = 0; i < options_.outputs.size(); ++i) {
+    whole.push_back(session_->output(options_.outputs[i]));
+    per_token.push_back(is_per_token(i));
+  }
+  for (std::size_t s = 0; s < indices.size(); ++s) {
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      const Index first = per_token[i] ? offsets[s] : static_cast<Index>(s);
+      part[i] = {.data = whole[i].data + first * whole[i].stride,
+                 .rows = per_token[i] ? offsets[s + 1] - offsets[s] : 1,
+                 .cols = whole[i].cols,
+                 .stride = whole[i].stride};
+    }
+    sink(indices[s], part);
+  }
 }
 
 void TextEncoder::run_batch(std::span<const TokenSequence> sequences,
                             std::span<const std::size_t> chosen, const RunControl& control) {
-  const TokenSpec& spec = package_->program.tokens;
+  const TokenSpec& spec = package().program.tokens;
   for (auto* vector : {&ids_, &types_, &positions_, &columns_, &offsets_, &query_only_}) {
     vector->clear();
   }
@@ -179,13 +199,13 @@ void TextEncoder::run_batch(std::span<const TokenSequence> sequences,
     if (has_query_only) query_only_.push_back(sequence.query_only);
     offsets_.push_back(static_cast<std::int32_t>(end));
   }
-  session_->run({.ids = ids_,
-                 .types = types_,
-                 .offsets = offsets_,
-                 .positions = positions_,
-                 .columns = columns_,
-                 .query_only = query_only_},
-                control);
+  compute({.ids = ids_,
+           .types = types_,
+           .offsets = offsets_,
+           .positions = positions_,
+           .columns = columns_,
+           .query_only = query_only_},
+          control);
 }
 
 void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink,
@@ -194,35 +214,21 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
   lengths.reserve(sequences.size());
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     try {
-      check_sequence(package_->program.tokens, sequences[i]);
+      check_sequence(package().program.tokens, sequences[i]);
     } catch (const Error& e) {
       throw Error(e.code(), fmt::format("sequence {}: {}", i, e.what()));
     }
     lengths.push_back(sequences[i].size());
   }
-  const BatchPlan plan = plan_batches(lengths, options_.batch_tokens, options_.batch_sequences);
+  const BatchPlan plan = plan_batches(lengths, options().batch_tokens, options().batch_sequences);
   if (plan.batches.empty()) return;
   reserve(plan.max_rows, plan.max_sequences);
 
-  std::vector<bool> per_token;
-  for (std::size_t i = 0; i < options_.outputs.size(); ++i) per_token.push_back(is_per_token(i));
-  std::vector<TensorView<const float>> whole(options_.outputs.size()),
-      part(options_.outputs.size());
   std::size_t done = 0;
   for (const BatchRange& batch : plan.batches) {
     const auto chosen = std::span(plan.order).subspan(batch.first, batch.last - batch.first);
     run_batch(sequences, chosen, control);
-    for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = session_->output(options_.outputs[i]);
-    for (std::size_t s = 0; s < chosen.size(); ++s) {
-      for (std::size_t i = 0; i < whole.size(); ++i) {
-        const Index first = per_token[i] ? offsets_[s] : static_cast<Index>(s);
-        part[i] = {.data = whole[i].data + first * whole[i].stride,
-                   .rows = per_token[i] ? offsets_[s + 1] - offsets_[s] : 1,
-                   .cols = whole[i].cols,
-                   .stride = whole[i].stride};
-      }
-      sink(chosen[s], part);
-    }
+    emit(chosen, offsets_, sink);
     done += chosen.size();
     if (progress) progress(done, sequences.size());
   }
@@ -231,7 +237,7 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
 void TextEncoder::run(std::span<const TokenSequence> sequences, std::span<float> out,
                       const ProgressCallback& progress) {
   const auto columns = static_cast<std::size_t>(width());
-  if (options_.outputs.size() != 1 || is_per_token() || out.size() != sequences.size() * columns) {
+  if (options().outputs.size() != 1 || is_per_token() || out.size() != sequences.size() * columns) {
     throw Error(ErrorCode::internal, "encoder: a matrix needs one output with a row per sequence");
   }
   run(

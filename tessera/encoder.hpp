@@ -50,20 +50,19 @@ using Results = std::span<const TensorView<const float>>;
 using Sink = std::function<void(std::size_t index, Results results)>;
 using ProgressCallback = std::function<void(std::size_t done, std::size_t total)>;
 
-/// A Package, its Model and one Session. One call at a time.
+/// A Package, its Model and one Session: what encoders of texts and of images share. One call at a
+/// time.
 ///
 /// Memory    the arena is made for the first run() and made again only when a later run() needs
 /// more, up to
 ///           max(batch_tokens, longest sequence) rows; arena_bytes() says what the largest takes.
 /// Numerics  the results of a sequence do not depend on the other sequences, the budget or the
 /// threads.
-class TextEncoder {
+class Encoder {
  public:
   /// Throws Error as open_package() and Model::create() do; not_found for an output that the model
   /// does not compute, with those that it does.
-  TextEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options);
-  static TextEncoder open(const std::filesystem::path& directory, EncoderOptions options,
-                          const models::PackageOptions& package_options = {});
+  Encoder(std::shared_ptr<const models::Package> package, EncoderOptions options);
 
   const models::Package& package() const noexcept { return *package_; }
   const Model& model() const noexcept { return *model_; }
@@ -72,19 +71,6 @@ class TextEncoder {
   /// Columns of the output number `output`, and whether it has a row per token (else per sequence).
   Index width(std::size_t output = 0) const;
   bool is_per_token(std::size_t output = 0) const;
-
-  /// Computes the outputs of every sequence. `sink` is called once per sequence, in the order of
-  /// the batches, not of the input: `index` says which it is. Errors: as check_sequence() says,
-  /// with the index of the sequence; nothing is computed then.
-  /// `control` ends it between batches and within them (RunControl); the sink has then been called
-  /// for the batches before.
-  void run(std::span<const TokenSequence> sequences, const Sink& sink,
-           const ProgressCallback& progress = {}, const RunControl& control = {});
-
-  /// run() for one output with a row per sequence: a matrix in the order of the input, out (n,
-  /// width()).
-  void run(std::span<const TokenSequence> sequences, std::span<float> out,
-           const ProgressCallback& progress = {});
 
   /// Gives the arena's pages back until the next run().
   void trim();
@@ -99,16 +85,48 @@ class TextEncoder {
   const Plan& plan() const;
   const Program& session_program() const;
 
+ protected:
+  /// A Session for batches of this size; precondition of compute().
+  void reserve(Index rows, Index sequences);
+  void compute(const Batch& batch, const RunControl& control) { session_->run(batch, control); }
+  /// Hands the results of the batch to `sink`: of sequence s under the number indices[s]. offsets
+  /// (S+1): where its token rows begin and end.
+  void emit(std::span<const std::size_t> indices, std::span<const std::int32_t> offsets,
+            const Sink& sink) const;
+
  private:
   SessionOptions session_options(Index rows, Index sequences) const;
-  void reserve(Index rows, Index sequences);
-  void run_batch(std::span<const TokenSequence> sequences, std::span<const std::size_t> chosen,
-                 const RunControl& control);
 
   std::shared_ptr<const models::Package> package_;
   EncoderOptions options_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Session> session_;
+};
+
+/// Encodes token sequences.
+class TextEncoder : public Encoder {
+ public:
+  using Encoder::Encoder;
+  static TextEncoder open(const std::filesystem::path& directory, EncoderOptions options,
+                          const models::PackageOptions& package_options = {});
+
+  /// Computes the outputs of every sequence. `sink` is called once per sequence, in the order of
+  /// the batches, not of the input: `index` says which it is. Errors: as check_sequence() says,
+  /// with the index of the sequence; nothing is computed then.
+  /// `control` ends it between batches and within them (RunControl); the sink has then been called
+  /// for the batches before.
+  void run(std::span<const TokenSequence> sequences, const Sink& sink,
+           const ProgressCallback& progress = {}, const RunControl& control = {});
+
+  /// run() for one output with a row per sequence: a matrix in the order of the input, out (n,
+  /// width()).
+  void run(std::span<const TokenSequence> sequences, std::span<float> out,
+           const ProgressCallback& progress = {});
+
+ private:
+  void run_batch(std::span<const TokenSequence> sequences, std::span<const std::size_t> chosen,
+                 const RunControl& control);
+
   std::vector<std::int32_t> ids_, types_, positions_, columns_, offsets_,
       query_only_;  // of one batch
 };

@@ -26,19 +26,12 @@ struct Signature {
 
 // What people have in their folders, so that the message can say it.
 constexpr Signature kOthers[] = {
-    {0, "GIF8"sv, "a GIF image"},
-    {0, "BM"sv, "a BMP image"},
-    {8, "WEBP"sv, "a WebP image"},
-    {0, "II*\0"sv, "a TIFF image"},
-    {0, "MM\0*"sv, "a TIFF image"},
-    {4, "ftypavif"sv, "an AVIF image"},
-    {4, "ftyphei"sv, "a HEIF image"},
-    {4, "ftypmif"sv, "a HEIF image"},
-    {0, "\0\0\0\x0CjP  "sv, "a JPEG 2000 image"},
-    {0, "\xFF\x0A"sv, "a JPEG XL image"},
-    {0, "%PDF"sv, "a PDF document"},
-    {0, "<svg"sv, "an SVG image"},
-    {0, "<?xml"sv, "an XML document"},
+    {0, "GIF8"sv, "a GIF image"},         {8, "WEBP"sv, "a WebP image"},
+    {0, "II*\0"sv, "a TIFF image"},       {0, "MM\0*"sv, "a TIFF image"},
+    {4, "ftypavif"sv, "an AVIF image"},   {4, "ftyphei"sv, "a HEIF image"},
+    {4, "ftypmif"sv, "a HEIF image"},     {0, "\0\0\0\x0CjP  "sv, "a JPEG 2000 image"},
+    {0, "\xFF\x0A"sv, "a JPEG XL image"}, {0, "%PDF"sv, "a PDF document"},
+    {0, "<svg"sv, "an SVG image"},        {0, "<?xml"sv, "an XML document"},
     {0, "P6"sv, "a PPM image"},
 };
 
@@ -52,6 +45,11 @@ std::string looks_like(std::string_view text) {
     if (text.substr(std::min(other.offset, text.size())).starts_with(other.bytes)) {
       return other.what;
     }
+  }
+  // "BM", the size, four zeros: two letters alone may begin a text
+  if (text.starts_with("BM"sv) &&
+      text.substr(std::min(text.size(), std::size_t{6})).starts_with("\0\0\0\0"sv)) {
+    return "a BMP image";
   }
   std::string first;
   for (const char c : text.substr(0, 4)) {

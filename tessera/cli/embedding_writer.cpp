@@ -13,13 +13,15 @@ namespace {
 
 class JsonlWriter final : public MatrixWriter {
  public:
-  explicit JsonlWriter(OutputFile& output) : output_(output) {}
+  JsonlWriter(OutputFile& output, std::string_view source_key)
+      : output_(output), source_key_(source_key) {}
 
-  void write_row(std::span<const float> row, std::optional<std::string_view> text) override {
+  void write_row(std::span<const float> row, std::optional<std::string_view> source) override {
     line_.assign(1, '{');
-    if (text) {
-      line_ += "\"text\": ";
-      append_json_string(line_, *text);
+    if (source) {
+      append_json_string(line_, source_key_);
+      line_ += ": ";
+      append_json_string(line_, *source);
       line_ += ", ";
     }
     line_ += "\"embedding\": [";
@@ -33,7 +35,7 @@ class JsonlWriter final : public MatrixWriter {
 
  private:
   OutputFile& output_;
-  std::string line_;
+  std::string source_key_, line_;
 };
 
 class TextWriter final : public MatrixWriter {
@@ -90,10 +92,10 @@ class NpyWriter final : public MatrixWriter {
 }  // namespace
 
 std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, OutputFile& output,
-                                                   Index width) {
+                                                   Index width, std::string_view source_key) {
   switch (format) {
     case MatrixFormat::jsonl:
-      return std::make_unique<JsonlWriter>(output);
+      return std::make_unique<JsonlWriter>(output, source_key);
     case MatrixFormat::text:
       return std::make_unique<TextWriter>(output);
     case MatrixFormat::npy:

@@ -15,18 +15,20 @@
 namespace tessera::cli {
 
 enum class MatrixFormat : std::uint8_t {
-  jsonl,  ///< {"embedding": […]}, with "text" before it on request
+  jsonl,  ///< {"embedding": […]}, with "text" or "path" before it on request
   text,   ///< numbers between blanks
   npy,    ///< NumPy format 1.0: float32, C order, shape (n, D)
 };
 
 class MatrixWriter {
  public:
-  static std::unique_ptr<MatrixWriter> create(MatrixFormat format, OutputFile& output, Index width);
+  /// `source_key`: what JSON calls what a row came from.
+  static std::unique_ptr<MatrixWriter> create(MatrixFormat format, OutputFile& output, Index width,
+                                              std::string_view source_key = "text");
   virtual ~MatrixWriter() = default;
 
-  /// `text`: what the row came from, where the format carries it.
-  virtual void write_row(std::span<const float> row, std::optional<std::string_view> text) = 0;
+  /// `source`: what the row came from, where the format carries it.
+  virtual void write_row(std::span<const float> row, std::optional<std::string_view> source) = 0;
   /// Completes headers; does not finish the OutputFile.
   virtual void finish() {}
 };

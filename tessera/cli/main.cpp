@@ -145,13 +145,15 @@ int main(int argc, char** argv) {
   set_log_callback([](LogLevel level, std::string_view message) {
     if (level == LogLevel::warning) fmt::print(stderr, "tessera: warning: {}\n", message);
   });
-  CLI::App root("Transformer encoders on CPUs: texts to embeddings, classes, and states.",
-                "tessera");
+  CLI::App root(
+      "Transformer encoders on CPUs: texts and images to embeddings, classes, and states.",
+      "tessera");
   root.footer(cli::footer());
   root.set_version_flag("--version", cli::version_text());
   root.require_subcommand(1);
   cli::add_embed(root);
   cli::add_classify(root);
+  cli::add_similar(root);
   cli::add_search(root);
   cli::add_tokens(root);
   cli::add_info(root);

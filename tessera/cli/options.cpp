@@ -205,6 +205,28 @@ void InputFlags::add_file_to(CLI::App& command) {
   command.add_option("FILE", file, "Input, one text per line ('-' or none: stdin)")->type_name("");
 }
 
+void InputFlags::add_files_to(CLI::App& command) {
+  command
+      .add_option("FILE", files,
+                  "Texts: input, one per line ('-' or none: stdin); images: files and directories")
+      ->type_name("");
+}
+
+InputFlags InputFlags::of_text() const {
+  if (files.size() > 1) {
+    throw UsageError(
+        fmt::format("got {} files, expected one: the model takes texts", files.size()));
+  }
+  InputFlags one = *this;
+  if (!files.empty()) one.file = files.front();
+  return one;
+}
+
+void InputFlags::require_none(const std::string& reason) const {
+  const char* given = is_jsonl ? "--jsonl" : is_ids ? "--ids" : is_pairs ? "--pairs" : nullptr;
+  if (given != nullptr) throw UsageError(fmt::format("{}: {}", given, reason));
+}
+
 void InputFlags::add_format_to(CLI::App& command, bool with_pairs) {
   auto* jsonl =
       command.add_flag("--jsonl", is_jsonl,

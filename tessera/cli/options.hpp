@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tessera/encoder.hpp"
+#include "tessera/image_encoder.hpp"
 #include "tessera/text_inputs.hpp"
 
 namespace tessera::cli {
@@ -51,12 +51,32 @@ struct TextFlags {
 /// Which lines a command reads.
 struct InputFlags {
   std::string file = "-";
+  std::vector<std::string> files;  ///< of add_files_to(): one of texts, or any number of images
   bool is_jsonl = false;
   bool is_ids = false;
   bool is_pairs = false;
 
   void add_file_to(CLI::App& command);
+  void add_files_to(CLI::App& command);
+  /// A copy whose `file` is the one of `files`. Throws UsageError if there are more.
+  InputFlags of_text() const;
+  /// Throws UsageError if a flag is given that says how to read texts.
+  void require_none(const std::string& reason) const;
   void add_format_to(CLI::App& command, bool with_pairs);
+};
+
+/// How images are read, and what is written about them.
+struct ImageFlags {
+  bool interpolates_positions = false;
+  bool skips_others = false;
+  bool shows_stats = false;
+  Index max_pixels = 0;  // 0: not given
+  int loaders = 0;       // 0: not given
+
+  void add_to(CLI::App& command);
+  ImageOptions image_options() const;
+  /// Throws UsageError if one is given, for a model of texts.
+  void require_none(const std::string& reason) const;
 };
 
 /// How many sequences `rows` rows are in: as `asked`, else (0) as few as the model takes. Throws
@@ -83,6 +103,7 @@ CLI::Validator one_of(std::vector<std::string> values);
 // The sub-commands, one file each.
 void add_embed(CLI::App& root);
 void add_classify(CLI::App& root);
+void add_similar(CLI::App& root);
 void add_search(CLI::App& root);
 void add_tokens(CLI::App& root);
 void add_info(CLI::App& root);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/label_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <numeric>
+
+#include "models/text/unicode.hpp"
+#include "tessera/cli/json.hpp"
+
+namespace tessera::cli {
+namespace {
+
+std::string number(double value) {
+  std::string out;
+  append_json_float(out, static_cast<float>(value));
+  return out;
+}
+
+}  // namespace
+
+double sigmoid(float x) noexcept {
+  return 1.0 / (1.0 + std::exp(-double{x}));
+}
+
+std::vector<double> softmax(std::span<const float> logits) {
+  std::vector<double> scores(logits.begin(), logits.end());
+  const double highest = *std::max_element(scores.begin(), scores.end());
+  double sum = 0.0;
+  for (double& score : scores) sum += score = std::exp(score - highest);
+  for (double& score : scores) score /= sum;
+  return scores;
+}
+
+std::vector<std::size_t> ranked(const std::vector<double>& scores, std::size_t count) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&scores](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  order.resize(std::min(count, order.size()));
+  return order;
+}
+
+LabelWriter::LabelWriter(const models::Package& package, Index width, bool is_json, Index top_k)
+    : labels_(package.labels), scoring_(scoring_of(package, width)), is_json_(is_json) {
+  for (auto i = static_cast<Index>(labels_.size()); i < width; ++i) {
+    labels_.push_back(fmt::format("LABEL_{}", i));
+  }
+  const bool shows_all = scoring_ == Scoring::sigmoid || scoring_ == Scoring::regression;
+  const Index shown = top_k > 0 ? top_k : shows_all ? width : 1;
+  shown_ = static_cast<std::size_t>(std::min(shown, width));
+}
+
+LabelWriter::Scoring LabelWriter::scoring_of(const models::Package& package, Index width) {
+  if (package.problem_type == "regression") return Scoring::regression;
+  if (package.problem_type == "multi_label_classification") return Scoring::sigmoid;
+  return width == 1 ? Scoring::score : Scoring::softmax;
+}
+
+// What the head says about one row of logits, as a number per label.
+std::vector<double> LabelWriter::scores_of(std::span<const float> logits) const {
+  if (scoring_ == Scoring::softmax) return softmax(logits);
+  std::vector<double> scores(logits.begin(), logits.end());
+  if (scoring_ == Scoring::regression) return scores;
+  std::transform(logits.begin(), logits.end(), scores.begin(), sigmoid);
+  return scores;
+}
+
+std::string LabelWriter::line(std::span<const float> logits,
+                              std::optional<std::string_view> path) const {
+  const std::vector<double> scores = scores_of(logits);
+  std::string line;
+  if (is_json_) line = "{";
+  if (path && is_json_) {
+    line += "\"path\": ";
+    append_json_string(line, *path);
+    line += ", ";
+  } else if (path) {
+    line += fmt::format("{}\t", *path);
+  }
+  if (scoring_ == Scoring::score) {
+    line += is_json_ ? fmt::format("\"score\": {}, \"logit\": {}}}\n", number(scores[0]),
+                                   number(double{logits[0]}))
+                     : fmt::format("{:.6f}\n", scores[0]);
+    return line;
+  }
+  const std::vector<std::size_t> order = ranked(scores, shown_);
+  if (is_json_) line += "\"labels\": [";
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (is_json_) {
+      line += i == 0 ? "" : ", ";
+      append_label(line, order[i], scores[order[i]]);
+    } else {
+      fmt::format_to(std::back_inserter(line), "{}{}\t{:.6f}", i == 0 ? "" : "\t",
+                     labels_[order[i]], scores[order[i]]);
+    }
+  }
+  line += is_json_ ? "]}\n" : "\n";
+  return line;
+}
+
+std::string LabelWriter::token_lines(const Record& record, const Prepared& prepared,
+                                     const TensorView<const float>& logits) const {
+  const std::string text = text::replace_invalid_utf8(record.text);
+  const text::Encoding& encoding = prepared.encoding;
+  std::string out = is_json_ ? "{\"tokens\": [" : "";
+  bool is_first = true;
+  for (std::size_t i = 0; i < prepared.sequence.ids.size(); ++i) {
+    if (encoding.size() != 0 && encoding.special_mask[i] != 0) continue;
+    const std::vector<double> scores = scores_of(logits.row(static_cast<Index>(i)));
+    std::string_view covered;
+    std::array<std::uint32_t, 2> offsets{};
+    if (encoding.size() != 0) {
+      offsets = encoding.offsets[i];
+      covered = code_points(text, offsets[0], offsets[1]);
+    }
+    if (is_json_) {
+      out += is_first ? "{" : ", {";
+      if (encoding.size() != 0) {
+        out += "\"text\": ";
+        append_json_string(out, covered);
+        fmt::format_to(std::back_inserter(out), ", \"begin\": {}, \"end\": {}, ", offsets[0],
+                       offsets[1]);
+      }
+      fmt::format_to(std::back_inserter(out), "\"id\": {}, \"labels\": [",
+                     prepared.sequence.ids[i]);
+    } else if (encoding.size() != 0) {
+      fmt::format_to(std::back_inserter(out), "{}\t{}\t{}", offsets[0], offsets[1], covered);
+    } else {
+      fmt::format_to(std::back_inserter(out), "{}\t{}", i, prepared.sequence.ids[i]);
+    }
+    bool is_first_label = true;
+    for (const std::size_t label : ranked(scores, shown_)) {
+      if (is_json_) {
+        out += is_first_label ? "" : ", ";
+        append_label(out, label, scores[label]);
+      } else {
+        fmt::format_to(std::back_inserter(out), "\t{}\t{:.6f}", labels_[label], scores[label]);
+      }
+      is_first_label = false;
+    }
+    out += is_json_ ? "]}" : "\n";
+    is_first = false;
+  }
+  out += is_json_ ? "]}\n" : "\n";
+  return out;
+}
+
+void LabelWriter::append_label(std::string& out, std::size_t label, double score) const {
+  out += "{\"label\": ";
+  append_json_string(out, labels_[label]);
+  out += scoring_ == Scoring::regression ? ", \"value\": " : ", \"probability\": ";
+  append_json_float(out, static_cast<float>(score));
+  out += '}';
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logits to lines: labels and what the head says about them.
+//
+//   one label per input (the default)    p = softmax(logits)
+//   several labels per input             p_i = 1/(1 + exp(-logit_i))      problem_type
+//   multi_label_classification one logit (rerankers)               score = 1/(1 + exp(-logit))
+//   regression                           the logits themselves            problem_type regression
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/package.hpp"
+#include "runtime/tensor_view.hpp"
+#include "tessera/cli/records.hpp"
+
+namespace tessera::cli {
+
+double sigmoid(float x) noexcept;
+std::vector<double> softmax(std::span<const float> logits);
+/// Indices by falling score, ties by index; at most `count`.
+std::vector<std::size_t> ranked(const std::vector<double>& scores, std::size_t count);
+
+class LabelWriter {
+ public:
+  /// `width`: logits per row. `top_k`: labels to show; 0: the best, or all if several may hold.
+  LabelWriter(const models::Package& package, Index width, bool is_json, Index top_k);
+
+  /// One line for a text or an image; `path` comes first where it is given.
+  std::string line(std::span<const float> logits, std::optional<std::string_view> path = {}) const;
+
+  /// The tokens of a text with their labels. Special tokens of the template are left out.
+  std::string token_lines(const Record& record, const Prepared& prepared,
+                          const TensorView<const float>& logits) const;
+
+ private:
+  enum class Scoring : std::uint8_t { softmax, sigmoid, score, regression };
+
+  static Scoring scoring_of(const models::Package& package, Index width);
+  std::vector<double> scores_of(std::span<const float> logits) const;
+  void append_label(std::string& out, std::size_t label, double score) const;
+
+  std::vector<std::string> labels_;
+  Scoring scoring_;
+  bool is_json_;
+  std::size_t shown_ = 1;  // labels per line
+};
+
+}  // namespace tessera::cli

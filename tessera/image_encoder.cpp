@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/image_encoder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "runtime/threads.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr int kMostLoaders = 16;
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// What every image becomes, if that does not depend on the image.
+std::optional<image::Size> fixed_size(const image::PreprocessorConfig& config) {
+  if (config.crop) return config.crop;
+  return config.does_resize ? config.size : std::nullopt;
+}
+
+void check_channels(const models::Package& package) {
+  const Index channels = package.program.images.channels;
+  if (channels == image::kChannels) return;
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{}: {} takes {}, expected a model of images of {} channels",
+                          package.directory.string(), package.architecture,
+                          channels == 0 ? "texts" : fmt::format("images of {} channels", channels),
+                          image::kChannels));
+}
+
+}  // namespace
+
+// The images of the batch that is being put together.
+struct ImageEncoder::Pending {
+  std::vector<Image> images;
+  std::vector<std::size_t> indices;      // of their files
+  std::vector<std::int32_t> offsets{0};  // token rows, as in Batch
+  std::size_t next = 0;                  // the file after the last one looked at
+};
+
+ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options,
+                           ImageOptions image_options)
+    : Encoder((check_channels(*package), package), std::move(options)),
+      preprocessor_(image::read_preprocessor_config(package->directory, package->model_type)),
+      image_options_(image_options) {
+  if (image_options_.loaders <= 0) {
+    image_options_.loaders = std::min(default_thread_count(), kMostLoaders);
+  }
+  const auto size = fixed_size(preprocessor_.config());
+  if (!size) return;
+  try {
+    image_rows(package->program.images, size->height, size->width,
+               image_options_.interpolate_positions);
+  } catch (const Error& e) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: what preprocessor_config.json makes of images: {}",
+                            package->directory.string(), e.what()));
+  }
+}
+
+// Waits for the first image only: what is not ready by then goes into the next batch.
+void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, ImageLoader& loader,
+                              const FailureSink& failed, Pending& pending, ImageStats& stats) {
+  pending.images.clear();
+  pending.indices.clear();
+  pending.offsets.assign(1, 0);
+  const auto most = static_cast<std::size_t>(options().batch_sequences);
+  for (const std::size_t first = pending.next;
+       pending.next < files.size() && pending.images.size() < most; ++pending.next) {
+    const std::size_t index = pending.next;
+    if (index > first && !loader.is_ready(index)) return;
+    const Stopwatch wait;
+    const LoadedImage& loaded = loader.at(index);
+    stats.waiting += wait.seconds();
+    std::optional<Error> problem = loaded.problem;
+    Index rows = 0;
+    const image::RgbImage& image = loaded.image;
+    if (!problem) {
+      try {
+        rows = image_rows(package().program.images, image.height, image.width,
+                          image_options_.interpolate_positions);
+      } catch (const Error& e) {
+        problem = Error(e.code(), fmt::format("{}: {}", files[index].string(), e.what()));
+      }
+    }
+    if (problem) {
+      ++stats.failed;
+      failed(index, *problem);
+      continue;
+    }
+    const Index before = pending.offsets.back();
+    if (before > 0 && before + rows > options().batch_tokens) return;
+    pending.images.push_back({.pixels = image.pixels.data(),
+                              .values = preprocessor_.values().data(),
+                              .height = image.height,
+                              .width = image.width});
+    pending.indices.push_back(index);
+    pending.offsets.push_back(static_cast<std::int32_t>(before + rows));
+  }
+}
+
+ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const Sink& sink,
+                             const FailureSink& failed, const ProgressCallback& progress,
+                             const RunControl& control) {
+  ImageStats stats;
+  if (files.empty()) return stats;
+  const Stopwatch all;
+  const ImageSpec& spec = package().program.images;
+  const auto size = fixed_size(preprocessor_.config());
+  const Index rows =
+      size ? image_rows(spec, size->height, size->width, image_options_.interpolate_positions)
+           : spec.native_rows();
+  const Index together =
+      std::clamp<Index>(options().batch_tokens / rows, 1, options().batch_sequences);
+  const auto window = static_cast<std::size_t>(2 * together + image_options_.loaders);
+  ImageLoader loader(files, preprocessor_, image_options_.limits, image_options_.loaders, window);
+  const Index expected = std::min(together, std::ssize(files));
+  reserve(expected * rows, expected);
+
+  Pending pending;
+  while (pending.next < files.size()) {
+    take_ready(files, loader, failed, pending, stats);
+    if (!pending.images.empty()) {
+      const Stopwatch computing;
+      reserve(pending.offsets.back(), std::ssize(pending.images));
+      compute({.images = pending.images,
+               .interpolate_positions = image_options_.interpolate_positions},
+              control);
+      stats.computing += computing.seconds();
+      ++stats.batches;
+      stats.images += pending.images.size();
+      emit(pending.indices, pending.offsets, sink);
+    }
+    loader.release(pending.next);
+    if (progress) progress(pending.next, files.size());
+  }
+  stats.loading = loader.times();
+  stats.all = all.seconds();
+  return stats;
+}
+
+}  // namespace tessera
