@@ -27,11 +27,11 @@ Isa resolve_isa(std::optional<Isa> asked) {
           found.value, found.problem, to_string(best_isa())));
 }
 
-LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa,
-                         const WeightOptions& options)
-    : isa_(isa),
+LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,
+                         const kernels::KernelTable& kernels, const WeightOptions& options)
+    : kernels_(kernels),
       program_(std::move(program)),
-      weights_(program_, std::move(checkpoint), kernels::kernels_at(isa), options) {}
+      weights_(program_, std::move(checkpoint), kernels, options) {}
 
 Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
@@ -45,13 +45,15 @@ std::shared_ptr<const Model> Model::create(const Program& program,
                                            std::shared_ptr<const Checkpoint> checkpoint,
                                            const ModelOptions& options) {
   const FloatEnvironment floats;
-  const Isa isa = resolve_isa(options.isa);
+  const kernels::KernelTable& kernels =
+      options.kernels != nullptr ? *options.kernels : kernels::kernels_at(resolve_isa(options.isa));
   Program kept = model_program(program, options);
-  const WeightOptions weights{
-      .isa = isa, .cache_directory = options.packed_cache, .copy_tables = options.copy_tables};
+  WeightOptions weights{.isa = kernels.isa,
+                        .cache_directory = options.packed_cache,
+                        .copy_tables = options.copy_tables};
+  if (options.kernels != nullptr) weights.cache_directory.clear();  // what it packs is its own
   if (options.memory_cap_bytes != 0) {
-    const WeightBytes bytes =
-        weight_bytes(kept, *checkpoint, kernels::kernels_at(isa), options.copy_tables);
+    const WeightBytes bytes = weight_bytes(kept, *checkpoint, kernels, options.copy_tables);
     if (bytes.packed + bytes.mapped > options.memory_cap_bytes) {
       throw Error(ErrorCode::out_of_memory,
                   fmt::format("model: the weights take {} bytes ({} packed, {} mapped), expected "
@@ -60,7 +62,7 @@ std::shared_ptr<const Model> Model::create(const Program& program,
                               options.memory_cap_bytes));
     }
   }
-  return std::make_shared<LoadedModel>(std::move(kept), std::move(checkpoint), isa, weights);
+  return std::make_shared<LoadedModel>(std::move(kept), std::move(checkpoint), kernels, weights);
 }
 
 }  // namespace tessera

@@ -72,7 +72,7 @@ class ArenaSession final : public Session {
       : model_(std::move(model)),
         options_(resolve(options, model_->isa())),
         program_(session_program(model_->program(), options_)),
-        kernels_(kernels::kernels_at(model_->isa())),
+        kernels_(model_->kernels()),
         plan_(plan_of(program_, model_->isa(), options_)),
         next_weight_(next_weights(program_)),
         head_dims_(head_dims(program_, kernels_.gemm.NR)),

@@ -32,6 +32,9 @@ namespace tessera {
 
 class Checkpoint;
 class RunObserver;
+namespace kernels {
+struct KernelTable;
+}
 
 /// `asked` if the CPU has it; without one TESSERA_ISA, else the best level. Throws
 /// Error{invalid_argument}.
@@ -40,6 +43,8 @@ Isa resolve_isa(std::optional<Isa> asked);
 struct ModelOptions {
   /// nullopt: TESSERA_ISA if set, else the best that the CPU has.
   std::optional<Isa> isa{};
+  /// Instead of that level's kernels, for meters: this table, of any level; it outlives the model.
+  const kernels::KernelTable* kernels = nullptr;
   /// What sessions may ask for; empty: every output of the program.
   std::vector<std::string> outputs{};
   /// A folder in which packed weights are kept between processes (made if it is missing), or empty.

@@ -12,18 +12,19 @@ namespace tessera {
 
 class LoadedModel final : public Model {
  public:
-  LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint, Isa isa,
-              const WeightOptions& options);
+  LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,
+              const kernels::KernelTable& kernels, const WeightOptions& options);
 
   const Program& program() const noexcept override { return program_; }
-  Isa isa() const noexcept override { return isa_; }
+  Isa isa() const noexcept override { return kernels_.isa; }
+  const kernels::KernelTable& kernels() const noexcept { return kernels_; }
   std::size_t packed_bytes() const noexcept override { return weights_.packed_bytes(); }
   std::size_t mapped_bytes() const noexcept override { return weights_.mapped_bytes(); }
   std::size_t parameter_count() const noexcept override { return weights_.parameter_count(); }
   const PackedWeights& weights() const noexcept { return weights_; }
 
  private:
-  Isa isa_;
+  const kernels::KernelTable& kernels_;
   Program program_;
   PackedWeights weights_;
 };

@@ -54,13 +54,15 @@ void run(const Context& context, const AttentionOp& op) noexcept {
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
   const LoadedParameter* pairs = op.pair_bias == kNone ? nullptr : &context.weights[op.pair_bias];
 
-  // Heads of one block are neighbours in the task order, so that its rows are shared in the caches.
+  // Blocks of one head are neighbours in the task order: its K and V stay in L2 from block to
+  // block, where those of all heads would not (docs/VALIDATION.md).
   context.workers.run(block_begin.back() * op.heads, [&](Index task, int worker) {
-    const Index block = task / op.heads, h = task % op.heads;
-    const Index s = sequence_of(block_begin, block);
+    const Index s = sequence_of(block_begin, task / op.heads);
     const auto i = static_cast<std::size_t>(s);
     const Index begin = context.offsets[i], T = context.offsets[i + 1] - begin;
-    const Index blocks = block_begin[i + 1] - block_begin[i], b = block - block_begin[i];
+    const Index blocks = block_begin[i + 1] - block_begin[i];
+    const Index of_sequence = task - block_begin[i] * op.heads;
+    const Index h = of_sequence / blocks, b = of_sequence % blocks;
     const Index q0 = kernels::first_row(T, blocks, V, b),
                 q1 = kernels::first_row(T, blocks, V, b + 1);
     const Index k0 = context.query_only_rows(s);  // keys are rows k0 … T−1

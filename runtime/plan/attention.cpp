@@ -158,16 +158,17 @@ Index live_words(Index T, Index d, const kernels::Attention& kernel) noexcept {
   return 2 * Br * d + 2 * Bc * d + Br * Bc;
 }
 
-/// Words of one head that cross the edge of a buffer of Z words: everything once; K and V again for
-/// every block where the words touched `between` two blocks' uses of a key do not stay (neighbours
-/// see nearly the same keys), Q and O again for every key tile where those do not; scores that do
-/// not fit. Equals the walk through an LRU cache of Z words that holds a tile
-/// (attention_traffic_test); for a smaller one it is not validated.
+/// Words of one head that cross the edge of a buffer of Z words: Q, K and V once, O twice (a store
+/// allocates its line, which goes back later); K and V again for every block where the words
+/// touched `between` two blocks' uses of a key do not stay (neighbours see nearly the same keys), Q
+/// and O again for every key tile where those do not; scores that do not fit. Equals the walk
+/// through an LRU cache of Z words that holds a tile (attention_traffic_test); for a smaller one it
+/// is not validated.
 double moved_words(const AttentionCost& cost, const AttentionShape& shape, double kv_executed,
                    double between, double scores, double blocks, double Z) {
   const double Td = static_cast<double>(shape.T) * static_cast<double>(shape.d);
   const double live = static_cast<double>(cost.live_bytes) / sizeof(float);
-  double words = 4 * Td;
+  double words = 5 * Td;
   if (cost.dataflow == AttentionDataflow::streaming_keys) {
     const double chunks = std::ceil(blocks / static_cast<double>(kCarriedBlocks));
     const double carried = 2 * Td / chunks,
@@ -214,30 +215,50 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   const Index Br = std::min(kernel.Br, shape.T), Bc = std::min(kernel.Bc, shape.T);
   Index live = live_words(shape.T, shape.d, kernel);
   const auto keys = static_cast<double>(counter.most_keys());
-  double scores = 0, between = 0;
+  const double blocks = std::ceil(T / static_cast<double>(kernel.Br));
+  // P of a tile that does not stay: allocated and written, read
+  double scores = 3 * static_cast<double>(n.exp_cells), between = 0;
+  // Of the scratch: rows of the largest block, keys of the largest tile.
+  const Index V = kernel.V, vectors = (shape.T + V - 1) / V;
+  const auto n_blocks = static_cast<Index>(blocks),
+             key_tiles = (shape.T + kernel.Bc - 1) / kernel.Bc;
+  const Index most_rows = (vectors + n_blocks - 1) / n_blocks * V;
+  Index score_words = most_rows * ((shape.T + key_tiles - 1) / key_tiles), states = 1;
   if (is_row_complete(dataflow)) {
-    scores = 4 * static_cast<double>(n.exp_cells);
+    // S allocated and written, read; P the same, in place without a line of its own
+    scores = (dataflow == AttentionDataflow::layerwise ? 6 : 5) * static_cast<double>(n.exp_cells);
     const double cells = static_cast<double>(n.exp_cells);
     const double copies = dataflow == AttentionDataflow::layerwise ? 2 : 1;
-    live += (dataflow == AttentionDataflow::flat_rows ? Br * shape.T
-                                                      : static_cast<Index>(copies * cells)) -
-            Br * Bc;
+    const bool by_rows = dataflow == AttentionDataflow::flat_rows;
+    score_words = by_rows ? most_rows * shape.T : static_cast<Index>(copies * cells);
+    if (!by_rows) states = n_blocks;
+    live += (by_rows ? Br * shape.T : score_words) - Br * Bc;
   } else if (dataflow == AttentionDataflow::interleaved) {
     live += 2 * Br * shape.d + Br * Bc;
+    scores = 5 * static_cast<double>(n.exp_cells);
+    score_words *= 2;
+    states = 2;
+  } else if (dataflow == AttentionDataflow::streaming_keys) {
+    states = std::min(n_blocks, kCarriedBlocks);
   }
   cost.live_bytes = live * 4;
   if (dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head) {
     // K and V each in a pass of its own, beside the scores of one block; Q' of all blocks
     between = keys * (d + static_cast<double>(Br)) + 2 * static_cast<double>(Br) * d;
-    scores += T * d;
+    scores += 2 * T * d;
   } else {
     between = static_cast<double>(live) + 2 * d * keys;
   }
+  // The heads use the same scratch one after another: where it stays, it is allocated once and goes
+  // back once.
+  const Index state_rows = std::min(states * most_rows, vectors * V);
+  const auto scratch = static_cast<double>(score_words + state_rows * (shape.d + 4));
   const auto at = [&](Index bytes) {  // as in plan/linear
-    return heads * sizeof(float) *
-           moved_words(cost, shape, static_cast<double>(counter.kv_words()), between, scores,
-                       std::ceil(T / static_cast<double>(kernel.Br)),
-                       0.75 * static_cast<double>(bytes) / sizeof(float));
+    const double Z = 0.75 * static_cast<double>(bytes) / sizeof(float);
+    return sizeof(float) *
+           (heads * moved_words(cost, shape, static_cast<double>(counter.kv_words()), between,
+                                scores, blocks, Z) +
+            (static_cast<double>(live) <= Z ? 2 * scratch : 0));
   };
   cost.l1_bytes = at(caches.l1_bytes);
   cost.l2_bytes = at(caches.l2_bytes);

@@ -9,7 +9,8 @@
 //   scores    words of S and P written and read, at the rate of the level that holds what is live
 //   of
 //             them: 2 per cell where P leaves the registers (streaming), else 4
-//   moved     bytes into L2 and into L3: K, V, Q, O, and scores that do not fit
+//   moved     bytes across the edges of L2 and L3: K, V, Q once, O twice (write-allocate), scores
+//             that do not fit, the scratch once
 //   time      max(compute + scores + moved into L2/L3 rate/2, moved into L3/memory rate): of the
 //             latency of L3 the prefetches hide about half (T = 4096, d = 64: 255 MB more cost
 //             5.4 ms of 10)

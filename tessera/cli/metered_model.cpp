@@ -8,6 +8,7 @@
 #include <random>
 
 #include "runtime/machine.hpp"
+#include "runtime/meters/replay_kernels.hpp"
 #include "runtime/session.hpp"
 
 namespace tessera::cli {
@@ -21,13 +22,17 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
   rows_ = shape.rows;
   sequences_ = shape.sequences;
   const EncoderOptions options = flags.encoder_options({main_output(program)});
-  Isa isa = resolve_isa(options.isa);
+  Isa isa = metered.replayed ? *metered.replayed : resolve_isa(options.isa);
   if (metered.most_isa) isa = std::min(isa, *metered.most_isa);
   using Rates = MeteredOptions::Rates;
-  rates_ = metered.rates == Rates::measured   ? measured_rates(machine(), isa)
+  rates_ = !cpu_supports(isa)                 ? nominal_rates(machine(), isa)
+           : metered.rates == Rates::measured ? measured_rates(machine(), isa)
            : metered.rates == Rates::resolved ? resolve_rates(machine(), isa)
                                               : nominal_rates(machine(), isa);
-  model_ = Model::create(program, package_->checkpoint, {.isa = isa, .outputs = options.outputs});
+  model_ = Model::create(program, package_->checkpoint,
+                         {.isa = isa,
+                          .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
+                          .outputs = options.outputs});
   const Index most_rows = std::max(options.batch_tokens, rows_);  // as `tessera plan`
   session_ = Session::create(
       model_, {.max_rows = most_rows,

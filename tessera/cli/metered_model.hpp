@@ -17,6 +17,7 @@ namespace tessera::cli {
 struct MeteredOptions {
   std::optional<Isa> most_isa{};  ///< no level above it
   int threads = 0;                ///< 0: as the flags say
+  std::optional<Isa> replayed{};  ///< nothing is computed: replay kernels of any level
   enum class Rates : std::uint8_t { measured, resolved, nominal } rates = Rates::measured;
 };
 

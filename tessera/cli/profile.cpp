@@ -21,7 +21,7 @@
 namespace tessera::cli {
 namespace {
 
-const std::vector<std::string> kMeters{"time", "hardware", "callgrind", "none"};
+const std::vector<std::string> kMeters{"time", "hardware", "callgrind", "replay", "none"};
 
 struct ProfileCommand {
   ModelFlags model;
@@ -58,6 +58,7 @@ std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& 
 
 meters::Measurement ProfileCommand::measure(MeteredModel& metered) const {
   if (meter == "none") return {.meter = meter};
+  if (meter == "replay") return measure_with_replay(metered);
   if (meter != "callgrind") return measure_here(meter, events, metered, runs);
   return measure_with_callgrind(callgrind, arguments_of_child(metered), metered.session());
 }
@@ -71,12 +72,24 @@ void ProfileCommand::run() const {
   if (is_callgrind && model.allow_onednn) {
     throw UsageError("--meter callgrind: got --allow-onednn, expected Tessera's own linears");
   }
+  const bool is_replay = meter == "replay";
+  if (is_replay && (model.threads > 1 || model.allow_onednn)) {
+    throw UsageError(fmt::format(
+        "--meter replay: got {}, expected one thread of Tessera's own kernels",
+        model.allow_onednn ? "--allow-onednn" : fmt::format("--threads {}", model.threads)));
+  }
   OutputFile out(output);  // first: what cannot be written is said before anything is measured
   MeteredOptions options;
   if (is_callgrind) options = {.most_isa = Isa::avx2, .threads = 1};
+  ModelFlags flags = model;
+  if (is_replay) {
+    const std::optional<Isa> asked = isa_from_string(model.isa);
+    options = {.threads = 1, .replayed = asked ? *asked : resolve_isa({})};
+    if (asked) flags.isa.clear();  // whether this CPU has it or not
+  }
   if (!is_measured) options.rates = MeteredOptions::Rates::resolved;
   if (under_callgrind >= 0) options.rates = MeteredOptions::Rates::nominal;
-  MeteredModel metered(model, rows, sequences, options);
+  MeteredModel metered(flags, rows, sequences, options);
   if (under_callgrind >= 0) {
     run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));
     return;
@@ -150,6 +163,8 @@ void add_profile(CLI::App& root) {
       "callgrind  caches as Valgrind simulates them, AVX2 at most, one thread, one run; minutes "
       "for "
       "large models\n"
+      "replay     simulated caches of this machine, fed by the walk of any --isa; one thread, the "
+      "second run\n"
       "none       predictions alone\n"
       "A meter that cannot run here says why; the rest of the report is printed, and the exit "
       "status is 1.\n"

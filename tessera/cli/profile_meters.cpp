@@ -14,6 +14,7 @@
 #include "runtime/error.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/meters/hardware.hpp"
+#include "runtime/meters/replay.hpp"
 #include "runtime/meters/time.hpp"
 #include "runtime/plan/plan_file.hpp"
 
@@ -60,6 +61,15 @@ meters::Measurement measure_here(const std::string& meter, const std::string& ev
     return metered.measure(hardware, std::max(runs, static_cast<Index>(hardware.groups())));
   }
   throw Error(ErrorCode::internal, fmt::format("profile: no meter {}", meter));
+}
+
+meters::Measurement measure_with_replay(MeteredModel& metered) {
+  meters::ReplayMeter replay(metered.session().program().ops.size(),
+                             meters::simulated_caches(machine()));
+  metered.run(&replay, 1);
+  replay.take();
+  metered.run(&replay, 1);
+  return replay.take();
 }
 
 meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,

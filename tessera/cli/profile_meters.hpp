@@ -16,6 +16,10 @@ namespace tessera::cli {
 meters::Measurement measure_here(const std::string& meter, const std::string& events,
                                  MeteredModel& metered, Index runs);
 
+/// The second of two runs through this machine's caches, simulated. Of a model whose MeteredOptions
+/// say replayed.
+meters::Measurement measure_with_replay(MeteredModel& metered);
+
 /// How to simulate caches, as asked on the command line.
 struct CallgrindFlags {
   std::string d1, ll = "l2";  // "": the machine's; "l2", "l3" or a geometry

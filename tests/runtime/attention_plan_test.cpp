@@ -122,14 +122,14 @@ TEST(AttentionModelTest, MovesNoLessThanTheBoundAndMoreThroughSmallerCaches) {
       EXPECT_GE(cost.l1_bytes, cost.l2_bytes);
     }
   }
-  // K, V and the scores of a block stay: each word moves once
+  // K, V and the scores of a block stay: each word moves once, O and the scratch twice
   const AttentionCost small = attention_cost(AttentionDataflow::streaming,
                                              {.T = 512, .d = 64, .heads = 12}, kCaches, kernel);
-  EXPECT_EQ(small.l2_bytes, small.bound_bytes);
-  // all of S and P through memory: 4·T² words more
+  EXPECT_EQ(small.l2_bytes, 1.25 * small.bound_bytes + 2 * 4 * (64 * 256 + 64 * 68));
+  // all of S and P through memory: 6·T² words more
   const AttentionCost whole = attention_cost(AttentionDataflow::layerwise,
                                              {.T = 4096, .d = 64, .heads = 1}, kCaches, kernel);
-  EXPECT_GE(whole.l2_bytes, 4.0 * 4096 * 4096 * 4);
+  EXPECT_GE(whole.l2_bytes, 4.0 * 4096 * 4096 * 6);
 }
 
 TEST(AttentionModelTest, ScratchOfStreamingDoesNotGrowWithTheLength) {

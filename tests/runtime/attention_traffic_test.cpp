@@ -2,8 +2,9 @@
 //
 // The model's bytes against the walk itself: the blocks and key tiles that the kernels visit (the
 // same functions) go through a fully associative cache of Z words that evicts the least recently
-// used tile. Counted are the words that a read misses and the changed words that are evicted; what
-// is left of O at the end is written. Nothing here knows what the model says stays.
+// used tile. Counted are the words that are not there when they are read or written
+// (write-allocate) and the changed words that are evicted; what is left at the end is written.
+// Nothing here knows what the model says stays.
 #include <gtest/gtest.h>
 
 #include <list>
@@ -25,11 +26,11 @@ class TileCache {
 
   void read(char matrix, Index i, Index j, Index words) { touch({matrix, i, j}, words, false); }
   void write(char matrix, Index i, Index j, Index words) { touch({matrix, i, j}, words, true); }
-  /// Words moved so far, and those of `output` that are still to be written.
-  [[nodiscard]] double moved(char output) const {
+  /// Words moved so far, and those that are still to be written.
+  [[nodiscard]] double moved() const {
     double words = moved_;
     for (const Entry& e : order_) {
-      if (e.changed && std::get<0>(e.key) == output) words += e.words;
+      if (e.changed) words += e.words;
     }
     return words;
   }
@@ -50,7 +51,7 @@ class TileCache {
       order_.front().changed |= is_write;
       return;
     }
-    if (!is_write) moved_ += words;
+    moved_ += words;  // a write allocates its lines
     order_.push_front({key, words, is_write});
     where_[key] = order_.begin();
     used_ += words;
@@ -67,8 +68,8 @@ class TileCache {
   std::map<Key, std::list<Entry>::iterator> where_;
 };
 
-/// One head, all keys visible, one thread.  Q (T,d), K (T,d), V (T,d), O (T,d); X: Q' of a block,
-/// S, P: scores (keys, rows) of a block and a key tile.
+/// One head, all keys visible, one thread.  Q (T,d), K (T,d), V (T,d), O (T,d); X: Q', m, l, α of a
+/// block, S, P: scores (keys, rows) of a block and a key tile.
 class Replay {
  public:
   Replay(AttentionDataflow dataflow, Index T, Index d, const kernels::Attention& kernel, double Z)
@@ -85,7 +86,7 @@ class Replay {
           return row_complete(a, b);
       }
     });
-    return cache_.moved('O');
+    return cache_.moved();
   }
 
  private:
@@ -101,9 +102,11 @@ class Replay {
       body(t.begin(), t.end() - t.begin());
   }
 
+  Index padded(Index rows) const { return (rows + kernel_.V - 1) / kernel_.V * kernel_.V; }
+
   void pack(Index i0, Index i1, Index state) {
     cache_.read('Q', i0, 0, (i1 - i0) * d_);
-    cache_.write('X', state, 0, (i1 - i0) * d_);
+    cache_.write('X', state, 0, padded(i1 - i0) * (d_ + 4));
   }
   void add_values(Index i0, Index i1, Index j0, Index bc) {
     cache_.read('V', j0, 0, bc * d_);
@@ -111,9 +114,9 @@ class Replay {
     cache_.write('O', i0, 0, (i1 - i0) * d_);
   }
   void tile(Index i0, Index i1, Index state, Index j0, Index bc) {
-    cache_.read('X', state, 0, (i1 - i0) * d_);
+    cache_.read('X', state, 0, padded(i1 - i0) * (d_ + 4));
     cache_.read('K', j0, 0, bc * d_);
-    cache_.write('P', 0, 0, bc * (i1 - i0));  // the same scratch for every tile
+    cache_.write('P', 0, 0, bc * padded(i1 - i0));  // the same scratch for every tile
     add_values(i0, i1, j0, bc);
   }
 
@@ -138,20 +141,20 @@ class Replay {
     const auto scores = [&](Index i0, Index i1) {
       pack(i0, i1, at(i0));
       each_tile(i0, i1, [&](Index j0, Index bc) {
-        cache_.read('X', at(i0), 0, (i1 - i0) * d_);
+        cache_.read('X', at(i0), 0, padded(i1 - i0) * (d_ + 4));
         cache_.read('K', j0, 0, bc * d_);
-        cache_.write('S', at(i0), j0, bc * (i1 - i0));
+        cache_.write('S', at(i0), j0, bc * padded(i1 - i0));
       });
     };
     const auto softmax = [&](Index i0, Index i1) {
       each_tile(i0, i1, [&](Index j0, Index bc) {
-        cache_.read('S', at(i0), j0, bc * (i1 - i0));
-        cache_.write(second, at(i0), j0, bc * (i1 - i0));
+        cache_.read('S', at(i0), j0, bc * padded(i1 - i0));
+        cache_.write(second, at(i0), j0, bc * padded(i1 - i0));
       });
     };
     const auto values = [&](Index i0, Index i1) {
       each_tile(i0, i1, [&](Index j0, Index bc) {
-        cache_.read(second, at(i0), j0, bc * (i1 - i0));
+        cache_.read(second, at(i0), j0, bc * padded(i1 - i0));
         add_values(i0, i1, j0, bc);
       });
     };

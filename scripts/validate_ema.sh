@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Compares the model of the bytes with a replay of the walk over the evaluation set and writes
+# bench/results/ema_validation.{tsv,md}. About 20 minutes on two idle CPUs; any CPU will do.
+#
+#   scripts/validate_ema.sh [MOST_ROWS]        default: 520 rows for linears, 4096 for attention
+#
+# The same numbers on every machine: nominal rates, simulated caches.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+cd "$ROOT"
+
+most=${1:-520}
+stage "Packages for the benchmarks" scripts/install_dependencies.sh build bench
+stage "Configure preset bench" configure bench
+stage "Build validate_ema with $JOBS jobs" \
+  cmake --build --preset bench --parallel "$JOBS" --target validate_ema
+measure() { build/bench/bench/validate_ema "$@"; }
+out=bench/results/ema_validation.tsv
+{
+  measure gemm avx512 "$most"
+  measure gemm avx2 "$((most < 400 ? most : 400))"
+  measure attention avx512 "${1:-4096}"
+  measure attention avx2 "$most"
+  measure crossover avx512
+  measure crossover avx2
+} >"$out"
+/usr/bin/python3 scripts/validate_ema_table.py "$out" >bench/results/ema_validation.md
