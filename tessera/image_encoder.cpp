@@ -135,9 +135,9 @@ ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const
     if (!pending.images.empty()) {
       const Stopwatch computing;
       reserve(pending.offsets.back(), std::ssize(pending.images));
-      compute({.images = pending.images,
-               .interpolate_positions = image_options_.interpolate_positions},
-              control);
+      compute(
+          {.images = pending.images, .interpolate_positions = image_options_.interpolate_positions},
+          control);
       stats.computing += computing.seconds();
       ++stats.batches;
       stats.images += pending.images.size();

@@ -26,7 +26,7 @@ struct ReportCommand {
   Index sequences = 0;
   Index runs = 10;
   bool is_timed = true;
-  std::string bytes = "hardware", out = "report.html", plots, title;
+  std::string bytes = "replay", out = "report.html", plots, title;
 
   void run() const;
 
@@ -49,6 +49,15 @@ std::optional<meters::Measurement> ReportCommand::measure(const std::string& met
                                                           MeteredModel& metered,
                                                           std::vector<std::string>& notes) const {
   try {
+    if (meter == "replay") {
+      if (metered.session().options().threads != 1) {
+        notes.emplace_back("meter replay: simulates one thread; --threads 1 has bytes measured");
+        return std::nullopt;
+      }
+      MeteredModel replayed(model, rows, sequences,
+                            {.threads = 1, .replayed = metered.model().isa()});
+      return measure_with_replay(replayed);
+    }
     return measure_here(meter, "", metered, runs);
   } catch (const Error& e) {
     notes.emplace_back(e.what());
@@ -112,8 +121,10 @@ void add_report(CLI::App& root) {
                    "... in N sequences (default: as few as the model takes)")
       ->check(integer_between(1, std::int64_t{1} << 20))
       ->type_name("N");
-  command->add_option("--bytes", flags->bytes, "The meter that counts bytes: hardware or none")
-      ->check(one_of({"hardware", "none"}))
+  command
+      ->add_option("--bytes", flags->bytes,
+                   "The meter that counts bytes: replay (default), hardware or none")
+      ->check(one_of({"replay", "hardware", "none"}))
       ->type_name("METER");
   command->add_flag("--time,!--no-time", flags->is_timed, "Measure the time of every op (default)");
   command->add_option("--runs", flags->runs, "Runs that are timed (default: 10)")
