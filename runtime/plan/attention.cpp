@@ -262,6 +262,8 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   };
   cost.l1_bytes = at(caches.l1_bytes);
   cost.l2_bytes = at(caches.l2_bytes);
+  if (live * 4 <= caches.l2_bytes * 3 / 4)
+    cost.used_scratch_bytes = 4 * static_cast<Index>(scratch);
   cost.l3_bytes = caches.l3_bytes > 0 ? at(caches.l3_bytes) : cost.l2_bytes;
   return cost;
 }

@@ -47,8 +47,9 @@ struct AttentionCost {
   double l2_bytes = 0;               ///< … of L2
   double l3_bytes = 0;               ///< … of L3
   double bound_bytes = 0;
-  Index live_bytes = 0;     ///< scores, states and one tile of K and V
-  Index scratch_bytes = 0;  ///< per thread
+  Index live_bytes = 0;          ///< scores, states and one tile of K and V
+  Index scratch_bytes = 0;       ///< per thread
+  Index used_scratch_bytes = 0;  ///< of it, in l2_bytes twice where it stays in L2; else 0
   double seconds = 0;
   std::string limit{};  ///< "compute", "scores", "L2", "L3"
   std::string why{};    ///< of a rejected one

@@ -178,7 +178,7 @@ class Reporter {
                              .seconds = times * c.seconds / static_cast<double>(machine_.threads),
                              .limit = c.limit,
                              .why = c.why,
-                             .scratch_bytes = c.scratch_bytes};
+                             .scratch_bytes = c.used_scratch_bytes};
     };
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
                                T, to_string(o.mask));
@@ -229,6 +229,9 @@ class Reporter {
   /// Reads its inputs and writes its output once, at the speed of the cache that holds them.
   void row_wise(const Op& op, OpReport& report) const {
     double bytes = 2 * bytes_of(output_of(op));
+    if (const auto* gather = std::get_if<EmbeddingOp>(&op)) {  // rows of the tables, in f32
+      bytes += static_cast<double>(gather->terms.size()) * bytes_of(gather->out);
+    }
     for (const ValueId in : inputs_of(op)) bytes += bytes_of(in);
     const bool in_l2 = bytes <= machine_.Z2() * sizeof(float);
     const double rate = in_l2 ? machine_.rates.l2_bytes : machine_.rates.l3_bytes;

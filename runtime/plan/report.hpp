@@ -18,7 +18,7 @@ struct CandidateReport {
   double l1_bytes = 0, l2_bytes = 0, l3_bytes = 0, seconds = 0;
   std::string limit{};      ///< "compute", "memory bandwidth", …
   std::string why{};        ///< why it lost; empty for the chosen one
-  Index scratch_bytes = 0;  ///< attention: per thread
+  Index scratch_bytes = 0;  ///< attention: AttentionCost::used_scratch_bytes
 };
 
 struct OpReport {

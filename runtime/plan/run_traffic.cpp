@@ -81,13 +81,12 @@ class Run {
   double op(std::size_t i) {
     const OpReport& report = report_.ops[i];
     moved_ = report.chosen.l2_bytes;
-    std::visit(
-        Overloaded{[&](const LinearOp& o) { linear(i, o); },
-                   [&](const AttentionOp& o) {
-                     by_steps({o.qkv}, o.out, 1, space_.scratch(report.chosen.scratch_bytes));
-                   },
-                   [&](const auto& o) { by_steps(inputs_of(program_.ops[i]), o.out, 2, {}); }},
-        program_.ops[i]);
+    std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o); },
+                          [&](const AttentionOp& o) {
+                            by_steps({o.qkv}, o.out, space_.scratch(report.chosen.scratch_bytes));
+                          },
+                          [&](const auto& o) { by_steps(inputs_of(program_.ops[i]), o.out, {}); }},
+               program_.ops[i]);
     return std::max(0.0, moved_);
   }
 
@@ -112,20 +111,21 @@ class Run {
           use(step(b, p, kSteps), false);
         }
         if (o.residual != kNone) read(step(step(space_.value(o.residual), r, blocks), p, kSteps));
-        write(step(step(c, r, blocks), p, kSteps), 2);
+        write(step(step(c, r, blocks), p, kSteps));
       }
     }
     if (report_.ops[i].chosen.name == "chain") moved_ = alone;
   }
 
-  void by_steps(const std::vector<ValueId>& in, ValueId out, int times, MemoryRange scratch) {
+  void by_steps(const std::vector<ValueId>& in, ValueId out, MemoryRange scratch) {
+    moved_ -= 2 * static_cast<double>(scratch.bytes());  // as `alone` counts it
     for (Index p = 0; p < kSteps; ++p) {
       for (const ValueId id : in) read(step(space_.value(id), p, kSteps));
-      if (scratch.bytes() > 0) {  // `alone` does not count it: it stays while the op runs
+      if (scratch.bytes() > 0) {
         moved_ += static_cast<double>(scratch.bytes() - l2_.resident(scratch));
         use(scratch, true);
       }
-      write(step(space_.value(out), p, kSteps), times);
+      write(step(space_.value(out), p, kSteps));
     }
   }
 
@@ -134,11 +134,9 @@ class Run {
     moved_ -= static_cast<double>(l2_.resident(range));
     use(range, false);
   }
-  /// A result that `alone` counts `times`: written back, and 2: allocated first.
-  void write(MemoryRange range, int times) {
-    const auto all = static_cast<double>(range.bytes());
-    moved_ -= times * all;
-    moved_ += all - static_cast<double>(l2_.resident(range));
+  /// A result that `alone` counts twice: allocated, and written back.
+  void write(MemoryRange range) {
+    moved_ -= static_cast<double>(range.bytes() + l2_.resident(range));
     use(range, true);
   }
   void use(MemoryRange range, bool is_written) {
