@@ -118,7 +118,7 @@ def bert(graph):
 
 def vit(graph):
     config, t = graph.config, graph.tensors
-    H, P, C = config["hidden_size"], config["patch_size"], config["num_channels"]
+    H, P, C = config["hidden_size"], config["patch_size"], config.get("num_channels", 3)
     projection = "embeddings.patch_embeddings.projection"
     grid = graph.node("Conv", ["pixel_values", graph.vector(projection + ".weight"),
                                graph.vector(projection + ".bias")],
