@@ -23,6 +23,7 @@ report() {
   local name=$1 model=$2
   shift 2
   build/release/tessera/tessera report "$model" --threads 1 -o "$out/$name.html" --plots "$work/$name" "$@"
+  sed -i -E 's#\(/[^)]*/rates-[^)]*\)#(measured)#' "$out/$name.html" # a path of this machine
   local plot
   for plot in "$work/$name"/*.svg; do
     cp "$plot" "$out/plots/$name.$(basename "$plot")"
