@@ -51,7 +51,8 @@ double value_of(Filter filter, double x) {
       if (x >= 1.0) return 0.0;
       x *= std::numbers::pi;
       // Pillow's constants are floats, and that shows in the last step of a pixel now and then.
-      return std::sin(x) / x * (static_cast<double>(0.54F) + static_cast<double>(0.46F) * std::cos(x));
+      return std::sin(x) / x *
+             (static_cast<double>(0.54F) + static_cast<double>(0.46F) * std::cos(x));
     default:
       x = std::abs(x);
       return x < 1.0 ? 1.0 - x : 0.0;
