@@ -28,7 +28,7 @@
 #include "kernels/attention/blocks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "runtime/execute/qkv_layout.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/support/random.hpp"

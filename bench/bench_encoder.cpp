@@ -22,7 +22,7 @@
 #include "bench/support/meter.hpp"
 #include "bench/support/random_checkpoint.hpp"
 #include "models/package.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 
 namespace tessera::bench {
 namespace {

@@ -26,7 +26,7 @@
 #include "bench/support/machine_peaks.hpp"
 #include "kernels/kernel_table.hpp"
 #include "runtime/execute/gemm.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "tests/support/random.hpp"

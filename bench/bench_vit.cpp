@@ -23,7 +23,7 @@
 #include "bench/support/machine_peaks.hpp"
 #include "bench/support/random_checkpoint.hpp"
 #include "models/package.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 
 namespace tessera::bench {
 namespace {

@@ -14,8 +14,8 @@
 #include <string_view>
 
 #include "bench/support/replay_cell.hpp"
-#include "runtime/machine.hpp"
-#include "runtime/machine_rates.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/machine/rates.hpp"
 
 namespace tessera::bench {
 namespace {

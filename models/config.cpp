@@ -8,8 +8,8 @@
 #include <cmath>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::models {
 

@@ -9,9 +9,9 @@
 
 #include "models/registry.hpp"
 #include "models/sentence/embedding.hpp"
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/base/log.hpp"
 
 namespace tessera::models {
 namespace {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "models/text/tokenizer.hpp"
+#include "runtime/base/tensor_view.hpp"
 #include "runtime/program/program.hpp"
-#include "runtime/tensor_view.hpp"
 
 namespace tessera {
 class Checkpoint;

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::models {
 namespace {

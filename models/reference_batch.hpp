@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "runtime/program/program.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 
 namespace tessera::models {
 

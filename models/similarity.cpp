@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "models/package.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::models {
 

@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::models {
 namespace {

@@ -36,9 +36,50 @@ includes tests/abi tests/consumer | grep ':"' | grep -vE ':"(abi/demo\.hpp|tesse
 includes "${ALL_FOLDERS[@]}" | grep -E ':[<"]tessera/tessera\.hpp[>"]' | grep -vE '^tests/abi/' |
   forbid "tessera.hpp and the inside have classes of the same names" || true
 
+# The rooms of runtime/, and which a room may see: itself, and these and what these may see.
+rooms_of() {
+  case $1 in
+    base) ;;
+    machine | image) echo base ;;
+    program) echo base ;;
+    threads) echo machine ;;
+    weights) echo program ;;
+    plan) echo machine program ;;
+    execute) echo plan threads weights ;;
+    session) echo execute ;;
+    meters) echo session ;;
+    *) return 1 ;;
+  esac
+}
+# reach ROOM: all that it may see, transitively; fails where the table above has a circle.
+reach() {
+  local next=("$1") seen=" " room
+  while [ ${#next[@]} -gt 0 ]; do
+    room=${next[0]}
+    next=("${next[@]:1}")
+    case $seen in *" $room "*) continue ;; esac
+    seen+="$room "
+    # shellcheck disable=SC2207  # names without spaces
+    next+=($(rooms_of "$room"))
+  done
+  echo "${seen// /|}" | sed 's/^|//; s/|$//'
+}
+for folder in runtime/*/; do
+  room=$(basename "$folder")
+  rooms_of "$room" >/dev/null || fail "runtime/$room is a room that scripts/check_dependencies.sh does not know"
+  for other in $(rooms_of "$room"); do
+    reach "$other" | grep -qE "(^|\|)$room(\||$)" && fail "rooms $room and $other of runtime/ see each other"
+  done
+  includes "runtime/$room" | grep ':"runtime/' | grep -vE ":\"runtime/($(reach "$room"))/" |
+    forbid "runtime/$room sees $(reach "$room") only" || true
+done
+find runtime -maxdepth 1 -name '*.[ch]pp' | sed 's/$/:0:""/' | forbid "runtime/ has rooms, no files of its own"
+# Meters see the rest; of what runs a model nothing sees them.
+includes models | grep ':"runtime/meters/' | forbid "nothing that runs a model sees the meters" || true
+
 # 2. models/ never names an ISA, a thread or a byte.
 includes models |
-  grep -E ':("kernels/|"runtime/(threads|arena|machine|memory_plan|execute/|plan/)|<(thread|mutex|atomic|immintrin\.h|omp\.h|xsimd/)|<sys/mman)' |
+  grep -E ':("kernels/|"runtime/(threads/|base/arena|machine/|execute/|plan/)|<(thread|mutex|atomic|immintrin\.h|omp\.h|xsimd/)|<sys/mman)' |
   grep -vE ':"kernels/types\.hpp"' |
   forbid "models/ names no ISA, thread or byte" || true
 
@@ -52,23 +93,23 @@ includes runtime models tessera bench tests | grep -E ':"[^"]*\.inl\.hpp"' | gre
   forbid ".inl.hpp is included by kernels/ and the probes of its tests only" || true
 
 # 4. One place per package.
-only_in '<omp\.h>' 'runtime/threads\.cpp|bench/' OpenMP
+only_in '<omp\.h>' 'runtime/threads/threads\.cpp|bench/' OpenMP
 only_in '<xsimd/' 'kernels/' xsimd
-only_in '<hwloc' 'runtime/machine\.cpp' hwloc
+only_in '<hwloc' 'runtime/machine/machine\.cpp' hwloc
 only_in '<utf8proc' 'models/text/' utf8proc
 only_in '<(jpeglib|jerror)\.h>' 'models/image/decode_jpeg\.cpp' libjpeg-turbo
 only_in '<png\.h>' 'models/image/decode_png\.cpp' libpng
 only_in '<CLI/' 'tessera/cli/' CLI11
-only_in '<simdjson' 'models/|runtime/weights/|runtime/machine_rates_file\.cpp|runtime/plan/|tessera/cli/|tests/' simdjson
+only_in '<simdjson' 'models/|runtime/weights/|runtime/base/json_text\.|runtime/machine/rates_file\.cpp|runtime/plan/|tessera/cli/|tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<perfmon/' 'runtime/meters/perf_encoding\.cpp' libpfm4
-only_in '<sys/sdt' 'runtime/meters/markers\.cpp' "SystemTap's probes"
+only_in '<sys/sdt' 'runtime/session/markers\.cpp' "SystemTap's probes"
 only_in '<valgrind/' 'runtime/meters/callgrind_marks\.cpp' Valgrind
 only_in '<(oneapi/)?dnnl' 'runtime/execute/linear_onednn\.cpp' oneDNN
 mapfile -t product < <(sources_in kernels runtime models tessera)
-grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/threads\.cpp:' |
-  cut -d: -f1,2 | forbid "OpenMP is for runtime/threads.cpp only" || true
+grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/threads/threads\.cpp:' |
+  cut -d: -f1,2 | forbid "OpenMP is for runtime/threads/threads.cpp only" || true
 
 if [ -s "$problems" ]; then
   cat "$problems"

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/batching.hpp"
 
 namespace tessera {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "models/package.hpp"
-#include "runtime/memory_bytes.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/memory_bytes.hpp"
+#include "runtime/session/session.hpp"
 #include "tessera/text_inputs.hpp"
 
 namespace tessera {

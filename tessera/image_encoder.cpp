@@ -7,7 +7,7 @@
 #include <chrono>
 #include <utility>
 
-#include "runtime/threads.hpp"
+#include "runtime/threads/threads.hpp"
 
 namespace tessera {
 namespace {

@@ -19,7 +19,7 @@
 
 #include "models/image/decode.hpp"
 #include "models/image/preprocessor.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "models/text/unicode.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera {
 namespace {

@@ -11,7 +11,7 @@
 #include "bench/support/machine_peaks.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/linear_onednn.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "tests/support/random.hpp"

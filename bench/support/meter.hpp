@@ -24,10 +24,10 @@
 #include <vector>
 
 #include "bench/support/machine_peaks.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/meters/hardware.hpp"
 #include "runtime/meters/time.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 
 namespace tessera::bench {
 

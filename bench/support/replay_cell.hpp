@@ -11,11 +11,11 @@
 #include "kernels/attention/blocks.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/qkv_layout.hpp"
+#include "runtime/meters/cache_simulator.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
-#include "runtime/traffic/cache_simulator.hpp"
 
 namespace tessera::bench {
 

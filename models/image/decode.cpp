@@ -8,7 +8,7 @@
 
 #include "models/image/codecs.hpp"
 #include "models/image/orientation.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::image {
 namespace {

@@ -12,8 +12,8 @@
 
 #include "models/image/codecs.hpp"
 #include "models/image/orientation.hpp"
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 
 namespace tessera::image {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "models/image/preprocessor.hpp"
 #include "models/text/json.hpp"
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::image {
 namespace {

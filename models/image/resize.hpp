@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "models/image/image.hpp"
-#include "runtime/resample.hpp"
+#include "runtime/image/resample.hpp"
 
 namespace tessera::image {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "models/builder.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::models {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <array>
 
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::models {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "runtime/files.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::text::json {
 namespace {

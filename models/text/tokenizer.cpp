@@ -11,8 +11,8 @@
 
 #include "models/text/tokenizer_parts.hpp"
 #include "models/text/unicode.hpp"
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::text {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "models/text/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::text {
 namespace {

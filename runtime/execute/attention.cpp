@@ -11,7 +11,7 @@
 #include "kernels/attention/blocks.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/qkv_layout.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
 
 namespace tessera::execute {

@@ -7,11 +7,12 @@
 #include <span>
 
 #include "kernels/kernel_table.hpp"
+#include "runtime/base/tensor_view.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
+#include "runtime/program/image.hpp"
 #include "runtime/program/program.hpp"
-#include "runtime/session.hpp"
-#include "runtime/threads.hpp"
+#include "runtime/threads/threads.hpp"
 #include "runtime/weights/packed_weights.hpp"
 
 namespace tessera::execute {
@@ -63,9 +64,6 @@ inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block)
 /// Floats of scratch that one worker needs for any op of `program`, a multiple of 32 (128 bytes).
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
                        const kernels::KernelTable& kernels, Index max_rows) noexcept;
-
-/// Rows of patches that one task gathers: their block lies in the worker's scratch.
-Index patch_block_rows(const ImageSpec& images, Index MR) noexcept;
 
 void run(const Context& context, const EmbeddingOp& op) noexcept;
 void run(const Context& context, const PatchEmbedOp& op) noexcept;

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "runtime/run_control.hpp"
+#include "runtime/threads/run_control.hpp"
 
 namespace tessera::execute {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 #ifdef TESSERA_WITH_ONEDNN
 #include <dlfcn.h>

@@ -89,6 +89,8 @@ bool OneDnnWeights::run(std::size_t i, Index piece, const OneDnnCall& call,
   return OneDnnLinear::supports(call) && linear.run(call, kernels);
 }
 
+namespace {
+
 double onednn_seconds_over_ours(const LinearShape& s, const LoopNest& nest,
                                 const kernels::KernelTable& kernels) {
   constexpr double kNever = std::numeric_limits<double>::infinity();
@@ -123,6 +125,16 @@ double onednn_seconds_over_ours(const LinearShape& s, const LoopNest& nest,
     our_seconds.push_back(seconds_of(ours));
   }
   return median(their_seconds) / median(our_seconds);
+}
+
+}  // namespace
+
+std::function<double(const LinearShape&, const LoopNest&)> onednn_measurement(
+    const kernels::KernelTable& kernels) {
+  if (!OneDnnLinear::is_available()) return {};
+  return [&kernels](const LinearShape& shape, const LoopNest& nest) {
+    return onednn_seconds_over_ours(shape, nest, kernels);
+  };
 }
 
 }  // namespace tessera::execute

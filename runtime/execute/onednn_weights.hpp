@@ -3,11 +3,12 @@
 // per worker over each.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "runtime/arena.hpp"
+#include "runtime/base/arena.hpp"
 #include "runtime/execute/linear_onednn.hpp"
 #include "runtime/plan/plan.hpp"
 #include "runtime/weights/packed_weights.hpp"
@@ -39,9 +40,9 @@ class OneDnnWeights {
   std::size_t bytes_ = 0;
 };
 
-/// Time of oneDNN over time of `nest` for this shape, on random data: medians of alternating runs.
-/// Infinite where oneDNN refuses.
-double onednn_seconds_over_ours(const LinearShape& shape, const LoopNest& nest,
-                                const kernels::KernelTable& kernels);
+/// Time of oneDNN over time of a nest for a shape, on random data: medians of alternating runs;
+/// infinite where oneDNN refuses. Empty where this build has no oneDNN.
+std::function<double(const LinearShape&, const LoopNest&)> onednn_measurement(
+    const kernels::KernelTable& kernels);
 
 }  // namespace tessera::execute

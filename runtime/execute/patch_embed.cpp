@@ -15,7 +15,8 @@
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/position_grid.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/plan/patches.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -124,18 +125,11 @@ class PatchEmbed {
 
 }  // namespace
 
-// Half of L2, whole tiles: the panels of W pass beside it.
-Index patch_block_rows(const ImageSpec& images, Index MR) noexcept {
-  const Index row_bytes = activation_stride(images.patch_elements()) * Index{sizeof(float)};
-  const Index rows = machine().l2.bytes / 2 / row_bytes / MR * MR;
-  return std::clamp(rows, MR, 32 * MR);
-}
-
 void run(const Context& context, const PatchEmbedOp& op) noexcept {
   const PatchEmbed embed(context, op);
   const Index S = context.sequences, MR = context.kernels.gemm.MR;
   const Index special = context.program.images.special_tokens;
-  const Index most = patch_block_rows(context.program.images, MR);
+  const Index most = patch_block_rows(context.program.images, MR, machine().l2.bytes);
   // One image spreads over all workers, too: which rows share a block changes no bit.
   const Index share =
       ceil_div(ceil_div(context.rows - S * special, context.workers.count()), MR) * MR;

@@ -2,8 +2,9 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/patches.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -42,7 +43,7 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
           std::max(most, kernels.attention.scratch_elements(kernels::AttentionDataflow::streaming,
                                                             1, max_rows, pooling->head_dim));
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
-      most = std::max(most, patch_block_rows(program.images, kernels.gemm.MR) *
+      most = std::max(most, patch_block_rows(program.images, kernels.gemm.MR, machine().l2.bytes) *
                                 activation_stride(program.images.patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "kernels/types.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/meters/meter.hpp"
 
 namespace tessera::meters {

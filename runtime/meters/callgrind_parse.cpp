@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/meters/callgrind.hpp"
 
 namespace tessera::meters {

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::meters {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/run_observer.hpp"
+#include "runtime/session/run_observer.hpp"
 
 namespace tessera::meters {
 

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 #ifdef TESSERA_WITH_LIBPFM
 #include <perfmon/pfmlib_perf_event.h>

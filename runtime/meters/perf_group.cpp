@@ -13,7 +13,7 @@
 #include <fstream>
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::meters {
 namespace {

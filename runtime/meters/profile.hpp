@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/meters/meter.hpp"
 #include "runtime/plan/report.hpp"
 

@@ -2,8 +2,8 @@
 // A profile as text and as JSON.
 #include <fmt/format.h>
 
+#include "runtime/base/json_text.hpp"
 #include "runtime/meters/profile.hpp"
-#include "runtime/weights/safetensors_text.hpp"
 
 namespace tessera::meters {
 namespace {

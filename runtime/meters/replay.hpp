@@ -12,9 +12,9 @@
 #include <span>
 #include <vector>
 
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/meters/cache_simulator.hpp"
 #include "runtime/meters/meter.hpp"
-#include "runtime/traffic/cache_simulator.hpp"
 
 namespace tessera::meters {
 

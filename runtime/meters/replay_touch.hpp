@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "runtime/traffic/cache_simulator.hpp"
+#include "runtime/meters/cache_simulator.hpp"
 
 namespace tessera::meters {
 

@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
-#include "runtime/machine_rates.hpp"
+#include "runtime/machine/rates.hpp"
 
 namespace tessera {
 
@@ -83,22 +83,5 @@ std::string explain(const AttentionPlan& plan, const AttentionShape& shape);
 /// chooses (attention_plan_test), and its scratch has a bound that does not depend on T.
 kernels::AttentionDataflow dataflow_of(Index T, Index d, const kernels::AttentionMask& mask,
                                        Index l2_bytes, const kernels::Attention& kernel) noexcept;
-
-/// Throws Error{invalid_argument}, naming `where`, for a mask that no kernel takes: negative
-/// windows, a window that hides every key, local < 1, a restart within the local part.
-void check_mask(const kernels::AttentionMask& mask, const std::string& where);
-
-/// Masks by what they are for; each throws as check_mask does.
-///   sliding_window   −w/2 … w/2 of `width` = w + 1 keys: width is odd and ≥ 1. Wider than T is
-///   full causal           keys up to the query causal_window    the query and the width − 1 keys
-///   before it log_sparse       `local` neighbours and then distances that double, anew every
-///   `restart` keys
-kernels::AttentionMask sliding_window(Index width);
-kernels::AttentionMask causal();
-kernels::AttentionMask causal_window(Index width);
-kernels::AttentionMask log_sparse(Index local, Index restart, bool is_causal);
-
-/// "full", "window -64 … 64", "causal", …
-std::string to_string(const kernels::AttentionMask& mask);
 
 }  // namespace tessera

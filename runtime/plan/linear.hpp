@@ -16,8 +16,8 @@
 #include <optional>
 #include <string>
 
-#include "runtime/machine_rates.hpp"
-#include "runtime/traffic/gemm_traffic.hpp"
+#include "runtime/machine/rates.hpp"
+#include "runtime/plan/gemm_traffic.hpp"
 
 namespace tessera {
 

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <optional>
 
-#include "runtime/error.hpp"
-#include "runtime/overloaded.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/plan/plan.hpp"
 
 namespace tessera {

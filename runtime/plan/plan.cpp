@@ -8,12 +8,7 @@
 #include <set>
 #include <tuple>
 
-#include "runtime/execute/onednn_weights.hpp"
-#include "runtime/machine.hpp"
-
-#ifndef TESSERA_VERSION
-#define TESSERA_VERSION "unknown"
-#endif
+#include "runtime/machine/machine.hpp"
 
 namespace tessera {
 namespace {
@@ -85,15 +80,13 @@ class Planner {
 
   /// Whether oneDNN measures better than the nest.
   bool onednn(const LinearOp& op, Index rows, const LoopNest& nest) {
-    if (!in_.allow_onednn || !execute::OneDnnLinear::is_available()) return false;
+    if (!in_.allow_onednn || !in_.onednn_over_ours) return false;
     if (task(op, rows).residual) return false;  // a refusal half-way could not be made good
     const LinearShape shape = task(op, rows).shape;
     const auto key = std::tuple(shape.M, shape.N, shape.K);
     const auto found = onednn_.find(key);
     if (found != onednn_.end()) return found->second;
-    const double ratio =
-        execute::onednn_seconds_over_ours(shape, nest, kernels::kernels_at(in_.isa));
-    return onednn_[key] = ratio < 0.97;
+    return onednn_[key] = in_.onednn_over_ours(shape, nest) < 0.97;
   }
 
   /// Chained where that is faster, or as fast and moves fewer bytes into L2.
@@ -215,7 +208,7 @@ Plan make_plan(const PlanInput& input) {
             .rates_source = input.rates.source,
             .ops = {},
             .fallbacks = fallbacks_of(input.rates.source)};
-  if (input.allow_onednn && !execute::OneDnnLinear::is_available()) {
+  if (input.allow_onednn && !input.onednn_over_ours) {
     plan.fallbacks.emplace_back("oneDNN was allowed and is not in this build");
   }
   Planner planner(input);
@@ -236,10 +229,6 @@ std::string fingerprint(const Program& program) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   }
   return fmt::format("{:016x}", hash);
-}
-
-const char* library_version() noexcept {
-  return TESSERA_VERSION;
 }
 
 std::string machine_key(const Machine& machine) {

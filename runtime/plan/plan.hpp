@@ -7,10 +7,12 @@
 // Plans decide speed alone: every plan gives the same bits.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "kernels/isa.hpp"
+#include "runtime/base/version.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/program/program.hpp"
 
@@ -82,6 +84,8 @@ struct PlanInput {
   int threads;
   Index max_rows, max_sequences;
   bool allow_onednn = false;  ///< measure it against the chosen nests
+  /// Time of oneDNN over time of a nest for a shape, measured; empty: not in this build.
+  std::function<double(const LinearShape&, const LoopNest&)> onednn_over_ours{};
 
   PlanMachine plan_machine() const;
 };
@@ -114,8 +118,6 @@ Index chain_blocks(const LinearTask& first, const LinearTask& second, const Plan
 
 /// "a3f0…": of ops, shapes, names.
 std::string fingerprint(const Program& program);
-/// "0.1.0"
-const char* library_version() noexcept;
 /// CPU name and caches.
 std::string machine_key(const Machine& machine);
 

@@ -7,11 +7,10 @@
 #include <algorithm>
 #include <set>
 
-#include "runtime/error.hpp"
-#include "runtime/execute/linear_onednn.hpp"
-#include "runtime/machine.hpp"
-#include "runtime/replaced_file.hpp"
-#include "runtime/weights/safetensors_text.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
+#include "runtime/base/replaced_file.hpp"
+#include "runtime/machine/machine.hpp"
 
 namespace tessera {
 namespace {
@@ -153,7 +152,7 @@ void check_nests(const Plan& plan, const PlanInput& in, std::size_t i) {
                        nest.col_blocks));
     }
     if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
-    if (onednn && !(in.allow_onednn && execute::OneDnnLinear::is_available())) {
+    if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
       fail(in.allow_onednn ? "wants oneDNN, which is not in this build"
                            : "wants oneDNN, which the session does not allow");
     }

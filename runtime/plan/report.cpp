@@ -7,12 +7,13 @@
 #include <set>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/execute/execute.hpp"
-#include "runtime/machine.hpp"
-#include "runtime/overloaded.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/overloaded.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/patches.hpp"
 #include "runtime/plan/run_traffic.hpp"
+#include "runtime/program/mask.hpp"
 
 namespace tessera {
 namespace {
@@ -211,7 +212,7 @@ class Reporter {
         .residual = o.positions != kNone,
         .weights_stay_in_l3 = weights_in_l3_};
     const auto [M, N, K] = task.shape;
-    const Index block = execute::patch_block_rows(images, machine_.tile.MR);
+    const Index block = patch_block_rows(images, machine_.tile.MR, machine_.l2_bytes);
     const Index blocks = std::min(
         M,
         std::max<Index>(machine_.threads, sequences_ * ceil_div(ceil_div(M, sequences_), block)));

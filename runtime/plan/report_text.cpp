@@ -4,8 +4,8 @@
 
 #include <map>
 
+#include "runtime/base/json_text.hpp"
 #include "runtime/plan/report.hpp"
-#include "runtime/weights/safetensors_text.hpp"
 
 namespace tessera {
 namespace {

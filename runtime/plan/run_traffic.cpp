@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "runtime/machine.hpp"
-#include "runtime/overloaded.hpp"
+#include "runtime/base/overloaded.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
-#include "runtime/traffic/recent_memory.hpp"
+#include "runtime/plan/recent_memory.hpp"
 
 namespace tessera {
 namespace {

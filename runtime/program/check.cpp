@@ -2,8 +2,8 @@
 // What a Program must be before anything runs it.
 #include <fmt/format.h>
 
-#include "runtime/error.hpp"
-#include "runtime/plan/attention.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/program/mask.hpp"
 #include "runtime/program/program.hpp"
 
 namespace tessera {

@@ -2,7 +2,7 @@
 // The values of an op, to be renumbered by rewrites.
 #pragma once
 
-#include "runtime/overloaded.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/program/program.hpp"
 
 namespace tessera {

@@ -5,8 +5,8 @@
 
 #include <utility>
 
-#include "runtime/overloaded.hpp"
-#include "runtime/plan/attention.hpp"
+#include "runtime/base/overloaded.hpp"
+#include "runtime/program/mask.hpp"
 
 namespace tessera {
 

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "runtime/error.hpp"
-#include "runtime/overloaded.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/program/for_each_value.hpp"
 
 namespace tessera {

@@ -12,8 +12,8 @@
 #include <system_error>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera {
 namespace {

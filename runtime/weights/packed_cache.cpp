@@ -9,10 +9,10 @@
 #include <cstring>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
-#include "runtime/plan/plan.hpp"
-#include "runtime/replaced_file.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/base/replaced_file.hpp"
+#include "runtime/base/version.hpp"
 #include "runtime/weights/content_hash.hpp"
 
 namespace tessera {

@@ -10,8 +10,8 @@
 #include <optional>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/weights/packed_cache.hpp"
 
 namespace tessera {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
-#include "runtime/arena.hpp"
+#include "runtime/base/arena.hpp"
 #include "runtime/program/program.hpp"
 #include "runtime/weights/safetensors.hpp"
 

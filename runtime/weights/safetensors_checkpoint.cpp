@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <system_error>
 
-#include "runtime/error.hpp"
-#include "runtime/files.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/weights/safetensors.hpp"
-#include "runtime/weights/safetensors_text.hpp"
 
 namespace tessera {
 namespace {

@@ -9,9 +9,9 @@
 #include <limits>
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/weights/safetensors.hpp"
-#include "runtime/weights/safetensors_text.hpp"
 
 namespace tessera {
 namespace {

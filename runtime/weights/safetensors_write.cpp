@@ -7,10 +7,10 @@
 #include <cstring>
 #include <limits>
 
-#include "runtime/error.hpp"
-#include "runtime/replaced_file.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
+#include "runtime/base/replaced_file.hpp"
 #include "runtime/weights/safetensors.hpp"
-#include "runtime/weights/safetensors_text.hpp"
 
 namespace tessera {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <span>
 
-#include "runtime/run_control.hpp"
+#include "runtime/threads/run_control.hpp"
 #include "tessera/c_api/objects.hpp"
 
 namespace tessera::c_api {

@@ -6,7 +6,7 @@
 #include <new>
 #include <string>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/tessera.h"
 
 namespace tessera::c_api {

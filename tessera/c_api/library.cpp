@@ -5,7 +5,7 @@
 #include <string>
 
 #include "kernels/isa.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/log.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/objects.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing models, and what they say about themselves.
-#include "runtime/files.hpp"
+#include "runtime/base/files.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"

@@ -13,7 +13,7 @@
 
 #include "models/image/preprocessor.hpp"
 #include "models/package.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tessera/c_api/handles.hpp"
 #include "tessera/tessera.h"
 

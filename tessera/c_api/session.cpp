@@ -2,8 +2,8 @@
 // Sessions: what they will take, making and closing them.
 #include <algorithm>
 
-#include "runtime/memory_bytes.hpp"
-#include "runtime/threads.hpp"
+#include "runtime/session/memory_bytes.hpp"
+#include "runtime/threads/threads.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/objects.hpp"

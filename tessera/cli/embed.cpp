@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/embedding_writer.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <system_error>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/progress.hpp"
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"

@@ -10,7 +10,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::cli {
 namespace {

@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "models/text/unicode.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "models/package.hpp"
-#include "runtime/tensor_view.hpp"
+#include "runtime/base/tensor_view.hpp"
 #include "tessera/cli/records.hpp"
 
 namespace tessera::cli {

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <random>
 
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/meters/replay_kernels.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 
 namespace tessera::cli {
 

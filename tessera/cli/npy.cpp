@@ -12,7 +12,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/weights/mapped_file.hpp"
 #include "tessera/cli/embedding_writer.hpp"
 

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
 
 namespace tessera::cli {

@@ -5,8 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "runtime/error.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"

@@ -8,10 +8,10 @@
 #include <optional>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/meters/profile.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/options.hpp"

@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
-#include "runtime/error.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/meters/hardware.hpp"
 #include "runtime/meters/replay.hpp"
 #include "runtime/meters/time.hpp"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "runtime/meters/callgrind.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tessera/cli/metered_model.hpp"
 
 namespace tessera::cli {

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
 
 namespace tessera::cli {

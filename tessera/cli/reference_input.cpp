@@ -7,8 +7,8 @@
 #include <array>
 #include <cstring>
 
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera::cli {

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <memory>
 
-#include "runtime/error.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/output.hpp"
 #include "tessera/cli/profile_meters.hpp"

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "models/reference_batch.hpp"
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "models/text/unicode.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/cosine.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/json.hpp"

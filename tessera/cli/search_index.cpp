@@ -6,7 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/cosine.hpp"
 #include "tessera/cli/embedding_writer.hpp"
 #include "tessera/cli/failure.hpp"

@@ -10,7 +10,7 @@
 
 #include "models/sentence/files.hpp"
 #include "models/text/unicode.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/input.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"

@@ -9,7 +9,7 @@
 #include <set>
 #include <tuple>
 
-#include "runtime/overloaded.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/plan/plan.hpp"
 
 namespace tessera::plots {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "cli/cli_test.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/cli/cosine.hpp"
 #include "tessera/cli/embedding_writer.hpp"
 #include "tessera/cli/input.hpp"

@@ -15,7 +15,7 @@
 
 #include "models/package.hpp"
 #include "models/reference_batch.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tests/golden/stored.hpp"
 
 namespace tessera::test {

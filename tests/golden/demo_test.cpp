@@ -11,7 +11,7 @@
 #include <string>
 
 #include "models/package.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tests/support/isa.hpp"
 
 namespace tessera::test {

@@ -19,7 +19,7 @@
 #include "models/image/decode.hpp"
 #include "models/image/preprocessor.hpp"
 #include "models/package.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tests/support/isa.hpp"
 
 namespace tessera::test {

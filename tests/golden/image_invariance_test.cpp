@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "models/package.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tests/golden/stored.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"

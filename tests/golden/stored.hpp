@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/image.hpp"
+#include "runtime/program/image.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera::test {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "models/package.hpp"
-#include "runtime/error.hpp"
-#include "runtime/session.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tests/models/temp_directory.hpp"
 #include "tests/support/random.hpp"

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tests/models/checkpoint_copy.hpp"
 
 namespace tessera::models {

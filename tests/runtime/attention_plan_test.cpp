@@ -3,6 +3,7 @@
 // The model of attention against the kernels: every count of AttentionStats, exactly, for every
 // dataflow, mask, level and a ragged set of lengths; the choice; masks that are refused.
 #include "runtime/plan/attention.hpp"
+#include "runtime/program/mask.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,8 +12,8 @@
 #include <vector>
 
 #include "kernels/attention/blocks.hpp"
-#include "runtime/error.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/random.hpp"
 

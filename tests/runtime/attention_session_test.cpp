@@ -11,10 +11,11 @@
 #include <numeric>
 #include <vector>
 
-#include "runtime/error.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
-#include "runtime/session.hpp"
+#include "runtime/program/mask.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tests/reference/attention.hpp"

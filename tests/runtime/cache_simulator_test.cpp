@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulator against cases by hand, and against lists of lines that are searched from front to
 // back on random traces.
-#include "runtime/traffic/cache_simulator.hpp"
+#include "runtime/meters/cache_simulator.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <list>
 #include <vector>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "support/random.hpp"
 
 namespace tessera {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/files.hpp"
+#include "runtime/base/files.hpp"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <memory>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/weights/mapped_file.hpp"
 
 namespace tessera {

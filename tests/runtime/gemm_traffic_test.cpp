@@ -3,7 +3,7 @@
 // The traffic model against the loop nest itself: the tiles that for_each_tile visits go through a
 // fully associative cache of Z words that evicts the least recently used tile. Not the same
 // formulas again: nothing here knows what is stationary.
-#include "runtime/traffic/gemm_traffic.hpp"
+#include "runtime/plan/gemm_traffic.hpp"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/op_model.hpp"
 #include "tests/reference/activation.hpp"
 #include "tests/reference/attention.hpp"

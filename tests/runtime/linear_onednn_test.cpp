@@ -8,8 +8,8 @@
 
 #include <thread>
 
-#include "runtime/arena.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/arena.hpp"
+#include "runtime/base/error.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/rows.hpp"

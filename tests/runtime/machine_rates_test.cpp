@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where rates come from, what a file of them must be, and that a measurement is plausible. No test
 // expects a speed.
-#include "runtime/machine_rates.hpp"
+#include "runtime/machine/rates.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include <fstream>
 #include <vector>
 
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "tests/models/temp_directory.hpp"
 #include "tests/support/isa.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine facts: sanity on this machine, exact values on made-up /proc and /sys trees.
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

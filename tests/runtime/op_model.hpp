@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "runtime/program/program.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tests/support/random.hpp"

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <limits>
 
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/tiny_model.hpp"
 #include "support/isa.hpp"
 

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/patch_model.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"

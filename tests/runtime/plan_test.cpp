@@ -9,12 +9,12 @@
 #include <fstream>
 #include <functional>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/execute/linear_onednn.hpp"
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "runtime/program/rewrites.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 #include "support/isa.hpp"
 

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "runtime/program/rewrites.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/threads.hpp"
+#include "runtime/threads/threads.hpp"
 
 namespace tessera::test {
 

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/program/rewrites.hpp"
 #include "runtime/tiny_model.hpp"
 

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "runtime/plan/plan.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 #include "support/isa.hpp"
 

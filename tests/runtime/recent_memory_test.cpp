@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/traffic/recent_memory.hpp"
+#include "runtime/plan/recent_memory.hpp"
 
 #include <gtest/gtest.h>
 

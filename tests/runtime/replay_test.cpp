@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "bench/support/replay_cell.hpp"
-#include "runtime/machine.hpp"
-#include "runtime/machine_rates.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/machine/rates.hpp"
 #include "runtime/meters/replay.hpp"
 
 namespace tessera {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/machine.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan.hpp"
 
 namespace tessera {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "runtime/program/program.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera::test {

@@ -8,7 +8,7 @@
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/plan/plan.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "tessera/encoder.hpp"
 #include "tessera/plots/page.hpp"
 #include "tessera/plots/style.hpp"

@@ -5,8 +5,8 @@
 
 #include "models/image/orientation.hpp"
 #include "models/image/vectors.hpp"
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 
 namespace tessera::image::test {
 namespace {

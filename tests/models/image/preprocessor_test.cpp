@@ -7,7 +7,7 @@
 
 #include "models/image/vectors.hpp"
 #include "models/temp_directory.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::image::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "models/text/tokenizer.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tests/models/text/temporary_directory.hpp"
 
 namespace tessera::text {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "models/text/tokenizer.hpp"
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "tests/models/text/temporary_directory.hpp"
 
 namespace tessera::text {

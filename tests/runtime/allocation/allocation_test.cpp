@@ -18,7 +18,7 @@
 
 #include "runtime/pools.hpp"
 #include "runtime/ragged.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

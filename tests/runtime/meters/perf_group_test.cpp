@@ -11,7 +11,7 @@
 
 #include <cerrno>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/meters/hardware.hpp"
 
 namespace tessera {

@@ -13,7 +13,7 @@
 #include "kernels/types.hpp"
 #include "runtime/pools.hpp"
 #include "runtime/ragged.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 #include "support/isa.hpp"
 

@@ -12,9 +12,9 @@
 #include <map>
 
 #include "bench/support/random_checkpoint.hpp"
-#include "runtime/error.hpp"
-#include "runtime/memory_bytes.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/ragged.hpp"
+#include "runtime/session/memory_bytes.hpp"
 #include "runtime/tiny_model.hpp"
 
 namespace tessera {

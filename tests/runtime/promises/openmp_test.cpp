@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "runtime/ragged.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 
 namespace tessera {

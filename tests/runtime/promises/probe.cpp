@@ -19,10 +19,10 @@
 #include <thread>
 
 #include "models/package.hpp"
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
-#include "runtime/memory_bytes.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/ragged.hpp"
+#include "runtime/session/memory_bytes.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {

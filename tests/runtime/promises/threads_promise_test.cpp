@@ -11,12 +11,12 @@
 #include <functional>
 #include <sstream>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/pools.hpp"
 #include "runtime/ragged.hpp"
-#include "runtime/run_observer.hpp"
-#include "runtime/session.hpp"
+#include "runtime/session/run_observer.hpp"
+#include "runtime/session/session.hpp"
 #include "runtime/tiny_model.hpp"
 
 namespace tessera {

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/error.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera::test {

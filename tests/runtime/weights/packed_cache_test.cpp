@@ -11,10 +11,10 @@
 #include <thread>
 
 #include "bench/support/random_checkpoint.hpp"
-#include "runtime/error.hpp"
-#include "runtime/log.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/ragged.hpp"
-#include "runtime/session_parts.hpp"
+#include "runtime/session/parts.hpp"
 #include "runtime/tiny_model.hpp"
 #include "runtime/weights/content_hash.hpp"
 #include "support/isa.hpp"

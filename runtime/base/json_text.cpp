@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/base/json_text.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace tessera::detail {
+namespace {
+
+constexpr std::size_t kMaxShown = 120;
+
+/// At most kMaxShown bytes of `text`, not cut inside a UTF-8 sequence.
+std::string_view head(std::string_view text) {
+  if (text.size() <= kMaxShown) return text;
+  std::size_t length = kMaxShown;
+  while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
+  return text.substr(0, length);
+}
+
+}  // namespace
+
+std::string json_string(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      fmt::format_to(std::back_inserter(result), "\\u{:04x}", static_cast<unsigned char>(c));
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
+}
+
+std::string in_quotes(std::string_view text) {
+  std::string shown(head(text));
+  if (!simdjson::validate_utf8(shown)) {
+    for (char& c : shown) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  }
+  return json_string(shown) + (text.size() > kMaxShown ? "..." : "");
+}
+
+std::string shortened(simdjson::dom::element value) {
+  if (value.is_object()) return "an object";
+  simdjson::dom::array items;
+  if (value.get_array().get(items) == simdjson::SUCCESS) {
+    if (items.size() > 8) return fmt::format("an array of {} elements", items.size());
+    for (const simdjson::dom::element item : items) {
+      if (item.is_object() || item.is_array()) return "a nested array";
+    }
+  }
+  const std::string text = simdjson::minify(value);
+  return text.size() <= kMaxShown ? text : std::string(head(text)) + "...";
+}
+
+}  // namespace tessera::detail

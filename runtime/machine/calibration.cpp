@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// measure_rates(): the probes under a stopwatch. Each rate is the best of several short passes, so
+// that an interruption costs a pass and not the figure; the time is the thread's CPU time, so that
+// waiting for a CPU does not count.
+//
+//   L1, L2   half of the cache: neither spills nor fits into the level before
+//   L3       four times L2, at most half of L3
+//   memory   64 MiB whose lines are flushed before each pass: cold whatever the size of L3
+#include <emmintrin.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "kernels/kernel_table.hpp"
+#include "runtime/base/arena.hpp"
+#include "runtime/machine/rates.hpp"
+
+namespace tessera {
+namespace {
+
+double thread_seconds() noexcept {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+/// The best rate of work(), which returns how much it did, over passes of about 0.2 ms for
+/// `seconds` in all.
+template <class Work>
+double best_rate(double seconds, Work&& work) {
+  const double begin = thread_seconds();
+  double best = 0.0;
+  for (double now = begin; now - begin < seconds;) {
+    const double done = work();
+    const double end = thread_seconds();
+    if (end > now) best = std::max(best, done / (end - now));
+    now = end;
+  }
+  return best;
+}
+
+/// Streams `bytes` of `block` again and again.
+double read_rate(const kernels::Probe& probe, const Arena& block, Index bytes) {
+  const Index floats = bytes / Index{sizeof(float)};
+  const Index passes = std::max(Index{1}, (Index{8} << 20) / bytes);
+  volatile float sink = probe.read(block.floats(0), floats);
+  return best_rate(0.08, [&] {
+    for (Index i = 0; i < passes; ++i) sink = probe.read(block.floats(0), floats);
+    return static_cast<double>(bytes) * static_cast<double>(passes);
+  });
+}
+
+/// Streams all of `block` after its lines have been flushed from all caches.
+double cold_read_rate(const kernels::Probe& probe, const Arena& block, Index line_bytes) {
+  const auto bytes = static_cast<Index>(block.bytes());
+  double best = 0.0;
+  const double begin = thread_seconds();
+  for (int pass = 0; pass < 6 && (pass < 2 || thread_seconds() - begin < 0.5); ++pass) {
+    for (Index i = 0; i < bytes; i += line_bytes) _mm_clflush(block.data() + i);
+    _mm_mfence();
+    const double start = thread_seconds();
+    volatile float sink = probe.read(block.floats(0), bytes / Index{sizeof(float)});
+    (void)sink;
+    best = std::max(best, static_cast<double>(bytes) / (thread_seconds() - start));
+  }
+  return best;
+}
+
+}  // namespace
+
+MachineRates measure_rates(Isa isa) {
+  const kernels::Probe& probe = kernels::kernels_at(isa).probe;
+  const Machine& facts = machine();
+  constexpr Index kMemoryBytes = Index{64} << 20;
+  const Index l3_part = std::min(4 * facts.l2.bytes, facts.l3.bytes / 2);
+  const Arena block(static_cast<std::size_t>(std::max(kMemoryBytes, l3_part)),
+                    "measuring the machine");
+  for (std::size_t i = 0; i < block.bytes(); i += 4096) block.data()[i] = std::byte{0};
+
+  MachineRates rates{.source = "measured"};
+  // 2048 rounds of 12 FMAs at 2 per cycle: 12k cycles a pass. The first passes also warm the clock.
+  rates.flops = best_rate(0.1, [&] { return probe.fma(2048); });
+  rates.exps = best_rate(0.05, [&] { return probe.exp2(1024); });
+  rates.l1_bytes = read_rate(probe, block, facts.l1d.bytes / 2);
+  rates.l2_bytes = read_rate(probe, block, facts.l2.bytes / 2);
+  rates.memory_bytes = cold_read_rate(probe, block, facts.cache_line_bytes);
+  rates.l3_bytes = l3_part > facts.l2.bytes ? read_rate(probe, block, l3_part) : rates.memory_bytes;
+  rates.l3_bytes = std::max(rates.l3_bytes, rates.memory_bytes);
+  rates.l2_bytes = std::max(rates.l2_bytes, rates.l3_bytes);
+  rates.l1_bytes = std::max(rates.l1_bytes, rates.l2_bytes);
+  return rates;
+}
+
+}  // namespace tessera

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rates as a file: JSON with the key of the machine beside the figures; a strict reader.
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <system_error>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
+#include "runtime/base/replaced_file.hpp"
+#include "runtime/machine/rates.hpp"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+namespace dom = simdjson::dom;
+
+/// Of the format and of what the probes measure: a change of either makes old files foreign.
+constexpr std::int64_t kVersion = 1;
+constexpr std::uintmax_t kMaxFileBytes = 64 * 1024;
+
+/// One figure: its name in the file and what a core can have at all.
+struct Field {
+  const char* name;
+  double MachineRates::*value;
+  double least, most;
+};
+constexpr std::array kFields = {
+    Field{"flops", &MachineRates::flops, 1e8, 1e14},
+    Field{"l1_bytes", &MachineRates::l1_bytes, 1e8, 1e14},
+    Field{"l2_bytes", &MachineRates::l2_bytes, 1e8, 1e14},
+    Field{"l3_bytes", &MachineRates::l3_bytes, 1e8, 1e14},
+    Field{"memory_bytes", &MachineRates::memory_bytes, 1e7, 1e14},
+    Field{"exps", &MachineRates::exps, 1e6, 1e13},
+};
+
+class Reader {
+ public:
+  Reader(const fs::path& file, dom::element root) : where_(file.string()), root_(root) {}
+
+  /// The figure or text `name`, or an Error that says what is there instead.
+  template <class T>
+  T get(const char* name, const char* expected) const {
+    dom::element value;
+    if (root_.at_key(name).get(value) != simdjson::SUCCESS) {
+      fail(ErrorCode::corrupt_file, fmt::format("has no \"{}\", expected {}", name, expected));
+    }
+    T result{};
+    if (value.get<T>().get(result) != simdjson::SUCCESS) {
+      fail(ErrorCode::corrupt_file,
+           fmt::format("{} is {}, expected {}", name, detail::shortened(value), expected));
+    }
+    return result;
+  }
+
+  void expect(const char* name, std::int64_t expected, const char* what) const {
+    const auto got = get<std::int64_t>(name, "an integer");
+    if (got != expected) foreign(name, fmt::format("{}", got), fmt::format("{}", expected), what);
+  }
+  void expect(const char* name, std::string_view expected, const char* what) const {
+    const auto got = get<std::string_view>(name, "a string");
+    if (got != expected) foreign(name, detail::in_quotes(got), detail::in_quotes(expected), what);
+  }
+
+  [[noreturn]] void fail(ErrorCode code, std::string_view problem) const {
+    throw Error(code, fmt::format("{}: {}", where_, problem));
+  }
+
+ private:
+  [[noreturn]] void foreign(const char* name, std::string_view got, std::string_view expected,
+                            const char* what) const {
+    fail(ErrorCode::invalid_argument,
+         fmt::format("rates of another {}: {} is {}, expected {}", what, name, got, expected));
+  }
+
+  std::string where_;
+  dom::element root_;
+};
+
+/// Levels of memory from near to far; each at least half as fast as the next.
+void check_order(const Reader& reader, const MachineRates& rates) {
+  for (std::size_t i = 1; i + 2 < kFields.size(); ++i) {
+    const Field &near = kFields[i], &far = kFields[i + 1];
+    if (rates.*near.value < 0.5 * (rates.*far.value)) {
+      reader.fail(ErrorCode::corrupt_file,
+                  fmt::format("{} is {:g}, expected at least half of {} = {:g}", near.name,
+                              rates.*near.value, far.name, rates.*far.value));
+    }
+  }
+}
+
+std::uint64_t fnv1a(std::string_view text) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return hash;
+}
+
+}  // namespace
+
+fs::path rates_cache_file(const fs::path& directory, const Machine& machine, Isa isa) {
+  const std::string key = fmt::format("{}|{}|{}|{}", machine.cpu_name, machine.l1d.bytes,
+                                      machine.l2.bytes, machine.l3.bytes);
+  return directory / fmt::format("rates-{}-{:016x}.json", to_string(isa), fnv1a(key));
+}
+
+std::string rates_to_json(const MachineRates& rates, const Machine& machine, Isa isa) {
+  std::string text = fmt::format(
+      "{{\n  \"tessera_machine_rates\": {},\n  \"cpu\": {},\n  \"isa\": \"{}\",\n"
+      "  \"l1d_size\": {},\n  \"l2_size\": {},\n  \"l3_size\": {}",
+      kVersion, detail::json_string(machine.cpu_name), to_string(isa), machine.l1d.bytes,
+      machine.l2.bytes, machine.l3.bytes);
+  for (const Field& field : kFields) {
+    text += fmt::format(",\n  \"{}\": {:.6g}", field.name, rates.*field.value);
+  }
+  return text + "\n}\n";
+}
+
+void save_rates(const fs::path& file, const MachineRates& rates, const Machine& machine, Isa isa) {
+  std::error_code error;
+  if (file.has_parent_path()) fs::create_directories(file.parent_path(), error);
+  if (error) {
+    throw Error(ErrorCode::io_error,
+                fmt::format("{}: cannot make the folder: {}", file.string(), error.message()));
+  }
+  replace_file(file, rates_to_json(rates, machine, isa));
+}
+
+MachineRates load_rates(const fs::path& file, const Machine& machine, Isa isa) {
+  std::error_code error;
+  const fs::file_status status = fs::status(file, error);
+  if (!fs::exists(status)) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no such file, expected machine rates", file.string()));
+  }
+  const std::uintmax_t bytes = fs::is_regular_file(status) ? fs::file_size(file, error) : 0;
+  if (!fs::is_regular_file(status) || error || bytes > kMaxFileBytes) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: not a regular file of at most {} bytes, expected machine rates",
+                            file.string(), kMaxFileBytes));
+  }
+  simdjson::padded_string text;
+  if (simdjson::padded_string::load(file.string()).get(text) != simdjson::SUCCESS) {
+    throw Error(ErrorCode::io_error, fmt::format("{}: cannot be read", file.string()));
+  }
+  dom::parser parser;
+  dom::element root;
+  if (const simdjson::error_code parsed = parser.parse(text).get(root);
+      parsed != simdjson::SUCCESS || !root.is_object()) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: {}, expected a JSON object of machine rates", file.string(),
+                            parsed != simdjson::SUCCESS ? simdjson::error_message(parsed)
+                                                        : "another JSON value"));
+  }
+  const Reader reader(file, root);
+  reader.expect("tessera_machine_rates", kVersion, "version");
+  reader.expect("cpu", machine.cpu_name, "machine");
+  reader.expect("l1d_size", machine.l1d.bytes, "machine");
+  reader.expect("l2_size", machine.l2.bytes, "machine");
+  reader.expect("l3_size", machine.l3.bytes, "machine");
+  reader.expect("isa", to_string(isa), "ISA level");
+
+  MachineRates rates{.source = file.string()};
+  for (const Field& field : kFields) {
+    const auto value = reader.get<double>(field.name, "a number");
+    if (!(value >= field.least && value <= field.most)) {  // NaN too
+      reader.fail(ErrorCode::corrupt_file,
+                  fmt::format("{} is {:g}, expected {:g} to {:g} per second", field.name, value,
+                              field.least, field.most));
+    }
+    rates.*field.value = value;
+  }
+  check_order(reader, rates);
+  return rates;
+}
+
+}  // namespace tessera

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session/memory_bytes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "runtime/base/error.hpp"
+#include "runtime/execute/onednn_weights.hpp"
+#include "runtime/session/parts.hpp"
+
+namespace tessera {
+namespace {
+
+std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options) {
+  const SessionOptions resolved = resolve(options, isa);
+  const Program kept = session_program(program, resolved);
+  const std::shared_ptr<const Plan> plan = plan_of(kept, isa, resolved);
+  const std::size_t copies = resolved.allow_onednn ? execute::OneDnnWeights::most_bytes(kept) : 0;
+  return lay_out(kept, resolved, plan->ops, kernels::kernels_at(isa)).bytes + copies;
+}
+
+/// `rows` rows, and of the sequences the same share.
+SessionOptions with_rows(SessionOptions options, Index rows) {
+  const Index share = (options.max_sequences * rows + options.max_rows - 1) / options.max_rows;
+  options.max_sequences = std::clamp<Index>(share, 1, rows);
+  options.max_rows = rows;
+  return options;
+}
+
+using BytesOf = std::function<MemoryBytes(const SessionOptions&)>;
+
+BytesOf bytes_of(const Model& model) {
+  return [&model](const SessionOptions& options) { return memory_bytes(model, options); };
+}
+
+/// The most rows in [1, options.max_rows] whose memory is within the cap; 0: not even one.
+Index most_rows(const BytesOf& bytes, const SessionOptions& options) {
+  const auto fits = [&](Index rows) {
+    return bytes(with_rows(options, rows)).total() <= options.memory_cap_bytes;
+  };
+  if (fits(options.max_rows)) return options.max_rows;
+  Index low = 0, high = options.max_rows;  // low fits, high does not
+  while (high - low > 1) {
+    const Index middle = low + (high - low) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+std::string too_much(const SessionOptions& options, const MemoryBytes& bytes) {
+  return fmt::format(
+      "session: max_rows {}, max_sequences {} take {} bytes (weights {}, arena {}), expected at "
+      "most memory_cap_bytes {}",
+      options.max_rows, options.max_sequences, bytes.total(), bytes.weights(), bytes.arena,
+      options.memory_cap_bytes);
+}
+
+SessionOptions fit(const BytesOf& bytes, Isa isa, const SessionOptions& options, Index least_rows) {
+  if (options.memory_cap_bytes == 0) return options;
+  const SessionOptions checked = resolve(options, isa);
+  const Index rows = most_rows(bytes, checked);
+  if (rows < std::min(least_rows, checked.max_rows) || rows == 0) {
+    SessionOptions least = with_rows(checked, std::max<Index>(1, least_rows));
+    least.max_sequences = 1;
+    throw Error(ErrorCode::out_of_memory,
+                too_much(least, bytes(least)) + "; nothing smaller will do");
+  }
+  const SessionOptions fitted = with_rows(checked, rows);
+  SessionOptions result = options;
+  result.max_rows = fitted.max_rows;
+  result.max_sequences = fitted.max_sequences;
+  return result;
+}
+
+}  // namespace
+
+MemoryBytes memory_bytes(const Model& model, const SessionOptions& options) {
+  return {.weights_packed = model.packed_bytes(),
+          .weights_mapped = model.mapped_bytes(),
+          .arena = arena_bytes(model.program(), model.isa(), options)};
+}
+
+MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
+                         const ModelOptions& model_options, const SessionOptions& options) {
+  const Isa isa = resolve_isa(model_options.isa);
+  const Program kept = model_program(program, model_options);
+  const WeightBytes weights =
+      weight_bytes(kept, checkpoint, kernels::kernels_at(isa), model_options.copy_tables);
+  return {.weights_packed = weights.packed,
+          .weights_mapped = weights.mapped,
+          .arena = arena_bytes(kept, isa, options)};
+}
+
+std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
+  return arena_bytes(model.program(), model.isa(), options);
+}
+
+SessionOptions fit_to_cap(const Model& model, const SessionOptions& options, Index least_rows) {
+  return fit(bytes_of(model), model.isa(), options, least_rows);
+}
+
+SessionOptions fit_to_cap(const Program& program, const Checkpoint& checkpoint,
+                          const ModelOptions& model_options, const SessionOptions& options,
+                          Index least_rows) {
+  const auto bytes = [&](const SessionOptions& smaller) {
+    return memory_bytes(program, checkpoint, model_options, smaller);
+  };
+  return fit(bytes, resolve_isa(model_options.isa), options, least_rows);
+}
+
+SessionLayout within_cap(SessionLayout layout, const Model& model, const SessionOptions& options) {
+  if (options.memory_cap_bytes == 0) return layout;
+  const MemoryBytes bytes = memory_bytes(model, options);  // oneDNN's copies too
+  if (bytes.total() <= options.memory_cap_bytes) return layout;
+  const Index rows = most_rows(bytes_of(model), options);
+  throw Error(ErrorCode::out_of_memory,
+              too_much(options, bytes) +
+                  (rows == 0 ? std::string("; not even one row would fit")
+                             : fmt::format("; {} rows in {} sequences would fit", rows,
+                                           with_rows(options, rows).max_sequences)));
+}
+
+std::string to_string(const MemoryBytes& bytes) {
+  const auto mib = [](std::size_t n) { return static_cast<double>(n) / 0x1p20; };
+  return fmt::format("{:.1f} MiB (weights {:.1f} packed + {:.1f} mapped, arena {:.1f})",
+                     mib(bytes.total()), mib(bytes.weights_packed), mib(bytes.weights_mapped),
+                     mib(bytes.arena));
+}
+
+}  // namespace tessera

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/float_environment.hpp"
+#include "runtime/program/rewrites.hpp"
+#include "runtime/session/parts.hpp"
+#include "runtime/session/session.hpp"
+
+namespace tessera {
+
+Isa resolve_isa(std::optional<Isa> asked) {
+  if (asked) {
+    if (cpu_supports(*asked)) return *asked;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("isa: this CPU does not support \"{}\", expected at most \"{}\"",
+                            to_string(*asked), to_string(best_isa())));
+  }
+  const DefaultIsa found = default_isa();
+  if (found.isa) return *found.isa;
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format(
+          "TESSERA_ISA: \"{}\" is {}, expected baseline, avx2 or avx512, at most \"{}\" here",
+          found.value, found.problem, to_string(best_isa())));
+}
+
+LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,
+                         const kernels::KernelTable& kernels, const WeightOptions& options)
+    : kernels_(kernels),
+      program_(std::move(program)),
+      weights_(program_, std::move(checkpoint), kernels, options) {}
+
+Program model_program(const Program& program, const ModelOptions& options) {
+  check(program);
+  Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
+  kept = fuse_epilogues(pool_early(kept));
+  check(kept);
+  return kept;
+}
+
+std::shared_ptr<const Model> Model::create(const Program& program,
+                                           std::shared_ptr<const Checkpoint> checkpoint,
+                                           const ModelOptions& options) {
+  const FloatEnvironment floats;
+  const kernels::KernelTable& kernels =
+      options.kernels != nullptr ? *options.kernels : kernels::kernels_at(resolve_isa(options.isa));
+  Program kept = model_program(program, options);
+  WeightOptions weights{.isa = kernels.isa,
+                        .cache_directory = options.packed_cache,
+                        .copy_tables = options.copy_tables};
+  if (options.kernels != nullptr) weights.cache_directory.clear();  // what it packs is its own
+  if (options.memory_cap_bytes != 0) {
+    const WeightBytes bytes = weight_bytes(kept, *checkpoint, kernels, options.copy_tables);
+    if (bytes.packed + bytes.mapped > options.memory_cap_bytes) {
+      throw Error(ErrorCode::out_of_memory,
+                  fmt::format("model: the weights take {} bytes ({} packed, {} mapped), expected "
+                              "at most memory_cap_bytes {}",
+                              bytes.packed + bytes.mapped, bytes.packed, bytes.mapped,
+                              options.memory_cap_bytes));
+    }
+  }
+  return std::make_shared<LoadedModel>(std::move(kept), std::move(checkpoint), kernels, weights);
+}
+
+}  // namespace tessera

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands behind the Model and Session interfaces; for runtime/ alone.
+#pragma once
+
+#include "runtime/base/arena.hpp"
+#include "runtime/execute/execute.hpp"
+#include "runtime/session/session.hpp"
+#include "runtime/threads/threads.hpp"
+#include "runtime/weights/packed_weights.hpp"
+
+namespace tessera {
+
+class LoadedModel final : public Model {
+ public:
+  LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,
+              const kernels::KernelTable& kernels, const WeightOptions& options);
+
+  const Program& program() const noexcept override { return program_; }
+  Isa isa() const noexcept override { return kernels_.isa; }
+  const kernels::KernelTable& kernels() const noexcept { return kernels_; }
+  std::size_t packed_bytes() const noexcept override { return weights_.packed_bytes(); }
+  std::size_t mapped_bytes() const noexcept override { return weights_.mapped_bytes(); }
+  std::size_t parameter_count() const noexcept override { return weights_.parameter_count(); }
+  const PackedWeights& weights() const noexcept { return weights_; }
+
+ private:
+  const kernels::KernelTable& kernels_;
+  Program program_;
+  PackedWeights weights_;
+};
+
+/// The block that a session allocates: values, scratch per worker, index arrays.
+struct SessionLayout {
+  MemoryPlan values;
+  Index scratch_stride = 0;                                              ///< floats per worker
+  std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
+  std::size_t bytes = 0;
+};
+
+/// The program that Model::create() packs: pruned to the outputs asked for, fused, checked.
+Program model_program(const Program& program, const ModelOptions& options);
+
+/// `options` checked, with threads and rates filled in.
+SessionOptions resolve(SessionOptions options, Isa isa);
+/// What a session computes of a model's program.
+Program session_program(const Program& program, const SessionOptions& options);
+PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options);
+/// The caller's plan, checked, or a new one.
+std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa, const SessionOptions& options);
+SessionLayout lay_out(const Program& program, const SessionOptions& options,
+                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels);
+/// `layout` if weights and arena are within options.memory_cap_bytes. Throws Error{out_of_memory}.
+SessionLayout within_cap(SessionLayout layout, const Model& model, const SessionOptions& options);
+
+/// Checks everything that run() relies on. Throws Error{invalid_argument} naming argument, got,
+/// expected.
+void check_batch(const Program& program, const SessionOptions& options, const Batch& batch);
+
+}  // namespace tessera

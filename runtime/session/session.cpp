@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/float_environment.hpp"
+#include "runtime/base/overloaded.hpp"
+#include "runtime/execute/onednn_weights.hpp"
+#include "runtime/execute/qkv_layout.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/session/markers.hpp"
+#include "runtime/session/parts.hpp"
+#include "runtime/session/run_observer.hpp"
+
+namespace tessera {
+namespace {
+
+/// For every op the matrix that the next linear after it starts with.
+std::vector<ParameterId> next_weights(const Program& program) {
+  std::vector<ParameterId> next(program.ops.size(), kNone);
+  ParameterId later = kNone;
+  for (std::size_t i = program.ops.size(); i-- > 0;) {
+    next[i] = later;
+    if (const auto* linear = std::get_if<LinearOp>(&program.ops[i])) later = linear->weight;
+  }
+  return next;
+}
+
+std::vector<Index> head_dims(const Program& program, Index NR) {
+  std::vector<Index> dims;
+  for (std::size_t v = 0; v < program.values.size(); ++v) {
+    dims.push_back(execute::head_dim_of(program, static_cast<ValueId>(v), NR));
+  }
+  return dims;
+}
+
+Index longest_sequence(std::span<const std::int32_t> offsets) noexcept {
+  std::int32_t longest = 0;
+  for (std::size_t s = 1; s < offsets.size(); ++s) {
+    longest = std::max(longest, offsets[s] - offsets[s - 1]);
+  }
+  return longest;
+}
+
+/// Held during a run: two at a time would share the arena.
+class Busy {
+ public:
+  explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
+    if (flag.exchange(true, std::memory_order_acquire)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "session: another run is in progress, expected one at a time per session");
+    }
+  }
+  ~Busy() { flag_.store(false, std::memory_order_release); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
+class ArenaSession final : public Session {
+ public:
+  ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
+      : model_(std::move(model)),
+        options_(resolve(options, model_->isa())),
+        program_(session_program(model_->program(), options_)),
+        kernels_(model_->kernels()),
+        plan_(plan_of(program_, model_->isa(), options_)),
+        next_weight_(next_weights(program_)),
+        head_dims_(head_dims(program_, kernels_.gemm.NR)),
+        weights_stay_in_l3_(weights_stay_in_l3(program_, machine())),
+        layout_(within_cap(lay_out(program_, options_, plan_->ops, kernels_), *model_, options_)),
+        workers_(options_.parallel_for.run == nullptr
+                     ? Workers(options_.threads)
+                     : Workers(options_.threads, options_.parallel_for)),
+        arena_(layout_.bytes, "session") {
+    onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
+                                             options_.threads);
+#ifndef NDEBUG
+    // A read of something that no op wrote shows as NaN.
+    std::fill_n(arena_.floats(0), layout_.values.bytes / sizeof(float),
+                std::numeric_limits<float>::quiet_NaN());
+#endif
+  }
+
+  void run(const Batch& batch, const RunControl& control) override {
+    const Busy busy(busy_);
+    check_batch(program_, options_, batch);
+    model_->weights().check_unchanged();
+    const FloatEnvironment floats;
+    RunStop stop(control);
+    workers_.begin_run(&stop);
+    const std::span<const std::int32_t> offsets =
+        batch.images.empty() ? batch.offsets : derived_offsets(batch);
+    rows_ = offsets.back();
+    sequences_ = std::ssize(offsets) - 1;
+    const execute::Context context{
+        .program = program_,
+        .weights = model_->weights(),
+        .kernels = kernels_,
+        .workers = workers_,
+        .memory = layout_.values,
+        .schedule = plan_->ops,
+        .next_weight = next_weight_,
+        .head_dims = head_dims_,
+        .weights_stay_in_l3 = weights_stay_in_l3_,
+        .onednn = onednn_.get(),
+        .arena = arena_.data(),
+        .scratch = arena_.floats(layout_.scratch),
+        .scratch_stride = layout_.scratch_stride,
+        .block_begin = integers(layout_.block_begin),
+        .rows = rows_,
+        .sequences = sequences_,
+        .longest = longest_sequence(offsets),
+        .ids = batch.ids,
+        .types = batch.types,
+        .positions = batch.positions.empty() ? derived_positions(batch) : batch.positions,
+        .columns = batch.columns,
+        .offsets = offsets,
+        .query_only = batch.query_only,
+        .images = batch.images,
+    };
+    if (observer_ != nullptr) observer_->begin_run();
+    std::size_t i = 0;
+    while (i < program_.ops.size() && !stop.requested()) {
+      const std::size_t count = execute::is_chained(context, i) ? 2 : 1;
+      meters::mark_op_begin(i, count, rows_);
+      if (observer_ != nullptr) observer_->begin_ops(i, count);
+      if (count == 2) {
+        execute::run_chain(context, i);
+      } else {
+        std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
+                              [&](const auto& o) { execute::run(context, o); }},
+                   program_.ops[i]);
+      }
+      if (observer_ != nullptr) observer_->end_ops(i, count);
+      meters::mark_op_end(i, count, rows_);
+      i += count;
+    }
+    if (observer_ != nullptr) observer_->end_run();
+    if (stop.stopped()) throw_ended(i, stop);
+  }
+
+  void trim() override {
+    const Busy busy(busy_);
+    rows_ = sequences_ = 0;
+    arena_.release();
+  }
+
+  void observe(RunObserver* observer) noexcept override {
+    observer_ = observer;
+  }
+
+  TensorView<const float> output(std::string_view name) const override {
+    const std::int32_t found = program_.find_output(name);
+    if (found == kNone) {
+      std::string known;
+      for (const Output& output : program_.outputs)
+        known += (known.empty() ? "" : ", ") + output.name;
+      throw Error(ErrorCode::not_found,
+                  fmt::format("session: no output \"{}\", expected one of {}", name, known));
+    }
+    const auto v =
+        static_cast<std::size_t>(program_.outputs[static_cast<std::size_t>(found)].value);
+    const Value& value = program_.values[v];
+    return {.data = arena_.floats(layout_.values.slots[v].offset),
+            .rows = value.extent == Extent::rows ? rows_ : sequences_,
+            .cols = value.width,
+            .stride = activation_stride(value.width)};
+  }
+
+  const SessionOptions& options() const noexcept override {
+    return options_;
+  }
+  std::size_t memory_bytes() const noexcept override {
+    return layout_.bytes + (onednn_ == nullptr ? 0 : onednn_->bytes());
+  }
+
+  const Program& program() const noexcept override {
+    return program_;
+  }
+  const Plan& plan() const noexcept override {
+    return *plan_;
+  }
+
+  PlanReport report(Index rows, Index sequences) const override {
+    return report_plan(*plan_, plan_input(program_, model_->isa(), options_), rows, sequences);
+  }
+
+ private:
+  /// After op `begun` − 1 was begun and tasks were left out.
+  [[noreturn]] void throw_ended(std::size_t begun, const RunStop& stop) {
+    rows_ = sequences_ = 0;
+    if (const char* failure = workers_.failure(); failure != nullptr) {
+      throw Error(ErrorCode::invalid_argument, fmt::format("session: parallel_for: {}", failure));
+    }
+    throw Error(ErrorCode::cancelled,
+                fmt::format("session: the run {} after {} of {} ops",
+                            stop.past_deadline() ? "passed its deadline" : "was cancelled", begun,
+                            program_.ops.size()));
+  }
+
+  std::int32_t* integers(std::size_t offset) const noexcept {
+    return reinterpret_cast<std::int32_t*>(arena_.data() + offset);
+  }
+
+  std::span<const std::int32_t> derived_offsets(const Batch& batch) const {
+    const std::span<std::int32_t> offsets{integers(layout_.offsets), batch.images.size() + 1};
+    offsets[0] = 0;
+    for (std::size_t s = 0; s < batch.images.size(); ++s) {
+      const Image& image = batch.images[s];
+      offsets[s + 1] = offsets[s] + static_cast<std::int32_t>(
+                                        image_rows(program_.images, image.height, image.width,
+                                                   batch.interpolate_positions));
+    }
+    return offsets;
+  }
+
+  std::span<const std::int32_t> derived_positions(const Batch& batch) const noexcept {
+    const std::span<std::int32_t> positions{integers(layout_.positions), batch.ids.size()};
+    for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+      const auto begin = static_cast<std::size_t>(batch.offsets[s]);
+      const auto count = static_cast<std::size_t>(batch.offsets[s + 1]) - begin;
+      fill_positions(program_.tokens, batch.ids.subspan(begin, count),
+                     positions.subspan(begin, count));
+    }
+    return positions;
+  }
+
+  std::shared_ptr<const LoadedModel> model_;
+  SessionOptions options_;
+  Program program_;
+  const kernels::KernelTable& kernels_;
+  std::shared_ptr<const Plan> plan_;
+  std::vector<ParameterId> next_weight_;
+  std::vector<Index> head_dims_;
+  bool weights_stay_in_l3_;
+  std::unique_ptr<execute::OneDnnWeights> onednn_;  // null: no op uses it
+  SessionLayout layout_;
+  Workers workers_;
+  Arena arena_;
+  RunObserver* observer_ = nullptr;
+  std::atomic<bool> busy_{false};
+  Index rows_ = 0, sequences_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Session> Session::create(std::shared_ptr<const Model> model,
+                                         const SessionOptions& options) {
+  return std::make_unique<ArenaSession>(
+      std::static_pointer_cast<const LoadedModel>(std::move(model)), options);
+}
+
+}  // namespace tessera

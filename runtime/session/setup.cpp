@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session is before anything is allocated: options resolved, plan made, arena laid out.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "runtime/base/error.hpp"
+#include "runtime/execute/onednn_weights.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/plan/plan_file.hpp"
+#include "runtime/program/rewrites.hpp"
+#include "runtime/session/parts.hpp"
+
+namespace tessera {
+namespace {
+
+std::size_t round_up(std::size_t bytes) {
+  return (bytes + 127) / 128 * 128;
+}
+
+}  // namespace
+
+SessionOptions resolve(SessionOptions options, Isa isa) {
+  const auto require = [](bool condition, const char* name, Index got, const char* expected) {
+    if (condition) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("session: {} is {}, expected {}", name, got, expected));
+  };
+  constexpr Index kMost = std::numeric_limits<std::int32_t>::max();
+  require(options.max_rows >= 1 && options.max_rows <= kMost, "max_rows", options.max_rows,
+          "1 to 2147483647");
+  require(options.max_sequences >= 1 && options.max_sequences <= options.max_rows, "max_sequences",
+          options.max_sequences, "1 to max_rows");
+  require(options.threads >= 0 && options.threads <= 1024, "threads", options.threads,
+          "1 to 1024, or 0 for all that this process may use");
+  if (options.threads == 0) options.threads = default_thread_count();
+  if (!options.rates) options.rates = resolve_rates(machine(), isa);
+  const MachineRates& r = *options.rates;
+  for (const double rate : {r.flops, r.l1_bytes, r.l2_bytes, r.l3_bytes, r.memory_bytes, r.exps}) {
+    if (rate > 0 && std::isfinite(rate)) continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("session: a machine rate is {}, expected a positive number", rate));
+  }
+  return options;
+}
+
+SessionLayout lay_out(const Program& program, const SessionOptions& options,
+                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
+  SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
+  layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows);
+  const auto sequences = static_cast<std::size_t>(options.max_sequences);
+  std::size_t end = round_up(layout.values.bytes);
+  const auto reserve = [&](std::size_t bytes) { return std::exchange(end, end + round_up(bytes)); };
+  layout.scratch =
+      reserve(static_cast<std::size_t>(layout.scratch_stride * options.threads) * sizeof(float));
+  layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
+  layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
+  layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
+  layout.bytes = end;
+  return layout;
+}
+
+Program session_program(const Program& program, const SessionOptions& options) {
+  if (options.outputs.empty()) return program;
+  return keep_outputs(program, options.outputs, KeepParameters::all);
+}
+
+PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options) {
+  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm;
+  return {.program = program,
+          .machine = machine(),
+          .rates = *options.rates,
+          .isa = isa,
+          .tile = {.MR = gemm.MR, .NR = gemm.NR},
+          .threads = options.threads,
+          .max_rows = options.max_rows,
+          .max_sequences = options.max_sequences,
+          .allow_onednn = options.allow_onednn,
+          .onednn_over_ours = execute::onednn_measurement(kernels::kernels_at(isa))};
+}
+
+std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa,
+                                    const SessionOptions& options) {
+  std::shared_ptr<const Plan> plan = options.plan;
+  if (plan != nullptr) {
+    check_plan(*plan, plan_input(program, isa, options));
+  } else {
+    plan = std::make_shared<const Plan>(make_plan(plan_input(program, isa, options)));
+  }
+  if (options.strict && !plan->fallbacks.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("session: strict, but {}", fmt::join(plan->fallbacks, "; ")));
+  }
+  return plan;
+}
+
+}  // namespace tessera

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that knows OpenMP.
+#include "runtime/threads/threads.hpp"
+
+#include <fmt/format.h>
+#include <immintrin.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/float_environment.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/threads/run_control.hpp"
+
+#if TESSERA_WITH_OPENMP
+#include <omp.h>
+#endif
+
+namespace tessera {
+
+int default_thread_count() {
+  int count = machine().usable_cpus;
+  if (const char* value = std::getenv("OMP_NUM_THREADS"); value != nullptr) {
+    const long asked = std::strtol(value, nullptr, 10);  // "4,2" lists levels: the first counts
+    if (asked > 0) count = static_cast<int>(std::min<long>(count, asked));
+  }
+  return std::max(count, 1);
+}
+
+WorkersBackend default_backend() {
+  const char* value = std::getenv("TESSERA_THREADS");
+  const std::string_view name = value == nullptr ? "" : value;
+  if (name.empty() || name == "pool") return WorkersBackend::pool;
+#if TESSERA_WITH_OPENMP
+  if (name == "openmp") return WorkersBackend::openmp;
+  constexpr const char* kExpected = "pool or openmp";
+#else
+  constexpr const char* kExpected = "pool (built without OpenMP)";
+#endif
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("TESSERA_THREADS: got \"{}\", expected {}", name, kExpected));
+}
+
+// A run is one 64-bit word: tasks (32) | next (32). Adding 1 claims task `next` and reads the limit
+// that belongs to it in one step, so a worker that wakes late cannot hold one run's task against
+// another's limit, and nobody has to wait until every worker has noticed that a run is over.
+class Workers::Pool {
+ public:
+  explicit Pool(int count) {
+    try {
+      for (int worker = 1; worker < count; ++worker) {
+        threads_->emplace_back([this, worker] { serve(worker); });
+      }
+    } catch (const std::system_error& e) {
+      const std::size_t made = threads_->size() + 1;
+      stop();
+      throw Error(ErrorCode::out_of_memory,
+                  fmt::format("threads: the system refused thread {} of {}: {}", made + 1, count,
+                              e.what()));
+    } catch (...) {
+      stop();
+      throw;
+    }
+  }
+
+  ~Pool() {
+    if (::getpid() == process_) {
+      stop();
+    } else {  // a forked child has none of these threads: there is nothing to join
+      (void)threads_.release();
+    }
+  }
+
+  void run(Index tasks, const TaskBody& body) {
+    body_ = &body;  // no task is in flight: nobody reads it
+    done_.store(0, std::memory_order_relaxed);
+    const auto all = static_cast<std::uint32_t>(tasks);
+    work_.store(std::uint64_t{all} << 32, std::memory_order_release);
+    // Sequentially consistent: notify_all() must not look for sleepers before the store is seen.
+    generation_.fetch_add(1, std::memory_order_seq_cst);
+    generation_.notify_all();
+    drain(0);
+    // All tasks are claimed; those of other workers may still run. Their length is that of a task.
+    int spin = 0;
+    while (done_.load(std::memory_order_acquire) != all) {
+      if (spin < kSpins) {
+        ++spin;
+        _mm_pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+ private:
+  // About 50 µs (a pause takes 40 to 140 cycles): longer than the serial part between two ops.
+  static constexpr int kSpins = 1000;
+
+  void stop() {
+    stop_ = true;
+    ++generation_;
+    generation_.notify_all();
+    for (std::thread& thread : *threads_) thread.join();
+  }
+
+  void drain(int worker) {
+    for (;;) {
+      const std::uint64_t claim = work_.fetch_add(1, std::memory_order_acq_rel);
+      const auto task = static_cast<std::uint32_t>(claim);
+      if (task >= static_cast<std::uint32_t>(claim >> 32)) return;
+      (*body_)(static_cast<Index>(task), worker);
+      done_.fetch_add(1, std::memory_order_release);
+    }
+  }
+
+  void serve(int worker) {
+    FloatEnvironment::set();
+    std::uint32_t seen = 0;
+    while (!stop_) {
+      for (int spin = 0; generation_.load(std::memory_order_acquire) == seen && spin < kSpins;
+           ++spin) {
+        _mm_pause();
+      }
+      generation_.wait(seen, std::memory_order_acquire);
+      seen = generation_.load(std::memory_order_acquire);
+      if (!stop_) drain(worker);
+    }
+  }
+
+  alignas(128) std::atomic<std::uint64_t> work_{0};
+  alignas(128) std::atomic<std::uint32_t> generation_{0};
+  alignas(128) std::atomic<std::uint32_t> done_{0};
+  std::atomic<bool> stop_{false};
+  const TaskBody* body_ = nullptr;
+  const int process_ = ::getpid();
+  std::unique_ptr<std::vector<std::thread>> threads_ = std::make_unique<std::vector<std::thread>>();
+};
+
+Workers::Workers(int count, WorkersBackend backend)
+    : count_(count), backend_(backend), process_(::getpid()) {
+  if (count > 1 && backend == WorkersBackend::pool) pool_ = std::make_unique<Pool>(count);
+}
+
+Workers::Workers(int count, ParallelFor pool)
+    : count_(count),
+      backend_(WorkersBackend::pool),
+      process_(::getpid()),
+      callers_(std::make_unique<CallersPool>(pool)) {}
+
+Workers::~Workers() = default;
+
+void Workers::begin_run(RunStop* stop) noexcept {
+  stop_ = stop;
+  failed_ = false;
+  alone_ = ::getpid() != process_;
+}
+
+namespace {
+
+void run_openmp([[maybe_unused]] int count, Index tasks, TaskBody body) {
+#if TESSERA_WITH_OPENMP
+  // A team of the same size every time: libgomp keeps its threads from one region to the next.
+  Index next = 0;
+#pragma omp parallel num_threads(count) default(none) shared(next, tasks, body)
+  {
+    const FloatEnvironment floats;
+    const int worker = omp_get_thread_num();
+    for (;;) {
+      Index task = 0;
+#pragma omp atomic capture
+      task = next++;
+      if (task >= tasks) break;
+      body(task, worker);
+    }
+  }
+#else
+  for (Index task = 0; task < tasks; ++task) body(task, 0);
+#endif
+}
+
+}  // namespace
+
+void Workers::hand_out(Index tasks, const TaskBody& body) const noexcept {
+  if (count_ == 1 || tasks <= 1 || alone_) {
+    for (Index task = 0; task < tasks; ++task) body(task, 0);
+  } else if (callers_ != nullptr) {
+    const int lanes = static_cast<int>(std::min<Index>(count_, tasks));
+    if (callers_->run(lanes, tasks, body)) return;
+    failed_ = true;
+    if (stop_ != nullptr) stop_->stop();
+  } else if (backend_ == WorkersBackend::openmp) {
+    run_openmp(count_, tasks, body);
+  } else {
+    pool_->run(tasks, body);
+  }
+}
+
+void Workers::run(Index tasks, TaskBody body) const noexcept {
+  if (stop_ == nullptr) return hand_out(tasks, body);
+  hand_out(tasks, [&](Index task, int worker) {
+    if (!stop_->requested()) body(task, worker);
+  });
+}
+
+}  // namespace tessera
