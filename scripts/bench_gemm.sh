@@ -22,7 +22,9 @@ for level in avx2 avx512; do
   stage "Measure at $level" env TESSERA_ISA=$level build/bench/bench/bench_gemm \
     --benchmark_filter="${1:-.}" --benchmark_out="build/results/gemm.$level.json" \
     --benchmark_out_format=json
-  reports+=("build/results/gemm.$level.json")
+  if [ -s "build/results/gemm.$level.json" ]; then # empty where the filter leaves nothing
+    reports+=("build/results/gemm.$level.json")
+  fi
 done
-[ ${#reports[@]} -gt 0 ] || fail "this CPU has neither avx512 nor avx2"
+[ ${#reports[@]} -gt 0 ] || fail "nothing measured: this CPU has neither avx512 nor avx2, or the filter fits no cell"
 /usr/bin/python3 scripts/bench_gemm_table.py "${reports[@]}" | results_table gemm.md "${1:-}"
