@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures whole encoders and writes bench/results/encoder.{json,md}.
+# Measures whole encoders and writes bench/results/encoder.md (not with a filter), from
+# build/results/encoder.json.
 #
 #   scripts/bench.sh [FILTER]        default: every cell of the best two ISA levels, 1 and 2 threads
 #
@@ -14,9 +15,9 @@ stage "Packages for the benchmarks" scripts/install_dependencies.sh build bench
 stage "Configure preset bench" configure bench
 stage "Build bench_encoder with $JOBS jobs" \
   cmake --build --preset bench --parallel "$JOBS" --target bench_encoder
-mkdir -p bench/results
+mkdir -p build/results
 stage "Measure" build/bench/bench/bench_encoder --benchmark_filter="${1:-.}" \
   --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
-  --benchmark_min_time=0.3 --benchmark_out=bench/results/encoder.json \
+  --benchmark_min_time=0.3 --benchmark_out=build/results/encoder.json \
   --benchmark_out_format=json
-/usr/bin/python3 scripts/bench_table.py bench/results/encoder.json | tee bench/results/encoder.md
+/usr/bin/python3 scripts/bench_table.py build/results/encoder.json | results_table encoder.md "${1:-}"

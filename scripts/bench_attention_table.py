@@ -1,10 +1,9 @@
 #!/usr/bin/python3
-"""Turns the JSON of bench_attention into Markdown; --merge OLD NEW puts NEW's cells into OLD.
+"""Turns the JSON of bench_attention into Markdown.
 
 A cell is the median of its repetitions by GFLOP/s. Ratios are of times for the same work.
 """
 import json
-import os
 import re
 import sys
 
@@ -19,25 +18,11 @@ def load(path: str) -> dict:
         return json.load(file)
 
 
-def merge(old_path: str, new_path: str) -> None:
-    new = load(new_path)
-    runs = [run for run in new["benchmarks"] if run.get("run_type") == "iteration"]
-    if os.path.exists(old_path):
-        names = {run["run_name"] for run in runs}
-        runs = [run for run in load(old_path)["benchmarks"] if run["run_name"] not in names] + runs
-    new["benchmarks"] = runs
-    for key in ("host_name", "executable"):
-        new["context"].pop(key, None)
-    with open(old_path, "w", encoding="utf-8") as file:
-        json.dump(new, file, indent=1)
-        file.write("\n")
-
-
 def cells_of(reports: list[dict]) -> tuple[dict, dict]:
     grouped: dict[tuple, list[dict]] = {}
     ragged: dict[str, list[dict]] = {}
     for run in [run for report in reports for run in report["benchmarks"]]:
-        if "error_message" in run:
+        if "error_message" in run or run.get("run_type") != "iteration":
             continue
         match = NAME.match(run["name"])
         if match is not None:
@@ -111,7 +96,4 @@ def main(paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--merge":
-        merge(sys.argv[2], sys.argv[3])
-    else:
-        main(sys.argv[1:])
+    main(sys.argv[1:])

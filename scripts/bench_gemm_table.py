@@ -1,42 +1,19 @@
 #!/usr/bin/python3
 """Turns the JSON of bench_gemm into Markdown tables.
 
-  bench_gemm_table.py FILE...            tables of all files
-  bench_gemm_table.py --merge INTO PART  takes the cells of PART into INTO, replacing those it has
+  bench_gemm_table.py FILE...
 """
 import json
 import math
-import os
 import re
 import sys
 
 NAME = re.compile(r"gemm_f32/tessera_onednn/(\w+)/M:(\d+)/N:(\d+)/K:(\d+)(/cold)?/iterations")
-COUNTERS = ("GFLOP/s", "onednn_GFLOP/s", "ratio", "peak_GFLOP/s", "peak_%", "bound_%", "stream_GB/s",
-            "ema_l2_MB", "ema_ratio")
 
 
 def load(path: str) -> dict:
     with open(path, encoding="utf-8") as file:
         return json.load(file)
-
-
-def merge(into: str, part: str) -> None:
-    """Keeps of each cell what the tables need."""
-    new = load(part)
-    report = load(into) if os.path.exists(into) else {"context": {}, "benchmarks": []}
-    context = new["context"]
-    report["context"] = {key: context[key] for key in
-                         ("date", "cpu", "num_cpus", "rates", "cold_MiB", "llc_MiB")}
-    cells = {run["name"]: run for run in report["benchmarks"]}
-    for run in new["benchmarks"]:
-        if "error_message" in run or NAME.match(run["name"]) is None:
-            continue
-        cells[run["name"]] = {"name": run["name"], "label": run.get("label", "")} | {
-            key: float(f"{run[key]:.5g}") for key in COUNTERS if key in run}
-    report["benchmarks"] = [cells[name] for name in sorted(cells)]
-    with open(into, "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1)
-        file.write("\n")
 
 
 def geomean(values: list[float]) -> float:
@@ -71,7 +48,10 @@ def report(path: str) -> None:
     context = data["context"]
     cells, isa = {}, "?"
     for run in data["benchmarks"]:
-        isa, M, N, K, cold = NAME.match(run["name"]).groups()
+        match = NAME.match(run["name"])
+        if match is None or "error_message" in run:
+            continue
+        isa, M, N, K, cold = match.groups()
         cells[int(M), int(N), int(K), cold is not None] = run
     print(f"## {isa}, one thread\n")
     print(f"{context['cpu']}, one of {context['num_cpus']} CPUs, {context['date'][:10]}; "
@@ -97,9 +77,6 @@ def report(path: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    if arguments[:1] == ["--merge"]:
-        merge(*arguments[1:])
-        return
     print("# Linears against oneDNN, f32\n")
     print("`scripts/bench_gemm.sh`. Medians of 11 alternations of short batches of both in one "
           "process; ratios are medians of the ratios within each. Bound: the lesser of FMA peak and "

@@ -40,6 +40,12 @@ configure() {
   fi
 }
 
+# results_table NAME FILTER: shows the table on stdin and, unless a filter left out cells, keeps it as
+# bench/results/NAME. What it is made of stays in build/results/.
+results_table() {
+  if [ -z "$2" ]; then tee "$ROOT/bench/results/$1"; else cat; fi
+}
+
 # The C++ sources of the given folders, one per line, sorted.
 sources_in() {
   local folder

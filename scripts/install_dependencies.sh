@@ -17,7 +17,7 @@ packages_of() {
     bench) echo libbenchmark-dev libdnnl-dev systemtap-sdt-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;
     compare) echo nodejs python3-numpy python3-onnx ;;
-    report) echo chromium fonts-dejavu-core librsvg2-bin python3-pil ;;
+    report) echo chromium fonts-dejavu-core python3-pil ;;
     clang) echo clang libomp-dev libclang-rt-14-dev ;;
     *) fail "unknown group \"$1\", expected build, test, bench, check, report, compare or clang" ;;
   esac

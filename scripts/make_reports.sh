@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the reports under docs/reports/ anew: the text checkpoint that ships, and a BERT-base of random
-# weights (values change neither bytes nor time). Plots also as SVG and PNG files, and README's picture.
+# weights (values change neither bytes nor time). Plots also as SVG files, and README's picture.
 #
 #   scripts/make_reports.sh
 set -euo pipefail
@@ -27,7 +27,6 @@ report() {
   local plot
   for plot in "$work/$name"/*.svg; do
     cp "$plot" "$out/plots/$name.$(basename "$plot")"
-    rsvg-convert --zoom 2 "$plot" -o "$out/plots/$name.$(basename "$plot" .svg).png"
   done
 }
 stage "Report of the shipped checkpoint" report demo-text models/demo/text --rows 128 --title "Shipped text checkpoint"

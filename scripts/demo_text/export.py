@@ -176,7 +176,7 @@ def write_text_model(folder: Path, bert: Bert, vocabulary: list[str]) -> None:
 
 
 def write_section_model(folder: Path, model: SectionModel, labels: list[str], vocabulary: list[str]) -> None:
-    """The classifier as transformers publishes a BertForSequenceClassification."""
+    """The classifier as transformers publishes a BertForSequenceClassification, beside `text`, whose tokenizer it has."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", {
         **_config(model.bert.shape, "BertForSequenceClassification"),
@@ -186,6 +186,9 @@ def write_section_model(folder: Path, model: SectionModel, labels: list[str], vo
     })
     write_safetensors(folder / "model.safetensors", dict(model.state_dict()))
     _write_tokenizer(folder, vocabulary, SECTION_IDS)
+    for name in ("tokenizer.json", "vocab.txt", "special_tokens_map.json"):  # all but the limit is the same
+        (folder / name).unlink()
+        (folder / name).symlink_to(f"../text/{name}")
 
 
 def choose_sample(packages: list[Package], known: list[str]) -> list[Package]:

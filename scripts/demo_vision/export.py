@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,7 @@ def write_model(folder: Path, model: GlyphModel) -> None:
 def write_test_images(out: Path, model: GlyphModel, faces: list[Face], seed: int) -> dict[str, Any]:
     """PER_CLASS images of every class, the test groups in turn; returns the trainer's figures for them.
 
-    data/glyphs/*.png; data/glyphs.tsv with file, label, the trainer's answer, family, style;
+    data/glyphs.tar with glyphs/*.png; data/glyphs.tsv with file, label, the trainer's answer, family, style;
     expected-vision.json with the logits, in float64, of the first LOGITS_PER_CLASS of every class.
     """
     groups: dict[str, list[Face]] = {}
@@ -99,21 +101,32 @@ def write_test_images(out: Path, model: GlyphModel, faces: list[Face], seed: int
     exact = GlyphModel(model.shape).double()
     exact.load_state_dict(model.state_dict())
     got = answers(model, images)
-    folder = out / "data/glyphs"
-    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, bytes] = {}
     rows, expected = [], []
     for i, (face, label) in enumerate(chosen):
         name = f"{LABELS[label]}-{i % PER_CLASS:02d}.png"
-        Image.fromarray(images[i].numpy()).save(folder / name, optimize=True)
+        png = io.BytesIO()
+        Image.fromarray(images[i].numpy()).save(png, "PNG", optimize=True)
+        files[f"glyphs/{name}"] = png.getvalue()
         rows.append((name, LABELS[label], LABELS[int(got[i])], face.family, face.style))
         if i % PER_CLASS < LOGITS_PER_CLASS:
             with torch.no_grad():
                 logits = exact(_exact_pixels(images[i : i + 1]))[0].tolist()
             expected.append({"image": name, "logits": [float(f"{v:.8g}") for v in logits]})
     write_rows(out / "data/glyphs.tsv", rows)
+    write_tar(out / "data/glyphs.tar", files)
     write_json(out / "expected-vision.json", expected, 0)
     return {"images": len(images), "model accuracy": (got == labels).float().mean().item(),
             "right answers": int((got == labels).sum())}
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> None:
+    """An archive whose bytes depend on the files alone: names sorted, no times, no owners."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
 
 
 def _exact_pixels(images: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 //
 // The glyph classifier that ships: PNG file to logits, against what its trainer computed from the
 // stored weights (models/demo/expected-vision.json in f64; models/demo/data/glyphs.tsv: the file,
-// the right label and the trainer's answer).
+// the right label and the trainer's answer). CMake unpacks data/glyphs.tar into TESSERA_GLYPHS_DIR.
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
@@ -26,6 +26,7 @@ namespace tessera::test {
 namespace {
 
 const std::filesystem::path kDemo = std::filesystem::path(TESSERA_SOURCE_DIR) / "models/demo";
+const std::filesystem::path kGlyphs = TESSERA_GLYPHS_DIR;
 constexpr std::size_t kBatch = 48;
 
 struct Glyph {
@@ -64,7 +65,7 @@ std::vector<image::RgbImage> read_images(const std::vector<Glyph>& glyphs,
   image::Preprocessor::Workspace workspace;
   std::vector<image::RgbImage> images(glyphs.size());
   for (std::size_t i = 0; i < glyphs.size(); ++i) {
-    std::ifstream in(kDemo / "data/glyphs" / glyphs[i].file, std::ios::binary);
+    std::ifstream in(kGlyphs / glyphs[i].file, std::ios::binary);
     const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
     image::RgbImage decoded;
     image::decode({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
