@@ -12,7 +12,7 @@
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/texts.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera::c_api {
 namespace {

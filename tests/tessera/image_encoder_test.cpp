@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/image_encoder.hpp"
+#include "tessera/pipeline/image_encoder.hpp"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/image_loader.hpp"
+#include "tessera/pipeline/image_loader.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

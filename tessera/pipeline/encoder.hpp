@@ -16,7 +16,7 @@
 #include "models/package.hpp"
 #include "runtime/session/memory_bytes.hpp"
 #include "runtime/session/session.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera {
 

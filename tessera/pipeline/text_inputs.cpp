@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/encoder.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
-#include "tessera/batching.hpp"
+#include "tessera/pipeline/batching.hpp"
 
 namespace tessera {
 namespace {
