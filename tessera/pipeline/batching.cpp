@@ -8,10 +8,20 @@ namespace tessera {
 
 BatchPlan plan_batches(std::span<const Index> lengths, Index budget_rows, Index max_sequences) {
   BatchPlan plan;
+  plan_batches(lengths, budget_rows, max_sequences, plan);
+  return plan;
+}
+
+void plan_batches(std::span<const Index> lengths, Index budget_rows, Index max_sequences,
+                  BatchPlan& plan) {
+  plan.batches.clear();
+  plan.max_rows = plan.max_sequences = 0;
   plan.order.resize(lengths.size());
   std::iota(plan.order.begin(), plan.order.end(), std::size_t{0});
-  std::stable_sort(plan.order.begin(), plan.order.end(),
-                   [lengths](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
+  // Not stable_sort, which allocates.
+  std::sort(plan.order.begin(), plan.order.end(), [lengths](std::size_t a, std::size_t b) {
+    return lengths[a] != lengths[b] ? lengths[a] > lengths[b] : a < b;
+  });
   BatchRange batch;
   const auto close = [&plan, &batch] {
     if (batch.first == batch.last) return;
@@ -28,7 +38,21 @@ BatchPlan plan_batches(std::span<const Index> lengths, Index budget_rows, Index 
     ++batch.last;
   }
   close();
-  return plan;
+}
+
+BatchWindows::BatchWindows(std::size_t size) : size_(size) {
+  lengths_.reserve(size);
+  plan_.order.reserve(size);
+  plan_.batches.reserve(size);
+}
+
+void BatchWindows::plan(std::span<const std::int64_t> offsets, std::size_t first, Index budget_rows,
+                        Index max_sequences) {
+  const std::size_t last = first + std::min(size_, offsets.size() - 1 - first);
+  lengths_.clear();
+  for (std::size_t s = first; s < last; ++s) lengths_.push_back(offsets[s + 1] - offsets[s]);
+  plan_batches(lengths_, budget_rows, max_sequences, plan_);
+  for (std::size_t& s : plan_.order) s += first;
 }
 
 }  // namespace tessera

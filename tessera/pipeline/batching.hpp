@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -30,5 +31,37 @@ struct BatchPlan {
 /// Cuts `lengths` (each ≥ 1) into batches of at most `budget_rows` rows and `max_sequences`
 /// sequences (both ≥ 1). A sequence longer than the budget gets a batch of its own.
 BatchPlan plan_batches(std::span<const Index> lengths, Index budget_rows, Index max_sequences);
+/// As above, into `plan`, whose memory is used again: allocates nothing within its capacity.
+void plan_batches(std::span<const Index> lengths, Index budget_rows, Index max_sequences,
+                  BatchPlan& plan);
+
+/// Batches of any number of sequences, window by window, in memory that does not grow with them.
+class BatchWindows {
+ public:
+  /// `size` sequences are put in order at a time, at least 1.
+  explicit BatchWindows(std::size_t size);
+
+  /// Calls run(chosen) for each batch of the sequences with the rows [offsets[s], offsets[s+1]);
+  /// `chosen`: their numbers. Limits as plan_batches(). Allocates nothing.
+  template <class Run>
+  void each(std::span<const std::int64_t> offsets, Index budget_rows, Index max_sequences,
+            Run run) {
+    for (std::size_t first = 0; first + 1 < offsets.size(); first += size_) {
+      plan(offsets, first, budget_rows, max_sequences);
+      for (const BatchRange& batch : plan_.batches) {
+        run(std::span<const std::size_t>(plan_.order)
+                .subspan(batch.first, batch.last - batch.first));
+      }
+    }
+  }
+
+ private:
+  void plan(std::span<const std::int64_t> offsets, std::size_t first, Index budget_rows,
+            Index max_sequences);
+
+  std::size_t size_;
+  std::vector<Index> lengths_;  // (size_)
+  BatchPlan plan_;
+};
 
 }  // namespace tessera
