@@ -10,11 +10,11 @@
 #include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
-#include "tessera/cli/label_writer.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/cli/records.hpp"
+#include "tessera/pipeline/label_writer.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -77,7 +77,8 @@ void Classify::run_texts(const std::shared_ptr<const models::Package>& package,
     encoder.run(
         sequences,
         [&](std::size_t i, Results results) {
-          lines[i] = is_per_token ? writer.token_lines(window[i], prepared[i], results[0])
+          lines[i] = is_per_token ? writer.token_lines(window[i].text, prepared[i].encoding,
+                                                       prepared[i].sequence.ids, results[0])
                                   : writer.line(results[0].row(0));
         },
         [&](std::size_t done, std::size_t total) {

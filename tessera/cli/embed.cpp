@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "runtime/base/error.hpp"
-#include "tessera/cli/embedding_writer.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/cli/records.hpp"
+#include "tessera/pipeline/embedding_writer.hpp"
 
 namespace tessera::cli {
 namespace {

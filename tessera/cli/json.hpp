@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON lines: reading records that users wrote, writing text and numbers.
+// JSON lines: reading records that users wrote.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "tessera/pipeline/json_text.hpp"
 
 namespace tessera::cli {
 
@@ -38,16 +40,6 @@ class JsonLineParser {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-/// Appends `text` as a JSON string; control characters are escaped, invalid UTF-8 becomes U+FFFD.
-void append_json_string(std::string& out, std::string_view text);
-
-/// Appends a float so that reading it gives the same float ("%.9g"); null for NaN and infinities,
-/// which JSON cannot say.
-void append_json_float(std::string& out, float value);
-
-/// The code points [begin, end) of valid UTF-8.
-std::string_view code_points(std::string_view text, std::size_t begin, std::size_t end) noexcept;
 
 /// Replaces every escape of half a surrogate pair by the escape of U+FFFD.
 std::string replace_lone_surrogates(std::string_view json);

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "tessera/pipeline/byte_sink.hpp"
+
 namespace tessera::cli {
 
 /// A buffered writer. For a regular file (or one that does not exist yet) the bytes go to a
@@ -16,23 +18,20 @@ namespace tessera::cli {
 /// Errors    Error{io_error} or Error{not_found} naming the file with the system's words;
 /// ClosedPipe if the
 ///           reader of a pipe has gone.
-class OutputFile {
+class OutputFile final : public ByteSink {
  public:
   /// "-" or "": stdout.
   explicit OutputFile(const std::string& path);
-  ~OutputFile();
+  ~OutputFile() override;
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  void write(std::string_view bytes);
-  void write_floats(std::span<const float> values);
+  void write(std::string_view bytes) override;
+  void write_floats(std::span<const float> values) override;
 
-  /// True if overwrite() works: the file can be written at any offset.
-  bool is_seekable() const noexcept { return is_seekable_; }
+  bool is_seekable() const noexcept override { return is_seekable_; }
   bool is_terminal() const noexcept;
-  /// Replaces bytes at `offset` from where this output began. Precondition: is_seekable(), and
-  /// written before.
-  void overwrite(std::uint64_t offset, std::string_view bytes);
+  void overwrite(std::uint64_t offset, std::string_view bytes) override;
 
   /// Hands the buffer to the system.
   void flush();

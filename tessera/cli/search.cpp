@@ -11,7 +11,6 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
-#include "tessera/cli/cosine.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"
@@ -126,12 +125,14 @@ void Search::run() const {
   index_options.prompt = index_prompt;
   index_options.prompt_name = index_prompt_name;
   const TextInputs index_texts(*package, index_options);
-  const std::vector<Entry> entries = read_entries(index);
+  SearchIndex searched;
+  searched.entries = read_entries(index);
+  const std::vector<Entry>& entries = searched.entries;
   OutputFile out("-");
   TextEncoder encoder(package, std::move(options));
 
   const Clock::time_point begin = Clock::now();
-  const std::vector<float> rows = index_rows(index, entries, index_texts, encoder);  // (n, width)
+  embed_index(index, searched, index_texts, encoder);
   if (!is_quiet) {
     const double ms = milliseconds_since(begin);
     fmt::print(stderr, "tessera search: {} {} texts in {:.2f} s ({:.0f} texts/s)\n",
@@ -154,9 +155,8 @@ void Search::run() const {
       throw Error(e.code(), where + ": " + e.what());
     }
     encoder.run(std::span(&sequence, 1), vector);
-    normalize_rows(vector, encoder.width());
     const Clock::time_point embedded = Clock::now();
-    const std::vector<Hit> hits = best_rows(rows, vector, static_cast<std::size_t>(top_k));
+    const std::vector<Hit> hits = searched.find(vector, static_cast<std::size_t>(top_k));
     search_ms += milliseconds_since(embedded);
     embedding_ms += std::chrono::duration<double, std::milli>(embedded - asked).count();
     ++count;

@@ -4,18 +4,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "runtime/base/error.hpp"
-#include "tessera/cli/cosine.hpp"
-#include "tessera/cli/embedding_writer.hpp"
 #include "tessera/cli/failure.hpp"
+#include "tessera/cli/output.hpp"
 #include "tessera/cli/progress.hpp"
 
 namespace tessera::cli {
 namespace {
-
-constexpr std::size_t kWindow = 4096;  // entries that are tokenized and computed together
 
 std::vector<std::string> split_at_tabs(const std::string& line) {
   std::vector<std::string> columns;
@@ -43,26 +39,9 @@ void choose_column(Entry& entry, const std::string& line, const std::optional<In
   entry.columns.erase(at);
 }
 
-std::vector<float> load_rows(const IndexFlags& flags, std::size_t entries, Index width) {
-  NpyMatrix matrix = read_npy(flags.load);
-  if (matrix.rows != entries || matrix.width != width) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("{}: got {} rows of {} floats, expected {} rows of {} floats as {} has lines "
-                    "with text and the model has features",
-                    flags.load, matrix.rows, matrix.width, entries, width, flags.file));
-  }
-  return {matrix.values.get(), matrix.values.get() + matrix.rows * static_cast<std::size_t>(width)};
-}
-
-void save_rows(const std::string& path, std::span<const float> rows, Index width) {
+void save_rows(const std::string& path, const SearchIndex& index) {
   OutputFile out(path);
-  const auto step = static_cast<std::size_t>(width);
-  const auto writer = MatrixWriter::create(MatrixFormat::npy, out, width);
-  for (std::size_t begin = 0; begin < rows.size(); begin += step) {
-    writer->write_row(rows.subspan(begin, step), std::nullopt);
-  }
-  writer->finish();
+  index.save(out);
   out.finish();
 }
 
@@ -118,36 +97,15 @@ std::vector<Entry> read_entries(const IndexFlags& flags) {
   return entries;
 }
 
-std::vector<float> index_rows(const IndexFlags& flags, const std::vector<Entry>& entries,
-                              const TextInputs& texts, TextEncoder& encoder) {
-  const Index width = encoder.width();
-  if (!flags.load.empty()) return load_rows(flags, entries.size(), width);
-  const TokenSpec& spec = encoder.package().program.tokens;
+void embed_index(const IndexFlags& flags, SearchIndex& index, const TextInputs& texts,
+                 TextEncoder& encoder) {
+  if (!flags.load.empty()) return index.load(flags.load, encoder.width(), flags.file);
   Progress progress("indexing");
-  std::vector<float> rows(entries.size() * static_cast<std::size_t>(width));
-  std::vector<TokenSequence> sequences;
-  for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
-    const std::size_t count = std::min(kWindow, entries.size() - begin);
-    sequences.clear();
-    for (const Entry& entry : std::span(entries).subspan(begin, count)) {
-      try {
-        sequences.push_back(to_sequence(spec, texts.encode(entry.text)));
-        check_sequence(spec, sequences.back());
-      } catch (const Error& e) {
-        throw Error(e.code(), entry.where + ": " + e.what());
-      }
-    }
-    const auto step = static_cast<std::size_t>(width);
-    encoder.run(sequences, std::span(rows).subspan(begin * step, count * step),
-                [&](std::size_t done, std::size_t) {
-                  progress.update(begin + done, static_cast<double>(begin + done) /
-                                                    static_cast<double>(entries.size()));
-                });
-  }
-  normalize_rows(rows, width);
+  index.embed(texts, encoder, [&progress](std::size_t done, std::size_t total) {
+    progress.update(done, static_cast<double>(done) / static_cast<double>(total));
+  });
   progress.clear();
-  if (!flags.save.empty()) save_rows(flags.save, rows, width);
-  return rows;
+  if (!flags.save.empty()) save_rows(flags.save, index);
 }
 
 }  // namespace tessera::cli

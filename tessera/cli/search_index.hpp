@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `tessera search` searches: the lines of a file, with the text of each as a unit vector.
+// What `tessera search` searches: the lines of a file.
 #pragma once
 
 #include <optional>
@@ -7,16 +7,9 @@
 #include <vector>
 
 #include "tessera/cli/records.hpp"
+#include "tessera/pipeline/search_index.hpp"
 
 namespace tessera::cli {
-
-/// One line of the indexed file.
-struct Entry {
-  std::size_t line = 0;              ///< its number, from 1
-  std::string where;                 ///< for messages
-  std::string text;                  ///< what is embedded
-  std::vector<std::string> columns;  ///< what else the line says
-};
 
 struct IndexFlags {
   std::string file;
@@ -32,9 +25,8 @@ struct IndexFlags {
 /// there is no entry.
 std::vector<Entry> read_entries(const IndexFlags& flags);
 
-/// One row per entry, normalised (n, width): computed, or read from flags.load; saved to
-/// flags.save.
-std::vector<float> index_rows(const IndexFlags& flags, const std::vector<Entry>& entries,
-                              const TextInputs& texts, TextEncoder& encoder);
+/// Fills index.rows: computed, or read from flags.load; saved to flags.save.
+void embed_index(const IndexFlags& flags, SearchIndex& index, const TextInputs& texts,
+                 TextEncoder& encoder);
 
 }  // namespace tessera::cli

@@ -14,10 +14,10 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/json.hpp"
-#include "tessera/cli/label_writer.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output.hpp"
 #include "tessera/cli/records.hpp"
+#include "tessera/pipeline/similarity.hpp"
 
 namespace tessera::cli {
 namespace {

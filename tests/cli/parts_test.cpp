@@ -8,11 +8,11 @@
 
 #include "cli/cli_test.hpp"
 #include "runtime/base/error.hpp"
-#include "tessera/cli/cosine.hpp"
-#include "tessera/cli/embedding_writer.hpp"
 #include "tessera/cli/input.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/similarity.hpp"
 
 namespace tessera::cli {
 namespace {

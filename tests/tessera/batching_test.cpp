@@ -51,5 +51,19 @@ TEST(BatchingTest, NothingGivesNoBatch) {
   EXPECT_TRUE(plan_batches({}, 7, 8).batches.empty());
 }
 
+TEST(BatchingTest, WindowsNameEverySequenceOnceLongestFirst) {
+  const std::vector<std::int64_t> offsets{0, 2, 7, 8, 12, 15, 16};  // lengths 2 5 1 4 3 1
+  BatchWindows windows(4);
+  std::vector<std::vector<std::size_t>> batches;
+  const auto add = [&batches](std::span<const std::size_t> chosen) {
+    batches.emplace_back(chosen.begin(), chosen.end());
+  };
+  windows.each(offsets, 7, 2, add);
+  EXPECT_EQ(batches, (std::vector<std::vector<std::size_t>>{{1}, {3, 0}, {2}, {4, 5}}));
+  batches.clear();
+  windows.each(std::span(offsets).first(1), 7, 2, add);
+  EXPECT_TRUE(batches.empty());
+}
+
 }  // namespace
 }  // namespace tessera

@@ -14,9 +14,9 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/weights/mapped_file.hpp"
-#include "tessera/cli/embedding_writer.hpp"
+#include "tessera/pipeline/embedding_writer.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
@@ -101,4 +101,4 @@ NpyMatrix read_npy(const std::string& path) {
   return matrix;
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

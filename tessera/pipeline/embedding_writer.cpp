@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/embedding_writer.hpp"
+#include "tessera/pipeline/embedding_writer.hpp"
 
 #include <fmt/format.h>
 
 #include <iterator>
 #include <vector>
 
-#include "tessera/cli/json.hpp"
+#include "tessera/pipeline/json_text.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 class JsonlWriter final : public MatrixWriter {
  public:
-  JsonlWriter(OutputFile& output, std::string_view source_key)
+  JsonlWriter(ByteSink& output, std::string_view source_key)
       : output_(output), source_key_(source_key) {}
 
   void write_row(std::span<const float> row, std::optional<std::string_view> source) override {
@@ -34,13 +34,13 @@ class JsonlWriter final : public MatrixWriter {
   }
 
  private:
-  OutputFile& output_;
+  ByteSink& output_;
   std::string source_key_, line_;
 };
 
 class TextWriter final : public MatrixWriter {
  public:
-  explicit TextWriter(OutputFile& output) : output_(output) {}
+  explicit TextWriter(ByteSink& output) : output_(output) {}
 
   void write_row(std::span<const float> row, std::optional<std::string_view>) override {
     line_.clear();
@@ -52,7 +52,7 @@ class TextWriter final : public MatrixWriter {
   }
 
  private:
-  OutputFile& output_;
+  ByteSink& output_;
   std::string line_;
 };
 
@@ -60,7 +60,7 @@ class TextWriter final : public MatrixWriter {
 // where the output cannot go back (a pipe), the rows wait in memory.
 class NpyWriter final : public MatrixWriter {
  public:
-  NpyWriter(OutputFile& output, Index width) : output_(output), width_(width) {
+  NpyWriter(ByteSink& output, Index width) : output_(output), width_(width) {
     if (output_.is_seekable()) output_.write(npy_header(0, width_));
   }
 
@@ -83,7 +83,7 @@ class NpyWriter final : public MatrixWriter {
   }
 
  private:
-  OutputFile& output_;
+  ByteSink& output_;
   Index width_;
   std::size_t rows_ = 0;
   std::vector<float> waiting_;  // (rows_, width_) where the output cannot go back
@@ -91,7 +91,7 @@ class NpyWriter final : public MatrixWriter {
 
 }  // namespace
 
-std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, OutputFile& output,
+std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, ByteSink& output,
                                                    Index width, std::string_view source_key) {
   switch (format) {
     case MatrixFormat::jsonl:
@@ -104,4 +104,4 @@ std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, OutputFi
   return std::make_unique<NpyWriter>(output, width);
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

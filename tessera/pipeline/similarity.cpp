@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/cosine.hpp"
+#include "tessera/pipeline/similarity.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 // Eight partial sums: an order of summation that is fixed and that a compiler can hold in
@@ -27,10 +28,10 @@ void normalize_rows(std::span<float> rows, Index width) noexcept {
   for (std::size_t begin = 0; begin + step <= rows.size(); begin += step) {
     const std::span<float> row = rows.subspan(begin, step);
     double sum = 0.0;
-    for (const float x : row) sum += double{x} * double{x};
+    for (const float x : row) sum += static_cast<double>(x) * static_cast<double>(x);
     if (!(sum > 0.0)) continue;
     const double scale = 1.0 / std::sqrt(sum);
-    for (float& x : row) x = static_cast<float>(double{x} * scale);
+    for (float& x : row) x = static_cast<float>(static_cast<double>(x) * scale);
   }
 }
 
@@ -54,4 +55,26 @@ std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> q
   return hits;
 }
 
-}  // namespace tessera::cli
+double sigmoid(float x) noexcept {
+  return 1.0 / (1.0 + std::exp(-static_cast<double>(x)));
+}
+
+std::vector<double> softmax(std::span<const float> logits) {
+  std::vector<double> scores(logits.begin(), logits.end());
+  const double highest = *std::max_element(scores.begin(), scores.end());
+  double sum = 0.0;
+  for (double& score : scores) sum += score = std::exp(score - highest);
+  for (double& score : scores) score /= sum;
+  return scores;
+}
+
+std::vector<std::size_t> ranked(const std::vector<double>& scores, std::size_t count) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&scores](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  order.resize(std::min(count, order.size()));
+  return order;
+}
+
+}  // namespace tessera

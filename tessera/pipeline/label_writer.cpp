@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/label_writer.hpp"
+#include "tessera/pipeline/label_writer.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <iterator>
-#include <numeric>
 
 #include "models/text/unicode.hpp"
-#include "tessera/cli/json.hpp"
+#include "tessera/pipeline/json_text.hpp"
+#include "tessera/pipeline/similarity.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 std::string number(double value) {
@@ -21,28 +21,6 @@ std::string number(double value) {
 }
 
 }  // namespace
-
-double sigmoid(float x) noexcept {
-  return 1.0 / (1.0 + std::exp(-double{x}));
-}
-
-std::vector<double> softmax(std::span<const float> logits) {
-  std::vector<double> scores(logits.begin(), logits.end());
-  const double highest = *std::max_element(scores.begin(), scores.end());
-  double sum = 0.0;
-  for (double& score : scores) sum += score = std::exp(score - highest);
-  for (double& score : scores) score /= sum;
-  return scores;
-}
-
-std::vector<std::size_t> ranked(const std::vector<double>& scores, std::size_t count) {
-  std::vector<std::size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&scores](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
-  order.resize(std::min(count, order.size()));
-  return order;
-}
 
 LabelWriter::LabelWriter(const models::Package& package, Index width, bool is_json, Index top_k)
     : labels_(package.labels), scoring_(scoring_of(package, width)), is_json_(is_json) {
@@ -72,18 +50,18 @@ std::vector<double> LabelWriter::scores_of(std::span<const float> logits) const 
 std::string LabelWriter::line(std::span<const float> logits,
                               std::optional<std::string_view> path) const {
   const std::vector<double> scores = scores_of(logits);
-  std::string line;
-  if (is_json_) line = "{";
+  std::string line(is_json_ ? 1 : 0, '{');
   if (path && is_json_) {
     line += "\"path\": ";
     append_json_string(line, *path);
     line += ", ";
   } else if (path) {
-    line += fmt::format("{}\t", *path);
+    line += *path;
+    line += '\t';
   }
   if (scoring_ == Scoring::score) {
     line += is_json_ ? fmt::format("\"score\": {}, \"logit\": {}}}\n", number(scores[0]),
-                                   number(double{logits[0]}))
+                                   number(static_cast<double>(logits[0])))
                      : fmt::format("{:.6f}\n", scores[0]);
     return line;
   }
@@ -102,13 +80,13 @@ std::string LabelWriter::line(std::span<const float> logits,
   return line;
 }
 
-std::string LabelWriter::token_lines(const Record& record, const Prepared& prepared,
+std::string LabelWriter::token_lines(std::string_view given, const text::Encoding& encoding,
+                                     std::span<const std::int32_t> ids,
                                      const TensorView<const float>& logits) const {
-  const std::string text = text::replace_invalid_utf8(record.text);
-  const text::Encoding& encoding = prepared.encoding;
+  const std::string text = text::replace_invalid_utf8(given);
   std::string out = is_json_ ? "{\"tokens\": [" : "";
   bool is_first = true;
-  for (std::size_t i = 0; i < prepared.sequence.ids.size(); ++i) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
     if (encoding.size() != 0 && encoding.special_mask[i] != 0) continue;
     const std::vector<double> scores = scores_of(logits.row(static_cast<Index>(i)));
     std::string_view covered;
@@ -125,12 +103,11 @@ std::string LabelWriter::token_lines(const Record& record, const Prepared& prepa
         fmt::format_to(std::back_inserter(out), ", \"begin\": {}, \"end\": {}, ", offsets[0],
                        offsets[1]);
       }
-      fmt::format_to(std::back_inserter(out), "\"id\": {}, \"labels\": [",
-                     prepared.sequence.ids[i]);
+      fmt::format_to(std::back_inserter(out), "\"id\": {}, \"labels\": [", ids[i]);
     } else if (encoding.size() != 0) {
       fmt::format_to(std::back_inserter(out), "{}\t{}\t{}", offsets[0], offsets[1], covered);
     } else {
-      fmt::format_to(std::back_inserter(out), "{}\t{}", i, prepared.sequence.ids[i]);
+      fmt::format_to(std::back_inserter(out), "{}\t{}", i, ids[i]);
     }
     bool is_first_label = true;
     for (const std::size_t label : ranked(scores, shown_)) {
@@ -152,9 +129,10 @@ std::string LabelWriter::token_lines(const Record& record, const Prepared& prepa
 void LabelWriter::append_label(std::string& out, std::size_t label, double score) const {
   out += "{\"label\": ";
   append_json_string(out, labels_[label]);
-  out += scoring_ == Scoring::regression ? ", \"value\": " : ", \"probability\": ";
+  fmt::format_to(std::back_inserter(out),
+                 ", \"{}\": ", scoring_ == Scoring::regression ? "value" : "probability");
   append_json_float(out, static_cast<float>(score));
   out += '}';
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -8,7 +8,7 @@
 
 #include "kernels/types.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 /// Divides every row of `rows` (n, width) by its length; a row of zeros stays.
 void normalize_rows(std::span<float> rows, Index width) noexcept;
@@ -23,4 +23,9 @@ struct Hit {
 std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> query,
                            std::size_t count);
 
-}  // namespace tessera::cli
+double sigmoid(float x) noexcept;
+std::vector<double> softmax(std::span<const float> logits);
+/// Indices by falling score, ties by index; at most `count`.
+std::vector<std::size_t> ranked(const std::vector<double>& scores, std::size_t count);
+
+}  // namespace tessera

@@ -7,6 +7,7 @@
 //   regression                           the logits themselves            problem_type regression
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,14 +16,8 @@
 
 #include "models/package.hpp"
 #include "runtime/base/tensor_view.hpp"
-#include "tessera/cli/records.hpp"
 
-namespace tessera::cli {
-
-double sigmoid(float x) noexcept;
-std::vector<double> softmax(std::span<const float> logits);
-/// Indices by falling score, ties by index; at most `count`.
-std::vector<std::size_t> ranked(const std::vector<double>& scores, std::size_t count);
+namespace tessera {
 
 class LabelWriter {
  public:
@@ -33,7 +28,9 @@ class LabelWriter {
   std::string line(std::span<const float> logits, std::optional<std::string_view> path = {}) const;
 
   /// The tokens of a text with their labels. Special tokens of the template are left out.
-  std::string token_lines(const Record& record, const Prepared& prepared,
+  /// `encoding` is empty for a sequence that was given as `ids`.
+  std::string token_lines(std::string_view given, const text::Encoding& encoding,
+                          std::span<const std::int32_t> ids,
                           const TensorView<const float>& logits) const;
 
  private:
@@ -49,4 +46,4 @@ class LabelWriter {
   std::size_t shown_ = 1;  // labels per line
 };
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "kernels/types.hpp"
-#include "tessera/cli/output.hpp"
+#include "tessera/pipeline/byte_sink.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 enum class MatrixFormat : std::uint8_t {
   jsonl,  ///< {"embedding": […]}, with "text" or "path" before it on request
@@ -23,13 +23,13 @@ enum class MatrixFormat : std::uint8_t {
 class MatrixWriter {
  public:
   /// `source_key`: what JSON calls what a row came from.
-  static std::unique_ptr<MatrixWriter> create(MatrixFormat format, OutputFile& output, Index width,
+  static std::unique_ptr<MatrixWriter> create(MatrixFormat format, ByteSink& output, Index width,
                                               std::string_view source_key = "text");
   virtual ~MatrixWriter() = default;
 
   /// `source`: what the row came from, where the format carries it.
   virtual void write_row(std::span<const float> row, std::optional<std::string_view> source) = 0;
-  /// Completes headers; does not finish the OutputFile.
+  /// Completes headers; does not finish the ByteSink.
   virtual void finish() {}
 };
 
@@ -46,4 +46,4 @@ struct NpyMatrix {
 /// Throws Error: not_found, io_error, corrupt_file naming the file, got and expected.
 NpyMatrix read_npy(const std::string& path);
 
-}  // namespace tessera::cli
+}  // namespace tessera
