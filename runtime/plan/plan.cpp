@@ -13,10 +13,6 @@
 namespace tessera {
 namespace {
 
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
-
 /// Last row counts of the ranges: every register tile up to 8, then steps of a quarter.
 std::vector<Index> row_ranges(Index most, Index MR) {
   std::vector<Index> last;

@@ -18,10 +18,6 @@
 namespace tessera {
 namespace {
 
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
-
 std::string epilogue_of(const LinearOp& op) {
   std::string text = op.bias == kNone ? "" : "bias";
   const auto add = [&](const std::string& what) { text += (text.empty() ? "" : " + ") + what; };
