@@ -41,6 +41,8 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
                .outputs = options.outputs,
                .plan = options.plan,
                .rates = rates_,
+               .loop_order = options.loop_order,
+               .attention = options.attention,
                .allow_onednn = options.allow_onednn});
   if (takes_images) {
     make_images();
