@@ -77,6 +77,17 @@ find runtime -maxdepth 1 -name '*.[ch]pp' | sed 's/$/:0:""/' | forbid "runtime/ 
 # Meters see the rest; of what runs a model nothing sees them.
 includes models | grep ':"runtime/meters/' | forbid "nothing that runs a model sees the meters" || true
 
+# The rooms of tessera/: one pipeline, and the doors to it, which do not see each other.
+tessera_sees() {
+  includes "tessera/$1" | grep ':"tessera/' | grep -vE ":\"tessera/($2)" | forbid "tessera/$1 does not see $3" || true
+}
+tessera_sees pipeline 'pipeline/' "the doors to it, nor reports"
+tessera_sees report 'report/' "pipeline and doors"
+tessera_sees c_api '(pipeline|c_api)/|tessera\.h' "cli and report"
+tessera_sees cli '(pipeline|report|cli)/' c_api
+find tessera -maxdepth 1 -name '*.[ch]pp' ! -name tessera.hpp | sed 's/$/:0:""/' |
+  forbid "tessera/ has rooms, and what is installed"
+
 # 2. models/ never names an ISA, a thread or a byte.
 includes models |
   grep -E ':("kernels/|"runtime/(threads/|base/arena|machine/|execute/|plan/)|<(thread|mutex|atomic|immintrin\.h|omp\.h|xsimd/)|<sys/mman)' |

@@ -392,7 +392,7 @@ typedef struct tessera_tokens {
 /// Shapes    outputs[i]: (ΣT, width) for one with a row per token, (S, width) else, in the order of
 ///           the input. Floats between the rows are not written.
 /// Aliasing  inputs and outputs must not overlap.
-/// Memory    nothing is allocated.
+/// Memory    nothing is allocated; sequences are computed in batches, longest first.
 /// Numerics  the rows of a sequence do not depend on its neighbours, its place, the limits, or the
 ///           threads, bit for bit.
 /// Errors    INVALID_ARGUMENT naming argument, got, expected; nothing is written then. CANCELLED
@@ -408,6 +408,7 @@ TESSERA_API tessera_status tessera_encode_ids(tessera_session* session,
 ///           rows of each text are in outputs with a row per token (tessera_tokenize() says
 ///           beforehand how many there will be).
 /// Memory    the tokenizer allocates, in proportion to the texts.
+/// Threads   texts are tokenised before the session is taken.
 /// Errors    as tessera_tokenize() and tessera_encode_ids()
 TESSERA_API tessera_status tessera_encode_texts(tessera_session* session,
                                                 const tessera_texts* texts,
@@ -431,6 +432,8 @@ typedef struct tessera_pixels {
 /// Shapes    as tessera_encode_texts(); a sequence is an image, a row one of its patches or special
 ///           tokens.
 /// Memory    allocates the resized pixels of all images of the call.
+/// Threads   images are decoded and resized before the session is taken, by as many threads as it
+///           has, by the caller's alone if the session has a parallel_for.
 /// Errors    NOT_FOUND (the checkpoint has no preprocessor_config.json); INVALID_ARGUMENT, which
 ///           names the image; otherwise as tessera_encode_ids()
 TESSERA_API tessera_status tessera_encode_pixels(tessera_session* session,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Encoding: the caller's sequences are cut into runs that the session takes, in their order, and
-// the rows of each run go to the caller's buffers.
+// Encoding: the caller's sequences go through the pipeline's batches, of at most max_rows and
+// max_sequences of the session, and the rows of each go to their place in the caller's buffers.
 //
-//   ids, offsets ─ checked as a whole ─ runs of ≤ max_rows, ≤ max_sequences ─▶ rows
+//   ids, offsets ─ checked as a whole ─ batches, longest first ─▶ rows, in the order of the input
 #include "tessera/c_api/encode.hpp"
 
 #include <algorithm>
@@ -12,17 +12,10 @@
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/texts.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera::c_api {
 namespace {
-
-/// A batch of the caller: S sequences, ΣT rows.
-struct Sequences {
-  std::span<const std::int32_t> ids;    // (ΣT)
-  std::span<const std::int32_t> types;  // (ΣT) or empty
-  RowOffsets offsets;                   // (S+1)
-};
 
 RowOffsets check_offsets(const std::int64_t* pointer, std::size_t count) {
   require(count < std::numeric_limits<std::size_t>::max(), "tokens.count is {}, expected less",
@@ -37,46 +30,17 @@ RowOffsets check_offsets(const std::int64_t* pointer, std::size_t count) {
   return offsets;
 }
 
-Sequences read_tokens(const tessera_tokens* tokens) {
-  const tessera_tokens given = read_struct(tokens, "tessera_tokens");
-  const RowOffsets offsets = check_offsets(given.offsets, given.count);
-  const auto rows = static_cast<std::size_t>(offsets.back());
-  return {.ids = checked_span(given.ids, rows, "tokens.ids"),
-          .types = checked_span(given.types, given.types == nullptr ? 0 : rows, "tokens.types"),
-          .offsets = offsets};
-}
-
-void check_tokens(const SessionObject& session, const Sequences& sequences) {
+/// What is encoded: checked against the session's limits and the model, with room for its outputs.
+/// Precondition: the session's turn.
+void encode(SessionObject& session, const Sequences& sequences, RowOffsets offsets,
+            const RunLimits& limits, const tessera_output* outputs, std::size_t output_count) {
   const Program& program = session.model->package().program;
+  check_limits(session, offsets);
   require(program.images.channels == 0, "got tokens, expected images: the model takes images");
-  for (std::size_t s = 0; s + 1 < sequences.offsets.size(); ++s) {
-    const auto begin = static_cast<std::size_t>(sequences.offsets[s]);
-    const auto length = static_cast<std::size_t>(sequences.offsets[s + 1]) - begin;
-    const auto types =
-        sequences.types.empty() ? sequences.types : sequences.types.subspan(begin, length);
-    try {
-      check_sequence(program.tokens, sequences.ids.subspan(begin, length), types);
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("sequence {}: {}", s, error.what()));
-    }
-  }
-}
-
-void encode(SessionObject& session, const Sequences& sequences, const RunLimits& limits) {
-  encode_in_runs(session, sequences.offsets, limits, [&](std::size_t first, std::size_t last) {
-    const Index base = sequences.offsets[first], rows = sequences.offsets[last] - base;
-    for (std::size_t s = first; s <= last; ++s) {
-      session.offsets[s - first] = static_cast<std::int32_t>(sequences.offsets[s] - base);
-    }
-    const auto part = [&](std::span<const std::int32_t> values) {
-      return values.empty()
-                 ? values
-                 : values.subspan(static_cast<std::size_t>(base), static_cast<std::size_t>(rows));
-    };
-    session.session->run({.ids = part(sequences.ids),
-                          .types = part(sequences.types),
-                          .offsets = std::span(session.offsets).first(last - first + 1)},
-                         limits.control());
+  check_sequences(program.tokens, sequences);
+  read_targets(session, outputs, output_count, offsets);
+  encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
+    session.runner.run(*session.session, sequences, chosen, sink, limits.control());
   });
 }
 
@@ -140,11 +104,11 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
                               i, output.name, session.outputs.front()));
     }
     for (const OutputTarget& other : session.targets) {
-      require(other.name != output.name, "outputs[{}] is \"{}\" again, expected each name once", i,
-              output.name);
+      require(session.outputs[other.output] != output.name,
+              "outputs[{}] is \"{}\" again, expected each name once", i, output.name);
     }
     const Value& value = session.model->value(output);
-    const OutputTarget target{.name = *kept,
+    const OutputTarget target{.output = static_cast<std::size_t>(kept - session.outputs.begin()),
                               .data = given.data,
                               .stride = given.row_stride == 0 ? value.width : given.row_stride,
                               .width = value.width,
@@ -167,9 +131,9 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
   }
 }
 
-void copy_results(const SessionObject& session, std::size_t sequence, Index row) {
+void copy_results(const SessionObject& session, std::size_t sequence, Index row, Results results) {
   for (const OutputTarget& target : session.targets) {
-    const TensorView<const float> result = session.session->output(target.name);  // (rows, width)
+    const TensorView<const float>& result = results[target.output];  // (rows, width)
     const Index first = target.is_per_token ? row : static_cast<Index>(sequence);
     for (Index r = 0; r < result.rows; ++r) {
       std::copy_n(result.data + r * result.stride, target.width,
@@ -199,11 +163,13 @@ tessera_status tessera_encode_ids(tessera_session* session, const tessera_tokens
     const std::shared_ptr<SessionObject> object = session_table().get(session);
     const Turn turn(*object);
     const RunLimits limits = read_run_options(options);
-    const Sequences sequences = read_tokens(tokens);
-    check_limits(*object, sequences.offsets);
-    check_tokens(*object, sequences);
-    read_targets(*object, outputs, output_count, sequences.offsets);
-    encode(*object, sequences, limits);
+    const tessera_tokens given = read_struct(tokens, "tessera_tokens");
+    const RowOffsets offsets = check_offsets(given.offsets, given.count);
+    const auto rows = static_cast<std::size_t>(offsets.back());
+    const Sequences sequences(
+        checked_span(given.ids, rows, "tokens.ids"),
+        checked_span(given.types, given.types == nullptr ? 0 : rows, "tokens.types"), offsets);
+    encode(*object, sequences, offsets, limits, outputs, output_count);
   });
 }
 
@@ -213,15 +179,12 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
                                     int64_t* row_offsets) {
   return guard([&] {
     const std::shared_ptr<SessionObject> object = session_table().get(session);
-    const Turn turn(*object);
     const RunLimits limits = read_run_options(options);
-    const TokenizedTexts tokens = tokenize(*object->model, texts);
-    const Sequences sequences{.ids = tokens.ids, .types = tokens.types, .offsets = tokens.offsets};
-    check_limits(*object, sequences.offsets);
-    check_tokens(*object, sequences);
-    read_targets(*object, outputs, output_count, sequences.offsets);
     if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
-    encode(*object, sequences, limits);
+    const TokenizedTexts tokens = tokenize(*object->model, texts);
+    const Turn turn(*object);  // others may use the session while texts are tokenised
+    encode(*object, Sequences(tokens.ids, tokens.types, tokens.offsets), tokens.offsets, limits,
+           outputs, output_count);
     if (row_offsets != nullptr) {
       std::copy(tokens.offsets.begin(), tokens.offsets.end(), row_offsets);
     }

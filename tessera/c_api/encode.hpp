@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way of every encode function: check everything, cut into runs, hand the rows over.
+// The way of every encode function: check everything, cut into batches, hand the rows over.
 #pragma once
 
 #include <chrono>
@@ -13,9 +13,6 @@
 namespace tessera::c_api {
 
 using Clock = std::chrono::steady_clock;
-
-/// (S+1): sequence s has the rows [offsets[s], offsets[s+1]).
-using RowOffsets = std::span<const std::int64_t>;
 
 /// What ends a call early, and what else tessera_run_options says.
 struct RunLimits {
@@ -39,27 +36,24 @@ void check_limits(const SessionObject& session, RowOffsets offsets);
 void read_targets(SessionObject& session, const tessera_output* outputs, std::size_t count,
                   RowOffsets offsets);
 
-/// The rows of the last run to the caller; its first sequence is number `sequence` of the batch and
-/// its first row number `row`.
-void copy_results(const SessionObject& session, std::size_t sequence, Index row);
+/// The rows of sequence number `sequence`, the first of which is row number `row`, to the caller.
+void copy_results(const SessionObject& session, std::size_t sequence, Index row, Results results);
 
-/// Calls run(first, last), which computes the sequences [first, last) in one run, for as many as
-/// the session takes at once, in the order of the batch.
+/// Calls run(chosen, sink), which computes the sequences `chosen` in one run and hands each to
+/// `sink`, for as many as the session takes at once; the rows go to session.targets.
 template <class Run>
-void encode_in_runs(SessionObject& session, RowOffsets offsets, const RunLimits& limits, Run run) {
+void encode_in_batches(SessionObject& session, RowOffsets offsets, const RunLimits& limits,
+                       Run run) {
   const SessionOptions& most = session.session->options();
-  const std::size_t count = offsets.size() - 1;
-  for (std::size_t first = 0; first < count;) {
-    std::size_t last = first + 1;
-    while (last < count && static_cast<Index>(last - first) < most.max_sequences &&
-           offsets[last + 1] - offsets[first] <= most.max_rows) {
-      ++last;
-    }
-    limits.check();
-    run(first, last);
-    copy_results(session, first, offsets[first]);
-    first = last;
-  }
+  // Two references: more would not fit into a std::function without an allocation.
+  const Sink sink = [&session, &offsets](std::size_t s, Results results) {
+    copy_results(session, s, offsets[s], results);
+  };
+  session.windows.each(offsets, most.max_rows, most.max_sequences,
+                       [&](std::span<const std::size_t> chosen) {
+                         limits.check();
+                         run(chosen, sink);
+                       });
 }
 
 }  // namespace tessera::c_api

@@ -2,20 +2,25 @@
 //
 // Pixels and image files: preprocessed as the checkpoint's preprocessor_config.json says, then
 // encoded as any other batch.
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "models/image/decode.hpp"
 #include "models/image/preprocessor.hpp"
+#include "runtime/threads/threads.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/encode.hpp"
 #include "tessera/c_api/guard.hpp"
+#include "tessera/pipeline/image_loader.hpp"
 
 namespace tessera::c_api {
 namespace {
 
 constexpr Index kMostPixels = Index{1} << 28;
+constexpr int kMostLoaders = 16;
 
 const image::Preprocessor& preprocessor_of(const SessionObject& session) {
   const ModelObject& model = *session.model;
@@ -54,42 +59,84 @@ void copy_rgb(const tessera_pixels& given, std::size_t index, image::RgbImage& o
   }
 }
 
-/// load(index, image) for every image, then preprocessing and encoding.
-template <class Load>
-void encode_images(SessionObject& session, std::size_t count, const RunLimits& limits,
+/// The caller's pixels.
+class PixelSource : public ImageSource {
+ public:
+  PixelSource(const tessera_pixels* images, std::size_t count) : images_(images), count_(count) {}
+  std::size_t size() const override { return count_; }
+  std::string name(std::size_t /*index*/) const override { return {}; }
+  void decode(std::size_t index, std::vector<std::uint8_t>& /*bytes*/, image::RgbImage& out,
+              LoadTimes& /*times*/) const override {
+    copy_rgb(read_element(images_, index, "images"), index, out);
+  }
+
+ private:
+  const tessera_pixels* images_;
+  std::size_t count_;
+};
+
+/// The caller's files in memory.
+class FileSource : public ImageSource {
+ public:
+  FileSource(const tessera_file* files, std::size_t count) : files_(files), count_(count) {}
+  std::size_t size() const override { return count_; }
+  std::string name(std::size_t /*index*/) const override { return {}; }
+  void decode(std::size_t index, std::vector<std::uint8_t>& /*bytes*/, image::RgbImage& out,
+              LoadTimes& /*times*/) const override {
+    const tessera_file file = read_element(files_, index, "files");
+    const auto bytes =
+        checked_span(static_cast<const std::uint8_t*>(file.data), file.size, "files[].data");
+    image::decode(bytes, file.name == nullptr ? "file" : file.name, {}, out);
+  }
+
+ private:
+  const tessera_file* files_;
+  std::size_t count_;
+};
+
+/// As many as the session has threads. A caller with a pool of its own, or one image, gets none.
+int loaders_for(const SessionObject& session, std::size_t count) {
+  const SessionOptions& options = session.session->options();
+  if (options.parallel_for.run != nullptr || count <= 1) return 0;
+  const int threads = options.threads > 0 ? options.threads : default_thread_count();
+  return threads > 1 ? std::min(threads, kMostLoaders) : 0;
+}
+
+/// Loads all images, so that nothing is written if one of them cannot be; then encodes.
+void encode_images(SessionObject& session, const ImageSource& source, const RunLimits& limits,
                    const tessera_output* outputs, std::size_t output_count,
-                   std::int64_t* row_offsets, Load load) {
+                   std::int64_t* row_offsets) {
   const image::Preprocessor& preprocessor = preprocessor_of(session);
   const ImageSpec& spec = session.model->package().program.images;
-  require(std::cmp_less(count, PTRDIFF_MAX / sizeof(image::RgbImage)),
+  const std::size_t count = source.size();
+  require(std::cmp_less(count, PTRDIFF_MAX / sizeof(LoadedImage)),
           "image_count is {}, expected less", count);
-  std::vector<image::RgbImage> ready(count);
+  if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
+  ImageLoader loader(source, preprocessor, ImageLimits{}.result_pixels, loaders_for(session, count),
+                     std::max<std::size_t>(count, 1));
   std::vector<Image> images(count);
   std::vector<std::int64_t> offsets{0};
-  image::Preprocessor::Workspace workspace;
-  image::RgbImage loaded;
   for (std::size_t s = 0; s < count; ++s) {
     limits.check();
     try {
-      load(s, loaded);
-      preprocessor.run(loaded, workspace, ready[s]);
-      images[s] = {.pixels = ready[s].pixels.data(),
+      const LoadedImage& loaded = loader.at(s);
+      if (loaded.problem) throw Error(*loaded.problem);
+      images[s] = {.pixels = loaded.image.pixels.data(),
                    .values = preprocessor.values().data(),
-                   .height = ready[s].height,
-                   .width = ready[s].width};
+                   .height = loaded.image.height,
+                   .width = loaded.image.width};
       offsets.push_back(offsets.back() +
                         image_rows(spec, images[s].height, images[s].width, limits.interpolates));
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("image {}: {}", s, error.what()));
     }
   }
+  const Turn turn(session);  // others may use the session while images are decoded
   check_limits(session, offsets);
   read_targets(session, outputs, output_count, offsets);
-  if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
-  encode_in_runs(session, offsets, limits, [&](std::size_t first, std::size_t last) {
-    session.session->run({.images = std::span(images).subspan(first, last - first),
-                          .interpolate_positions = limits.interpolates},
-                         limits.control());
+  encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
+    session.runner.run(*session.session, images, limits.interpolates, chosen, sink,
+                       limits.control());
   });
   if (row_offsets != nullptr) std::copy(offsets.begin(), offsets.end(), row_offsets);
 }
@@ -106,11 +153,8 @@ tessera_status tessera_encode_pixels(tessera_session* session, const tessera_pix
                                      int64_t* row_offsets) {
   return guard([&] {
     const std::shared_ptr<SessionObject> object = session_table().get(session);
-    const Turn turn(*object);
-    encode_images(*object, image_count, read_run_options(options), outputs, output_count,
-                  row_offsets, [&](std::size_t s, image::RgbImage& out) {
-                    copy_rgb(read_element(images, s, "images"), s, out);
-                  });
+    encode_images(*object, PixelSource(images, image_count), read_run_options(options), outputs,
+                  output_count, row_offsets);
   });
 }
 
@@ -120,14 +164,7 @@ tessera_status tessera_encode_images(tessera_session* session, const tessera_fil
                                      int64_t* row_offsets) {
   return guard([&] {
     const std::shared_ptr<SessionObject> object = session_table().get(session);
-    const Turn turn(*object);
-    encode_images(*object, file_count, read_run_options(options), outputs, output_count,
-                  row_offsets, [&](std::size_t s, image::RgbImage& out) {
-                    const tessera_file file = read_element(files, s, "files");
-                    const auto bytes = checked_span(static_cast<const std::uint8_t*>(file.data),
-                                                    file.size, "files[].data");
-                    const std::string name = file.name == nullptr ? "file" : file.name;
-                    image::decode(bytes, name, {}, out);
-                  });
+    encode_images(*object, FileSource(files, file_count), read_run_options(options), outputs,
+                  output_count, row_offsets);
   });
 }

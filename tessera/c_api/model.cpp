@@ -5,7 +5,7 @@
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/objects.hpp"
-#include "tessera/encoder.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
 namespace tessera::c_api {
 namespace {

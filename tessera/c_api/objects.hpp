@@ -8,13 +8,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "models/image/preprocessor.hpp"
 #include "models/package.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/c_api/handles.hpp"
+#include "tessera/pipeline/batch_runner.hpp"
+#include "tessera/pipeline/batching.hpp"
 #include "tessera/tessera.h"
 
 namespace tessera::c_api {
@@ -54,21 +55,25 @@ class ModelObject {
 
 /// Where one output of a session goes in the call that is being served.
 struct OutputTarget {
-  std::string_view name = {};  // of SessionObject::outputs
-  float* data = nullptr;       // (rows, width), rows `stride` apart
+  std::size_t output = 0;  // of SessionObject::outputs
+  float* data = nullptr;   // (rows, width), rows `stride` apart
   Index stride = 0, width = 0;
   bool is_per_token = false;
 };
 
 struct SessionObject {
+  /// Everything that a call needs is allocated here.
+  SessionObject(std::shared_ptr<ModelObject> of, SessionOptions options, bool refuses_to_split);
+
   std::shared_ptr<ModelObject> model;
-  std::unique_ptr<Session> session;
-  bool refuses = false;              ///< TESSERA_LIMIT_REFUSE
+  bool refuses;                      ///< TESSERA_LIMIT_REFUSE
   std::vector<std::string> outputs;  ///< names, the main output first if it is one of them
+  std::unique_ptr<Session> session;
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
 
-  // Scratch of a call, allocated with the session.
-  std::vector<std::int32_t> offsets = {};  // (max_sequences + 1)
+  // Scratch of a call.
+  BatchRunner runner;
+  BatchWindows windows;
   std::vector<OutputTarget> targets = {};  // capacity: outputs
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions: what they will take, making and closing them.
 #include <algorithm>
+#include <utility>
 
 #include "runtime/session/memory_bytes.hpp"
 #include "runtime/threads/threads.hpp"
@@ -12,6 +13,7 @@ namespace tessera::c_api {
 namespace {
 
 constexpr Index kDefaultRows = 512, kDefaultSequences = 32;
+constexpr Index kWindow = 1024;  // sequences that are put in order together
 
 struct Wanted {
   SessionOptions options;
@@ -76,6 +78,18 @@ MemoryBytes promise(const ModelObject& model, const SessionOptions& options) {
 
 }  // namespace
 
+SessionObject::SessionObject(std::shared_ptr<ModelObject> of, SessionOptions options,
+                             bool refuses_to_split)
+    : model(std::move(of)),
+      refuses(refuses_to_split),
+      outputs(options.outputs),
+      session(Session::create(model->weights(), options)),
+      runner(model->package().program, outputs),
+      windows(static_cast<std::size_t>(std::max(kWindow, session->options().max_sequences))) {
+  runner.reserve(session->options().max_rows, session->options().max_sequences);
+  targets.reserve(outputs.size());
+}
+
 SessionTable& session_table() {
   static auto* const table = new SessionTable;
   return *table;
@@ -101,14 +115,9 @@ tessera_status tessera_session_create(tessera_model* model, const tessera_sessio
                                       tessera_session** session) {
   return guard([&] {
     checked(session, "session");
-    auto object = std::make_shared<SessionObject>();
-    object->model = model_table().get(model);
-    const Wanted wanted = read_session_options(*object->model, options);
-    object->session = Session::create(object->model->weights(), wanted.options);
-    object->refuses = wanted.refuses;
-    object->outputs = wanted.options.outputs;
-    object->offsets.resize(static_cast<std::size_t>(object->session->options().max_sequences) + 1);
-    object->targets.reserve(object->outputs.size());
+    const std::shared_ptr<ModelObject> of = model_table().get(model);
+    const Wanted wanted = read_session_options(*of, options);
+    auto object = std::make_shared<SessionObject>(of, wanted.options, wanted.refuses);
     *session = session_table().add(std::move(object));
   });
 }

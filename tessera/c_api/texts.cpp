@@ -6,7 +6,7 @@
 
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera::c_api {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "tessera/image_encoder.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/image_encoder.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera::cli {
 

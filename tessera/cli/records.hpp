@@ -8,7 +8,7 @@
 
 #include "tessera/cli/input.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/encoder.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
 namespace tessera::cli {
 

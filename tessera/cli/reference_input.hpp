@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "models/reference_batch.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera::cli {
 

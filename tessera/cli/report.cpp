@@ -13,7 +13,7 @@
 #include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/output.hpp"
 #include "tessera/cli/profile_meters.hpp"
-#include "tessera/plots/page.hpp"
+#include "tessera/report/page.hpp"
 
 namespace tessera::cli {
 namespace {

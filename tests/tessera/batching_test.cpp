@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/batching.hpp"
+#include "tessera/pipeline/batching.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/encoder.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

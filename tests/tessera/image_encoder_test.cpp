@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/image_encoder.hpp"
+#include "tessera/pipeline/image_encoder.hpp"
 
 #include <gmock/gmock.h>
 
@@ -201,14 +201,17 @@ TEST(ImageLoaderTest, WorksThroughARingOfOneSlot) {
   config.size = image::Size{8, 8};
   const image::Preprocessor preprocessor(config);
   for (const int threads : {1, 4}) {
-    ImageLoader loader(files, preprocessor, {}, threads, 1);
+    const ImageFiles source(files, {});
+    ImageLoader loader(source, preprocessor, ImageLimits{}.result_pixels, threads, 1);
     for (std::size_t i = 0; i < files.size(); ++i) {
       EXPECT_EQ(loader.at(i).image.width, 8) << i;
       EXPECT_FALSE(loader.is_ready(i + 1)) << "there is no slot for it";
       loader.release(i + 1);
     }
   }
-  const ImageLoader left(files, preprocessor, {}, 3, 4);  // ends with files that nobody asked for
+  const ImageFiles source(files, {});
+  const ImageLoader left(source, preprocessor, ImageLimits{}.result_pixels, 3,
+                         4);  // ends with files that nobody asked for
 }
 
 }  // namespace

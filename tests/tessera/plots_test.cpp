@@ -9,9 +9,9 @@
 #include "kernels/kernel_table.hpp"
 #include "runtime/plan/plan.hpp"
 #include "runtime/session/session.hpp"
-#include "tessera/encoder.hpp"
-#include "tessera/plots/page.hpp"
-#include "tessera/plots/style.hpp"
+#include "tessera/pipeline/encoder.hpp"
+#include "tessera/report/page.hpp"
+#include "tessera/report/style.hpp"
 #include "tessera/tiny_directory.hpp"
 
 namespace tessera::plots {

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tessera/plots/plots.hpp"
+#include "tessera/report/plots.hpp"
 
 namespace tessera::plots {
 namespace {

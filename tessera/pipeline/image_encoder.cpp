@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/image_encoder.hpp"
+#include "tessera/pipeline/image_encoder.hpp"
 
 #include <fmt/format.h>
 
@@ -45,9 +45,10 @@ void check_channels(const models::Package& package) {
 // The images of the batch that is being put together.
 struct ImageEncoder::Pending {
   std::vector<Image> images;
-  std::vector<std::size_t> indices;      // of their files
-  std::vector<std::int32_t> offsets{0};  // token rows, as in Batch
-  std::size_t next = 0;                  // the file after the last one looked at
+  std::vector<std::size_t> chosen;   // 0 … images-1
+  std::vector<std::size_t> indices;  // of their files
+  Index rows = 0;                    // of their tokens
+  std::size_t next = 0;              // the file after the last one looked at
 };
 
 ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options,
@@ -75,7 +76,8 @@ void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, Imag
                               const FailureSink& failed, Pending& pending, ImageStats& stats) {
   pending.images.clear();
   pending.indices.clear();
-  pending.offsets.assign(1, 0);
+  pending.chosen.clear();
+  pending.rows = 0;
   const auto most = static_cast<std::size_t>(options().batch_sequences);
   for (const std::size_t first = pending.next;
        pending.next < files.size() && pending.images.size() < most; ++pending.next) {
@@ -100,14 +102,14 @@ void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, Imag
       failed(index, *problem);
       continue;
     }
-    const Index before = pending.offsets.back();
-    if (before > 0 && before + rows > options().batch_tokens) return;
+    if (pending.rows > 0 && pending.rows + rows > options().batch_tokens) return;
+    pending.rows += rows;
+    pending.chosen.push_back(pending.images.size());
     pending.images.push_back({.pixels = image.pixels.data(),
                               .values = preprocessor_.values().data(),
                               .height = image.height,
                               .width = image.width});
     pending.indices.push_back(index);
-    pending.offsets.push_back(static_cast<std::int32_t>(before + rows));
   }
 }
 
@@ -125,7 +127,9 @@ ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const
   const Index together =
       std::clamp<Index>(options().batch_tokens / rows, 1, options().batch_sequences);
   const auto window = static_cast<std::size_t>(2 * together + image_options_.loaders);
-  ImageLoader loader(files, preprocessor_, image_options_.limits, image_options_.loaders, window);
+  const ImageFiles source(files, image_options_.limits);
+  ImageLoader loader(source, preprocessor_, image_options_.limits.result_pixels,
+                     image_options_.loaders, window);
   const Index expected = std::min(together, std::ssize(files));
   reserve(expected * rows, expected);
 
@@ -133,15 +137,20 @@ ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const
   while (pending.next < files.size()) {
     take_ready(files, loader, failed, pending, stats);
     if (!pending.images.empty()) {
-      const Stopwatch computing;
-      reserve(pending.offsets.back(), std::ssize(pending.images));
-      compute(
-          {.images = pending.images, .interpolate_positions = image_options_.interpolate_positions},
+      const Stopwatch batch;
+      double giving = 0;  // in the sink
+      reserve(pending.rows, std::ssize(pending.images));
+      runner().run(
+          session(), pending.images, image_options_.interpolate_positions, pending.chosen,
+          [&](std::size_t s, Results results) {
+            const Stopwatch one;
+            sink(pending.indices[s], results);
+            giving += one.seconds();
+          },
           control);
-      stats.computing += computing.seconds();
+      stats.computing += batch.seconds() - giving;
       ++stats.batches;
       stats.images += pending.images.size();
-      emit(pending.indices, pending.offsets, sink);
     }
     loader.release(pending.next);
     if (progress) progress(pending.next, files.size());

@@ -2,7 +2,7 @@
 //
 // Files to images that a model takes, by threads that work ahead of whoever computes:
 //
-//   files ─ loaders: read, decode, resize ─▶ ring of slots, in the order of the files ─▶ encoder
+//   source ─ loaders: read, decode, resize ─▶ ring of slots, in the order of the source ─▶ encoder
 //
 // A loader waits while every slot is taken, so memory is bounded by the slots, whatever the number
 // of files.
@@ -11,9 +11,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -41,22 +43,51 @@ struct LoadTimes {
   double all() const noexcept { return read + decode + resize; }
 };
 
+/// Where images come from. Called by several threads at once.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+  virtual std::size_t size() const = 0;
+  /// What messages about image `index` begin with: its file, or "".
+  virtual std::string name(std::size_t index) const = 0;
+  /// The image before resize and crop. `bytes`: a buffer of the thread. Adds to times.read what it
+  /// took to get the bytes. Throws Error, which names the image as name() does.
+  virtual void decode(std::size_t index, std::vector<std::uint8_t>& bytes, image::RgbImage& out,
+                      LoadTimes& times) const = 0;
+};
+
+/// Image files. The paths must outlive it.
+class ImageFiles : public ImageSource {
+ public:
+  ImageFiles(std::span<const std::filesystem::path> files, const ImageLimits& limits)
+      : files_(files), limits_(limits) {}
+  std::size_t size() const override { return files_.size(); }
+  std::string name(std::size_t index) const override { return files_[index].string(); }
+  void decode(std::size_t index, std::vector<std::uint8_t>& bytes, image::RgbImage& out,
+              LoadTimes& times) const override;
+
+ private:
+  std::span<const std::filesystem::path> files_;
+  ImageLimits limits_;
+};
+
 class ImageLoader {
  public:
-  /// Begins to load. `files` and `preprocessor` must outlive it; threads, window ≥ 1.
+  /// Begins to load. `source` and `preprocessor` must outlive it; window ≥ 1. With 0 threads each
+  /// image is loaded by the thread that asks for it. `result_pixels`: as ImageLimits.
   /// Throws Error{out_of_memory} if the system refuses the first thread.
-  ImageLoader(std::span<const std::filesystem::path> files, const image::Preprocessor& preprocessor,
-              const ImageLimits& limits, int threads, std::size_t window);
-  /// Stops: files that nobody has begun are left.
+  ImageLoader(const ImageSource& source, const image::Preprocessor& preprocessor,
+              Index result_pixels, int threads, std::size_t window);
+  /// Stops: images that nobody has begun are left.
   ~ImageLoader();
   ImageLoader(const ImageLoader&) = delete;
   ImageLoader& operator=(const ImageLoader&) = delete;
 
-  /// The file number `index`, waiting for it; valid until release().
+  /// Image number `index`, waiting for it; valid until release().
   /// Precondition: within `window` of the last release().
   const LoadedImage& at(std::size_t index);
   bool is_ready(std::size_t index);
-  /// Gives back the slots of all files before `index`.
+  /// Gives back the slots of all images before `index`.
   void release(std::size_t index);
 
   LoadTimes times();
@@ -67,12 +98,15 @@ class ImageLoader {
     bool is_ready = false;
   };
 
+  struct Worker;  // one thread's buffers
+
   void work();
   Slot& slot(std::size_t index) { return slots_[index % slots_.size()]; }
 
-  std::span<const std::filesystem::path> files_;
+  const ImageSource& source_;
   const image::Preprocessor& preprocessor_;
-  ImageLimits limits_;
+  Index result_pixels_;
+  std::unique_ptr<Worker> inline_;  // of a loader without threads
 
   std::mutex mutex_;  // what follows, but not `loaded` of a slot that a loader has claimed
   std::condition_variable freed_, filled_;

@@ -16,7 +16,8 @@
 #include "models/package.hpp"
 #include "runtime/session/memory_bytes.hpp"
 #include "runtime/session/session.hpp"
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/batch_runner.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera {
 
@@ -45,11 +46,6 @@ struct EncoderOptions {
 /// What a model is for: its logits, else its embedding, else its last hidden state.
 std::string main_output(const Program& program);
 
-/// What a sink gets for one sequence, in the order of EncoderOptions::outputs: (T, width) for an
-/// output with a row per token, (1, width) for one with a row per sequence. Valid during the call
-/// only.
-using Results = std::span<const TensorView<const float>>;
-using Sink = std::function<void(std::size_t index, Results results)>;
 using ProgressCallback = std::function<void(std::size_t done, std::size_t total)>;
 
 /// A Package, its Model and one Session: what encoders of texts and of images share. One call at a
@@ -88,13 +84,10 @@ class Encoder {
   const Program& session_program() const;
 
  protected:
-  /// A Session for batches of this size; precondition of compute().
+  /// A Session for batches of this size; precondition of session().
   void reserve(Index rows, Index sequences);
-  void compute(const Batch& batch, const RunControl& control) { session_->run(batch, control); }
-  /// Hands the results of the batch to `sink`: of sequence s under the number indices[s]. offsets
-  /// (S+1): where its token rows begin and end.
-  void emit(std::span<const std::size_t> indices, std::span<const std::int32_t> offsets,
-            const Sink& sink) const;
+  Session& session() noexcept { return *session_; }
+  BatchRunner& runner() noexcept { return *runner_; }
 
  private:
   SessionOptions session_options(Index rows, Index sequences) const;
@@ -103,6 +96,7 @@ class Encoder {
   EncoderOptions options_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Session> session_;
+  std::optional<BatchRunner> runner_;  // of package_'s program
 };
 
 /// Encodes token sequences.
@@ -124,13 +118,6 @@ class TextEncoder : public Encoder {
   /// width()).
   void run(std::span<const TokenSequence> sequences, std::span<float> out,
            const ProgressCallback& progress = {});
-
- private:
-  void run_batch(std::span<const TokenSequence> sequences, std::span<const std::size_t> chosen,
-                 const RunControl& control);
-
-  std::vector<std::int32_t> ids_, types_, positions_, columns_, offsets_,
-      query_only_;  // of one batch
 };
 
 }  // namespace tessera

@@ -8,7 +8,7 @@
 #include <array>
 #include <map>
 
-#include "tessera/plots/plots.hpp"
+#include "tessera/report/plots.hpp"
 
 namespace tessera::plots {
 namespace {

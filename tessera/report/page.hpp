@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tessera/plots/plots.hpp"
+#include "tessera/report/plots.hpp"
 
 namespace tessera::plots {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "tessera/plots/plots.hpp"
+#include "tessera/report/plots.hpp"
 
 namespace tessera::plots {
 

@@ -2,7 +2,7 @@
 //
 // Hues are told apart by people who see no red or no green (after Okabe & Ito 2008), and the
 // parts of a stack differ in lightness too, so that a print in grey can be read.
-#include "tessera/plots/style.hpp"
+#include "tessera/report/style.hpp"
 
 #include <array>
 #include <string_view>

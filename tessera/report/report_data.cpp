@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/plots/report_data.hpp"
+#include "tessera/report/report_data.hpp"
 
 #include <fmt/format.h>
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tessera/plots/plots.hpp"
+#include "tessera/report/plots.hpp"
 
 namespace tessera::plots {
 namespace {

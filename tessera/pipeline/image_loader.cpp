@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/image_loader.hpp"
+#include "tessera/pipeline/image_loader.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -61,50 +61,61 @@ void read_file(const fs::path& file, std::uint64_t limit, std::vector<std::uint8
   bytes.resize(done);
 }
 
-// One thread's buffers.
-struct Loader {
-  const image::Preprocessor& preprocessor;
-  const ImageLimits& limits;
+}  // namespace
+
+void ImageFiles::decode(std::size_t index, std::vector<std::uint8_t>& bytes, image::RgbImage& out,
+                        LoadTimes& times) const {
+  const double begin = thread_seconds();
+  read_file(files_[index], limits_.file_bytes, bytes);
+  times.read += thread_seconds() - begin;
+  image::decode(bytes, name(index), limits_.decode, out);
+}
+
+struct ImageLoader::Worker {
+  const ImageLoader& loader;
   image::Preprocessor::Workspace workspace{};
   std::vector<std::uint8_t> bytes{};
   image::RgbImage decoded{};
 
-  void load(const fs::path& file, image::RgbImage& out, LoadTimes& times) {
-    const double begin = thread_seconds();
-    read_file(file, limits.file_bytes, bytes);
-    const double read = thread_seconds();
-    image::decode(bytes, file.string(), limits.decode, decoded);
-    const double decode = thread_seconds();
-    try {
-      preprocessor.run(decoded, workspace, out, limits.result_pixels);
-    } catch (const Error& e) {
-      throw Error(e.code(), fmt::format("{}: {}", file.string(), e.what()));
-    }
-    times = {.read = read - begin, .decode = decode - read, .resize = thread_seconds() - decode};
+  std::string about(std::size_t index, const char* what) const {
+    const std::string name = loader.source_.name(index);
+    return name.empty() ? what : fmt::format("{}: {}", name, what);
   }
 
-  LoadTimes run(const fs::path& file, LoadedImage& to) {
+  void load(std::size_t index, image::RgbImage& out, LoadTimes& times) {
+    const double begin = thread_seconds();
+    loader.source_.decode(index, bytes, decoded, times);
+    const double decode = thread_seconds();
+    times.decode = decode - begin - times.read;
+    try {
+      loader.preprocessor_.run(decoded, workspace, out, loader.result_pixels_);
+    } catch (const Error& e) {
+      throw Error(e.code(), about(index, e.what()));
+    }
+    times.resize = thread_seconds() - decode;
+  }
+
+  LoadTimes run(std::size_t index, LoadedImage& to) {
     LoadTimes times;
     to.problem.reset();
     try {
-      load(file, to.image, times);
+      load(index, to.image, times);
     } catch (const Error& e) {
       to.problem = e;
     } catch (const std::bad_alloc&) {
-      to.problem = Error(ErrorCode::out_of_memory, file.string() + ": out of memory");
+      to.problem = Error(ErrorCode::out_of_memory, about(index, "out of memory"));
     } catch (const std::exception& e) {
-      to.problem = Error(ErrorCode::internal, fmt::format("{}: {}", file.string(), e.what()));
+      to.problem = Error(ErrorCode::internal, about(index, e.what()));
     }
     return times;
   }
 };
 
-}  // namespace
-
-ImageLoader::ImageLoader(std::span<const fs::path> files, const image::Preprocessor& preprocessor,
-                         const ImageLimits& limits, int threads, std::size_t window)
-    : files_(files), preprocessor_(preprocessor), limits_(limits), slots_(window) {
-  const std::size_t useful = std::min(static_cast<std::size_t>(threads), files.size());
+ImageLoader::ImageLoader(const ImageSource& source, const image::Preprocessor& preprocessor,
+                         Index result_pixels, int threads, std::size_t window)
+    : source_(source), preprocessor_(preprocessor), result_pixels_(result_pixels), slots_(window) {
+  if (threads == 0) inline_ = std::make_unique<Worker>(Worker{.loader = *this});
+  const std::size_t useful = std::min(static_cast<std::size_t>(threads), source.size());
   try {
     while (threads_.size() < useful) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
@@ -124,16 +135,16 @@ ImageLoader::~ImageLoader() {
 }
 
 void ImageLoader::work() {
-  Loader loader{.preprocessor = preprocessor_, .limits = limits_};
+  Worker worker{.loader = *this};
   std::unique_lock lock(mutex_);
   while (true) {
     freed_.wait(lock, [this] {
-      return is_stopping_ || claimed_ >= files_.size() || claimed_ < released_ + slots_.size();
+      return is_stopping_ || claimed_ >= source_.size() || claimed_ < released_ + slots_.size();
     });
-    if (is_stopping_ || claimed_ >= files_.size()) return;
+    if (is_stopping_ || claimed_ >= source_.size()) return;
     const std::size_t index = claimed_++;
     lock.unlock();
-    const LoadTimes times = loader.run(files_[index], slot(index).loaded);
+    const LoadTimes times = worker.run(index, slot(index).loaded);
     lock.lock();
     slot(index).is_ready = true;
     times_.read += times.read;
@@ -144,6 +155,13 @@ void ImageLoader::work() {
 }
 
 const LoadedImage& ImageLoader::at(std::size_t index) {
+  if (inline_ && !slot(index).is_ready) {
+    const LoadTimes times = inline_->run(index, slot(index).loaded);
+    slot(index).is_ready = true;
+    times_.read += times.read;
+    times_.decode += times.decode;
+    times_.resize += times.resize;
+  }
   std::unique_lock lock(mutex_);
   filled_.wait(lock, [this, index] { return slot(index).is_ready; });
   return slot(index).loaded;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/plots/page.hpp"
+#include "tessera/report/page.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <string_view>
 
-#include "tessera/plots/style.hpp"
+#include "tessera/report/style.hpp"
 
 namespace tessera::plots {
 namespace {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/text_inputs.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "models/text/unicode.hpp"
@@ -34,12 +33,6 @@ std::string resolve_prompt(const models::Package& package, const TextOptions& op
               fmt::format("prompt name: got \"{}\", expected {}", name,
                           names.empty() ? "no name: the model's files define no prompts"
                                         : fmt::format("one of {}", fmt::join(names, ", "))));
-}
-
-void check_range(std::string_view what, std::size_t index, std::int32_t value, Index count,
-                 std::string_view table) {
-  if (value >= 0 && value < count) return;
-  refuse(fmt::format("{} {} is {}, expected 0 to {} ({})", what, index, value, count - 1, table));
 }
 
 }  // namespace
@@ -110,37 +103,6 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
   sequence.ids = encoding.ids;
   if (spec.type_vocab_size > 0) sequence.types = encoding.type_ids;
   return sequence;
-}
-
-void check_sequence(const TokenSpec& spec, std::span<const std::int32_t> ids,
-                    std::span<const std::int32_t> types) {
-  const std::size_t count = ids.size();
-  if (count == 0) refuse("got no token ids, expected at least 1");
-  if (std::cmp_greater(count, spec.max_tokens)) {
-    refuse(
-        fmt::format("got {} tokens, expected at most {} (position table)", count, spec.max_tokens));
-  }
-  const Index type_count = std::max<Index>(spec.type_vocab_size, 1);
-  for (std::size_t i = 0; i < count; ++i) {
-    check_range("token id", i, ids[i], spec.vocab_size, "vocabulary");
-    if (types.empty()) continue;
-    check_range("type id", i, types[i], type_count,
-                spec.type_vocab_size > 0 ? "token types" : "the model has no token types");
-  }
-}
-
-void check_sequence(const TokenSpec& spec, const TokenSequence& sequence) {
-  const std::size_t count = sequence.ids.size();
-  for (const auto* per_token : {&sequence.types, &sequence.positions, &sequence.columns}) {
-    if (!per_token->empty() && per_token->size() != count) {
-      refuse(fmt::format("got {} values for {} token ids", per_token->size(), count));
-    }
-  }
-  check_sequence(spec, sequence.ids, sequence.types);
-  if (sequence.positions.empty() || spec.position_rows == 0) return;
-  for (std::size_t i = 0; i < count; ++i) {
-    check_range("position", i, sequence.positions[i], spec.position_rows, "position table");
-  }
 }
 
 std::string lower_case(std::string_view text) {

@@ -4,27 +4,14 @@
 // case, truncation, and the checks that name what is wrong.
 #pragma once
 
-#include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "models/package.hpp"
+#include "tessera/pipeline/sequences.hpp"
 
 namespace tessera {
-
-/// Token ids of one sequence, T ≥ 1, and what else the model reads per token.
-struct TokenSequence {
-  std::vector<std::int32_t> ids;        // (T)
-  std::vector<std::int32_t> types;      // (T), or empty: all 0
-  std::vector<std::int32_t> positions;  // (T), or empty: by the model's rule
-  std::vector<std::int32_t> columns;    // (T), or empty: 0 … T-1
-  std::int32_t query_only = 0;          // see Batch::query_only
-
-  Index size() const noexcept { return static_cast<Index>(ids.size()); }
-};
 
 /// What users may say about the way from text to tokens; nullopt: as the checkpoint's files say.
 struct TextOptions {
@@ -63,13 +50,6 @@ class TextInputs {
 
 /// The ids and types of `encoding` as the model reads them.
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding);
-
-/// Throws Error{invalid_argument} naming the element, got and expected, unless every id, type and
-/// position is a row of its table and the length is one that the model accepts.
-void check_sequence(const TokenSpec& spec, const TokenSequence& sequence);
-/// As above, of spans; `types` may be empty.
-void check_sequence(const TokenSpec& spec, std::span<const std::int32_t> ids,
-                    std::span<const std::int32_t> types);
 
 /// Lower case, code point by code point; invalid UTF-8 becomes U+FFFD.
 std::string lower_case(std::string_view text);

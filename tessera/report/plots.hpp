@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "tessera/plots/report_data.hpp"
-#include "tessera/plots/svg.hpp"
+#include "tessera/report/report_data.hpp"
+#include "tessera/report/svg.hpp"
 
 namespace tessera::plots {
 

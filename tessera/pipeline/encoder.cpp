@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/encoder.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "runtime/base/error.hpp"
-#include "tessera/batching.hpp"
+#include "tessera/pipeline/batching.hpp"
 
 namespace tessera {
 namespace {
@@ -46,6 +45,7 @@ Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions 
                     options_.batch_tokens, options_.batch_sequences, options_.threads));
   }
   for (const std::string& name : options_.outputs) output_value(package_->program, name);
+  runner_.emplace(package_->program, options_.outputs);
   model_ = Model::create(package_->program, package_->checkpoint,
                          {.isa = options_.isa,
                           .outputs = options_.outputs,
@@ -136,92 +136,12 @@ const Program& Encoder::session_program() const {
   return session_->program();
 }
 
-void Encoder::emit(std::span<const std::size_t> indices, std::span<const std::int32_t> offsets,
-                   const Sink& sink) const {
-  std::vector<TensorView<const float>> whole, part(options_.outputs.size());
-  std::vector<bool> per_token;
-  for (std::size_t i = 0; i < options_.outputs.size(); ++i) {
-    whole.push_back(session_->output(options_.outputs[i]));
-    per_token.push_back(is_per_token(i));
-  }
-  for (std::size_t s = 0; s < indices.size(); ++s) {
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-      const Index first = per_token[i] ? offsets[s] : static_cast<Index>(s);
-      part[i] = {.data = whole[i].data + first * whole[i].stride,
-                 .rows = per_token[i] ? offsets[s + 1] - offsets[s] : 1,
-                 .cols = whole[i].cols,
-                 .stride = whole[i].stride};
-    }
-    sink(indices[s], part);
-  }
-}
-
-void TextEncoder::run_batch(std::span<const TokenSequence> sequences,
-                            std::span<const std::size_t> chosen, const RunControl& control) {
-  const TokenSpec& spec = package().program.tokens;
-  for (auto* vector : {&ids_, &types_, &positions_, &columns_, &offsets_, &query_only_}) {
-    vector->clear();
-  }
-  bool has_types = false, has_positions = false, has_columns = false, has_query_only = false;
-  for (const std::size_t index : chosen) {
-    const TokenSequence& sequence = sequences[index];
-    has_types |= spec.type_vocab_size > 0 && !sequence.types.empty();
-    has_positions |= !sequence.positions.empty();
-    has_columns |= !sequence.columns.empty();
-    has_query_only |= sequence.query_only != 0;
-  }
-  offsets_.push_back(0);
-  for (const std::size_t index : chosen) {
-    const TokenSequence& sequence = sequences[index];
-    const std::size_t begin = ids_.size(), end = begin + sequence.ids.size();
-    ids_.insert(ids_.end(), sequence.ids.begin(), sequence.ids.end());
-    if (has_types) {
-      types_.resize(end, 0);
-      std::copy(sequence.types.begin(), sequence.types.end(),
-                types_.begin() + static_cast<Index>(begin));
-    }
-    if (has_positions) {
-      positions_.resize(end);
-      if (sequence.positions.empty()) {
-        fill_positions(spec, sequence.ids, std::span(positions_).subspan(begin));
-      } else {
-        std::copy(sequence.positions.begin(), sequence.positions.end(),
-                  positions_.begin() + static_cast<Index>(begin));
-      }
-    }
-    if (has_columns) {
-      columns_.resize(end);
-      const auto first = columns_.begin() + static_cast<Index>(begin);
-      if (sequence.columns.empty()) {
-        std::iota(first, columns_.end(), 0);
-      } else {
-        std::copy(sequence.columns.begin(), sequence.columns.end(), first);
-      }
-    }
-    if (has_query_only) query_only_.push_back(sequence.query_only);
-    offsets_.push_back(static_cast<std::int32_t>(end));
-  }
-  compute({.ids = ids_,
-           .types = types_,
-           .offsets = offsets_,
-           .positions = positions_,
-           .columns = columns_,
-           .query_only = query_only_},
-          control);
-}
-
 void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink,
                       const ProgressCallback& progress, const RunControl& control) {
   std::vector<Index> lengths;
   lengths.reserve(sequences.size());
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    try {
-      check_sequence(package().program.tokens, sequences[i]);
-    } catch (const Error& e) {
-      throw Error(e.code(), fmt::format("sequence {}: {}", i, e.what()));
-    }
-    lengths.push_back(sequences[i].size());
-  }
+  check_sequences(package().program.tokens, sequences);
+  for (const TokenSequence& sequence : sequences) lengths.push_back(sequence.size());
   const BatchPlan plan = plan_batches(lengths, options().batch_tokens, options().batch_sequences);
   if (plan.batches.empty()) return;
   reserve(plan.max_rows, plan.max_sequences);
@@ -229,8 +149,7 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
   std::size_t done = 0;
   for (const BatchRange& batch : plan.batches) {
     const auto chosen = std::span(plan.order).subspan(batch.first, batch.last - batch.first);
-    run_batch(sequences, chosen, control);
-    emit(chosen, offsets_, sink);
+    runner().run(session(), sequences, chosen, sink, control);
     done += chosen.size();
     if (progress) progress(done, sequences.size());
   }

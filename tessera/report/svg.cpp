@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/plots/svg.hpp"
+#include "tessera/report/svg.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <utility>
 
-#include "tessera/plots/style.hpp"
+#include "tessera/report/style.hpp"
 
 namespace tessera::plots {
 

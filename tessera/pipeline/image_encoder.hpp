@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "tessera/encoder.hpp"
-#include "tessera/image_loader.hpp"
+#include "tessera/pipeline/encoder.hpp"
+#include "tessera/pipeline/image_loader.hpp"
 
 namespace tessera {
 
