@@ -30,6 +30,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/attention_layout.hpp"
+#include "runtime/plan/memory_plan.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/support/random.hpp"
 
