@@ -2,7 +2,7 @@
 //
 // Attention of one sequence (or a ragged batch) on one thread: Q, K and V are slices of one fused
 // (T, 3·heads·d) activation matrix with row stride 16·odd, or lie by heads from 1024 rows on, as
-// the QKV product writes them (runtime/execute/qkv_layout.hpp).
+// the QKV product writes them (runtime/plan/attention_layout.hpp).
 //
 //   attention_f32/<level>/<dataflow>/<mask>/T:/d:/        12 heads, the sweep over lengths
 //   attention_f32/<level>/<dataflow>/<model>/T:/d:/       head shapes of the seeds' papers
@@ -27,9 +27,10 @@
 #include "bench/support/meter.hpp"
 #include "kernels/attention/blocks.hpp"
 #include "kernels/kernel_table.hpp"
-#include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/attention_layout.hpp"
+#include "runtime/plan/memory_plan.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/support/random.hpp"
 
@@ -59,7 +60,7 @@ struct Sequence {
         qkv{c.T * ld},
         o{c.T * ldo},
         scratch{kernel.scratch_elements(c.dataflow, rows, c.T, c.d)} {
-    shape.contiguous |= c.T >= execute::kByHeadsFrom && c.d % kernel.NR == 0;
+    shape.contiguous |= c.T >= kByHeadsFrom && c.d % kernel.NR == 0;
     test::Random random{3};
     for (Index i = 0; i < qkv.size(); ++i) qkv.data()[i] = random.uniform(-2.0F, 2.0F);
   }

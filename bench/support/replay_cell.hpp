@@ -10,10 +10,10 @@
 
 #include "kernels/attention/blocks.hpp"
 #include "runtime/execute/gemm.hpp"
-#include "runtime/execute/qkv_layout.hpp"
 #include "runtime/meters/cache_simulator.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
 
@@ -87,7 +87,7 @@ inline ReplayedBytes replay_attention(const AttentionShape& s, kernels::Attentio
   Addresses memory;
   const kernels::Attention& kernel = meters::replay_kernels(isa).attention;
   const Index T = s.T, d = s.d, rows = rows_per_task(dataflow, T, kernel.Br);
-  const bool by_heads = T >= execute::kByHeadsFrom && d % kernel.NR == 0;
+  const bool by_heads = T >= kByHeadsFrom && d % kernel.NR == 0;
   const Index ld = by_heads ? d : activation_stride(3 * s.heads * d);
   const Index head_stride = by_heads ? T * d : d, ldo = activation_stride(s.heads * d);
   const float* qkv = memory.floats(by_heads ? 3 * s.heads * T * d : T * ld);

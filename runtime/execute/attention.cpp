@@ -2,17 +2,14 @@
 //
 // Attention over a ragged batch: a task is one block of at most Br query rows (or several blocks)
 // of one head of one sequence. Keys are the rows of the same sequence, so block-diagonal masking
-// costs nothing and padding does not exist. Short sequences run in the streaming dataflow, those
-// whose K and V outgrow L2 in streaming_keys, several blocks a task (runtime/plan/attention,
-// docs/DESIGN.md D-22). One long sequence spreads over all workers, and so do many short ones.
+// costs nothing and padding does not exist. The dataflow by length, and how many rows a task takes,
+// are the plan's. One long sequence spreads over all workers, and so do many short ones.
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/attention/blocks.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/qkv_layout.hpp"
-#include "runtime/machine/machine.hpp"
-#include "runtime/plan/attention.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -24,7 +21,7 @@ float alibi_slope(Index h, Index heads) noexcept {
 
 }  // namespace
 
-void run(const Context& context, const AttentionOp& op) noexcept {
+void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> qkv = context.value(op.qkv);  // (ΣT, 3H)
   const TensorView<float> out = context.value(op.out);  // (ΣT, H)
   const Index d = op.head_dim, S = context.sequences, Br = context.kernels.attention.Br,
@@ -33,14 +30,10 @@ void run(const Context& context, const AttentionOp& op) noexcept {
   const Index ld = layout.row_stride;
 
   const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
-  const Index l2_bytes = machine().l2.bytes;
-  const auto dataflow = [&](Index T) {
-    return dataflow_of(T, d, op.mask, l2_bytes, context.kernels.attention);
-  };
   // A long sequence is cut so that all workers have work: where nothing is hidden, bits do not
   // depend on the cut.
   const auto rows_of_task = [&](Index T) {
-    const Index rows = rows_per_task(dataflow(T), T, Br);
+    const Index rows = std::max(Br, at_rows(schedule.attention, T).task_rows);
     const Index share = T * op.heads / (4 * context.workers.count());
     return std::clamp(share / Br * Br, Br, rows);
   };
@@ -88,7 +81,7 @@ void run(const Context& context, const AttentionOp& op) noexcept {
         .q_columns = columns == nullptr ? nullptr : columns + q0,
         .k_columns = columns == nullptr ? nullptr : columns + k0,
         .scratch = context.scratch + worker * context.scratch_stride,
-        .dataflow = dataflow(T),
+        .dataflow = at_rows(schedule.attention, T).dataflow,
         .mask = op.mask,
         .slope = op.alibi ? alibi_slope(h, op.heads) : 0.0F,
         .dense = pairs == nullptr ? nullptr : pairs->data + h * pairs->cols + q0 * T,

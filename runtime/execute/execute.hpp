@@ -8,6 +8,7 @@
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/base/tensor_view.hpp"
+#include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
 #include "runtime/program/image.hpp"
@@ -28,7 +29,7 @@ struct Context {
   const MemoryPlan& memory;
   std::span<const OpSchedule> schedule;      ///< one per op
   std::span<const ParameterId> next_weight;  ///< one per op: the matrix that is read after it
-  std::span<const Index> head_dims;          ///< one per value: head_dim_of()
+  std::span<const ByHeads> by_heads;         ///< one per value
   bool weights_stay_in_l3;
   OneDnnWeights* onednn;  ///< null: no op uses it
   std::byte* arena;       ///< values, at the offsets of `memory`
@@ -66,14 +67,14 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                        const kernels::KernelTable& kernels, Index max_rows) noexcept;
 
 void run(const Context& context, const EmbeddingOp& op) noexcept;
-void run(const Context& context, const PatchEmbedOp& op) noexcept;
+void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const BroadcastOp& op) noexcept;
 /// Op `i`, a linear, in the nest that the schedule has for its rows.
 void run_linear(const Context& context, std::size_t i) noexcept;
 /// Whether op `i` runs chained to the one after it at this number of rows, and that.
 bool is_chained(const Context& context, std::size_t i) noexcept;
 void run_chain(const Context& context, std::size_t i) noexcept;
-void run(const Context& context, const AttentionOp& op) noexcept;
+void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const AttentionPoolOp& op) noexcept;
 void run(const Context& context, const LayerNormOp& op) noexcept;
 void run(const Context& context, const ActivationOp& op) noexcept;

@@ -43,8 +43,9 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
     o.residual = r.data;
     o.ldr = r.stride;
   }
-  const Index head_dim = context.head_dims[static_cast<std::size_t>(op.out)];
-  if (head_dim != 0) {
+  const ByHeads& may = context.by_heads[at(op.out)];
+  if (may.from != 0) {
+    const Index head_dim = may.head_dim;
     const QkvLayout layout = qkv_layout(context, op.out, head_dim);
     o.ldc = layout.row_stride;
     o.block_columns = head_dim;

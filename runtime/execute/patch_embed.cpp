@@ -4,7 +4,7 @@
 //
 //   X[s + p] = patch_p (1,K) · Wᵀ (K,N) + bias + position_p        K = C·P·P
 //
-// A task gathers a block of at most patch_block_rows() patches of one image into its worker's
+// A task gathers a block of at most OpSchedule::patch_rows patches of one image into its worker's
 // scratch, which stays in L2, and runs the panels of W over it, straight into the token rows: the
 // image is read once, and no matrix of all patches exists. 8-bit pixels become values on the way.
 // Positions are the product's residual; those of another grid are interpolated into the very rows
@@ -15,8 +15,6 @@
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/position_grid.hpp"
-#include "runtime/machine/machine.hpp"
-#include "runtime/plan/patches.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -125,11 +123,11 @@ class PatchEmbed {
 
 }  // namespace
 
-void run(const Context& context, const PatchEmbedOp& op) noexcept {
+void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& schedule) noexcept {
   const PatchEmbed embed(context, op);
   const Index S = context.sequences, MR = context.kernels.gemm.MR;
   const Index special = context.program.images.special_tokens;
-  const Index most = patch_block_rows(context.program.images, MR, machine().l2.bytes);
+  const Index most = schedule.patch_rows;
   // One image spreads over all workers, too: which rows share a block changes no bit.
   const Index share =
       ceil_div(ceil_div(context.rows - S * special, context.workers.count()), MR) * MR;

@@ -3,7 +3,6 @@
 
 #include "runtime/execute/execute.hpp"
 #include "runtime/machine/machine.hpp"
-#include "runtime/plan/attention.hpp"
 #include "runtime/plan/patches.hpp"
 
 namespace tessera::execute {
@@ -31,20 +30,22 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
-      const kernels::AttentionDataflow dataflow = dataflow_of(
-          max_rows, attention->head_dim, attention->mask, machine().l2.bytes, kernels.attention);
-      for (const auto each : {kernels::AttentionDataflow::streaming, dataflow}) {
-        const Index rows = rows_per_task(each, max_rows, kernels.attention.Br);
-        most = std::max(
-            most, kernels.attention.scratch_elements(each, rows, max_rows, attention->head_dim));
+      Index first = 1;
+      for (const AttentionRange& range : schedule[i].attention) {
+        if (first > max_rows) break;
+        const Index T = std::min(range.last_rows, max_rows);
+        const Index rows = std::max(range.task_rows, kernels.attention.Br);
+        most = std::max(most, kernels.attention.scratch_elements(range.dataflow, std::min(rows, T),
+                                                                 T, attention->head_dim));
+        first = range.last_rows + 1;
       }
     } else if (const auto* pooling = std::get_if<AttentionPoolOp>(&op)) {
       most =
           std::max(most, kernels.attention.scratch_elements(kernels::AttentionDataflow::streaming,
                                                             1, max_rows, pooling->head_dim));
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
-      most = std::max(most, patch_block_rows(program.images, kernels.gemm.MR, machine().l2.bytes) *
-                                activation_stride(program.images.patch_elements()));
+      most = std::max(most,
+                      schedule[i].patch_rows * activation_stride(program.images.patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {

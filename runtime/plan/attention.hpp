@@ -27,6 +27,11 @@
 
 namespace tessera {
 
+inline constexpr kernels::AttentionDataflow kAllDataflows[] = {
+    kernels::AttentionDataflow::layerwise,      kernels::AttentionDataflow::flat_head,
+    kernels::AttentionDataflow::flat_rows,      kernels::AttentionDataflow::streaming,
+    kernels::AttentionDataflow::streaming_keys, kernels::AttentionDataflow::interleaved};
+
 /// Attention of `heads` heads over one sequence.
 struct AttentionShape {
   Index T, d, heads;

@@ -94,6 +94,22 @@ const char* to_string(LoopOrder order) noexcept {
   return "?";
 }
 
+const char* option_name(LoopOrder order) noexcept {
+  switch (order) {
+    case LoopOrder::is_os_a:
+      return "is_os_a";
+    case LoopOrder::is_os_b:
+      return "is_os_b";
+    case LoopOrder::ws_os_a:
+      return "ws_os_a";
+    case LoopOrder::ws_os_b:
+      return "ws_os_b";
+    case LoopOrder::os_2d:
+      return "os_2d";
+  }
+  return "?";
+}
+
 GemmTraffic gemm_traffic(const LinearShape& s, const LoopNest& nest, TileShape tile, double Z,
                          int threads) noexcept {
   const double M = static_cast<double>(s.M), K = static_cast<double>(s.K),

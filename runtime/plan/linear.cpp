@@ -61,7 +61,7 @@ std::vector<Index> whole(Index units, int threads) {
 
 template <class Visit>
 void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachine& machine,
-                        Visit&& visit) {
+                        bool is_forced, Visit&& visit) {
   const Index tiles = ceil_div(task.shape.M, machine.tile.MR);
   const Index panels = ceil_div(task.shape.N, machine.tile.NR);
   const bool blocks_rows =
@@ -72,9 +72,11 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
       blocks_rows ? block_counts(tiles, threads) : whole(tiles, threads);
   const std::vector<Index> columns =
       blocks_columns ? block_counts(panels, threads) : whole(panels, threads);
+  std::vector<Index> k_blocks = k_counts(order, task, machine);
+  if (k_blocks.empty() && is_forced) k_blocks = {1};
   for (const Index r : rows) {
     for (const Index c : columns) {
-      for (const Index k : k_counts(order, task, machine)) {
+      for (const Index k : k_blocks) {
         visit(LoopNest{.order = order, .row_blocks = r, .col_blocks = c, .k_blocks = k});
       }
     }
@@ -88,10 +90,11 @@ bool fits(const LinearTask& task, const LoopNest& nest, const PlanMachine& machi
 
 /// Every candidate with its cost; `only_fitting`: those whose stationary block stays.
 std::vector<LinearCandidate> price(const LinearTask& task, const PlanMachine& machine,
-                                   bool only_fitting) {
+                                   bool only_fitting, std::optional<LoopOrder> forced) {
   std::vector<LinearCandidate> all;
   for (const LoopOrder order : kLoopOrders) {
-    for_each_candidate(order, task, machine, [&](const LoopNest& nest) {
+    if (forced && order != *forced) continue;
+    for_each_candidate(order, task, machine, forced.has_value(), [&](const LoopNest& nest) {
       if (only_fitting && !fits(task, nest, machine)) return;
       all.push_back({nest, linear_cost(task, nest, machine)});
     });
@@ -181,10 +184,11 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
   return cost;
 }
 
-LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine) {
-  std::vector<LinearCandidate> all = price(task, machine, true);
+LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine,
+                       std::optional<LoopOrder> forced) {
+  std::vector<LinearCandidate> all = price(task, machine, true, forced);
   const bool any_fits = !all.empty();
-  if (!any_fits) all = price(task, machine, false);
+  if (!any_fits) all = price(task, machine, false, forced);
   double least = all.front().cost.seconds;
   for (const LinearCandidate& c : all) least = std::min(least, c.cost.seconds);
   const auto better = [](const LinearCandidate& a, const LinearCandidate& b, double limit) {

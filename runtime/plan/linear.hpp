@@ -75,8 +75,10 @@ struct LinearPlan {
 
 LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanMachine& machine);
 
-/// Exhaustive; about 50 ns a candidate.
-LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine);
+/// Exhaustive; about 50 ns a candidate. With `forced` that order alone, with K whole where the op
+/// does not split it.
+LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine,
+                       std::optional<LoopOrder> forced = {});
 
 /// "moves 1.52 x the bytes into L2", "12.0 % slower than the fastest: L2 bandwidth", …
 std::string why_rejected(const LinearCandidate& candidate, const LinearPlan& plan);

@@ -31,6 +31,8 @@ inline constexpr LoopOrder kLoopOrders[] = {LoopOrder::is_os_a, LoopOrder::is_os
                                             LoopOrder::os_2d};
 /// "IS-OS(a)", …
 const char* to_string(LoopOrder order) noexcept;
+/// "is_os_a", …, as options spell it.
+const char* option_name(LoopOrder order) noexcept;
 
 struct LinearShape {
   Index M, N, K;

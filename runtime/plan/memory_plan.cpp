@@ -14,10 +14,6 @@
 namespace tessera {
 namespace {
 
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
-
 std::size_t bytes_of(const Value& value, Index max_rows, Index max_sequences) {
   const Index rows = value.extent == Extent::rows ? max_rows : max_sequences;
   std::size_t elements = 0, bytes = 0;
@@ -32,29 +28,14 @@ std::size_t bytes_of(const Value& value, Index max_rows, Index max_sequences) {
   return bytes;
 }
 
-/// The inputs whose buffer the op's output may take over: read at the same element, or before, it
-/// is written.
+/// The inputs whose buffer the op's output may take over.
 std::vector<ValueId> in_place_inputs(const Op& op) {
-  return std::visit(
-      Overloaded{
-          [](const ActivationOp& o) { return std::vector{o.in}; },
-          [](const AddOp& o) {
-            return std::vector{o.a, o.b};
-          },
-          [](const LayerNormOp& o) {
-            return o.residual == kNone ? std::vector{o.in} : std::vector{o.in, o.residual};
-          },
-          [](const L2NormalizeOp& o) { return std::vector{o.in}; },
-          // Tile by tile the residual is read, then written. But v + f(v): A must outlive C's
-          // first panel.
-          [](const LinearOp& o) {
-            // Nor under a layer norm, which reads the residual after C is written.
-            const bool may = o.residual != kNone && o.residual != o.in && !o.norm;
-            return may ? std::vector{o.residual} : std::vector<ValueId>{};
-          },
-          [](const auto&) { return std::vector<ValueId>{}; },
-      },
-      op);
+  std::vector<ValueId> ids;
+  for_each_operand(op, Overloaded{[&](Reads reads, ValueId id) {
+                                    if (reads.in_place) ids.push_back(id);
+                                  },
+                                  [](auto, std::int32_t) {}});
+  return ids;
 }
 
 bool overlap(const MemorySlot& a, const MemorySlot& b) {

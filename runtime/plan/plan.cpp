@@ -9,13 +9,12 @@
 #include <tuple>
 
 #include "runtime/machine/machine.hpp"
+#include "runtime/plan/attention_layout.hpp"
+#include "runtime/plan/patches.hpp"
+#include "runtime/program/canonical.hpp"
 
 namespace tessera {
 namespace {
-
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
 
 /// Last row counts of the ranges: every register tile up to 8, then steps of a quarter.
 std::vector<Index> row_ranges(Index most, Index MR) {
@@ -51,10 +50,15 @@ class Planner {
 
   OpSchedule schedule(std::size_t i) {
     OpSchedule schedule;
-    const auto* linear = std::get_if<LinearOp>(&in_.program.ops[i]);
+    const Op& op = in_.program.ops[i];
+    if (const auto* attention = std::get_if<AttentionOp>(&op)) return this->attention(*attention);
+    if (std::holds_alternative<PatchEmbedOp>(op)) {
+      schedule.patch_rows = patch_block_rows(in_.program.images, in_.tile.MR, machine_.l2_bytes);
+    }
+    const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
     const bool by_rows = in_.program.values[at(linear->out)].extent == Extent::rows;
-    const bool chains = may_chain(in_.program, i);
+    const bool chains = may_chain(in_.program, i) && !in_.loop_order;
     for (const Index rows : row_ranges(by_rows ? in_.max_rows : in_.max_sequences, in_.tile.MR)) {
       const LinearCandidate& chosen = plan(*linear, rows);
       append(schedule.nests, NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
@@ -64,6 +68,29 @@ class Planner {
   }
 
  private:
+  /// streaming as long as K and V of a head stay in L2, then streaming_keys (dataflow_of()).
+  OpSchedule attention(const AttentionOp& op) const {
+    const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention;
+    const auto dataflow = [&](Index T) {
+      return in_.attention ? *in_.attention
+                           : dataflow_of(T, op.head_dim, op.mask, machine_.l2_bytes, kernel);
+    };
+    OpSchedule schedule;
+    schedule.by_heads_from = head_dim_of(in_.program, op.qkv, in_.tile.NR) == 0 ? 0 : kByHeadsFrom;
+    for (Index first = 1; first <= in_.max_rows;) {
+      // The last T of the same dataflow: it changes once at most.
+      Index last = first, end = in_.max_rows + 1;  // `last` has it; `end` has not
+      while (end - last > 1) {
+        const Index middle = last + (end - last) / 2;
+        (dataflow(middle) == dataflow(first) ? last : end) = middle;
+      }
+      const Index rows = rows_per_task(dataflow(first), last, kernel.Br);
+      schedule.attention.push_back({last, dataflow(first), std::max(rows, kernel.Br)});
+      first = last + 1;
+    }
+    return schedule;
+  }
+
   LinearTask task(const LinearOp& op, Index rows) const {
     return linear_task(in_.program, op, rows, weights_stay_in_l3_);
   }
@@ -73,7 +100,7 @@ class Planner {
     const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
-    const LinearPlan made = plan_linear(t, machine_);
+    const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
     if (!made.fits) unfit_.insert(fmt::format("({},{})", t.shape.K, t.shape.N));
     return plans_.emplace(key, made.chosen).first->second;
   }
@@ -225,7 +252,7 @@ Plan make_plan(const PlanInput& input) {
 
 std::string fingerprint(const Program& program) {
   std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  for (const char c : to_string(program)) {
+  for (const char c : canonical_text(program)) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   }
   return fmt::format("{:016x}", hash);

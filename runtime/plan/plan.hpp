@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Plan is data: for every linear of a Program the loop nest by number of rows, computed ahead, so
-// that a run looks one up and searches nothing. It is a pure function of (Program, machine, rates,
-// options), prints (report.hpp), saves, loads and compares (plan_file.hpp).
+// A Plan is data: for every op of a Program what is to be decided, by number of rows, computed
+// ahead, so that a run looks it up and chooses nothing: loop nests of linears, dataflow and layout
+// of attention, blocks of patches. It is a pure function of (Program, machine, rates, options),
+// prints (report.hpp), saves, loads and compares (plan_file.hpp).
 //
-// Plans decide speed alone: every plan gives the same bits.
+// Plans decide speed: every loop nest gives the same bits; a dataflow rounds in its own way.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/isa.hpp"
 #include "runtime/base/version.hpp"
+#include "runtime/plan/attention.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/program/program.hpp"
 
@@ -38,10 +41,24 @@ struct ChainRange {
   friend bool operator==(const ChainRange&, const ChainRange&) = default;
 };
 
+/// Attention of sequences of up to `last_rows` rows.
+struct AttentionRange {
+  Index last_rows;
+  kernels::AttentionDataflow dataflow = kernels::AttentionDataflow::streaming;
+  Index task_rows;  ///< most query rows of one head that one task takes
+
+  friend bool operator==(const AttentionRange&, const AttentionRange&) = default;
+};
+
 /// What is decided for one op. Empty for ops that have nothing to decide.
 struct OpSchedule {
-  std::vector<NestRange> nests;    ///< linear: rising, the last one covers every row count
-  std::vector<ChainRange> chains;  ///< linear that the next op, a linear, may be chained to
+  std::vector<NestRange> nests;           ///< linear: rising, the last one covers every row count
+  std::vector<ChainRange> chains;         ///< linear that the next op, a linear, may be chained to
+  std::vector<AttentionRange> attention;  ///< attention: rising, by the rows of a sequence
+  /// Attention: from this longest sequence of a batch on, Q, K and V lie by heads
+  /// (attention_layout.hpp); 0: never.
+  Index by_heads_from = 0;
+  Index patch_rows = 0;  ///< patch embedding: most rows of patches that one task gathers
 
   friend bool operator==(const OpSchedule&, const OpSchedule&) = default;
 };
@@ -83,6 +100,10 @@ struct PlanInput {
   TileShape tile;
   int threads;
   Index max_rows, max_sequences;
+  /// Instead of the best: this loop order for every linear (then nothing is chained), this dataflow
+  /// for every attention.
+  std::optional<LoopOrder> loop_order{};
+  std::optional<kernels::AttentionDataflow> attention{};
   bool allow_onednn = false;  ///< measure it against the chosen nests
   /// Time of oneDNN over time of a nest for a shape, measured; empty: not in this build.
   std::function<double(const LinearShape&, const LoopNest&)> onednn_over_ours{};
@@ -116,7 +137,7 @@ ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index ro
 /// The fewest blocks that fit, a multiple of the threads.
 Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine);
 
-/// "a3f0…": of ops, shapes, names.
+/// "a3f0…": of the canonical text of the program (program/canonical.hpp).
 std::string fingerprint(const Program& program);
 /// CPU name and caches.
 std::string machine_key(const Machine& machine);

@@ -11,6 +11,7 @@
 #include "runtime/base/json_text.hpp"
 #include "runtime/base/replaced_file.hpp"
 #include "runtime/machine/machine.hpp"
+#include "runtime/plan/attention_layout.hpp"
 
 namespace tessera {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace dom = simdjson::dom;
 
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kFormat = 2;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr Index kMostBlocks = (Index{1} << 31) - 1;
 
@@ -34,7 +35,17 @@ std::string json_of(const OpSchedule& op) {
     chains += fmt::format(R"({}{{"last_rows":{},"row_blocks":{}}})", chains.empty() ? "" : ",",
                           last, blocks);
   }
-  return fmt::format(R"({{"nests":[{}],"chains":[{}]}})", nests, chains);
+  std::string attention;
+  for (const auto& [last, dataflow, rows] : op.attention) {
+    attention += fmt::format(R"({}{{"last_rows":{},"dataflow":"{}","task_rows":{}}})",
+                             attention.empty() ? "" : ",", last, to_string(dataflow), rows);
+  }
+  std::string text = fmt::format(R"({{"nests":[{}],"chains":[{}])", nests, chains);
+  if (!op.attention.empty()) {
+    text += fmt::format(R"(,"attention":[{}],"by_heads_from":{})", attention, op.by_heads_from);
+  }
+  if (op.patch_rows != 0) text += fmt::format(R"(,"patch_rows":{})", op.patch_rows);
+  return text + "}";
 }
 
 class Reader {
@@ -79,6 +90,20 @@ class Reader {
                      detail::in_quotes(name)));
   }
 
+  kernels::AttentionDataflow dataflow(dom::element object) const {
+    const auto name = get<std::string_view>(object, "dataflow", "a dataflow of attention");
+    std::string known;
+    for (const kernels::AttentionDataflow dataflow : kAllDataflows) {
+      if (name == to_string(dataflow)) return dataflow;
+      known += (known.empty() ? "" : ", ") + std::string(to_string(dataflow));
+    }
+    fail(fmt::format("dataflow is {}, expected one of {}", detail::in_quotes(name), known));
+  }
+
+  bool has(dom::element object, const char* name) const {
+    return object.at_key(name).error() == simdjson::SUCCESS;
+  }
+
   OpSchedule op(dom::element object) const {
     OpSchedule schedule;
     for (const dom::element e : get<dom::array>(object, "nests", "an array")) {
@@ -92,8 +117,17 @@ class Reader {
     for (const dom::element e : get<dom::array>(object, "chains", "an array")) {
       schedule.chains.push_back({count(e, "last_rows", 1), count(e, "row_blocks", 0)});
     }
+    if (has(object, "attention")) {
+      for (const dom::element e : get<dom::array>(object, "attention", "an array")) {
+        schedule.attention.push_back(
+            {count(e, "last_rows", 1), dataflow(e), count(e, "task_rows", 1)});
+      }
+      schedule.by_heads_from = count(object, "by_heads_from", 0);
+    }
+    if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
     require_rising(schedule.nests);
     require_rising(schedule.chains);
+    require_rising(schedule.attention);
     return schedule;
   }
 
@@ -122,8 +156,27 @@ void require_same(const Plan& plan, const char* what, const T& its, const T& her
   refuse(plan, fmt::format("was made for {} {}, expected {}", what, its, here));
 }
 
+template <class Fail>
+void check_attention(const PlanInput& in, std::size_t i, const OpSchedule& schedule,
+                     const Fail& fail) {
+  const auto* op = std::get_if<AttentionOp>(&in.program.ops[i]);
+  if (op == nullptr) {
+    if (!schedule.attention.empty() || schedule.by_heads_from != 0)
+      fail("is no attention, expected no dataflow");
+    return;
+  }
+  if (schedule.attention.empty()) fail("has no dataflow, expected at least one");
+  if (schedule.attention.back().last_rows < in.max_rows) {
+    fail(fmt::format("its last dataflow ends before {} rows", in.max_rows));
+  }
+  if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->qkv, in.tile.NR) == 0) {
+    fail(fmt::format("by_heads_from is {}, expected 0: its QKV cannot lie by heads",
+                     schedule.by_heads_from));
+  }
+}
+
 /// What the executor relies on.
-void check_nests(const Plan& plan, const PlanInput& in, std::size_t i) {
+void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const OpSchedule& schedule = plan.ops[i];
   const auto* op = std::get_if<LinearOp>(&in.program.ops[i]);
   const auto fail = [&](const std::string& what) {
@@ -132,6 +185,11 @@ void check_nests(const Plan& plan, const PlanInput& in, std::size_t i) {
                      in.program.values[static_cast<std::size_t>(output_of(in.program.ops[i]))].name,
                      what));
   };
+  check_attention(in, i, schedule, fail);
+  if (std::holds_alternative<PatchEmbedOp>(in.program.ops[i]) != (schedule.patch_rows > 0)) {
+    fail(schedule.patch_rows > 0 ? "has patch_rows, expected none: it is no patch embedding"
+                                 : "has no patch_rows, expected 1 or more");
+  }
   if (op == nullptr) {
     if (!schedule.nests.empty() || !schedule.chains.empty())
       fail("is no linear, expected no nests");
@@ -194,6 +252,17 @@ std::string describe_chains(const std::vector<ChainRange>& chains) {
     from = last + 1;
   }
   return text.empty() ? "never" : text;
+}
+
+/// "streaming up to 2432 rows, streaming_keys up to 4096; by heads from 1024"
+std::string describe_attention(const OpSchedule& op) {
+  std::string text;
+  for (const auto& [last, dataflow, rows] : op.attention) {
+    text += fmt::format("{}{} up to {} rows ({} a task)", text.empty() ? "" : ", ",
+                        to_string(dataflow), last, rows);
+  }
+  if (op.by_heads_from != 0) text += fmt::format("; by heads from {}", op.by_heads_from);
+  return text;
 }
 
 }  // namespace
@@ -270,7 +339,7 @@ void check_plan(const Plan& plan, const PlanInput& input) {
   if (plan.ops.size() != input.program.ops.size()) {
     refuse(plan, fmt::format("has {} ops, expected {}", plan.ops.size(), input.program.ops.size()));
   }
-  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_nests(plan, input, i);
+  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_schedule(plan, input, i);
 }
 
 std::string diff_plans(const Plan& before, const Plan& after, const Program& program) {
@@ -290,6 +359,15 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
   field("most sequences", was.max_sequences, is.max_sequences);
   for (std::size_t i = 0; i < std::min(before.ops.size(), after.ops.size()); ++i) {
     const OpSchedule &a = before.ops[i], &b = after.ops[i];
+    if (a.attention != b.attention || a.by_heads_from != b.by_heads_from) {
+      text += fmt::format("{}: {} -> {}\n", program.values[at(output_of(program.ops[i]))].name,
+                          describe_attention(a), describe_attention(b));
+    }
+    if (a.patch_rows != b.patch_rows) {
+      text += fmt::format("{}: {} -> {} rows of patches at a time\n",
+                          program.values[at(output_of(program.ops[i]))].name, a.patch_rows,
+                          b.patch_rows);
+    }
     if (a.nests.empty() || b.nests.empty()) continue;
     std::set<Index> ends;  // row counts at which either plan changes
     for (const auto& range : a.nests) ends.insert(range.last_rows);

@@ -11,16 +11,11 @@
 #include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
-#include "runtime/plan/patches.hpp"
 #include "runtime/plan/run_traffic.hpp"
 #include "runtime/program/mask.hpp"
 
 namespace tessera {
 namespace {
-
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
 
 std::string epilogue_of(const LinearOp& op) {
   std::string text = op.bias == kNone ? "" : "bias";
@@ -65,8 +60,8 @@ class Reporter {
     const Op& op = in_.program.ops[i];
     OpReport report{.kind = name_of(op), .name = value(output_of(op)).name};
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, report); },
-                          [&](const AttentionOp& o) { attention(o, report); },
-                          [&](const PatchEmbedOp& o) { patch_embed(o, report); },
+                          [&](const AttentionOp& o) { attention(plan_.ops[i], o, report); },
+                          [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
                           [&](const auto&) { row_wise(op, report); }},
                op);
     return report;
@@ -105,7 +100,11 @@ class Reporter {
     for (const std::optional<LinearCandidate>& other : best.best) {
       if (!other || other->nest.order == nest.order) continue;
       report.rejected.push_back(candidate_report(*other, task.shape, machine_.tile));
-      report.rejected.back().why = why_rejected(*other, chosen);
+      report.rejected.back().why =
+          other->cost.seconds < 0.98 * chosen.chosen.cost.seconds
+              ? fmt::format("{:.2f} x the time; another was asked for",
+                            other->cost.seconds / chosen.chosen.cost.seconds)
+              : why_rejected(*other, chosen);
     }
     for (const LoopOrder order : kLoopOrders) {
       if (best.best[static_cast<std::size_t>(order)]) continue;
@@ -158,15 +157,14 @@ class Reporter {
     report.rejected.push_back(chained);
   }
 
-  /// Sequences of equal length; the dataflow is the one that execute/attention takes.
-  void attention(const AttentionOp& o, OpReport& report) const {
+  /// Sequences of equal length.
+  void attention(const OpSchedule& schedule, const AttentionOp& o, OpReport& report) const {
     const Index T = ceil_div(rows_, sequences_);
     const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention;
     const AttentionCaches caches{machine_.l1_bytes, machine_.l2_bytes, machine_.l3_bytes};
     const AttentionShape shape{.T = T, .d = o.head_dim, .heads = o.heads, .mask = o.mask};
     const AttentionPlan plan = plan_attention(shape, caches, machine_.rates, kernel);
-    const kernels::AttentionDataflow runs =
-        dataflow_of(T, o.head_dim, o.mask, machine_.l2_bytes, kernel);
+    const kernels::AttentionDataflow runs = at_rows(schedule.attention, T).dataflow;
     const double times = static_cast<double>(rows_) / static_cast<double>(T);
     const double activations = 4.0 * static_cast<double>(rows_ * o.heads * o.head_dim);  // words
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
@@ -196,13 +194,16 @@ class Reporter {
       }
       report.rejected.push_back(candidate(c));
       if (report.rejected.back().why.empty()) {
-        report.rejected.back().why = "as fast by the model; a run takes the other in closed form";
+        report.rejected.back().why =
+            in_.attention || !plan_.file.empty()
+                ? "best by the model; another was asked for"
+                : "as fast by the model; a run takes the other in closed form";
       }
     }
   }
 
   /// A linear over blocks of gathered patches, one image after another.
-  void patch_embed(const PatchEmbedOp& o, OpReport& report) const {
+  void patch_embed(const OpSchedule& schedule, const PatchEmbedOp& o, OpReport& report) const {
     const ImageSpec& images = in_.program.images;
     const Parameter& weight = in_.program.parameters[at(o.weight)];
     const LinearTask task{
@@ -212,7 +213,7 @@ class Reporter {
         .residual = o.positions != kNone,
         .weights_stay_in_l3 = weights_in_l3_};
     const auto [M, N, K] = task.shape;
-    const Index block = patch_block_rows(images, machine_.tile.MR, machine_.l2_bytes);
+    const Index block = schedule.patch_rows;
     const Index blocks = std::min(
         M,
         std::max<Index>(machine_.threads, sequences_ * ceil_div(ceil_div(M, sequences_), block)));

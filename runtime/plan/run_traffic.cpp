@@ -12,10 +12,6 @@
 namespace tessera {
 namespace {
 
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
-
 /// Where everything that ops use lies: the arena, then the packed weights, then the scratch.
 class AddressSpace {
  public:

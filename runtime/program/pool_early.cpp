@@ -7,15 +7,11 @@
 #include <algorithm>
 #include <optional>
 
-#include "runtime/program/for_each_value.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/program/rewrites.hpp"
 
 namespace tessera {
 namespace {
-
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
 
 bool is_row_wise(const Op& op) {
   return std::holds_alternative<LinearOp>(op) || std::holds_alternative<LayerNormOp>(op) ||
@@ -40,12 +36,12 @@ class EarlyPooling {
         continue;
       }
       const bool moved = moves(out);
-      for_each_value(op, [&](ValueId& id) {
-        if (id == out) return;
+      const auto read = [&](Reads, ValueId& id) {
         const ValueId row = pooled_[at(id)];
         const bool dropped = row != kNone && moves(row);  // the output of a pooling that went
         if (dropped || (moved && row != kNone)) id = row;
-      });
+      };
+      for_each_operand(op, Overloaded{read, [](auto, std::int32_t&) {}});
       if (moved) program_.values[at(out)].extent = Extent::sequences;
       ops.push_back(op);
       if (!moved && needs_row_[at(out)]) ops.emplace_back(pool_of(out));

@@ -28,29 +28,10 @@ std::int32_t Program::find_output(std::string_view name) const noexcept {
 }
 
 std::vector<ValueId> inputs_of(const Op& op) {
-  const auto with = [](ValueId in, ValueId residual) {
-    return residual == kNone ? std::vector{in} : std::vector{in, residual};
-  };
-  return std::visit(Overloaded{
-                        [](const EmbeddingOp&) { return std::vector<ValueId>{}; },
-                        [](const PatchEmbedOp&) { return std::vector<ValueId>{}; },
-                        [](const BroadcastOp&) { return std::vector<ValueId>{}; },
-                        [&](const LinearOp& o) { return with(o.in, o.residual); },
-                        [](const AttentionOp& o) { return std::vector{o.qkv}; },
-                        [](const AttentionPoolOp& o) {
-                          return std::vector{o.q, o.kv};
-                        },
-                        [&](const LayerNormOp& o) { return with(o.in, o.residual); },
-                        [](const ActivationOp& o) { return std::vector{o.in}; },
-                        [](const GatedOp& o) { return std::vector{o.in}; },
-                        [](const AddOp& o) {
-                          return std::vector{o.a, o.b};
-                        },
-                        [](const PoolOp& o) { return std::vector{o.in}; },
-                        [](const L2NormalizeOp& o) { return std::vector{o.in}; },
-                        [](const ConcatOp& o) { return o.in; },
-                    },
-                    op);
+  std::vector<ValueId> ids;
+  for_each_operand(
+      op, Overloaded{[&](Reads, ValueId id) { ids.push_back(id); }, [](auto, std::int32_t) {}});
+  return ids;
 }
 
 ValueId output_of(const Op& op) noexcept {
@@ -59,26 +40,8 @@ ValueId output_of(const Op& op) noexcept {
 
 std::vector<ParameterId> parameters_of(const Op& op) {
   std::vector<ParameterId> ids;
-  const auto use = [&](ParameterId id) {
-    if (id != kNone) ids.push_back(id);
-  };
-  std::visit(Overloaded{
-                 [&](const EmbeddingOp& o) {
-                   for (const EmbeddingOp::Term& term : o.terms) use(term.table);
-                 },
-                 [&](const LinearOp& o) {
-                   use(o.weight), use(o.bias);
-                   if (o.norm) use(o.norm->gamma), use(o.norm->beta);
-                 },
-                 [&](const PatchEmbedOp& o) {
-                   use(o.weight), use(o.bias), use(o.special), use(o.positions);
-                 },
-                 [&](const BroadcastOp& o) { use(o.row); },
-                 [&](const AttentionOp& o) { use(o.bias), use(o.pair_bias); },
-                 [&](const LayerNormOp& o) { use(o.gamma), use(o.beta); },
-                 [](const auto&) {},
-             },
-             op);
+  for_each_operand(
+      op, Overloaded{[&](Uses, ParameterId id) { ids.push_back(id); }, [](auto, std::int32_t) {}});
   return ids;
 }
 

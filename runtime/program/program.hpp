@@ -27,6 +27,19 @@ namespace tessera {
 using ValueId = std::int32_t;      ///< index into Program::values
 using ParameterId = std::int32_t;  ///< index into Program::parameters
 inline constexpr std::int32_t kNone = -1;
+/// `id` as an index into a vector. Precondition: id ≥ 0.
+constexpr std::size_t at(std::int32_t id) noexcept {
+  return static_cast<std::size_t>(id);
+}
+
+// How an op uses an operand. Each op lists its operands once, in operands(op, f), which calls
+// f(role, id) in order: what it reads, what it writes, its parameters; an id may be kNone. Lifetimes,
+// checks, rewrites and whatever else visits a program use that list (for_each_operand).
+struct Reads {
+  bool in_place = false;  ///< the output may take its memory: read element by element, then written
+};
+struct Writes {};
+struct Uses {};  ///< a parameter
 
 /// What the number of rows of a value is.
 enum class Extent : std::uint8_t { rows, sequences };
@@ -81,6 +94,12 @@ struct EmbeddingOp {
   };
   std::vector<Term> terms;
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Writes{}, o.out);
+    for (auto& term : o.terms) f(Uses{}, term.table);
+  }
 };
 
 /// The token rows of images, one sequence each: first the special rows, then one row per patch of
@@ -100,12 +119,23 @@ struct PatchEmbedOp {
   ParameterId positions = kNone;  // ParameterKind::rows (positioned + native patches, N), or none
   Index positioned = 0;           // special rows that have a position
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Writes{}, o.out);
+    f(Uses{}, o.weight), f(Uses{}, o.bias), f(Uses{}, o.special), f(Uses{}, o.positions);
+  }
 };
 
 /// out[s] = row for every sequence s.
 struct BroadcastOp {
   ParameterId row;  // ParameterKind::rows (1, width)
   ValueId out;      // (S, width)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Writes{}, o.out), f(Uses{}, o.row);
+  }
 };
 
 /// The layer norm of a linear's epilogue.
@@ -124,6 +154,16 @@ struct LinearOp {
   Activation activation = Activation::none;
   ValueId residual = kNone;
   std::optional<NormEpilogue> norm{};
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in);
+    // Tile by tile the residual is read, then written. But v + f(v): A must outlive C's first panel;
+    // and a layer norm reads the residual after C is written.
+    f(Reads{.in_place = o.residual != o.in && !o.norm}, o.residual);
+    f(Writes{}, o.out), f(Uses{}, o.weight), f(Uses{}, o.bias);
+    if (o.norm) f(Uses{}, o.norm->gamma), f(Uses{}, o.norm->beta);
+  }
 };
 
 /// Per head h of every sequence: out_h = softmax(scale·Q_h K_hᵀ + bias_h) V_h over the keys that
@@ -139,6 +179,11 @@ struct AttentionOp {
   kernels::AttentionMask mask{};
   bool alibi = false;  ///< bias −2^(−8(h+1)/heads)·|key column − query column| of head h as well
   ParameterId pair_bias = kNone;  ///< ParameterKind::pair_bias (every sequence has its T), or none
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.qkv), f(Writes{}, o.out), f(Uses{}, o.bias), f(Uses{}, o.pair_bias);
+  }
 };
 
 /// One query per sequence over the rows of that sequence, per head: out = softmax(scale·q Kᵀ) V.
@@ -148,6 +193,11 @@ struct AttentionPoolOp {
   ValueId out;
   Index heads, head_dim;
   float scale;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.q), f(Reads{}, o.kv), f(Writes{}, o.out);
+  }
 };
 
 /// out = LayerNorm(in + residual)·gamma + beta; residual or kNone.
@@ -157,12 +207,23 @@ struct LayerNormOp {
   ParameterId gamma, beta;
   float eps;
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.in), f(Reads{true}, o.residual), f(Writes{}, o.out);
+    f(Uses{}, o.gamma), f(Uses{}, o.beta);
+  }
 };
 
 struct ActivationOp {
   ValueId in;
   Activation activation;
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.in), f(Writes{}, o.out);
+  }
 };
 
 /// out = act(in[:, :W]) ⊙ in[:, W:]; in (rows, 2W), out (rows, W): SwiGLU and its like.
@@ -170,6 +231,11 @@ struct GatedOp {
   ValueId in;
   Activation activation;
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
 };
 
 /// out = scale·(a + b)
@@ -177,6 +243,11 @@ struct AddOp {
   ValueId a, b;
   ValueId out;
   float scale = 1.0F;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.a), f(Reads{true}, o.b), f(Writes{}, o.out);
+  }
 };
 
 /// One row per sequence out of its token rows.
@@ -197,6 +268,11 @@ struct PoolOp {
   ValueId out;          // (S, width)
   Index skip = 0;       // rows of every sequence that are left out (special tokens): first, mean
   std::int32_t id = 0;  // of first_of_id
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
 };
 
 /// out = in / max(‖in‖₂, eps), row by row.
@@ -204,12 +280,23 @@ struct L2NormalizeOp {
   ValueId in;
   float eps;
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.in), f(Writes{}, o.out);
+  }
 };
 
 /// out = [in_0 | in_1 | …] along the features.
 struct ConcatOp {
   std::vector<ValueId> in;
   ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    for (auto& in : o.in) f(Reads{}, in);
+    f(Writes{}, o.out);
+  }
 };
 
 using Op =
@@ -284,6 +371,18 @@ struct Program {
   /// Index of the output called `name`, or kNone.
   std::int32_t find_output(std::string_view name) const noexcept;
 };
+
+/// Calls f(role, id) for every operand that `op` (of type Op or const Op) has: ids are references.
+template <class AnyOp, class F>
+void for_each_operand(AnyOp& op, F&& f) {
+  std::visit(
+      [&](auto& o) {
+        o.operands(o, [&](auto role, auto& id) {
+          if (id != kNone) f(role, id);
+        });
+      },
+      op);
+}
 
 /// The values that `op` reads (residuals included), and the one that it writes.
 std::vector<ValueId> inputs_of(const Op& op);

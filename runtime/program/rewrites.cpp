@@ -9,38 +9,9 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/overloaded.hpp"
-#include "runtime/program/for_each_value.hpp"
 
 namespace tessera {
 namespace {
-
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
-
-template <class F>
-void for_each_parameter(Op& op, F&& f) {
-  const auto optional = [&](ParameterId& id) {
-    if (id != kNone) f(id);
-  };
-  std::visit(Overloaded{
-                 [&](EmbeddingOp& o) {
-                   for (EmbeddingOp::Term& term : o.terms) f(term.table);
-                 },
-                 [&](LinearOp& o) {
-                   f(o.weight), optional(o.bias);
-                   if (o.norm) f(o.norm->gamma), f(o.norm->beta);
-                 },
-                 [&](PatchEmbedOp& o) {
-                   f(o.weight), optional(o.bias), optional(o.special), optional(o.positions);
-                 },
-                 [&](BroadcastOp& o) { f(o.row); },
-                 [&](AttentionOp& o) { optional(o.bias), optional(o.pair_bias); },
-                 [&](LayerNormOp& o) { f(o.gamma), f(o.beta); },
-                 [](auto&) {},
-             },
-             op);
-}
 
 /// `program` with only the ops in `ops`, and values and parameters renumbered to what they use.
 Program compact(const Program& program, std::vector<Op> ops, std::vector<Output> outputs,
@@ -53,22 +24,21 @@ Program compact(const Program& program, std::vector<Op> ops, std::vector<Output>
                  .outputs = std::move(outputs)};
   std::vector<std::int32_t> new_value(program.values.size(), kNone),
       new_parameter(program.parameters.size(), kNone);
-  for (Op& op : result.ops) {
-    for_each_value(op, [&](ValueId& id) {
-      std::int32_t& to = new_value[at(id)];
-      if (to == kNone) {
-        to = static_cast<std::int32_t>(result.values.size());
-        result.values.push_back(program.values[at(id)]);
-      }
-      id = to;
-    });
-    if (keep == KeepParameters::all) continue;
-    for_each_parameter(op, [&](ParameterId& id) {
-      std::int32_t& to = new_parameter[at(id)];
-      if (to == kNone) to = result.add_parameter(program.parameters[at(id)]);
-      id = to;
-    });
-  }
+  const auto value = [&](auto /*reads or writes*/, ValueId& id) {
+    std::int32_t& to = new_value[at(id)];
+    if (to == kNone) {
+      to = static_cast<std::int32_t>(result.values.size());
+      result.values.push_back(program.values[at(id)]);
+    }
+    id = to;
+  };
+  const auto parameter = [&](Uses, ParameterId& id) {
+    if (keep == KeepParameters::all) return;
+    std::int32_t& to = new_parameter[at(id)];
+    if (to == kNone) to = result.add_parameter(program.parameters[at(id)]);
+    id = to;
+  };
+  for (Op& op : result.ops) for_each_operand(op, Overloaded{value, parameter});
   if (keep == KeepParameters::all) result.parameters = program.parameters;
   for (Output& output : result.outputs) output.value = new_value[at(output.value)];
   return result;

@@ -13,7 +13,6 @@
 #include "runtime/base/float_environment.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/execute/onednn_weights.hpp"
-#include "runtime/execute/qkv_layout.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/session/markers.hpp"
 #include "runtime/session/parts.hpp"
@@ -33,12 +32,15 @@ std::vector<ParameterId> next_weights(const Program& program) {
   return next;
 }
 
-std::vector<Index> head_dims(const Program& program, Index NR) {
-  std::vector<Index> dims;
-  for (std::size_t v = 0; v < program.values.size(); ++v) {
-    dims.push_back(execute::head_dim_of(program, static_cast<ValueId>(v), NR));
+/// By value: where the plan lets QKV lie by heads.
+std::vector<ByHeads> by_heads(const Program& program, std::span<const OpSchedule> schedule) {
+  std::vector<ByHeads> values(program.values.size());
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    if (const auto* op = std::get_if<AttentionOp>(&program.ops[i])) {
+      values[at(op->qkv)] = {op->head_dim, schedule[i].by_heads_from};
+    }
   }
-  return dims;
+  return values;
 }
 
 Index longest_sequence(std::span<const std::int32_t> offsets) noexcept {
@@ -75,7 +77,7 @@ class ArenaSession final : public Session {
         kernels_(model_->kernels()),
         plan_(plan_of(program_, model_->isa(), options_)),
         next_weight_(next_weights(program_)),
-        head_dims_(head_dims(program_, kernels_.gemm.NR)),
+        by_heads_(by_heads(program_, plan_->ops)),
         weights_stay_in_l3_(weights_stay_in_l3(program_, machine())),
         layout_(within_cap(lay_out(program_, options_, plan_->ops, kernels_), *model_, options_)),
         workers_(options_.parallel_for.run == nullptr
@@ -110,7 +112,7 @@ class ArenaSession final : public Session {
         .memory = layout_.values,
         .schedule = plan_->ops,
         .next_weight = next_weight_,
-        .head_dims = head_dims_,
+        .by_heads = by_heads_,
         .weights_stay_in_l3 = weights_stay_in_l3_,
         .onednn = onednn_.get(),
         .arena = arena_.data(),
@@ -137,7 +139,10 @@ class ArenaSession final : public Session {
       if (count == 2) {
         execute::run_chain(context, i);
       } else {
+        const OpSchedule& schedule = plan_->ops[i];
         std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
+                              [&](const AttentionOp& o) { execute::run(context, o, schedule); },
+                              [&](const PatchEmbedOp& o) { execute::run(context, o, schedule); },
                               [&](const auto& o) { execute::run(context, o); }},
                    program_.ops[i]);
       }
@@ -241,7 +246,7 @@ class ArenaSession final : public Session {
   const kernels::KernelTable& kernels_;
   std::shared_ptr<const Plan> plan_;
   std::vector<ParameterId> next_weight_;
-  std::vector<Index> head_dims_;
+  std::vector<ByHeads> by_heads_;
   bool weights_stay_in_l3_;
   std::unique_ptr<execute::OneDnnWeights> onednn_;  // null: no op uses it
   SessionLayout layout_;

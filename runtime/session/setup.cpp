@@ -78,6 +78,8 @@ PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& opti
           .threads = options.threads,
           .max_rows = options.max_rows,
           .max_sequences = options.max_sequences,
+          .loop_order = options.loop_order,
+          .attention = options.attention,
           .allow_onednn = options.allow_onednn,
           .onednn_over_ours = execute::onednn_measurement(kernels::kernels_at(isa))};
 }
@@ -86,6 +88,11 @@ std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa,
                                     const SessionOptions& options) {
   std::shared_ptr<const Plan> plan = options.plan;
   if (plan != nullptr) {
+    if (options.loop_order || options.attention) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("session: {} is given beside a saved plan, expected one of the two",
+                              options.loop_order ? "loop_order" : "attention"));
+    }
     check_plan(*plan, plan_input(program, isa, options));
   } else {
     plan = std::make_shared<const Plan>(make_plan(plan_input(program, isa, options)));

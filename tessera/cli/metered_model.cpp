@@ -21,7 +21,12 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
   const BatchShape shape = batch_shape(program, rows, sequences);
   rows_ = shape.rows;
   sequences_ = shape.sequences;
-  const EncoderOptions options = flags.encoder_options({main_output(program)});
+  EncoderOptions options = flags.encoder_options({main_output(program)});
+  if (metered.plan_is_of_here && options.plan != nullptr) {
+    Plan plan = *options.plan;
+    plan.identity.machine = machine_key(machine());
+    options.plan = std::make_shared<const Plan>(std::move(plan));
+  }
   Isa isa = metered.replayed ? *metered.replayed : resolve_isa(options.isa);
   if (metered.most_isa) isa = std::min(isa, *metered.most_isa);
   using Rates = MeteredOptions::Rates;
@@ -41,6 +46,8 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
                .outputs = options.outputs,
                .plan = options.plan,
                .rates = rates_,
+               .loop_order = options.loop_order,
+               .attention = options.attention,
                .allow_onednn = options.allow_onednn});
   if (takes_images) {
     make_images();

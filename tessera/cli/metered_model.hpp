@@ -18,6 +18,9 @@ struct MeteredOptions {
   std::optional<Isa> most_isa{};  ///< no level above it
   int threads = 0;                ///< 0: as the flags say
   std::optional<Isa> replayed{};  ///< nothing is computed: replay kernels of any level
+  /// The plan was made by the process that started this one, on this machine: Valgrind may show
+  /// another CPU and other caches than the machine's.
+  bool plan_is_of_here = false;
   enum class Rates : std::uint8_t { measured, resolved, nominal } rates = Rates::measured;
 };
 

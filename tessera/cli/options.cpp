@@ -77,10 +77,30 @@ void ModelFlags::add_onednn_to(CLI::App& command) {
                    "batch");
 }
 
+void ModelFlags::add_forced_to(CLI::App& command) {
+  std::vector<std::string> orders, dataflows;
+  for (const LoopOrder order : kLoopOrders) orders.emplace_back(option_name(order));
+  for (const auto dataflow : kAllDataflows) dataflows.emplace_back(to_string(dataflow));
+  command
+      .add_option("--loop-order", loop_order,
+                  fmt::format("Every linear in this order instead of the best: {}",
+                              fmt::join(orders, ", ")))
+      ->check(one_of(orders))
+      ->type_name("ORDER");
+  command
+      .add_option("--attention", attention,
+                  fmt::format("Every attention in this dataflow instead of the best: {}",
+                              fmt::join(dataflows, ", ")))
+      ->check(one_of(dataflows))
+      ->type_name("NAME");
+}
+
 void ModelFlags::add_plan_to(CLI::App& command) {
   add_onednn_to(command);
-  command.add_option("--plan", plan, "Run this plan, saved by `tessera plan --save`")
-      ->type_name("FILE");
+  auto* file = command.add_option("--plan", plan, "Run this plan, saved by `tessera plan --save`")
+                   ->type_name("FILE");
+  add_forced_to(command);
+  for (const char* name : {"--loop-order", "--attention"}) command.get_option(name)->excludes(file);
 }
 
 std::shared_ptr<const models::Package> ModelFlags::open_package() const {
@@ -93,6 +113,12 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
   options.threads = threads;
   options.allow_onednn = allow_onednn;
   if (!plan.empty()) options.plan = std::make_shared<const Plan>(load_plan(plan));
+  for (const LoopOrder order : kLoopOrders) {
+    if (loop_order == option_name(order)) options.loop_order = order;
+  }
+  for (const auto dataflow : kAllDataflows) {
+    if (attention == to_string(dataflow)) options.attention = dataflow;
+  }
   if (!isa.empty()) {
     options.isa = isa_from_string(isa);
     if (!options.isa || !cpu_supports(*options.isa)) {

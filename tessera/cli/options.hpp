@@ -19,14 +19,16 @@ struct ModelFlags {
   std::string model;
   std::string architecture;
   std::string isa;
-  int threads = 0;         // 0: not given
-  Index batch_tokens = 0;  // 0: not given
-  std::string plan;        // empty: not given
+  int threads = 0;                    // 0: not given
+  Index batch_tokens = 0;             // 0: not given
+  std::string plan;                   // empty: not given
+  std::string loop_order, attention;  // empty: not given
   bool allow_onednn = false;
 
   void add_to(CLI::App& command);
   void add_plan_to(CLI::App& command);  ///< and add_onednn_to()
   void add_onednn_to(CLI::App& command);
+  void add_forced_to(CLI::App& command);  ///< --loop-order and --attention
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package() const;
   /// Throws UsageError for an instruction set that this CPU lacks.

@@ -88,7 +88,10 @@ void ProfileCommand::run() const {
     if (asked) flags.isa.clear();  // whether this CPU has it or not
   }
   if (!is_measured) options.rates = MeteredOptions::Rates::resolved;
-  if (under_callgrind >= 0) options.rates = MeteredOptions::Rates::nominal;
+  if (under_callgrind >= 0) {
+    options.rates = MeteredOptions::Rates::nominal;
+    options.plan_is_of_here = true;
+  }
   MeteredModel metered(flags, rows, sequences, options);
   if (under_callgrind >= 0) {
     run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));

@@ -83,6 +83,8 @@ SessionOptions Encoder::session_options(Index rows, Index sequences) const {
           .outputs = options_.outputs,
           .plan = options_.plan,
           .rates = options_.rates,
+          .loop_order = options_.loop_order,
+          .attention = options_.attention,
           .allow_onednn = options_.allow_onednn,
           .strict = options_.strict,
           .parallel_for = options_.parallel_for,

@@ -26,12 +26,14 @@ struct EncoderOptions {
   std::optional<Isa> isa = {};  ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
   Index batch_tokens = 4096;    ///< most token rows of one batch; a longer sequence goes alone
   Index batch_sequences = 64;   ///< most sequences of one batch
-  std::vector<std::string> outputs = {};   ///< what to compute, at least one
-  std::shared_ptr<const Plan> plan = {};   ///< a plan to run; null: one is made
-  std::optional<MachineRates> rates = {};  ///< what plans are made with; nullopt: resolve_rates()
-  bool allow_onednn = false;               ///< SessionOptions::allow_onednn
-  bool strict = false;                     ///< a fallback of the plan is an error
-  ParallelFor parallel_for = {};           ///< the caller's pool in place of our threads
+  std::vector<std::string> outputs = {};     ///< what to compute, at least one
+  std::shared_ptr<const Plan> plan = {};     ///< a plan to run; null: one is made
+  std::optional<MachineRates> rates = {};    ///< what plans are made with; nullopt: resolve_rates()
+  std::optional<LoopOrder> loop_order = {};  ///< SessionOptions::loop_order
+  std::optional<kernels::AttentionDataflow> attention = {};  ///< SessionOptions::attention
+  bool allow_onednn = false;                                 ///< SessionOptions::allow_onednn
+  bool strict = false;                                       ///< a fallback of the plan is an error
+  ParallelFor parallel_for = {};  ///< the caller's pool in place of our threads
   /// Most bytes of weights and arena together; 0: no cap. What does not fit is
   /// Error{out_of_memory}, or batches become smaller, down to one row, with split_to_cap: results
   /// are the same.

@@ -15,10 +15,6 @@
 namespace tessera::plots {
 namespace {
 
-std::size_t at(std::int32_t id) {
-  return static_cast<std::size_t>(id);
-}
-
 /// N of "….layer.N.…", or −1.
 int layer_of(const std::string& name) {
   constexpr std::string_view kWord = "layer.";

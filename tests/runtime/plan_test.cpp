@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -254,7 +256,7 @@ TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
 }
 
 TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
-  EXPECT_THAT(refused("\"tessera_plan\":1", "\"tessera_plan\":2"), HasSubstr("tessera_plan is 2"));
+  EXPECT_THAT(refused("\"tessera_plan\":2", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
   EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));
@@ -263,6 +265,107 @@ TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(refused("\"nests\":", "\"nest\":"), HasSubstr("nests"));
   EXPECT_THAT(refused("{\"tessera_plan\"", "\"tessera_plan\""), HasSubstr("JSON"));
   EXPECT_THROW(load_plan("no/such/plan.json"), Error);
+}
+
+TEST_F(PlanTest, NamesTheFieldOfAttentionThatIsWrong) {
+  EXPECT_THAT(refused("\"dataflow\":\"", "\"dataflow\":\"Q"),
+              AllOf(HasSubstr("dataflow is \"Q"), HasSubstr("flat_rows")));
+  EXPECT_THAT(refused("\"task_rows\":", "\"task_rows\":-"), HasSubstr("task_rows"));
+  EXPECT_THAT(refused("\"attention\":", "\"attentions\":"), HasSubstr("has no dataflow"));
+  EXPECT_THAT(refused("\"by_heads_from\":", "\"by_head_from\":"), HasSubstr("by_heads_from"));
+  Plan made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.attention.empty()) op.attention.back().last_rows = 63;
+  }
+  EXPECT_THROW(run(made), Error);
+  made = plan();
+  made.ops.front().attention = {{64, kernels::AttentionDataflow::streaming, 64}};
+  EXPECT_THROW(run(made), Error) << "the first op is no attention";
+  made = plan();
+  made.ops.front().patch_rows = 4;
+  EXPECT_THROW(run(made), Error) << "the first op embeds no patches";
+}
+
+// What is asked for is in the plan, is in the file, and is what runs.
+TEST_F(PlanTest, EveryLoopOrderCanBeForced) {
+  const std::vector<float> expected = run(plan());
+  for (const LoopOrder order : kLoopOrders) {
+    SCOPED_TRACE(option_name(order));
+    SessionOptions options = options_;
+    options.loop_order = order;
+    const auto session = Session::create(model_, options);
+    for (const OpSchedule& op : session->plan().ops) {
+      for (const NestRange& range : op.nests) EXPECT_EQ(range.nest.order, order);
+      for (const ChainRange& range : op.chains) EXPECT_EQ(range.row_blocks, 0);
+    }
+    const test::TemporaryFile file(".json");
+    save_plan(file.path(), session->plan());
+    const Plan loaded = load_plan(file.path());
+    EXPECT_EQ(loaded.ops, session->plan().ops);
+    EXPECT_EQ(run(loaded), expected);
+  }
+}
+
+TEST_F(PlanTest, EveryDataflowCanBeForced) {
+  const std::vector<float> expected = run(plan());
+  for (const kernels::AttentionDataflow dataflow : kAllDataflows) {
+    SCOPED_TRACE(to_string(dataflow));
+    SessionOptions options = options_;
+    options.attention = dataflow;
+    const auto session = Session::create(model_, options);
+    int attentions = 0;
+    for (const OpSchedule& op : session->plan().ops) {
+      for (const AttentionRange& range : op.attention) {
+        EXPECT_EQ(range.dataflow, dataflow);
+        ++attentions;
+      }
+    }
+    EXPECT_GT(attentions, 0);
+    const PlanReport report = session->report(64, 1);
+    const auto is_attention = [](const OpReport& op) { return op.kind == "attention"; };
+    const auto op = std::find_if(report.ops.begin(), report.ops.end(), is_attention);
+    ASSERT_NE(op, report.ops.end());
+    EXPECT_EQ(op->chosen.name, to_string(dataflow));
+    const test::TemporaryFile file(".json");
+    save_plan(file.path(), session->plan());
+    const Plan loaded = load_plan(file.path());
+    EXPECT_EQ(loaded.ops, session->plan().ops);
+    const std::vector<float> got = run(loaded);
+    ASSERT_EQ(got.size(), expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-5F) << i;
+  }
+}
+
+TEST_F(PlanTest, ASavedPlanAndAForcedOrderContradict) {
+  const auto saved = std::make_shared<const Plan>(plan());
+  SessionOptions options = options_;
+  options.plan = saved;
+  options.loop_order = LoopOrder::os_2d;
+  EXPECT_THROW(Session::create(model_, options), Error);
+  options.loop_order.reset();
+  options.attention = kernels::AttentionDataflow::flat_rows;
+  EXPECT_THROW(Session::create(model_, options), Error);
+}
+
+// A plan is of a program, whatever its values are called; anything else that differs shows.
+TEST_F(PlanTest, TheIdentityIsOfWhatIsComputedNotOfNames) {
+  const Program program = model_->program();
+  Program renamed = program;
+  for (Value& value : renamed.values) value.name += "x";
+  EXPECT_EQ(fingerprint(renamed), fingerprint(program));
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    if (!std::holds_alternative<AttentionOp>(program.ops[i])) continue;
+    Program other = program;
+    auto& op = std::get<AttentionOp>(other.ops[i]);
+    op.scale = std::nextafter(op.scale, 1.0F);
+    EXPECT_NE(fingerprint(other), fingerprint(program));
+    other = program;
+    std::get<AttentionOp>(other.ops[i]).mask.right = 0;
+    EXPECT_NE(fingerprint(other), fingerprint(program));
+    other = program;
+    std::get<AttentionOp>(other.ops[i]).alibi = true;
+    EXPECT_NE(fingerprint(other), fingerprint(program));
+  }
 }
 
 TEST_F(PlanTest, RefusesRangesThatEndTooEarly) {

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/attention_layout.hpp"
+
+namespace tessera {
+
+Index head_dim_of(const Program& program, ValueId value, Index NR) {
+  Index head_dim = 0;
+  int readers = 0;
+  bool is_plain_linear = false;
+  for (const Op& op : program.ops) {
+    for (const ValueId in : inputs_of(op)) readers += in == value;
+    if (const auto* attention = std::get_if<AttentionOp>(&op)) {
+      if (attention->qkv == value) head_dim = attention->head_dim;
+    }
+    if (const auto* linear = std::get_if<LinearOp>(&op)) {
+      is_plain_linear |= linear->out == value && linear->residual == kNone && !linear->norm;
+    }
+  }
+  for (const Output& output : program.outputs) readers += output.value == value;
+  return is_plain_linear && readers == 1 && head_dim % NR == 0 ? head_dim : 0;
+}
+
+}  // namespace tessera

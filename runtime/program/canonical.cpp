@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/program/canonical.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "runtime/base/overloaded.hpp"
+
+namespace tessera {
+namespace {
+
+class Writer {
+ public:
+  std::string take() { return std::move(text_); }
+
+  template <class... T>
+  void line(const char* kind, const T&... fields) {
+    text_ += kind;
+    (field(fields), ...);
+    text_ += '\n';
+  }
+
+  void op(const Op& op) {
+    text_ += name_of(op);
+    for_each_operand(op, Overloaded{[&](Reads, std::int32_t id) { mark('r', id); },
+                                    [&](Writes, std::int32_t id) { mark('w', id); },
+                                    [&](Uses, std::int32_t id) { mark('p', id); }});
+    std::visit([&](const auto& o) { attributes(o); }, op);
+    text_ += '\n';
+  }
+
+ private:
+  template <class T>
+  void field(const T& value) {
+    if constexpr (std::is_same_v<T, float>) {
+      fmt::format_to(std::back_inserter(text_), " {:a}", value);
+    } else if constexpr (std::is_enum_v<T> || std::is_same_v<T, bool>) {
+      fmt::format_to(std::back_inserter(text_), " {}", static_cast<int>(value));
+    } else {
+      fmt::format_to(std::back_inserter(text_), " {}", value);
+    }
+  }
+  void mark(char role, std::int32_t id) {
+    fmt::format_to(std::back_inserter(text_), " {}{}", role, id);
+  }
+  template <class... T>
+  void fields(const T&... values) {
+    (field(values), ...);
+  }
+
+  void attributes(const EmbeddingOp& o) {
+    for (const EmbeddingOp::Term& term : o.terms) field(term.input);
+  }
+  // Which of the optional operands there are is not in their list.
+  void attributes(const PatchEmbedOp& o) { fields(o.bias, o.special, o.positions, o.positioned); }
+  void attributes(const BroadcastOp&) {}
+  void attributes(const LinearOp& o) {
+    fields(o.bias, o.residual, o.activation, o.norm.has_value());
+    if (o.norm) field(o.norm->eps);
+  }
+  void attributes(const AttentionOp& o) {
+    fields(o.heads, o.head_dim, o.scale, o.bias, o.pair_bias, o.alibi, o.mask.kind, o.mask.left,
+           o.mask.right, o.mask.local, o.mask.restart);
+  }
+  void attributes(const AttentionPoolOp& o) { fields(o.heads, o.head_dim, o.scale); }
+  void attributes(const LayerNormOp& o) { fields(o.residual, o.eps); }
+  void attributes(const ActivationOp& o) { field(o.activation); }
+  void attributes(const GatedOp& o) { field(o.activation); }
+  void attributes(const AddOp& o) { field(o.scale); }
+  void attributes(const PoolOp& o) { fields(o.pooling, o.skip, o.id); }
+  void attributes(const L2NormalizeOp& o) { field(o.eps); }
+  void attributes(const ConcatOp&) {}
+
+  std::string text_;
+};
+
+}  // namespace
+
+std::string canonical_text(const Program& program) {
+  Writer writer;
+  const TokenSpec& t = program.tokens;
+  writer.line("tokens", t.vocab_size, t.type_vocab_size, t.position_rows, t.max_tokens,
+              t.position_rule, t.position_pad, t.far_distance);
+  const ImageSpec& m = program.images;
+  writer.line("images", m.channels, m.height, m.width, m.patch_height, m.patch_width,
+              m.special_tokens, m.sizes, m.resize);
+  for (const Value& v : program.values) writer.line("value", v.extent, v.width);
+  for (const Parameter& p : program.parameters) writer.line("parameter", p.kind, p.rows, p.cols);
+  for (const Op& op : program.ops) writer.op(op);
+  for (const Output& o : program.outputs) writer.line("output", o.value);
+  return writer.take();
+}
+
+}  // namespace tessera
