@@ -13,8 +13,8 @@ Index Builder::width(ValueId value) const {
 }
 
 ValueId Builder::like(const std::string& name, ValueId in, Index width) {
-  const Extent extent = program_.values[static_cast<std::size_t>(in)].extent;
-  return program_.add_value(name, extent, width);
+  const SpaceId space = program_.values[static_cast<std::size_t>(in)].space;
+  return program_.add_value(name, space, width);
 }
 
 ParameterId Builder::add_once(Parameter parameter) {
@@ -71,7 +71,7 @@ ValueId Builder::embedding(const std::string& name, const std::vector<EmbeddingT
                 .gather = {}};
     op.terms.push_back({add_once(std::move(p)), term.input});
   }
-  op.out = program_.add_value(name, Extent::rows, width.size);
+  op.out = program_.add_value(name, kTokens, width.size);
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -175,14 +175,14 @@ ValueId Builder::patch_embed(const std::string& name, const PatchTensors& tensor
   if (!tensors.positions.tensor.empty()) {
     op.positions = rows(name + ".positions", {tensors.positions}, width.size);
   }
-  op.out = program_.add_value(name, Extent::rows, width.size);
+  op.out = program_.add_value(name, kTokens, width.size);
   program_.ops.emplace_back(op);
   return op.out;
 }
 
 ValueId Builder::broadcast(const std::string& name, const Source& row, Index width) {
   BroadcastOp op{.row = rows(name + ".row", {row}, width),
-                 .out = program_.add_value(name, Extent::sequences, width)};
+                 .out = program_.add_value(name, kSequences, width)};
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -247,7 +247,7 @@ ValueId Builder::pool(const std::string& name, ValueId in, Pooling pooling, Inde
                       std::int32_t id) {
   PoolOp op{.pooling = pooling,
             .in = in,
-            .out = program_.add_value(name, Extent::sequences, width(in)),
+            .out = program_.add_value(name, kSequences, width(in)),
             .skip = skip,
             .id = id};
   program_.ops.emplace_back(op);

@@ -38,7 +38,8 @@ struct Context {
   std::int32_t* block_begin;  ///< (S+1) first attention block of each sequence
 
   // The batch of this run.
-  Index rows, sequences, longest;
+  std::span<const Cuts> cuts;      ///< one per space
+  Index rows, sequences, longest;  ///< of the tokens
   std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only;
   std::span<const Image> images;
 
@@ -46,7 +47,7 @@ struct Context {
     const auto v = static_cast<std::size_t>(id);
     const Value& value = program.values[v];
     return {.data = reinterpret_cast<float*>(arena + memory.slots[v].offset),
-            .rows = value.extent == Extent::rows ? rows : sequences,
+            .rows = cuts[at(value.space)].rows,
             .cols = value.width,
             .stride = activation_stride(value.width)};
   }

@@ -14,12 +14,11 @@
 namespace tessera {
 namespace {
 
-std::size_t bytes_of(const Value& value, Index max_rows, Index max_sequences) {
-  const Index rows = value.extent == Extent::rows ? max_rows : max_sequences;
+std::size_t bytes_of(const Value& value, Index rows) {
   std::size_t elements = 0, bytes = 0;
   if (__builtin_mul_overflow(static_cast<std::size_t>(rows),
                              static_cast<std::size_t>(activation_stride(value.width)), &elements) ||
-      __builtin_mul_overflow(elements, sizeof(float), &bytes)) {
+      __builtin_mul_overflow(elements, static_cast<std::size_t>(size_of(value.type)), &bytes)) {
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("session: value \"{}\" with {} rows of {} is larger than the address space",
@@ -47,8 +46,9 @@ bool overlap(const MemorySlot& a, const MemorySlot& b) {
 MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequences) {
   const std::size_t n = program.values.size();
   MemoryPlan plan{.slots = std::vector<MemorySlot>(n), .bytes = 0, .lower_bound = 0};
+  const std::vector<Extents> most = most_extents(program.spaces, max_rows, max_sequences);
   for (std::size_t v = 0; v < n; ++v)
-    plan.slots[v].bytes = bytes_of(program.values[v], max_rows, max_sequences);
+    plan.slots[v].bytes = bytes_of(program.values[v], most[at(program.values[v].space)].rows);
 
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     for (const ValueId in : inputs_of(program.ops[i])) plan.slots[at(in)].last_op = i;

@@ -57,9 +57,9 @@ class Planner {
     }
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
-    const bool by_rows = in_.program.values[at(linear->out)].extent == Extent::rows;
+    const Index most = most_rows(in_.program, linear->out, in_.max_rows, in_.max_sequences);
     const bool chains = may_chain(in_.program, i) && !in_.loop_order;
-    for (const Index rows : row_ranges(by_rows ? in_.max_rows : in_.max_sequences, in_.tile.MR)) {
+    for (const Index rows : row_ranges(most, in_.tile.MR)) {
       const LinearCandidate& chosen = plan(*linear, rows);
       append(schedule.nests, NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
       if (chains) append(schedule.chains, ChainRange{rows, chain(i, rows)});
@@ -156,7 +156,7 @@ bool may_chain(const Program& program, std::size_t i) {
   const auto* second = std::get_if<LinearOp>(&program.ops[i + 1]);
   if (first == nullptr || second == nullptr || second->in != first->out) return false;
   if (first->residual != kNone || first->norm || second->residual == first->out) return false;
-  if (program.values[at(first->out)].extent != Extent::rows) return false;
+  if (program.values[at(first->out)].space != kTokens) return false;
   for (const Output& output : program.outputs) {
     if (output.value == first->out) return false;
   }

@@ -198,8 +198,7 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
   const LinearTask task = linear_task(in.program, *op, in.max_rows, false);
   const Index panels = ceil_div(task.shape.N, in.tile.NR);
-  const bool by_rows = in.program.values[static_cast<std::size_t>(op->out)].extent == Extent::rows;
-  const Index most = by_rows ? in.max_rows : in.max_sequences;
+  const Index most = most_rows(in.program, op->out, in.max_rows, in.max_sequences);
   if (schedule.nests.back().last_rows < most ||
       (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {
     fail(fmt::format("its last range ends before {} rows", most));

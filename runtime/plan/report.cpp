@@ -69,7 +69,7 @@ class Reporter {
 
  private:
   const Value& value(ValueId id) const { return in_.program.values[at(id)]; }
-  Index rows_of(ValueId id) const { return value(id).extent == Extent::rows ? rows_ : sequences_; }
+  Index rows_of(ValueId id) const { return most_rows(in_.program, id, rows_, sequences_); }
   double bytes_of(ValueId id) const {
     return sizeof(float) * static_cast<double>(rows_of(id) * value(id).width);
   }

@@ -31,7 +31,7 @@ class AddressSpace {
 
   MemoryRange value(ValueId id) const {
     const Value& value = program_.values[at(id)];
-    const Index rows = value.extent == Extent::rows ? report_.rows : report_.sequences;
+    const Index rows = most_rows(program_, id, report_.rows, report_.sequences);
     const std::size_t begin = slots_[at(id)].offset;
     return {begin, begin + bytes(rows * value.width)};  // the gaps between rows are not used
   }
@@ -91,8 +91,7 @@ class Run {
   void linear(std::size_t i, const LinearOp& o) {
     const double alone = moved_;
     const MemoryRange a = space_.value(o.in), b = space_.weight(o.weight), c = space_.value(o.out);
-    const bool by_rows = program_.values[at(o.out)].extent == Extent::rows;
-    const Index M = by_rows ? report_.rows : report_.sequences;
+    const Index M = most_rows(program_, o.out, report_.rows, report_.sequences);
     const Index blocks = std::clamp<Index>(at_rows(plan_.ops[i].nests, M).nest.row_blocks, 1, M);
     for (Index r = 0; r < blocks; ++r) {
       for (Index p = 0; p < kSteps; ++p) {

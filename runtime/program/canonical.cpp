@@ -85,7 +85,8 @@ std::string canonical_text(const Program& program) {
   const ImageSpec& m = program.images;
   writer.line("images", m.channels, m.height, m.width, m.patch_height, m.patch_width,
               m.special_tokens, m.sizes, m.resize);
-  for (const Value& v : program.values) writer.line("value", v.extent, v.width);
+  for (const Space& s : program.spaces) writer.line("space", s.parent, s.rule, s.n);
+  for (const Value& v : program.values) writer.line("value", v.space, v.width, v.type);
   for (const Parameter& p : program.parameters) writer.line("parameter", p.kind, p.rows, p.cols);
   for (const Op& op : program.ops) writer.op(op);
   for (const Output& o : program.outputs) writer.line("output", o.value);

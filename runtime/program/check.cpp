@@ -16,6 +16,16 @@ class Checker {
       : program_(program), written_(program.values.size(), false) {}
 
   void run() {
+    check_spaces(program_.spaces);
+    for (const Value& value : program_.values) {
+      if (value.space >= 0 && value.space < std::ssize(program_.spaces) && value.type == DType::f32)
+        continue;
+      throw Error(
+          ErrorCode::internal,
+          fmt::format("program: value {} has space {} and type {}, expected one of {} spaces "
+                      "and f32",
+                      value.name, value.space, to_string(value.type), program_.spaces.size()));
+    }
     for (const Op& op : program_.ops) {
       op_ = &op;
       for (const ValueId in : inputs_of(op)) {
@@ -57,7 +67,7 @@ class Checker {
   }
   Index width(ValueId id) const { return value(id).width; }
   void same_shape(ValueId a, ValueId b) const {
-    require(width(a) == width(b) && value(a).extent == value(b).extent,
+    require(width(a) == width(b) && value(a).space == value(b).space,
             "has operands of different shapes");
   }
   void vector_of(ParameterId id, Index n) const {
@@ -73,7 +83,7 @@ class Checker {
               "gathers from a parameter that is no table");
       require(parameter(term.table).cols == width(o.out), "has a table of the wrong width");
     }
-    require(value(o.out).extent == Extent::rows, "must write one row per token");
+    require(value(o.out).space == kTokens, "must write one row per token");
   }
   void rows_of(ParameterId id, Index rows, Index cols) const {
     require(parameter(id).kind == ParameterKind::rows && parameter(id).rows == rows &&
@@ -97,17 +107,17 @@ class Checker {
     if (o.positions != kNone) {
       rows_of(o.positions, o.positioned + images.grid_rows() * images.grid_cols(), w.rows);
     }
-    require(value(o.out).extent == Extent::rows, "must write one row per token");
+    require(value(o.out).space == kTokens, "must write one row per token");
   }
   void shapes(const BroadcastOp& o) const {
     rows_of(o.row, 1, width(o.out));
-    require(value(o.out).extent == Extent::sequences, "must write one row per sequence");
+    require(value(o.out).space == kSequences, "must write one row per sequence");
   }
   void shapes(const LinearOp& o) const {
     const Parameter& w = parameter(o.weight);
     require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
     require(w.rows == width(o.out) && w.cols == width(o.in), "has a weight of the wrong shape");
-    require(value(o.in).extent == value(o.out).extent, "changes the number of rows");
+    require(value(o.in).space == value(o.out).space, "changes the number of rows");
     vector_of(o.bias, w.rows);
     if (o.residual != kNone) same_shape(o.residual, o.out);
     if (o.norm) {
@@ -126,8 +136,7 @@ class Checker {
     require(o.qkv != o.out, "overwrites its own keys");
     require(width(o.qkv) == 3 * o.heads * o.head_dim, "reads a QKV of the wrong width");
     require(width(o.out) == o.heads * o.head_dim, "writes a context of the wrong width");
-    require(value(o.qkv).extent == Extent::rows && value(o.out).extent == Extent::rows,
-            "needs token rows");
+    require(value(o.qkv).space == kTokens && value(o.out).space == kTokens, "needs token rows");
     if (o.pair_bias != kNone) {
       const Parameter& pairs = parameter(o.pair_bias);
       const Index T = program_.images.channels > 0 ? program_.images.native_rows() : 0;
@@ -146,8 +155,8 @@ class Checker {
     const Index hidden = o.heads * o.head_dim;
     require(width(o.q) == hidden && width(o.kv) == 2 * hidden && width(o.out) == hidden,
             "has operands of the wrong width");
-    require(value(o.q).extent == Extent::sequences && value(o.kv).extent == Extent::rows &&
-                value(o.out).extent == Extent::sequences,
+    require(value(o.q).space == kSequences && value(o.kv).space == kTokens &&
+                value(o.out).space == kSequences,
             "must turn (rows) into (sequences)");
   }
   void shapes(const LayerNormOp& o) const {
@@ -158,12 +167,12 @@ class Checker {
   }
   void shapes(const ActivationOp& o) const { same_shape(o.in, o.out); }
   void shapes(const GatedOp& o) const {
-    require(width(o.in) == 2 * width(o.out) && value(o.in).extent == value(o.out).extent,
+    require(width(o.in) == 2 * width(o.out) && value(o.in).space == value(o.out).space,
             "must halve the width");
   }
   void shapes(const AddOp& o) const { same_shape(o.a, o.b), same_shape(o.a, o.out); }
   void shapes(const PoolOp& o) const {
-    require(value(o.in).extent == Extent::rows && value(o.out).extent == Extent::sequences &&
+    require(value(o.in).space == kTokens && value(o.out).space == kSequences &&
                 width(o.in) == width(o.out),
             "must turn (rows,width) into (sequences,width)");
     const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;
@@ -176,7 +185,7 @@ class Checker {
     Index total = 0;
     for (const ValueId in : o.in) {
       total += width(in);
-      require(value(in).extent == value(o.out).extent, "joins values with different rows");
+      require(value(in).space == value(o.out).space, "joins values with different rows");
     }
     require(!o.in.empty() && total == width(o.out), "has widths that do not add up");
   }

@@ -42,7 +42,7 @@ class EarlyPooling {
         if (dropped || (moved && row != kNone)) id = row;
       };
       for_each_operand(op, Overloaded{read, [](auto, std::int32_t&) {}});
-      if (moved) program_.values[at(out)].extent = Extent::sequences;
+      if (moved) program_.values[at(out)].space = kSequences;
       ops.push_back(op);
       if (!moved && needs_row_[at(out)]) ops.emplace_back(pool_of(out));
     }
@@ -70,7 +70,7 @@ class EarlyPooling {
     for (const Output& output : program_.outputs) whole[at(output.value)] = true;
     for (auto op = program_.ops.rbegin(); op != program_.ops.rend(); ++op) {
       const ValueId out = output_of(*op);
-      const bool by_rows = program_.values[at(out)].extent == Extent::rows;
+      const bool by_rows = program_.values[at(out)].space == kTokens;
       if (by_rows && is_row_wise(*op) && wanted[at(out)] && !whole[at(out)]) {
         rows_[at(out)] = wanted[at(out)];
       }
@@ -112,7 +112,7 @@ class EarlyPooling {
 
   PoolOp pool_of(ValueId in) {
     const Value value = program_.values[at(in)];
-    const ValueId out = program_.add_value(value.name + ".first", Extent::sequences, value.width);
+    const ValueId out = program_.add_value(value.name + ".first", kSequences, value.width);
     pooled_[at(in)] = out;
     pooled_.push_back(kNone);
     rows_.emplace_back();

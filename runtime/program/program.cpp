@@ -10,8 +10,8 @@
 
 namespace tessera {
 
-ValueId Program::add_value(std::string name, Extent extent, Index width) {
-  values.push_back({.name = std::move(name), .extent = extent, .width = width});
+ValueId Program::add_value(std::string name, SpaceId space, Index width, DType type) {
+  values.push_back({.name = std::move(name), .space = space, .width = width, .type = type});
   return static_cast<ValueId>(values.size()) - 1;
 }
 
@@ -43,6 +43,10 @@ std::vector<ParameterId> parameters_of(const Op& op) {
   for_each_operand(
       op, Overloaded{[&](Uses, ParameterId id) { ids.push_back(id); }, [](auto, std::int32_t) {}});
   return ids;
+}
+
+Index most_rows(const Program& program, ValueId id, Index rows, Index sequences) {
+  return most_extents(program.spaces, rows, sequences)[at(program.values[at(id)].space)].rows;
 }
 
 const char* name_of(const Op& op) noexcept {
@@ -88,17 +92,14 @@ const char* to_string(Pooling pooling) noexcept {
 
 namespace {
 
-std::string shape_of(const Value& value) {
-  return fmt::format("{} ({},{})", value.name, value.extent == Extent::rows ? "rows" : "sequences",
-                     value.width);
+std::string shape_of(const Program& program, const Value& value) {
+  return fmt::format("{} ({},{})", value.name, program.spaces[at(value.space)].name, value.width);
 }
 
 }  // namespace
 
 std::string to_string(const Program& program) {
-  const auto value = [&](ValueId id) {
-    return shape_of(program.values[static_cast<std::size_t>(id)]);
-  };
+  const auto value = [&](ValueId id) { return shape_of(program, program.values[at(id)]); };
   const auto parameter = [&](ParameterId id) {
     const Parameter& p = program.parameters[static_cast<std::size_t>(id)];
     return fmt::format("{} ({},{})", p.name, p.rows, p.cols);

@@ -2,8 +2,8 @@
 //
 // A Program is data: what a model computes, as a flat list of typed ops over named values.
 //
-// A value is a matrix whose row count is known only at run time: ΣT (all tokens of the ragged
-// batch, one after another) or S (one row per sequence); its width is fixed. Ops name values and
+// A value is a matrix whose row count is known only at run time: that of its space (space.hpp; ΣT
+// tokens of the ragged batch, S sequences, or derived ones); its width is fixed. Ops name values and
 // parameters by index. A parameter says which checkpoint tensors it is made of. Nothing here names
 // a file, an ISA, a thread or a byte, so the planner, the memory planner, the executor and
 // `explain` all read the same list.
@@ -21,6 +21,7 @@
 
 #include "kernels/kernel_table.hpp"
 #include "kernels/types.hpp"
+#include "runtime/program/space.hpp"
 
 namespace tessera {
 
@@ -41,13 +42,11 @@ struct Reads {
 struct Writes {};
 struct Uses {};  ///< a parameter
 
-/// What the number of rows of a value is.
-enum class Extent : std::uint8_t { rows, sequences };
-
 struct Value {
   std::string name;  ///< unique, e.g. "layer.3.attention.context"
-  Extent extent = Extent::rows;
+  SpaceId space = kTokens;
   Index width = 0;
+  DType type = DType::f32;
 };
 
 /// How a parameter is used, and with that how it is stored after loading.
@@ -361,12 +360,13 @@ struct Output {
 struct Program {
   TokenSpec tokens;
   ImageSpec images;  ///< channels = 0: takes tokens
+  std::vector<Space> spaces = default_spaces();
   std::vector<Parameter> parameters;
   std::vector<Value> values;
   std::vector<Op> ops;
   std::vector<Output> outputs;
 
-  ValueId add_value(std::string name, Extent extent, Index width);
+  ValueId add_value(std::string name, SpaceId space, Index width, DType type = DType::f32);
   ParameterId add_parameter(Parameter parameter);
   /// Index of the output called `name`, or kNone.
   std::int32_t find_output(std::string_view name) const noexcept;
@@ -389,6 +389,8 @@ std::vector<ValueId> inputs_of(const Op& op);
 ValueId output_of(const Op& op) noexcept;
 /// The parameters that `op` uses.
 std::vector<ParameterId> parameters_of(const Op& op);
+/// The most rows of a value for `rows` token rows in `sequences` sequences.
+Index most_rows(const Program& program, ValueId id, Index rows, Index sequences);
 /// "linear", "attention", …
 const char* name_of(const Op& op) noexcept;
 const char* to_string(Pooling pooling) noexcept;
@@ -397,7 +399,7 @@ const char* to_string(Pooling pooling) noexcept;
 /// is read before it is written or written twice.
 void check(const Program& program);
 
-/// One line per op: `linear  layer.0.qkv (rows,2304) = embeddings.out (rows,768) ·
+/// One line per op: `linear  layer.0.qkv (tokens,2304) = embeddings.out (tokens,768) ·
 /// layer.0.qkv.weight (2304,768) + bias`.
 std::string to_string(const Program& program);
 

@@ -18,6 +18,7 @@ Program compact(const Program& program, std::vector<Op> ops, std::vector<Output>
                 KeepParameters keep = KeepParameters::used) {
   Program result{.tokens = program.tokens,
                  .images = program.images,
+                 .spaces = program.spaces,
                  .parameters = {},
                  .values = {},
                  .ops = std::move(ops),

@@ -34,6 +34,11 @@ struct SessionLayout {
   MemoryPlan values;
   Index scratch_stride = 0;                                              ///< floats per worker
   std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
+  struct SpaceCuts {
+    std::size_t offset = 0;  // bytes
+    Index pieces = 0;        // at most
+  };
+  std::vector<SpaceCuts> cuts{};  ///< by space; the caller has those of the tokens
   std::size_t bytes = 0;
 };
 

@@ -43,14 +43,6 @@ std::vector<ByHeads> by_heads(const Program& program, std::span<const OpSchedule
   return values;
 }
 
-Index longest_sequence(std::span<const std::int32_t> offsets) noexcept {
-  std::int32_t longest = 0;
-  for (std::size_t s = 1; s < offsets.size(); ++s) {
-    longest = std::max(longest, offsets[s] - offsets[s - 1]);
-  }
-  return longest;
-}
-
 /// Held during a run: two at a time would share the arena.
 class Busy {
  public:
@@ -83,7 +75,8 @@ class ArenaSession final : public Session {
         workers_(options_.parallel_for.run == nullptr
                      ? Workers(options_.threads)
                      : Workers(options_.threads, options_.parallel_for)),
-        arena_(layout_.bytes, "session") {
+        arena_(layout_.bytes, "session"),
+        cuts_(program_.spaces.size()) {
     onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
                                              options_.threads);
 #ifndef NDEBUG
@@ -102,8 +95,8 @@ class ArenaSession final : public Session {
     workers_.begin_run(&stop);
     const std::span<const std::int32_t> offsets =
         batch.images.empty() ? batch.offsets : derived_offsets(batch);
-    rows_ = offsets.back();
-    sequences_ = std::ssize(offsets) - 1;
+    cut_spaces(offsets);
+    const Cuts& tokens = cuts_[kTokens];
     const execute::Context context{
         .program = program_,
         .weights = model_->weights(),
@@ -119,9 +112,10 @@ class ArenaSession final : public Session {
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
         .block_begin = integers(layout_.block_begin),
-        .rows = rows_,
-        .sequences = sequences_,
-        .longest = longest_sequence(offsets),
+        .cuts = cuts_,
+        .rows = tokens.rows,
+        .sequences = tokens.pieces,
+        .longest = tokens.longest,
         .ids = batch.ids,
         .types = batch.types,
         .positions = batch.positions.empty() ? derived_positions(batch) : batch.positions,
@@ -134,7 +128,7 @@ class ArenaSession final : public Session {
     std::size_t i = 0;
     while (i < program_.ops.size() && !stop.requested()) {
       const std::size_t count = execute::is_chained(context, i) ? 2 : 1;
-      meters::mark_op_begin(i, count, rows_);
+      meters::mark_op_begin(i, count, tokens.rows);
       if (observer_ != nullptr) observer_->begin_ops(i, count);
       if (count == 2) {
         execute::run_chain(context, i);
@@ -147,7 +141,7 @@ class ArenaSession final : public Session {
                    program_.ops[i]);
       }
       if (observer_ != nullptr) observer_->end_ops(i, count);
-      meters::mark_op_end(i, count, rows_);
+      meters::mark_op_end(i, count, tokens.rows);
       i += count;
     }
     if (observer_ != nullptr) observer_->end_run();
@@ -156,7 +150,7 @@ class ArenaSession final : public Session {
 
   void trim() override {
     const Busy busy(busy_);
-    rows_ = sequences_ = 0;
+    forget_result();
     arena_.release();
   }
 
@@ -177,7 +171,7 @@ class ArenaSession final : public Session {
         static_cast<std::size_t>(program_.outputs[static_cast<std::size_t>(found)].value);
     const Value& value = program_.values[v];
     return {.data = arena_.floats(layout_.values.slots[v].offset),
-            .rows = value.extent == Extent::rows ? rows_ : sequences_,
+            .rows = cuts_[at(value.space)].rows,
             .cols = value.width,
             .stride = activation_stride(value.width)};
   }
@@ -203,7 +197,7 @@ class ArenaSession final : public Session {
  private:
   /// After op `begun` − 1 was begun and tasks were left out.
   [[noreturn]] void throw_ended(std::size_t begun, const RunStop& stop) {
-    rows_ = sequences_ = 0;
+    forget_result();
     if (const char* failure = workers_.failure(); failure != nullptr) {
       throw Error(ErrorCode::invalid_argument, fmt::format("session: parallel_for: {}", failure));
     }
@@ -211,6 +205,21 @@ class ArenaSession final : public Session {
                 fmt::format("session: the run {} after {} of {} ops",
                             stop.past_deadline() ? "passed its deadline" : "was cancelled", begun,
                             program_.ops.size()));
+  }
+
+  void forget_result() noexcept {
+    std::fill(cuts_.begin(), cuts_.end(), Cuts{});
+  }
+
+  /// The cuts of every space for a batch.
+  void cut_spaces(std::span<const std::int32_t> offsets) noexcept {
+    cuts_[kTokens] = cuts_of(offsets);
+    for (std::size_t i = 1; i < program_.spaces.size(); ++i) {
+      const Space& space = program_.spaces[i];
+      const SessionLayout::SpaceCuts& at_i = layout_.cuts[i];
+      cuts_[i] = derive_cuts(space, cuts_[at(space.parent)],
+                             {integers(at_i.offset), static_cast<std::size_t>(at_i.pieces) + 1});
+    }
   }
 
   std::int32_t* integers(std::size_t offset) const noexcept {
@@ -254,7 +263,7 @@ class ArenaSession final : public Session {
   Arena arena_;
   RunObserver* observer_ = nullptr;
   std::atomic<bool> busy_{false};
-  Index rows_ = 0, sequences_ = 0;
+  std::vector<Cuts> cuts_;  // of the last run, by space; offsets are valid during a run
 };
 
 }  // namespace

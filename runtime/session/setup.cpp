@@ -59,6 +59,11 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
   layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
   layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
   layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
+  for (const Extents& most :
+       most_extents(program.spaces, options.max_rows, options.max_sequences)) {
+    const auto count = layout.cuts.empty() ? 0 : static_cast<std::size_t>(most.pieces) + 1;
+    layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
+  }
   layout.bytes = end;
   return layout;
 }

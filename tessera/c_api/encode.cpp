@@ -112,7 +112,7 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
                               .data = given.data,
                               .stride = given.row_stride == 0 ? value.width : given.row_stride,
                               .width = value.width,
-                              .is_per_token = value.extent == Extent::rows};
+                              .is_per_token = value.space == kTokens};
     require(target.stride >= target.width,
             "outputs[{}].row_stride is {}, expected at least {} (the width of \"{}\"), or 0", i,
             target.stride, target.width, output.name);

@@ -99,7 +99,7 @@ std::vector<std::string> output_names(const Program& program) {
     } else {
       const Value& value = program.values[static_cast<std::size_t>(output.value)];
       names.push_back(fmt::format("{} ({}, {})", output.name,
-                                  value.extent == Extent::rows  ? "tokens"
+                                  value.space == kTokens        ? "tokens"
                                   : program.images.channels > 0 ? "images"
                                                                 : "texts",
                                   value.width));

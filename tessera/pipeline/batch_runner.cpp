@@ -11,7 +11,7 @@ BatchRunner::BatchRunner(const Program& program, std::span<const std::string> ou
   for (const std::string& name : outputs) {
     const Output& output = program.outputs[static_cast<std::size_t>(program.find_output(name))];
     const Value& value = program.values[static_cast<std::size_t>(output.value)];
-    outputs_.push_back({.name = name, .is_per_token = value.extent == Extent::rows});
+    outputs_.push_back({.name = name, .is_per_token = value.space == kTokens});
   }
 }
 

@@ -73,7 +73,7 @@ Index Encoder::width(std::size_t output) const {
 }
 
 bool Encoder::is_per_token(std::size_t output) const {
-  return output_value(package_->program, options_.outputs.at(output)).extent == Extent::rows;
+  return output_value(package_->program, options_.outputs.at(output)).space == kTokens;
 }
 
 SessionOptions Encoder::session_options(Index rows, Index sequences) const {

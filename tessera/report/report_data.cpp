@@ -128,9 +128,8 @@ double flops_of(const ReportData& data, std::size_t i) {
   if (report.flops > 0) return report.flops;
   const Op& op = data.program.ops[i];
   const auto elements = [&](ValueId id) {
-    const Value& value = data.program.values[at(id)];
-    const Index rows = value.extent == Extent::rows ? data.plan.rows : data.plan.sequences;
-    return static_cast<double>(rows * value.width);
+    const Index rows = most_rows(data.program, id, data.plan.rows, data.plan.sequences);
+    return static_cast<double>(rows * data.program.values[at(id)].width);
   };
   return std::visit(Overloaded{[&](const EmbeddingOp& o) {
                                  return static_cast<double>(o.terms.size() - 1) * elements(o.out);

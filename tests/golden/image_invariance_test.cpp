@@ -59,8 +59,7 @@ class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*
     std::vector<std::vector<std::vector<float>>> results(images.size());
     for (const Output& output : program.outputs) {
       const TensorView<const float> all = session->output(output.name);
-      const bool by_row =
-          program.values[static_cast<std::size_t>(output.value)].extent == Extent::rows;
+      const bool by_row = program.values[static_cast<std::size_t>(output.value)].space == kTokens;
       for (std::size_t s = 0; s < images.size(); ++s) {
         std::vector<float>& rows = results[s].emplace_back();
         const Index begin = by_row ? offsets[s] : static_cast<Index>(s);

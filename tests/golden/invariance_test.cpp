@@ -54,8 +54,7 @@ std::vector<std::vector<Rows>> run(const std::shared_ptr<const Model>& model,
   const Program& program = model->program();
   for (const Output& output : program.outputs) {
     const TensorView<const float> all = session->output(output.name);
-    const bool per_token =
-        program.values[static_cast<std::size_t>(output.value)].extent == Extent::rows;
+    const bool per_token = program.values[static_cast<std::size_t>(output.value)].space == kTokens;
     for (std::size_t s = 0; s < sequences.size(); ++s) {
       Rows rows;
       const Index begin = per_token ? offsets[s] : static_cast<Index>(s);

@@ -45,8 +45,8 @@ struct Table {
                                                      .cols = 3 * kHeads * d,
                                                      .sources = {{"qkv", rows}},
                                                      .gather = {}});
-    const ValueId in = program.add_value("qkv", Extent::rows, 3 * kHeads * d);
-    const ValueId out = program.add_value("context", Extent::rows, kHeads * d);
+    const ValueId in = program.add_value("qkv", kTokens, 3 * kHeads * d);
+    const ValueId out = program.add_value("context", kTokens, kHeads * d);
     program.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = in});
     program.ops.emplace_back(
         AttentionOp{.qkv = in,

@@ -35,7 +35,7 @@ class ImageOpsTest : public testing::TestWithParam<Isa> {
     EmbeddingOp op{.terms = {{model.parameter(name + ".table", ParameterKind::table, kVocab, width),
                               TokenInput::ids}},
                    .out = kNone};
-    return model.add(name, Extent::rows, width, op);
+    return model.add(name, kTokens, width, op);
   }
 
   /// Sequences of 1 to 64 tokens.
@@ -68,9 +68,9 @@ TEST_P(ImageOpsTest, AttentionPoolingIsAttentionWithOneQuery) {
     OpModel model;
     const ValueId kv = embedded(model, "kv", 2 * H);
     const ValueId q = model.add(
-        "q", Extent::sequences, H,
+        "q", kSequences, H,
         BroadcastOp{.row = model.parameter("probe", ParameterKind::rows, 1, H), .out = kNone});
-    model.add("pooled", Extent::sequences, H,
+    model.add("pooled", kSequences, H,
               AttentionPoolOp{
                   .q = q, .kv = kv, .out = kNone, .heads = kHeads, .head_dim = d, .scale = 0.3F});
     run(model, threads);
@@ -107,7 +107,7 @@ TEST_P(ImageOpsTest, GatingMultipliesTheActivatedHalf) {
     for (const Index W : {1, 7, 16, 37, 130}) {
       OpModel model;
       const ValueId in = embedded(model, "in", 2 * W);
-      model.add("out", Extent::rows, W, GatedOp{.in = in, .activation = act, .out = kNone});
+      model.add("out", kTokens, W, GatedOp{.in = in, .activation = act, .out = kNone});
       run(model, 2);
       for (Index i = 0; i < std::ssize(ids_); ++i) {
         const auto x = row("in", i);
@@ -130,9 +130,9 @@ TEST_P(ImageOpsTest, GatingMultipliesTheActivatedHalf) {
 TEST_P(ImageOpsTest, RowsAreFoundByTheirIds) {
   OpModel model;
   const ValueId in = embedded(model, "in", 5);
-  model.add("largest", Extent::sequences, 5,
+  model.add("largest", kSequences, 5,
             PoolOp{.pooling = Pooling::largest_id, .in = in, .out = kNone});
-  model.add("first_of", Extent::sequences, 5,
+  model.add("first_of", kSequences, 5,
             PoolOp{.pooling = Pooling::first_of_id, .in = in, .out = kNone, .id = 7});
   run(model);
   int found = 0;
@@ -154,13 +154,11 @@ TEST_P(ImageOpsTest, RowsAreFoundByTheirIds) {
 TEST_P(ImageOpsTest, MeansLeaveOutSpecialRowsAndSumsAreScaled) {
   OpModel model;
   const ValueId in = embedded(model, "in", 9);
-  const ValueId mean =
-      model.add("mean", Extent::sequences, 9,
-                PoolOp{.pooling = Pooling::mean, .in = in, .out = kNone, .skip = 1});
-  const ValueId first = model.add("first", Extent::sequences, 9,
-                                  PoolOp{.pooling = Pooling::first, .in = in, .out = kNone});
-  model.add("half", Extent::sequences, 9,
-            AddOp{.a = mean, .b = first, .out = kNone, .scale = 0.5F});
+  const ValueId mean = model.add(
+      "mean", kSequences, 9, PoolOp{.pooling = Pooling::mean, .in = in, .out = kNone, .skip = 1});
+  const ValueId first =
+      model.add("first", kSequences, 9, PoolOp{.pooling = Pooling::first, .in = in, .out = kNone});
+  model.add("half", kSequences, 9, AddOp{.a = mean, .b = first, .out = kNone, .scale = 0.5F});
   run(model);
   for (Index s = 0; s < sequences(); ++s) {
     std::vector<double> sum(9, 0.0), magnitude(9, 0.0), half;
@@ -196,8 +194,7 @@ TEST_P(ImageOpsTest, LayerScaleIsMultipliedIntoRowsAtLoad) {
   };
   const ParameterId weight = parameter("w", ParameterKind::matrix, 11),
                     bias = parameter("b", ParameterKind::vector, 1);
-  model.add("out", Extent::rows, 37,
-            LinearOp{.in = in, .weight = weight, .bias = bias, .out = kNone});
+  model.add("out", kTokens, 37, LinearOp{.in = in, .weight = weight, .bias = bias, .out = kNone});
   run(model);
   for (Index i = 0; i < std::ssize(ids_); ++i) {
     std::vector<double> value, bound;
@@ -227,7 +224,7 @@ TEST_P(ImageOpsTest, PartsOfATensorAreRowsOfIt) {
        .rows = 20,
        .cols = 6,
        .sources = {{.tensor = "stack", .rows = 20, .first_row = 10, .tensor_rows = 30}}});
-  model.add("out", Extent::rows, 20, LinearOp{.in = in, .weight = part, .out = kNone});
+  model.add("out", kTokens, 20, LinearOp{.in = in, .weight = part, .out = kNone});
   run(model);
   for (std::size_t n = 0; n < 20; ++n) {
     double y = 0;
@@ -251,7 +248,7 @@ TEST_P(ImageOpsTest, ABiasOfPairsIsAddedToTheScores) {
               .patch_width = 1,
               .special_tokens = 1};
   const ValueId qkv =
-      model.add("qkv", Extent::rows, 3 * H,
+      model.add("qkv", kTokens, 3 * H,
                 PatchEmbedOp{.weight = model.parameter("w", ParameterKind::matrix, 3 * H, 1),
                              .special = model.parameter("s", ParameterKind::rows, 1, 3 * H),
                              .out = kNone});
@@ -272,7 +269,7 @@ TEST_P(ImageOpsTest, ABiasOfPairsIsAddedToTheScores) {
                [static_cast<std::size_t>(pairs.gather[static_cast<std::size_t>(i)] * kHeads + h)];
     }
   }
-  model.add("out", Extent::rows, H,
+  model.add("out", kTokens, H,
             AttentionOp{.qkv = qkv,
                         .out = kNone,
                         .heads = kHeads,
@@ -321,28 +318,27 @@ TEST_P(ImageOpsTest, ABiasOfPairsIsAddedToTheScores) {
 TEST(ImageProgramTest, WrongOperandsAreRefused) {
   OpModel model;
   Program& p = model.program();
-  const ValueId in = p.add_value("in", Extent::rows, 8),
-                one = p.add_value("one", Extent::sequences, 4);
+  const ValueId in = p.add_value("in", kTokens, 8), one = p.add_value("one", kSequences, 4);
   const ParameterId table = model.parameter("t", ParameterKind::table, 3, 8);
   p.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = in});
   p.ops.emplace_back(
       BroadcastOp{.row = model.parameter("r", ParameterKind::rows, 1, 4), .out = one});
   check(p);
-  const auto refused = [&](Extent extent, Index width, Op op) {
+  const auto refused = [&](SpaceId space, Index width, Op op) {
     Program broken = p;
-    const ValueId out = broken.add_value("out", extent, width);
+    const ValueId out = broken.add_value("out", space, width);
     std::visit([&](auto& o) { o.out = out; }, op);
     broken.ops.push_back(op);
     EXPECT_THROW(check(broken), Error) << to_string(broken);
   };
-  refused(Extent::rows, 3, GatedOp{.in = in, .activation = Activation::silu, .out = kNone});
-  refused(Extent::sequences, 4,
+  refused(kTokens, 3, GatedOp{.in = in, .activation = Activation::silu, .out = kNone});
+  refused(kSequences, 4,
           AttentionPoolOp{.q = one, .kv = in, .out = kNone, .heads = 3, .head_dim = 1, .scale = 1});
-  refused(Extent::rows, 4,
+  refused(kTokens, 4,
           AttentionPoolOp{.q = one, .kv = in, .out = kNone, .heads = 4, .head_dim = 1, .scale = 1});
-  refused(Extent::sequences, 8, PoolOp{.pooling = Pooling::max, .in = in, .out = kNone, .skip = 1});
-  refused(Extent::rows, 4, BroadcastOp{.row = 1, .out = kNone});
-  refused(Extent::rows, 8, PatchEmbedOp{.weight = 0, .out = kNone});
+  refused(kSequences, 8, PoolOp{.pooling = Pooling::max, .in = in, .out = kNone, .skip = 1});
+  refused(kTokens, 4, BroadcastOp{.row = 1, .out = kNone});
+  refused(kTokens, 8, PatchEmbedOp{.weight = 0, .out = kNone});
 }
 
 }  // namespace

@@ -65,8 +65,8 @@ TEST(MemoryPlanTest, OnlyElementwiseOpsWriteOverAnInput) {
                                            .cols = 64,
                                            .sources = {{"w", 64}},
                                            .gather = {}});
-    const ValueId x = p.add_value("x", Extent::rows, 64), f = p.add_value("f", Extent::rows, 64),
-                  y = p.add_value("y", Extent::rows, 64);
+    const ValueId x = p.add_value("x", kTokens, 64), f = p.add_value("f", kTokens, 64),
+                  y = p.add_value("y", kTokens, 64);
     p.ops.emplace_back(EmbeddingOp{.terms = {{t, TokenInput::ids}}, .out = x});
     p.ops.emplace_back(LinearOp{.in = x, .weight = w, .out = f});
     p.ops.emplace_back(AddOp{.a = f, .b = x, .out = y});
@@ -113,13 +113,12 @@ TEST(MemoryPlanTest, DeepProgramsNeedNoMoreThanShallowOnes) {
                                                 .cols = 1,
                                                 .sources = {{"v", 64}},
                                                 .gather = {}});
-    ValueId x = p.add_value("x", Extent::rows, 64);
+    ValueId x = p.add_value("x", kTokens, 64);
     p.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = x});
     for (int i = 0; i < layers; ++i) {
       const std::string n = std::to_string(i);
-      const ValueId a = p.add_value("a" + n, Extent::rows, 64),
-                    b = p.add_value("b" + n, Extent::rows, 64),
-                    y = p.add_value("y" + n, Extent::rows, 64);
+      const ValueId a = p.add_value("a" + n, kTokens, 64), b = p.add_value("b" + n, kTokens, 64),
+                    y = p.add_value("y" + n, kTokens, 64);
       p.ops.emplace_back(LinearOp{.in = x, .weight = weight, .out = a});
       p.ops.emplace_back(AddOp{.a = a, .b = x, .out = b});
       p.ops.emplace_back(
@@ -146,7 +145,7 @@ TEST(MemoryPlanTest, RowStridesAreAnOddNumberOfLines) {
 
 TEST(MemoryPlanTest, SizesThatOverflowAreRefused) {
   Program p;
-  p.add_value("x", Extent::rows, Index{1} << 40);
+  p.add_value("x", kTokens, Index{1} << 40);
   EXPECT_ANY_THROW(plan_memory(p, Index{1} << 40, 1));
 }
 

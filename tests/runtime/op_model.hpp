@@ -41,8 +41,8 @@ class OpModel {
 
   /// Adds `op` with a new value as its output, which is an output of the program, too.
   template <class O>
-  ValueId add(const std::string& name, Extent extent, Index width, O op) {
-    op.out = program_.add_value(name, extent, width);
+  ValueId add(const std::string& name, SpaceId space, Index width, O op) {
+    op.out = program_.add_value(name, space, width);
     program_.ops.emplace_back(op);
     program_.outputs.push_back({name, op.out});
     return op.out;

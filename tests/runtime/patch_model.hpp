@@ -44,7 +44,7 @@ class PatchModel {
       const Index rows = shape.positioned + p.images.grid_rows() * p.images.grid_cols();
       op.positions = model_.parameter("positions", ParameterKind::rows, rows, N);
     }
-    model_.add("rows", Extent::rows, N, op);
+    model_.add("rows", kTokens, N, op);
   }
 
   const Program& program() const { return model_.program(); }

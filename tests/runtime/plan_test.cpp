@@ -39,10 +39,9 @@ class FeedForward {
                                      .gather = {}});
     };
     program_.tokens = {.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
-    const ValueId e = program_.add_value("e", Extent::rows, H),
-                  x = program_.add_value("x", Extent::rows, H),
-                  up = program_.add_value("up", Extent::rows, F),
-                  down = program_.add_value("down", Extent::rows, N);
+    const ValueId e = program_.add_value("e", kTokens, H), x = program_.add_value("x", kTokens, H),
+                  up = program_.add_value("up", kTokens, F),
+                  down = program_.add_value("down", kTokens, N);
     program_.ops = {
         EmbeddingOp{.terms = {{parameter("words", ParameterKind::table, 50, H), TokenInput::ids}},
                     .out = e},
@@ -400,7 +399,7 @@ TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
 // says.
 TEST(ReportTest, TheSecondOfAChainBeginsNoOther) {
   Program program;
-  ValueId x = program.add_value("x", Extent::rows, 64);
+  ValueId x = program.add_value("x", kTokens, 64);
   const auto parameter = [&](const char* name, ParameterKind kind, Index rows) {
     return program.add_parameter({.name = name,
                                   .kind = kind,
@@ -412,7 +411,7 @@ TEST(ReportTest, TheSecondOfAChainBeginsNoOther) {
   program.ops.emplace_back(
       EmbeddingOp{.terms = {{parameter("t", ParameterKind::table, 9), TokenInput::ids}}, .out = x});
   for (const char* name : {"a", "b", "c"}) {
-    const ValueId out = program.add_value(name, Extent::rows, 64);
+    const ValueId out = program.add_value(name, kTokens, 64);
     program.ops.emplace_back(
         LinearOp{.in = x, .weight = parameter(name, ParameterKind::matrix, 64), .out = out});
     x = out;

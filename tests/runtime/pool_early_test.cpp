@@ -20,7 +20,7 @@ std::vector<std::string> ops_of(const Program& program) {
   std::vector<std::string> list;
   for (const Op& op : program.ops) {
     const Value& out = program.values[static_cast<std::size_t>(output_of(op))];
-    list.push_back(std::string(name_of(op)) + (out.extent == Extent::rows ? "" : " of one row"));
+    list.push_back(std::string(name_of(op)) + (out.space == kTokens ? "" : " of one row"));
   }
   return list;
 }
@@ -57,7 +57,7 @@ TEST(PoolEarlyTest, TwoDifferentRowsAreLeftToThePoolings) {
   Program p = keep_outputs(tiny.program(), std::vector<std::string>{"pooled.first"});
   PoolOp second = std::get<PoolOp>(p.ops.back());
   second.skip = 1;
-  second.out = p.add_value("second", Extent::sequences, p.values.back().width);
+  second.out = p.add_value("second", kSequences, p.values.back().width);
   p.ops.emplace_back(second);
   p.outputs.push_back({"second", second.out});
   EXPECT_EQ(to_string(pool_early(p)), to_string(p));

@@ -47,8 +47,8 @@ TEST(ProgramTest, AResidualStreamIsAddedByTheLinear) {
                                               .cols = 8,
                                               .sources = {{"w", 8}},
                                               .gather = {}});
-  const ValueId x = p.add_value("x", Extent::rows, 8), y = p.add_value("y", Extent::rows, 8),
-                z = p.add_value("z", Extent::rows, 8);
+  const ValueId x = p.add_value("x", kTokens, 8), y = p.add_value("y", kTokens, 8),
+                z = p.add_value("z", kTokens, 8);
   p.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = x});
   p.ops.emplace_back(LinearOp{.in = x, .weight = weight, .out = y});
   p.ops.emplace_back(AddOp{.a = x, .b = y, .out = z});
@@ -106,8 +106,8 @@ TEST(ProgramTest, PrintsOneLinePerOp) {
   const test::TinyModel tiny{test::TinyShape{}};
   const std::string text = to_string(tiny.program());
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), std::ssize(tiny.program().ops));
-  EXPECT_THAT(
-      text, testing::HasSubstr("attention    context (rows,24) = 3 heads of 8 over qkv (rows,72)"));
+  EXPECT_THAT(text, testing::HasSubstr(
+                        "attention    context (tokens,24) = 3 heads of 8 over qkv (tokens,72)"));
 }
 
 }  // namespace

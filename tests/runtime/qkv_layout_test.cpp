@@ -32,9 +32,9 @@ class QkvModel {
                                      .gather = {}});
     };
     program_.tokens = {.vocab_size = 60, .position_rows = 0, .max_tokens = kRows};
-    const ValueId x = program_.add_value("x", Extent::rows, kHidden),
-                  qkv = program_.add_value("qkv", Extent::rows, 3 * kHidden),
-                  out = program_.add_value("context", Extent::rows, kHidden);
+    const ValueId x = program_.add_value("x", kTokens, kHidden),
+                  qkv = program_.add_value("qkv", kTokens, 3 * kHidden),
+                  out = program_.add_value("context", kTokens, kHidden);
     program_.ops = {EmbeddingOp{.terms = {{parameter("words", ParameterKind::table, 60, kHidden),
                                            TokenInput::ids}},
                                 .out = x},

@@ -21,12 +21,12 @@ class RunTrafficTest : public testing::Test {
       return program_.add_parameter(
           {.name = name, .kind = kind, .rows = rows, .cols = kWidth, .sources = {{name, rows}}});
     };
-    ValueId x = program_.add_value("x", Extent::rows, kWidth);
+    ValueId x = program_.add_value("x", kTokens, kWidth);
     program_.ops.emplace_back(EmbeddingOp{
         .terms = {{parameter("table", ParameterKind::table, 9), TokenInput::ids}}, .out = x});
     for (Index i = 0; i < kLinears; ++i) {
       const std::string name = "linear" + std::to_string(i);
-      const ValueId out = program_.add_value(name, Extent::rows, kWidth);
+      const ValueId out = program_.add_value(name, kTokens, kWidth);
       program_.ops.emplace_back(
           LinearOp{.in = x, .weight = parameter(name, ParameterKind::matrix, kWidth), .out = out});
       x = out;

@@ -163,7 +163,7 @@ class TinyModel {
   }
 
   ValueId add_linear(const std::string& name, ValueId in, Index K, Index N) {
-    const ValueId out = program_.add_value(name, Extent::rows, N);
+    const ValueId out = program_.add_value(name, kTokens, N);
     program_.ops.emplace_back(LinearOp{.in = in,
                                        .weight = parameter(name, ParameterKind::matrix, N, K),
                                        .bias = parameter(name + ".bias", ParameterKind::vector, N),
@@ -171,13 +171,13 @@ class TinyModel {
     return out;
   }
   ValueId add_norm(const std::string& name, ValueId in) {
-    const ValueId out = program_.add_value(name, Extent::rows, shape_.hidden());
+    const ValueId out = program_.add_value(name, kTokens, shape_.hidden());
     program_.ops.emplace_back(
         LayerNormOp{.in = in, .gamma = gamma_, .beta = beta_, .eps = 1e-5F, .out = out});
     return out;
   }
   ValueId add_sum(const std::string& name, ValueId a, ValueId b) {
-    const ValueId out = program_.add_value(name, Extent::rows, shape_.hidden());
+    const ValueId out = program_.add_value(name, kTokens, shape_.hidden());
     program_.ops.emplace_back(AddOp{.a = a, .b = b, .out = out});
     return out;
   }
@@ -190,7 +190,7 @@ class TinyModel {
                        .max_tokens = shape_.positions};
     gamma_ = parameter("gamma", ParameterKind::vector, H);
     beta_ = parameter("beta", ParameterKind::vector, H);
-    const ValueId embedded = program_.add_value("embedded", Extent::rows, H);
+    const ValueId embedded = program_.add_value("embedded", kTokens, H);
     program_.ops.emplace_back(EmbeddingOp{
         .terms = {{parameter("words", ParameterKind::table, shape_.vocab, H), TokenInput::ids},
                   {parameter("positions", ParameterKind::table, shape_.positions, H),
@@ -199,7 +199,7 @@ class TinyModel {
         .out = embedded});
     const ValueId x = add_norm("embedded.norm", embedded);
     const ValueId qkv = add_linear("qkv", x, H, 3 * H);
-    const ValueId context = program_.add_value("context", Extent::rows, H);
+    const ValueId context = program_.add_value("context", kTokens, H);
     AttentionOp attention{
         .qkv = qkv,
         .out = context,
@@ -221,7 +221,7 @@ class TinyModel {
     program_.ops.emplace_back(attention);
     const ValueId mid = add_norm("mid.norm", add_sum("mid", add_linear("out", context, H, H), x));
     const ValueId up = add_linear("up", mid, H, shape_.inner);
-    const ValueId act = program_.add_value("act", Extent::rows, shape_.inner);
+    const ValueId act = program_.add_value("act", kTokens, shape_.inner);
     program_.ops.emplace_back(
         ActivationOp{.in = up, .activation = Activation::gelu_erf, .out = act});
     const ValueId last =
@@ -230,7 +230,7 @@ class TinyModel {
     for (const Pooling pooling : {Pooling::first, Pooling::last, Pooling::mean, Pooling::max,
                                   Pooling::mean_sqrt_len, Pooling::weighted_mean}) {
       const ValueId pooled =
-          program_.add_value(std::string("pooled.") + to_string(pooling), Extent::sequences, H);
+          program_.add_value(std::string("pooled.") + to_string(pooling), kSequences, H);
       program_.ops.emplace_back(PoolOp{.pooling = pooling, .in = last, .out = pooled});
       program_.outputs.push_back({std::string("pooled.") + to_string(pooling), pooled});
     }
