@@ -198,28 +198,28 @@ ValueId Builder::layer_norm(const std::string& name, ValueId in, const std::stri
   return op.out;
 }
 
+namespace {
+
+float scale_of(Index head_dim) {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+}
+
+}  // namespace
+
 ValueId Builder::attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,
                            const AttentionTerms& terms) {
-  AttentionOp op{.qkv = qkv,
-                 .out = like(name, qkv, heads * head_dim),
-                 .heads = heads,
-                 .head_dim = head_dim,
-                 .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim))),
-                 .bias = terms.bias,
-                 .mask = terms.mask,
-                 .pair_bias = terms.pair_bias};
+  AttentionOp op =
+      self_attention(qkv, like(name, qkv, heads * head_dim), heads, head_dim, scale_of(head_dim));
+  op.position = terms.position;
+  op.mask = terms.mask;
   program_.ops.emplace_back(op);
   return op.out;
 }
 
 ValueId Builder::attention_pool(const std::string& name, ValueId q, ValueId kv, Index heads,
                                 Index head_dim) {
-  AttentionPoolOp op{.q = q,
-                     .kv = kv,
-                     .out = like(name, q, heads * head_dim),
-                     .heads = heads,
-                     .head_dim = head_dim,
-                     .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)))};
+  const AttentionOp op = pooling_attention(q, kv, like(name, q, heads * head_dim), heads, head_dim,
+                                           scale_of(head_dim));
   program_.ops.emplace_back(op);
   return op.out;
 }

@@ -57,7 +57,7 @@ class Builder {
                      const Dim& width, float eps);
   /// What attention adds to its scores, and hides.
   struct AttentionTerms {
-    ParameterId bias = kNone, pair_bias = kNone;
+    Position position{};
     kernels::AttentionMask mask{};
   };
   ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,

@@ -2,6 +2,15 @@
 #include "models/encoder.hpp"
 
 namespace tessera::models {
+namespace {
+
+Position position_of(const EncoderShape& shape, const LayerTensors& tensors) {
+  if (tensors.pair_bias != kNone) return PairBias{tensors.pair_bias};
+  if (shape.attention_bias != kNone) return RelativeBias{shape.attention_bias};
+  return NoPosition{};
+}
+
+}  // namespace
 
 ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
                         const LayerTensors& tensors, ValueId x) {
@@ -12,7 +21,7 @@ ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape&
       b.stacked_linear(name + ".qkv", x, {tensors.query, tensors.key, tensors.value}, H, H);
   const ValueId context =
       b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
-                  {.bias = shape.attention_bias, .mask = shape.mask});  // (ΣT,H)
+                  {.position = position_of(shape, tensors), .mask = shape.mask});  // (ΣT,H)
   // x = self.LayerNorm(self.dense(x) + input_tensor)                           BertSelfOutput
   const ValueId projected =
       b.linear(name + ".attention_output", context, tensors.attention_output, H, H);
@@ -37,10 +46,9 @@ ValueId pre_norm_layer(Builder& b, const std::string& name, const EncoderShape& 
   const ValueId qkv =
       b.stacked_linear(name + ".qkv", before, {tensors.query, tensors.key, tensors.value}, H, H,
                        {shape.query_bias, shape.key_bias, shape.value_bias});
-  const ValueId context = b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
-                                      {.bias = shape.attention_bias,
-                                       .pair_bias = tensors.pair_bias,
-                                       .mask = shape.mask});  // (ΣT,H)
+  const ValueId context =
+      b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
+                  {.position = position_of(shape, tensors), .mask = shape.mask});  // (ΣT,H)
   const ValueId projected = b.scaled_linear(
       name + ".attention_output", context, tensors.attention_output, H, H, tensors.attention_scale);
   const ValueId attended = b.add(name + ".attention_sum", projected, x);

@@ -76,7 +76,6 @@ void run_linear(const Context& context, std::size_t i) noexcept;
 bool is_chained(const Context& context, std::size_t i) noexcept;
 void run_chain(const Context& context, std::size_t i) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
-void run(const Context& context, const AttentionPoolOp& op) noexcept;
 void run(const Context& context, const LayerNormOp& op) noexcept;
 void run(const Context& context, const ActivationOp& op) noexcept;
 void run(const Context& context, const GatedOp& op) noexcept;

@@ -39,10 +39,6 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                                                                  T, attention->head_dim));
         first = range.last_rows + 1;
       }
-    } else if (const auto* pooling = std::get_if<AttentionPoolOp>(&op)) {
-      most =
-          std::max(most, kernels.attention.scratch_elements(kernels::AttentionDataflow::streaming,
-                                                            1, max_rows, pooling->head_dim));
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
       most = std::max(most,
                       schedule[i].patch_rows * activation_stride(program.images.patch_elements()));

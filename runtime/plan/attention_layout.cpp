@@ -3,6 +3,10 @@
 
 namespace tessera {
 
+bool is_self_attention(const Program& program, const AttentionOp& op) noexcept {
+  return program.values[at(op.q.value)].space == program.values[at(op.k.value)].space;
+}
+
 Index head_dim_of(const Program& program, ValueId value, Index NR) {
   Index head_dim = 0;
   int readers = 0;
@@ -10,7 +14,10 @@ Index head_dim_of(const Program& program, ValueId value, Index NR) {
   for (const Op& op : program.ops) {
     for (const ValueId in : inputs_of(op)) readers += in == value;
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
-      if (attention->qkv == value) head_dim = attention->head_dim;
+      const bool reads =
+          attention->q.value == value && is_fused(*attention) &&
+          program.values[at(value)].width == 3 * attention->heads * attention->head_dim;
+      if (reads) head_dim = attention->head_dim;
     }
     if (const auto* linear = std::get_if<LinearOp>(&op)) {
       is_plain_linear |= linear->out == value && linear->residual == kNone && !linear->norm;

@@ -17,6 +17,9 @@ namespace tessera {
 /// From this longest sequence of a batch on, QKV lies by heads.
 inline constexpr Index kByHeadsFrom = 1024;
 
+/// Whether queries and keys are rows of the same space.
+bool is_self_attention(const Program& program, const AttentionOp& op) noexcept;
+
 /// The head dim of a value that may lie by heads: written by a linear without residual and layer
 /// norm, read by one attention op and nobody else, heads in whole panels. 0 for others.
 Index head_dim_of(const Program& program, ValueId value, Index NR);

@@ -71,12 +71,15 @@ class Planner {
   /// streaming as long as K and V of a head stay in L2, then streaming_keys (dataflow_of()).
   OpSchedule attention(const AttentionOp& op) const {
     const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention;
+    const bool is_self = is_self_attention(in_.program, op);
     const auto dataflow = [&](Index T) {
       return in_.attention ? *in_.attention
-                           : dataflow_of(T, op.head_dim, op.mask, machine_.l2_bytes, kernel);
+             : is_self     ? dataflow_of(T, op.head_dim, op.mask, machine_.l2_bytes, kernel)
+                           : kernels::AttentionDataflow::streaming;
     };
     OpSchedule schedule;
-    schedule.by_heads_from = head_dim_of(in_.program, op.qkv, in_.tile.NR) == 0 ? 0 : kByHeadsFrom;
+    schedule.by_heads_from =
+        head_dim_of(in_.program, op.q.value, in_.tile.NR) == 0 ? 0 : kByHeadsFrom;
     for (Index first = 1; first <= in_.max_rows;) {
       // The last T of the same dataflow: it changes once at most.
       Index last = first, end = in_.max_rows + 1;  // `last` has it; `end` has not

@@ -169,7 +169,7 @@ void check_attention(const PlanInput& in, std::size_t i, const OpSchedule& sched
   if (schedule.attention.back().last_rows < in.max_rows) {
     fail(fmt::format("its last dataflow ends before {} rows", in.max_rows));
   }
-  if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->qkv, in.tile.NR) == 0) {
+  if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->q.value, in.tile.NR) == 0) {
     fail(fmt::format("by_heads_from is {}, expected 0: its QKV cannot lie by heads",
                      schedule.by_heads_from));
   }

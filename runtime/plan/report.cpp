@@ -11,6 +11,7 @@
 #include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/run_traffic.hpp"
 #include "runtime/program/mask.hpp"
 
@@ -60,7 +61,10 @@ class Reporter {
     const Op& op = in_.program.ops[i];
     OpReport report{.kind = name_of(op), .name = value(output_of(op)).name};
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, report); },
-                          [&](const AttentionOp& o) { attention(plan_.ops[i], o, report); },
+                          [&](const AttentionOp& o) {
+                            if (!is_self_attention(in_.program, o)) return row_wise(op, report);
+                            attention(plan_.ops[i], o, report);
+                          },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
                           [&](const auto&) { row_wise(op, report); }},
                op);
@@ -181,7 +185,9 @@ class Reporter {
     };
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
                                T, to_string(o.mask));
-    report.epilogue = o.bias != kNone ? "relative bias" : o.alibi ? "ALiBi" : "";
+    report.epilogue = std::holds_alternative<RelativeBias>(o.position) ? "relative bias"
+                      : std::holds_alternative<Alibi>(o.position)      ? "ALiBi"
+                                                                       : "";
     std::vector<AttentionCost> all = plan.rejected;
     all.insert(all.begin(), plan.chosen);
     for (const AttentionCost& c : all) {

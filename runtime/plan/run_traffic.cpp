@@ -79,7 +79,8 @@ class Run {
     moved_ = report.chosen.l2_bytes;
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o); },
                           [&](const AttentionOp& o) {
-                            by_steps({o.qkv}, o.out, space_.scratch(report.chosen.scratch_bytes));
+                            by_steps(inputs_of(program_.ops[i]), o.out,
+                                     space_.scratch(report.chosen.scratch_bytes));
                           },
                           [&](const auto& o) { by_steps(inputs_of(program_.ops[i]), o.out, {}); }},
                program_.ops[i]);

@@ -60,10 +60,10 @@ class Writer {
     if (o.norm) field(o.norm->eps);
   }
   void attributes(const AttentionOp& o) {
-    fields(o.heads, o.head_dim, o.scale, o.bias, o.pair_bias, o.alibi, o.mask.kind, o.mask.left,
-           o.mask.right, o.mask.local, o.mask.restart);
+    fields(o.q.value, o.q.first, o.k.value, o.k.first, o.v.value, o.v.first, o.heads, o.kv_heads,
+           o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,
+           o.mask.local, o.mask.restart);
   }
-  void attributes(const AttentionPoolOp& o) { fields(o.heads, o.head_dim, o.scale); }
   void attributes(const LayerNormOp& o) { fields(o.residual, o.eps); }
   void attributes(const ActivationOp& o) { field(o.activation); }
   void attributes(const GatedOp& o) { field(o.activation); }

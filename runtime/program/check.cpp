@@ -127,37 +127,45 @@ class Checker {
   }
   void shapes(const AttentionOp& o) const {
     require(o.heads > 0 && o.head_dim > 0, "has no heads");
+    require(o.kv_heads > 0 && o.heads % o.kv_heads == 0,
+            "has heads that do not share those of K and V evenly");
     if (o.head_dim > kernels::kMaxHeadDim) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("program: attention {}: head size is {}, expected 1 to {}",
                               value(o.out).name, o.head_dim, kernels::kMaxHeadDim));
     }
     check_mask(o.mask, "program: attention " + value(o.out).name);
-    require(o.qkv != o.out, "overwrites its own keys");
-    require(width(o.qkv) == 3 * o.heads * o.head_dim, "reads a QKV of the wrong width");
+    const auto within = [&](const Slice& slice, Index heads) {
+      return slice.first >= 0 && slice.first + heads * o.head_dim <= width(slice.value);
+    };
+    require(within(o.q, o.heads) && within(o.k, o.kv_heads) && within(o.v, o.kv_heads),
+            "reads Q, K or V beyond the width of their value");
     require(width(o.out) == o.heads * o.head_dim, "writes a context of the wrong width");
-    require(value(o.qkv).space == kTokens && value(o.out).space == kTokens, "needs token rows");
-    if (o.pair_bias != kNone) {
-      const Parameter& pairs = parameter(o.pair_bias);
-      const Index T = program_.images.channels > 0 ? program_.images.native_rows() : 0;
-      require(pairs.kind == ParameterKind::pair_bias && pairs.rows == o.heads &&
-                  pairs.cols == T * T && program_.images.sizes == ImageSizes::native,
-              "has a bias of pairs of the wrong shape");
+    const SpaceId queries = value(o.q.value).space, keys = value(o.k.value).space;
+    require(value(o.v.value).space == keys, "has K and V of different rows");
+    require(value(o.out).space == queries, "writes other rows than its queries'");
+    if (queries != keys) {
+      const Space& space = program_.spaces[at(queries)];
+      require(space.parent == keys && space.rule == RowRule::constant,
+              "has queries that are no constant number of rows per piece of the keys");
+      require(o.mask == kernels::AttentionMask{} && std::holds_alternative<NoPosition>(o.position),
+              "masks or positions queries of another space than the keys");
     }
-    if (o.bias == kNone) return;
-    const Parameter& b = parameter(o.bias);
+    std::visit([&](const auto& position) { shapes(o, position); }, o.position);
+  }
+  void shapes(const AttentionOp&, const NoPosition&) const {}
+  void shapes(const AttentionOp&, const Alibi&) const {}
+  void shapes(const AttentionOp& o, const PairBias& position) const {
+    const Parameter& pairs = parameter(position.bias);
+    const Index T = program_.images.channels > 0 ? program_.images.native_rows() : 0;
+    require(pairs.kind == ParameterKind::pair_bias && pairs.rows == o.heads &&
+                pairs.cols == T * T && program_.images.sizes == ImageSizes::native,
+            "has a bias of pairs of the wrong shape");
+  }
+  void shapes(const AttentionOp& o, const RelativeBias& position) const {
+    const Parameter& b = parameter(position.bias);
     require(b.kind == ParameterKind::bias && b.rows == o.heads && b.cols % 2 == 1,
             "has a bias of the wrong shape");
-  }
-  void shapes(const AttentionPoolOp& o) const {
-    require(o.heads > 0 && o.head_dim > 0 && o.head_dim <= kernels::kMaxHeadDim,
-            "has heads of the wrong size");
-    const Index hidden = o.heads * o.head_dim;
-    require(width(o.q) == hidden && width(o.kv) == 2 * hidden && width(o.out) == hidden,
-            "has operands of the wrong width");
-    require(value(o.q).space == kSequences && value(o.kv).space == kTokens &&
-                value(o.out).space == kSequences,
-            "must turn (rows) into (sequences)");
   }
   void shapes(const LayerNormOp& o) const {
     same_shape(o.in, o.out);

@@ -27,6 +27,36 @@ std::int32_t Program::find_output(std::string_view name) const noexcept {
   return kNone;
 }
 
+AttentionOp self_attention(ValueId qkv, ValueId out, Index heads, Index head_dim, float scale) {
+  const Index H = heads * head_dim;
+  return {.q = {qkv, 0},
+          .k = {qkv, H},
+          .v = {qkv, 2 * H},
+          .out = out,
+          .heads = heads,
+          .kv_heads = heads,
+          .head_dim = head_dim,
+          .scale = scale};
+}
+
+AttentionOp pooling_attention(ValueId q, ValueId kv, ValueId out, Index heads, Index head_dim,
+                              float scale) {
+  return {.q = {q, 0},
+          .k = {kv, 0},
+          .v = {kv, heads * head_dim},
+          .out = out,
+          .heads = heads,
+          .kv_heads = heads,
+          .head_dim = head_dim,
+          .scale = scale};
+}
+
+bool is_fused(const AttentionOp& o) noexcept {
+  const Index H = o.heads * o.head_dim;
+  return o.kv_heads == o.heads && o.q == Slice{o.q.value, 0} && o.k == Slice{o.q.value, H} &&
+         o.v == Slice{o.q.value, 2 * H};
+}
+
 std::vector<ValueId> inputs_of(const Op& op) {
   std::vector<ValueId> ids;
   for_each_operand(
@@ -56,7 +86,6 @@ const char* name_of(const Op& op) noexcept {
                         [](const BroadcastOp&) { return "broadcast"; },
                         [](const LinearOp&) { return "linear"; },
                         [](const AttentionOp&) { return "attention"; },
-                        [](const AttentionPoolOp&) { return "attention_pool"; },
                         [](const LayerNormOp&) { return "layer_norm"; },
                         [](const ActivationOp&) { return "activation"; },
                         [](const GatedOp&) { return "gated"; },
@@ -98,6 +127,36 @@ std::string shape_of(const Program& program, const Value& value) {
 
 }  // namespace
 
+namespace {
+
+std::string slice_text(const Program& program, const Slice& slice) {
+  const std::string value = shape_of(program, program.values[at(slice.value)]);
+  return slice.first == 0 ? value : fmt::format("{} from column {}", value, slice.first);
+}
+
+std::string attention_text(const Program& program, const AttentionOp& o) {
+  std::string text = fmt::format("{} heads of {}", o.heads, o.head_dim);
+  if (o.kv_heads != o.heads) text += fmt::format(" ({} of K and V)", o.kv_heads);
+  if (is_fused(o)) {
+    text += " over " + slice_text(program, o.q);
+  } else {
+    text += fmt::format(", {} over {} and {}", slice_text(program, o.q), slice_text(program, o.k),
+                        slice_text(program, o.v));
+  }
+  const auto bias = [&](ParameterId id) {
+    const Parameter& p = program.parameters[at(id)];
+    return fmt::format(" + {} ({},{})", p.name, p.rows, p.cols);
+  };
+  text += std::visit(Overloaded{[](const NoPosition&) { return std::string(); },
+                                [&](const RelativeBias& b) { return bias(b.bias); },
+                                [&](const PairBias& b) { return bias(b.bias); },
+                                [](const Alibi&) { return std::string(", alibi"); }},
+                     o.position);
+  return o.mask == kernels::AttentionMask{} ? text : text + ", " + to_string(o.mask);
+}
+
+}  // namespace
+
 std::string to_string(const Program& program) {
   const auto value = [&](ValueId id) { return shape_of(program, program.values[at(id)]); };
   const auto parameter = [&](ParameterId id) {
@@ -131,17 +190,7 @@ std::string to_string(const Program& program) {
               product += plus(o.residual);
               return o.norm ? fmt::format("layer_norm({})", product) : product;
             },
-            [&](const AttentionOp& o) {
-              return fmt::format("{} heads of {} over {}{}{}{}{}", o.heads, o.head_dim,
-                                 value(o.qkv), o.bias == kNone ? "" : " + " + parameter(o.bias),
-                                 o.pair_bias == kNone ? "" : " + " + parameter(o.pair_bias),
-                                 o.mask == kernels::AttentionMask{} ? "" : ", " + to_string(o.mask),
-                                 o.alibi ? ", alibi" : "");
-            },
-            [&](const AttentionPoolOp& o) {
-              return fmt::format("{} heads of {}, {} over {}", o.heads, o.head_dim, value(o.q),
-                                 value(o.kv));
-            },
+            [&](const AttentionOp& o) { return attention_text(program, o); },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },
             [&](const ActivationOp& o) {
               return fmt::format("{}({})", to_string(o.activation), value(o.in));

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -165,39 +166,73 @@ struct LinearOp {
   }
 };
 
-/// Per head h of every sequence: out_h = softmax(scale·Q_h K_hᵀ + bias_h) V_h over the keys that
-/// `mask` lets a query see, by rows of the sequence; a row that sees none is zero.
-/// qkv (ΣT, 3·H): columns [0,H) are Q, [H,2H) K, [2H,3H) V, each head-major; out (ΣT,H); H =
-/// heads·head_dim.
+/// Columns of a value, from `first` on.
+struct Slice {
+  ValueId value = kNone;
+  Index first = 0;
+
+  friend bool operator==(const Slice&, const Slice&) = default;
+};
+
+// What the positions of a query and a key add to their score; one of them.
+struct NoPosition {};
+/// bias[h, reach + (key column − query column)], ParameterKind::bias.
+struct RelativeBias {
+  ParameterId bias;
+};
+/// bias[h, query row, key row], ParameterKind::pair_bias: every sequence has its T rows.
+struct PairBias {
+  ParameterId bias;
+};
+/// −2^(−8(h+1)/heads)·|key column − query column|.  Press, Smith, Lewis 2022.
+struct Alibi {};
+using Position = std::variant<NoPosition, RelativeBias, PairBias, Alibi>;
+
+/// Per piece s of the space of q and head h: out_h = softmax(scale·Q_h K_gᵀ + position) V_g over the
+/// rows of piece s of the space of k and v that `mask` lets a query see; a row that sees none is
+/// zero. Q_h is columns [q.first + h·d, … + d) of q.value; heads share K and V in groups:
+/// g = ⌊h·kv_heads/heads⌋. out (rows of q's space, heads·d).
+///
+///   fused       q, k, v in one value: self_attention()
+///   separate    three values of one space
+///   grouped     kv_heads < heads
+///   cross, pooling   q in another space than k and v, with as many pieces: pooling_attention();
+///               then nothing is masked and no position counts
 struct AttentionOp {
-  ValueId qkv;
-  ValueId out;
-  Index heads, head_dim;
-  float scale;
-  ParameterId bias = kNone;  ///< ParameterKind::bias, or none
+  Slice q, k, v;
+  ValueId out = kNone;
+  Index heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 1.0F;
   kernels::AttentionMask mask{};
-  bool alibi = false;  ///< bias −2^(−8(h+1)/heads)·|key column − query column| of head h as well
-  ParameterId pair_bias = kNone;  ///< ParameterKind::pair_bias (every sequence has its T), or none
+  Position position{};
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
-    f(Reads{}, o.qkv), f(Writes{}, o.out), f(Uses{}, o.bias), f(Uses{}, o.pair_bias);
+    // A value is listed once, however many of the slices are of it.
+    const ValueId q = o.q.value, k = o.k.value, v = o.v.value;
+    f(Reads{}, o.q.value);
+    if (k != q) f(Reads{}, o.k.value);
+    if (v != q && v != k) f(Reads{}, o.v.value);
+    if constexpr (!std::is_const_v<Self>) {  // f may have renumbered
+      if (k == q) o.k.value = o.q.value;
+      if (v == q)
+        o.v.value = o.q.value;
+      else if (v == k)
+        o.v.value = o.k.value;
+    }
+    f(Writes{}, o.out);
+    if (auto* relative = std::get_if<RelativeBias>(&o.position)) f(Uses{}, relative->bias);
+    if (auto* pairs = std::get_if<PairBias>(&o.position)) f(Uses{}, pairs->bias);
   }
 };
 
-/// One query per sequence over the rows of that sequence, per head: out = softmax(scale·q Kᵀ) V.
-/// q (S,H), kv (ΣT, 2·H): columns [0,H) are K, [H,2H) V; out (S,H).
-struct AttentionPoolOp {
-  ValueId q, kv;
-  ValueId out;
-  Index heads, head_dim;
-  float scale;
-
-  template <class Self, class F>
-  static void operands(Self& o, F&& f) {
-    f(Reads{}, o.q), f(Reads{}, o.kv), f(Writes{}, o.out);
-  }
-};
+/// Attention of the rows of qkv (ΣT, 3·H) to one another: columns [0,H) are Q, [H,2H) K, [2H,3H) V.
+AttentionOp self_attention(ValueId qkv, ValueId out, Index heads, Index head_dim, float scale);
+/// One query per sequence over its rows: q (S,H), kv (ΣT, 2·H): columns [0,H) are K, [H,2H) V.
+AttentionOp pooling_attention(ValueId q, ValueId kv, ValueId out, Index heads, Index head_dim,
+                              float scale);
+/// Whether Q, K and V are one value that holds nothing else, as in self_attention().
+bool is_fused(const AttentionOp& op) noexcept;
 
 /// out = LayerNorm(in + residual)·gamma + beta; residual or kNone.
 struct LayerNormOp {
@@ -298,9 +333,8 @@ struct ConcatOp {
   }
 };
 
-using Op =
-    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, AttentionOp, AttentionPoolOp,
-                 LayerNormOp, ActivationOp, GatedOp, AddOp, PoolOp, L2NormalizeOp, ConcatOp>;
+using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, AttentionOp, LayerNormOp,
+                        ActivationOp, GatedOp, AddOp, PoolOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {

@@ -37,7 +37,9 @@ std::vector<ByHeads> by_heads(const Program& program, std::span<const OpSchedule
   std::vector<ByHeads> values(program.values.size());
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     if (const auto* op = std::get_if<AttentionOp>(&program.ops[i])) {
-      values[at(op->qkv)] = {op->head_dim, schedule[i].by_heads_from};
+      if (schedule[i].by_heads_from > 0) {
+        values[at(op->q.value)] = {op->head_dim, schedule[i].by_heads_from};
+      }
     }
   }
   return values;

@@ -48,12 +48,8 @@ struct Table {
     const ValueId in = program.add_value("qkv", kTokens, 3 * kHeads * d);
     const ValueId out = program.add_value("context", kTokens, kHeads * d);
     program.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = in});
-    program.ops.emplace_back(
-        AttentionOp{.qkv = in,
-                    .out = out,
-                    .heads = kHeads,
-                    .head_dim = d,
-                    .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d)))});
+    program.ops.emplace_back(self_attention(
+        in, out, kHeads, d, static_cast<float>(1 / std::sqrt(static_cast<double>(d)))));
     program.outputs = {{"context", out}};
   }
   AttentionOp& op() { return std::get<AttentionOp>(program.ops[1]); }
@@ -96,7 +92,9 @@ struct Table {
           t.scale = op().scale;
           t.q_begin = i;
           t.mask = op().mask;
-          t.slope = op().alibi ? std::exp2(-8.0F * static_cast<float>(h + 1) / kHeads) : 0.0F;
+          t.slope = std::holds_alternative<Alibi>(op().position)
+                        ? std::exp2(-8.0F * static_cast<float>(h + 1) / kHeads)
+                        : 0.0F;
           std::vector<double> value, bound;
           reference::attention_row(t, 0, value, bound);
           for (Index n = 0; n < d; ++n) {
@@ -122,7 +120,7 @@ TEST(AttentionSessionTest, MasksAndAlibiMatchTheReference) {
          {kernels::AttentionMask{}, sliding_window(65), sliding_window(100001), causal(),
           causal_window(40), log_sparse(4, 0, false), log_sparse(4, 64, true)}) {
       table.op().mask = mask;
-      table.op().alibi = alibi;
+      table.op().position = alibi ? Position{Alibi{}} : Position{NoPosition{}};
       const std::vector<std::int32_t> offsets{0, 1, 65, 300, 700};
       const auto one = table.session(1), two = table.session(2);
       const std::vector<float> got = table.run(*one, offsets);
@@ -165,9 +163,13 @@ TEST(AttentionSessionTest, RefusesAtSetUpWhatNoKernelTakes) {
   refused([](AttentionOp& o) { o.mask.right = -5; }, "right reach of the window is -5");
   refused([](AttentionOp& o) { o.mask = {.kind = kernels::MaskKind::log_sparse, .local = 0}; },
           "local part of a log-sparse mask is 0");
-  refused([](AttentionOp& o) { o.out = o.qkv; }, "writes a value twice");
-  refused([](AttentionOp& o) { o.bias = 0; }, "bias of the wrong shape");
-  refused([](AttentionOp& o) { o.heads = 3; }, "QKV of the wrong width");
+  refused([](AttentionOp& o) { o.out = o.q.value; }, "writes a value twice");
+  refused([](AttentionOp& o) { o.position = RelativeBias{0}; }, "bias of the wrong shape");
+  refused([](AttentionOp& o) { o.heads = o.kv_heads = 1; }, "a context of the wrong width");
+  refused([](AttentionOp& o) { o.heads = o.kv_heads = 3; }, "beyond the width");
+  refused([](AttentionOp& o) { o.v.first += 1; }, "beyond the width");
+  refused([](AttentionOp& o) { o.k.first = -1; }, "beyond the width");
+  refused([](AttentionOp& o) { o.kv_heads = 3; }, "do not share those of K and V evenly");
   Table wide(4, 257);
   EXPECT_THROW(wide.session(1), Error);
   Table table(10, 8);

@@ -70,9 +70,7 @@ TEST_P(ImageOpsTest, AttentionPoolingIsAttentionWithOneQuery) {
     const ValueId q = model.add(
         "q", kSequences, H,
         BroadcastOp{.row = model.parameter("probe", ParameterKind::rows, 1, H), .out = kNone});
-    model.add("pooled", kSequences, H,
-              AttentionPoolOp{
-                  .q = q, .kv = kv, .out = kNone, .heads = kHeads, .head_dim = d, .scale = 0.3F});
+    model.add("pooled", kSequences, H, pooling_attention(q, kv, kNone, kHeads, d, 0.3F));
     run(model, threads);
     const TensorView<const float> keys = session_->output("kv");
     for (Index s = 0; s < sequences(); ++s) {
@@ -269,13 +267,9 @@ TEST_P(ImageOpsTest, ABiasOfPairsIsAddedToTheScores) {
                [static_cast<std::size_t>(pairs.gather[static_cast<std::size_t>(i)] * kHeads + h)];
     }
   }
-  model.add("out", kTokens, H,
-            AttentionOp{.qkv = qkv,
-                        .out = kNone,
-                        .heads = kHeads,
-                        .head_dim = d,
-                        .scale = 0.35F,
-                        .pair_bias = p.add_parameter(pairs)});
+  AttentionOp attention = self_attention(qkv, kNone, kHeads, d, 0.35F);
+  attention.position = PairBias{p.add_parameter(pairs)};
+  model.add("out", kTokens, H, attention);
   const auto session = model.session(GetParam(), 3 * T, 3, 2);
   std::vector<float> planes;
   test::Random random{8};
@@ -332,10 +326,8 @@ TEST(ImageProgramTest, WrongOperandsAreRefused) {
     EXPECT_THROW(check(broken), Error) << to_string(broken);
   };
   refused(kTokens, 3, GatedOp{.in = in, .activation = Activation::silu, .out = kNone});
-  refused(kSequences, 4,
-          AttentionPoolOp{.q = one, .kv = in, .out = kNone, .heads = 3, .head_dim = 1, .scale = 1});
-  refused(kTokens, 4,
-          AttentionPoolOp{.q = one, .kv = in, .out = kNone, .heads = 4, .head_dim = 1, .scale = 1});
+  refused(kSequences, 4, pooling_attention(one, in, kNone, 3, 1, 1.0F));
+  refused(kTokens, 4, pooling_attention(one, in, kNone, 4, 1, 1.0F));
   refused(kSequences, 8, PoolOp{.pooling = Pooling::max, .in = in, .out = kNone, .skip = 1});
   refused(kTokens, 4, BroadcastOp{.row = 1, .out = kNone});
   refused(kTokens, 8, PatchEmbedOp{.weight = 0, .out = kNone});

@@ -362,7 +362,7 @@ TEST_F(PlanTest, TheIdentityIsOfWhatIsComputedNotOfNames) {
     std::get<AttentionOp>(other.ops[i]).mask.right = 0;
     EXPECT_NE(fingerprint(other), fingerprint(program));
     other = program;
-    std::get<AttentionOp>(other.ops[i]).alibi = true;
+    std::get<AttentionOp>(other.ops[i]).position = Alibi{};
     EXPECT_NE(fingerprint(other), fingerprint(program));
   }
 }

@@ -35,18 +35,15 @@ class QkvModel {
     const ValueId x = program_.add_value("x", kTokens, kHidden),
                   qkv = program_.add_value("qkv", kTokens, 3 * kHidden),
                   out = program_.add_value("context", kTokens, kHidden);
-    program_.ops = {EmbeddingOp{.terms = {{parameter("words", ParameterKind::table, 60, kHidden),
-                                           TokenInput::ids}},
-                                .out = x},
-                    LinearOp{.in = x,
-                             .weight = parameter("w", ParameterKind::matrix, 3 * kHidden, kHidden),
-                             .bias = parameter("b", ParameterKind::vector, 3 * kHidden, 1),
-                             .out = qkv},
-                    AttentionOp{.qkv = qkv,
-                                .out = out,
-                                .heads = kHeads,
-                                .head_dim = kHeadDim,
-                                .scale = static_cast<float>(1 / std::sqrt(96.0))}};
+    program_.ops = {
+        EmbeddingOp{
+            .terms = {{parameter("words", ParameterKind::table, 60, kHidden), TokenInput::ids}},
+            .out = x},
+        LinearOp{.in = x,
+                 .weight = parameter("w", ParameterKind::matrix, 3 * kHidden, kHidden),
+                 .bias = parameter("b", ParameterKind::vector, 3 * kHidden, 1),
+                 .out = qkv},
+        self_attention(qkv, out, kHeads, kHeadDim, static_cast<float>(1 / std::sqrt(96.0)))};
     program_.outputs = {{"context", out}};
     if (qkv_is_output) program_.outputs.push_back({"qkv", qkv});
     std::vector<TensorToWrite> tensors;

@@ -200,12 +200,9 @@ class TinyModel {
     const ValueId x = add_norm("embedded.norm", embedded);
     const ValueId qkv = add_linear("qkv", x, H, 3 * H);
     const ValueId context = program_.add_value("context", kTokens, H);
-    AttentionOp attention{
-        .qkv = qkv,
-        .out = context,
-        .heads = shape_.heads,
-        .head_dim = shape_.head_dim,
-        .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(shape_.head_dim)))};
+    AttentionOp attention =
+        self_attention(qkv, context, shape_.heads, shape_.head_dim,
+                       static_cast<float>(1 / std::sqrt(static_cast<double>(shape_.head_dim))));
     if (shape_.relative_bias) {
       Parameter bias{.name = "buckets",
                      .kind = ParameterKind::bias,
@@ -215,7 +212,7 @@ class TinyModel {
                      .gather = {}};
       for (Index r = -kReach; r <= kReach; ++r)
         bias.gather.push_back(static_cast<std::int32_t>(bucket(r)));
-      attention.bias = program_.add_parameter(bias);
+      attention.position = RelativeBias{program_.add_parameter(bias)};
       sizes_["buckets"] = 9 * shape_.heads;
     }
     program_.ops.emplace_back(attention);
