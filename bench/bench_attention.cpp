@@ -40,7 +40,6 @@ namespace {
 using kernels::Attention;
 using kernels::AttentionDataflow;
 using kernels::AttentionMask;
-using kernels::AttentionStats;
 using kernels::AttentionTask;
 
 struct Case {
@@ -91,15 +90,13 @@ struct Sequence {
     return t;
   }
 
-  void run(const Attention& kernel, AttentionStats* stats = nullptr) {
+  void run(const Attention& kernel) {
     const Index T = shape.T, blocks = kernels::count_blocks(T, rows);
     for (Index head = 0; head < shape.heads; ++head) {
       for (Index n = 0; n < blocks; ++n) {
         const Index i0 = kernels::first_row(T, blocks, kernel.V, n),
                     i1 = kernels::first_row(T, blocks, kernel.V, n + 1);
-        AttentionTask t = task(head, i0, i1 - i0);
-        t.stats = stats;
-        kernel.run(t);
+        kernel.run(task(head, i0, i1 - i0));
       }
     }
   }
@@ -139,8 +136,7 @@ struct Sequence {
 void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
   const Attention& kernel = kernels::kernels_at(isa).attention;
   Sequence x(kernel, c);
-  AttentionStats stats;
-  x.run(kernel, &stats);
+  x.run(kernel);
   if (!x.is_right()) {
     skip_wrong(state);
     return;
@@ -155,13 +151,13 @@ void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
                        static_cast<double>(state.iterations()) / seconds;
   state.counters["GFLOP/s"] = flops * 1e-9;
   state.counters["peak_%"] = 100.0 * flops / peak;
-  state.counters["tiles"] = static_cast<double>(stats.tiles / c.heads);
   const AttentionShape shape{.T = c.T, .d = c.d, .heads = c.heads, .mask = c.mask};
   const AttentionCost cost = attention_cost(c.dataflow, shape,
                                             {.l1_bytes = machine().l1d.bytes,
                                              .l2_bytes = machine().l2.bytes,
                                              .l3_bytes = machine().l3.bytes},
                                             kernel);
+  state.counters["tiles"] = static_cast<double>(cost.counts.tiles);
   state.counters["L2_MB"] = cost.l2_bytes * 1e-6;
   state.counters["scratch_KB"] = static_cast<double>(x.scratch.size()) * 4.0 / 1024.0;
 }

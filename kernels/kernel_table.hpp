@@ -112,18 +112,6 @@ struct AttentionMask {
   friend bool operator==(const AttentionMask&, const AttentionMask&) = default;
 };
 
-/// What a call did, added up. A tile is a block of rows times a key tile; cells are counted in
-/// whole register tiles.
-struct AttentionStats {
-  std::int64_t tiles = 0;           ///< executed
-  std::int64_t boundary_tiles = 0;  ///< of these, under a mask
-  std::int64_t score_cells = 0;     ///< elements of S computed: 2d FLOP each
-  std::int64_t exp_cells = 0;       ///< elements of P
-  std::int64_t value_cells = 0;     ///< elements of P multiplied with V: 2d FLOP each
-  std::int64_t repeated_tiles = 0;  ///< vectors of queries done again with a new maximum
-  std::int64_t words = 0;           ///< Q, K, V, O, S, P read and written by the tiles, each once
-};
-
 /// Query rows of one head of one sequence: O = softmax(scale·QKᵀ + bias) V over the visible keys.
 ///
 /// A row that sees no key, or all of whose scores are −inf, is zero. Query i has position
@@ -156,7 +144,6 @@ struct AttentionTask {
   float slope = 0.0F;            // ALiBi
   const float* dense = nullptr;  // (Tq, Tk), row stride ld_dense
   Index ld_dense = 0;
-  AttentionStats* stats = nullptr;
 };
 using AttentionBlock = void (*)(const AttentionTask&) noexcept;
 

@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
+#include "kernels/extents.hpp"
 #include "kernels/types.hpp"
 
 #define TESSERA_INLINE inline __attribute__((always_inline))
@@ -46,16 +47,6 @@ template <class A>
 inline constexpr Index kLanes = static_cast<Index>(F32<A>::size);
 
 constexpr float kInf = __builtin_inff();
-
-constexpr Index min_of(Index x, Index y) noexcept {
-  return x < y ? x : y;
-}
-constexpr Index max_of(Index x, Index y) noexcept {
-  return x < y ? y : x;
-}
-constexpr Index round_up(Index x, Index step) noexcept {
-  return (x + step - 1) / step * step;
-}
 
 /// x·y + z; rounded once where the ISA has FMA.
 template <class A>

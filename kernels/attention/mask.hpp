@@ -2,9 +2,8 @@
 //
 // Which keys a query sees, as a set of differences r = (key position) − (query position): every
 // mask here depends on r alone. From that set follow the keys that a block of query rows sees at
-// all (its runs), the tiles that need no mask, and the parts of a tile that need no work. The model
-// of runtime/plan/attention walks with the same functions as the kernels; they are internal to each
-// source because every ISA level compiles them for itself.
+// all (its runs), the tiles that need no mask, and the parts of a tile that need no work. Internal to
+// each source because every ISA level compiles them for itself.
 //
 //   band         −left ≤ r ≤ right           full, sliding window, causal, causal window
 //   log_sparse   δ = |r|, t = δ mod restart (δ without restart):  t < local, or t − local + 1 = 2ⁱ
@@ -12,6 +11,7 @@
 //   log_sparse_causal   the same, and r ≤ 0
 #pragma once
 
+#include "kernels/extents.hpp"
 #include "kernels/kernel_table.hpp"
 
 namespace tessera::kernels {
@@ -100,6 +100,23 @@ constexpr KeyRun next_run(const AttentionMask& mask, Index q_lo, Index q_hi, Ind
   return {begin, end < Tk ? end : Tk};
 }
 
+/// From the first to the last key in [j0, j1) that queries at positions [q_lo, q_hi] see; empty if
+/// they see none.
+constexpr KeyRun visible_keys(const AttentionMask& mask, Index q_lo, Index q_hi, Index j0,
+                              Index j1) noexcept {
+  const Index first = q_lo + next_visible(mask, j0 - q_hi);
+  const Index last = q_hi + previous_visible(mask, j1 - 1 - q_lo);
+  const Index begin = min_of(max_of(first, j0), j1);
+  return {begin, max_of(min_of(last + 1, j1), begin)};
+}
+
+/// Keys [j0, j0+bc) of a block; of all its tiles the first, the last?
+struct KeyTile {
+  Index j0, bc;
+  bool full;  // every query of the block sees every key
+  bool first, last;
+};
+
 /// The tiles of the keys that a block of queries sees: runs, cut into equal pieces of at most Bc.
 class KeyTiles {
  public:
@@ -118,6 +135,14 @@ class KeyTiles {
   constexpr void next() noexcept {
     if (++piece_ == pieces_) enter(run_.end);
   }
+  /// The tile, and next(). Precondition: valid().
+  constexpr KeyTile take() noexcept {
+    KeyTile tile{begin(), end() - begin(), full(), first_, false};
+    next();
+    first_ = false;
+    tile.last = !valid();
+    return tile;
+  }
 
  private:
   constexpr Index cut(Index piece) const noexcept {
@@ -133,6 +158,7 @@ class KeyTiles {
   Index q_lo_, q_hi_, Tk_, Bc_;
   KeyRun run_{0, 0};
   Index piece_ = 0, pieces_ = 0;
+  bool first_ = true;
 };
 
 }  // namespace

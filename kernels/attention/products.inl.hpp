@@ -13,6 +13,7 @@
 //   SSE       4x2: 8 + 2 + 1 + 1 product of 16 xmm
 #pragma once
 
+#include "kernels/attention/layout.hpp"
 #include "kernels/math.inl.hpp"
 #include "kernels/simd.inl.hpp"
 
@@ -20,10 +21,7 @@ namespace tessera::kernels {
 namespace {
 
 template <class A>
-inline constexpr int kTileRows = kIsAvx512<A> ? 14
-                                 : kIsAvx2<A> ? 6
-                                              : 4;
-inline constexpr int kTileVectors = 2;
+inline constexpr int kTileRows = tile_rows(kLanes<A>);
 
 /// body.template operator()<m>() with m = rows, 1 ≤ rows ≤ most.
 template <int most, class Body>
@@ -32,18 +30,6 @@ TESSERA_INLINE void with_rows(Index rows, Body&& body) noexcept {
     body.template operator()<most>();
   } else if constexpr (most > 1) {
     with_rows<most - 1>(rows, body);
-  }
-}
-
-/// Cuts n rows into ⌈n/most⌉ groups of nearly equal size (a last group of 1 or 2 rows would leave
-/// the FMA pipes half empty) and calls body(first, rows).
-template <class Body>
-TESSERA_INLINE void for_each_group(Index n, Index most, Body&& body) noexcept {
-  const Index groups = (n + most - 1) / most;
-  for (Index g = 0, i = 0; g < groups; ++g) {
-    const Index rows = (n - i + groups - g - 1) / (groups - g);
-    body(i, rows);
-    i += rows;
   }
 }
 

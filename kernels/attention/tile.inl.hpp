@@ -10,86 +10,28 @@
 // as in FlashAttention-4). That is decided row by row and keeps all other rows bit for bit.
 #pragma once
 
-#include "kernels/attention/mask.hpp"
 #include "kernels/attention/pack_queries.inl.hpp"
 #include "kernels/attention/products.inl.hpp"
+#include "kernels/attention/walk.hpp"
 #include "kernels/kernel_table.hpp"
 #include "kernels/math.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-constexpr Index kQueryRows = 64;     // Br
-constexpr Index kKeyTile = 256;      // Bc
 constexpr Index kResidentKeys = 64;  // K and V of d = 64 are then 32 KiB: not worth prefetching
 constexpr float kMostSum = 0x1p12F;  // of P over a key tile, before the maximum has to move
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLowest = -3.40282347e38F;  // stands for −inf in m: S − m is then −inf, not NaN
 
-/// What is carried from tile to tile for one block of rows. Parts of the caller's scratch.
-struct Block {
-  float* qt;           // (d, ld) scale·log₂e·Q, transposed
-  float* m;            // (ld) reference of the exponents
-  float* l;            // (ld) row sum so far
-  float* alpha;        // (ld) 2^(m_old − m) of this tile
-  float* sum;          // (ld) of this tile
-  Index i0, rows, ld;  // rows [i0, i0+rows) of the task
-};
-constexpr Index block_elements(Index d) noexcept {
-  return kQueryRows * (d + 4);
-}
-
-/// What only one tile needs.
-struct TileScratch {
-  float* st;      // (Bc, ld)
-  float* again;   // (Bc, V) scores of one vector of queries
-  float* window;  // (Bc + Br + 16) what S starts from, by falling difference
-  float* start;   // (Bc, ld) the same, where it is looked up element by element
-};
-constexpr Index tile_elements() noexcept {
-  return 2 * kKeyTile * kQueryRows + 16 * kKeyTile + kKeyTile + kQueryRows + 16;
-}
-
-TESSERA_INLINE TileScratch split_tile(float* p) noexcept {
-  TileScratch s;
-  s.st = p;
-  s.start = s.st + kKeyTile * kQueryRows;
-  s.again = s.start + kKeyTile * kQueryRows;
-  s.window = s.again + 16 * kKeyTile;
-  return s;
-}
-
-/// Rows [i0, i1) of the task with their state at p.
+/// Packs Q'ᵀ; m = lowest, l = 0.
 template <class A>
-TESSERA_INLINE Block block_at(const AttentionTask& t, float* p, Index i0, Index i1) noexcept {
-  Block b;
-  b.i0 = i0;
-  b.rows = i1 - i0;
-  b.ld = round_up(b.rows, kLanes<A>);
-  b.qt = p;
-  b.m = b.qt + kQueryRows * t.d;
-  b.l = b.m + kQueryRows;
-  b.alpha = b.l + kQueryRows;
-  b.sum = b.alpha + kQueryRows;
-  return b;
-}
-
-/// The same with Qᵀ packed, m = lowest, l = 0.
-template <class A>
-Block start_block(const AttentionTask& t, float* p, Index i0, Index i1) noexcept {
-  const Block b = block_at<A>(t, p, i0, i1);
-  pack_queries<A>(t.q + i0 * t.ldq, t.ldq, b.rows, t.d, t.scale * kLog2E, b.qt, b.ld);
+void start_block(const AttentionTask& t, const Block& b) noexcept {
+  pack_queries<A>(t.q + b.i0 * t.ldq, t.ldq, b.rows, t.d, t.scale * kLog2E, b.qt, b.ld);
   for (Index i = 0; i < b.ld; ++i) {
     b.m[i] = kLowest;
     b.l[i] = 0.0F;
   }
-  if (t.stats != nullptr) t.stats->words += b.rows * t.d;
-  return b;
-}
-
-TESSERA_INLINE KeyTiles key_tiles(const AttentionTask& t, Index i0, Index rows,
-                                  Index Bc = kKeyTile) noexcept {
-  return {t.mask, t.q_begin + i0, t.q_begin + i0 + rows - 1, t.Tk, Bc};
 }
 
 // ---- What S starts from -------------------------------------------------------------------------
@@ -141,7 +83,8 @@ TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, cons
 }
 
 TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const TileScratch& s,
-                                Index j0, Index bc, bool full) noexcept {
+                                const KeyTile& tile) noexcept {
+  const Index j0 = tile.j0;
   Scores product{.k = t.k + j0 * t.ldk,
                  .ldk = t.ldk,
                  .v = t.v + j0 * t.ldv,
@@ -158,7 +101,7 @@ TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const Ti
                  .top = b.alpha,
                  .sum = b.sum,
                  .d = t.d};
-  set_start(t, s, b, j0, bc, full, product);
+  set_start(t, s, b, j0, tile.bc, tile.full, product);
   return product;
 }
 
@@ -167,31 +110,18 @@ TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const Ti
 /// Sᵀ of bc keys in p.st and its maximum over the keys in p.top. Register tiles that the mask hides
 /// are −inf without a multiplication.
 template <class A>
-void masked_scores(const AttentionTask& t, const Block& b, const Scores& p, Index j0, Index bc,
-                   bool full) noexcept {
+void masked_scores(const AttentionTask& t, const Block& b, const Scores& p, Index j0,
+                   Index bc) noexcept {
   constexpr Index V = kLanes<A>;
   for (Index i = 0; i < b.ld; ++i) p.top[i] = kLowest;
-  const Index q0 = t.q_begin + b.i0;
-  for_each_group(
-      bc, kTileRows<A>, [&](Index j, Index keys) __attribute__((always_inline)) {
-        if (full) {
-          scores_rows<A, Finish::store>(p, j, keys, 0, b.ld);
-          if (t.stats != nullptr) t.stats->score_cells += keys * b.ld;
-          return;
-        }
-        for (Index i = 0; i < b.ld; i += 2 * V) {
-          const Index end = min_of(i + 2 * V, b.ld), q_lo = q0 + i,
-                      q_hi = q0 + min_of(end, b.rows) - 1;
-          if (any_visible(t.mask, j0 + j - q_hi, j0 + j + keys - 1 - q_lo)) {
-            scores_rows<A, Finish::store>(p, j, keys, i, end);
-            if (t.stats != nullptr) t.stats->score_cells += keys * (end - i);
-          } else {
-            for (Index n = j; n < j + keys; ++n) {
-              for (Index x = i; x < end; x += V) store<A>(p.st + n * p.lds + x, splat<A>(-kInf));
-            }
-          }
-        }
-      });
+  for_each_score_tile(t.mask, t.q_begin + b.i0, b.rows, V, j0, bc,
+                      [&](Index j, Index keys, Index i, Index end, bool visible) {
+                        if (visible) return scores_rows<A, Finish::store>(p, j, keys, i, end);
+                        for (Index n = j; n < j + keys; ++n) {
+                          for (Index x = i; x < end; x += V)
+                            store<A>(p.st + n * p.lds + x, splat<A>(-kInf));
+                        }
+                      });
 }
 
 /// m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m') in place, l = α l + rowsum P.
@@ -252,14 +182,13 @@ __attribute__((noinline, cold)) void raise_maximum(const Block& b, const Scores&
 /// P of one key tile in st, m, α and l = α l + rowsum P. True if some α differs from 1.
 template <class A>
 TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* again, Index bc,
-                                        bool first, AttentionStats* stats) noexcept {
+                                        bool first) noexcept {
   for (Index i = 0; i < b.ld; ++i) b.sum[i] = 0.0F;
   for_each_group(
       bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
         if (first && j0 == 0) return scores_rows<A, Finish::first>(t, j0, rows, 0, b.ld);
         scores_rows<A, Finish::fused>(t, j0, rows, 0, b.ld);
       });
-  if (stats != nullptr) stats->score_cells += bc * b.ld;
   bool moved = false;
   for (Index i = 0; i < b.ld; i += kLanes<A>) {
     F32<A> alpha = splat<A>(1.0F);
@@ -270,7 +199,6 @@ TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* 
       moved = true;
       raise_maximum<A>(b, t, again, bc, i);
       alpha = load<A>(b.alpha + i);
-      if (stats != nullptr) ++stats->repeated_tiles;
     } else if (moved) {
       store<A>(b.alpha + i, alpha);
     }
@@ -284,75 +212,65 @@ TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* 
 /// O = (α O + P V)·w of a block. Under a mask, each group of rows takes the keys from its first to
 /// its last visible one.
 template <class A>
-void add_values(const AttentionTask& t, const Block& b, const float* pt, Index ldp, Index j0,
-                Index bc, bool full, Start start, const float* w) noexcept {
+void add_values(const AttentionTask& t, const Block& b, const float* pt, const KeyTile& tile,
+                Start start) noexcept {
   Values product{.pt = pt,
-                 .v = t.v + j0 * t.ldv,
+                 .v = t.v + tile.j0 * t.ldv,
                  .ldv = t.ldv,
                  .o = t.o + b.i0 * t.ldo,
                  .ldo = t.ldo,
-                 .start = start,
+                 .start = tile.first ? Start::zero : start,
                  .alpha = b.alpha,
-                 .w = w,
-                 .ld = ldp};
-  if (t.stats != nullptr) {
-    t.stats->tiles += 1;
-    t.stats->boundary_tiles += full ? 0 : 1;
-    t.stats->exp_cells += bc * b.ld;
-    t.stats->words += 2 * bc * t.d + (start == Start::zero ? 1 : 2) * b.rows * t.d;
-  }
-  if (full) {
-    if (t.stats != nullptr) t.stats->value_cells += bc * b.rows;
-    return values<A>(product, bc, 0, b.rows, t.d);
-  }
+                 .w = tile.last ? b.sum : nullptr,
+                 .ld = b.ld};
+  if (tile.full) return values<A>(product, tile.bc, 0, b.rows, t.d);
   for_each_group(b.rows, kTileRows<A>, [&](Index i, Index rows) {
-    const Index q_lo = t.q_begin + b.i0 + i, q_hi = q_lo + rows - 1;
-    const Index first = q_lo + next_visible(t.mask, j0 - q_hi);
-    const Index last = q_hi + previous_visible(t.mask, j0 + bc - 1 - q_lo);
-    const Index from = min_of(max_of(first, j0), j0 + bc) - j0;
-    const Index to = max_of(min_of(last + 1, j0 + bc) - j0, from);
+    const Index q_lo = t.q_begin + b.i0 + i;
+    const KeyRun keys = visible_keys(t.mask, q_lo, q_lo + rows - 1, tile.j0, tile.j0 + tile.bc);
     Values part = product;
-    part.pt = pt + from * ldp;
-    part.v = product.v + from * t.ldv;
-    values<A>(part, to - from, i, i + rows, t.d);
-    if (t.stats != nullptr) t.stats->value_cells += (to - from) * rows;
+    part.pt = pt + (keys.begin - tile.j0) * b.ld;
+    part.v = t.v + keys.begin * t.ldv;
+    values<A>(part, keys.end - keys.begin, i, i + rows, t.d);
   });
 }
 
-/// w = 1/l; a row without keys has l = 0 and O = 0, hence any finite w.
+/// sum = 1/l; a row without keys has l = 0 and O = 0, hence any finite one.
 template <class A>
-TESSERA_INLINE void reciprocal_of_sums(const Block& b, float* w) noexcept {
+TESSERA_INLINE void reciprocal_of_sums(const Block& b) noexcept {
   for (Index i = 0; i < b.ld; i += kLanes<A>) {
     const F32<A> l = vmax<A>(splat<A>(1.17549435e-38F), load<A>(b.l + i));  // NaN passes
-    store<A>(w + i, splat<A>(1.0F) / l);
-  }
-}
-
-TESSERA_INLINE void zero_rows(const AttentionTask& t, Index i0, Index i1) noexcept {
-  for (Index i = i0; i < i1; ++i) {
-    for (Index n = 0; n < t.d; ++n) t.o[i * t.ldo + n] = 0.0F;
+    store<A>(b.sum + i, splat<A>(1.0F) / l);
   }
 }
 
 /// One key tile of one block: P, then O += P V.
 template <class A>
-void attend_tile(const AttentionTask& t, const Block& b, const TileScratch& s, Index j0, Index bc,
-                 bool full, bool first, bool last) noexcept {
-  const Scores product = scores_of(t, b, s, j0, bc, full);
+void attend_tile(const AttentionTask& t, const Block& b, const TileScratch& s,
+                 const KeyTile& tile) noexcept {
+  const Scores product = scores_of(t, b, s, tile);
   bool moved = true;
-  if (full) {
-    moved = fused_probabilities<A>(b, product, s.again, bc, first, t.stats);
+  if (tile.full) {
+    moved = fused_probabilities<A>(b, product, s.again, tile.bc, tile.first);
   } else {
-    masked_scores<A>(t, b, product, j0, bc, full);
-    online_softmax<A>(b, product, bc);
+    masked_scores<A>(t, b, product, tile.j0, tile.bc);
+    online_softmax<A>(b, product, tile.bc);
   }
-  float* w = b.sum;  // free until the next tile
-  if (last) reciprocal_of_sums<A>(b, w);
-  add_values<A>(t, b, s.st, b.ld, j0, bc, full,
-                first   ? Start::zero
-                : moved ? Start::scaled
-                        : Start::kept,
-                last ? w : nullptr);
+  if (tile.last) reciprocal_of_sums<A>(b);  // b.sum is free until the next tile
+  add_values<A>(t, b, s.st, tile, moved ? Start::scaled : Start::kept);
+}
+
+/// O = O/l.
+template <class A>
+void divide_rows(const AttentionTask& t, const Block& b) noexcept {
+  reciprocal_of_sums<A>(b);
+  for (Index i = 0; i < b.rows; ++i) {
+    float* o = t.o + (b.i0 + i) * t.ldo;
+    const F32<A> w = splat<A>(b.sum[i]);
+    for_each_vector<A>(
+        t.d, [&](Index n, Index lanes) __attribute__((always_inline)) {
+          store_n<A>(o + n, lanes, load_n<A>(o + n, lanes) * w);
+        });
+  }
 }
 
 }  // namespace

@@ -7,12 +7,7 @@
 
 namespace tessera::meters {
 
-/// `kernel`: whose Br, Bc, V and register tile it has.
-void touch_attention(const kernels::AttentionTask& task, const kernels::Attention& kernel,
-                     Touch touch) noexcept;
-
-/// Floats of scratch, as the kernels' own scratch_elements.
-Index attention_scratch(const kernels::Attention& kernel, kernels::AttentionDataflow dataflow,
-                        Index Tq, Index Tk, Index d) noexcept;
+/// As the kernel with vectors of V lanes.
+void touch_attention(const kernels::AttentionTask& task, Index V, Touch touch) noexcept;
 
 }  // namespace tessera::meters

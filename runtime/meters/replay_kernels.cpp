@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "kernels/attention/layout.hpp"
 #include "runtime/meters/replay_attention.hpp"
 #include "runtime/meters/replay_touch.hpp"
 
@@ -223,11 +224,7 @@ void pack_panel(const void*, DType, Index, Index, Index, float*) noexcept {}
 
 template <Isa isa>
 void attention(const kernels::AttentionTask& t) noexcept {
-  if (target != nullptr) touch_attention(t, kernels::kernels_at(isa).attention, Touch(*target));
-}
-template <Isa isa>
-Index scratch(kernels::AttentionDataflow dataflow, Index Tq, Index Tk, Index d) noexcept {
-  return attention_scratch(kernels::kernels_at(isa).attention, dataflow, Tq, Tk, d);
+  if (target != nullptr) touch_attention(t, kernels::kernels_at(isa).attention.V, Touch(*target));
 }
 
 template <Isa isa>
@@ -236,7 +233,7 @@ KernelTable make_table() noexcept {
   table.gemm.run = gemm<isa>;
   table.gemm.pack_panel = pack_panel;
   table.attention.run = attention<isa>;
-  table.attention.scratch_elements = scratch<isa>;
+  table.attention.scratch_elements = kernels::attention_scratch;
   table.layer_norm = layer_norm;
   table.activation = activation;
   table.gated = gated;

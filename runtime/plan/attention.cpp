@@ -7,8 +7,7 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/attention/blocks.hpp"
-#include "kernels/attention/mask.hpp"
+#include "kernels/attention/walk.hpp"
 #include "runtime/program/mask.hpp"
 
 namespace tessera {
@@ -16,9 +15,7 @@ namespace {
 
 using kernels::AttentionDataflow;
 using kernels::AttentionMask;
-using kernels::AttentionStats;
-using kernels::KeyTiles;
-using kernels::MaskKind;
+using kernels::KeyTile;
 
 constexpr std::array kDataflows{AttentionDataflow::streaming,   AttentionDataflow::flat_rows,
                                 AttentionDataflow::interleaved, AttentionDataflow::streaming_keys,
@@ -29,127 +26,106 @@ bool is_row_complete(AttentionDataflow dataflow) noexcept {
          dataflow == AttentionDataflow::flat_rows;
 }
 
-/// Adds up what the kernels of one head do, tile by tile.
+/// The walk's visitor that adds up what the kernels of one head do.
 class Counter {
  public:
   Counter(AttentionDataflow dataflow, const AttentionShape& shape, const kernels::Attention& kernel)
-      : dataflow_(dataflow), shape_(shape), kernel_(kernel), V_(kernel.V) {}
-
-  AttentionStats run() {
-    const Index step = rows_per_task(dataflow_, shape_.T, kernel_.Br);
-    blocks(0, shape_.T, step, [&](Index a, Index b) { task(a, b); });
-    return stats_;
+      : shape_(shape), V_(kernel.V) {
+    const Index T = shape.T, step = rows_per_task(dataflow, T, kernel.Br);
+    const Index tasks = kernels::count_blocks(T, step);
+    for (Index n = 0; n < tasks; ++n) {
+      q_begin_ = kernels::first_row(T, tasks, V_, n);
+      kernels::walk_attention(dataflow,
+                              {.Tq = kernels::first_row(T, tasks, V_, n + 1) - q_begin_,
+                               .Tk = T,
+                               .q_begin = q_begin_,
+                               .mask = shape.mask,
+                               .Br = kernel.Br,
+                               .Bc = kernel.Bc,
+                               .V = V_},
+                              *this);
+    }
   }
+  const AttentionCounts& counts() const noexcept { return counts_; }
   /// Words of K and V over all tiles.
   Index kv_words() const noexcept { return kv_words_; }
   /// Most keys that one block sees.
   Index most_keys() const noexcept { return most_keys_; }
 
+  // ---- Steps
+
+  struct Block {
+    Index slot, i0, rows, ld;
+  };
+  static void zero_rows(Index, Index) noexcept {}
+  Block block_at(Index slot, Index i0, Index i1) const noexcept {
+    return {slot, i0, i1 - i0, kernels::round_up(i1 - i0, V_)};
+  }
+  Block start_block(Index slot, Index i0, Index i1) noexcept {
+    counts_.words += (i1 - i0) * shape_.d;
+    return block_at(slot, i0, i1);
+  }
+  void attend_tile(const Block& b, const KeyTile& tile) noexcept {
+    scores(b, tile);
+    values(b, tile);
+  }
+  void divide_rows(const Block& b) noexcept { counts_.words += 2 * b.rows * shape_.d; }
+
+  void add_scores(const Block& b, Index, Index, const KeyTile& tile) noexcept {
+    counts_.words += tile.bc * b.ld;
+    scores(b, tile);
+  }
+  void softmax(const Block& b, Index, Index keys) noexcept { counts_.words += 2 * keys * b.ld; }
+  static void divide_sums(const Block&) noexcept {}
+  void add_values(const Block& b, Index, Index, const KeyTile& tile) noexcept {
+    counts_.words += tile.bc * b.ld;
+    values(b, tile);
+  }
+
+  void multiply(int, const Block& b, const KeyTile& tile) noexcept {
+    counts_.score_cells += tile.bc * b.ld;
+  }
+  static void begin_exponentials(int, const Block&, const KeyTile&) noexcept {}
+  static void drain() noexcept {}
+  void add(int, const Block& b, const KeyTile& tile) noexcept { values(b, tile); }
+
  private:
-  template <class Body>
-  void blocks(Index begin, Index end, Index most, Body&& body) const {
-    const Index rows = end - begin, count = kernels::count_blocks(rows, most);
-    const auto at = [&](Index n) { return begin + kernels::first_row(rows, count, V_, n); };
-    for (Index n = 0; n < count; ++n) body(at(n), at(n + 1));
-  }
-  Index padded(Index rows) const { return (rows + V_ - 1) / V_ * V_; }
-
-  void task(Index begin, Index end) {
-    if (dataflow_ == AttentionDataflow::interleaved) {
-      return blocks(begin, end, 2 * kernel_.Br, [&](Index a, Index b) { pair(a, b); });
-    }
-    blocks(begin, end, kernel_.Br, [&](Index a, Index b) {
-      dataflow_ == AttentionDataflow::streaming_keys ? carried(a, b) : block(a, b);
-    });
-  }
-
-  void block(Index i0, Index i1) {
-    KeyTiles tiles(shape_.mask, i0, i1 - 1, shape_.T, kernel_.Bc);
-    const Index rows = i1 - i0;
-    if (tiles.valid() || is_row_complete(dataflow_)) stats_.words += rows * shape_.d;
-    for (bool first = true; tiles.valid(); tiles.next(), first = false) {
-      tile(i0, i1, tiles.begin(), tiles.end(), tiles.full(), first, true);
-      if (is_row_complete(dataflow_))
-        stats_.words += 4 * (tiles.end() - tiles.begin()) * padded(rows);
-    }
-  }
-
-  /// A block in the order of key tiles: its runs within each.
-  void carried(Index i0, Index i1) {
-    const Index T = shape_.T, tiles = (T + kernel_.Bc - 1) / kernel_.Bc;
-    stats_.words += 3 * (i1 - i0) * shape_.d;  // Q; O read and written for the division
-    bool first = true;
-    for (Index n = 0; n < tiles; ++n) {
-      const Index k1 = T * (n + 1) / tiles;
-      for (Index j = T * n / tiles; j < k1;) {
-        const kernels::KeyRun run = kernels::next_run(shape_.mask, i0, i1 - 1, j, k1);
-        if (run.begin == run.end) break;
-        const bool full = kernels::all_visible(shape_.mask, run.begin - i1 + 1, run.end - 1 - i0);
-        tile(i0, i1, run.begin, run.end, full, first, true);
-        first = false;
-        j = run.end;
-      }
-    }
-  }
-
-  void pair(Index i0, Index i1) {
-    KeyTiles tiles(shape_.mask, i0, i1 - 1, shape_.T, kernel_.Bc);
-    const Index mid = i0 + kernels::first_row(i1 - i0, 2, V_, 1);
-    if (tiles.valid()) stats_.words += (i1 - i0) * shape_.d;
-    for (bool first = true; tiles.valid(); tiles.next(), first = false) {
-      tile(i0, mid, tiles.begin(), tiles.end(), tiles.full(), first, false);
-      if (i1 > mid) tile(mid, i1, tiles.begin(), tiles.end(), tiles.full(), first, false);
-    }
-  }
-
-  template <class Body>
-  static void groups(Index n, Index most, Body&& body) {  // for_each_group of the kernels
-    const Index count = (n + most - 1) / most;
-    for (Index g = 0, i = 0; g < count; ++g) {
-      const Index rows = (n - i + count - g - 1) / (count - g);
-      body(i, rows);
-      i += rows;
-    }
-  }
-
-  void tile(Index i0, Index i1, Index j0, Index j1, bool full, bool first, bool skips) {
-    const Index rows = i1 - i0, bc = j1 - j0, ld = padded(rows);
-    kv_words_ += 2 * bc * shape_.d;
-    keys_ = first ? bc : keys_ + bc;
-    most_keys_ = std::max(most_keys_, keys_);
-    stats_.tiles += 1;
-    stats_.boundary_tiles += full ? 0 : 1;
-    stats_.exp_cells += bc * ld;
-    stats_.words += 2 * bc * shape_.d + (first ? 1 : 2) * rows * shape_.d;
-    if (full || !skips) stats_.score_cells += bc * ld;
-    if (full) {
-      stats_.value_cells += bc * rows;
+  void scores(const Block& b, const KeyTile& tile) noexcept {
+    if (tile.full) {
+      counts_.score_cells += tile.bc * b.ld;
       return;
     }
-    if (skips) {
-      groups(bc, kernel_.MR, [&](Index j, Index keys) {
-        for (Index i = 0; i < ld; i += 2 * V_) {
-          const Index end = std::min(i + 2 * V_, ld), q_hi = i0 + std::min(end, rows) - 1;
-          if (kernels::any_visible(shape_.mask, j0 + j - q_hi, j0 + j + keys - 1 - i0 - i))
-            stats_.score_cells += keys * (end - i);
-        }
-      });
+    kernels::for_each_score_tile(shape_.mask, q_begin_ + b.i0, b.rows, V_, tile.j0, tile.bc,
+                                 [&](Index, Index keys, Index i, Index end, bool visible) {
+                                   if (visible) counts_.score_cells += keys * (end - i);
+                                 });
+  }
+  void values(const Block& b, const KeyTile& tile) noexcept {
+    Index& keys = keys_[static_cast<std::size_t>(b.slot % kCarriedBlocks)];
+    keys = tile.first ? tile.bc : keys + tile.bc;
+    most_keys_ = std::max(most_keys_, keys);
+    kv_words_ += 2 * tile.bc * shape_.d;
+    counts_.tiles += 1;
+    counts_.boundary_tiles += tile.full ? 0 : 1;
+    counts_.exp_cells += tile.bc * b.ld;
+    counts_.words += 2 * tile.bc * shape_.d + (tile.first ? 1 : 2) * b.rows * shape_.d;
+    if (tile.full) {
+      counts_.value_cells += tile.bc * b.rows;
+      return;
     }
-    groups(rows, kernel_.MR, [&](Index i, Index count) {
-      const Index q_lo = i0 + i, q_hi = q_lo + count - 1;
-      const Index begin = q_lo + kernels::next_visible(shape_.mask, j0 - q_hi);
-      const Index last = q_hi + kernels::previous_visible(shape_.mask, j1 - 1 - q_lo);
-      const Index from = std::clamp(begin, j0, j1), to = std::clamp(last + 1, from, j1);
-      stats_.value_cells += (to - from) * count;
+    kernels::for_each_group(b.rows, kernels::tile_rows(V_), [&](Index i, Index rows) {
+      const Index q_lo = q_begin_ + b.i0 + i;
+      const kernels::KeyRun run =
+          kernels::visible_keys(shape_.mask, q_lo, q_lo + rows - 1, tile.j0, tile.j0 + tile.bc);
+      counts_.value_cells += (run.end - run.begin) * rows;
     });
   }
 
-  AttentionDataflow dataflow_;
   const AttentionShape& shape_;
-  const kernels::Attention& kernel_;
-  Index V_;
-  Index kv_words_ = 0, keys_ = 0, most_keys_ = 0;
-  AttentionStats stats_{};
+  Index V_, q_begin_ = 0;
+  Index kv_words_ = 0, most_keys_ = 0;
+  std::array<Index, kCarriedBlocks> keys_{};  // that a block has seen, by slot
+  AttentionCounts counts_{};
 };
 
 /// One block of Q, O and scores with one tile of K and V.
@@ -203,9 +179,9 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   const double T = static_cast<double>(shape.T), d = static_cast<double>(shape.d),
                heads = static_cast<double>(shape.heads);
   AttentionCost cost{.dataflow = dataflow};
-  Counter counter(dataflow, shape, kernel);
-  cost.counts = counter.run();
-  const AttentionStats& n = cost.counts;
+  const Counter counter(dataflow, shape, kernel);
+  cost.counts = counter.counts();
+  const AttentionCounts& n = cost.counts;
   cost.flops = 2 * d * heads * static_cast<double>(n.score_cells + n.value_cells);
   cost.exps = heads * static_cast<double>(n.exp_cells);
   cost.bound_bytes = sizeof(float) * 4 * T * d * heads;

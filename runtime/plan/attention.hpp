@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What attention costs in each dataflow, and the choice. Counting is by tile and exact: the model
-// walks over the same blocks and tiles as the kernels (kernels/attention/mask.hpp) and predicts
-// every number of AttentionStats. From the counts follow bytes per level, time, and the choice.
+// makes the walk of the kernels (kernels/attention/walk.hpp) and counts its steps. From the counts
+// follow bytes per level, time, and the choice.
 //
 //   compute   2d·(score cells + value cells)/FLOP rate + cells of P/exp rate
 //             (exp runs on the ports of the FMAs: the two add up)
@@ -19,6 +19,7 @@
 // for a buffer of Z ≥ d² words, which is less while T ≤ 4Z/d.)
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -43,14 +44,27 @@ struct AttentionCaches {
   Index l1_bytes, l2_bytes, l3_bytes;
 };
 
+/// What one head executes. A tile is a block of rows times a key tile; cells are counted in whole
+/// register tiles.
+struct AttentionCounts {
+  std::int64_t tiles = 0;
+  std::int64_t boundary_tiles = 0;  ///< of these, under a mask
+  std::int64_t score_cells = 0;     ///< elements of S computed: 2d FLOP each
+  std::int64_t exp_cells = 0;       ///< elements of P
+  std::int64_t value_cells = 0;     ///< elements of P multiplied with V: 2d FLOP each
+  std::int64_t words = 0;           ///< Q, K, V, O, S, P read and written by the tiles, each once
+
+  friend bool operator==(const AttentionCounts&, const AttentionCounts&) = default;
+};
+
 /// One dataflow, all heads, one thread.
 struct AttentionCost {
   kernels::AttentionDataflow dataflow = kernels::AttentionDataflow::streaming;
-  kernels::AttentionStats counts{};  ///< of one head; repeated_tiles is 0
-  double flops = 0, exps = 0;        ///< executed
-  double l1_bytes = 0;               ///< that cross the edge of L1
-  double l2_bytes = 0;               ///< … of L2
-  double l3_bytes = 0;               ///< … of L3
+  AttentionCounts counts{};    ///< of one head
+  double flops = 0, exps = 0;  ///< executed
+  double l1_bytes = 0;         ///< that cross the edge of L1
+  double l2_bytes = 0;         ///< … of L2
+  double l3_bytes = 0;         ///< … of L3
   double bound_bytes = 0;
   Index live_bytes = 0;          ///< scores, states and one tile of K and V
   Index scratch_bytes = 0;       ///< per thread
