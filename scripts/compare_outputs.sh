@@ -57,6 +57,19 @@ for isa in baseline avx2 avx512; do
       done < <(find "$model" -maxdepth 1 -name '*input*.safetensors' | LC_ALL=C sort)
     done < <(find "$folder" -name config.json | LC_ALL=C sort)
   done
+  # Vision checkpoints come without an image processor: one of their size.
+  while IFS= read -r config; do
+    model=$work/vision
+    rm -rf "$model" && cp -r "$(dirname "$config")" "$model"
+    size=$(grep -oE '"image_size": *[0-9]+' "$config" | grep -oE '[0-9]+' | tail -n 1)
+    printf '{"image_processor_type": "ViTImageProcessor", "size": {"height": %d, "width": %d}}\n' \
+      "$size" "$size" >"$model/preprocessor_config.json"
+    for output in last_hidden_state pooler_output logits image_embeds; do
+      compare "$config $output" embed "$model" "$work"/glyphs/glyphs/[0-3]-00.png --threads 1 \
+        --output-name "$output" --format npy -o @OUT@
+    done
+  done < <(find tests/golden/data ../shared/conformance -name config.json -exec grep -lE '"image_size"' {} + 2>/dev/null |
+    LC_ALL=C sort)
   for model in models/demo/text models/demo/text-sections; do
     compare "$model" embed "$model" README.md --threads 1 --format npy -o @OUT@
   done
