@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The model of the bytes against the replay of the walk, over the evaluation set (docs/DATAFLOW.md).
-// One line per measurement, tab separated, to stdout; scripts/validate_ema_table.py reads it.
+// The model of the bytes against the replay of the walk, over the evaluation set of
+// docs/DATAFLOW.md. One line per measurement, tab separated, to stdout;
+// scripts/validate_ema_table.py reads it.
 //
 //   validate_ema gemm|attention|crossover ISA [MOST_ROWS]
 //
