@@ -3,7 +3,7 @@
 // Every loop order side by side on one linear and one thread: what the model predicts, what the
 // clock says, and whether the planner's choice is the fastest.
 //
-//   loop_orders_f32/<level>/<model>/M:/N:/K:        the evaluation set of dataflow.md
+//   loop_orders_f32/<level>/<model>/M:/N:/K:   the evaluation set of docs/DATAFLOW.md
 //
 // One iteration runs each candidate once, in turn, so that a noisy machine is noisy for all of
 // them; figures are medians over the iterations. Candidates: the planner's best blocks for each of
@@ -40,7 +40,8 @@ struct Layer {
   std::vector<Index> rows;
 };
 
-/// d_model, FF and lengths of dataflow.md §4; QKV, output projection, FF1, FF2 of each model.
+/// d_model, FF and lengths of docs/DATAFLOW.md, "Evaluation set"; QKV, output projection, FF1, FF2
+/// of each model.
 std::vector<Layer> evaluation_set() {
   struct Model {
     const char* name;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The model of the bytes against the replay of the walk, over the evaluation set of dataflow.md §4.
+// The model of the bytes against the replay of the walk, over the evaluation set (docs/DATAFLOW.md).
 // One line per measurement, tab separated, to stdout; scripts/validate_ema_table.py reads it.
 //
 //   validate_ema gemm|attention|crossover ISA [MOST_ROWS]

@@ -74,13 +74,17 @@ struct Gemm {
 /// The order in which one head's attention is computed; the result is the same up to rounding.
 ///
 ///   layerwise       all of S, then all of P (a second matrix), then O, each through memory
-///   flat_head       the same in place, P over S: one matrix of the whole head (FLAT, H
-///   granularity) flat_rows       per block of Br rows: S of all keys, softmax, O (FLAT, R
-///   granularity) streaming       per block of Br rows: key tiles one after another, online softmax
+///   flat_head       the same in place, P over S: one matrix of the whole head
+///                   (FLAT, head granularity)
+///   flat_rows       per block of Br rows: S of all keys, softmax, O (FLAT, row granularity)
+///   streaming       per block of Br rows: key tiles one after another, online softmax
 ///                   (query-stationary: Q and O stay, K and V stream)
-///   streaming_keys  per key tile: all blocks of rows (key-stationary: K and V stay, Q, m, l, O
-///   stream) interleaved     as streaming, two blocks at a time: the exponentials of one are in the
+///   streaming_keys  per key tile: all blocks of rows
+///                   (key-stationary: K and V stay; Q, m, l, O stream)
+///   interleaved     as streaming, two blocks at a time: the exponentials of one are in the
 ///                   instruction stream of the other's products (MAS-Attention)
+///
+/// docs/DATAFLOW.md, "Attention dataflows", draws them and has what each moves.
 enum class AttentionDataflow : std::uint8_t {
   layerwise,
   flat_head,

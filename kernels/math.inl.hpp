@@ -62,8 +62,9 @@ TESSERA_INLINE F32<A> at_most_128(F32<A> x) noexcept {
   }
 }
 
-/// 2ˣ for softmax terms, x ≤ 128.   2ˣ = 2ⁿ·p(f),  n = ⌊x⌋ and 0 ≤ f ≤ 1 on AVX-512, else n =
-/// round(x), f = x − n
+/// 2ˣ for softmax terms, x ≤ 128.   2ˣ = 2ⁿ·p(f),  f = x − n
+///
+///   n = ⌊x⌋, 0 ≤ f ≤ 1 on AVX-512;  n = round(x) elsewhere
 ///
 /// Exact at 0. x < −126.5 gives at most 2⁻¹²⁶: gradual underflow on AVX-512, 0 elsewhere; −inf
 /// gives 0, and 128 gives +inf, as does all above on AVX-512.

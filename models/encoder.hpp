@@ -11,8 +11,8 @@
 // al. 2021), which is multiplied into W_o and W_2 at load:
 //
 //   a = x + λ_1 ⊙ W_o Attention(W_q n, W_k n, W_v n),  n = LayerNorm(x)
-//   y = a + λ_2 ⊙ W_2 act(W_1 LayerNorm(a))     or     a + λ_2 ⊙ W_2 (act(g) ⊙ u), (g,u) = W_1
-//   LayerNorm(a)
+//   y = a + λ_2 ⊙ W_2 act(W_1 LayerNorm(a))
+//   or  a + λ_2 ⊙ W_2 (act(g) ⊙ u),                    (g,u) = W_1 LayerNorm(a)
 #pragma once
 
 #include <string>

@@ -9,8 +9,7 @@
 namespace tessera::models {
 
 Dim read_labels(BuildContext& context) {
-  // num_labels = len(id2label)            transformers v4.57 configuration_utils.py
-  // PretrainedConfig
+  // num_labels = len(id2label)   transformers v4.57 configuration_utils.py PretrainedConfig
   const Config& config = context.config;
   Package& package = context.package;
   constexpr Index kDefaultLabels = 2, kMostLabels = 1'000'000;

@@ -3,9 +3,8 @@
 // Loads of f32, f16 and bf16 elements as f32, all exact.
 //
 //   bf16   the upper half of an f32: shift left by 16
-//   f16    vcvtph2ps; without F16C: place exponent and mantissa, then scale by 2¹¹² (127 − 15),
-//   which makes
-//          normals and denormals right at once; inf and NaN get the exponent 255
+//   f16    vcvtph2ps; without F16C: place exponent and mantissa, then scale by 2¹¹² = 2^(127 − 15),
+//          which makes normals and denormals right at once; inf and NaN get the exponent 255
 #pragma once
 
 #include "kernels/simd.inl.hpp"

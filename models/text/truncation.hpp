@@ -37,9 +37,10 @@ struct KeptLengths {
 };
 
 /// How many of `first` and `second` tokens (0 where `is_pair` is false) a limit of `max_tokens`,
-/// special tokens not included, leaves. Errors    invalid_argument where `strategy` may not take
-/// enough: only_second without a second sequence,
-///           or a sequence that would be left without a token.
+/// special tokens not included, leaves.
+///
+/// Errors    invalid_argument where `strategy` may not take enough: only_second without a second
+///           sequence, or a sequence that would be left without a token.
 KeptLengths kept_lengths(std::size_t first, std::size_t second, bool is_pair,
                          std::size_t max_tokens, TruncationStrategy strategy);
 

@@ -6,10 +6,10 @@
 //
 // Along one axis of n places that becomes m, with c = (i + ½)·n/m the centre of place i:
 //
-//   bicubic              the 4 places around c; beyond the edge the place at the edge; w = k(y + ½
-//   − c) bicubic_antialiased  all places within 2·s of c that exist, s = max(1, n/m); w = k((y + ½
-//   − c)/s),
-//                        divided by their sum
+//   bicubic              the 4 places around c; beyond the edge the place at the edge;
+//                        w = k(y + ½ − c)
+//   bicubic_antialiased  all places within 2·s of c that exist, s = max(1, n/m);
+//                        w = k((y + ½ − c)/s), divided by their sum
 //
 // k is Keys' kernel (1981), a = −3/4 for bicubic and −1/2 for bicubic_antialiased, as in torch's
 // upsample_bicubic2d and _upsample_bicubic2d_aa with align_corners=False.

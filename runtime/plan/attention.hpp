@@ -2,13 +2,12 @@
 //
 // What attention costs in each dataflow, and the choice. Counting is by tile and exact: the model
 // makes the walk of the kernels (kernels/attention/walk.hpp) and counts its steps. From the counts
-// follow bytes per level, time, and the choice.
+// follow bytes per level, time, and the choice (docs/DATAFLOW.md, "Attention dataflows").
 //
 //   compute   2d·(score cells + value cells)/FLOP rate + cells of P/exp rate
 //             (exp runs on the ports of the FMAs: the two add up)
-//   scores    words of S and P written and read, at the rate of the level that holds what is live
-//   of
-//             them: 2 per cell where P leaves the registers (streaming), else 4
+//   scores    words of S and P written and read, at the rate of the level that holds the live ones:
+//             2 per cell where P alone leaves the registers (streaming), else 4
 //   moved     bytes across the edges of L2 and L3: K, V, Q once, O twice (write-allocate), scores
 //             that do not fit, the scratch once
 //   time      max(compute + scores + moved into L2/L3 rate/2, moved into L3/memory rate): of the

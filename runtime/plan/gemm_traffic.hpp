@@ -12,9 +12,8 @@
 //
 // which is what lies between two uses of a word of X under least-recently-used replacement: all of
 // the operands that stay, and of those that move on, the rest of one body and the start of the
-// next. (dataflow.md's table has an ideal buffer, where a streaming operand needs one tile only;
-// the two agree on what IS-OS(a), WS-OS(a) and 2-D OS need, and a cache needs more for the (b)
-// orders.)
+// next. An ideal buffer would need one tile of the latter. What follows for each order is in
+// docs/DATAFLOW.md, "The byte model" and "Loop orders".
 //
 // |A| = MK, |B| = K·N rounded up to whole panels, |C| = MN. C is written once per pass over K, and
 // each pass reads it first: the later ones to add, the first because a store allocates its line. So
@@ -49,7 +48,7 @@ double stationary_words(const LinearShape& shape, const LoopNest& nest, TileShap
 double gemm_bound(const LinearShape& shape, double Z) noexcept;
 
 /// The textbook orders with the same buffer, one t×t tile of each matrix resident, t = √(Z/3)
-/// (dataflow.md §1, and write-allocate counted as above); naive keeps nothing.
+/// (docs/DATAFLOW.md, "Loop orders"; write-allocate counted as above); naive keeps nothing.
 struct ClassicalTraffic {
   double naive, is, ws, os;  ///< words
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop order of one linear, chosen by evaluating every candidate (dataflow.md §1, §3; TAS):
+// The loop order of one linear, chosen by evaluating every candidate (docs/DATAFLOW.md, "Loop
+// orders"; TAS, Li & Chang 2025):
 // {five orders} × {blocks of rows, of columns, of K}. A candidate costs
 //
 //   T = max( FLOP/peak + tile edges,  bytes into L1 / rate of L2,  bytes into L2 / rate of L3,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop orders of one linear, C (M,N) = A (M,K) · Bᵀ, over the packed panels of B (dataflow.md
-// §1). Up to three block loops around two tile loops; a tile is one call of the micro-kernel.
+// The loop orders of one linear, C (M,N) = A (M,K) · Bᵀ, over the packed panels of B
+// (docs/DATAFLOW.md, "Loop orders", draws them). Up to three block loops around two tile loops; a
+// tile is one call of the micro-kernel.
 //
 //   order      block loops, outer → inner     tile loops               stays while it is used
 //   IS-OS(a)   m(MC)  n(panel)  k(KC)         row tiles                MC×K of A

@@ -433,8 +433,10 @@ const char* to_string(Pooling pooling) noexcept;
 /// is read before it is written or written twice.
 void check(const Program& program);
 
-/// One line per op: `linear  layer.0.qkv (tokens,2304) = embeddings.out (tokens,768) ·
-/// layer.0.qkv.weight (2304,768) + bias`.
+/// One line per op:
+///
+///   linear  layer.0.qkv (tokens,2304) = embeddings.out (tokens,768)
+///                                       · layer.0.qkv.weight (2304,768) + bias   (in one line)
 std::string to_string(const Program& program);
 
 }  // namespace tessera

@@ -14,13 +14,12 @@ namespace tessera {
 class RunStop;
 
 /// Who provides the threads.
+///
 ///   pool     own threads that wait 50 µs for the next op and then sleep; a run never waits for a
-///   worker
-///            that the system has not scheduled, only for tasks that one has begun
+///            worker that the system has not scheduled, only for tasks that one has begun
 ///   openmp   the process's OpenMP team: for hosts that are OpenMP programs themselves and want one
-///   team.
-///            libgomp spins between ops and at their end (OMP_WAIT_POLICY), which costs dearly when
-///            other processes want the CPUs
+///            team. libgomp spins between ops and at their end (OMP_WAIT_POLICY), which costs
+///            dearly when other processes want the CPUs
 enum class WorkersBackend : std::uint8_t { pool, openmp };
 
 /// TESSERA_THREADS = "pool" or "openmp" if set, else pool. Throws Error{invalid_argument} for

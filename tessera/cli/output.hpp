@@ -16,8 +16,7 @@ namespace tessera::cli {
 /// removes it, and so does a signal that ends the process. Devices and pipes are written directly.
 ///
 /// Errors    Error{io_error} or Error{not_found} naming the file with the system's words;
-/// ClosedPipe if the
-///           reader of a pipe has gone.
+///           ClosedPipe if the reader of a pipe has gone.
 class OutputFile final : public ByteSink {
  public:
   /// "-" or "": stdout.

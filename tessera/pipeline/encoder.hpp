@@ -52,10 +52,10 @@ using ProgressCallback = std::function<void(std::size_t done, std::size_t total)
 /// time.
 ///
 /// Memory    the arena is made for the first run() and made again only when a later run() needs
-/// more, up to
-///           max(batch_tokens, longest sequence) rows; arena_bytes() says what the largest takes.
+///           more, up to max(batch_tokens, longest sequence) rows; arena_bytes() says what the
+///           largest takes.
 /// Numerics  the results of a sequence do not depend on the other sequences, the budget or the
-/// threads.
+///           threads.
 class Encoder {
  public:
   /// Throws Error as open_package() and Model::create() do; not_found for an output that the model

@@ -30,7 +30,7 @@ class TextInputs {
   TextInputs(const models::Package& package, const TextOptions& options);
 
   /// Errors    invalid_argument: the text has more tokens than the model takes and nothing allows
-  /// to cut it.
+  ///           to cut it.
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
 
   /// The longest sequence that encode() returns.
