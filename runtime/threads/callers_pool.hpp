@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work on the threads of the caller's pool, which is trusted with nothing: tasks and worker numbers
-// are handed out here, so whatever the pool does, no task runs twice and no two calls share
-// scratch.
+// Work on the threads of the caller's pool. Results do not depend on how that pool behaves: tasks
+// and worker numbers are handed out here, so no task runs twice and no two calls share scratch.
 #pragma once
 
 #include <array>
