@@ -5,7 +5,7 @@
 // about. In a run the op before may have left its result in L2, and a result that is overwritten
 // while it is there never leaves:
 //
-//   moved(op) = alone(op) − operands still in L2 (recent_memory.hpp), each once
+//   moved(op) = alone(op) − operands still in L2 (runtime/plan/recent_memory.hpp), each once
 //               − output (write-allocate) where its memory is still in L2
 //               − output (written back) + older results that this op pushes out of L2
 //

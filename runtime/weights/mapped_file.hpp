@@ -20,7 +20,7 @@ struct FileStamp {
 };
 
 /// Owns one read-only private mapping of a regular file; moves, does not copy. Of a file that the
-/// caller holds in memory (runtime/files.hpp) it owns nothing: those bytes are seen where they are.
+/// caller holds in memory (runtime/base/files.hpp) it owns nothing: those bytes are seen where they are.
 ///
 /// Memory    the pages belong to the kernel's page cache and are read on first touch.
 /// Limits    a file that someone cuts while it is mapped makes reads of the lost pages fail with
