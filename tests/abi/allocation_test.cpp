@@ -5,7 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 
-#include "abi/demo.hpp"
+#include "tests/abi/demo.hpp"
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define TESSERA_COUNTS_MALLOC 1

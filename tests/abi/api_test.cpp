@@ -8,7 +8,7 @@
 #include <map>
 #include <thread>
 
-#include "abi/demo.hpp"
+#include "tests/abi/demo.hpp"
 
 namespace tessera::test {
 namespace {

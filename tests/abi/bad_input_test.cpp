@@ -8,7 +8,7 @@
 #include <limits>
 #include <memory>
 
-#include "abi/demo.hpp"
+#include "tests/abi/demo.hpp"
 
 namespace tessera::test {
 namespace {

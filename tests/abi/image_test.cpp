@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "abi/demo.hpp"
+#include "tests/abi/demo.hpp"
 
 namespace tessera::test {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "runtime/program/program.hpp"
 #include "runtime/session/session.hpp"
-#include "runtime/tiny_model.hpp"
 #include "runtime/weights/safetensors.hpp"
+#include "tests/runtime/tiny_model.hpp"
 #include "tests/support/random.hpp"
 
 namespace tessera::test {

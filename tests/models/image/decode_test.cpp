@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 
 #include "models/image/orientation.hpp"
-#include "models/image/vectors.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
+#include "tests/models/image/vectors.hpp"
 
 namespace tessera::image::test {
 namespace {

@@ -5,9 +5,9 @@
 #include <gmock/gmock.h>
 #include <simdjson.h>
 
-#include "models/image/vectors.hpp"
-#include "models/temp_directory.hpp"
 #include "runtime/base/error.hpp"
+#include "tests/models/image/vectors.hpp"
+#include "tests/models/temp_directory.hpp"
 
 namespace tessera::image::test {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/image/resize.hpp"
 
-#include "models/image/vectors.hpp"
-#include "support/isa.hpp"
+#include "tests/models/image/vectors.hpp"
+#include "tests/support/isa.hpp"
 
 namespace tessera::image::test {
 namespace {

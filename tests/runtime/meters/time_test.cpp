@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/tiny_model.hpp"
+#include "tests/runtime/tiny_model.hpp"
 
 namespace tessera {
 namespace {

@@ -2,7 +2,7 @@
 // Checkpoint: which file a directory means, and whether an index and its shards agree.
 #include <gmock/gmock.h>
 
-#include "runtime/weights/files.hpp"
+#include "tests/runtime/weights/files.hpp"
 
 namespace tessera {
 namespace {

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <vector>
 
-#include "runtime/weights/files.hpp"
+#include "tests/runtime/weights/files.hpp"
 
 namespace tessera {
 namespace {

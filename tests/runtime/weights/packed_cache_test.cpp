@@ -13,11 +13,11 @@
 #include "bench/support/random_checkpoint.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
-#include "runtime/ragged.hpp"
 #include "runtime/session/parts.hpp"
-#include "runtime/tiny_model.hpp"
 #include "runtime/weights/content_hash.hpp"
-#include "support/isa.hpp"
+#include "tests/runtime/ragged.hpp"
+#include "tests/runtime/tiny_model.hpp"
+#include "tests/support/isa.hpp"
 
 namespace tessera {
 namespace {

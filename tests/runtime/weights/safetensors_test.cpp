@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "runtime/weights/files.hpp"
+#include "tests/runtime/weights/files.hpp"
 
 namespace tessera {
 namespace {

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <vector>
 
-#include "runtime/weights/files.hpp"
+#include "tests/runtime/weights/files.hpp"
 
 namespace tessera {
 namespace {

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans as data: made, saved, loaded, refused, compared, and run.
+#include "runtime/plan/plan.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "runtime/base/error.hpp"
+#include "runtime/execute/linear_onednn.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/plan/plan_file.hpp"
+#include "runtime/program/rewrites.hpp"
+#include "runtime/session/session.hpp"
+#include "tests/runtime/tiny_model.hpp"
+#include "tests/support/isa.hpp"
+
+namespace tessera {
+namespace test {
+namespace {
+
+/// embedding → layer norm → FF1 (H→F) → GELU → FF2 (F→N), no residual.
+class FeedForward {
+ public:
+  FeedForward(Index H, Index F, Index N) : file_(".safetensors") {
+    std::map<std::string, Index> sizes;
+    const auto parameter = [&](const char* name, ParameterKind kind, Index rows, Index cols) {
+      sizes[name] = rows * cols;
+      return program_.add_parameter({.name = name,
+                                     .kind = kind,
+                                     .rows = rows,
+                                     .cols = cols,
+                                     .sources = {{name, rows}},
+                                     .gather = {}});
+    };
+    program_.tokens = {.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
+    const ValueId e = program_.add_value("e", kTokens, H), x = program_.add_value("x", kTokens, H),
+                  up = program_.add_value("up", kTokens, F),
+                  down = program_.add_value("down", kTokens, N);
+    program_.ops = {
+        EmbeddingOp{.terms = {{parameter("words", ParameterKind::table, 50, H), TokenInput::ids}},
+                    .out = e},
+        LayerNormOp{.in = e,
+                    .gamma = parameter("gamma", ParameterKind::vector, H, 1),
+                    .beta = parameter("beta", ParameterKind::vector, H, 1),
+                    .eps = 1e-5F,
+                    .out = x},
+        LinearOp{.in = x,
+                 .weight = parameter("up", ParameterKind::matrix, F, H),
+                 .out = up,
+                 .activation = Activation::gelu_erf},
+        LinearOp{.in = up, .weight = parameter("down", ParameterKind::matrix, N, F), .out = down}};
+    program_.outputs = {{"logits", down}};
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal(0.0F, 0.3F);
+    std::map<std::string, std::vector<float>> floats;
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, size] : sizes) {
+      for (Index i = 0; i < size; ++i) floats[name].push_back(normal(random));
+      tensors.push_back({.name = name,
+                         .type = StoredType::f32,
+                         .shape = {size},
+                         .data = std::as_bytes(std::span(floats[name]))});
+    }
+    write_safetensors(file_.path(), tensors);
+    model_ = Model::create(program_,
+                           std::make_shared<const Checkpoint>(Checkpoint::open(file_.path())), {});
+  }
+
+  /// The logits of one sequence; chained in `blocks` blocks, or op by op if 0.
+  std::vector<float> run(Index blocks, int threads) const {
+    SessionOptions options{
+        .max_rows = kRows, .max_sequences = 1, .threads = threads, .outputs = {}};
+    Plan plan = Session::create(model_, options)->plan();
+    for (OpSchedule& op : plan.ops) {
+      if (!op.chains.empty()) op.chains = {{kRows, blocks}};
+    }
+    options.plan = std::make_shared<const Plan>(plan);
+    const auto session = Session::create(model_, options);
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < kRows; ++i) ids.push_back(i * 7 % 50);
+    const std::vector<std::int32_t> offsets{0, kRows};
+    session->run({.ids = ids, .offsets = offsets});
+    std::vector<float> rows;
+    const TensorView<const float> out = session->output("logits");
+    for (Index i = 0; i < out.rows; ++i) {
+      rows.insert(rows.end(), out.row(i).begin(), out.row(i).end());
+    }
+    return rows;
+  }
+
+ private:
+  static constexpr std::int32_t kRows = 200;
+  TemporaryFile file_;
+  Program program_;
+  std::shared_ptr<const Model> model_;
+};
+
+}  // namespace
+}  // namespace test
+
+namespace {
+
+using testing::HasSubstr;
+
+MachineRates some_rates() {
+  return {.flops = 170e9,
+          .l1_bytes = 400e9,
+          .l2_bytes = 100e9,
+          .l3_bytes = 28e9,
+          .memory_bytes = 14e9,
+          .exps = 5e9,
+          .source = "test"};
+}
+
+class PlanTest : public testing::Test {
+ protected:
+  test::TinyModel tiny_{test::TinyShape{.inner = 600}};
+  std::shared_ptr<const Model> model_ = Model::create(tiny_.program(), tiny_.checkpoint(), {});
+  SessionOptions options_{
+      .max_rows = 64, .max_sequences = 4, .threads = 2, .outputs = {}, .rates = some_rates()};
+
+  Plan plan() const { return Session::create(model_, options_)->plan(); }
+
+  std::vector<float> run(const Plan& plan, int threads = 2) {
+    SessionOptions options = options_;
+    options.threads = threads;
+    options.plan = std::make_shared<const Plan>(plan);
+    const auto session = Session::create(model_, options);
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < 60; ++i) ids.push_back(i * 7 % 50);
+    const std::vector<std::int32_t> offsets{0, 41, 60};
+    session->run({.ids = ids, .offsets = offsets});
+    std::vector<float> rows;
+    const TensorView<const float> out = session->output("last_hidden_state");
+    for (Index i = 0; i < out.rows; ++i) {
+      rows.insert(rows.end(), out.row(i).begin(), out.row(i).end());
+    }
+    return rows;
+  }
+
+  /// Writes the plan with one replacement, and the message of loading and checking it.
+  std::string refused(const std::string& from, const std::string& to) {
+    std::string json = plan_to_json(plan());
+    const std::size_t at = json.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    json.replace(at, from.size(), to);
+    const test::TemporaryFile file(".json");
+    std::ofstream(file.path()) << json;
+    try {
+      run(load_plan(file.path()));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+};
+
+TEST_F(PlanTest, CoversEveryRowCountOfEveryLinear) {
+  const Plan made = plan();
+  const Program& program = model_->program();
+  ASSERT_EQ(made.ops.size(), program.ops.size());
+  for (std::size_t i = 0; i < made.ops.size(); ++i) {
+    const bool linear = std::holds_alternative<LinearOp>(program.ops[i]);
+    EXPECT_EQ(made.ops[i].nests.empty(), !linear);
+    if (linear) {
+      EXPECT_EQ(made.ops[i].nests.back().last_rows, 64);
+    }
+  }
+}
+
+TEST(AtRowsTest, ARangeEndsWithItsLastRow) {
+  const std::vector<ChainRange> ranges{{14, 1}, {28, 2}, {100, 3}};
+  EXPECT_EQ(at_rows(ranges, 1).row_blocks, 1);
+  EXPECT_EQ(at_rows(ranges, 14).row_blocks, 1);
+  EXPECT_EQ(at_rows(ranges, 15).row_blocks, 2);
+  EXPECT_EQ(at_rows(ranges, 28).row_blocks, 2);
+  EXPECT_EQ(at_rows(ranges, 29).row_blocks, 3);
+  EXPECT_EQ(at_rows(ranges, 100).row_blocks, 3);
+}
+
+TEST_F(PlanTest, ComesBackFromAFileUnchanged) {
+  const Plan made = plan();
+  const test::TemporaryFile file(".json");
+  save_plan(file.path(), made);
+  const Plan loaded = load_plan(file.path());
+  EXPECT_EQ(loaded.identity, made.identity);
+  EXPECT_EQ(loaded.ops, made.ops);
+  EXPECT_EQ(diff_plans(made, loaded, model_->program()), "no differences\n");
+}
+
+TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
+  const Plan made = plan();
+  const std::vector<float> expected = run(made);
+  const Program& program = model_->program();
+  int chained = 0;
+  for (const LoopOrder order : kLoopOrders) {
+    for (const Index blocks : {1, 2, 5}) {
+      Plan other = made;
+      for (std::size_t i = 0; i < other.ops.size(); ++i) {
+        if (other.ops[i].nests.empty()) continue;
+        const auto& op = std::get<LinearOp>(program.ops[i]);
+        const LinearTask task = linear_task(program, op, 64, false);
+        const Index K = task.shape.K;
+        other.ops[i].nests = {{64,
+                               {.order = order,
+                                .row_blocks = blocks,
+                                .col_blocks = 1,
+                                .k_blocks = task.residual ? 1 : std::min<Index>(K, blocks)}}};
+        if (may_chain(program, i)) {
+          other.ops[i].chains = {{20, 0}, {64, blocks - 1}};
+          ++chained;
+        }
+      }
+      const std::vector<float> got = run(other);
+      ASSERT_EQ(got.size(), expected.size());
+      EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+          << to_string(order) << " in " << blocks << " blocks";
+    }
+  }
+  EXPECT_GT(chained, 0) << "the feed-forward block of the model can be chained";
+}
+
+TEST_F(PlanTest, OneDnnRunsOnlyWhereAllowedAndAgrees) {
+  Plan other = plan();
+  const std::vector<float> expected = run(other);
+  for (OpSchedule& op : other.ops) {
+    for (NestRange& range : op.nests) range.onednn = true;
+  }
+  EXPECT_THROW(run(other), Error);  // not allowed
+  options_.allow_onednn = true;
+  if (!execute::OneDnnLinear::is_available()) {
+    EXPECT_THROW(run(other), Error);
+    return;
+  }
+  const std::vector<float> got = run(other);
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-5F) << i;
+  const auto session = Session::create(model_, options_);  // measures
+  EXPECT_LE(session->memory_bytes(), Session::memory_bytes(*model_, options_) + (1 << 20));
+}
+
+TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
+  EXPECT_THAT(refused("\"version\":\"", "\"version\":\"9"), HasSubstr("version"));
+  EXPECT_THAT(refused("\"program\":\"", "\"program\":\"f"), HasSubstr("model"));
+  EXPECT_THAT(refused("\"machine\":\"", "\"machine\":\"another "), HasSubstr("machine"));
+  EXPECT_THAT(refused("\"threads\":2", "\"threads\":3"), HasSubstr("threads"));
+  EXPECT_THAT(refused("\"isa\":\"", "\"isa\":\"x"), HasSubstr("ISA"));
+  EXPECT_THAT(refused("\"max_rows\":64", "\"max_rows\":63"), HasSubstr("rows"));
+}
+
+TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
+  EXPECT_THAT(refused("\"tessera_plan\":2", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
+  EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
+  EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
+  EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));
+  EXPECT_THAT(refused("\"col_blocks\":", "\"col_blocks\":77777"), HasSubstr("col_blocks"));
+  EXPECT_THAT(refused("\"k_blocks\":", "\"k_blocks\":4444444"), HasSubstr("k_blocks"));
+  EXPECT_THAT(refused("\"nests\":", "\"nest\":"), HasSubstr("nests"));
+  EXPECT_THAT(refused("{\"tessera_plan\"", "\"tessera_plan\""), HasSubstr("JSON"));
+  EXPECT_THROW(load_plan("no/such/plan.json"), Error);
+}
+
+TEST_F(PlanTest, NamesTheFieldOfAttentionThatIsWrong) {
+  EXPECT_THAT(refused("\"dataflow\":\"", "\"dataflow\":\"Q"),
+              AllOf(HasSubstr("dataflow is \"Q"), HasSubstr("flat_rows")));
+  EXPECT_THAT(refused("\"task_rows\":", "\"task_rows\":-"), HasSubstr("task_rows"));
+  EXPECT_THAT(refused("\"attention\":", "\"attentions\":"), HasSubstr("has no dataflow"));
+  EXPECT_THAT(refused("\"by_heads_from\":", "\"by_head_from\":"), HasSubstr("by_heads_from"));
+  Plan made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.attention.empty()) op.attention.back().last_rows = 63;
+  }
+  EXPECT_THROW(run(made), Error);
+  made = plan();
+  made.ops.front().attention = {{64, kernels::AttentionDataflow::streaming, 64}};
+  EXPECT_THROW(run(made), Error) << "the first op is no attention";
+  made = plan();
+  made.ops.front().patch_rows = 4;
+  EXPECT_THROW(run(made), Error) << "the first op embeds no patches";
+}
+
+// What is asked for is in the plan, is in the file, and is what runs.
+TEST_F(PlanTest, EveryLoopOrderCanBeForced) {
+  const std::vector<float> expected = run(plan());
+  for (const LoopOrder order : kLoopOrders) {
+    SCOPED_TRACE(option_name(order));
+    SessionOptions options = options_;
+    options.loop_order = order;
+    const auto session = Session::create(model_, options);
+    for (const OpSchedule& op : session->plan().ops) {
+      for (const NestRange& range : op.nests) EXPECT_EQ(range.nest.order, order);
+      for (const ChainRange& range : op.chains) EXPECT_EQ(range.row_blocks, 0);
+    }
+    const test::TemporaryFile file(".json");
+    save_plan(file.path(), session->plan());
+    const Plan loaded = load_plan(file.path());
+    EXPECT_EQ(loaded.ops, session->plan().ops);
+    EXPECT_EQ(run(loaded), expected);
+  }
+}
+
+TEST_F(PlanTest, EveryDataflowCanBeForced) {
+  const std::vector<float> expected = run(plan());
+  for (const kernels::AttentionDataflow dataflow : kAllDataflows) {
+    SCOPED_TRACE(to_string(dataflow));
+    SessionOptions options = options_;
+    options.attention = dataflow;
+    const auto session = Session::create(model_, options);
+    int attentions = 0;
+    for (const OpSchedule& op : session->plan().ops) {
+      for (const AttentionRange& range : op.attention) {
+        EXPECT_EQ(range.dataflow, dataflow);
+        ++attentions;
+      }
+    }
+    EXPECT_GT(attentions, 0);
+    const PlanReport report = session->report(64, 1);
+    const auto is_attention = [](const OpReport& op) { return op.kind == "attention"; };
+    const auto op = std::find_if(report.ops.begin(), report.ops.end(), is_attention);
+    ASSERT_NE(op, report.ops.end());
+    EXPECT_EQ(op->chosen.name, to_string(dataflow));
+    const test::TemporaryFile file(".json");
+    save_plan(file.path(), session->plan());
+    const Plan loaded = load_plan(file.path());
+    EXPECT_EQ(loaded.ops, session->plan().ops);
+    const std::vector<float> got = run(loaded);
+    ASSERT_EQ(got.size(), expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-5F) << i;
+  }
+}
+
+TEST_F(PlanTest, ASavedPlanAndAForcedOrderContradict) {
+  const auto saved = std::make_shared<const Plan>(plan());
+  SessionOptions options = options_;
+  options.plan = saved;
+  options.loop_order = LoopOrder::os_2d;
+  EXPECT_THROW(Session::create(model_, options), Error);
+  options.loop_order.reset();
+  options.attention = kernels::AttentionDataflow::flat_rows;
+  EXPECT_THROW(Session::create(model_, options), Error);
+}
+
+// A plan is of a program, whatever its values are called; anything else that differs shows.
+TEST_F(PlanTest, TheIdentityIsOfWhatIsComputedNotOfNames) {
+  const Program program = model_->program();
+  Program renamed = program;
+  for (Value& value : renamed.values) value.name += "x";
+  EXPECT_EQ(fingerprint(renamed), fingerprint(program));
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    if (!std::holds_alternative<AttentionOp>(program.ops[i])) continue;
+    Program other = program;
+    auto& op = std::get<AttentionOp>(other.ops[i]);
+    op.scale = std::nextafter(op.scale, 1.0F);
+    EXPECT_NE(fingerprint(other), fingerprint(program));
+    other = program;
+    std::get<AttentionOp>(other.ops[i]).mask.right = 0;
+    EXPECT_NE(fingerprint(other), fingerprint(program));
+    other = program;
+    std::get<AttentionOp>(other.ops[i]).position = Alibi{};
+    EXPECT_NE(fingerprint(other), fingerprint(program));
+  }
+}
+
+TEST_F(PlanTest, RefusesRangesThatEndTooEarly) {
+  Plan made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.chains.empty()) op.chains = {{1, 1}};
+  }
+  EXPECT_THROW(run(made), Error);
+  made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.nests.empty()) op.nests = {{63, {}}};
+  }
+  EXPECT_THROW(run(made), Error);
+}
+
+// FF2 may not write over what FF1 of other blocks still reads. Without a residual nothing else
+// keeps that alive.
+TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
+  for (const auto& [H, F, N] :
+       {std::tuple<Index, Index, Index>{48, 64, 1}, {64, 256, 512}, {96, 96, 96}, {64, 300, 64}}) {
+    const test::FeedForward model(H, F, N);
+    const std::vector<float> expected = model.run(0, 1);
+    for (const int threads : {1, 2, 3}) {
+      for (const Index blocks : {1, 2, 5, 60}) {
+        EXPECT_EQ(model.run(blocks, threads), expected) << H << " " << F << " " << N;
+      }
+    }
+  }
+}
+
+// Of three linears in a row the first two are one chain; the third is its own, whatever its range
+// says.
+TEST(ReportTest, TheSecondOfAChainBeginsNoOther) {
+  Program program;
+  ValueId x = program.add_value("x", kTokens, 64);
+  const auto parameter = [&](const char* name, ParameterKind kind, Index rows) {
+    return program.add_parameter({.name = name,
+                                  .kind = kind,
+                                  .rows = rows,
+                                  .cols = 64,
+                                  .sources = {{name, rows}},
+                                  .gather = {}});
+  };
+  program.ops.emplace_back(
+      EmbeddingOp{.terms = {{parameter("t", ParameterKind::table, 9), TokenInput::ids}}, .out = x});
+  for (const char* name : {"a", "b", "c"}) {
+    const ValueId out = program.add_value(name, kTokens, 64);
+    program.ops.emplace_back(
+        LinearOp{.in = x, .weight = parameter(name, ParameterKind::matrix, 64), .out = out});
+    x = out;
+  }
+  program.outputs = {{"c", x}};
+  const PlanInput input{.program = program,
+                        .machine = machine(),
+                        .rates = some_rates(),
+                        .isa = Isa::baseline,
+                        .tile = {.MR = 4, .NR = 12},
+                        .threads = 1,
+                        .max_rows = 100,
+                        .max_sequences = 1};
+  Plan plan = make_plan(input);
+  ASSERT_FALSE(plan.ops[1].chains.empty());
+  ASSERT_FALSE(plan.ops[2].chains.empty());
+  plan.ops[1].chains = plan.ops[2].chains = {{100, 3}};
+  const PlanReport report = report_plan(plan, input, 100, 1);
+  EXPECT_EQ(report.ops[1].chosen.name, "chain");
+  EXPECT_EQ(report.ops[2].chosen.blocks, "with the op before");
+  EXPECT_NE(report.ops[3].chosen.name, "chain");
+  EXPECT_GT(report.ops[3].chosen.seconds, 0);
+}
+
+TEST_F(PlanTest, DiffNamesOpRowsAndBothNests) {
+  const Plan made = plan();
+  Plan other = made;
+  for (OpSchedule& op : other.ops) {
+    if (op.nests.empty()) continue;
+    op.nests.back().nest.order = LoopOrder::os_2d;
+    op.nests.back().nest.k_blocks = 3;
+    break;
+  }
+  const std::string text = diff_plans(made, other, model_->program());
+  EXPECT_THAT(text, HasSubstr("qkv"));
+  EXPECT_THAT(text, HasSubstr("2-D OS"));
+  EXPECT_THAT(text, HasSubstr("to 64"));
+}
+
+TEST_F(PlanTest, StrictRefusesRatesThatNobodyMeasured) {
+  options_.rates = nominal_rates(machine(), model_->isa());
+  options_.strict = true;
+  EXPECT_THROW(Session::create(model_, options_), Error);
+  options_.rates = some_rates();
+  EXPECT_NO_THROW(Session::create(model_, options_));
+}
+
+TEST_F(PlanTest, ReportAddsUpAndSaysWhy) {
+  const auto session = Session::create(model_, options_);
+  const PlanReport report = session->report(60, 2);
+  ASSERT_EQ(report.ops.size(), model_->program().ops.size());
+  double seconds = 0;
+  for (const OpReport& op : report.ops) {
+    seconds += op.chosen.seconds;
+    if (op.kind != "linear" || op.chosen.name == "chain") continue;
+    EXPECT_GE(op.rejected.size(), 4U) << op.name;
+    for (const CandidateReport& c : op.rejected) EXPECT_FALSE(c.why.empty()) << op.name;
+    EXPECT_GE(op.chosen.l2_bytes, op.bound_bytes * 0.999) << op.name;
+    EXPECT_GT(op.naive_bytes, op.chosen.l2_bytes) << op.name;
+  }
+  EXPECT_DOUBLE_EQ(report.totals().seconds, seconds);
+  EXPECT_THAT(report.text(), HasSubstr("layer norm"));
+  EXPECT_THAT(report.json(), HasSubstr("\"crossovers\""));
+  EXPECT_THROW(session->report(0, 1), Error);
+  EXPECT_THROW(session->report(65, 1), Error);
+  EXPECT_THROW(session->report(3, 4), Error);
+}
+
+TEST_F(PlanTest, ALayerNormJoinsTheLinearBeforeIt) {
+  int fused = 0, alone = 0;
+  for (const Op& op : model_->program().ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    fused += linear != nullptr && linear->norm.has_value();
+    alone += std::holds_alternative<LayerNormOp>(op);
+  }
+  EXPECT_EQ(fused, 2);
+  EXPECT_EQ(alone, 1);  // of the embedding
+}
+
+}  // namespace
+}  // namespace tessera

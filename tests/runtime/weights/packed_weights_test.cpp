@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/weights/packed_weights.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
+#include "tests/runtime/tiny_model.hpp"
+#include "tests/support/isa.hpp"
+
+namespace tessera {
+namespace {
+
+std::uint16_t bf16(float x) {
+  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);
+}
+
+/// A safetensors file of small integers, which every stored type represents.
+class PackedWeightsTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override { SKIP_UNLESS_SUPPORTED(GetParam()); }
+
+  void add(const std::string& name, std::vector<float> values, StoredType type = StoredType::f32) {
+    std::vector<std::byte>& bytes = storage_[name];
+    if (type == StoredType::bf16) {
+      bytes.resize(values.size() * 2);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::uint16_t half = bf16(values[i]);
+        std::memcpy(bytes.data() + 2 * i, &half, 2);
+      }
+    } else {
+      bytes.resize(values.size() * 4);
+      std::memcpy(bytes.data(), values.data(), bytes.size());
+    }
+    types_[name] = {type, static_cast<std::int64_t>(values.size())};
+  }
+
+  PackedWeights load(const Program& program) {
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, bytes] : storage_) {
+      tensors.push_back({.name = name,
+                         .type = types_[name].first,
+                         .shape = {types_[name].second},
+                         .data = bytes});
+    }
+    write_safetensors(file_.path(), tensors);
+    return PackedWeights(program,
+                         std::make_shared<const Checkpoint>(Checkpoint::open(file_.path())),
+                         kernels::kernels_at(GetParam()));
+  }
+
+  static std::vector<float> count_from(float first, Index n) {
+    std::vector<float> values;
+    for (Index i = 0; i < n; ++i) values.push_back(first + static_cast<float>(i % 100));
+    return values;
+  }
+
+  test::TemporaryFile file_{".safetensors"};
+  std::map<std::string, std::vector<std::byte>> storage_;
+  std::map<std::string, std::pair<StoredType, std::int64_t>> types_;
+};
+
+TEST_P(PackedWeightsTest, StackedSourcesOfDifferentTypesFillThePanels) {
+  constexpr Index K = 19, N = 21;  // three sources of 21 rows: panels span them at every NR
+  add("q", count_from(1, N * K));
+  add("k", count_from(2, N * K), StoredType::bf16);
+  Program p;
+  p.add_parameter({.name = "qkv",
+                   .kind = ParameterKind::matrix,
+                   .rows = 3 * N,
+                   .cols = K,
+                   .sources = {{"q", N}, {"k", N}, {"", N}},
+                   .gather = {}});
+  const PackedWeights weights = load(p);
+  const Index NR = kernels::kernels_at(GetParam()).gemm.NR;
+  for (Index n = 0; n < (3 * N + NR - 1) / NR * NR; ++n) {
+    for (Index k = 0; k < K; ++k) {
+      const float expected = n < N       ? 1 + static_cast<float>((n * K + k) % 100)
+                             : n < 2 * N ? 2 + static_cast<float>(((n - N) * K + k) % 100)
+                                         : 0;
+      ASSERT_EQ(weights[0].data[n / NR * NR * K + k * NR + n % NR], expected) << n << ", " << k;
+    }
+  }
+}
+
+TEST_P(PackedWeightsTest, TablesStayWhereTheyAreMapped) {
+  add("t", count_from(0, 12), StoredType::bf16);
+  Program p;
+  p.add_parameter({.name = "t",
+                   .kind = ParameterKind::table,
+                   .rows = 4,
+                   .cols = 3,
+                   .sources = {{"t", 4}},
+                   .gather = {}});
+  const PackedWeights weights = load(p);
+  EXPECT_EQ(weights.packed_bytes(), 0U);
+  EXPECT_EQ(weights.mapped_bytes(), 24U);
+  EXPECT_EQ(weights[0].type, DType::bf16);
+}
+
+TEST_P(PackedWeightsTest, BiasIsGatheredAndTransposed) {
+  add("b", {0, 1, 10, 11, 20, 21});  // (3 buckets, 2 heads)
+  Program p;
+  p.add_parameter({.name = "b",
+                   .kind = ParameterKind::bias,
+                   .rows = 2,
+                   .cols = 5,
+                   .sources = {{"b", 3}},
+                   .gather = {2, 1, 0, 1, 2}});
+  const PackedWeights weights = load(p);
+  const std::vector<float> expected{20, 10, 0, 10, 20, 21, 11, 1, 11, 21};
+  EXPECT_EQ(std::vector<float>(weights[0].data, weights[0].data + 10), expected);
+}
+
+TEST_P(PackedWeightsTest, WrongTensorsAreNamed) {
+  add("w", count_from(0, 12));
+  add("ints", count_from(0, 12));
+  types_["ints"].first = StoredType::i32;
+  const auto message = [&](const std::string& tensor, Index rows) {
+    Program p;
+    p.add_parameter({.name = "p",
+                     .kind = ParameterKind::matrix,
+                     .rows = rows,
+                     .cols = 3,
+                     .sources = {{tensor, rows}},
+                     .gather = {}});
+    try {
+      (void)load(p);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(message("w", 5),
+              testing::HasSubstr("tensor \"w\" has shape (12) (12 elements), expected 5 x 3"));
+  EXPECT_THAT(message("absent", 4), testing::HasSubstr("absent"));
+  EXPECT_THAT(message("ints", 4),
+              testing::HasSubstr("is stored as I32, expected F32, F16 or BF16"));
+}
+
+TEST_P(PackedWeightsTest, ValuesThatAreNotFiniteAreLogged) {
+  std::vector<float> values = count_from(0, 12);
+  values[7] = std::numeric_limits<float>::quiet_NaN();
+  add("w", values);
+  std::vector<std::string> messages;
+  set_log_callback([&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::warning) messages.emplace_back(text);
+  });
+  Program p;
+  p.add_parameter({.name = "p",
+                   .kind = ParameterKind::matrix,
+                   .rows = 4,
+                   .cols = 3,
+                   .sources = {{"w", 4}},
+                   .gather = {}});
+  (void)load(p);
+  Program in_place;
+  in_place.add_parameter({.name = "t",
+                          .kind = ParameterKind::table,
+                          .rows = 4,
+                          .cols = 3,
+                          .sources = {{"w", 4}},
+                          .gather = {}});
+  (void)load(in_place);
+  set_log_callback({});
+  ASSERT_EQ(messages.size(), 2U);
+  EXPECT_THAT(messages[0], testing::HasSubstr("parameter \"p\" holds a value that is not finite"));
+}
+
+INSTANTIATE_TEST_SUITE_P(AllIsas, PackedWeightsTest, testing::ValuesIn(kAllIsas),
+                         [](const auto& p) { return std::string(to_string(p.param)); });
+
+}  // namespace
+}  // namespace tessera

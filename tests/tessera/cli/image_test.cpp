@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tool on models of images, and on folders with everything in them that folders have.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "tests/tessera/cli/cli_test.hpp"
+#include "tests/tessera/image_directory.hpp"
+
+namespace tessera::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class ImageCliTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    copy_image_model("vit-model", path("vit"), R"({"size": 32})");
+    fs::create_directories(path("photos/b"));
+    copy("progressive.jpg", "photos/a.jpg");
+    copy("rgba-8.png", "photos/c.png");
+    copy("grey.jpg", "photos/b/inner.jpg");
+  }
+  void copy(const std::string& image, const std::string& to) const {
+    fs::copy_file(image_file(image), path(to));
+  }
+};
+
+TEST_F(ImageCliTest, EmbedsADirectoryInTheOrderOfItsPaths) {
+  const CommandResult all = tessera("embed vit photos --paths paths.txt");
+  ASSERT_EQ(all.status, 0) << all.err;
+  EXPECT_EQ(all.err, "");
+  const auto rows = lines_of(all.out);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_THAT(rows[0], StartsWith("{\"path\": \"photos/a.jpg\", \"embedding\": ["));
+  EXPECT_THAT(rows[1], StartsWith("{\"path\": \"photos/b/inner.jpg\", \"embedding\": ["));
+  EXPECT_THAT(rows[2], StartsWith("{\"path\": \"photos/c.png\", \"embedding\": ["));
+  EXPECT_EQ(read_file(path("paths.txt")), "photos/a.jpg\nphotos/b/inner.jpg\nphotos/c.png\n");
+  const CommandResult one = tessera("embed vit photos/c.png photos/a.jpg");
+  EXPECT_EQ(one.out, rows[2] + "\n" + rows[0] + "\n") << "alone, an image gives the same bits";
+  EXPECT_EQ(tessera("embed vit photos --threads 1 --loaders 3 --batch-tokens 1").out, all.out);
+}
+
+TEST_F(ImageCliTest, WritesNpyAndOtherOutputs) {
+  const auto rows = lines_of(tessera("embed vit photos --format text").out);
+  ASSERT_EQ(rows.size(), 3U);
+  ASSERT_EQ(tessera("embed vit photos --format npy -o out.npy").status, 0);
+  const std::string bytes = read_file(path("out.npy"));
+  EXPECT_THAT(bytes, HasSubstr("'shape': (3, 48)"));
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto values = numbers_of(rows[i]);
+    EXPECT_EQ(std::memcmp(values.data(), bytes.data() + 128 + i * 48 * 4, 48 * 4), 0);
+  }
+  const CommandResult pooled = tessera("embed vit photos --output-name pooler_output");
+  EXPECT_EQ(pooled.status, 0) << pooled.err;
+  EXPECT_NE(pooled.out, tessera("embed vit photos").out);
+  expect_failure(tessera("embed vit photos --output-name nothing"), 1, "got \"nothing\", expected");
+  expect_failure(tessera("embed vit photos --output-name last_hidden_state"), 2, "row per token");
+}
+
+TEST_F(ImageCliTest, FilesThatFailAreNamedAndTheRestIsWritten) {
+  const std::string expected = tessera("embed vit photos").out;
+  file("photos/0-empty.jpg", "");
+  file("photos/notes.txt", "not an image\n");
+  file("photos/page.jpg", "<!DOCTYPE html>");
+  file("photos/picture.gif", "GIF89a...");
+  const std::string jpeg = read_file(path("photos/a.jpg"));
+  file("photos/z-cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  fs::create_symlink("nowhere", path("photos/link.jpg"));
+  ASSERT_EQ(::mkfifo(path("photos/pipe.jpg").c_str(), 0600), 0);
+  const CommandResult result = tessera("embed vit photos");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out, expected);
+  for (const char* part :
+       {"photos/0-empty.jpg: got an empty file", "photos/notes.txt: got a file that begins with",
+        "photos/page.jpg: got a file", "photos/picture.gif: got a GIF image",
+        "photos/z-cut.jpg: JPEG: got", "photos/link.jpg: No such file",
+        "photos/pipe.jpg: is no regular file", "7 of 10 inputs gave no result"}) {
+    EXPECT_THAT(result.err, HasSubstr(part));
+  }
+  // A file by -o has what could be computed, too.
+  EXPECT_EQ(tessera("embed vit photos -o out.jsonl").status, 1);
+  EXPECT_EQ(read_file(path("out.jsonl")), expected);
+  EXPECT_TRUE(temporaries().empty());
+
+  const CommandResult skipping = tessera("embed vit photos --skip-others");
+  EXPECT_EQ(skipping.out, expected);
+  EXPECT_THAT(skipping.err, HasSubstr("note: photos/notes.txt: neither JPEG nor PNG, skipped"));
+  EXPECT_THAT(skipping.err, HasSubstr("4 of 7 inputs gave no result"));
+  for (const char* name : {"0-empty.jpg", "link.jpg", "pipe.jpg", "z-cut.jpg"}) {
+    fs::remove(path(std::string("photos/") + name));
+  }
+  EXPECT_EQ(tessera("embed vit photos --skip-others").status, 0) << "others are no failure then";
+  EXPECT_EQ(tessera("embed vit photos").status, 1);
+}
+
+TEST_F(ImageCliTest, WrongExtensionsAndSeveralPicturesAreImages) {
+  copy("grey-8.png", "wrong.jpg");
+  copy("animated.png", "animated.png");
+  copy("two-pictures.jpg", "two.jpg");
+  const CommandResult result = tessera("embed vit wrong.jpg animated.png two.jpg");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(lines_of(result.out).size(), 3U);
+}
+
+TEST_F(ImageCliTest, NothingToDoIsAnError) {
+  fs::create_directories(path("nothing"));
+  expect_failure(tessera("embed vit nothing"), 1, "nothing: got a directory without files");
+  expect_failure(tessera("embed vit"), 2, "got no files");
+  expect_failure(sh("echo x | \"$TESSERA\" embed vit -"), 2, "got '-', expected images");
+  const CommandResult all_fail = tessera("embed vit missing.jpg");
+  EXPECT_EQ(all_fail.status, 1);
+  EXPECT_EQ(all_fail.out, "");
+  EXPECT_THAT(all_fail.err, HasSubstr("1 of 1 inputs gave no result"));
+}
+
+TEST_F(ImageCliTest, UnreadableFilesAndFoldersAreNamed) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root reads everything";
+  copy("grey.jpg", "photos/secret.jpg");
+  fs::permissions(path("photos/secret.jpg"), fs::perms::none);
+  fs::permissions(path("photos/b"), fs::perms::none);
+  const CommandResult result = tessera("embed vit photos");
+  fs::permissions(path("photos/b"), fs::perms::owner_all);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("photos/secret.jpg: Permission denied"));
+  EXPECT_THAT(result.err, HasSubstr("photos/b: Permission denied"));
+  EXPECT_EQ(lines_of(result.out).size(), 2U);
+}
+
+TEST_F(ImageCliTest, LimitsAreConfigurable) {
+  const CommandResult result = tessera("embed vit photos/a.jpg --max-pixels 246");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("19 x 13 pixels, expected at most 65500 on a side and 246"));
+  EXPECT_EQ(tessera("embed vit photos/a.jpg --max-pixels 247").status, 0);
+}
+
+TEST_F(ImageCliTest, ClassifiesImages) {
+  copy_image_model("vit-imgcls", path("classifier"), R"({"size": {"height": 28, "width": 28}})");
+  const CommandResult text = tessera("classify classifier photos --top-k 2");
+  ASSERT_EQ(text.status, 0) << text.err;
+  const auto lines = lines_of(text.out);
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_THAT(lines[1],
+              testing::MatchesRegex("photos/b/inner.jpg\tL[0-9]\t0\\.[0-9]+\tL[0-9]\t0\\.[0-9]+"));
+  const CommandResult json = tessera("classify classifier photos/a.jpg missing --format jsonl");
+  EXPECT_EQ(json.status, 1);
+  EXPECT_THAT(json.out, StartsWith("{\"path\": \"photos/a.jpg\", \"labels\": [{\"label\": \"L"));
+  EXPECT_EQ(lines_of(json.out).size(), 1U);
+  expect_failure(tessera("classify vit photos"), 1, "has no labels");
+}
+
+TEST_F(ImageCliTest, ComparesTextsWithImages) {
+  copy_image_model("clip-full", path("clip"), R"({"size": 24, "crop_size": 24})");
+  const std::string flags = " --image photos --ids --text '0 5 6 1' '0 7 1' '0,9,8,3,1'";
+  const CommandResult text = tessera("similar clip" + flags);
+  ASSERT_EQ(text.status, 0) << text.err;
+  const auto lines = lines_of(text.out);
+  ASSERT_EQ(lines.size(), 9U) << "three texts for each of three images";
+  double sum = 0, last = 1;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_THAT(lines[i], StartsWith("photos/a.jpg\t0"));
+    const double p = std::stod(lines[i].substr(lines[i].rfind('\t')));
+    EXPECT_LE(p, last) << "the best comes first";
+    last = p, sum += p;
+  }
+  EXPECT_NEAR(sum, 1.0, 2e-6);  // three roundings to 1e-6
+  const CommandResult json = tessera("similar clip --format jsonl" + flags);
+  EXPECT_THAT(json.out, StartsWith("{\"path\": \"photos/a.jpg\", \"texts\": [{\"text\": \"0"));
+
+  copy_image_model("siglip-full", path("siglip"), R"({"size": {"height": 24, "width": 24}})");
+  const CommandResult pair = tessera("similar siglip --image photos/a.jpg --ids --text '5 1' '7'");
+  EXPECT_EQ(pair.status, 0) << pair.err;
+  EXPECT_EQ(lines_of(pair.out).size(), 2U);
+  expect_failure(tessera("similar vit --image photos --ids --text 1"), 1, "compares no texts");
+  expect_failure(tessera("similar clip --image photos --text cat"), 1, "--ids");
+  expect_failure(tessera("similar clip --image photos --ids --text '0 x'"), 1, "--text 1: ");
+  EXPECT_EQ(tessera("similar clip --image photos").status, 2);
+}
+
+TEST_F(ImageCliTest, FlagsOfTheOtherKindAreRefused) {
+  expect_failure(tessera("embed vit photos --jsonl"), 2, "--jsonl: applies to texts");
+  expect_failure(tessera("embed vit photos --prompt x"), 2, "--prompt: applies to texts");
+  expect_failure(tessera("embed vit photos --with-text"), 2, "--with-text: applies to texts");
+  expect_failure(tessera("embed model /dev/null --skip-others"), 2, "applies to images");
+  expect_failure(tessera("embed model /dev/null --paths x"), 2, "applies to images");
+  expect_failure(tessera("embed model a b"), 2, "got 2 files, expected one");
+  expect_failure(tessera("embed vit photos --max-pixels 0"), 2, "--max-pixels");
+}
+
+TEST_F(ImageCliTest, StatsSayWhereTheTimeWent) {
+  const CommandResult result = tessera("embed vit photos --stats -o out.jsonl");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.err, HasSubstr("3 images in "));
+  EXPECT_THAT(result.err, HasSubstr("outside the encoder "));
+  EXPECT_THAT(result.err, HasSubstr(" ms of CPU an image: read "));
+}
+
+TEST_F(ImageCliTest, WithoutPreprocessorSettingsThereIsNoWay) {
+  fs::remove(path("vit/preprocessor_config.json"));
+  expect_failure(tessera("embed vit photos"), 1, "preprocessor_config.json: no such file");
+  file("vit/preprocessor_config.json", "{\"size\": {\"longest_edge\": 3}}");
+  expect_failure(tessera("embed vit photos"), 1, "size is {\"longest_edge\":3}");
+}
+
+}  // namespace
+}  // namespace tessera::test

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "tests/tessera/cli/cli_test.hpp"
+
+namespace tessera::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct Tensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> values;
+};
+
+void write_inputs(const std::filesystem::path& path, const std::vector<Tensor>& tensors) {
+  std::vector<TensorToWrite> out;
+  for (const Tensor& tensor : tensors) {
+    out.push_back({.name = tensor.name,
+                   .type = StoredType::i64,
+                   .shape = tensor.shape,
+                   .data = std::as_bytes(std::span(tensor.values))});
+  }
+  write_safetensors(path, out);
+}
+
+std::vector<float> floats(const SafetensorsFile& file, const std::string& name) {
+  const StoredTensor* tensor = file.find(name);
+  if (tensor == nullptr) return {};
+  std::vector<float> values(static_cast<std::size_t>(tensor->elements()));
+  std::memcpy(values.data(), tensor->data, tensor->bytes);
+  return values;
+}
+
+class RunTest : public CliTest {
+ protected:
+  CommandResult run(const std::vector<Tensor>& inputs, const std::string& flags = "") {
+    write_inputs(path("in.st"), inputs);
+    return tessera("run model --input in.st --output out.st " + flags);
+  }
+  void expect_refusal(const std::vector<Tensor>& inputs, const std::string& part) {
+    expect_failure(run(inputs), 1, part);
+    EXPECT_FALSE(std::filesystem::exists(path("out.st")));
+    EXPECT_THAT(temporaries(), IsEmpty());
+  }
+};
+
+const Tensor kIds{"input_ids", {2, 4}, {2, 5, 6, 3, 2, 7, 3, 0}};
+const Tensor kMask{"attention_mask", {2, 4}, {1, 1, 1, 1, 1, 1, 1, 0}};
+
+TEST_F(RunTest, WritesThePaddedShapesWithZerosWhereMasked) {
+  ASSERT_EQ(run({kIds, kMask}, "--hidden-states").status, 0);
+  const SafetensorsFile file = SafetensorsFile::open(path("out.st"));
+  EXPECT_EQ(file.tensors().size(), 5U);  // last_hidden_state, pooler_output, hidden_states.0 … .2
+  const std::vector<std::int64_t> padded{2, 4, 16}, pooled{2, 16};
+  for (const char* name :
+       {"last_hidden_state", "hidden_states.0", "hidden_states.1", "hidden_states.2"}) {
+    ASSERT_NE(file.find(name), nullptr) << name;
+    EXPECT_EQ(file.find(name)->shape, padded) << name;
+    const auto values = floats(file, name);
+    for (std::size_t i = 0; i < 16; ++i) {
+      EXPECT_EQ(values[7 * 16 + i], 0.0f);
+      EXPECT_NE(values[6 * 16 + i], 0.0f);
+    }
+  }
+  EXPECT_EQ(floats(file, "last_hidden_state"), floats(file, "hidden_states.2"));
+  ASSERT_NE(file.find("pooler_output"), nullptr);
+  EXPECT_EQ(file.find("pooler_output")->shape, pooled);
+}
+
+TEST_F(RunTest, TheBudgetDoesNotChangeABit) {
+  ASSERT_EQ(run({kIds, kMask}, "--hidden-states").status, 0);
+  const std::string expected = read_file(path("out.st"));
+  ASSERT_EQ(run({kIds, kMask}, "--hidden-states --batch-tokens 1 --threads 2").status, 0);
+  EXPECT_EQ(read_file(path("out.st")), expected);
+  // A missing mask is all ones, missing types are zeros, missing positions count.
+  const Tensor ones{"attention_mask", {2, 4}, std::vector<std::int64_t>(8, 1)};
+  const Tensor zeros{"token_type_ids", {2, 4}, std::vector<std::int64_t>(8, 0)};
+  const Tensor positions{"position_ids", {1, 4}, {0, 1, 2, 3}};
+  ASSERT_EQ(run({kIds}).status, 0);
+  const std::string bare = read_file(path("out.st"));
+  ASSERT_EQ(run({kIds, ones, zeros, positions}).status, 0);
+  EXPECT_EQ(read_file(path("out.st")), bare);
+  const Tensor reversed{"position_ids", {1, 4}, {3, 2, 1, 0}};
+  ASSERT_EQ(run({kIds, reversed}).status, 0);
+  EXPECT_NE(read_file(path("out.st")), bare);
+}
+
+TEST_F(RunTest, HeadsGiveLogitsAndStates) {
+  std::filesystem::remove(path("model/modules.json"));  // it would choose the class without a head
+  write_model(
+      path("model"),
+      {.architecture = "BertForSequenceClassification", .labels = 3, .has_sentence_files = false});
+  ASSERT_EQ(run({kIds, kMask}).status, 0);
+  const SafetensorsFile file = SafetensorsFile::open(path("out.st"));
+  ASSERT_NE(file.find("logits"), nullptr);
+  EXPECT_EQ(file.find("logits")->shape, (std::vector<std::int64_t>{2, 3}));
+  EXPECT_NE(file.find("last_hidden_state"), nullptr);
+  EXPECT_EQ(file.tensors().size(), 2U);
+}
+
+TEST_F(RunTest, WrongInputsAreNamed) {
+  expect_refusal({kMask}, "in.st: got no tensor \"input_ids\"");
+  expect_refusal({{"input_ids", {8}, kIds.values}}, "\"input_ids\" has shape (8), expected (B,T)");
+  expect_refusal({{"input_ids", {2, 4}, {2, 5, 6, 3, 2, 20, 3, 0}}}, "is 20, expected 0 to 19");
+  expect_refusal({{"input_ids", {2, 4}, {2, 5, 6, 3, 2, std::int64_t{1} << 40, 3, 0}}},
+                 "expected 0 to 19");
+  expect_refusal({{"input_ids", {0, 4}, {}}}, "(0,4)");
+  expect_refusal({{"input_ids", {2, 0}, {}}}, "(2,0)");
+  expect_refusal({{"input_ids", {1, 25}, std::vector<std::int64_t>(25, 5)}}, "expected at most 24");
+  expect_refusal({kIds, {"attention_mask", {2, 3}, {1, 1, 1, 1, 1, 1}}},
+                 "\"attention_mask\" has shape (2, 3)");
+  expect_refusal({kIds, {"attention_mask", {2, 4}, {1, 2, 1, 1, 1, 1, 1, 0}}},
+                 "attention_mask[1] is 2");
+  expect_refusal({kIds, {"token_type_ids", {2, 4}, {0, 2, 0, 0, 0, 0, 0, 0}}},
+                 "token_type_ids[1] is 2");
+  expect_refusal({kIds, {"position_ids", {1, 4}, {0, 1, 2, 24}}},
+                 "position_ids: got 24, expected 0 to 23");
+  expect_refusal({kIds, {"pixel_values", {1}, {0}}}, "\"pixel_values\" is no input of BertModel");
+  file("in.st", "no tensors");
+  expect_failure(tessera("run model --input in.st --output out.st"), 1, "in.st");
+}
+
+TEST_F(RunTest, OutputsAppearWholeOrNotAtAll) {
+  file("out.st", "before");
+  write_inputs(path("in.st"), {kIds, kMask});
+  EXPECT_EQ(sh("ulimit -f 1; \"$TESSERA\" run model --input in.st --output out.st --hidden-states "
+               "2> message")
+                .status,
+            1);
+  EXPECT_EQ(read_file(path("out.st")), "before");
+  EXPECT_THAT(temporaries(), IsEmpty());
+  expect_failure(tessera("run model --input in.st --output nowhere/out.st"), 1,
+                 "there is no directory");
+  expect_failure(tessera("run model --input in.st --output model"), 1, "is no regular file");
+}
+
+// The reference's own numbers, where they are at hand.
+class ReferenceCases : public CliTest, public testing::WithParamInterface<std::string> {};
+
+TEST_P(ReferenceCases, AgreeWithinOneTenThousandth) {
+  std::filesystem::path model =
+      std::filesystem::path(TESSERA_SOURCE_DIR) / "tests/golden/data" / GetParam();
+  if (!std::filesystem::exists(model))
+    model = std::filesystem::path(TESSERA_SHARED_DIR) / "conformance" / GetParam();
+  if (!std::filesystem::exists(model)) GTEST_SKIP() << "no reference data for " << GetParam();
+  for (const char* run : {"", ".left_pad", ".single", ".seq1", ".max_len"}) {
+    const auto inputs = model / fmt::format("inputs{}.safetensors", run);
+    if (!std::filesystem::exists(inputs)) continue;
+    const CommandResult result = tessera(fmt::format(
+        "run '{}' --input '{}' --output out.st --hidden-states", model.string(), inputs.string()));
+    ASSERT_EQ(result.status, 0) << result.err;
+    const SafetensorsFile in = SafetensorsFile::open(inputs);
+    const SafetensorsFile got = SafetensorsFile::open(path("out.st"));
+    const SafetensorsFile expected =
+        SafetensorsFile::open(model / fmt::format("outputs{}.safetensors", run));
+    const StoredTensor* mask = in.find("attention_mask");
+    for (const StoredTensor& tensor : expected.tensors()) {
+      ASSERT_NE(got.find(tensor.name), nullptr) << tensor.name;
+      ASSERT_EQ(got.find(tensor.name)->shape, tensor.shape) << tensor.name;
+      const auto a = floats(got, tensor.name), b = floats(expected, tensor.name);
+      const std::size_t tokens = mask == nullptr ? 0 : static_cast<std::size_t>(mask->elements());
+      const bool is_padded =
+          mask != nullptr && tensor.shape.size() >= 2 && tensor.name != "pooler_output" &&
+          std::equal(mask->shape.begin(), mask->shape.end(), tensor.shape.begin());
+      double largest = 0;
+      for (std::size_t i = 0; i < a.size(); ++i) {
+        if (is_padded) {
+          std::int64_t attended = 0;
+          std::memcpy(&attended, mask->data + i / (a.size() / tokens) * 8, 8);
+          if (attended == 0) {
+            ASSERT_EQ(a[i], 0.0f);
+            continue;
+          }
+        }
+        largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
+      }
+      EXPECT_LT(largest, 1e-4) << tensor.name << run;  // README of the data, "Comparing"
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Some, ReferenceCases,
+                         testing::Values("bert-model", "bert-mlm", "bert-seqcls", "bert-tokcls",
+                                         "distilbert-model-sharded", "electra-discriminator",
+                                         "mpnet-model", "roberta-model", "xlm-roberta-reranker",
+                                         "albert-model"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace tessera::test

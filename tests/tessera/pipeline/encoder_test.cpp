@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/encoder.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "runtime/base/error.hpp"
+#include "tests/tessera/tiny_directory.hpp"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+
+class EncoderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "tessera-encoder-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    test::write_model(directory_);
+  }
+  void TearDown() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+
+  static std::vector<TokenSequence> sequences(std::size_t count) {
+    std::vector<TokenSequence> result(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t t = 0; t <= i * 7 % 24 && t < 24; ++t) {
+        result[i].ids.push_back(static_cast<std::int32_t>((i + 3 * t) % 20));
+      }
+    }
+    return result;
+  }
+  std::vector<float> embed(TextEncoder& encoder, const std::vector<TokenSequence>& inputs) {
+    std::vector<float> out(inputs.size() * static_cast<std::size_t>(encoder.width()));
+    encoder.run(inputs, out);
+    return out;
+  }
+  static std::string message_of(const std::function<void()>& body) {
+    try {
+      body();
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+
+  std::filesystem::path directory_;
+};
+
+TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {
+  const auto inputs = sequences(90);
+  TextEncoder whole =
+      TextEncoder::open(directory_, {.threads = 1, .batch_tokens = 1000, .outputs = {"embedding"}});
+  const std::vector<float> expected = embed(whole, inputs);
+  const MemoryBytes all = whole.memory_bytes(1000);
+  for (const std::size_t part : {2U, 3U}) {  // one row takes more than a fourth: scratch
+    EncoderOptions options{.threads = 1, .batch_tokens = 1000, .outputs = {"embedding"}};
+    options.memory_cap_bytes = all.weights() + all.arena / part;
+    EXPECT_THAT(message_of([&] {
+                  embed(*std::make_unique<TextEncoder>(TextEncoder::open(directory_, options)),
+                        inputs);
+                }),
+                HasSubstr("expected at most memory_cap_bytes"));
+    options.split_to_cap = true;
+    TextEncoder split = TextEncoder::open(directory_, options);
+    EXPECT_LT(split.options().batch_tokens, 1000);
+    EXPECT_EQ(embed(split, inputs), expected);
+    split.trim();
+    EXPECT_EQ(embed(split, inputs), expected);
+  }
+  EncoderOptions tight{.threads = 1, .outputs = {"embedding"}};
+  tight.split_to_cap = true;
+  tight.memory_cap_bytes = all.weights() + 100;
+  EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, tight); }),
+              HasSubstr("max_rows 1, max_sequences 1 take"));
+}
+
+TEST_F(EncoderTest, ResultsDoNotDependOnBatchesOrEarlierRuns) {
+  const auto inputs = sequences(90);
+  TextEncoder reference = TextEncoder::open(directory_, {.threads = 1, .outputs = {"embedding"}});
+  const std::vector<float> expected = embed(reference, inputs);
+  for (const Index budget : {1, 5, 100, 1000}) {
+    TextEncoder encoder = TextEncoder::open(
+        directory_,
+        {.threads = 2, .batch_tokens = budget, .batch_sequences = 7, .outputs = {"embedding"}});
+    const std::vector<TokenSequence> few(inputs.begin(), inputs.begin() + 2);
+    const std::vector<float> before = embed(encoder, few);  // a small arena, then the whole budget
+    EXPECT_EQ(embed(encoder, inputs), expected) << budget;
+    EXPECT_EQ(embed(encoder, few), before);
+    EXPECT_EQ(embed(encoder, {}), std::vector<float>{});
+  }
+}
+
+TEST_F(EncoderTest, SinksGetTheRowsOfTheirSequence) {
+  const auto inputs = sequences(30);
+  TextEncoder encoder = TextEncoder::open(
+      directory_, {.batch_tokens = 40, .outputs = {"last_hidden_state", "pooler_output"}});
+  EXPECT_TRUE(encoder.is_per_token(0));
+  EXPECT_FALSE(encoder.is_per_token(1));
+  std::vector<int> calls(inputs.size(), 0);
+  std::size_t last = 0;
+  encoder.run(
+      inputs,
+      [&](std::size_t index, Results results) {
+        ++calls[index];
+        ASSERT_EQ(results.size(), 2U);
+        EXPECT_EQ(results[0].rows, inputs[index].size());
+        EXPECT_EQ(results[0].cols, 16);
+        EXPECT_EQ(results[1].rows, 1);
+      },
+      [&](std::size_t done, std::size_t total) {
+        EXPECT_GT(done, last);
+        EXPECT_EQ(total, inputs.size());
+        last = done;
+      });
+  EXPECT_EQ(last, inputs.size());
+  EXPECT_EQ(calls, std::vector<int>(inputs.size(), 1));
+}
+
+TEST_F(EncoderTest, ExplicitPositionsAndTypesMixWithDefaultOnes) {
+  TextEncoder encoder = TextEncoder::open(directory_, {.outputs = {"embedding"}});
+  std::vector<TokenSequence> plain = sequences(6), mixed = plain;
+  for (std::size_t i = 0; i < mixed.size(); i += 2) {
+    mixed[i].types.assign(mixed[i].ids.size(), 0);
+    for (std::size_t t = 0; t < mixed[i].ids.size(); ++t) {
+      mixed[i].positions.push_back(static_cast<std::int32_t>(t));
+      mixed[i].columns.push_back(static_cast<std::int32_t>(t));
+    }
+  }
+  EXPECT_EQ(embed(encoder, mixed), embed(encoder, plain));
+}
+
+TEST_F(EncoderTest, WrongInputNamesTheSequence) {
+  TextEncoder encoder = TextEncoder::open(directory_, {.outputs = {"embedding"}});
+  auto inputs = sequences(3);
+  inputs[2].ids.assign(25, 1);
+  EXPECT_THAT(message_of([&] { embed(encoder, inputs); }),
+              HasSubstr("sequence 2: got 25 tokens, expected at most 24"));
+  inputs[2].ids.clear();
+  EXPECT_THAT(message_of([&] { embed(encoder, inputs); }),
+              HasSubstr("sequence 2: got no token ids"));
+  inputs[2].ids = {1, -1};
+  EXPECT_THAT(message_of([&] { embed(encoder, inputs); }), HasSubstr("token id 1 is -1"));
+  inputs[2].ids = {1, 2};
+  inputs[2].types = {0};
+  EXPECT_THAT(message_of([&] { embed(encoder, inputs); }),
+              HasSubstr("got 1 values for 2 token ids"));
+  inputs[2].types = {0, 2};
+  EXPECT_THAT(message_of([&] { embed(encoder, inputs); }),
+              HasSubstr("type id 1 is 2, expected 0 to 1"));
+}
+
+TEST_F(EncoderTest, WrongOptionsAreRefused) {
+  EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, {.outputs = {"logits"}}); }),
+              HasSubstr("output: got \"logits\", expected one of "));
+  EXPECT_THAT(message_of([&] {
+                TextEncoder::open(directory_, {.batch_tokens = 0, .outputs = {"embedding"}});
+              }),
+              HasSubstr("batch_tokens 0"));
+}
+
+TEST(LowerCaseTest, GoesCodePointByCodePoint) {
+  EXPECT_EQ(lower_case("ABC \xC3\x89 \xCE\xA3"), "abc \xC3\xA9 \xCF\x83");
+  EXPECT_EQ(lower_case("A\xFF"), "a\xEF\xBF\xBD");
+}
+
+}  // namespace
+}  // namespace tessera
