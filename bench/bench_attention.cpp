@@ -134,7 +134,7 @@ struct Sequence {
 };
 
 void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
-  const Attention& kernel = kernels::kernels_at(isa).attention;
+  const Attention& kernel = kernels::kernels_at(isa).attention[Precision::f32];
   Sequence x(kernel, c);
   x.run(kernel);
   if (!x.is_right()) {
@@ -164,7 +164,7 @@ void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
 
 /// Lengths between p10 68, p50 314 and p90 465, all together and each for itself, in turns.
 void bench_ragged(benchmark::State& state, Isa isa, Index d) {
-  const Attention& kernel = kernels::kernels_at(isa).attention;
+  const Attention& kernel = kernels::kernels_at(isa).attention[Precision::f32];
   std::vector<Sequence> batch;
   for (const Index T : {40, 68, 120, 181, 240, 290, 314, 350, 388, 420, 465, 512})
     batch.emplace_back(kernel, Case{.name = "", .T = T, .d = d, .heads = 12});

@@ -126,7 +126,7 @@ void bench_cell(benchmark::State& state, Isa isa, LinearShape shape, bool cold,
   state.counters["stream_GB/s"] = stream * 1e-9;
   const LinearPlan& plan = cell.plan();
   state.counters["ema_l2_MB"] = plan.chosen.cost.l2_bytes() * 1e-6;
-  state.counters["ema_ratio"] = plan.chosen.cost.l2_bytes() / (sizeof(float) * plan.bound_words);
+  state.counters["ema_ratio"] = plan.chosen.cost.l2_bytes() / plan.bound_bytes;
   state.SetLabel(to_string(plan.chosen.nest.order));
   count_op(state, tessera);
 }

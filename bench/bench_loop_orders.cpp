@@ -127,13 +127,12 @@ void run(const execute::GemmOperands& o, const Candidate& c, Index M) {
 }
 
 PlanMachine plan_machine(Isa isa) {
-  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm;
   const Machine& m = machine();
   static const MachineRates rates = measured_rates(machine(), best_isa());
   return {.l1_bytes = m.l1d.bytes,
           .l2_bytes = m.l2.bytes,
           .l3_bytes = m.l3.bytes,
-          .tile = {gemm.MR, gemm.NR},
+          .tile = tile_shapes(kernels::kernels_at(isa)),
           .threads = 1,
           .rates = isa == best_isa() ? rates : resolve_rates(m, isa)};
 }
@@ -144,17 +143,17 @@ std::vector<Candidate> candidates(const LinearPlan& plan, LinearShape s,
   for (const auto& best : plan.best) {
     if (best) list.push_back({to_string(best->nest.order), best->nest, best->cost.l2_bytes()});
   }
-  const double t = std::sqrt(machine.Z2() / 3);
+  const double t = std::sqrt(machine.Z2() / 12);
   const auto blocks = [t](Index extent, Index unit) {
     const auto count = static_cast<Index>(std::ceil(static_cast<double>(extent) / t));
     return std::clamp<Index>(count, 1, ceil_div(extent, unit));
   };
-  const Index r = blocks(s.M, 1), c = blocks(s.N, machine.tile.NR), k = blocks(s.K, 1);
-  const double MB = sizeof(float);
-  list.push_back({"IS", {LoopOrder::is_os_b, r, 1, k}, MB * plan.classical.is});
-  list.push_back({"WS", {LoopOrder::ws_os_b, 1, c, k}, MB * plan.classical.ws});
-  list.push_back({"OS", {LoopOrder::os_2d, r, c, k}, MB * plan.classical.os});
-  if (s.M * s.N * s.K < Index{1} << 31) list.push_back({"naive", {}, MB * plan.classical.naive});
+  const Index r = blocks(s.M, 1), c = blocks(s.N, machine.tile[Precision::f32].NR),
+              k = blocks(s.K, 1);
+  list.push_back({"IS", {LoopOrder::is_os_b, r, 1, k}, plan.classical.is});
+  list.push_back({"WS", {LoopOrder::ws_os_b, 1, c, k}, plan.classical.ws});
+  list.push_back({"OS", {LoopOrder::os_2d, r, c, k}, plan.classical.os});
+  if (s.M * s.N * s.K < Index{1} << 31) list.push_back({"naive", {}, plan.classical.naive});
   return list;
 }
 
@@ -170,7 +169,7 @@ bool all_agree(Operands& x, const execute::GemmOperands& o, const std::vector<Ca
 }
 
 void bench_orders(benchmark::State& state, Isa isa, LinearShape s) {
-  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm;
+  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm[Precision::f32];
   const PlanMachine machine = plan_machine(isa);
   const LinearPlan plan = plan_linear({.shape = s, .weights_stay_in_l3 = true}, machine);
   std::vector<Candidate> list = candidates(plan, s, machine);
@@ -195,8 +194,8 @@ void bench_orders(benchmark::State& state, Isa isa, LinearShape s) {
   }
   state.counters["chosen"] = static_cast<double>(plan.chosen.nest.order);
   state.counters["slower_%"] = 100 * (chosen / fastest - 1);
-  state.counters["x_bound"] = plan.chosen.cost.l2.words() / plan.bound_words;
-  state.counters["naive_%"] = 100 * (1 - plan.chosen.cost.l2.words() / plan.classical.naive);
+  state.counters["x_bound"] = plan.chosen.cost.l2.bytes() / plan.bound_bytes;
+  state.counters["naive_%"] = 100 * (1 - plan.chosen.cost.l2.bytes() / plan.classical.naive);
   state.counters["predicted_GFLOP/s"] = flops / plan.chosen.cost.seconds * 1e-9;
 }
 

@@ -124,25 +124,19 @@ Kernel embedding() {
 }
 
 std::vector<Kernel> all_kernels() {
-  return {
-      layer_norm("layer_norm", false),
-      layer_norm("add_layer_norm", true),
-      {"softmax", 2,
-       [](const KernelTable& t, Matrices& m) {
-         t.softmax(m.x.data(), m.ld, m.y.data(), m.ld, m.M, m.N);
-       },
-       [](const Matrices& m, Index i) { return reference::softmax(m.x.data() + i * m.ld, m.N); }},
-      {"l2_normalize", 2,
-       [](const KernelTable& t, Matrices& m) {
-         t.l2_normalize(m.x.data(), m.ld, m.y.data(), m.ld, m.M, m.N, 1e-12F);
-       },
-       [](const Matrices& m, Index i) {
-         return reference::l2_normalize(m.x.data() + i * m.ld, m.N, 1e-12);
-       }},
-      activation("gelu_erf", Activation::gelu_erf),
-      activation("gelu_tanh", Activation::gelu_tanh),
-      activation("gelu_quick", Activation::gelu_quick),
-      embedding()};
+  return {layer_norm("layer_norm", false),
+          layer_norm("add_layer_norm", true),
+          {"l2_normalize", 2,
+           [](const KernelTable& t, Matrices& m) {
+             t.l2_normalize(m.x.data(), m.ld, m.y.data(), m.ld, m.M, m.N, 1e-12F);
+           },
+           [](const Matrices& m, Index i) {
+             return reference::l2_normalize(m.x.data() + i * m.ld, m.N, 1e-12);
+           }},
+          activation("gelu_erf", Activation::gelu_erf),
+          activation("gelu_tanh", Activation::gelu_tanh),
+          activation("gelu_quick", Activation::gelu_quick),
+          embedding()};
 }
 
 void bench_kernel(benchmark::State& state, const Kernel& kernel, Isa isa, Index M, Index N) {

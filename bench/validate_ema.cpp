@@ -43,7 +43,6 @@ const std::vector<Encoder> kEncoders{
 };
 
 PlanMachine plan_machine(Isa isa) {
-  const kernels::Gemm& gemm = meters::replay_kernels(isa).gemm;
   Machine machine;
   machine.l1d = {.bytes = kCaches[0].bytes, .ways = kCaches[0].ways};
   machine.l2 = {.bytes = kCaches[1].bytes, .ways = kCaches[1].ways};
@@ -51,7 +50,7 @@ PlanMachine plan_machine(Isa isa) {
   return {.l1_bytes = kCaches[0].bytes,
           .l2_bytes = kCaches[1].bytes,
           .l3_bytes = kCaches[2].bytes,
-          .tile = {.MR = gemm.MR, .NR = gemm.NR},
+          .tile = tile_shapes(meters::replay_kernels(isa)),
           .threads = 1,
           .rates = nominal_rates(machine, isa)};
 }
@@ -71,6 +70,7 @@ void print(std::string_view kind, Isa isa, const Encoder& e, Index T, std::strin
 
 void gemm(Isa isa, Index most_rows) {
   const PlanMachine machine = plan_machine(isa);
+  const TileShape& tile = machine.tile[Precision::f32];
   for (const Encoder& e : kEncoders) {
     const Index H = e.hidden, F = e.ffn;
     struct Weight {
@@ -83,28 +83,27 @@ void gemm(Isa isa, Index most_rows) {
         if (T > most_rows) continue;
         const LinearTask task{.shape = {.M = T, .N = w.N, .K = w.K}};
         const LinearPlan plan = plan_linear(task, machine);
-        const double bound = sizeof(float) * plan.bound_words;
+        const double bound = plan.bound_bytes;
         const double once = sizeof(float) * static_cast<double>(T * w.K + w.K * w.N + 2 * T * w.N);
         for (const std::optional<LinearCandidate>& c : plan.best) {
           if (!c) continue;
           const double model[3] = {c->cost.l1_bytes(), c->cost.l2_bytes(), once};
-          const double Z = static_cast<double>(kCaches[1].bytes) / sizeof(float);
-          const double whole =
-              sizeof(float) * gemm_traffic(task.shape, c->nest, machine.tile, Z).words();
+          const auto Z = static_cast<double>(kCaches[1].bytes);
+          const double whole = gemm_traffic(task.shape, c->nest, tile, Z).bytes();
           print("gemm", isa, e, T, w.name, to_string(c->nest.order),
-                describe_blocks(c->nest, task.shape, machine.tile), c->nest == plan.chosen.nest,
-                bound, model, replay_linear(task.shape, c->nest, isa, kCaches), whole);
+                describe_blocks(c->nest, task.shape, tile), c->nest == plan.chosen.nest, bound,
+                model, replay_linear(task.shape, c->nest, isa, kCaches), whole);
         }
         // The textbook orders are the same walks with square blocks, one of each matrix in L2.
-        const double t = std::floor(std::sqrt(machine.Z2() / 3));
+        const double t = std::floor(std::sqrt(machine.Z2() / 12));
         const auto blocks = [&](Index extent) {
           return static_cast<Index>(std::ceil(static_cast<double>(extent) / t));
         };
         const LoopNest square{.row_blocks = blocks(T),
-                              .col_blocks = std::min(blocks(w.N), ceil_div(w.N, machine.tile.NR)),
+                              .col_blocks = std::min(blocks(w.N), ceil_div(w.N, tile.NR)),
                               .k_blocks = blocks(w.K)};
         const ClassicalTraffic& x = plan.classical;
-        const double words[] = {x.is, x.ws, x.os};
+        const double bytes[] = {x.is, x.ws, x.os};
         const char* const names[] = {"IS", "WS", "OS"};
         const LoopOrder orders[] = {LoopOrder::is_os_b, LoopOrder::ws_os_b, LoopOrder::os_2d};
         for (std::size_t i = 0; i < 3; ++i) {
@@ -112,10 +111,9 @@ void gemm(Isa isa, Index most_rows) {
           nest.order = orders[i];
           if (i == 0) nest.col_blocks = 1;
           if (i == 1) nest.row_blocks = 1;
-          const double model[3] = {0, sizeof(float) * words[i], once};
-          print("textbook", isa, e, T, w.name, names[i],
-                describe_blocks(nest, task.shape, machine.tile), false, sizeof(float) * x.naive,
-                model, replay_linear(task.shape, nest, isa, kCaches));
+          const double model[3] = {0, bytes[i], once};
+          print("textbook", isa, e, T, w.name, names[i], describe_blocks(nest, task.shape, tile),
+                false, x.naive, model, replay_linear(task.shape, nest, isa, kCaches));
         }
       }
     }
@@ -123,7 +121,7 @@ void gemm(Isa isa, Index most_rows) {
 }
 
 void attention(Isa isa, Index most_rows) {
-  const kernels::Attention& kernel = meters::replay_kernels(isa).attention;
+  const kernels::Attention& kernel = meters::replay_kernels(isa).attention[Precision::f32];
   const AttentionCaches caches{kCaches[0].bytes, kCaches[1].bytes, kCaches[2].bytes};
   for (const Encoder& e : kEncoders) {
     for (const Index T : e.rows) {
@@ -148,17 +146,18 @@ void attention(Isa isa, Index most_rows) {
 struct Contest {
   LinearShape shape;
   const PlanMachine& machine;
+  const TileShape& tile() const { return machine.tile[Precision::f32]; }
 
   /// The fewest blocks whose stationary operand stays.
   LoopNest nest(LoopOrder order) const {
     LoopNest n{.order = order};
     Index& blocks = order == LoopOrder::is_os_a ? n.row_blocks : n.col_blocks;
-    const Index most = order == LoopOrder::is_os_a ? shape.M : ceil_div(shape.N, machine.tile.NR);
-    while (blocks < most && stationary_words(shape, n, machine.tile) > machine.Z2()) ++blocks;
+    const Index most = order == LoopOrder::is_os_a ? shape.M : ceil_div(shape.N, tile().NR);
+    while (blocks < most && stationary_bytes(shape, n, tile()) > machine.Z2()) ++blocks;
     return n;
   }
   double model(LoopOrder order) const {
-    return gemm_traffic(shape, nest(order), machine.tile, machine.Z2()).words();
+    return gemm_traffic(shape, nest(order), tile(), machine.Z2()).bytes();
   }
   double seen(LoopOrder order, Isa isa) const {
     return replay_linear(shape, nest(order), isa, kCaches).at[1].bytes();

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integer arithmetic of extents. Internal to each source: every ISA level compiles it for itself.
+// Preconditions and integer arithmetic of extents. Internal to each source: every ISA level compiles it for itself.
 #pragma once
 
+#include <cassert>
+
 #include "kernels/types.hpp"
+
+/// What a kernel's contract asks of its caller: checked in debug builds, assumed in others.
+#define TESSERA_ASSERT(condition) assert(condition)
 
 namespace tessera::kernels {
 namespace {

@@ -3,53 +3,74 @@
 
 #include <cstdlib>
 
+#include "kernels/arch/tables.hpp"
+
 namespace tessera {
 
+namespace {
+
+constexpr Features kV2 = kSse42;
+constexpr Features kV3 = kV2 | kAvx2 | kFma | kBmi2;
+constexpr Features kV4 = kV3 | kAvx512F | kAvx512Cd | kAvx512Bw | kAvx512Dq | kAvx512Vl;
+
+constexpr std::array<Level, kAllIsas.size()> kLevels{
+    Level{Isa::baseline, "baseline", kV2, &kernels::kBaselineTable},
+    Level{Isa::avx2, "avx2", kV3, &kernels::kAvx2Table},
+    Level{Isa::avx512, "avx512", kV4, &kernels::kAvx512Table},
+};
+
+}  // namespace
+
+const std::array<Level, kAllIsas.size()>& levels() noexcept {
+  return kLevels;
+}
+
+const Level& level_of(Isa isa) noexcept {
+  return kLevels[static_cast<std::size_t>(isa)];
+}
+
 const char* to_string(Isa isa) noexcept {
-  switch (isa) {
-    case Isa::baseline:
-      return "baseline";
-    case Isa::avx2:
-      return "avx2";
-    case Isa::avx512:
-      return "avx512";
-  }
-  return "unknown";
+  return level_of(isa).name;
 }
 
 std::optional<Isa> isa_from_string(std::string_view name) noexcept {
-  for (const Isa isa : kAllIsas) {
-    if (name == to_string(isa)) return isa;
+  for (const Level& level : kLevels) {
+    if (name == level.name) return level.isa;
   }
   return std::nullopt;
 }
 
-// __builtin_cpu_supports checks XCR0 too, so a level that the operating system does not save is not
+// __builtin_cpu_supports checks XCR0 too, so a feature that the operating system does not save is not
 // reported.
-bool cpu_supports(Isa isa) noexcept {
+Features cpu_features() noexcept {
   __builtin_cpu_init();
-  const bool v2 = __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0;
-  const bool v3 = v2 && __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-                  __builtin_cpu_supports("bmi2") != 0;  // F16C came with every CPU that has BMI2
-  const bool v4 =
-      v3 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512cd") != 0 &&
-      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-      __builtin_cpu_supports("avx512vl") != 0;
-  switch (isa) {
-    case Isa::baseline:
-      return v2;
-    case Isa::avx2:
-      return v3;
-    case Isa::avx512:
-      return v4;
-  }
-  return false;
+  Features features = 0;
+  const auto add = [&](Feature feature, int has) {
+    if (has != 0) features |= feature;
+  };
+  add(kSse42, __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0);
+  add(kAvx2, __builtin_cpu_supports("avx2"));
+  add(kFma, __builtin_cpu_supports("fma"));
+  add(kBmi2, __builtin_cpu_supports("bmi2"));
+  add(kAvx512F, __builtin_cpu_supports("avx512f"));
+  add(kAvx512Cd, __builtin_cpu_supports("avx512cd"));
+  add(kAvx512Bw, __builtin_cpu_supports("avx512bw"));
+  add(kAvx512Dq, __builtin_cpu_supports("avx512dq"));
+  add(kAvx512Vl, __builtin_cpu_supports("avx512vl"));
+  return features;
+}
+
+bool cpu_supports(Isa isa) noexcept {
+  const Features needs = level_of(isa).needs;
+  return (cpu_features() & needs) == needs;
 }
 
 Isa best_isa() noexcept {
-  if (cpu_supports(Isa::avx512)) return Isa::avx512;
-  if (cpu_supports(Isa::avx2)) return Isa::avx2;
-  return Isa::baseline;
+  Isa best = Isa::baseline;
+  for (const Level& level : kLevels) {
+    if (cpu_supports(level.isa)) best = level.isa;
+  }
+  return best;
 }
 
 DefaultIsa default_isa() noexcept {

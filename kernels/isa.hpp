@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ISA levels: totally ordered, each implies all before it.
+//
+// Levels: names for sets of CPU features that kernels are compiled for. A level contains another if
+// it needs every feature that the other needs; they need not form a chain.
 #pragma once
 
 #include <array>
@@ -9,6 +11,11 @@
 
 namespace tessera {
 
+namespace kernels {
+struct KernelTable;
+}
+
+/// In order of preference: the last one that a CPU supports is its best.
 enum class Isa : std::uint8_t {
   baseline,  ///< x86-64-v2 (SSE4.2)                 any CPU we ship for
   avx2,      ///< + AVX2 FMA F16C (x86-64-v3)        Haswell 2013, Zen 1
@@ -17,6 +24,37 @@ enum class Isa : std::uint8_t {
 
 inline constexpr std::array kAllIsas{Isa::baseline, Isa::avx2, Isa::avx512};
 
+/// What a CPU has and its operating system saves; a set is bits of these.
+enum Feature : std::uint32_t {
+  kSse42 = 1U << 0U,  ///< and POPCNT
+  kAvx2 = 1U << 1U,
+  kFma = 1U << 2U,
+  kBmi2 = 1U << 3U,  ///< F16C came with every CPU that has it
+  kAvx512F = 1U << 4U,
+  kAvx512Cd = 1U << 5U,
+  kAvx512Bw = 1U << 6U,
+  kAvx512Dq = 1U << 7U,
+  kAvx512Vl = 1U << 8U,
+};
+using Features = std::uint32_t;
+
+/// Of this CPU and operating system.
+Features cpu_features() noexcept;
+
+struct Level {
+  Isa isa;
+  const char* name;
+  Features needs;
+  const kernels::KernelTable* table;  ///< what it adds to, or beats in, the levels it contains
+};
+
+/// One per Isa, in that order.
+const std::array<Level, kAllIsas.size()>& levels() noexcept;
+const Level& level_of(Isa isa) noexcept;
+constexpr bool contains(const Level& level, const Level& other) noexcept {
+  return (level.needs & other.needs) == other.needs;
+}
+
 /// "baseline", "avx2", "avx512".
 const char* to_string(Isa isa) noexcept;
 std::optional<Isa> isa_from_string(std::string_view name) noexcept;
@@ -24,7 +62,7 @@ std::optional<Isa> isa_from_string(std::string_view name) noexcept;
 /// True if CPU *and* operating system support every instruction of `isa`.
 bool cpu_supports(Isa isa) noexcept;
 
-/// The highest level that this CPU supports.
+/// The last level that this CPU supports.
 Isa best_isa() noexcept;
 
 /// The level to use when the caller names none: `TESSERA_ISA` if set, else best_isa().

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Overlays the tables of the levels, lowest first: a level lists only what it adds or beats (null =
-// inherit), so "which code runs here?" is answered by reading arch/ upwards.
+// Overlays the tables of the levels that a level contains: each lists only what it adds or beats
+// (null = inherit), so "which code runs here?" is answered by reading arch/ upwards.
 #include "kernels/kernel_table.hpp"
 
 #include <array>
-
-#include "kernels/arch/tables.hpp"
 
 namespace tessera {
 
@@ -27,6 +25,14 @@ const char* to_string(Activation activation) noexcept {
       return "silu";
     case Activation::sigmoid:
       return "sigmoid";
+  }
+  return "unknown";
+}
+
+const char* to_string(Precision precision) noexcept {
+  switch (precision) {
+    case Precision::f32:
+      return "f32";
   }
   return "unknown";
 }
@@ -73,12 +79,13 @@ void take(F& into, F from) noexcept {
 }
 
 KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
-  base.isa = level.isa;
-  if (level.gemm.run != nullptr) base.gemm = level.gemm;
-  if (level.attention.run != nullptr) base.attention = level.attention;
+  for (const Precision precision : kPrecisions) {
+    if (level.gemm[precision].run != nullptr) base.gemm[precision] = level.gemm[precision];
+    if (level.attention[precision].run != nullptr)
+      base.attention[precision] = level.attention[precision];
+  }
   take(base.layer_norm, level.layer_norm);
   take(base.activation, level.activation);
-  take(base.softmax, level.softmax);
   take(base.l2_normalize, level.l2_normalize);
   take(base.add, level.add);
   take(base.gated, level.gated);
@@ -96,10 +103,15 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
 
 const KernelTable& kernels_at(Isa isa) noexcept {
   static const std::array<KernelTable, kAllIsas.size()> tables = [] {
-    const KernelTable baseline = kBaseline;
-    const KernelTable avx2 = overlay(baseline, kAvx2);
-    const KernelTable avx512 = overlay(avx2, kAvx512);
-    return std::array{baseline, avx2, avx512};
+    std::array<KernelTable, kAllIsas.size()> made{};
+    for (const Level& level : levels()) {
+      KernelTable& table = made[static_cast<std::size_t>(level.isa)];
+      for (const Level& other : levels()) {
+        if (contains(level, other)) table = overlay(table, *other.table);
+      }
+      table.isa = level.isa;
+    }
+    return made;
   }();
   return tables[static_cast<std::size_t>(isa)];
 }

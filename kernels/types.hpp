@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words that every layer shares: the index type, element types, activations.
+// Words that every layer shares: the index type, element types, precisions, activations.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,12 +11,35 @@ namespace tessera {
 /// All extents and strides, in elements.
 using Index = std::ptrdiff_t;
 
-/// Element type of stored weights. Everything is computed in f32.
+/// Element type of what is stored: weights in a checkpoint, values.
 enum class DType : std::uint8_t { f32, f16, bf16 };
 
 constexpr Index size_of(DType type) noexcept {
   return type == DType::f32 ? 4 : 2;
 }
+
+/// What the elements that a matrix product multiplies are; sums are f32. Which families of kernels a
+/// Program uses: GEMM and attention are families by precision, everything else is f32.
+enum class Precision : std::uint8_t { f32 };
+
+inline constexpr std::array kPrecisions{Precision::f32};
+
+/// One T for each precision.
+template <class T>
+struct PerPrecision {
+  std::array<T, kPrecisions.size()> of{};
+
+  constexpr const T& operator[](Precision p) const noexcept {
+    return of[static_cast<std::size_t>(p)];
+  }
+  constexpr T& operator[](Precision p) noexcept { return of[static_cast<std::size_t>(p)]; }
+  friend bool operator==(const PerPrecision&, const PerPrecision&) = default;
+};
+
+/// Bits of an element of each operand of C = A·B, as a kernel reads and writes them.
+struct ElementBits {
+  Index a = 32, b = 32, c = 32;
+};
 
 /// y = f(x), element by element.
 enum class Activation : std::uint8_t {
@@ -31,5 +55,6 @@ enum class Activation : std::uint8_t {
 
 const char* to_string(Activation activation) noexcept;
 const char* to_string(DType type) noexcept;
+const char* to_string(Precision precision) noexcept;
 
 }  // namespace tessera

@@ -66,19 +66,19 @@ class GemmCell {
       for (Index i = 0; i < x->size(); ++i) x->data()[i] = random.uniform(-1.0F, 1.0F);
     }
     for (Index p = 0; p * NR() < shape.N; ++p) {
-      kernels_.gemm.pack_panel(w_.data() + p * NR() * shape.K, DType::f32, shape.K,
-                               std::min(NR(), shape.N - p * NR()), shape.K,
-                               panels_.first() + p * shape.K * NR());
+      kernels_.gemm[Precision::f32].pack_panel(w_.data() + p * NR() * shape.K, DType::f32, shape.K,
+                                               std::min(NR(), shape.N - p * NR()), shape.K,
+                                               panels_.first() + p * shape.K * NR());
     }
     panels_.replicate();
     const Machine& facts = machine();
-    plan_ = plan_linear({.shape = shape, .weights_stay_in_l3 = !cold},
-                        {.l1_bytes = facts.l1d.bytes,
-                         .l2_bytes = facts.l2.bytes,
-                         .l3_bytes = facts.l3.bytes,
-                         .tile = {.MR = kernels_.gemm.MR, .NR = NR()},
-                         .threads = 1,
-                         .rates = rates});
+    plan_ =
+        plan_linear({.shape = shape, .weights_stay_in_l3 = !cold}, {.l1_bytes = facts.l1d.bytes,
+                                                                    .l2_bytes = facts.l2.bytes,
+                                                                    .l3_bytes = facts.l3.bytes,
+                                                                    .tile = tile_shapes(kernels_),
+                                                                    .threads = 1,
+                                                                    .rates = rates});
     if (execute::OneDnnLinear::is_available()) {
       onednn_ = std::make_unique<execute::OneDnnLinear>(
           shape.N, shape.K, bias_.data(), execute::OneDnnRows{shape.M, shape.K, shape.N});
@@ -94,7 +94,7 @@ class GemmCell {
   }
 
   void run_tessera() noexcept {
-    execute::run_gemm({.gemm = kernels_.gemm,
+    execute::run_gemm({.gemm = kernels_.gemm[Precision::f32],
                        .a = a_.data(),
                        .lda = lda_,
                        .panels = panels_.next(),
@@ -165,7 +165,7 @@ class GemmCell {
   }
 
  private:
-  Index NR() const noexcept { return kernels_.gemm.NR; }
+  Index NR() const noexcept { return kernels_.gemm[Precision::f32].NR; }
 
   LinearShape shape_;
   const kernels::KernelTable& kernels_;

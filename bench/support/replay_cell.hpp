@@ -63,7 +63,7 @@ inline ReplayedBytes finish_replay(CacheSimulator& caches) {
 inline ReplayedBytes replay_linear(const LinearShape& s, const LoopNest& nest, Isa isa,
                                    std::span<const SimulatedCache> levels) {
   Addresses memory;
-  const kernels::Gemm& gemm = meters::replay_kernels(isa).gemm;
+  const kernels::Gemm& gemm = meters::replay_kernels(isa).gemm[Precision::f32];
   const Index panels = ceil_div(s.N, gemm.NR), lda = activation_stride(s.K),
               ldc = activation_stride(s.N);
   CacheSimulator caches(levels);
@@ -85,7 +85,7 @@ inline ReplayedBytes replay_linear(const LinearShape& s, const LoopNest& nest, I
 inline ReplayedBytes replay_attention(const AttentionShape& s, kernels::AttentionDataflow dataflow,
                                       Isa isa, std::span<const SimulatedCache> levels) {
   Addresses memory;
-  const kernels::Attention& kernel = meters::replay_kernels(isa).attention;
+  const kernels::Attention& kernel = meters::replay_kernels(isa).attention[Precision::f32];
   const Index T = s.T, d = s.d, rows = rows_per_task(dataflow, T, kernel.Br);
   const bool by_heads = T >= kByHeadsFrom && d % kernel.NR == 0;
   const Index ld = by_heads ? d : activation_stride(3 * s.heads * d);

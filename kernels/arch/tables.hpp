@@ -6,8 +6,8 @@
 
 namespace tessera::kernels {
 
-extern const KernelTable kBaseline;
-extern const KernelTable kAvx2;
-extern const KernelTable kAvx512;
+extern const KernelTable kBaselineTable;
+extern const KernelTable kAvx2Table;
+extern const KernelTable kAvx512Table;
 
 }  // namespace tessera::kernels

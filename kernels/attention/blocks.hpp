@@ -7,7 +7,7 @@
 // vectors, and only the last one is ragged: 197 rows are 13 vectors in 4 blocks, 4 + 3 + 3 + 3.
 #pragma once
 
-#include "kernels/kernel_table.hpp"
+#include "kernels/types.hpp"
 
 namespace tessera::kernels {
 namespace {

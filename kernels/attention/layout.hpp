@@ -10,6 +10,7 @@
 //   P       the same                                       layerwise; else it is S
 #pragma once
 
+#include "kernels/attention/attention.hpp"
 #include "kernels/attention/blocks.hpp"
 #include "kernels/extents.hpp"
 

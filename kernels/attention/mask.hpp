@@ -11,8 +11,8 @@
 //   log_sparse_causal   the same, and r ≤ 0
 #pragma once
 
+#include "kernels/attention/attention.hpp"
 #include "kernels/extents.hpp"
-#include "kernels/kernel_table.hpp"
 
 namespace tessera::kernels {
 namespace {

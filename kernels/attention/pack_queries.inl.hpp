@@ -8,7 +8,7 @@
 // the groups gives 4 vectors of queries.
 #pragma once
 
-#include "kernels/simd.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -16,46 +16,20 @@ namespace {
 /// Vector r of a 4x4-in-groups block: group g holds p[row(4g + r)·ld … + 3].
 template <class A, class Row>
 TESSERA_INLINE F32<A> gather_groups(Row&& row, Index r) noexcept {
-  const auto group = [&](Index g) __attribute__((always_inline)) {
-    return _mm_loadu_ps(row(4 * g + r));
-  };
-  if constexpr (kIsAvx512<A>) {
-    __m512 x = _mm512_castps128_ps512(group(0));
-    x = _mm512_insertf32x4(x, group(1), 1);
-    x = _mm512_insertf32x4(x, group(2), 2);
-    return _mm512_insertf32x4(x, group(3), 3);
-  } else if constexpr (kIsAvx2<A>) {
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(group(0)), group(1), 1);
-  } else {
-    return group(0);
-  }
+  return Words<A>::load_groups([&](Index g)
+                                   __attribute__((always_inline)) { return row(4 * g + r); });
 }
 
 /// Transposes the 4x4 block in each 128-bit group of x[0 … 3].
 template <class A>
 TESSERA_INLINE void transpose_groups(F32<A> (&x)[4]) noexcept {
-  if constexpr (kIsAvx512<A>) {
-    const __m512 a = _mm512_unpacklo_ps(x[0], x[1]), b = _mm512_unpackhi_ps(x[0], x[1]);
-    const __m512 c = _mm512_unpacklo_ps(x[2], x[3]), d = _mm512_unpackhi_ps(x[2], x[3]);
-    x[0] = _mm512_shuffle_ps(a, c, 0x44);
-    x[1] = _mm512_shuffle_ps(a, c, 0xEE);
-    x[2] = _mm512_shuffle_ps(b, d, 0x44);
-    x[3] = _mm512_shuffle_ps(b, d, 0xEE);
-  } else if constexpr (kIsAvx2<A>) {
-    const __m256 a = _mm256_unpacklo_ps(x[0], x[1]), b = _mm256_unpackhi_ps(x[0], x[1]);
-    const __m256 c = _mm256_unpacklo_ps(x[2], x[3]), d = _mm256_unpackhi_ps(x[2], x[3]);
-    x[0] = _mm256_shuffle_ps(a, c, 0x44);
-    x[1] = _mm256_shuffle_ps(a, c, 0xEE);
-    x[2] = _mm256_shuffle_ps(b, d, 0x44);
-    x[3] = _mm256_shuffle_ps(b, d, 0xEE);
-  } else {
-    const __m128 a = _mm_unpacklo_ps(x[0], x[1]), b = _mm_unpackhi_ps(x[0], x[1]);
-    const __m128 c = _mm_unpacklo_ps(x[2], x[3]), d = _mm_unpackhi_ps(x[2], x[3]);
-    x[0] = _mm_shuffle_ps(a, c, 0x44);
-    x[1] = _mm_shuffle_ps(a, c, 0xEE);
-    x[2] = _mm_shuffle_ps(b, d, 0x44);
-    x[3] = _mm_shuffle_ps(b, d, 0xEE);
-  }
+  using W = Words<A>;
+  const F32<A> a = W::unpack_low(x[0], x[1]), b = W::unpack_high(x[0], x[1]);
+  const F32<A> c = W::unpack_low(x[2], x[3]), d = W::unpack_high(x[2], x[3]);
+  x[0] = W::template shuffle<0x44>(a, c);
+  x[1] = W::template shuffle<0xEE>(a, c);
+  x[2] = W::template shuffle<0x44>(b, d);
+  x[3] = W::template shuffle<0xEE>(b, d);
 }
 
 /// qt[k·ld + i] = c·q[i,k] for i < ld = Tq rounded up to whole vectors; rows beyond Tq repeat the

@@ -14,8 +14,8 @@
 #pragma once
 
 #include "kernels/attention/layout.hpp"
-#include "kernels/math.inl.hpp"
-#include "kernels/simd.inl.hpp"
+#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {

@@ -13,8 +13,7 @@
 #include "kernels/attention/pack_queries.inl.hpp"
 #include "kernels/attention/products.inl.hpp"
 #include "kernels/attention/walk.hpp"
-#include "kernels/kernel_table.hpp"
-#include "kernels/math.inl.hpp"
+#include "kernels/simd/math.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -24,10 +23,15 @@ constexpr float kMostSum = 0x1p12F;  // of P over a key tile, before the maximum
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLowest = -3.40282347e38F;  // stands for −inf in m: S − m is then −inf, not NaN
 
+/// Row i of Q, K or V.
+TESSERA_INLINE const float* row_of(const void* x, Index ld, Index i) noexcept {
+  return static_cast<const float*>(x) + i * ld;
+}
+
 /// Packs Q'ᵀ; m = lowest, l = 0.
 template <class A>
 void start_block(const AttentionTask& t, const Block& b) noexcept {
-  pack_queries<A>(t.q + b.i0 * t.ldq, t.ldq, b.rows, t.d, t.scale * kLog2E, b.qt, b.ld);
+  pack_queries<A>(row_of(t.q, t.ldq, b.i0), t.ldq, b.rows, t.d, t.scale * kLog2E, b.qt, b.ld);
   for (Index i = 0; i < b.ld; ++i) {
     b.m[i] = kLowest;
     b.l[i] = 0.0F;
@@ -85,9 +89,9 @@ TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, cons
 TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const TileScratch& s,
                                 const KeyTile& tile) noexcept {
   const Index j0 = tile.j0;
-  Scores product{.k = t.k + j0 * t.ldk,
+  Scores product{.k = row_of(t.k, t.ldk, j0),
                  .ldk = t.ldk,
-                 .v = t.v + j0 * t.ldv,
+                 .v = row_of(t.v, t.ldv, j0),
                  .ldv = t.ldv,
                  .keys = t.Tk - j0,
                  .prefetch = t.Tk > kResidentKeys,
@@ -215,7 +219,7 @@ template <class A>
 void add_values(const AttentionTask& t, const Block& b, const float* pt, const KeyTile& tile,
                 Start start) noexcept {
   Values product{.pt = pt,
-                 .v = t.v + tile.j0 * t.ldv,
+                 .v = row_of(t.v, t.ldv, tile.j0),
                  .ldv = t.ldv,
                  .o = t.o + b.i0 * t.ldo,
                  .ldo = t.ldo,
@@ -229,7 +233,7 @@ void add_values(const AttentionTask& t, const Block& b, const float* pt, const K
     const KeyRun keys = visible_keys(t.mask, q_lo, q_lo + rows - 1, tile.j0, tile.j0 + tile.bc);
     Values part = product;
     part.pt = pt + (keys.begin - tile.j0) * b.ld;
-    part.v = t.v + keys.begin * t.ldv;
+    part.v = row_of(t.v, t.ldv, keys.begin);
     values<A>(part, keys.end - keys.begin, i, i + rows, t.d);
   });
 }

@@ -17,9 +17,9 @@
 
 #include <utility>
 
-#include "kernels/kernel_table.hpp"
-#include "kernels/math.inl.hpp"
-#include "kernels/simd.inl.hpp"
+#include "kernels/gemm/gemm.hpp"
+#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -48,7 +48,7 @@ TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
 }
 
 template <class A>
-inline constexpr int kRegisters = kIsAvx512<A> ? 32 : 16;
+inline constexpr int kRegisters = Words<A>::kRegisters;
 
 // Prefetching of B. The next panel follows in memory, so a distance may pass the end of one; a
 // prefetch never faults.
@@ -108,13 +108,13 @@ struct Stream {
 template <Index NR>
 TESSERA_INLINE Stream stream_of(const GemmTile& t, Index j0, int panels) noexcept {
   if (t.ahead == nullptr) {
-    const char* at = reinterpret_cast<const char*>(t.b + j0 / NR * t.ldb) + kFarBytes;
-    return {at, at, 16 * NR, 4 * t.ldb};
+    const char* at = static_cast<const char*>(t.b) + j0 / NR * t.ldb + kFarBytes;
+    return {at, at, 16 * NR, t.ldb};
   }
   const Index passes = (t.nr + panels * NR - 1) / (panels * NR);
-  const Index share = (t.ahead_n + passes - 1) / passes;
-  const char* at = reinterpret_cast<const char*>(t.ahead + j0 / (panels * NR) * share);
-  return {at, at, (16 * share + t.kc - 1) / t.kc, 0};
+  const Index share = (t.ahead_bytes + passes - 1) / passes;
+  const char* at = static_cast<const char*>(t.ahead) + j0 / (panels * NR) * share;
+  return {at, at, (4 * share + t.kc - 1) / t.kc, 0};
 }
 
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
@@ -148,15 +148,15 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   constexpr int kGroup = 3;
   constexpr int kGroups = (mr + kGroup - 1) / kGroup;
   const Index lda = t.lda;
-  const Index ldb = t.ldb;
-  const float* a[extent(kGroups)];         // rows 3g, 3g+1, 3g+2 of A
-  const float* b = t.b + j0 / NR * t.ldb;  // P panels (kc, NR)
+  const Index ldb = t.ldb >> 2;                                     // floats
+  const float* a[extent(kGroups)];                                  // rows 3g, 3g+1, 3g+2 of A
+  const float* b = static_cast<const float*>(t.b) + j0 / NR * ldb;  // P panels (kc, NR)
 #pragma GCC unroll 16
-  for (int g = 0; g < kGroups; ++g) a[g] = t.a + g * kGroup * lda;
+  for (int g = 0; g < kGroups; ++g) a[g] = static_cast<const float*>(t.a) + g * kGroup * lda;
 
   constexpr bool kNear = mr >= 2;
-  constexpr bool kHasFma = kIsAvx512<A> || kIsAvx2<A>;
-  constexpr int kTemporaries = kHasFma ? 1 : 2;  // a[i,k], and the product before it is added
+  constexpr bool kFma = Words<A>::kFma;
+  constexpr int kTemporaries = kFma ? 1 : 2;  // a[i,k], and the product before it is added
   constexpr bool kHoldB = mr > 1 && (mr + 1) * NVP + kTemporaries <= kRegisters<A>;
   const auto step = [&](Index k) __attribute__((always_inline)) {
     Register<A> bk[extent(NVP)];  // row k of the panels
@@ -174,9 +174,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
       const Register<A> aik = splat<A>(a[i / kGroup][i % kGroup * lda + k]);
 #pragma GCC unroll 16
       for (int v = 0; v < NVP; ++v) c[i][v] = mul_add<A>(aik, bk[v], c[i][v]);
-      if constexpr (kHasFma) still_used<A>(aik);
+      if constexpr (kFma) still_used<A>(aik);
     }
-    if constexpr (kHoldB && kHasFma) {
+    if constexpr (kHoldB && kFma) {
 #pragma GCC unroll 16
       for (int v = 0; v < NVP; ++v) still_used<A>(bk[v]);
     }
@@ -284,6 +284,9 @@ struct TilesByRows<A, NV, std::integer_sequence<int, i...>> {
 /// The kernel of a level: MR rows at most, panels of NR = NV vectors.
 template <class A, int MR, int NV>
 void gemm_ukernel_f32(const GemmTile& t) noexcept {
+  TESSERA_ASSERT(t.mr >= 1 && t.mr <= MR && t.nr >= 1 && t.kc >= 1);
+  TESSERA_ASSERT(t.nr <= NV * kLanes<A> || t.ldb > 0);
+  TESSERA_ASSERT(!t.accumulate || t.bias == nullptr);
   TilesByRows<A, NV, std::make_integer_sequence<int, MR>>::kRun[t.mr - 1](t);
 }
 

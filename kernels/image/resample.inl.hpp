@@ -7,89 +7,34 @@
 // no lane ever reads across a pixel. Integers: every level gives the same bytes.
 #pragma once
 
-#include "kernels/simd.inl.hpp"
+#include "kernels/image/image.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
-
-template <class A>
-using I32 = xsimd::batch<std::int32_t, A>;
-
-/// kLanes bytes, each in 32 bits.
-template <class A>
-TESSERA_INLINE I32<A> widen_bytes(const std::uint8_t* p) noexcept {
-  if constexpr (kIsAvx512<A>) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  } else if constexpr (kIsAvx2<A>) {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-  } else {
-    std::int32_t four;
-    __builtin_memcpy(&four, p, sizeof four);
-    return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
-  }
-}
-
-template <class A>
-TESSERA_INLINE I32<A> splat_i32(std::int32_t x) noexcept {
-  if constexpr (kIsAvx512<A>) {
-    return _mm512_set1_epi32(x);
-  } else if constexpr (kIsAvx2<A>) {
-    return _mm256_set1_epi32(x);
-  } else {
-    return _mm_set1_epi32(x);
-  }
-}
-
-/// sum + w·x
-template <class A>
-TESSERA_INLINE I32<A> multiply_add(I32<A> w, I32<A> x, I32<A> sum) noexcept {
-  if constexpr (kIsAvx512<A>) {
-    return _mm512_add_epi32(_mm512_mullo_epi32(w, x), sum);
-  } else if constexpr (kIsAvx2<A>) {
-    return _mm256_add_epi32(_mm256_mullo_epi32(w, x), sum);
-  } else {
-    return _mm_add_epi32(_mm_mullo_epi32(w, x), sum);
-  }
-}
-
-/// kLanes bytes clip(x ≫ kResampleBits, 0, 255).
-template <class A>
-TESSERA_INLINE void store_clipped(std::uint8_t* p, I32<A> x) noexcept {
-  if constexpr (kIsAvx512<A>) {
-    const __m512i value = _mm512_srai_epi32(x, kResampleBits);
-    const __m512i positive = _mm512_max_epi32(value, _mm512_setzero_si512());
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(positive));
-  } else if constexpr (kIsAvx2<A>) {
-    const __m256i value = _mm256_srai_epi32(x, kResampleBits);
-    const __m128i words =
-        _mm_packs_epi32(_mm256_castsi256_si128(value), _mm256_extracti128_si256(value, 1));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
-  } else {
-    const __m128i value = _mm_srai_epi32(x, kResampleBits);
-    const __m128i words = _mm_packs_epi32(value, value);
-    const std::int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-    __builtin_memcpy(p, &four, sizeof four);
-  }
-}
 
 /// n vectors of lanes of one output row.
 template <class A, int n>
 TESSERA_INLINE void resample_lanes(const ResampleTask& task, Index i) noexcept {
   constexpr Index V = kLanes<A>;
   I32<A> sum[static_cast<std::size_t>(n)];
-  for (int v = 0; v < n; ++v) sum[v] = splat_i32<A>(1 << (kResampleBits - 1));
+  for (int v = 0; v < n; ++v) sum[v] = Words<A>::splat(1 << (kResampleBits - 1));
   const std::uint8_t* in = task.in + i;
   for (Index t = 0; t < task.taps; ++t, in += task.ldi) {
-    const I32<A> w = splat_i32<A>(task.weights[t]);
-    for (int v = 0; v < n; ++v) sum[v] = multiply_add<A>(w, widen_bytes<A>(in + v * V), sum[v]);
+    const I32<A> w = Words<A>::splat(task.weights[t]);
+    for (int v = 0; v < n; ++v) {
+      sum[v] = Words<A>::mul_add(w, Words<A>::load_bytes(in + v * V), sum[v]);
+    }
   }
-  for (int v = 0; v < n; ++v) store_clipped<A>(task.out + i + v * V, sum[v]);
+  for (int v = 0; v < n; ++v) {
+    Words<A>::template store_clipped<kResampleBits>(task.out + i + v * V, sum[v]);
+  }
 }
 
 template <class A>
 void resample_bytes(const ResampleTask& task) noexcept {
   constexpr Index V = kLanes<A>;
-  constexpr int kWide = kIsAvx512<A> ? 3 : 6;  // 48 lanes: 16 rows of three channels
+  constexpr int kWide = V == 16 ? 3 : 6;  // 48 lanes: 16 rows of three channels
   const Index n = task.n;
   Index i = 0;
   for (; i + kWide * V <= n; i += kWide * V) resample_lanes<A, kWide>(task, i);
@@ -132,9 +77,8 @@ TESSERA_INLINE void transpose_8x16(const std::uint8_t* in, Index ldi, std::uint8
   }
 }
 
-template <class A>
-void transpose_bytes(const std::uint8_t* in, Index ldi, std::uint8_t* out, Index ldo, Index M,
-                     Index N) noexcept {
+inline void transpose_bytes(const std::uint8_t* in, Index ldi, std::uint8_t* out, Index ldo,
+                            Index M, Index N) noexcept {
   const Index whole_m = M / 8 * 8, whole_n = N / 16 * 16;
   for (Index j = 0; j < whole_n; j += 16) {
     for (Index i = 0; i < whole_m; i += 8) {

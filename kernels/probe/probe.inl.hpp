@@ -9,9 +9,9 @@
 //   2ˣ/s      exp2 as attention evaluates it, 4 vectors at a time.
 #pragma once
 
-#include "kernels/kernel_table.hpp"
-#include "kernels/math.inl.hpp"
-#include "kernels/simd.inl.hpp"
+#include "kernels/probe/probe.hpp"
+#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {

@@ -22,7 +22,8 @@ float alibi_slope(Index h, Index heads) noexcept {
 }  // namespace
 
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept {
-  const Index d = op.head_dim, Br = context.kernels.attention.Br, V = context.kernels.attention.V;
+  const kernels::Attention& kernel = context.kernels.attention[op.precision];
+  const Index d = op.head_dim, Br = kernel.Br, V = kernel.V;
   const TensorView<float> q = context.value(op.q.value), k = context.value(op.k.value),
                           v = context.value(op.v.value), out = context.value(op.out);
   const QkvLayout of_q = qkv_layout(context, op.q.value, d),
@@ -82,7 +83,8 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     const Index k0 = context.query_only_rows(s);  // keys are rows k0 … Tk−1
     const std::int32_t* columns =
         is_self && !context.columns.empty() ? context.columns.data() + begin : nullptr;
-    context.kernels.attention.run({
+    const kernels::Entered entered(kernel);
+    kernel.run({
         .q = head(q, of_q, op.q.first, h, begin + q0),
         .ldq = of_q.row_stride,
         .k = head(k, of_k, op.k.first, g, key_begin + k0),

@@ -67,7 +67,7 @@ inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block)
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
                        const kernels::KernelTable& kernels, Index max_rows) noexcept;
 
-void run(const Context& context, const EmbeddingOp& op) noexcept;
+void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const BroadcastOp& op) noexcept;
 /// Op `i`, a linear, in the nest that the schedule has for its rows.
@@ -76,12 +76,12 @@ void run_linear(const Context& context, std::size_t i) noexcept;
 bool is_chained(const Context& context, std::size_t i) noexcept;
 void run_chain(const Context& context, std::size_t i) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
-void run(const Context& context, const LayerNormOp& op) noexcept;
-void run(const Context& context, const ActivationOp& op) noexcept;
-void run(const Context& context, const GatedOp& op) noexcept;
-void run(const Context& context, const AddOp& op) noexcept;
+void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept;
+void run(const Context& context, const ActivationOp& op, const OpSchedule& schedule) noexcept;
+void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) noexcept;
+void run(const Context& context, const AddOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PoolOp& op) noexcept;
-void run(const Context& context, const L2NormalizeOp& op) noexcept;
+void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ConcatOp& op) noexcept;
 
 }  // namespace tessera::execute

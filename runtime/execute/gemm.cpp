@@ -15,36 +15,45 @@ namespace tessera::execute {
 namespace {
 
 struct Ahead {
-  const float* data = nullptr;
-  Index n = 0;
+  const std::byte* data = nullptr;
+  Index bytes = 0;
 };
 
-/// Share `i` of `n` of [data, data + count).
-Ahead share_of(const float* data, Index count, Index i, Index n) noexcept {
-  const Index each = ceil_div(count, n);
-  return {data + i * each, std::max<Index>(0, std::min(each, count - i * each))};
+/// Share `i` of `n` of [data, data + bytes).
+Ahead share_of(const std::byte* data, Index bytes, Index i, Index n) noexcept {
+  const Index each = ceil_div(bytes, n);
+  return {data + i * each, std::max<Index>(0, std::min(each, bytes - i * each))};
+}
+
+/// Panel `panel` from row k on.
+const std::byte* panel_at(const GemmOperands& o, Index panel, Index k) noexcept {
+  return static_cast<const std::byte*>(o.panels) + panel * o.gemm.panel_bytes(o.K) +
+         o.gemm.panel_bytes(k);
 }
 
 /// What the tile asks memory for meanwhile.
 Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
                const TileStep& s) noexcept {
   if (s.panels.size() > 1) return {};  // what follows in memory
-  const Index NR = o.gemm.NR;
   Index panel = s.next_panel;
   const bool by_columns = nest.order == LoopOrder::ws_os_a || nest.order == LoopOrder::ws_os_b;
   if (panel < 0 && by_columns && s.k.end == o.K) {  // this panel's place in the next block
     const Index there = s.panels.begin + panels.size();
-    if (there * NR < o.N) panel = there;
+    if (there * o.gemm.NR < o.N) panel = there;
   }
   if (panel >= 0) {
-    const float* next = o.panels + (panel * o.K + s.next_k.begin) * NR;
-    return share_of(next, s.next_k.size() * NR, s.share, s.shares);
+    return share_of(panel_at(o, panel, s.next_k.begin), o.gemm.panel_bytes(s.next_k.size()),
+                    s.share, s.shares);
   }
   if (o.after == nullptr || s.k.end != o.K) return {};
   const Index of_panels = by_columns ? panels.size() : 1;
-  return share_of(o.after, o.after_n,
+  return share_of(static_cast<const std::byte*>(o.after), o.after_bytes,
                   s.share * of_panels + (s.panels.begin - panels.begin) % of_panels,
                   s.shares * of_panels);
+}
+
+const std::byte* element_of_a(const GemmOperands& o, Index i, Index k) noexcept {
+  return static_cast<const std::byte*>(o.a) + (i * o.lda + k) * o.gemm.bits.a / 8;
 }
 
 void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
@@ -53,10 +62,10 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
   const Index column =
       o.block_columns == 0 ? n : n / o.block_columns * o.block_stride + n % o.block_columns;
   o.gemm.run(
-      {.a = o.a + s.m.begin * o.lda + s.k.begin,
+      {.a = element_of_a(o, s.m.begin, s.k.begin),
        .lda = o.lda,
-       .b = o.panels + (s.panels.begin * o.K + s.k.begin) * NR,
-       .ldb = o.K * NR,
+       .b = panel_at(o, s.panels.begin, s.k.begin),
+       .ldb = o.gemm.panel_bytes(o.K),
        .c = o.c + s.m.begin * o.ldc + column,
        .ldc = o.ldc,
        .mr = s.m.size(),
@@ -67,8 +76,8 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
        .ldr = o.ldr,
        .accumulate = !first,
        .activation = last ? o.activation : Activation::none,
-       .ahead = ahead.n > 0 ? ahead.data : nullptr,
-       .ahead_n = ahead.n,
+       .ahead = ahead.bytes > 0 ? ahead.data : nullptr,
+       .ahead_bytes = ahead.bytes,
        .resident = o.resident});
 }
 
@@ -78,11 +87,16 @@ Index panel_count(const GemmOperands& o) noexcept {
   return ceil_div(o.N, o.gemm.NR);
 }
 
+const void* row_of_a(const GemmOperands& o, Index i) noexcept {
+  return element_of_a(o, i, 0);
+}
+
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept {
   constexpr Index kTilesPerLook = 8;  // a look at the clock takes 1 % of a short tile's time
   Index tiles = 0;
   bool ended = false;
-  for_each_tile(nest, rows, panels, o.K, o.gemm.MR, [&](const TileStep& s) {
+  const kernels::Entered entered(o.gemm);
+  for_each_tile(nest, rows, panels, o.K, o.gemm.MR, o.gemm.KR, [&](const TileStep& s) {
     if (o.stop != nullptr && tiles++ % kTilesPerLook == 0) ended = o.stop->requested();
     if (ended) return;
     if (o.block_columns == 0 || s.panels.size() == 1) {

@@ -16,18 +16,18 @@ namespace tessera::execute {
 /// Aliasing: residual may be c; nothing else overlaps.
 struct GemmOperands {
   const kernels::Gemm& gemm;
-  const float* a;  // (M,K), row stride lda
+  const void* a;  // (M,K) of the family's type, row stride lda
   Index lda;
-  const float* panels;  // (⌈N/NR⌉, K, NR)
-  float* c;             // (M,N), row stride ldc
+  const void* panels;  // ⌈N/NR⌉ packed panels
+  float* c;            // (M,N), row stride ldc
   Index ldc;
   Index N, K;
   const float* bias = nullptr;      // (N)
   const float* residual = nullptr;  // (M,N), row stride ldr
   Index ldr = 0;
   Activation activation = Activation::none;
-  const float* after = nullptr;  // (after_n) what is read after this linear: asked for meanwhile
-  Index after_n = 0;
+  const void* after = nullptr;  // what is read after this linear: asked for meanwhile
+  Index after_bytes = 0;
   /// C as blocks of `block_columns` columns, (M, block_columns) with row stride ldc each,
   /// block_stride apart: whole panels each, and no residual. 0: one block.
   Index block_columns = 0, block_stride = 0;
@@ -37,7 +37,10 @@ struct GemmOperands {
 
 Index panel_count(const GemmOperands& o) noexcept;
 
-/// The block rows × panels of C.
+/// Row i of A.
+const void* row_of_a(const GemmOperands& o, Index i) noexcept;
+
+/// The block rows × panels of C: one task, between `enter` and `leave` of the family.
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept;
 
 /// All of C, block by block; M rows.

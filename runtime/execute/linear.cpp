@@ -26,10 +26,10 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const LoadedParameter& weight = context.weights[op.weight];
   const TensorView<float> a = context.value(op.in), c = context.value(op.out);
-  GemmOperands o{.gemm = context.kernels.gemm,
+  GemmOperands o{.gemm = context.kernels.gemm[weight.precision],
                  .a = a.data,
                  .lda = a.stride,
-                 .panels = weight.data,
+                 .panels = weight.panels,
                  .c = c.data,
                  .ldc = c.stride,
                  .N = weight.rows,
@@ -55,8 +55,8 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const ParameterId next = context.next_weight[i];
   if (next != kNone) {
     const LoadedParameter& after = context.weights[next];
-    o.after = after.data;
-    o.after_n = after.cols * context.kernels.gemm.NR;
+    o.after = after.panels;
+    o.after_bytes = context.kernels.gemm[after.precision].panel_bytes(after.cols);
   }
   return o;
 }
@@ -128,8 +128,7 @@ void run_linear(const Context& context, std::size_t i) noexcept {
     if (op.norm && whole_rows) normalize(context, op, rows);
   });
   if (!op.norm || whole_rows) return;
-  constexpr Index kRows = 16;
-  const Index tasks = ceil_div(M, kRows);
+  const Index tasks = ceil_div(M, context.schedule[i].task_rows);
   context.workers.run(tasks, [&](Index task, int) {
     normalize(context, op, piece({0, M}, task, tasks));
   });
@@ -149,7 +148,7 @@ void run_chain(const Context& context, std::size_t i) noexcept {
     const Range rows = piece({0, M}, task, blocks);
     GemmOperands ff1 = operands(context, i), ff2 = operands(context, i + 1);
     float* hidden = context.scratch + worker * context.scratch_stride;  // (MC,N1)
-    ff1.a += rows.begin * ff1.lda;
+    ff1.a = row_of_a(ff1, rows.begin);
     ff1.c = hidden;
     ff1.ldc = activation_stride(ff1.N);
     ff2.a = hidden;

@@ -20,7 +20,7 @@ std::vector<float> unpack(const LoadedParameter& weight, Index NR) {
   const Index N = weight.rows, K = weight.cols;
   std::vector<float> w(static_cast<std::size_t>(N * K));
   for (Index n = 0; n < N; ++n) {
-    const float* panel = weight.data + n / NR * NR * K + n % NR;
+    const float* panel = reinterpret_cast<const float*>(weight.panels) + n / NR * NR * K + n % NR;
     for (Index k = 0; k < K; ++k) w[static_cast<std::size_t>(n * K + k)] = panel[k * NR];
   }
   return w;
@@ -64,7 +64,7 @@ std::unique_ptr<OneDnnWeights> OneDnnWeights::create(const Program& program,
     }
     linear.storage = Arena(linear.by_worker.front().weight_bytes(), "oneDNN weights");
     all->bytes_ += linear.storage.bytes();
-    const std::vector<float> plain = unpack(weight, kernels.gemm.NR);
+    const std::vector<float> plain = unpack(weight, kernels.gemm[Precision::f32].NR);
     linear.by_worker.front().load(plain.data(), weight.cols, linear.storage.floats(0));
     for (OneDnnLinear& other : linear.by_worker) other.use(linear.storage.floats(0));
   }
@@ -94,7 +94,8 @@ namespace {
 double onednn_seconds_over_ours(const LinearShape& s, const LoopNest& nest,
                                 const kernels::KernelTable& kernels) {
   constexpr double kNever = std::numeric_limits<double>::infinity();
-  const Index NR = kernels.gemm.NR, lda = activation_stride(s.K), ldc = activation_stride(s.N);
+  const kernels::Gemm& gemm = kernels.gemm[Precision::f32];
+  const Index NR = gemm.NR, lda = activation_stride(s.K), ldc = activation_stride(s.N);
   const auto size = [](Index n) { return static_cast<std::size_t>(n); };
   std::vector<float> a(size(s.M * lda), 0.5F), c(size(s.M * ldc)), w(size(s.N * s.K), 0.25F),
       panels(size(ceil_div(s.N, NR) * NR * s.K), 0.25F), bias(size(s.N), 1.0F);
@@ -105,7 +106,7 @@ double onednn_seconds_over_ours(const LinearShape& s, const LoopNest& nest,
     return onednn.run({.a = a.data(), .lda = lda, .c = c.data(), .ldc = ldc, .M = s.M}, kernels);
   };
   const auto ours = [&] {
-    run_gemm({.gemm = kernels.gemm,
+    run_gemm({.gemm = gemm,
               .a = a.data(),
               .lda = lda,
               .panels = panels.data(),

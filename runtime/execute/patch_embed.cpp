@@ -81,10 +81,10 @@ class PatchEmbed {
       gather_patch(spec_, image, p / grid.cols, p % grid.cols, scratch + (p - patches.begin) * lda);
     }
     float* c = row(s, spec_.special_tokens + patches.begin);
-    GemmOperands o{.gemm = context_.kernels.gemm,
+    GemmOperands o{.gemm = context_.kernels.gemm[weight_.precision],
                    .a = scratch,
                    .lda = lda,
-                   .panels = weight_.data,
+                   .panels = weight_.panels,
                    .c = c,
                    .ldc = out_.stride,
                    .N = weight_.rows,
@@ -125,7 +125,8 @@ class PatchEmbed {
 
 void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& schedule) noexcept {
   const PatchEmbed embed(context, op);
-  const Index S = context.sequences, MR = context.kernels.gemm.MR;
+  const Index S = context.sequences,
+              MR = context.kernels.gemm[context.weights[op.weight].precision].MR;
   const Index special = context.program.images.special_tokens;
   const Index most = schedule.patch_rows;
   // One image spreads over all workers, too: which rows share a block changes no bit.

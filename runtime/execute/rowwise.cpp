@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ops that look at one row at a time: embedding, layer norm, activation, add, normalise,
-// concat. A task is kRows rows; which rows share a task changes nothing.
+// concat. How many rows a task takes is the plan's; which rows share a task changes nothing.
 #include <algorithm>
 #include <cstring>
 
@@ -9,14 +9,13 @@
 namespace tessera::execute {
 namespace {
 
-constexpr Index kRows =
-    32;  // 32 rows of 768: 96 KiB in and out, far above the cost of handing out a task
-
 template <class Body>
-void for_each_rows(const Context& context, Index rows, Body&& body) noexcept {
-  context.workers.run((rows + kRows - 1) / kRows, [&](Index task, int) {
-    const Index begin = task * kRows;
-    body(begin, std::min(kRows, rows - begin));
+void for_each_rows(const Context& context, const OpSchedule& schedule, Index rows,
+                   Body&& body) noexcept {
+  const Index most = schedule.task_rows;
+  context.workers.run(ceil_div(rows, most), [&](Index task, int) {
+    const Index begin = task * most;
+    body(begin, std::min(most, rows - begin));
   });
 }
 
@@ -26,9 +25,9 @@ float* at(const TensorView<float>& view, Index row) noexcept {
 
 }  // namespace
 
-void run(const Context& context, const EmbeddingOp& op) noexcept {
+void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> out = context.value(op.out);
-  for_each_rows(context, out.rows, [&](Index begin, Index count) {
+  for_each_rows(context, schedule, out.rows, [&](Index begin, Index count) {
     kernels::EmbeddingTerm terms[4];
     for (std::size_t t = 0; t < op.terms.size(); ++t) {
       const LoadedParameter& table = context.weights[op.terms[t].table];
@@ -45,11 +44,11 @@ void run(const Context& context, const EmbeddingOp& op) noexcept {
   });
 }
 
-void run(const Context& context, const LayerNormOp& op) noexcept {
+void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
   const TensorView<float> r =
       op.residual == kNone ? TensorView<float>{} : context.value(op.residual);
-  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
     context.kernels.layer_norm({.x = at(x, begin),
                                 .ldx = x.stride,
                                 .residual = r.data == nullptr ? nullptr : at(r, begin),
@@ -64,17 +63,17 @@ void run(const Context& context, const LayerNormOp& op) noexcept {
   });
 }
 
-void run(const Context& context, const ActivationOp& op) noexcept {
+void run(const Context& context, const ActivationOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
-  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
     context.kernels.activation(op.activation, at(x, begin), x.stride, at(y, begin), y.stride, count,
                                y.cols);
   });
 }
 
-void run(const Context& context, const GatedOp& op) noexcept {
+void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
-  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
     context.kernels.gated(op.activation, at(x, begin), at(x, begin) + y.cols, x.stride,
                           at(y, begin), y.stride, count, y.cols);
   });
@@ -88,10 +87,10 @@ void run(const Context& context, const BroadcastOp& op) noexcept {
   }
 }
 
-void run(const Context& context, const AddOp& op) noexcept {
+void run(const Context& context, const AddOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> a = context.value(op.a), b = context.value(op.b),
                           y = context.value(op.out);
-  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
     context.kernels.add(at(a, begin), a.stride, at(b, begin), b.stride, at(y, begin), y.stride,
                         count, y.cols);
     if (op.scale == 1.0F) return;
@@ -101,9 +100,9 @@ void run(const Context& context, const AddOp& op) noexcept {
   });
 }
 
-void run(const Context& context, const L2NormalizeOp& op) noexcept {
+void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
-  for_each_rows(context, y.rows, [&](Index begin, Index count) {
+  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
     context.kernels.l2_normalize(at(x, begin), x.stride, at(y, begin), y.stride, count, y.cols,
                                  op.eps);
   });

@@ -30,13 +30,14 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
+      const kernels::Attention& kernel = kernels.attention[attention->precision];
       Index first = 1;
       for (const AttentionRange& range : schedule[i].attention) {
         if (first > max_rows) break;
         const Index T = std::min(range.last_rows, max_rows);
-        const Index rows = std::max(range.task_rows, kernels.attention.Br);
-        most = std::max(most, kernels.attention.scratch_elements(range.dataflow, std::min(rows, T),
-                                                                 T, attention->head_dim));
+        const Index rows = std::max(range.task_rows, kernel.Br);
+        most = std::max(most, kernel.scratch_elements(range.dataflow, std::min(rows, T), T,
+                                                      attention->head_dim));
         first = range.last_rows + 1;
       }
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {

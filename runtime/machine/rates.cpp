@@ -66,7 +66,7 @@ std::optional<MachineRates> stored_rates(const Machine& machine, Isa isa,
 MachineRates nominal_rates(const Machine& machine, Isa isa) {
   constexpr double kHertz = 3e9;
   const double V = lanes_of(isa);
-  MachineRates rates{.flops = kHertz * (isa == Isa::baseline ? 2 : 4) * V,
+  MachineRates rates{.flops = {kHertz * (isa == Isa::baseline ? 2 : 4) * V},
                      .l1_bytes = kHertz * 2 * 4 * V,
                      .l2_bytes = kHertz * std::min(4 * V, 32.0),
                      .l3_bytes = kHertz * 6,
@@ -117,8 +117,8 @@ MachineRates measured_rates(const Machine& machine, Isa isa, const RatesPlaces& 
 std::string describe(const MachineRates& rates) {
   return fmt::format(
       "{:.1f} GFLOP/s; L1 {:.0f}, L2 {:.0f}, L3 {:.1f}, memory {:.1f} GB/s; {:.1e} exp2/s ({})",
-      rates.flops * 1e-9, rates.l1_bytes * 1e-9, rates.l2_bytes * 1e-9, rates.l3_bytes * 1e-9,
-      rates.memory_bytes * 1e-9, rates.exps, rates.source);
+      rates.flops[Precision::f32] * 1e-9, rates.l1_bytes * 1e-9, rates.l2_bytes * 1e-9,
+      rates.l3_bytes * 1e-9, rates.memory_bytes * 1e-9, rates.exps, rates.source);
 }
 
 }  // namespace tessera

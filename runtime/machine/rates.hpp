@@ -19,19 +19,20 @@
 #include <string_view>
 
 #include "kernels/isa.hpp"
+#include "kernels/types.hpp"
 #include "runtime/machine/machine.hpp"
 
 namespace tessera {
 
 /// Of one thread that has its core to itself.
 struct MachineRates {
-  double flops = 0;         ///< multiply-add peak at the ISA level, FLOP/s
-  double l1_bytes = 0;      ///< bytes/s that one thread streams from L1
-  double l2_bytes = 0;      ///< … from L2
-  double l3_bytes = 0;      ///< … from L3; = memory_bytes where there is no L3
-  double memory_bytes = 0;  ///< … from memory
-  double exps = 0;          ///< evaluations/s of 2ˣ
-  std::string source;       ///< "nominal", "measured", or the file
+  PerPrecision<double> flops{};  ///< multiply-add peak at the ISA level, FLOP/s; 0: no such kernel
+  double l1_bytes = 0;           ///< bytes/s that one thread streams from L1
+  double l2_bytes = 0;           ///< … from L2
+  double l3_bytes = 0;           ///< … from L3; = memory_bytes where there is no L3
+  double memory_bytes = 0;       ///< … from memory
+  double exps = 0;               ///< evaluations/s of 2ˣ
+  std::string source;            ///< "nominal", "measured", or the file
 
   friend bool operator==(const MachineRates&, const MachineRates&) = default;
 };

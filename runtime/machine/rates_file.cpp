@@ -26,16 +26,16 @@ constexpr std::uintmax_t kMaxFileBytes = 64 * 1024;
 /// One figure: its name in the file and what a core can have at all.
 struct Field {
   const char* name;
-  double MachineRates::*value;
+  double& (*of)(MachineRates&);
   double least, most;
 };
 constexpr std::array kFields = {
-    Field{"flops", &MachineRates::flops, 1e8, 1e14},
-    Field{"l1_bytes", &MachineRates::l1_bytes, 1e8, 1e14},
-    Field{"l2_bytes", &MachineRates::l2_bytes, 1e8, 1e14},
-    Field{"l3_bytes", &MachineRates::l3_bytes, 1e8, 1e14},
-    Field{"memory_bytes", &MachineRates::memory_bytes, 1e7, 1e14},
-    Field{"exps", &MachineRates::exps, 1e6, 1e13},
+    Field{"flops", [](MachineRates& r) -> double& { return r.flops[Precision::f32]; }, 1e8, 1e14},
+    Field{"l1_bytes", [](MachineRates& r) -> double& { return r.l1_bytes; }, 1e8, 1e14},
+    Field{"l2_bytes", [](MachineRates& r) -> double& { return r.l2_bytes; }, 1e8, 1e14},
+    Field{"l3_bytes", [](MachineRates& r) -> double& { return r.l3_bytes; }, 1e8, 1e14},
+    Field{"memory_bytes", [](MachineRates& r) -> double& { return r.memory_bytes; }, 1e7, 1e14},
+    Field{"exps", [](MachineRates& r) -> double& { return r.exps; }, 1e6, 1e13},
 };
 
 class Reader {
@@ -82,13 +82,13 @@ class Reader {
 };
 
 /// Levels of memory from near to far; each at least half as fast as the next.
-void check_order(const Reader& reader, const MachineRates& rates) {
+void check_order(const Reader& reader, MachineRates& rates) {
   for (std::size_t i = 1; i + 2 < kFields.size(); ++i) {
     const Field &near = kFields[i], &far = kFields[i + 1];
-    if (rates.*near.value < 0.5 * (rates.*far.value)) {
+    if (near.of(rates) < 0.5 * far.of(rates)) {
       reader.fail(ErrorCode::corrupt_file,
                   fmt::format("{} is {:g}, expected at least half of {} = {:g}", near.name,
-                              rates.*near.value, far.name, rates.*far.value));
+                              near.of(rates), far.name, far.of(rates)));
     }
   }
 }
@@ -113,8 +113,9 @@ std::string rates_to_json(const MachineRates& rates, const Machine& machine, Isa
       "  \"l1d_size\": {},\n  \"l2_size\": {},\n  \"l3_size\": {}",
       kVersion, detail::json_string(machine.cpu_name), to_string(isa), machine.l1d.bytes,
       machine.l2.bytes, machine.l3.bytes);
+  MachineRates copy = rates;
   for (const Field& field : kFields) {
-    text += fmt::format(",\n  \"{}\": {:.6g}", field.name, rates.*field.value);
+    text += fmt::format(",\n  \"{}\": {:.6g}", field.name, field.of(copy));
   }
   return text + "\n}\n";
 }
@@ -171,7 +172,7 @@ MachineRates load_rates(const fs::path& file, const Machine& machine, Isa isa) {
                   fmt::format("{} is {:g}, expected {:g} to {:g} per second", field.name, value,
                               field.least, field.most));
     }
-    rates.*field.value = value;
+    field.of(rates) = value;
   }
   check_order(reader, rates);
   return rates;

@@ -99,8 +99,8 @@ std::optional<double> Profile::gflops(const ProfileOp& op) const {
 
 std::optional<double> Profile::percent_of_peak(const ProfileOp& op) const {
   const std::optional<double> rate = gflops(op);
-  if (!rate || rates.flops <= 0) return std::nullopt;
-  return 100 * *rate * 1e9 / (rates.flops * plan.identity.threads);
+  if (!rate || rates.flops[Precision::f32] <= 0) return std::nullopt;
+  return 100 * *rate * 1e9 / (rates.flops[Precision::f32] * plan.identity.threads);
 }
 
 std::optional<double> Profile::ratio_to_bound(const ProfileOp& op) {

@@ -186,7 +186,7 @@ std::string profile_json(const Profile& profile) {
       quoted(profile.model), quoted(plan.identity.isa), plan.identity.threads, plan.rows,
       plan.sequences, quoted(profile.measured.meter), quoted(profile.measured.source),
       notes_json(profile), quoted(plan.identity.machine), machine.l1d.bytes, machine.l2.bytes,
-      machine.l3.bytes, rates.flops, rates.l1_bytes, rates.l2_bytes, rates.l3_bytes,
+      machine.l3.bytes, rates.flops[Precision::f32], rates.l1_bytes, rates.l2_bytes, rates.l3_bytes,
       rates.memory_bytes, ops, json_of_values(profile, profile.totals));
 }
 

@@ -70,7 +70,7 @@ class AttentionTouch final : TileTouch {
         if (init.p != nullptr) {
           for (Index r = 0; r < keys; ++r) touch_.read(init.p + (j + r) * init.ld + i, lanes);
         }
-        touch_.broadcast_rows(t_.k + (tile.j0 + j) * t_.ldk, t_.ldk, keys, t_.d, [&](Index k) {
+        touch_.broadcast_rows(rows_of(t_.k, t_.ldk, tile.j0 + j), t_.ldk, keys, t_.d, [&](Index k) {
           touch_.read(b.qt + k * b.ld + i, lanes);
           if (k % 2 == 1 && left_ > 0) one();
         });

@@ -19,6 +19,11 @@ using kernels::KeyTile;
 enum class Start { zero, kept, scaled };
 enum class Finish { store, first, fused };
 
+/// Row i of Q, K or V.
+inline const float* rows_of(const void* x, Index ld, Index i) noexcept {
+  return static_cast<const float*>(x) + i * ld;
+}
+
 class TileTouch {
  protected:
   TileTouch(const AttentionTask& t, Index V, Touch touch) noexcept
@@ -29,7 +34,7 @@ class TileTouch {
         tile_(kernels::split_tile(t.scratch)) {}
 
   void pack_queries(const Block& b) noexcept {
-    const float* q = t_.q + b.i0 * t_.ldq;
+    const float* q = rows_of(t_.q, t_.ldq, b.i0);
     for (Index i = 0; i < b.ld; i += V_) {
       for (Index k = 0; k < t_.d; k += 4) {
         const Index n = std::min<Index>(4, t_.d - k);
@@ -80,7 +85,7 @@ class TileTouch {
     if (init.p != nullptr) {
       for (Index r = 0; r < keys; ++r) touch_.read(init.p + (j + r) * init.ld + i, n);
     }
-    touch_.broadcast_rows(t_.k + (j0 + j) * t_.ldk, t_.ldk, keys, t_.d,
+    touch_.broadcast_rows(rows_of(t_.k, t_.ldk, j0 + j), t_.ldk, keys, t_.d,
                           [&](Index k) { touch_.read(b.qt + k * b.ld + i, n); });
     float* top = finish == Finish::first ? b.m : b.alpha;
     if (finish != Finish::fused) touch_.write(top + i, n);
@@ -142,7 +147,7 @@ class TileTouch {
   }
   void add_values(const Block& b, const float* pt, const KeyTile& tile, Start after) noexcept {
     const Start start = tile.first ? Start::zero : after;
-    const float* v = t_.v + tile.j0 * t_.ldv;
+    const float* v = rows_of(t_.v, t_.ldv, tile.j0);
     float* o = t_.o + b.i0 * t_.ldo;
     if (tile.full) return values(pt, b.ld, v, o, b, start, tile.last, tile.bc, 0, b.rows);
     for_each_group(b.rows, MR_, [&](Index i, Index rows) {

@@ -69,9 +69,11 @@ class GemmTouch {
     if (t_.bias != nullptr) touch_.read(t_.bias + j, n);
   }
   void product(Index j, Index panels) noexcept {
-    const float* b = t_.b + j / NR_ * t_.ldb;
-    touch_.broadcast_rows(t_.a, t_.lda, t_.mr, t_.kc, [&](Index k) {
-      for (Index p = 0; p < panels; ++p) touch_.read(b + p * t_.ldb + k * NR_, NR_);
+    const auto* b = static_cast<const float*>(t_.b);
+    const Index ldb = t_.ldb / Index{sizeof(float)};
+    const auto* a = static_cast<const float*>(t_.a);
+    touch_.broadcast_rows(a, t_.lda, t_.mr, t_.kc, [&](Index k) {
+      for (Index p = 0; p < panels; ++p) touch_.read(b + (j / NR_ + p) * ldb + k * NR_, NR_);
     });
   }
   void finish_rows(const float* x, Index ldx, Index j, Index n) noexcept {
@@ -154,13 +156,6 @@ void l2_normalize(const float* x, Index ldx, float* y, Index ldy, Index M, Index
                   float) noexcept {
   passes_then_map(1, x, ldx, y, ldy, M, N);
 }
-/// Maximum; exponentials; division of those.
-void softmax(const float* x, Index ldx, float* y, Index ldy, Index M, Index N) noexcept {
-  for (Index i = 0; i < M; ++i) {
-    passes_then_map(1, x + i * ldx, ldx, y + i * ldy, ldy, 1, N);
-    map_rows(y + i * ldy, ldy, nullptr, 0, y + i * ldy, ldy, 1, N);
-  }
-}
 
 void embedding(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy, Index M,
                Index N) noexcept {
@@ -186,7 +181,7 @@ template <Isa isa>
 void columns(const float* x, Index ldx, const float* weights, Index T, Index N, float* y) noexcept {
   if (target == nullptr) return;
   Touch touch(*target);
-  const Index V = kernels::kernels_at(isa).attention.V;
+  const Index V = kernels::kernels_at(isa).attention[Precision::f32].V;
   if (weights != nullptr) touch.read(weights, T);
   for (Index j = 0; j < N;) {
     const Index n = j + 8 * V <= N ? 8 * V : std::min(V, N - j);
@@ -218,26 +213,26 @@ template <Isa isa>
 void gemm(const GemmTile& t) noexcept {
   if (target == nullptr) return;
   const KernelTable& real = kernels::kernels_at(isa);
-  GemmTouch(t, real.gemm, real.attention.V, Touch(*target)).run();
+  GemmTouch(t, real.gemm[Precision::f32], real.attention[Precision::f32].V, Touch(*target)).run();
 }
-void pack_panel(const void*, DType, Index, Index, Index, float*) noexcept {}
+void pack_panel(const void*, DType, Index, Index, Index, void*) noexcept {}
 
 template <Isa isa>
 void attention(const kernels::AttentionTask& t) noexcept {
-  if (target != nullptr) touch_attention(t, kernels::kernels_at(isa).attention.V, Touch(*target));
+  if (target == nullptr) return;
+  touch_attention(t, kernels::kernels_at(isa).attention[Precision::f32].V, Touch(*target));
 }
 
 template <Isa isa>
 KernelTable make_table() noexcept {
   KernelTable table = kernels::kernels_at(isa);
-  table.gemm.run = gemm<isa>;
-  table.gemm.pack_panel = pack_panel;
-  table.attention.run = attention<isa>;
-  table.attention.scratch_elements = kernels::attention_scratch;
+  table.gemm[Precision::f32].run = gemm<isa>;
+  table.gemm[Precision::f32].pack_panel = pack_panel;
+  table.attention[Precision::f32].run = attention<isa>;
+  table.attention[Precision::f32].scratch_elements = kernels::attention_scratch;
   table.layer_norm = layer_norm;
   table.activation = activation;
   table.gated = gated;
-  table.softmax = softmax;
   table.l2_normalize = l2_normalize;
   table.add = add;
   table.embedding = embedding;

@@ -47,8 +47,8 @@ class Counter {
     }
   }
   const AttentionCounts& counts() const noexcept { return counts_; }
-  /// Words of K and V over all tiles.
-  Index kv_words() const noexcept { return kv_words_; }
+  /// Elements of K and V over all tiles.
+  Index kv_elements() const noexcept { return kv_elements_; }
   /// Most keys that one block sees.
   Index most_keys() const noexcept { return most_keys_; }
 
@@ -104,7 +104,7 @@ class Counter {
     Index& keys = keys_[static_cast<std::size_t>(b.slot % kCarriedBlocks)];
     keys = tile.first ? tile.bc : keys + tile.bc;
     most_keys_ = std::max(most_keys_, keys);
-    kv_words_ += 2 * tile.bc * shape_.d;
+    kv_elements_ += 2 * tile.bc * shape_.d;
     counts_.tiles += 1;
     counts_.boundary_tiles += tile.full ? 0 : 1;
     counts_.exp_cells += tile.bc * b.ld;
@@ -123,39 +123,43 @@ class Counter {
 
   const AttentionShape& shape_;
   Index V_, q_begin_ = 0;
-  Index kv_words_ = 0, most_keys_ = 0;
+  Index kv_elements_ = 0, most_keys_ = 0;
   std::array<Index, kCarriedBlocks> keys_{};  // that a block has seen, by slot
   AttentionCounts counts_{};
 };
 
-/// One block of Q, O and scores with one tile of K and V.
-Index live_words(Index T, Index d, const kernels::Attention& kernel) noexcept {
+/// Bytes of one block of Q', O and scores with one tile of K and V.
+Index live_bytes(Index T, Index d, const kernels::Attention& kernel) noexcept {
   const Index Br = std::min(kernel.Br, T), Bc = std::min(kernel.Bc, T);
-  return 2 * Br * d + 2 * Bc * d + Br * Bc;
+  const kernels::AttentionBytes& e = kernel.bytes;
+  return (e.scratch + e.o) * Br * d + 2 * e.qkv * Bc * d + e.scratch * Br * Bc;
 }
 
-/// Words of one head that cross the edge of a buffer of Z words: Q, K and V once, O twice (a store
-/// allocates its line, which goes back later); K and V again for every block where the words
+/// Bytes of one head that cross the edge of a buffer of Z bytes: Q, K and V once, O twice (a store
+/// allocates its line, which goes back later); K and V again for every block where the bytes
 /// touched `between` two blocks' uses of a key do not stay (neighbours see nearly the same keys), Q
 /// and O again for every key tile where those do not; scores that do not fit. Equals the walk
-/// through an LRU cache of Z words that holds a tile (attention_traffic_test); for a smaller one it
+/// through an LRU cache of Z bytes that holds a tile (attention_traffic_test); for a smaller one it
 /// is not validated.
-double moved_words(const AttentionCost& cost, const AttentionShape& shape, double kv_executed,
-                   double between, double scores, double blocks, double Z) {
+double moved_bytes(const AttentionCost& cost, const AttentionShape& shape,
+                   const kernels::AttentionBytes& e, double kv_executed, double between,
+                   double scores, double blocks, double Z) {
   const double Td = static_cast<double>(shape.T) * static_cast<double>(shape.d);
-  const double live = static_cast<double>(cost.live_bytes) / sizeof(float);
-  double words = 5 * Td;
+  const double live = static_cast<double>(cost.live_bytes);
+  const auto qkv = static_cast<double>(e.qkv), o = static_cast<double>(e.o),
+             q_packed = static_cast<double>(e.scratch);
+  double bytes = (3 * qkv + 2 * o) * Td;
   if (cost.dataflow == AttentionDataflow::streaming_keys) {
     const double chunks = std::ceil(blocks / static_cast<double>(kCarriedBlocks));
-    const double carried = 2 * Td / chunks,
+    const double carried = (q_packed + o) * Td / chunks,
                  key_tiles = std::ceil(static_cast<double>(cost.counts.tiles) / blocks);
-    if (between > Z) words += 2 * Td * (chunks - 1);
-    if (live + carried > Z) words += 3 * Td * (key_tiles - 1);
+    if (between > Z) bytes += 2 * qkv * Td * (chunks - 1);
+    if (live + carried > Z) bytes += (q_packed + 2 * o) * Td * (key_tiles - 1);
   } else if (between > Z) {
-    words += std::max(0.0, kv_executed - 2 * Td);
+    bytes += std::max(0.0, kv_executed - 2 * qkv * Td);
   }
-  if (live > Z) words += scores;
-  return words;
+  if (live > Z) bytes += scores;
+  return bytes;
 }
 
 }  // namespace
@@ -184,16 +188,19 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   const AttentionCounts& n = cost.counts;
   cost.flops = 2 * d * heads * static_cast<double>(n.score_cells + n.value_cells);
   cost.exps = heads * static_cast<double>(n.exp_cells);
-  cost.bound_bytes = sizeof(float) * 4 * T * d * heads;
+  const kernels::AttentionBytes& e = kernel.bytes;
+  cost.bound_bytes = static_cast<double>(3 * e.qkv + e.o) * T * d * heads;
   const Index rows = rows_per_task(dataflow, shape.T, kernel.Br);
   cost.scratch_bytes =
-      kernel.scratch_elements(dataflow, std::min(rows, shape.T), shape.T, shape.d) * 4;
+      kernel.scratch_elements(dataflow, std::min(rows, shape.T), shape.T, shape.d) *
+      Index{sizeof(float)};
   const Index Br = std::min(kernel.Br, shape.T), Bc = std::min(kernel.Bc, shape.T);
-  Index live = live_words(shape.T, shape.d, kernel);
+  Index live = live_bytes(shape.T, shape.d, kernel);
+  const auto of_scores = static_cast<double>(e.scratch);
   const auto keys = static_cast<double>(counter.most_keys());
   const double blocks = std::ceil(T / static_cast<double>(kernel.Br));
   // P of a tile that does not stay: allocated and written, read
-  double scores = 3 * static_cast<double>(n.exp_cells), between = 0;
+  double scores = 3 * of_scores * static_cast<double>(n.exp_cells), between = 0;
   // Of the scratch: rows of the largest block, keys of the largest tile.
   const Index V = kernel.V, vectors = (shape.T + V - 1) / V;
   const auto n_blocks = static_cast<Index>(blocks),
@@ -202,54 +209,55 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   Index score_words = most_rows * ((shape.T + key_tiles - 1) / key_tiles), states = 1;
   if (is_row_complete(dataflow)) {
     // S allocated and written, read; P the same, in place without a line of its own
-    scores = (dataflow == AttentionDataflow::layerwise ? 6 : 5) * static_cast<double>(n.exp_cells);
+    scores = (dataflow == AttentionDataflow::layerwise ? 6 : 5) * of_scores *
+             static_cast<double>(n.exp_cells);
     const double cells = static_cast<double>(n.exp_cells);
     const double copies = dataflow == AttentionDataflow::layerwise ? 2 : 1;
     const bool by_rows = dataflow == AttentionDataflow::flat_rows;
     score_words = by_rows ? most_rows * shape.T : static_cast<Index>(copies * cells);
     if (!by_rows) states = n_blocks;
-    live += (by_rows ? Br * shape.T : score_words) - Br * Bc;
+    live += e.scratch * ((by_rows ? Br * shape.T : score_words) - Br * Bc);
   } else if (dataflow == AttentionDataflow::interleaved) {
-    live += 2 * Br * shape.d + Br * Bc;
-    scores = 5 * static_cast<double>(n.exp_cells);
+    live += (e.scratch + e.o) * Br * shape.d + e.scratch * Br * Bc;
+    scores = 5 * of_scores * static_cast<double>(n.exp_cells);
     score_words *= 2;
     states = 2;
   } else if (dataflow == AttentionDataflow::streaming_keys) {
     states = std::min(n_blocks, kCarriedBlocks);
   }
-  cost.live_bytes = live * 4;
+  cost.live_bytes = live;
   if (dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head) {
     // K and V each in a pass of its own, beside the scores of one block; Q' of all blocks
-    between = keys * (d + static_cast<double>(Br)) + 2 * static_cast<double>(Br) * d;
-    scores += 2 * T * d;
+    between = keys * (static_cast<double>(e.qkv) * d + of_scores * static_cast<double>(Br)) +
+              static_cast<double>(e.scratch + e.o) * static_cast<double>(Br) * d;
+    scores += 2 * of_scores * T * d;
   } else {
-    between = static_cast<double>(live) + 2 * d * keys;
+    between = static_cast<double>(live) + 2 * static_cast<double>(e.qkv) * d * keys;
   }
   // The heads use the same scratch one after another: where it stays, it is allocated once and goes
   // back once.
   const Index state_rows = std::min(states * most_rows, vectors * V);
-  const auto scratch = static_cast<double>(score_words + state_rows * (shape.d + 4));
+  const double scratch = of_scores * static_cast<double>(score_words + state_rows * (shape.d + 4));
   const auto at = [&](Index bytes) {  // as in plan/linear
-    const double Z = 0.75 * static_cast<double>(bytes) / sizeof(float);
-    return sizeof(float) *
-           (heads * moved_words(cost, shape, static_cast<double>(counter.kv_words()), between,
-                                scores, blocks, Z) +
-            (static_cast<double>(live) <= Z ? 2 * scratch : 0));
+    const double Z = 0.75 * static_cast<double>(bytes);
+    const double kv = static_cast<double>(e.qkv * counter.kv_elements());
+    return heads * moved_bytes(cost, shape, e, kv, between, scores, blocks, Z) +
+           (static_cast<double>(live) <= Z ? 2 * scratch : 0);
   };
   cost.l1_bytes = at(caches.l1_bytes);
   cost.l2_bytes = at(caches.l2_bytes);
-  if (live * 4 <= caches.l2_bytes * 3 / 4)
-    cost.used_scratch_bytes = 4 * static_cast<Index>(scratch);
+  if (live <= caches.l2_bytes * 3 / 4) cost.used_scratch_bytes = static_cast<Index>(scratch);
   cost.l3_bytes = caches.l3_bytes > 0 ? at(caches.l3_bytes) : cost.l2_bytes;
   return cost;
 }
 
 AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches& caches,
-                             const MachineRates& rates, const kernels::Attention& kernel) {
+                             const MachineRates& rates, const kernels::Attention& kernel,
+                             Precision precision) {
   std::vector<AttentionCost> all;
   for (const AttentionDataflow dataflow : kDataflows) {
     AttentionCost cost = attention_cost(dataflow, shape, caches, kernel);
-    const double compute = cost.flops / rates.flops + cost.exps / rates.exps;
+    const double compute = cost.flops / rates.flops[precision] + cost.exps / rates.exps;
     const bool fused =
         dataflow == AttentionDataflow::streaming || dataflow == AttentionDataflow::streaming_keys;
     const double live = static_cast<double>(cost.live_bytes);
@@ -257,7 +265,8 @@ AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches&
                         : live <= 0.75 * static_cast<double>(caches.l2_bytes) ? rates.l2_bytes
                         : live <= 0.75 * static_cast<double>(caches.l3_bytes) ? rates.l3_bytes
                                                                               : rates.memory_bytes;
-    const double scores = (fused ? 2 : 4) * sizeof(float) * cost.exps / rate;
+    const double scores =
+        (fused ? 2.0 : 4.0) * static_cast<double>(kernel.bytes.scratch) * cost.exps / rate;
     const double l2 = cost.l2_bytes / rates.l3_bytes, l3 = cost.l3_bytes / rates.memory_bytes;
     cost.seconds = std::max(compute + scores + 0.5 * l2, l3);
     cost.limit = cost.seconds == l3   ? "L3"
@@ -303,8 +312,8 @@ std::string explain(const AttentionPlan& plan, const AttentionShape& shape) {
 
 AttentionDataflow dataflow_of(Index T, Index d, const AttentionMask& mask, Index l2_bytes,
                               const kernels::Attention& kernel) noexcept {
-  const Index words = 2 * T * d + live_words(T, d, kernel);
-  const bool stays = words * static_cast<Index>(sizeof(float)) <= l2_bytes / 4 * 3;
+  const Index bytes = 2 * kernel.bytes.qkv * T * d + live_bytes(T, d, kernel);
+  const bool stays = bytes <= l2_bytes / 4 * 3;
   return stays || mask != AttentionMask{} ? AttentionDataflow::streaming
                                           : AttentionDataflow::streaming_keys;
 }

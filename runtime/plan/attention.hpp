@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/kernel_table.hpp"
+#include "kernels/attention/attention.hpp"
 #include "runtime/machine/rates.hpp"
 
 namespace tessera {
@@ -91,7 +91,8 @@ struct AttentionPlan {
 
 /// The dataflow of least predicted time; of two within 1 %, the one with less scratch.
 AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches& caches,
-                             const MachineRates& rates, const kernels::Attention& kernel);
+                             const MachineRates& rates, const kernels::Attention& kernel,
+                             Precision precision = Precision::f32);
 
 /// "512 rows, 12 heads of 64: streaming, 16 tiles a head, … ; flat_rows: 1.04 x the time".
 std::string explain(const AttentionPlan& plan, const AttentionShape& shape);

@@ -7,8 +7,8 @@ bool is_self_attention(const Program& program, const AttentionOp& op) noexcept {
   return program.values[at(op.q.value)].space == program.values[at(op.k.value)].space;
 }
 
-Index head_dim_of(const Program& program, ValueId value, Index NR) {
-  Index head_dim = 0;
+Index head_dim_of(const Program& program, ValueId value, const PerPrecision<TileShape>& tile) {
+  Index head_dim = 0, NR = 1;
   int readers = 0;
   bool is_plain_linear = false;
   for (const Op& op : program.ops) {
@@ -20,7 +20,9 @@ Index head_dim_of(const Program& program, ValueId value, Index NR) {
       if (reads) head_dim = attention->head_dim;
     }
     if (const auto* linear = std::get_if<LinearOp>(&op)) {
-      is_plain_linear |= linear->out == value && linear->residual == kNone && !linear->norm;
+      if (linear->out != value) continue;
+      is_plain_linear = linear->residual == kNone && !linear->norm;
+      NR = tile[program.parameters[at(linear->weight)].precision].NR;
     }
   }
   for (const Output& output : program.outputs) readers += output.value == value;

@@ -10,6 +10,7 @@
 // Both sides ask for the layout of the run, so neither a transpose nor a copy stands between them.
 #pragma once
 
+#include "runtime/plan/gemm_traffic.hpp"
 #include "runtime/program/program.hpp"
 
 namespace tessera {
@@ -22,7 +23,7 @@ bool is_self_attention(const Program& program, const AttentionOp& op) noexcept;
 
 /// The head dim of a value that may lie by heads: written by a linear without residual and layer
 /// norm, read by one attention op and nobody else, heads in whole panels. 0 for others.
-Index head_dim_of(const Program& program, ValueId value, Index NR);
+Index head_dim_of(const Program& program, ValueId value, const PerPrecision<TileShape>& tile);
 
 /// A value that lies by heads from a longest sequence on; from = 0: never.
 struct ByHeads {

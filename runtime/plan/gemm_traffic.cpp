@@ -10,7 +10,7 @@ namespace {
 
 enum class Dim : std::uint8_t { m, n, k };
 
-/// The extents of an iteration space; their products are the words of A, B and C in it.
+/// The extents of an iteration space; their products are the elements of A, B and C in it.
 struct Extents {
   double m, n, k;
 };
@@ -70,10 +70,10 @@ Loops loops_of(const LinearShape& s, const LoopNest& nest, TileShape tile) {
   return loops;
 }
 
-double kept_words(const Loop& l) {
+double kept_bytes(const Loop& l, const ElementBytes& bytes) {
   const auto [m, n, k] = l.body;
-  return m * k * (l.dim == Dim::n ? 1 : 2) + k * n * (l.dim == Dim::m ? 1 : 2) +
-         m * n * (l.dim == Dim::k ? 1 : 2);
+  return bytes.a * m * k * (l.dim == Dim::n ? 1 : 2) + bytes.b * k * n * (l.dim == Dim::m ? 1 : 2) +
+         bytes.c * m * n * (l.dim == Dim::k ? 1 : 2);
 }
 
 }  // namespace
@@ -128,7 +128,7 @@ GemmTraffic gemm_traffic(const LinearShape& s, const LoopNest& nest, TileShape t
         continue;
       }
       const bool is_block = i < 2;
-      kept = follows ? kept : kept_words(l) <= Z;
+      kept = follows ? kept : kept_bytes(l, tile.bytes) <= Z;
       follows = true;
       if (!kept) {  // tiles of ragged blocks: all of them, counted once
         times =
@@ -139,32 +139,35 @@ GemmTraffic gemm_traffic(const LinearShape& s, const LoopNest& nest, TileShape t
     }
     return times;
   };
-  return {.a = M * K * passes(Dim::n, panels),
-          .b = K * static_cast<double>(panels * tile.NR) *
+  return {.a = tile.bytes.a * M * K * passes(Dim::n, panels),
+          .b = tile.bytes.b * K * static_cast<double>(panels * tile.NR) *
                passes(Dim::m, count_row_tiles(s.M, nest.row_blocks, tile.MR)),
-          .c = 2 * M * N * passes(Dim::k, 0)};
+          .c = tile.bytes.c * 2 * M * N * passes(Dim::k, 0)};
 }
 
-double stationary_words(const LinearShape& s, const LoopNest& nest, TileShape tile) noexcept {
-  return kept_words(loops_of(s, nest, tile).at[2]);
+double stationary_bytes(const LinearShape& s, const LoopNest& nest, TileShape tile) noexcept {
+  return kept_bytes(loops_of(s, nest, tile).at[2], tile.bytes);
 }
 
-double gemm_bound(const LinearShape& s, double Z) noexcept {
+double gemm_bound(const LinearShape& s, const ElementBytes& bytes, double Z) noexcept {
   const double M = static_cast<double>(s.M), K = static_cast<double>(s.K),
                N = static_cast<double>(s.N);
-  return std::max(M * K + K * N + M * N, 2 * M * N * K / std::sqrt(Z));
+  const double e = std::min({bytes.a, bytes.b, bytes.c});
+  return std::max(bytes.a * M * K + bytes.b * K * N + bytes.c * M * N,
+                  e * (2 * M * N * K / std::sqrt(Z / e)));
 }
 
-ClassicalTraffic classical_traffic(const LinearShape& s, double Z) noexcept {
+ClassicalTraffic classical_traffic(const LinearShape& s, const ElementBytes& bytes,
+                                   double Z) noexcept {
   const double M = static_cast<double>(s.M), K = static_cast<double>(s.K),
                N = static_cast<double>(s.N);
-  const double t = std::floor(std::sqrt(Z / 3));
+  const double t = std::floor(std::sqrt(Z / (bytes.a + bytes.b + bytes.c)));
   const auto blocks = [t](double extent) { return std::ceil(extent / t); };
-  const double partial_sums = 2 * M * N * blocks(K);
-  return {.naive = 2 * M * N * K + 2 * M * N,
-          .is = M * K + K * N * blocks(M) + partial_sums,
-          .ws = M * K * blocks(N) + K * N + partial_sums,
-          .os = M * K * blocks(N) + K * N * blocks(M) + 2 * M * N};
+  const double A = bytes.a * M * K, B = bytes.b * K * N, C = bytes.c * M * N;
+  return {.naive = (bytes.a + bytes.b) * M * N * K + 2 * C,
+          .is = A + B * blocks(M) + 2 * C * blocks(K),
+          .ws = A * blocks(N) + B + 2 * C * blocks(K),
+          .os = A * blocks(N) + B * blocks(M) + 2 * C};
 }
 
 }  // namespace tessera

@@ -1,57 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// External memory access of one linear: the words that cross the edge of a cache of Z words, for a
+// External memory access of one linear: the bytes that cross the edge of a cache of Z bytes, for a
 // loop nest of runtime/plan/loop_nest.hpp. One rule for every order and every level:
 //
-//   words(X) = |X| · Π trips(ℓ)   over the loops ℓ that do not index X and do not keep it
+//   bytes(X) = |X| · Π trips(ℓ)   over the loops ℓ that do not index X and do not keep it
 //
 // Loop ℓ keeps X from one iteration to the next iff (for the innermost of several loops in a row
 // that do not index X, since their iterations follow each other as those of one loop)
 //
-//   F'(ℓ) = Σ_Y words of Y in one body of ℓ · (2 if ℓ indexes Y, else 1)  ≤  Z
+//   F'(ℓ) = Σ_Y bytes of Y in one body of ℓ · (2 if ℓ indexes Y, else 1)  ≤  Z
 //
-// which is what lies between two uses of a word of X under least-recently-used replacement: all of
+// which is what lies between two uses of an element of X under least-recently-used replacement: all of
 // the operands that stay, and of those that move on, the rest of one body and the start of the
 // next. An ideal buffer would need one tile of the latter. What follows for each order is in
 // docs/DATAFLOW.md, "The byte model" and "Loop orders".
 //
-// |A| = MK, |B| = K·N rounded up to whole panels, |C| = MN. C is written once per pass over K, and
-// each pass reads it first: the later ones to add, the first because a store allocates its line. So
-// c = 2·MN·passes. A is not packed at run time, B is packed at load: neither adds words. A residual
-// adds MN, a layer norm adds 2·MN where the rows do not stay.
+// In elements |A| = MK, |B| = K·N rounded up to whole panels, |C| = MN; each times the bytes of its
+// element (TileShape::bytes). C is written once per pass over K, and each pass reads it first: the
+// later ones to add, the first because a store allocates its line. So c = 2·MN·passes. A is not
+// packed at run time, B is packed at load: neither adds bytes. A residual adds MN, a layer norm adds
+// 2·MN where the rows do not stay.
 #pragma once
 
+#include "kernels/gemm/gemm.hpp"
 #include "runtime/plan/loop_nest.hpp"
 
 namespace tessera {
 
-/// The register tile of a micro-kernel.
-struct TileShape {
-  Index MR, NR;
+/// Bytes of an element of each operand of C = A·B.
+struct ElementBytes {
+  double a = 4, b = 4, c = 4;
 };
+
+/// The register tile of a family of micro-kernels, and the bytes of what it multiplies.
+struct TileShape {
+  Index MR = 0, NR = 0, KR = 1;
+  ElementBytes bytes{};
+};
+
+inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {
+  const auto bytes = [](Index bits) { return static_cast<double>(bits) / 8; };
+  return {.MR = gemm.MR,
+          .NR = gemm.NR,
+          .KR = gemm.KR,
+          .bytes = {bytes(gemm.bits.a), bytes(gemm.bits.b), bytes(gemm.bits.c)}};
+}
 
 struct GemmTraffic {
-  double a = 0, b = 0, c = 0;  ///< words
-  double words() const noexcept { return a + b + c; }
+  double a = 0, b = 0, c = 0;  ///< bytes
+  double bytes() const noexcept { return a + b + c; }
 };
 
-/// `threads` share the blocks, each with a cache of Z of its own; pass 1 for a cache that they
+/// `threads` share the blocks, each with a cache of Z bytes of its own; pass 1 for a cache that they
 /// share. An operand that one thread would keep across blocks is then read once by each.
 GemmTraffic gemm_traffic(const LinearShape& shape, const LoopNest& nest, TileShape tile, double Z,
                          int threads = 1) noexcept;
 
 /// F' of the outermost block loop whose operand the order is named after: what must fit in Z for
 /// the stationary block to stay.
-double stationary_words(const LinearShape& shape, const LoopNest& nest, TileShape tile) noexcept;
+double stationary_bytes(const LinearShape& shape, const LoopNest& nest, TileShape tile) noexcept;
 
-/// max(MK + KN + MN, 2MNK/√Z): no order moves fewer words (Hong & Kung 1981; Smith et al. 2017).
-double gemm_bound(const LinearShape& shape, double Z) noexcept;
+/// No order moves fewer bytes: each operand once, or e·2MNK/√(Z/e), e the smallest element (a cache of
+/// Z bytes holds at most Z/e elements, and each costs at least e; Hong & Kung 1981; Smith et al.
+/// 2017). The larger of the two.
+double gemm_bound(const LinearShape& shape, const ElementBytes& bytes, double Z) noexcept;
 
-/// The textbook orders with the same buffer, one t×t tile of each matrix resident, t = √(Z/3)
+/// The textbook orders with the same buffer, one t×t tile of each matrix resident, t = √(Z/Σ bytes)
 /// (docs/DATAFLOW.md, "Loop orders"; write-allocate counted as above); naive keeps nothing.
 struct ClassicalTraffic {
-  double naive, is, ws, os;  ///< words
+  double naive, is, ws, os;  ///< bytes
 };
-ClassicalTraffic classical_traffic(const LinearShape& shape, double Z) noexcept;
+ClassicalTraffic classical_traffic(const LinearShape& shape, const ElementBytes& bytes,
+                                   double Z) noexcept;
 
 }  // namespace tessera

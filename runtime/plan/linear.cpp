@@ -12,7 +12,7 @@ namespace {
 constexpr double kSameTime = 1.02;  // a prediction says no more than that
 // Weights of the parts that no FMA hides, fitted to 40 shapes on Emerald Rapids
 // (bench_loop_orders).
-constexpr double kTileEdge = 8;    // words at the rate of L2 per element of C and pass over K
+constexpr double kTileEdge = 8;    // times an element of C at the rate of L2, per pass over K
 constexpr double kFirstBlock = 3;  // times the first block of B
 constexpr Index kLeastKCOfPanel = 128;
 constexpr Index kLeastKC = 256;  // 14·256 cycles of FMA for 56 lines of accumulators
@@ -42,7 +42,8 @@ std::vector<Index> k_counts(LoopOrder order, const LinearTask& task, const PlanM
   std::vector<Index> counts;
   const bool whole_k = order == LoopOrder::is_os_a || order == LoopOrder::ws_os_a;
   if (whole_k) counts.push_back(1);
-  if (task.residual || order == LoopOrder::ws_os_a || task.shape.M <= machine.tile.MR) {
+  if (task.residual || order == LoopOrder::ws_os_a ||
+      task.shape.M <= machine.tile[task.precision].MR) {
     return counts;
   }
   const Index least = order == LoopOrder::is_os_a ? kLeastKCOfPanel : kLeastKC;
@@ -62,8 +63,9 @@ std::vector<Index> whole(Index units, int threads) {
 template <class Visit>
 void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachine& machine,
                         bool is_forced, Visit&& visit) {
-  const Index tiles = ceil_div(task.shape.M, machine.tile.MR);
-  const Index panels = ceil_div(task.shape.N, machine.tile.NR);
+  const TileShape tile = machine.tile[task.precision];
+  const Index tiles = ceil_div(task.shape.M, tile.MR);
+  const Index panels = ceil_div(task.shape.N, tile.NR);
   const bool blocks_rows =
       order != LoopOrder::ws_os_a && order != LoopOrder::ws_os_b;  // of the stationary operand
   const bool blocks_columns = order != LoopOrder::is_os_a && order != LoopOrder::is_os_b;
@@ -85,7 +87,7 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
 
 /// The stationary block stays in L2 while it is used.
 bool fits(const LinearTask& task, const LoopNest& nest, const PlanMachine& machine) {
-  return stationary_words(task.shape, nest, machine.tile) <= machine.Z2();
+  return stationary_bytes(task.shape, nest, machine.tile[task.precision]) <= machine.Z2();
 }
 
 /// Every candidate with its cost; `only_fitting`: those whose stationary block stays.
@@ -130,20 +132,23 @@ const char* to_string(Limit limit) noexcept {
 LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanMachine& machine) {
   const auto [M, N, K] = task.shape;
   const MachineRates& rates = machine.rates;
-  const double MN = static_cast<double>(M) * static_cast<double>(N);
-  const Index panels = ceil_div(N, machine.tile.NR);
-  LinearCost cost{.l1 = gemm_traffic(task.shape, nest, machine.tile, machine.Z1(), machine.threads),
-                  .l2 = gemm_traffic(task.shape, nest, machine.tile, machine.Z2(), machine.threads),
+  const TileShape tile = machine.tile[task.precision];
+  const Index panels = ceil_div(N, tile.NR);
+  const double C = tile.bytes.c * static_cast<double>(M) * static_cast<double>(N);
+  // Bytes of a row of A and C together.
+  const double row = tile.bytes.c * static_cast<double>(N) + tile.bytes.a * static_cast<double>(K);
+  LinearCost cost{.l1 = gemm_traffic(task.shape, nest, tile, machine.Z1(), machine.threads),
+                  .l2 = gemm_traffic(task.shape, nest, tile, machine.Z2(), machine.threads),
                   .l3 = {}};
 
   // Rows stay for the layer norm if one task owns them whole and they fit beside what streams.
-  const double block_words = static_cast<double>(ceil_div(M, nest.row_blocks) * (N + K));
-  const bool rows_stay = nest.col_blocks == 1 && block_words <= machine.Z2();
-  cost.epilogue = (task.residual ? MN : 0) + (task.norm && !rows_stay ? 2 * MN : 0);
+  const double block_bytes = static_cast<double>(ceil_div(M, nest.row_blocks)) * row;
+  const bool rows_stay = nest.col_blocks == 1 && block_bytes <= machine.Z2();
+  cost.epilogue = (task.residual ? C : 0) + (task.norm && !rows_stay ? 2 * C : 0);
 
   // Into L3: weights that do not stay there, activations that do not fit.
-  const double activations = static_cast<double>(M) * static_cast<double>(N + K);
-  cost.l3 = gemm_traffic(task.shape, nest, machine.tile, std::max(machine.Z3(), machine.Z2()));
+  const double activations = static_cast<double>(M) * row;
+  cost.l3 = gemm_traffic(task.shape, nest, tile, std::max(machine.Z3(), machine.Z2()));
   const bool weights_in_l3 = machine.l3_bytes > 0 && task.weights_stay_in_l3;
   if (machine.l3_bytes > 0) {
     if (weights_in_l3) cost.l3.b = 0;
@@ -155,25 +160,22 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
   // How long the last thread takes, in units of an even share.
   const double imbalance =
       static_cast<double>(ceil_div(tasks, machine.threads)) * threads / static_cast<double>(tasks);
-  const double flops =
-      2.0 * static_cast<double>(M * panels * machine.tile.NR) * static_cast<double>(K);
+  const double flops = 2.0 * static_cast<double>(M * panels * tile.NR) * static_cast<double>(K);
   // What no FMA hides: the accumulators that each pass over K reads and writes; lines of C that
   // row tiles store 128 B at a time, a page apart, where no prefetcher follows; and the first piece
   // of B, which its first row tile waits for.
   const bool rows_inside =
-      nest.order != LoopOrder::ws_os_a && nest.order != LoopOrder::ws_os_b && M > machine.tile.MR;
+      nest.order != LoopOrder::ws_os_a && nest.order != LoopOrder::ws_os_b && M > tile.MR;
   const Index first_panels = rows_inside ? 1 : ceil_div(panels, nest.col_blocks);
   const double first_b =
-      static_cast<double>(first_panels * machine.tile.NR * ceil_div(K, nest.k_blocks));
-  const double exposed =
-      sizeof(float) *
-      (kTileEdge * MN * static_cast<double>(nest.k_blocks) / rates.l2_bytes +
-       (rows_inside ? cost.l2.c / rates.l3_bytes : 0) +
-       (M > machine.tile.MR ? kFirstBlock * first_b * threads /
-                                  (weights_in_l3 ? rates.l3_bytes : rates.memory_bytes)
-                            : 0));
+      tile.bytes.b * static_cast<double>(first_panels * tile.NR * ceil_div(K, nest.k_blocks));
+  const double exposed = kTileEdge * C * static_cast<double>(nest.k_blocks) / rates.l2_bytes +
+                         (rows_inside ? cost.l2.c / rates.l3_bytes : 0) +
+                         (M > tile.MR ? kFirstBlock * first_b * threads /
+                                            (weights_in_l3 ? rates.l3_bytes : rates.memory_bytes)
+                                      : 0);
   const double busy[] = {
-      (flops / rates.flops + exposed) * imbalance / threads,
+      (flops / rates.flops[task.precision] + exposed) * imbalance / threads,
       cost.l1_bytes() / rates.l2_bytes * imbalance / threads,
       cost.l2_bytes() / rates.l3_bytes * imbalance / threads,
       cost.l3_bytes() / rates.memory_bytes * imbalance / threads,
@@ -196,12 +198,13 @@ LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine,
     if (a_fast != b_fast) return a_fast;
     return a_fast ? moves_less(a, b) : a.cost.seconds < b.cost.seconds;
   };
+  const ElementBytes& bytes = machine.tile[task.precision].bytes;
   LinearPlan plan{.chosen = {},
                   .best = {},
-                  .bound_words = gemm_bound(task.shape, machine.Z2()),
+                  .bound_bytes = gemm_bound(task.shape, bytes, machine.Z2()),
                   .least_seconds = least,
                   .fits = any_fits,
-                  .classical = classical_traffic(task.shape, machine.Z2())};
+                  .classical = classical_traffic(task.shape, bytes, machine.Z2())};
   for (const LoopOrder order : kLoopOrders) {
     std::optional<LinearCandidate>& best = plan.best[static_cast<std::size_t>(order)];
     double limit = 0;

@@ -25,15 +25,15 @@ namespace tessera {
 /// What a choice depends on besides the op.
 struct PlanMachine {
   Index l1_bytes, l2_bytes, l3_bytes;  ///< l3_bytes = 0: there is none
-  TileShape tile;
+  PerPrecision<TileShape> tile;
   int threads = 1;
   MachineRates rates;
 
-  /// Words of a cache that a plan counts on. The rest is for what streams past, for ways that
+  /// Bytes of a cache that a plan counts on. The rest is for what streams past, for ways that
   /// collide, and for a sibling hardware thread.
-  double Z1() const noexcept { return 0.75 * static_cast<double>(l1_bytes) / sizeof(float); }
-  double Z2() const noexcept { return 0.75 * static_cast<double>(l2_bytes) / sizeof(float); }
-  double Z3() const noexcept { return 0.5 * static_cast<double>(l3_bytes) / sizeof(float); }
+  double Z1() const noexcept { return 0.75 * static_cast<double>(l1_bytes); }
+  double Z2() const noexcept { return 0.75 * static_cast<double>(l2_bytes); }
+  double Z3() const noexcept { return 0.5 * static_cast<double>(l3_bytes); }
 };
 
 /// One linear at one number of rows.
@@ -42,20 +42,21 @@ struct LinearTask {
   bool residual = false;  ///< C may be the residual's memory: K is not split
   bool norm = false;      ///< a layer norm over the rows follows
   bool weights_stay_in_l3 = false;
+  Precision precision = Precision::f32;
 };
 
 enum class Limit : std::uint8_t { compute, l2, l3, memory };
 const char* to_string(Limit limit) noexcept;  ///< "compute", "L2 bandwidth", …
 
-/// What a candidate moves, in words that cross the edge into each level, and how long it takes.
+/// What a candidate moves, in bytes that cross the edge into each level, and how long it takes.
 struct LinearCost {
   GemmTraffic l1, l2, l3;
-  double epilogue = 0;  ///< words of residual and layer norm at L2
+  double epilogue = 0;  ///< of residual and layer norm at L1 and L2
   double seconds = 0;
   Limit limit = Limit::compute;
-  double l1_bytes() const noexcept { return sizeof(float) * (l1.words() + epilogue); }
-  double l2_bytes() const noexcept { return sizeof(float) * (l2.words() + epilogue); }
-  double l3_bytes() const noexcept { return sizeof(float) * l3.words(); }
+  double l1_bytes() const noexcept { return l1.bytes() + epilogue; }
+  double l2_bytes() const noexcept { return l2.bytes() + epilogue; }
+  double l3_bytes() const noexcept { return l3.bytes(); }
 };
 
 struct LinearCandidate {
@@ -68,7 +69,7 @@ struct LinearPlan {
   /// The best blocks of every order (the chosen order's entry is the chosen candidate); empty if no
   /// blocks of it may be used.
   std::array<std::optional<LinearCandidate>, std::size(kLoopOrders)> best;
-  double bound_words = 0;    ///< of L2
+  double bound_bytes = 0;    ///< of L2
   double least_seconds = 0;  ///< of any candidate
   bool fits = true;          ///< candidates are those whose stationary block fits; false: none did
   ClassicalTraffic classical{};

@@ -75,10 +75,13 @@ struct TileStep {
 /// Visits the tiles of one block (rows × panels, all of K) in the order of `nest`. The loops over
 /// the blocks themselves are the caller's: blocks are what threads share out.
 template <class Visit>
-void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Index MR,
+void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Index MR, Index KR,
                    Visit&& visit) noexcept {
   const Index tiles = ceil_div(rows.size(), MR), k_blocks = nest.k_blocks;
-  const auto k_chunk = [&](Index kb) { return piece({0, K}, kb, k_blocks); };
+  const auto k_chunk = [&](Index kb) {  // whole groups of KR rows of a panel
+    const Range groups = piece({0, ceil_div(K, KR)}, kb, k_blocks);
+    return Range{groups.begin * KR, groups.end * KR < K ? groups.end * KR : K};
+  };
   // Tile t of the rows at panel p and chunk kb; the tiles of these rows share what comes next.
   const auto tile = [&](Index t, Index p, Index kb, Index next_panel, Index next_kb) {
     visit(TileStep{.m = piece(rows, t, tiles),

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/patches.hpp"
@@ -26,6 +27,10 @@ std::vector<Index> row_ranges(Index most, Index MR) {
   return last;
 }
 
+// 32 rows of 768 are 96 KiB in and out, far above the cost of handing out a task; a norm that follows
+// a linear finds its rows in L2.
+constexpr Index kRowsPerTask = 32, kNormRowsPerTask = 16;
+
 template <class Range>
 void append(std::vector<Range>& ranges, const Range& range) {
   Range same = range;
@@ -36,14 +41,15 @@ void append(std::vector<Range>& ranges, const Range& range) {
   ranges.push_back(range);
 }
 
-using LinearKey = std::tuple<Index, Index, Index, bool, bool>;  // M, N, K, residual, norm
+using LinearKey =
+    std::tuple<Index, Index, Index, bool, bool, Precision>;  // M, N, K, residual, norm
 
 class Planner {
  public:
   explicit Planner(const PlanInput& input)
       : in_(input),
         machine_(input.plan_machine()),
-        weights_stay_in_l3_(weights_stay_in_l3(input.program, input.machine)) {}
+        weights_stay_in_l3_(weights_stay_in_l3(input.program, input.tile, input.machine)) {}
 
   /// (K,N) of the linears of which no block fits in L2.
   const std::set<std::string>& unfit() const noexcept { return unfit_; }
@@ -52,14 +58,17 @@ class Planner {
     OpSchedule schedule;
     const Op& op = in_.program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) return this->attention(*attention);
-    if (std::holds_alternative<PatchEmbedOp>(op)) {
-      schedule.patch_rows = patch_block_rows(in_.program.images, in_.tile.MR, machine_.l2_bytes);
+    if (const auto* patch = std::get_if<PatchEmbedOp>(&op)) {
+      schedule.patch_rows =
+          patch_block_rows(in_.program.images, tile_of(patch->weight).MR, machine_.l2_bytes);
     }
+    if (is_row_wise(op)) schedule.task_rows = kRowsPerTask;
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
+    if (linear->norm) schedule.task_rows = kNormRowsPerTask;
     const Index most = most_rows(in_.program, linear->out, in_.max_rows, in_.max_sequences);
     const bool chains = may_chain(in_.program, i) && !in_.loop_order;
-    for (const Index rows : row_ranges(most, in_.tile.MR)) {
+    for (const Index rows : row_ranges(most, tile_of(linear->weight).MR)) {
       const LinearCandidate& chosen = plan(*linear, rows);
       append(schedule.nests, NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
       if (chains) append(schedule.chains, ChainRange{rows, chain(i, rows)});
@@ -68,9 +77,13 @@ class Planner {
   }
 
  private:
+  const TileShape& tile_of(ParameterId matrix) const {
+    return in_.tile[in_.program.parameters[at(matrix)].precision];
+  }
+
   /// streaming as long as K and V of a head stay in L2, then streaming_keys (dataflow_of()).
   OpSchedule attention(const AttentionOp& op) const {
-    const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention;
+    const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention[op.precision];
     const bool is_self = is_self_attention(in_.program, op);
     const auto dataflow = [&](Index T) {
       return in_.attention ? *in_.attention
@@ -78,8 +91,7 @@ class Planner {
                            : kernels::AttentionDataflow::streaming;
     };
     OpSchedule schedule;
-    schedule.by_heads_from =
-        head_dim_of(in_.program, op.q.value, in_.tile.NR) == 0 ? 0 : kByHeadsFrom;
+    schedule.by_heads_from = head_dim_of(in_.program, op.q.value, in_.tile) == 0 ? 0 : kByHeadsFrom;
     for (Index first = 1; first <= in_.max_rows;) {
       // The last T of the same dataflow: it changes once at most.
       Index last = first, end = in_.max_rows + 1;  // `last` has it; `end` has not
@@ -100,7 +112,7 @@ class Planner {
 
   const LinearCandidate& plan(const LinearOp& op, Index rows) {
     const LinearTask t = task(op, rows);
-    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm};
+    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm, t.precision};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
@@ -111,7 +123,9 @@ class Planner {
   /// Whether oneDNN measures better than the nest.
   bool onednn(const LinearOp& op, Index rows, const LoopNest& nest) {
     if (!in_.allow_onednn || !in_.onednn_over_ours) return false;
-    if (task(op, rows).residual) return false;  // a refusal half-way could not be made good
+    if (const LinearTask t = task(op, rows); t.residual || t.precision != Precision::f32) {
+      return false;  // a refusal half-way could not be made good
+    }
     const LinearShape shape = task(op, rows).shape;
     const auto key = std::tuple(shape.M, shape.N, shape.K);
     const auto found = onednn_.find(key);
@@ -144,13 +158,29 @@ class Planner {
 
 }  // namespace
 
+PerPrecision<TileShape> tile_shapes(const kernels::KernelTable& kernels) noexcept {
+  PerPrecision<TileShape> shapes{};
+  for (const Precision p : kPrecisions) shapes[p] = tile_shape(kernels.gemm[p]);
+  return shapes;
+}
+
 LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
                        bool weights_stay_in_l3) {
   const Parameter& weight = program.parameters[at(op.weight)];
   return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
           .residual = op.residual != kNone && !op.norm,
           .norm = op.norm.has_value(),
-          .weights_stay_in_l3 = weights_stay_in_l3};
+          .weights_stay_in_l3 = weights_stay_in_l3,
+          .precision = weight.precision};
+}
+
+bool is_row_wise(const Op& op) noexcept {
+  return std::visit(
+      Overloaded{[](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
+                 [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
+                 [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
+                 [](const auto&) { return false; }},
+      op);
 }
 
 bool may_chain(const Program& program, std::size_t i) {
@@ -170,15 +200,31 @@ bool may_chain(const Program& program, std::size_t i) {
   return true;
 }
 
+namespace {
+
+/// Bytes of a row of A and of the hidden block.
+double row_of_chain(const LinearTask& first, const TileShape& tile) {
+  return tile.bytes.a * static_cast<double>(first.shape.K) +
+         tile.bytes.c * static_cast<double>(first.shape.N);
+}
+/// Bytes of two panels of the longer weight.
+double streams_of_chain(const LinearTask& first, const LinearTask& second, const TileShape& tile) {
+  return 2.0 * tile.bytes.b *
+         static_cast<double>(tile.NR * std::max(first.shape.K, second.shape.K));
+}
+
+}  // namespace
+
 // Per block of MC rows: A (MC,K1) and the hidden block (MC,N1) stay, the panels of both weights
-// pass.   MC·(K1 + N1) + 2·NR·(K + MC) ≤ Z
+// pass.   MC·(K1 + N1) + 2·NR·(K + MC) ≤ Z, in elements
 Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine) {
-  const Index NR = machine.tile.NR;
-  const double streams = 2.0 * static_cast<double>(NR * std::max(first.shape.K, second.shape.K));
-  const double per_row = static_cast<double>(first.shape.K + first.shape.N + 2 * NR);
-  const auto MC = static_cast<Index>((machine.Z2() - streams) / per_row);
+  const TileShape tile = machine.tile[first.precision];
+  const double per_row =
+      row_of_chain(first, tile) + 2 * tile.bytes.c * static_cast<double>(tile.NR);
+  const auto MC =
+      static_cast<Index>((machine.Z2() - streams_of_chain(first, second, tile)) / per_row);
   const Index M = first.shape.M;
-  if (MC < machine.tile.MR) return M;
+  if (MC < tile.MR) return M;
   return std::min(M, ceil_div(ceil_div(M, MC), machine.threads) * machine.threads);
 }
 
@@ -186,19 +232,19 @@ ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index ro
                      const PlanMachine& machine) {
   const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = row_blocks};
   LinearCost a = linear_cost(first, nest, machine), b = linear_cost(second, nest, machine);
-  const double hidden = static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
+  const TileShape tile = machine.tile[first.precision];
+  const double hidden =
+      tile.bytes.c * static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
   // The hidden block never crosses the edge of L2, nor do its lines wait for L3.
   const double saved_seconds =
-      2 * hidden * sizeof(float) / machine.rates.l3_bytes / static_cast<double>(machine.threads);
+      2 * hidden / machine.rates.l3_bytes / static_cast<double>(machine.threads);
   const double MC = static_cast<double>(ceil_div(first.shape.M, row_blocks));
-  const double streams =
-      2.0 * static_cast<double>(machine.tile.NR * std::max(first.shape.K, second.shape.K));
-  return {
-      .l2_bytes = a.l2_bytes() + b.l2_bytes() - sizeof(float) * (a.l2.c + b.l2.a),
-      .l3_bytes = a.l3_bytes() + b.l3_bytes() - sizeof(float) * (a.l3.c + b.l3.a),
-      .seconds = a.seconds + b.seconds - saved_seconds,
-      .fits = MC >= static_cast<double>(machine.tile.MR) &&
-              MC * static_cast<double>(first.shape.K + first.shape.N) + streams <= machine.Z2()};
+  return {.l2_bytes = a.l2_bytes() + b.l2_bytes() - (a.l2.c + b.l2.a),
+          .l3_bytes = a.l3_bytes() + b.l3_bytes() - (a.l3.c + b.l3.a),
+          .seconds = a.seconds + b.seconds - saved_seconds,
+          .fits = MC >= static_cast<double>(tile.MR) &&
+                  MC * row_of_chain(first, tile) + streams_of_chain(first, second, tile) <=
+                      machine.Z2()};
 }
 
 PlanMachine PlanInput::plan_machine() const {
@@ -210,11 +256,12 @@ PlanMachine PlanInput::plan_machine() const {
           .rates = rates};
 }
 
-bool weights_stay_in_l3(const Program& program, const Machine& machine) noexcept {
+bool weights_stay_in_l3(const Program& program, const PerPrecision<TileShape>& tile,
+                        const Machine& machine) noexcept {
   double bytes = 0;
   for (const Parameter& p : program.parameters) {
     if (p.kind != ParameterKind::matrix) continue;
-    bytes += sizeof(float) * static_cast<double>(p.rows) * static_cast<double>(p.cols);
+    bytes += tile[p.precision].bytes.b * static_cast<double>(p.rows) * static_cast<double>(p.cols);
   }
   return bytes <= 0.5 * static_cast<double>(machine.l3.bytes);
 }
@@ -237,6 +284,7 @@ Plan make_plan(const PlanInput& input) {
             .file = {},
             .rates_source = input.rates.source,
             .ops = {},
+            .weights_stay_in_l3 = weights_stay_in_l3(input.program, input.tile, input.machine),
             .fallbacks = fallbacks_of(input.rates.source)};
   if (input.allow_onednn && !input.onednn_over_ours) {
     plan.fallbacks.emplace_back("oneDNN was allowed and is not in this build");

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/isa.hpp"
+#include "kernels/kernel_table.hpp"
 #include "runtime/base/version.hpp"
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/linear.hpp"
@@ -22,6 +22,9 @@
 namespace tessera {
 
 struct Machine;
+
+/// Of every GEMM family of a level.
+PerPrecision<TileShape> tile_shapes(const kernels::KernelTable& kernels) noexcept;
 
 /// The nest for row counts up to and including `last_rows` (from the range before on).
 struct NestRange {
@@ -59,6 +62,7 @@ struct OpSchedule {
   /// (attention_layout.hpp); 0: never.
   Index by_heads_from = 0;
   Index patch_rows = 0;  ///< patch embedding: most rows of patches that one task gathers
+  Index task_rows = 0;   ///< row-wise op, and the layer norm of a linear: rows of one task
 
   friend bool operator==(const OpSchedule&, const OpSchedule&) = default;
 };
@@ -88,6 +92,7 @@ struct Plan {
   std::string file;                    ///< that it was loaded from; empty: made here
   std::string rates_source;            ///< where the rates came from
   std::vector<OpSchedule> ops;         ///< one per op of the program
+  bool weights_stay_in_l3 = false;     ///< between runs: then memory is asked for nothing ahead
   std::vector<std::string> fallbacks;  ///< what was not as it should be; errors when strict
 };
 
@@ -97,7 +102,7 @@ struct PlanInput {
   const Machine& machine;
   MachineRates rates;
   Isa isa;
-  TileShape tile;
+  PerPrecision<TileShape> tile;
   int threads;
   Index max_rows, max_sequences;
   /// Instead of the best: this loop order for every linear (then nothing is chained), this dataflow
@@ -118,11 +123,15 @@ std::vector<std::string> fallbacks_of(const std::string& rates_source);
 Plan make_plan(const PlanInput& input);
 
 /// Whether all weights of the program together stay in L3 between runs (half of it counts).
-bool weights_stay_in_l3(const Program& program, const Machine& machine) noexcept;
+bool weights_stay_in_l3(const Program& program, const PerPrecision<TileShape>& tile,
+                        const Machine& machine) noexcept;
 
 /// The linear that `op` is at `rows` rows.
 LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
                        bool weights_stay_in_l3);
+
+/// Whether the op computes rows in tasks of OpSchedule::task_rows.
+bool is_row_wise(const Op& op) noexcept;
 
 /// Whether the linear at `i` and the next op form a feed-forward block that could be chained.
 bool may_chain(const Program& program, std::size_t i);

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace dom = simdjson::dom;
 
-constexpr std::int64_t kFormat = 2;
+constexpr std::int64_t kFormat = 3;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr Index kMostBlocks = (Index{1} << 31) - 1;
 
@@ -45,6 +45,7 @@ std::string json_of(const OpSchedule& op) {
     text += fmt::format(R"(,"attention":[{}],"by_heads_from":{})", attention, op.by_heads_from);
   }
   if (op.patch_rows != 0) text += fmt::format(R"(,"patch_rows":{})", op.patch_rows);
+  if (op.task_rows != 0) text += fmt::format(R"(,"task_rows":{})", op.task_rows);
   return text + "}";
 }
 
@@ -125,6 +126,7 @@ class Reader {
       schedule.by_heads_from = count(object, "by_heads_from", 0);
     }
     if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
+    if (has(object, "task_rows")) schedule.task_rows = count(object, "task_rows", 1);
     require_rising(schedule.nests);
     require_rising(schedule.chains);
     require_rising(schedule.attention);
@@ -169,7 +171,7 @@ void check_attention(const PlanInput& in, std::size_t i, const OpSchedule& sched
   if (schedule.attention.back().last_rows < in.max_rows) {
     fail(fmt::format("its last dataflow ends before {} rows", in.max_rows));
   }
-  if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->q.value, in.tile.NR) == 0) {
+  if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->q.value, in.tile) == 0) {
     fail(fmt::format("by_heads_from is {}, expected 0: its QKV cannot lie by heads",
                      schedule.by_heads_from));
   }
@@ -190,6 +192,11 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
     fail(schedule.patch_rows > 0 ? "has patch_rows, expected none: it is no patch embedding"
                                  : "has no patch_rows, expected 1 or more");
   }
+  const bool has_task_rows = is_row_wise(in.program.ops[i]) || (op != nullptr && op->norm);
+  if (has_task_rows != (schedule.task_rows > 0)) {
+    fail(has_task_rows ? "has no task_rows, expected 1 or more"
+                       : "has task_rows, expected none: it is not computed row by row");
+  }
   if (op == nullptr) {
     if (!schedule.nests.empty() || !schedule.chains.empty())
       fail("is no linear, expected no nests");
@@ -197,7 +204,9 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   }
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
   const LinearTask task = linear_task(in.program, *op, in.max_rows, false);
-  const Index panels = ceil_div(task.shape.N, in.tile.NR);
+  const TileShape& tile = in.tile[task.precision];
+  const Index panels = ceil_div(task.shape.N, tile.NR);
+  const Index most_k_blocks = task.residual ? 1 : ceil_div(task.shape.K, tile.KR);
   const Index most = most_rows(in.program, op->out, in.max_rows, in.max_sequences);
   if (schedule.nests.back().last_rows < most ||
       (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {
@@ -219,9 +228,8 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
     if (nest.row_blocks > last) {
       fail(fmt::format("row_blocks is {}, expected at most {}", nest.row_blocks, last));
     }
-    if (nest.k_blocks > (task.residual ? 1 : task.shape.K)) {
-      fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks,
-                       task.residual ? 1 : task.shape.K));
+    if (nest.k_blocks > most_k_blocks) {
+      fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks, most_k_blocks));
     }
   }
   if (!schedule.chains.empty() && !may_chain(in.program, i)) {
@@ -274,9 +282,11 @@ std::string plan_to_json(const Plan& plan) {
   return fmt::format(
       "{{\"tessera_plan\":{},\"version\":{},\"program\":{},\"machine\":{},\"isa\":{},\n"
       " \"threads\":{},\"max_rows\":{},\"max_sequences\":{},\"rates\":{},\n"
+      " \"weights_stay_in_l3\":{},\n"
       " \"ops\":[{}]}}\n",
       kFormat, quoted(id.version), quoted(id.program), quoted(id.machine), quoted(id.isa),
-      id.threads, id.max_rows, id.max_sequences, quoted(plan.rates_source), ops);
+      id.threads, id.max_rows, id.max_sequences, quoted(plan.rates_source), plan.weights_stay_in_l3,
+      ops);
 }
 
 void save_plan(const fs::path& file, const Plan& plan) {
@@ -315,6 +325,7 @@ Plan load_plan(const fs::path& file) {
             .file = file.string(),
             .rates_source = reader.text(root, "rates"),
             .ops = {},
+            .weights_stay_in_l3 = reader.get<bool>(root, "weights_stay_in_l3", "true or false"),
             .fallbacks = {}};
   plan.fallbacks = fallbacks_of(plan.rates_source);
   for (const dom::element op : reader.get<dom::array>(root, "ops", "an array")) {
@@ -356,6 +367,7 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
   field("threads", was.threads, is.threads);
   field("most rows", was.max_rows, is.max_rows);
   field("most sequences", was.max_sequences, is.max_sequences);
+  field("weights stay in L3", before.weights_stay_in_l3, after.weights_stay_in_l3);
   for (std::size_t i = 0; i < std::min(before.ops.size(), after.ops.size()); ++i) {
     const OpSchedule &a = before.ops[i], &b = after.ops[i];
     if (a.attention != b.attention || a.by_heads_from != b.by_heads_from) {
@@ -366,6 +378,11 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
       text += fmt::format("{}: {} -> {} rows of patches at a time\n",
                           program.values[at(output_of(program.ops[i]))].name, a.patch_rows,
                           b.patch_rows);
+    }
+    if (a.task_rows != b.task_rows) {
+      text +=
+          fmt::format("{}: {} -> {} rows of a task\n",
+                      program.values[at(output_of(program.ops[i]))].name, a.task_rows, b.task_rows);
     }
     if (a.nests.empty() || b.nests.empty()) continue;
     std::set<Index> ends;  // row counts at which either plan changes

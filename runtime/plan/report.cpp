@@ -45,7 +45,7 @@ class Reporter {
       : plan_(plan),
         in_(input),
         machine_(input.plan_machine()),
-        weights_in_l3_(weights_stay_in_l3(input.program, input.machine)),
+        weights_in_l3_(plan.weights_stay_in_l3),
         rows_(rows),
         sequences_(sequences),
         row_blocks_(plan.ops.size(), 0) {
@@ -75,7 +75,7 @@ class Reporter {
   const Value& value(ValueId id) const { return in_.program.values[at(id)]; }
   Index rows_of(ValueId id) const { return most_rows(in_.program, id, rows_, sequences_); }
   double bytes_of(ValueId id) const {
-    return sizeof(float) * static_cast<double>(rows_of(id) * value(id).width);
+    return static_cast<double>(size_of(value(id).type) * rows_of(id) * value(id).width);
   }
 
   void linear(std::size_t i, const LinearOp& o, OpReport& report) const {
@@ -85,16 +85,17 @@ class Reporter {
     report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
     report.epilogue = epilogue_of(o);
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
-    report.bound_bytes = sizeof(float) * best.bound_words;
-    report.naive_bytes = sizeof(float) * best.classical.naive;
-    report.is_bytes = sizeof(float) * best.classical.is;
-    report.ws_bytes = sizeof(float) * best.classical.ws;
-    report.os_bytes = sizeof(float) * best.classical.os;
+    report.bound_bytes = best.bound_bytes;
+    report.naive_bytes = best.classical.naive;
+    report.is_bytes = best.classical.is;
+    report.ws_bytes = best.classical.ws;
+    report.os_bytes = best.classical.os;
+    const TileShape& tile = machine_.tile[task.precision];
     LoopNest nest = at_rows(plan_.ops[i].nests, M).nest;
     nest.row_blocks = std::min(nest.row_blocks, M);
     LinearPlan chosen = best;  // the range's nest, which was chosen for its last row count
     chosen.chosen = {nest, linear_cost(task, nest, machine_)};
-    report.chosen = candidate_report(chosen.chosen, task.shape, machine_.tile);
+    report.chosen = candidate_report(chosen.chosen, task.shape, tile);
     if (at_rows(plan_.ops[i].nests, M).onednn) {
       report.chosen.why = "oneDNN measured faster, and is allowed";
       report.rejected.push_back(
@@ -103,7 +104,7 @@ class Reporter {
     }
     for (const std::optional<LinearCandidate>& other : best.best) {
       if (!other || other->nest.order == nest.order) continue;
-      report.rejected.push_back(candidate_report(*other, task.shape, machine_.tile));
+      report.rejected.push_back(candidate_report(*other, task.shape, tile));
       report.rejected.back().why =
           other->cost.seconds < 0.98 * chosen.chosen.cost.seconds
               ? fmt::format("{:.2f} x the time; another was asked for",
@@ -121,10 +122,10 @@ class Reporter {
     const bool splits =
         order == LoopOrder::is_os_b || order == LoopOrder::ws_os_b || order == LoopOrder::os_2d;
     if (splits && task.residual) return "K is not split: C is the residual's memory";
-    if (splits && task.shape.M <= machine_.tile.MR) return "one tile of rows: K stays whole";
+    if (splits && task.shape.M <= machine_.tile[task.precision].MR)
+      return "one tile of rows: K stays whole";
     if (splits && task.shape.K < 512) return "K is too short to split";
-    return fmt::format("no block of it fits in {:.0f} KiB of L2",
-                       machine_.Z2() * sizeof(float) / 1024);
+    return fmt::format("no block of it fits in {:.0f} KiB of L2", machine_.Z2() / 1024);
   }
 
   /// Op by op against chained to its neighbour.
@@ -164,13 +165,14 @@ class Reporter {
   /// Sequences of equal length.
   void attention(const OpSchedule& schedule, const AttentionOp& o, OpReport& report) const {
     const Index T = ceil_div(rows_, sequences_);
-    const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention;
+    const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention[o.precision];
     const AttentionCaches caches{machine_.l1_bytes, machine_.l2_bytes, machine_.l3_bytes};
     const AttentionShape shape{.T = T, .d = o.head_dim, .heads = o.heads, .mask = o.mask};
-    const AttentionPlan plan = plan_attention(shape, caches, machine_.rates, kernel);
+    const AttentionPlan plan = plan_attention(shape, caches, machine_.rates, kernel, o.precision);
     const kernels::AttentionDataflow runs = at_rows(schedule.attention, T).dataflow;
     const double times = static_cast<double>(rows_) / static_cast<double>(T);
-    const double activations = 4.0 * static_cast<double>(rows_ * o.heads * o.head_dim);  // words
+    const double activations =
+        static_cast<double>((3 * kernel.bytes.qkv + kernel.bytes.o) * rows_ * o.heads * o.head_dim);
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
     const auto candidate = [&](const AttentionCost& c) {
       return CandidateReport{.name = kernels::to_string(c.dataflow),
@@ -217,7 +219,9 @@ class Reporter {
                   .N = weight.rows,
                   .K = weight.cols},
         .residual = o.positions != kNone,
-        .weights_stay_in_l3 = weights_in_l3_};
+        .weights_stay_in_l3 = weights_in_l3_,
+        .precision = weight.precision};
+    const TileShape& tile = machine_.tile[task.precision];
     const auto [M, N, K] = task.shape;
     const Index block = schedule.patch_rows;
     const Index blocks = std::min(
@@ -229,9 +233,8 @@ class Reporter {
     if (o.positions != kNone)
       report.epilogue += report.epilogue.empty() ? "positions" : " + positions";
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
-    report.bound_bytes = sizeof(float) * gemm_bound(task.shape, machine_.Z2());
-    report.chosen =
-        candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, machine_.tile);
+    report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
+    report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
   }
 
   /// Reads its inputs and writes its output once, at the speed of the cache that holds them.
@@ -241,7 +244,7 @@ class Reporter {
       bytes += static_cast<double>(gather->terms.size()) * bytes_of(gather->out);
     }
     for (const ValueId in : inputs_of(op)) bytes += bytes_of(in);
-    const bool in_l2 = bytes <= machine_.Z2() * sizeof(float);
+    const bool in_l2 = bytes <= machine_.Z2();
     const double rate = in_l2 ? machine_.rates.l2_bytes : machine_.rates.l3_bytes;
     const Value& out = value(output_of(op));
     report.shape = fmt::format("({},{})", rows_of(output_of(op)), out.width);

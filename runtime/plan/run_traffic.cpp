@@ -23,8 +23,12 @@ class AddressSpace {
     for (const MemorySlot& slot : slots_) end = std::max(end, slot.offset + slot.bytes);
     for (const Parameter& parameter : program_.parameters) {
       weights_.push_back(end);
-      const Index columns = (parameter.rows + input.tile.NR - 1) / input.tile.NR * input.tile.NR;
-      if (parameter.kind == ParameterKind::matrix) end += bytes(columns * parameter.cols);
+      const TileShape& tile = input.tile[parameter.precision];
+      const Index columns = (parameter.rows + tile.NR - 1) / tile.NR * tile.NR;
+      if (parameter.kind == ParameterKind::matrix) {
+        end +=
+            static_cast<std::size_t>(tile.bytes.b * static_cast<double>(columns * parameter.cols));
+      }
     }
     scratch_ = end;
   }
@@ -33,7 +37,9 @@ class AddressSpace {
     const Value& value = program_.values[at(id)];
     const Index rows = most_rows(program_, id, report_.rows, report_.sequences);
     const std::size_t begin = slots_[at(id)].offset;
-    return {begin, begin + bytes(rows * value.width)};  // the gaps between rows are not used
+    return {begin, begin + static_cast<std::size_t>(
+                               rows * value.width *
+                               size_of(value.type))};  // the gaps between rows are not used
   }
   MemoryRange weight(ParameterId id) const {
     const std::size_t i = at(id);
@@ -44,10 +50,6 @@ class AddressSpace {
   }
 
  private:
-  static std::size_t bytes(Index floats) {
-    return static_cast<std::size_t>(floats) * sizeof(float);
-  }
-
   const Program& program_;
   const PlanReport& report_;
   std::vector<MemorySlot> slots_;

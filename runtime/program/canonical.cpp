@@ -62,7 +62,7 @@ class Writer {
   void attributes(const AttentionOp& o) {
     fields(o.q.value, o.q.first, o.k.value, o.k.first, o.v.value, o.v.first, o.heads, o.kv_heads,
            o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,
-           o.mask.local, o.mask.restart);
+           o.mask.local, o.mask.restart, o.precision);
   }
   void attributes(const LayerNormOp& o) { fields(o.residual, o.eps); }
   void attributes(const ActivationOp& o) { field(o.activation); }
@@ -87,7 +87,9 @@ std::string canonical_text(const Program& program) {
               m.special_tokens, m.sizes, m.resize);
   for (const Space& s : program.spaces) writer.line("space", s.parent, s.rule, s.n);
   for (const Value& v : program.values) writer.line("value", v.space, v.width, v.type);
-  for (const Parameter& p : program.parameters) writer.line("parameter", p.kind, p.rows, p.cols);
+  for (const Parameter& p : program.parameters) {
+    writer.line("parameter", p.kind, p.rows, p.cols, p.precision);
+  }
   for (const Op& op : program.ops) writer.op(op);
   for (const Output& o : program.outputs) writer.line("output", o.value);
   return writer.take();

@@ -20,7 +20,7 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/kernel_table.hpp"
+#include "kernels/attention/attention.hpp"
 #include "kernels/types.hpp"
 #include "runtime/program/space.hpp"
 
@@ -81,6 +81,8 @@ struct Parameter {
   std::vector<std::int32_t> gather{};
   /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows), or empty.
   std::string row_scale{};
+  /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
+  Precision precision = Precision::f32;
 };
 
 /// Token inputs that an embedding can be indexed by.
@@ -205,6 +207,7 @@ struct AttentionOp {
   float scale = 1.0F;
   kernels::AttentionMask mask{};
   Position position{};
+  Precision precision = Precision::f32;
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {

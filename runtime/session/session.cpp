@@ -72,7 +72,6 @@ class ArenaSession final : public Session {
         plan_(plan_of(program_, model_->isa(), options_)),
         next_weight_(next_weights(program_)),
         by_heads_(by_heads(program_, plan_->ops)),
-        weights_stay_in_l3_(weights_stay_in_l3(program_, machine())),
         layout_(within_cap(lay_out(program_, options_, plan_->ops, kernels_), *model_, options_)),
         workers_(options_.parallel_for.run == nullptr
                      ? Workers(options_.threads)
@@ -108,7 +107,7 @@ class ArenaSession final : public Session {
         .schedule = plan_->ops,
         .next_weight = next_weight_,
         .by_heads = by_heads_,
-        .weights_stay_in_l3 = weights_stay_in_l3_,
+        .weights_stay_in_l3 = plan_->weights_stay_in_l3,
         .onednn = onednn_.get(),
         .arena = arena_.data(),
         .scratch = arena_.floats(layout_.scratch),
@@ -137,9 +136,13 @@ class ArenaSession final : public Session {
       } else {
         const OpSchedule& schedule = plan_->ops[i];
         std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
-                              [&](const AttentionOp& o) { execute::run(context, o, schedule); },
-                              [&](const PatchEmbedOp& o) { execute::run(context, o, schedule); },
-                              [&](const auto& o) { execute::run(context, o); }},
+                              [&](const auto& o) {
+                                if constexpr (requires { execute::run(context, o, schedule); }) {
+                                  execute::run(context, o, schedule);
+                                } else {
+                                  execute::run(context, o);
+                                }
+                              }},
                    program_.ops[i]);
       }
       if (observer_ != nullptr) observer_->end_ops(i, count);
@@ -258,7 +261,6 @@ class ArenaSession final : public Session {
   std::shared_ptr<const Plan> plan_;
   std::vector<ParameterId> next_weight_;
   std::vector<ByHeads> by_heads_;
-  bool weights_stay_in_l3_;
   std::unique_ptr<execute::OneDnnWeights> onednn_;  // null: no op uses it
   SessionLayout layout_;
   Workers workers_;

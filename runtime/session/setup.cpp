@@ -39,7 +39,8 @@ SessionOptions resolve(SessionOptions options, Isa isa) {
   if (options.threads == 0) options.threads = default_thread_count();
   if (!options.rates) options.rates = resolve_rates(machine(), isa);
   const MachineRates& r = *options.rates;
-  for (const double rate : {r.flops, r.l1_bytes, r.l2_bytes, r.l3_bytes, r.memory_bytes, r.exps}) {
+  for (const double rate :
+       {r.flops[Precision::f32], r.l1_bytes, r.l2_bytes, r.l3_bytes, r.memory_bytes, r.exps}) {
     if (rate > 0 && std::isfinite(rate)) continue;
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("session: a machine rate is {}, expected a positive number", rate));
@@ -74,12 +75,11 @@ Program session_program(const Program& program, const SessionOptions& options) {
 }
 
 PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options) {
-  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm;
   return {.program = program,
           .machine = machine(),
           .rates = *options.rates,
           .isa = isa,
-          .tile = {.MR = gemm.MR, .NR = gemm.NR},
+          .tile = tile_shapes(kernels::kernels_at(isa)),
           .threads = options.threads,
           .max_rows = options.max_rows,
           .max_sequences = options.max_sequences,

@@ -81,13 +81,18 @@ std::uint64_t sample_hash(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-std::string packing_key(const Program& program, Isa isa, Index NR, bool copy_tables) {
-  std::string key = fmt::format("tessera {}\nisa {}\nNR {}\ntables {}\n", library_version(),
-                                to_string(isa), NR, copy_tables ? "copied" : "mapped");
+std::string packing_key(const Program& program, Isa isa, const kernels::KernelTable& kernels,
+                        bool copy_tables) {
+  std::string key = fmt::format("tessera {}\nisa {}\ntables {}\n", library_version(),
+                                to_string(isa), copy_tables ? "copied" : "mapped");
+  for (const Precision precision : kPrecisions) {
+    const kernels::Gemm& gemm = kernels.gemm[precision];
+    key += fmt::format("{} NR {} KR {}\n", to_string(precision), gemm.NR, gemm.KR);
+  }
   for (const Parameter& p : program.parameters) {
-    key +=
-        fmt::format("{} kind {} {}x{} scale {} gather {:016x}\n", p.name, static_cast<int>(p.kind),
-                    p.rows, p.cols, p.row_scale, content_hash(std::as_bytes(std::span(p.gather))));
+    key += fmt::format("{} kind {} {}x{} {} scale {} gather {:016x}\n", p.name,
+                       static_cast<int>(p.kind), p.rows, p.cols, to_string(p.precision),
+                       p.row_scale, content_hash(std::as_bytes(std::span(p.gather))));
     for (const Source& s : p.sources) {
       key +=
           fmt::format("  {} rows {} from {} of {}\n", s.tensor, s.rows, s.first_row, s.tensor_rows);

@@ -22,14 +22,15 @@
 #include <string>
 #include <vector>
 
-#include "kernels/isa.hpp"
+#include "kernels/kernel_table.hpp"
 #include "runtime/program/program.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
 
 /// Everything that decides the bytes of the block but the checkpoint's data.
-std::string packing_key(const Program& program, Isa isa, Index NR, bool copy_tables);
+std::string packing_key(const Program& program, Isa isa, const kernels::KernelTable& kernels,
+                        bool copy_tables);
 
 class PackedCache {
  public:

@@ -55,11 +55,15 @@ Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
           .rows = source.rows};
 }
 
+bool is_aligned(const Rows& rows) {
+  return reinterpret_cast<std::uintptr_t>(rows.data) %
+             static_cast<std::uintptr_t>(size_of(rows.type)) ==
+         0;
+}
+
 /// True if a table can be read where it is mapped.
 bool readable_in_place(const Rows& rows) {
-  return rows.data != nullptr && reinterpret_cast<std::uintptr_t>(rows.data) %
-                                         static_cast<std::uintptr_t>(size_of(rows.type)) ==
-                                     0;
+  return rows.data != nullptr && is_aligned(rows);
 }
 
 class Packer {
@@ -71,8 +75,9 @@ class Packer {
   std::size_t bytes(const Parameter& p) const {
     switch (p.kind) {
       case ParameterKind::matrix: {
-        const Index NR = kernels_.gemm.NR;
-        return aligned_floats((p.rows + NR - 1) / NR * NR * p.cols);
+        const kernels::Gemm& gemm = kernels_.gemm[p.precision];
+        const Index panels = (p.rows + gemm.NR - 1) / gemm.NR;
+        return rounded(static_cast<std::size_t>(panels * gemm.panel_bytes(p.cols)));
       }
       case ParameterKind::vector:
       case ParameterKind::bias:
@@ -97,8 +102,7 @@ class Packer {
   bool pack(const Parameter& p, float* to) {
     switch (p.kind) {
       case ParameterKind::matrix:
-        pack_matrix(p, to);
-        break;
+        return pack_matrix(p, reinterpret_cast<std::byte*>(to));
       case ParameterKind::bias:
       case ParameterKind::pair_bias:
         gather_bias(p, to);
@@ -121,16 +125,7 @@ class Packer {
 
   /// The same for a table in its stored type, a piece at a time.
   bool check_table(const Parameter& p) {
-    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
-    constexpr Index kPiece = 4096;
-    std::vector<float> piece(static_cast<std::size_t>(kPiece));
-    const Index count = p.rows * p.cols;
-    for (Index begin = 0; begin < count; begin += kPiece) {
-      const Index n = std::min(kPiece, count - begin);
-      widen(rows, begin, n, piece.data());
-      if (!warn_unless_finite(p, piece.data(), n)) return false;
-    }
-    return true;
+    return check(p, find_rows(checkpoint_, p.sources.front(), p.cols), 0, p.rows * p.cols);
   }
 
   /// Lets go of the mapped pages that `p` was read from.
@@ -146,6 +141,18 @@ class Packer {
            readable_in_place(find_rows(checkpoint_, p.sources.front(), p.cols));
   }
 
+  /// Elements [begin, begin + count) of a source of `p`, a piece at a time.
+  bool check(const Parameter& p, const Rows& rows, Index begin, Index count) {
+    constexpr Index kPiece = 4096;
+    piece_.resize(static_cast<std::size_t>(kPiece));
+    for (const Index end = begin + count; begin < end; begin += kPiece) {
+      const Index n = std::min(kPiece, end - begin);
+      widen(rows, begin, n, piece_.data());
+      if (!warn_unless_finite(p, piece_.data(), n)) return false;
+    }
+    return true;
+  }
+
   bool warn_unless_finite(const Parameter& p, const float* values, Index n) {
     for (Index i = 0; i < n; ++i) {
       if (std::isfinite(values[i])) continue;
@@ -157,24 +164,24 @@ class Packer {
     return true;
   }
 
-  // panel[k·NR + j] = W[n0+j, k]. A panel that spans two sources (Q and K of a fused QKV whose H is
-  // no multiple of NR) is first gathered as f32 rows.
-  void pack_matrix(const Parameter& p, float* panels) {
-    const Index NR = kernels_.gemm.NR, K = p.cols;
+  // A panel that spans two sources (Q and K of a fused QKV whose H is no multiple of NR) is first
+  // gathered as f32 rows. Whether all values are finite is seen in the sources.
+  bool pack_matrix(const Parameter& p, std::byte* panels) {
+    const kernels::Gemm& gemm = kernels_.gemm[p.precision];
+    const Index NR = gemm.NR, K = p.cols;
     std::vector<float> gathered;
     const std::vector<float> scale = row_scale(p);
+    bool is_finite = true;
     for (Index n0 = 0; n0 < p.rows; n0 += NR) {
       const Index nr = std::min(NR, p.rows - n0);
-      float* panel = panels + n0 * K;  // (K, NR)
+      std::byte* panel = panels + n0 / NR * gemm.panel_bytes(K);
       Index row = n0;
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
       if (rows.data != nullptr && p.row_scale.empty() && first + nr <= rows.rows &&
-          reinterpret_cast<std::uintptr_t>(rows.data) %
-                  static_cast<std::uintptr_t>(size_of(rows.type)) ==
-              0) {
-        kernels_.gemm.pack_panel(rows.data + first * K * size_of(rows.type), rows.type, K, nr, K,
-                                 panel);
+          is_aligned(rows)) {
+        is_finite = is_finite && check(p, rows, first * K, nr * K);
+        gemm.pack_panel(rows.data + first * K * size_of(rows.type), rows.type, K, nr, K, panel);
         continue;
       }
       gathered.resize(static_cast<std::size_t>(NR * K));
@@ -184,8 +191,10 @@ class Packer {
         if (scale.empty()) continue;
         for (Index k = 0; k < K; ++k) row_of_w[k] *= scale[static_cast<std::size_t>(n0 + j)];
       }
-      kernels_.gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+      is_finite = is_finite && warn_unless_finite(p, gathered.data(), nr * K);
+      gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
     }
+    return is_finite;
   }
 
   void widen_rows(const Parameter& p, float* to) {
@@ -243,8 +252,7 @@ class Packer {
     }
     const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
     const std::byte* from = rows.data + begin * size_of(rows.type);
-    if (reinterpret_cast<std::uintptr_t>(from) % static_cast<std::uintptr_t>(size_of(rows.type)) !=
-        0) {
+    if (!is_aligned(rows)) {
       realigned_.resize(bytes / 4 + 1);
       std::memcpy(realigned_.data(), from, bytes);
       from = reinterpret_cast<const std::byte*>(realigned_.data());
@@ -255,7 +263,7 @@ class Packer {
   const Checkpoint& checkpoint_;
   const kernels::KernelTable& kernels_;
   bool copy_tables_;
-  std::vector<float> realigned_;
+  std::vector<float> realigned_, piece_;
 };
 
 void check_sources(const Parameter& p) {
@@ -296,8 +304,8 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
   std::optional<PackedCache> cache;
   if (!options.cache_directory.empty()) {
     cache.emplace(options.cache_directory,
-                  packing_key(program, options.isa, kernels.gemm.NR, options.copy_tables),
-                  *checkpoint_, bytes_.packed);
+                  packing_key(program, options.isa, kernels, options.copy_tables), *checkpoint_,
+                  bytes_.packed);
     cached_ = cache->open();
   }
   if (!cached_) block_ = Arena(bytes_.packed, "weights");
@@ -321,6 +329,9 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
       loaded.table = find_rows(*checkpoint_, p.sources.front(), p.cols).data;
     } else if (p.kind == ParameterKind::table) {
       loaded.table = block + offset;
+    } else if (p.kind == ParameterKind::matrix) {
+      loaded.panels = block + offset;
+      loaded.precision = p.precision;
     } else {
       loaded.data = reinterpret_cast<const float*>(block + offset);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The parameters of one Program, ready for the kernels of one ISA level, all in one block:
-//   matrix  → panels (⌈N/NR⌉, K, NR) f32, zero-padded columns    packed once, here
+//   matrix  → ⌈N/NR⌉ panels of the GEMM family of its precision  packed once, here
 //   vector  → (N) f32
 //   bias    → (heads, 2·reach+1) f32, gathered; pair_bias → (heads, T·T)
 //   rows    → (rows, cols) f32
@@ -21,9 +21,11 @@
 namespace tessera {
 
 struct LoadedParameter {
-  const float* data = nullptr;  ///< matrix: first panel; vector, bias: first element; table: null
-  const void* table = nullptr;  ///< table: row 0, row stride = cols
-  DType type = DType::f32;      ///< of the table
+  const float* data = nullptr;           ///< vector, bias, rows: first element; matrix, table: null
+  const std::byte* panels = nullptr;     ///< matrix: the first one, as its family packs it
+  const void* table = nullptr;           ///< table: row 0, row stride = cols
+  DType type = DType::f32;               ///< of the table
+  Precision precision = Precision::f32;  ///< of the matrix
   Index rows = 0, cols = 0;
 };
 

@@ -72,12 +72,11 @@ void ReportCommand::run() const {
   const Session& session = metered.session();
   const SessionOptions& options = session.options();
   const Program& program = session.program();
-  const kernels::Gemm& gemm = kernels::kernels_at(metered.model().isa()).gemm;
   const PlanInput input{.program = program,
                         .machine = machine(),
                         .rates = metered.rates(),
                         .isa = metered.model().isa(),
-                        .tile = {.MR = gemm.MR, .NR = gemm.NR},
+                        .tile = tile_shapes(kernels::kernels_at(metered.model().isa())),
                         .threads = options.threads,
                         .max_rows = options.max_rows,
                         .max_sequences = options.max_sequences};
@@ -90,7 +89,7 @@ void ReportCommand::run() const {
       .program = program,
       .memory = plan_memory(program, metered.rows(), metered.sequences()),
       .sweeps = plots::sweep_orders(program, input.plan_machine(),
-                                    weights_stay_in_l3(program, machine()), kSweepRows),
+                                    session.plan().weights_stay_in_l3, kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
       .arena_bytes = session.memory_bytes()};
   if (is_timed) data.time = measure("time", metered, data.notes);

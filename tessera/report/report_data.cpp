@@ -91,7 +91,7 @@ std::vector<OrderSweep> sweep_orders(const Program& program, const PlanMachine& 
       const LinearPlan plan =
           plan_linear(linear_task(program, *linear, rows, weights_stay_in_l3), machine);
       OrderSweep::Step step{.rows = rows,
-                            .bound_bytes = sizeof(float) * plan.bound_words,
+                            .bound_bytes = plan.bound_bytes,
                             .bytes = {},
                             .chosen = plan.chosen.nest.order};
       for (std::size_t order = 0; order < plan.best.size(); ++order) {

@@ -54,7 +54,7 @@ Plot draw_roofline(const ReportData& data) {
                          data.plan.ops[i].chosen.blocks == "with the op before";
     if (flops > 0 && !is_tail) marks.push_back(mark_of(data, i, places[i], flops));
   }
-  const double threads = data.threads, peak = data.rates.flops * threads,
+  const double threads = data.threads, peak = data.rates.flops[Precision::f32] * threads,
                l3 = (data.machine.l3.bytes > 0 ? data.rates.l3_bytes : data.rates.memory_bytes) *
                     threads,
                memory = data.rates.memory_bytes * threads;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LayerNorm, softmax, L2 normalisation, activations and addition at every level: every tail between
+// LayerNorm, L2 normalisation, activations and addition at every level: every tail between
 // guard pages, hostile values, aliasing, and the same bits for a row wherever it stands.
 #include <gtest/gtest.h>
 
@@ -168,41 +168,6 @@ void expect_rows(Rows& x, Guard guard, OneRow expected, Run&& run) {
   ASSERT_TRUE(bit_identical(x.dense(), y.dense())) << "in place, N=" << x.N();
 }
 
-TEST_P(RowwiseTest, SoftmaxMatchesReferenceOnEveryTail) {
-  for (const Index N : widths()) {
-    for (const Guard guard : {Guard::above, Guard::below}) {
-      for (const float scale : {1.0F, 30.0F}) {
-        Rows x(3, N, 1, guard);
-        x.fill_normal(static_cast<std::uint64_t>(N), scale);
-        expect_rows(x, guard, reference::softmax,
-                    [&](const float* in, Index ldx, float* out, Index ldy) {
-                      table->softmax(in, ldx, out, ldy, 3, N);
-                    });
-      }
-    }
-  }
-}
-
-TEST_P(RowwiseTest, SoftmaxOfHostileRows) {
-  constexpr Index N = 37;
-  Rows x(8, N, 0);
-  x.fill_normal(9);
-  for (Index j = 0; j < N; ++j) {
-    x(0, j) = -kInfinity;                   // nothing to see: zeros
-    x(1, j) = j == 20 ? 1.0F : -kInfinity;  // one survivor
-    x(2, j) = 3e38F;                        // equal and huge
-    x(3, j) = j == 36 ? 3e38F : -3e38F;     // differences overflow
-    x(4, j) = static_cast<float>(j) * 50;   // rising, exp would overflow
-    x(5, j) = 1e-40F;                       // denormals
-  }
-  x(6, 5) = kNan;
-  x(7, 36) = -kInfinity;
-  expect_rows(x, Guard::above, reference::softmax,
-              [&](const float* in, Index ldx, float* out, Index ldy) {
-                table->softmax(in, ldx, out, ldy, 8, N);
-              });
-}
-
 reference::Bounded l2_reference(const float* x, Index N) {
   return reference::l2_normalize(x, N, 1e-12);
 }
@@ -312,8 +277,6 @@ TEST_P(RowwiseTest, ARowDoesNotDependOnItsNeighbours) {
     };
     const Index ld = x.ld();
     const auto gamma = test::random_normal(N, 12), beta = test::random_normal(N, 13);
-    expect_same(
-        [&](const float* in, float* out, Index M) { table->softmax(in, ld, out, ld, M, N); });
     expect_same([&](const float* in, float* out, Index M) {
       table->l2_normalize(in, ld, out, ld, M, N, 1e-12F);
     });

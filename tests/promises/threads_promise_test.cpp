@@ -264,7 +264,7 @@ TEST_F(ThreadsPromiseTest, ADeadlineThatHasPassedEndsTheRun) {
 
 TEST(RunStopTest, TilesThatAreLeftAreLeftOut) {
   constexpr Index M = 40, N = 96, K = 16;
-  const kernels::Gemm& gemm = kernels::kernels_at(best_isa()).gemm;
+  const kernels::Gemm& gemm = kernels::kernels_at(best_isa()).gemm[Precision::f32];
   const Index panels = (N + gemm.NR - 1) / gemm.NR;
   const std::vector<float> a(static_cast<std::size_t>(M * K), 1.0F),
       b(static_cast<std::size_t>(panels * gemm.NR * K), 1.0F);

@@ -34,12 +34,17 @@ inline bool is_visible(const kernels::AttentionMask& mask, Index r) {
   return false;
 }
 
+/// Element n of row i of Q, K or V.
+inline double attention_element(const void* x, Index ld, Index i, Index n) {
+  return static_cast<double>(static_cast<const float*>(x)[i * ld + n]);
+}
+
 /// scale·q·k + bias of query i and key j, and δ.
 inline double attention_score(const kernels::AttentionTask& t, Index i, Index j, double& delta) {
   double sum = 0, magnitude = 0;
   for (Index n = 0; n < t.d; ++n) {
     const double product =
-        static_cast<double>(t.q[i * t.ldq + n]) * static_cast<double>(t.k[j * t.ldk + n]);
+        attention_element(t.q, t.ldq, i, n) * attention_element(t.k, t.ldk, j, n);
     sum += product;
     magnitude += std::abs(product);
   }
@@ -80,7 +85,7 @@ inline void attention_row(const kernels::AttentionTask& t, Index i, std::vector<
   for (Index n = 0; n < t.d; ++n) {
     double o = 0, magnitude = 0, max_abs = 0;
     for (Index j = 0; j < t.Tk; ++j) {
-      const double v = static_cast<double>(t.v[j * t.ldv + n]);
+      const double v = attention_element(t.v, t.ldv, j, n);
       const double weight = l == 0.0 ? 0.0 : p[static_cast<std::size_t>(j)] / l;
       o += weight * v;
       magnitude += weight * std::abs(v);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LayerNorm, softmax and L2 normalisation of one row in double. Beside each value a bound of the
+// LayerNorm and L2 normalisation of one row in double. Beside each value a bound of the
 // rounding error of an f32 evaluation that sums in at least 4 chains: n = N/4 + 16 roundings, γ_n
 // of support/tolerance.hpp.
 #pragma once
@@ -45,34 +45,6 @@ inline Bounded layer_norm(const std::vector<double>& z, const float* gamma, cons
     y.bound.push_back(rstd * std::abs(g) * delta +
                       std::abs(scaled) * (gamma_n + 8 * u + 2 * delta * rstd) +
                       4 * u * (std::abs(b) + std::abs(scaled + b)) + test::kSmallestDenormal);
-  }
-  return y;
-}
-
-/// The argument x − m is rounded: a relative error of range·u in each term and in the sum; exp
-/// adds 1.2 ulp, the sum γ_n, the scaling 2u.
-inline Bounded softmax(const float* x, Index N) {
-  double m = -HUGE_VAL, lowest = HUGE_VAL, l = 0;
-  bool has_nan = false;
-  for (Index j = 0; j < N; ++j) {
-    const double v = static_cast<double>(x[j]);
-    has_nan = has_nan || std::isnan(v);
-    m = std::max(m, v);
-    if (std::isfinite(v)) lowest = std::min(lowest, v);
-  }
-  Bounded y;
-  const double range = std::isfinite(m) ? std::min(m - lowest, 104.0) : 0.0;
-  const double relative =
-      test::kUnitRoundoff * (2 * range + 8) + test::gamma(static_cast<Index>(N) / 4 + 16);
-  for (Index j = 0; j < N; ++j) {
-    const double v = static_cast<double>(x[j]);
-    double e = has_nan ? std::nan("") : m == -HUGE_VAL ? 0.0 : std::exp(v - m);
-    y.value.push_back(e);
-    l += e;
-  }
-  for (double& v : y.value) {
-    if (l != 0.0) v /= l;
-    y.bound.push_back(v * relative + 2 * test::kSmallestDenormal);
   }
   return y;
 }

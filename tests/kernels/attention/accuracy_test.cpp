@@ -71,7 +71,7 @@ INSTANTIATE_FOR_ALL_ISAS(AttentionAccuracyTest);
 
 TEST_P(AttentionAccuracyTest, IsWithinTheBoundAndPrinted) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Attention& attention = kernels_at(GetParam()).attention;
+  const Attention& attention = kernels_at(GetParam()).attention[Precision::f32];
   for (const Case& c : kCases) {
     Errors& worst = Summary::worst()[{GetParam(), c.name}];
     for (const auto& [T, d] : {std::pair<Index, Index>{70, 32}, {197, 80}, {600, 64}, {300, 128}}) {

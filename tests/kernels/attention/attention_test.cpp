@@ -56,7 +56,7 @@ class AttentionTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
     SKIP_UNLESS_SUPPORTED(GetParam());
-    attention = &kernels_at(GetParam()).attention;
+    attention = &kernels_at(GetParam()).attention[Precision::f32];
   }
   /// Scratch of exactly the stated size, ending at an unmapped page and full of NaN.
   void run(AttentionTask t) const {
@@ -275,7 +275,7 @@ TEST_P(AttentionTest, ARowHasTheSameBitsHoweverTheQueriesAreSplit) {
         head.o.fill([](Index, Index) { return kNan; });
         for (Index i = 0; i < Br; i += step) {
           AttentionTask part = t;
-          part.q = t.q + i * t.ldq;
+          part.q = static_cast<const float*>(t.q) + i * t.ldq;
           part.o = t.o + i * t.ldo;
           part.q_begin = i;
           part.Tq = std::min(step, Br - i);

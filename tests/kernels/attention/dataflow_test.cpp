@@ -82,7 +82,7 @@ class AttentionDataflowTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
     SKIP_UNLESS_SUPPORTED(GetParam());
-    attention = &kernels_at(GetParam()).attention;
+    attention = &kernels_at(GetParam()).attention[Precision::f32];
   }
   void run(AttentionTask t) const {
     GuardedBuffer<float> scratch(attention->scratch_elements(t.dataflow, t.Tq, t.Tk, t.d));

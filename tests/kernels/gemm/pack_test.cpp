@@ -69,23 +69,24 @@ void expect_formula(const Gemm& gemm, DType type, Widen&& widen) {
 
 TEST_P(PackPanelTest, F32IsCopiedBitForBit) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  expect_formula<std::uint32_t>(kernels_at(GetParam()).gemm, DType::f32,
+  expect_formula<std::uint32_t>(kernels_at(GetParam()).gemm[Precision::f32], DType::f32,
                                 [](std::uint32_t x) { return std::bit_cast<float>(x); });
 }
 
 TEST_P(PackPanelTest, Bf16IsTheUpperHalfOfF32) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  expect_formula<std::uint16_t>(kernels_at(GetParam()).gemm, DType::bf16, widen_bf16);
+  expect_formula<std::uint16_t>(kernels_at(GetParam()).gemm[Precision::f32], DType::bf16,
+                                widen_bf16);
 }
 
 TEST_P(PackPanelTest, F16IsWidenedExactly) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  expect_formula<std::uint16_t>(kernels_at(GetParam()).gemm, DType::f16, widen_f16);
+  expect_formula<std::uint16_t>(kernels_at(GetParam()).gemm[Precision::f32], DType::f16, widen_f16);
 }
 
 TEST_P(PackPanelTest, WidensEveryHalfPrecisionValue) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   GuardedBuffer<std::uint16_t> w(65536);
   for (Index i = 0; i < w.size(); ++i) w[i] = static_cast<std::uint16_t>(i);
   GuardedBuffer<float> panel(w.size() * gemm.NR);

@@ -65,7 +65,7 @@ struct Operands {
     t.a = a.data();
     t.lda = lda;
     t.b = panels.data();
-    t.ldb = ldb;
+    t.ldb = ldb * Index{sizeof(float)};
     t.c = c.data();
     t.ldc = ldc;
     t.mr = M;
@@ -113,7 +113,7 @@ INSTANTIATE_FOR_ALL_ISAS(GemmUkernelTest);
 
 TEST_P(GemmUkernelTest, MatchesReferenceOnEveryTileBetweenGuardPages) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   for (const Index K : kDepths) {
     for (const Index N : widths(gemm.NR)) {
       for (Index M = 1; M <= gemm.MR; ++M) {
@@ -137,7 +137,7 @@ TEST_P(GemmUkernelTest, MatchesReferenceOnEveryTileBetweenGuardPages) {
 
 TEST_P(GemmUkernelTest, IsOneChainOfRoundingsPerElement) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const bool fused = GetParam() != Isa::baseline;
   const Index M = gemm.MR;
   const Index N = 2 * gemm.NR + 1;
@@ -163,7 +163,7 @@ TEST_P(GemmUkernelTest, IsOneChainOfRoundingsPerElement) {
 
 TEST_P(GemmUkernelTest, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const Index N = 5 * gemm.NR + gemm.NR / 2;
   const Index K = 77;
   for (Index M = 1; M <= gemm.MR; ++M) {
@@ -182,8 +182,8 @@ TEST_P(GemmUkernelTest, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
             for (Index j = 0; j < N; j += panels * gemm.NR) {
               for (Index k = 0; k < K; k += kc) {
                 GemmTile s = split.tile();
-                s.a += i * split.lda + k;
-                s.b += j / gemm.NR * split.ldb + k * gemm.NR;
+                s.a = split.a.data() + i * split.lda + k;
+                s.b = split.panels.data() + j / gemm.NR * split.ldb + k * gemm.NR;
                 s.c += i * split.ldc + j;
                 s.mr = std::min(mr, M - i);
                 s.nr = std::min(panels * gemm.NR, N - j);
@@ -209,7 +209,7 @@ TEST_P(GemmUkernelTest, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
 
 TEST_P(GemmUkernelTest, HintsMayPointAnywhereAndChangeNothing) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const Index N = 2 * gemm.NR + 1;
   const Index K = 50;
   for (Index M = 1; M <= gemm.MR; ++M) {
@@ -224,7 +224,7 @@ TEST_P(GemmUkernelTest, HintsMayPointAnywhereAndChangeNothing) {
       Operands hinted(gemm, M, N, K, Guard::above, 19);
       GemmTile t = hinted.tile();
       t.ahead = hinted.panels.end() - 1;  // runs into the unmapped page
-      t.ahead_n = ahead_n;
+      t.ahead_bytes = 4 * ahead_n;
       gemm.run(t);
       ASSERT_TRUE(bit_identical(hinted.result(), plain.result())) << "M=" << M;
     }
@@ -233,7 +233,7 @@ TEST_P(GemmUkernelTest, HintsMayPointAnywhereAndChangeNothing) {
 
 TEST_P(GemmUkernelTest, ARowDoesNotDependOnItsNeighbours) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const Index M = gemm.MR;
   const Index N = gemm.NR + 3;
   const Index K = 33;
@@ -253,7 +253,7 @@ TEST_P(GemmUkernelTest, ARowDoesNotDependOnItsNeighbours) {
 
 TEST_P(GemmUkernelTest, AccumulatesIntoC) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const Index K = 19;
   for (const Index N : widths(gemm.NR)) {
     for (Index M = 1; M <= gemm.MR; ++M) {
@@ -290,7 +290,7 @@ struct Epilogue {
 TEST_P(GemmUkernelTest, EpilogueIsActivationThenResidual) {
   SKIP_UNLESS_SUPPORTED(GetParam());
   const KernelTable& table = kernels_at(GetParam());
-  const Gemm& gemm = table.gemm;
+  const Gemm& gemm = table.gemm[Precision::f32];
   const Index K = 17;
   std::vector<Epilogue> combinations;
   for (const bool bias : {false, true}) {
@@ -354,7 +354,7 @@ TEST_P(GemmUkernelTest, EpilogueIsActivationThenResidual) {
 
 TEST_P(GemmUkernelTest, GeluMatchesItsFormula) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const Index M = gemm.MR;
   const Index N = gemm.NR + 1;
   const Index K = 40;
@@ -376,7 +376,7 @@ TEST_P(GemmUkernelTest, GeluMatchesItsFormula) {
 
 TEST_P(GemmUkernelTest, NanAndInfinityPropagateToTheirRowAndColumnOnly) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   const Index M = gemm.MR;
   const Index N = 3 * gemm.NR - 1;
   const Index K = 21;
@@ -404,7 +404,7 @@ TEST_P(GemmUkernelTest, NanAndInfinityPropagateToTheirRowAndColumnOnly) {
 
 TEST_P(GemmUkernelTest, InfinityTimesZeroIsNanAndOverflowIsInfinity) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const Gemm& gemm = kernels_at(GetParam()).gemm;
+  const Gemm& gemm = kernels_at(GetParam()).gemm[Precision::f32];
   Operands x(gemm, 1, 2, 3, Guard::above, 41);
   const float a[] = {HUGE_VALF, 1e38F, 1e38F};
   const float w[] = {0.0F, 1.0F, 1.0F, 1.0F, 10.0F, 10.0F};  // (2,3)

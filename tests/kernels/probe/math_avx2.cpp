@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/simd/avx2.inl.hpp"
+//
 #include "tests/kernels/probe/math_probe.inl.hpp"
 
 namespace tessera::test {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The functions of kernels/math.inl.hpp as each level compiles them, for sweeps. n is a multiple
+// The functions of kernels/simd/math.inl.hpp as each level compiles them, for sweeps. n is a multiple
 // of 16.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/math.inl.hpp"
+#include "kernels/simd/math.inl.hpp"
 #include "tests/kernels/probe/math_probe.hpp"
 
 namespace tessera::kernels {

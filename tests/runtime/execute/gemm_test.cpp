@@ -48,7 +48,7 @@ struct Linear {
                        .ldr = s.N,
                        .activation = activation,
                        .after = after.data(),
-                       .after_n = 64},
+                       .after_bytes = 256},
                       nest, s.M);
     return {c.begin(), c.end()};
   }
@@ -79,7 +79,7 @@ class GemmNestTest : public testing::TestWithParam<Isa> {
 };
 
 TEST_P(GemmNestTest, EveryOrderGivesTheSameBits) {
-  const kernels::Gemm& gemm = kernels::kernels_at(GetParam()).gemm;
+  const kernels::Gemm& gemm = kernels::kernels_at(GetParam()).gemm[Precision::f32];
   test::Random random{1};
   for (const LinearShape s : {LinearShape{1, 1, 1}, LinearShape{1, 77, 33}, LinearShape{3, 130, 64},
                               LinearShape{15, 96, 100}, LinearShape{40, 45, 129},
@@ -98,7 +98,7 @@ TEST_P(GemmNestTest, EveryOrderGivesTheSameBits) {
 }
 
 TEST_P(GemmNestTest, MatchesTheDoubleReference) {
-  const kernels::Gemm& gemm = kernels::kernels_at(GetParam()).gemm;
+  const kernels::Gemm& gemm = kernels::kernels_at(GetParam()).gemm[Precision::f32];
   test::Random random{2};
   for (int round = 0; round < 12; ++round) {
     const LinearShape s{random.integer(1, 90), random.integer(1, 150), random.integer(1, 300)};

@@ -100,9 +100,9 @@ class QkvLayoutTest : public testing::TestWithParam<Isa> {
 
 TEST_P(QkvLayoutTest, GivesTheBitsOfRowMajor) {
   const QkvModel by_heads(GetParam(), false), by_rows(GetParam(), true);
-  const Index NR = kernels::kernels_at(GetParam()).gemm.NR;
-  ASSERT_EQ(head_dim_of(by_heads.program(), 1, NR), kHeadDim);
-  ASSERT_EQ(head_dim_of(by_rows.program(), 1, NR), 0);
+  const auto tile = tile_shapes(kernels::kernels_at(GetParam()));
+  ASSERT_EQ(head_dim_of(by_heads.program(), 1, tile), kHeadDim);
+  ASSERT_EQ(head_dim_of(by_rows.program(), 1, tile), 0);
   const std::vector<std::int32_t> offsets{0, 40, 1100, 1101};  // one long, two short
   const std::vector<float> expected = by_rows.run(offsets, 1);
   EXPECT_EQ(by_heads.run(offsets, 1), expected);

@@ -23,7 +23,7 @@ using testing::Contains;
 using testing::HasSubstr;
 
 MachineRates some_rates() {
-  return {.flops = 1.5e11,
+  return {.flops = {1.5e11},
           .l1_bytes = 4e11,
           .l2_bytes = 1e11,
           .l3_bytes = 2.5e10,
@@ -104,7 +104,8 @@ TEST_F(MachineRatesTest, SavingLeavesNothingElseBehindAndReplacesWhatWasThere) {
   const fs::path nested = directory_.path() / "a" / "b" / "rates.json";
   write(nested, "old");
   save_rates(nested, some_rates(), machine_, Isa::avx2);
-  EXPECT_EQ(load_rates(nested, machine_, Isa::avx2).flops, some_rates().flops);
+  EXPECT_EQ(load_rates(nested, machine_, Isa::avx2).flops[Precision::f32],
+            some_rates().flops[Precision::f32]);
   EXPECT_EQ(std::distance(fs::directory_iterator(nested.parent_path()), {}), 1);
 }
 
@@ -161,10 +162,10 @@ TEST_F(MachineRatesTest, TheOverrideComesFirstAndIsNeverPassedOver) {
   save_rates(cache_file(), some_rates(), machine_, Isa::avx2);
   places.override_file = file();
   MachineRates other = some_rates();
-  other.flops = 2e11;
+  other.flops[Precision::f32] = 2e11;
   save_rates(file(), other, machine_, Isa::avx2);
   const MachineRates got = resolve_rates(machine_, Isa::avx2, places);
-  EXPECT_EQ(got.flops, 2e11);
+  EXPECT_EQ(got.flops[Precision::f32], 2e11);
   EXPECT_EQ(got.source, file().string());
   write(file(), "{");
   EXPECT_THROW(resolve_rates(machine_, Isa::avx2, places), Error);

@@ -54,7 +54,7 @@ Profile profile_of(Measurement measured) {
   Machine machine;
   machine.l1d.bytes = 1 << 15;
   MachineRates rates;
-  rates.flops = 4e9;
+  rates.flops[Precision::f32] = 4e9;
   return make_profile("model", report(), machine, rates, std::move(measured));
 }
 

@@ -28,7 +28,8 @@ TEST_P(ReplayTest, ChosenLoopOrdersMoveWhatTheModelSays) {
   const PlanMachine machine{.l1_bytes = kCaches[0].bytes,
                             .l2_bytes = kCaches[1].bytes,
                             .l3_bytes = Index{64} << 20,
-                            .tile = {.MR = table_.gemm.MR, .NR = table_.gemm.NR},
+                            .tile = {TileShape{.MR = table_.gemm[Precision::f32].MR,
+                                               .NR = table_.gemm[Precision::f32].NR}},
                             .threads = 1,
                             .rates = nominal_rates(Machine{}, GetParam())};
   std::vector<double> errors;
@@ -52,8 +53,8 @@ TEST_P(ReplayTest, ChosenAttentionMovesWhatTheModelSays) {
                                  AttentionShape{.T = 197, .d = 80, .heads = 4},
                                  AttentionShape{.T = 512, .d = 64, .heads = 4}}) {
     const kernels::AttentionDataflow runs =
-        dataflow_of(s.T, s.d, s.mask, caches.l2_bytes, table_.attention);
-    const AttentionCost model = attention_cost(runs, s, caches, table_.attention);
+        dataflow_of(s.T, s.d, s.mask, caches.l2_bytes, table_.attention[Precision::f32]);
+    const AttentionCost model = attention_cost(runs, s, caches, table_.attention[Precision::f32]);
     const bench::ReplayedBytes seen = bench::replay_attention(s, runs, GetParam(), kCaches);
     EXPECT_NEAR(model.l2_bytes / seen.at[1].bytes(), 1.0, 0.03) << "T=" << s.T << " d=" << s.d;
   }
@@ -61,12 +62,12 @@ TEST_P(ReplayTest, ChosenAttentionMovesWhatTheModelSays) {
 
 TEST_P(ReplayTest, ScratchIsThatOfTheRealKernels) {
   if (!cpu_supports(GetParam())) GTEST_SKIP();
-  const kernels::Attention& real = kernels::kernels_at(GetParam()).attention;
+  const kernels::Attention& real = kernels::kernels_at(GetParam()).attention[Precision::f32];
   for (Index n = 0; n < kernels::kAttentionDataflows; ++n) {
     const auto dataflow = static_cast<kernels::AttentionDataflow>(n);
     for (const Index T : {1, 64, 65, 197, 1000}) {
       for (const Index d : {1, 32, 80}) {
-        EXPECT_EQ(table_.attention.scratch_elements(dataflow, T, T + 3, d),
+        EXPECT_EQ(table_.attention[Precision::f32].scratch_elements(dataflow, T, T + 3, d),
                   real.scratch_elements(dataflow, T, T + 3, d));
       }
     }
@@ -79,7 +80,7 @@ TEST_P(ReplayTest, TouchesEveryLineOfALinearOnce) {
   const LinearShape s{.M = 45, .N = 131, .K = 70};
   const bench::ReplayedBytes seen = bench::replay_linear(s, {}, GetParam(), kLarge);
   const auto lines = [](Index floats) { return static_cast<std::uint64_t>(ceil_div(floats, 16)); };
-  const Index NR = table_.gemm.NR;
+  const Index NR = table_.gemm[Precision::f32].NR;
   const std::uint64_t a = 45 * lines(70), c = 45 * lines(131),
                       b = lines(ceil_div(s.N, NR) * NR * s.K), bias = lines(131);
   const std::uint64_t stack = lines(512);  // at most

@@ -206,7 +206,7 @@ INSTANTIATE_FOR_ALL_ISAS(AttentionPlanTest);
 
 TEST_P(AttentionPlanTest, CountsAreThoseOfTheCells) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const kernels::Attention& kernel = kernels::kernels_at(GetParam()).attention;
+  const kernels::Attention& kernel = kernels::kernels_at(GetParam()).attention[Precision::f32];
   constexpr Index d = 8;
   for (Index n = 0; n < kernels::kAttentionDataflows; ++n) {
     const auto dataflow = static_cast<AttentionDataflow>(n);
@@ -223,7 +223,7 @@ TEST_P(AttentionPlanTest, CountsAreThoseOfTheCells) {
 }
 
 TEST(AttentionModelTest, AWindowExecutesFewTiles) {
-  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
+  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
   const auto counts = [&](const AttentionMask& mask) {
     const AttentionShape shape{.T = 4096, .d = 16, .heads = 1, .mask = mask};
     return attention_cost(AttentionDataflow::streaming, shape, kCaches, kernel).counts;
@@ -259,7 +259,7 @@ TEST(AttentionBlocksTest, AreNearEqualWholeVectorsButForTheLast) {
 }
 
 TEST(AttentionModelTest, MovesNoLessThanTheBoundAndMoreThroughSmallerCaches) {
-  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
+  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
   for (Index n = 0; n < kernels::kAttentionDataflows; ++n) {
     for (const Index T : {128, 512, 4096}) {
       const AttentionCost cost = attention_cost(static_cast<AttentionDataflow>(n),
@@ -280,7 +280,7 @@ TEST(AttentionModelTest, MovesNoLessThanTheBoundAndMoreThroughSmallerCaches) {
 }
 
 TEST(AttentionModelTest, ScratchOfStreamingDoesNotGrowWithTheLength) {
-  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
+  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
   EXPECT_EQ(kernel.scratch_elements(AttentionDataflow::streaming, 64, 128, 64),
             kernel.scratch_elements(AttentionDataflow::streaming, 64, 16384, 64));
   const Index most = rows_per_task(AttentionDataflow::streaming_keys, 16384, kernel.Br);
@@ -289,7 +289,7 @@ TEST(AttentionModelTest, ScratchOfStreamingDoesNotGrowWithTheLength) {
 }
 
 TEST(AttentionModelTest, TheRuleOfTheRunIsTheChoiceOfTheModel) {
-  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
+  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
   const MachineRates rates = nominal_rates(Machine{}, Isa::avx512);
   for (const Index d : {32, 64, 128}) {
     for (const Index T : {16, 64, 197, 512, 1000, 2000, 4096, 8192, 16384}) {

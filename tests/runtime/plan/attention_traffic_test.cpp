@@ -13,6 +13,7 @@
 
 #include "kernels/attention/blocks.hpp"
 #include "kernels/attention/mask.hpp"
+#include "kernels/kernel_table.hpp"
 #include "runtime/plan/attention.hpp"
 
 namespace tessera {
@@ -22,48 +23,53 @@ using kernels::AttentionDataflow;
 
 class TileCache {
  public:
-  explicit TileCache(double Z) : Z_(Z) {}
+  TileCache(double Z, const kernels::AttentionBytes& bytes) : Z_(Z), e_(bytes) {}
 
-  void read(char matrix, Index i, Index j, Index words) { touch({matrix, i, j}, words, false); }
-  void write(char matrix, Index i, Index j, Index words) { touch({matrix, i, j}, words, true); }
-  /// Words moved so far, and those that are still to be written.
+  void read(char matrix, Index i, Index j, Index n) { touch({matrix, i, j}, n, false); }
+  void write(char matrix, Index i, Index j, Index n) { touch({matrix, i, j}, n, true); }
+  /// Bytes moved so far, and those that are still to be written.
   [[nodiscard]] double moved() const {
-    double words = moved_;
+    double bytes = moved_;
     for (const Entry& e : order_) {
-      if (e.changed) words += e.words;
+      if (e.changed) bytes += e.bytes;
     }
-    return words;
+    return bytes;
   }
 
  private:
   using Key = std::tuple<char, Index, Index>;
   struct Entry {
     Key key;
-    double words;
+    double bytes;
     bool changed;
   };
 
   void touch(const Key& key, Index n, bool is_write) {
-    const auto words = static_cast<double>(n);
+    const char matrix = std::get<0>(key);
+    const Index element = matrix == 'O'                                     ? e_.o
+                          : matrix == 'Q' || matrix == 'K' || matrix == 'V' ? e_.qkv
+                                                                            : e_.scratch;
+    const auto bytes = static_cast<double>(n * element);
     const auto found = where_.find(key);
     if (found != where_.end()) {
       order_.splice(order_.begin(), order_, found->second);
       order_.front().changed |= is_write;
       return;
     }
-    moved_ += words;  // a write allocates its lines
-    order_.push_front({key, words, is_write});
+    moved_ += bytes;  // a write allocates its lines
+    order_.push_front({key, bytes, is_write});
     where_[key] = order_.begin();
-    used_ += words;
+    used_ += bytes;
     while (used_ > Z_ && order_.size() > 1) {
-      if (order_.back().changed) moved_ += order_.back().words;
-      used_ -= order_.back().words;
+      if (order_.back().changed) moved_ += order_.back().bytes;
+      used_ -= order_.back().bytes;
       where_.erase(order_.back().key);
       order_.pop_back();
     }
   }
 
   double Z_, used_ = 0, moved_ = 0;
+  kernels::AttentionBytes e_;
   std::list<Entry> order_;
   std::map<Key, std::list<Entry>::iterator> where_;
 };
@@ -73,9 +79,9 @@ class TileCache {
 class Replay {
  public:
   Replay(AttentionDataflow dataflow, Index T, Index d, const kernels::Attention& kernel, double Z)
-      : dataflow_(dataflow), T_(T), d_(d), kernel_(kernel), cache_(Z) {}
+      : dataflow_(dataflow), T_(T), d_(d), kernel_(kernel), cache_(Z, kernel.bytes) {}
 
-  double words() {
+  double bytes() {
     each_block(0, T_, rows_per_task(dataflow_, T_, kernel_.Br), [&](Index a, Index b) {
       switch (dataflow_) {
         case AttentionDataflow::streaming:
@@ -177,26 +183,28 @@ class Replay {
   TileCache cache_;
 };
 
-double model_words(AttentionDataflow dataflow, Index T, Index d, Index l2_bytes,
+double model_bytes(AttentionDataflow dataflow, Index T, Index d, Index l2_bytes,
                    const kernels::Attention& kernel) {
   const AttentionCaches caches{.l1_bytes = 48 << 10, .l2_bytes = l2_bytes, .l3_bytes = 0};
-  return attention_cost(dataflow, {.T = T, .d = d, .heads = 1}, caches, kernel).l2_bytes / 4;
+  return attention_cost(dataflow, {.T = T, .d = d, .heads = 1}, caches, kernel).l2_bytes;
 }
 
 /// A cache that is neither clearly larger nor smaller than what is used again keeps a part of it;
 /// the model says nothing is kept.
 bool is_marginal(AttentionDataflow dataflow, Index T, Index d, Index bytes,
                  const kernels::Attention& kernel) {
-  const double at = model_words(dataflow, T, d, bytes, kernel);
+  const double at = model_bytes(dataflow, T, d, bytes, kernel);
   for (const double factor : {0.5, 0.7, 1.4, 2.0}) {
     const auto other = static_cast<Index>(factor * static_cast<double>(bytes));
-    if (model_words(dataflow, T, d, other, kernel) != at) return true;
+    if (model_bytes(dataflow, T, d, other, kernel) != at) return true;
   }
   return false;
 }
 
-TEST(AttentionTrafficTest, EqualsTheReplayOfTheWalkWhereATileFits) {
-  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
+/// Compares the dataflows that keep a tile of each operand, with elements of `bytes`.
+void expect_as_walked(const kernels::AttentionBytes& element) {
+  kernels::Attention kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
+  kernel.bytes = element;
   for (const AttentionDataflow dataflow :
        {AttentionDataflow::streaming, AttentionDataflow::streaming_keys,
         AttentionDataflow::flat_rows, AttentionDataflow::flat_head, AttentionDataflow::layerwise}) {
@@ -205,8 +213,8 @@ TEST(AttentionTrafficTest, EqualsTheReplayOfTheWalkWhereATileFits) {
       for (const Index T : {64, 197, 512, 1000, 2048, 4096, 8192}) {
         for (const Index bytes : {1 << 20, 2 << 20, 16 << 20}) {
           if (is_marginal(dataflow, T, d, bytes, kernel)) continue;
-          Replay replay(dataflow, T, d, kernel, 0.75 * static_cast<double>(bytes) / 4);
-          const double model = model_words(dataflow, T, d, bytes, kernel), walked = replay.words();
+          Replay replay(dataflow, T, d, kernel, 0.75 * static_cast<double>(bytes));
+          const double model = model_bytes(dataflow, T, d, bytes, kernel), walked = replay.bytes();
           EXPECT_NEAR(model / walked, 1.0, 0.005)
               << to_string(dataflow) << " T=" << T << " d=" << d << " bytes=" << bytes;
           ++compared;
@@ -215,6 +223,14 @@ TEST(AttentionTrafficTest, EqualsTheReplayOfTheWalkWhereATileFits) {
     }
     EXPECT_GT(compared, 30) << to_string(dataflow);
   }
+}
+
+TEST(AttentionTrafficTest, EqualsTheReplayOfTheWalkWhereATileFits) {
+  expect_as_walked({});
+}
+
+TEST(AttentionTrafficTest, CountsElementsOfOtherSizes) {
+  expect_as_walked({.qkv = 2, .o = 2, .scratch = 4});
 }
 
 }  // namespace

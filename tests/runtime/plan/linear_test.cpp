@@ -13,9 +13,9 @@ PlanMachine a_machine(int threads = 1) {
   return {.l1_bytes = 48 << 10,
           .l2_bytes = 2 << 20,
           .l3_bytes = Index{64} << 20,
-          .tile = {.MR = 14, .NR = 32},
+          .tile = {TileShape{.MR = 14, .NR = 32}},
           .threads = threads,
-          .rates = {.flops = 170e9,
+          .rates = {.flops = {170e9},
                     .l1_bytes = 400e9,
                     .l2_bytes = 100e9,
                     .l3_bytes = 28e9,
@@ -55,7 +55,7 @@ TEST(LinearPlanTest, TheChosenOneMovesTheFewestBytesOfThoseThatAreAsFast) {
             << to_string(plan.chosen.nest.order) << " against " << to_string(best->nest.order);
       }
     }
-    EXPECT_GE(plan.chosen.cost.l2.words(), plan.bound_words * 0.999);
+    EXPECT_GE(plan.chosen.cost.l2.bytes(), plan.bound_bytes * 0.999);
   }
 }
 
@@ -65,14 +65,14 @@ TEST(LinearPlanTest, BlocksArePossible) {
     for (const LinearTask& task : tasks()) {
       const LinearPlan plan = plan_linear(task, machine);
       const LoopNest& nest = plan.chosen.nest;
-      const Index panels = ceil_div(task.shape.N, machine.tile.NR);
+      const Index panels = ceil_div(task.shape.N, machine.tile[Precision::f32].NR);
       ASSERT_GE(nest.row_blocks, 1);
       ASSERT_GE(nest.col_blocks, 1);
       ASSERT_GE(nest.k_blocks, 1);
       EXPECT_LE(nest.row_blocks, task.shape.M);
       EXPECT_LE(nest.col_blocks, panels);
       EXPECT_LE(nest.k_blocks, task.residual ? 1 : task.shape.K);
-      if (panels * ceil_div(task.shape.M, machine.tile.MR) >= 4 * threads) {
+      if (panels * ceil_div(task.shape.M, machine.tile[Precision::f32].MR) >= 4 * threads) {
         EXPECT_GE(4 * nest.row_blocks * nest.col_blocks, 3 * threads) << "too few pieces";
       }
     }
@@ -86,8 +86,8 @@ TEST(LinearPlanTest, TheInputStaysForFewRowsAndTheWeightsForMany) {
     return plan_linear({.shape = {M, 384, 384}, .weights_stay_in_l3 = true}, machine).chosen;
   };
   EXPECT_EQ(chosen(8192).nest.order, LoopOrder::ws_os_a);
-  EXPECT_EQ(chosen(8192).cost.l2.b, 384.0 * 384);  // the weights once
-  EXPECT_EQ(chosen(16).cost.l2.a, 16.0 * 384);     // the input once
+  EXPECT_EQ(chosen(8192).cost.l2.b, 4 * 384.0 * 384);  // the weights once
+  EXPECT_EQ(chosen(16).cost.l2.a, 4 * 16.0 * 384);     // the input once
 }
 
 TEST(LinearPlanTest, FewRowsWithColdWeightsAreLimitedByMemory) {
@@ -119,12 +119,12 @@ TEST(LinearPlanTest, EpiloguesCostWhatTheyReadAgain) {
     return linear_cost(task, nest, machine).epilogue;
   };
   const LinearShape shape{128, 768, 768};
-  const double MN = 128.0 * 768;
+  const double C = 4 * 128.0 * 768;
   EXPECT_EQ(epilogue({.shape = shape}, {}), 0);
-  EXPECT_EQ(epilogue({.shape = shape, .residual = true}, {}), MN);
+  EXPECT_EQ(epilogue({.shape = shape, .residual = true}, {}), C);
   EXPECT_EQ(epilogue({.shape = shape, .norm = true}, {}), 0);  // whole rows, still in L2
-  EXPECT_EQ(epilogue({.shape = shape, .norm = true}, {.col_blocks = 2}), 2 * MN);
-  EXPECT_EQ(epilogue({.shape = {4096, 768, 768}, .norm = true}, {}), 2.0 * 4096 * 768);
+  EXPECT_EQ(epilogue({.shape = shape, .norm = true}, {.col_blocks = 2}), 2 * C);
+  EXPECT_EQ(epilogue({.shape = {4096, 768, 768}, .norm = true}, {}), 8.0 * 4096 * 768);
 }
 
 TEST(LinearPlanTest, ActivationsComeFromMemoryOnlyWhereL3CannotHoldThem) {

@@ -109,7 +109,7 @@ namespace {
 using testing::HasSubstr;
 
 MachineRates some_rates() {
-  return {.flops = 170e9,
+  return {.flops = {170e9},
           .l1_bytes = 400e9,
           .l2_bytes = 100e9,
           .l3_bytes = 28e9,
@@ -255,7 +255,7 @@ TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
 }
 
 TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
-  EXPECT_THAT(refused("\"tessera_plan\":2", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
+  EXPECT_THAT(refused("\"tessera_plan\":3", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
   EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));
@@ -421,7 +421,7 @@ TEST(ReportTest, TheSecondOfAChainBeginsNoOther) {
                         .machine = machine(),
                         .rates = some_rates(),
                         .isa = Isa::baseline,
-                        .tile = {.MR = 4, .NR = 12},
+                        .tile = {TileShape{.MR = 4, .NR = 12}},
                         .threads = 1,
                         .max_rows = 100,
                         .max_sequences = 1};

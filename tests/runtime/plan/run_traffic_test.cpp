@@ -39,7 +39,7 @@ class RunTrafficTest : public testing::Test {
     machine_.l2.bytes = l2_bytes;
     const PlanInput input{.program = program_,
                           .machine = machine_,
-                          .rates = {.flops = 1e11,
+                          .rates = {.flops = {1e11},
                                     .l1_bytes = 4e11,
                                     .l2_bytes = 1e11,
                                     .l3_bytes = 3e10,
@@ -47,7 +47,7 @@ class RunTrafficTest : public testing::Test {
                                     .exps = 1e10,
                                     .source = "test"},
                           .isa = Isa::baseline,
-                          .tile = {.MR = 4, .NR = 12},
+                          .tile = {TileShape{.MR = 4, .NR = 12}},
                           .threads = threads,
                           .max_rows = kRows,
                           .max_sequences = 1};

@@ -137,7 +137,7 @@ TEST(AttentionSessionTest, LongSequencesCarryTheirBlocksAndKeepTheirBits) {
   // long enough that K and V outgrow L2 at d = 256
   const Index T = machine().l2.bytes * 3 / 4 / (2 * 256 * 4) + 300;
   Table table(T + 100, 256);
-  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention;
+  const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
   ASSERT_EQ(dataflow_of(T, 256, {}, machine().l2.bytes, kernel),
             kernels::AttentionDataflow::streaming_keys);
   const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(T),

@@ -77,13 +77,14 @@ TEST_P(PackedWeightsTest, StackedSourcesOfDifferentTypesFillThePanels) {
                    .sources = {{"q", N}, {"k", N}, {"", N}},
                    .gather = {}});
   const PackedWeights weights = load(p);
-  const Index NR = kernels::kernels_at(GetParam()).gemm.NR;
+  const Index NR = kernels::kernels_at(GetParam()).gemm[Precision::f32].NR;
+  const auto* panels = reinterpret_cast<const float*>(weights[0].panels);
   for (Index n = 0; n < (3 * N + NR - 1) / NR * NR; ++n) {
     for (Index k = 0; k < K; ++k) {
       const float expected = n < N       ? 1 + static_cast<float>((n * K + k) % 100)
                              : n < 2 * N ? 2 + static_cast<float>(((n - N) * K + k) % 100)
                                          : 0;
-      ASSERT_EQ(weights[0].data[n / NR * NR * K + k * NR + n % NR], expected) << n << ", " << k;
+      ASSERT_EQ(panels[n / NR * NR * K + k * NR + n % NR], expected) << n << ", " << k;
     }
   }
 }

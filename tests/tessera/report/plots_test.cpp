@@ -86,12 +86,12 @@ class ReportDataTest : public testing::Test {
              .program = session->program(),
              .memory = plan_memory(session->program(), 12, 2),
              .sweeps = {}};
-    const kernels::Gemm& gemm = kernels::kernels_at(model->isa()).gemm;
+    const kernels::Gemm& gemm = kernels::kernels_at(model->isa()).gemm[Precision::f32];
     const PlanInput input{.program = data_.program,
                           .machine = machine(),
                           .rates = rates,
                           .isa = model->isa(),
-                          .tile = {.MR = gemm.MR, .NR = gemm.NR},
+                          .tile = {TileShape{.MR = gemm.MR, .NR = gemm.NR}},
                           .threads = 1,
                           .max_rows = 12,
                           .max_sequences = 2};

@@ -5,7 +5,7 @@
 // where they do not.
 #pragma once
 
-#include "kernels/math.inl.hpp"
+#include "kernels/simd/math.inl.hpp"
 
 namespace tessera::kernels {
 namespace {

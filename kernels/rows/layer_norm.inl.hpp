@@ -11,8 +11,8 @@
 // in L1 (N = 4096: 16 KiB). Traffic per row beyond L1: read x, residual; write y.
 #pragma once
 
-#include "kernels/kernel_table.hpp"
-#include "kernels/simd.inl.hpp"
+#include "kernels/rows/rows.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {

@@ -16,7 +16,7 @@
 // relative error.
 #pragma once
 
-#include "kernels/simd.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -33,12 +33,7 @@ TESSERA_INLINE F32<A> horner(F32<A> x, const float (&c)[n]) noexcept {
 /// The low 8 bits of each lane as the exponent of an f32.
 template <class A>
 TESSERA_INLINE F32<A> shifted_to_exponent(F32<A> t) noexcept {
-  static_assert(!kIsAvx512<A>);
-  if constexpr (kIsAvx2<A>) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23));
-  } else {
-    return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23));
-  }
+  return Words<A>::shifted_to_exponent(t);
 }
 
 /// 2ⁿ as f32 for integral n in [−127, 127]; n = −127 gives 0.
@@ -51,14 +46,10 @@ TESSERA_INLINE F32<A> exp2_integer(F32<A> n) noexcept {
 /// positive NaN becomes 128, a negative one passes.
 template <class A>
 TESSERA_INLINE F32<A> at_most_128(F32<A> x) noexcept {
-  if constexpr (kIsAvx512<A>) {
+  if constexpr (Words<A>::kScale) {
     return x;
-  } else if constexpr (kIsAvx2<A>) {
-    return _mm256_castsi256_ps(
-        _mm256_min_epi32(_mm256_castps_si256(x), _mm256_castps_si256(_mm256_set1_ps(128.0F))));
   } else {
-    return _mm_castsi128_ps(
-        _mm_min_epi32(_mm_castps_si128(x), _mm_castps_si128(_mm_set1_ps(128.0F))));
+    return Words<A>::at_most_128(x);
   }
 }
 
@@ -70,13 +61,12 @@ TESSERA_INLINE F32<A> at_most_128(F32<A> x) noexcept {
 /// gives 0, and 128 gives +inf, as does all above on AVX-512.
 template <class A>
 TESSERA_INLINE F32<A> exp2(F32<A> x) noexcept {
-  if constexpr (kIsAvx512<A>) {
+  if constexpr (Words<A>::kScale) {
     // approximation error 8.3e-8. vreduceps is one instruction for x − ⌊x⌋ (0 at ±inf), and
     // vscalefps takes ⌊x⌋ of its exponent by itself and underflows by itself.
     constexpr float p[] = {1.8669526325538754e-3F, 9.017480537295341e-3F, 5.5799514055252075e-2F,
                            2.401645928621292e-1F,  6.931512951850891e-1F, 1.0F};
-    const F32<A> f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    return _mm512_scalef_ps(horner<A>(f, p), x);
+    return Words<A>::scale(horner<A>(Words<A>::below_integer(x), p), x);
   } else {
     // approximation error 9.5e-8
     constexpr float p[] = {1.327475067228079e-3F, 9.671565145254135e-3F, 5.550699308514595e-2F,
@@ -107,8 +97,8 @@ TESSERA_INLINE F32<A> exp(F32<A> x) noexcept {
   const F32<A> n = round_nearest<A>(y * splat<A>(1.44269504F));
   const F32<A> r =
       neg_mul_add<A>(n, splat<A>(-2.12194440e-4F), neg_mul_add<A>(n, splat<A>(0.693359375F), y));
-  if constexpr (kIsAvx512<A>) {
-    return _mm512_scalef_ps(horner<A>(r, p), n);
+  if constexpr (Words<A>::kScale) {
+    return Words<A>::scale(horner<A>(r, p), n);
   } else {
     const F32<A> n1 =
         round_nearest<A>(n * splat<A>(0.5F));  // 2ⁿ in two factors: n is in [−150, 128]

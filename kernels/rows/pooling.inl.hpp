@@ -9,7 +9,7 @@
 // chains. Each column is one chain over i, whatever the block.
 #pragma once
 
-#include "kernels/simd.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -26,6 +26,7 @@ TESSERA_INLINE void for_each_column_block(Index N, Body&& body) noexcept {
 template <class A>
 void weighted_mean_rows(const float* x, Index ldx, const float* weights, Index T, Index N,
                         float* y) noexcept {
+  TESSERA_ASSERT(T >= 1);
   constexpr Index V = kLanes<A>;
   float total = weights == nullptr ? static_cast<float>(T) : 0.0F;
   for (Index i = 0; weights != nullptr && i < T; ++i) total += weights[i];

@@ -1,38 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Loads of f32, f16 and bf16 elements as f32, all exact.
-//
-//   bf16   the upper half of an f32: shift left by 16
-//   f16    vcvtph2ps; without F16C: place exponent and mantissa, then scale by 2¹¹² = 2^(127 − 15),
-//          which makes normals and denormals right at once; inf and NaN get the exponent 255
+// (bf16 is the upper half of an f32; f16 is Words<A>::load_f16.)
 #pragma once
 
-#include "kernels/simd.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-/// kLanes 16-bit integers from p, zero-extended to 32 bits and converted.
+/// kLanes elements of 16 bits.
 template <class A, DType type>
 TESSERA_INLINE F32<A> widen_vector(const std::uint16_t* p) noexcept {
   static_assert(type == DType::f16 || type == DType::bf16);
-  if constexpr (kIsAvx512<A>) {
-    const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    if constexpr (type == DType::f16) return _mm512_cvtph_ps(h);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-  } else if constexpr (kIsAvx2<A>) {
-    const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    if constexpr (type == DType::f16) return _mm256_cvtph_ps(h);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+  if constexpr (type == DType::f16) {
+    return Words<A>::load_f16(p);
   } else {
-    const __m128i h = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    if constexpr (type == DType::bf16) return _mm_castsi128_ps(_mm_slli_epi32(h, 16));
-    const __m128i em = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x7FFF)), 13);
-    const __m128i sign = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x8000)), 16);
-    const __m128i special =
-        _mm_and_si128(_mm_cmpgt_epi32(em, _mm_set1_epi32(0x0F7FFFFF)), _mm_set1_epi32(0x7F800000));
-    const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(em), _mm_set1_ps(0x1p112F));
-    return _mm_or_ps(scaled, _mm_castsi128_ps(_mm_or_si128(sign, special)));
+    return Words<A>::load_bf16(p);
   }
 }
 

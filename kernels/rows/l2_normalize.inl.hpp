@@ -3,7 +3,7 @@
 // y = x / max(‖x‖₂, ε) per row, ‖x‖₂ = √Σ x². A NaN in a row makes the row NaN.
 #pragma once
 
-#include "kernels/simd.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {

@@ -4,8 +4,8 @@
 // order. Tables stay in the checkpoint's element type; nothing but the gathered rows is read.
 #pragma once
 
-#include "kernels/embedding/widen.inl.hpp"
-#include "kernels/kernel_table.hpp"
+#include "kernels/rows/rows.hpp"
+#include "kernels/rows/widen.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -13,6 +13,7 @@ namespace {
 template <class A>
 void gather_sum(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy, Index M,
                 Index N) noexcept {
+  TESSERA_ASSERT(n_terms >= 1 && n_terms <= 4);
   constexpr Index kMaxTerms = 4;  // word, position, token type, and one to spare
   for (Index i = 0; i < M; ++i) {
     const void* rows[kMaxTerms];  // (n_terms) pointers to (N)

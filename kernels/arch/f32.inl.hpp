@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every kernel in f32 for one set of vectors: what each level has. A level that adds other families,
+// or beats one of these, changes the table that it gets from here.
+#pragma once
+
+#include "kernels/arch/tables.hpp"
+#include "kernels/attention/attention.inl.hpp"
+#include "kernels/gemm/pack_f32.inl.hpp"
+#include "kernels/gemm/ukernel_f32.inl.hpp"
+#include "kernels/image/resample.inl.hpp"
+#include "kernels/probe/probe.inl.hpp"
+#include "kernels/rows/elementwise.inl.hpp"
+#include "kernels/rows/gather_sum.inl.hpp"
+#include "kernels/rows/l2_normalize.inl.hpp"
+#include "kernels/rows/layer_norm.inl.hpp"
+#include "kernels/rows/pooling.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+/// GEMM tiles of MR rows by NV vectors.
+template <class A, Index MR, Index NV>
+constexpr KernelTable f32_kernels(Isa isa) noexcept {
+  KernelTable t{.isa = isa};
+  t.gemm[Precision::f32] = {.run = gemm_ukernel_f32<A, MR, NV>,
+                            .pack_panel = pack_panel_f32<A, NV * kLanes<A>>,
+                            .MR = MR,
+                            .NR = NV * kLanes<A>};
+  t.attention[Precision::f32] = {.run = attention<A>,
+                                 .Br = kQueryRows,
+                                 .Bc = kKeyTile,
+                                 .MR = kTileRows<A>,
+                                 .NR = 2 * kLanes<A>,
+                                 .V = kLanes<A>,
+                                 .scratch_elements = attention_scratch};
+  t.layer_norm = layer_norm_rows<A>;
+  t.activation = activation_rows<A>;
+  t.gated = gated_rows<A>;
+  t.l2_normalize = l2_normalize_rows<A>;
+  t.add = add_rows<A>;
+  t.embedding = gather_sum<A>;
+  t.weighted_mean = weighted_mean_rows<A>;
+  t.max_rows = max_of_rows<A>;
+  t.widen = widen<A>;
+  t.resample_bytes = resample_bytes<A>;
+  t.transpose_bytes = transpose_bytes;
+  t.probe = {.fma = fma_probe<A>, .read = read_probe<A>, .exp2 = exp2_probe<A>};
+  return t;
+}
+
+}  // namespace
+}  // namespace tessera::kernels

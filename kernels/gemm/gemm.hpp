@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contract of a matrix product: one register tile of C, packed panels of B. A family is one
+// precision: what the elements of A and B are when they are multiplied. C and the epilogue are f32.
+#pragma once
+
+#include "kernels/types.hpp"
+
+namespace tessera::kernels {
+
+/// One tile of rows: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual.
+///
+///   init      = C if `accumulate`, else bias (broadcast over rows) if given, else 0
+///   reduction = one chain over k = 0 … kc−1 per element, whatever mr and nr are, so that splitting
+///               K into consecutive calls (accumulate) or tiling M and N differently gives the same
+///               bits.
+///
+/// A is read where it lies. B is given as packed panels (PackPanel). A tile wider than NR covers
+/// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
+///
+/// Two hints, which change speed and never a bit. `ahead`: memory that later calls read. A kernel
+/// may bring it into L2 meanwhile, spread evenly over the call; null means what follows the panels.
+/// A loop over panels with several tiles of rows gives each tile its share of the next panel, so
+/// that memory is read all the time instead of during the first tile of a panel only. `resident`:
+/// the panels, and what follows them, are in L2 or L3 already: without `ahead` nothing is asked
+/// for.
+///
+/// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1, a multiple of KR except at the end of K; ldb is set if
+///                nr > NR
+///                panels are zero-padded beyond nr (all NR columns of each may be read)
+///                activation != none and residual are used only in the last call over K
+/// Aliasing       residual may be c itself (same ldr); nothing else overlaps
+struct GemmTile {
+  const void* a;  // (mr, kc) of the family's type, row stride lda
+  Index lda;
+  const void* b;  // ⌈nr/NR⌉ panels of kc rows
+  Index ldb = 0;  // bytes from panel to panel
+  float* c;       // (mr, nr), row stride ldc
+  Index ldc;
+  Index mr, nr, kc;
+  const float* bias = nullptr;      // (nr)
+  const float* residual = nullptr;  // (mr, nr), row stride ldr
+  Index ldr = 0;
+  bool accumulate = false;
+  Activation activation = Activation::none;
+  const void* ahead = nullptr;  // any address
+  Index ahead_bytes = 0;
+  bool resident = false;
+};
+using GemmUkernel = void (*)(const GemmTile&) noexcept;
+
+/// Packs rows [n0, n0+nr) of a weight W (N,K), element type `type`, row stride ldw, into one panel
+/// as `run` reads it, zero in columns ≥ nr and beyond K. `w` points at row n0, `panel` at
+/// panel_bytes(K) bytes. f32:   panel[k·NR + j] = W[n0+j, k]
+using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K,
+                           void* panel) noexcept;
+
+/// The family of one precision at one level; run == null: this level has none.
+///
+/// A panel is K rows of NR elements, KR rows of a column side by side (what one instruction
+/// multiplies at a time, a power of two; 1: row after row). A panel from row k on (k a multiple of KR) lies
+/// panel_bytes(k) behind its beginning: chunks of K need no packing of their own.
+///
+/// `enter` and `leave` enclose the calls of one task on one thread: for units whose state a thread
+/// must set before it uses them, and must not keep (tiles of a matrix unit). null: nothing to do.
+struct Gemm {
+  GemmUkernel run = nullptr;
+  PackPanel pack_panel = nullptr;
+  Index MR = 0, NR = 0, KR = 1;
+  ElementBits bits{};
+  void (*enter)() noexcept = nullptr;
+  void (*leave)() noexcept = nullptr;
+
+  constexpr Index panel_bytes(Index K) const noexcept {
+    const Index whole = (K + KR - 1) & -KR;
+    return NR * whole * bits.b / 8;
+  }
+};
+
+/// Encloses the calls of a task: enter() now, leave() at the end of the scope.
+template <class Family>
+class Entered {
+ public:
+  explicit Entered(const Family& family) noexcept : leave_(family.leave) {
+    if (family.enter != nullptr) family.enter();
+  }
+  ~Entered() {
+    if (leave_ != nullptr) leave_();
+  }
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+
+ private:
+  void (*leave_)() noexcept;
+};
+
+}  // namespace tessera::kernels

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contracts of what looks at one row at a time: norms, activations, sums, embedding, pooling.
+#pragma once
+
+#include "kernels/types.hpp"
+
+namespace tessera::kernels {
+
+/// y = (z − mean z)/sqrt(var z + eps)·gamma + beta per row, z = x + residual (residual may be
+/// null). x, residual, y: (M,N) with row strides; gamma, beta: (N). y may be x or residual.
+/// Two-pass variance.
+struct LayerNormRows {
+  const float* x;
+  Index ldx;
+  const float* residual;
+  Index ldr;
+  const float* gamma;
+  const float* beta;
+  float eps;
+  float* y;
+  Index ldy;
+  Index M, N;
+};
+using LayerNorm = void (*)(const LayerNormRows&) noexcept;
+
+/// y = act(x), (M,N). y may be x.
+using ActivationRows = void (*)(Activation act, const float* x, Index ldx, float* y, Index ldy,
+                                Index M, Index N) noexcept;
+
+/// y = act(x) ⊙ u, (M,N), x and u with row stride ldx. y may be x or u.
+using GatedRows = void (*)(Activation act, const float* x, const float* u, Index ldx, float* y,
+                           Index ldy, Index M, Index N) noexcept;
+
+/// y = x / max(‖x‖₂, eps) per row, (M,N). y may be x.
+using L2NormalizeRows = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M, Index N,
+                                 float eps) noexcept;
+
+/// y = a + b, (M,N). y may be a or b.
+using AddRows = void (*)(const float* a, Index lda, const float* b, Index ldb, float* y, Index ldy,
+                         Index M, Index N) noexcept;
+
+// ---- Embedding and pooling ----------------------------------------------------------------------
+
+/// One term of a gather-sum: row `index[i]` of `table` (rows,N); `index` null means row `constant`.
+struct EmbeddingTerm {
+  const void* table;
+  DType type;
+  const std::int32_t* index;
+  std::int32_t constant = 0;
+};
+
+/// y[i] = Σ_t table_t[index_t[i]], terms added in order, (M,N) with row stride ldy. 1 ≤ terms ≤ 4.
+/// Indices are in range.
+using EmbeddingGatherSum = void (*)(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy,
+                                    Index M, Index N) noexcept;
+
+/// y = Σ_i w_i x_i / Σ_i w_i over the T ≥ 1 rows of x (T,N); weights null means all 1. y: (N).
+using WeightedMeanRows = void (*)(const float* x, Index ldx, const float* weights, Index T, Index N,
+                                  float* y) noexcept;
+
+/// y[n] = max_i x[i,n] over the T ≥ 1 rows of x. y: (N).
+using MaxRows = void (*)(const float* x, Index ldx, Index T, Index N, float* y) noexcept;
+
+/// y[i] = x[i] widened to f32, n elements.
+using Widen = void (*)(const void* x, DType type, float* y, Index n) noexcept;
+
+}  // namespace tessera::kernels

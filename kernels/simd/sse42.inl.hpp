@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vocabulary of SSE4.2: 16 registers of 4 lanes, no FMA, no masks, no conversion of f16.
+#pragma once
+
+#include "kernels/simd/base.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+template <>
+struct Words<xsimd::sse4_2> {
+  using F = F32<xsimd::sse4_2>;
+  using I = I32<xsimd::sse4_2>;
+  static constexpr int kRegisters = 16;
+  static constexpr bool kFma = false, kScale = false;
+
+  static TESSERA_INLINE F splat(float x) noexcept { return _mm_set1_ps(x); }
+  static TESSERA_INLINE F load(const float* p) noexcept { return _mm_loadu_ps(p); }
+  static TESSERA_INLINE void store(float* p, F x) noexcept { _mm_storeu_ps(p, x); }
+  static TESSERA_INLINE F mul_add(F x, F y, F z) noexcept {
+    return _mm_add_ps(_mm_mul_ps(x, y), z);
+  }
+  static TESSERA_INLINE F neg_mul_add(F x, F y, F z) noexcept {
+    return _mm_sub_ps(z, _mm_mul_ps(x, y));
+  }
+  static TESSERA_INLINE F vmax(F x, F y) noexcept { return _mm_max_ps(x, y); }
+  static TESSERA_INLINE F vmin(F x, F y) noexcept { return _mm_min_ps(x, y); }
+  static TESSERA_INLINE F vmax_or_nan(F x, F y) noexcept {
+    return _mm_blendv_ps(_mm_max_ps(x, y), x, _mm_cmpunord_ps(x, x));
+  }
+  static TESSERA_INLINE bool any_beyond(F x, F bound) noexcept {
+    return _mm_movemask_ps(_mm_cmpnle_ps(x, bound)) != 0;
+  }
+  static TESSERA_INLINE F select_beyond(F x, F bound, F y, F z) noexcept {
+    return _mm_blendv_ps(z, y, _mm_cmpnle_ps(x, bound));
+  }
+  static TESSERA_INLINE F round_nearest(F x) noexcept {
+    return _mm_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  static TESSERA_INLINE F load_n(const float* p, Index n, float fill) noexcept {
+    alignas(16) float lanes[4] = {fill, fill, fill, fill};
+    for (Index i = 0; i < n; ++i) lanes[i] = p[i];
+    return _mm_load_ps(lanes);
+  }
+  static TESSERA_INLINE void store_n(float* p, Index n, F x) noexcept {
+    alignas(16) float lanes[4];
+    _mm_store_ps(lanes, x);
+    for (Index i = 0; i < n; ++i) p[i] = lanes[i];
+  }
+  static TESSERA_INLINE __m128 folded_sum(F x) noexcept { return x; }
+
+  static TESSERA_INLINE F shifted_to_exponent(F t) noexcept {
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23));
+  }
+  static TESSERA_INLINE F at_most_128(F x) noexcept {
+    return _mm_castsi128_ps(
+        _mm_min_epi32(_mm_castps_si128(x), _mm_castps_si128(_mm_set1_ps(128.0F))));
+  }
+
+  // Four groups of 4 lanes or fewer: group g is loaded from p(g).
+  template <class P>
+  static TESSERA_INLINE F load_groups(P&& p) noexcept {
+    return _mm_loadu_ps(p(0));
+  }
+  static TESSERA_INLINE F unpack_low(F x, F y) noexcept { return _mm_unpacklo_ps(x, y); }
+  static TESSERA_INLINE F unpack_high(F x, F y) noexcept { return _mm_unpackhi_ps(x, y); }
+  template <int halves>
+  static TESSERA_INLINE F shuffle(F x, F y) noexcept {
+    return _mm_shuffle_ps(x, y, halves);
+  }
+
+  /// f16 → f32, exactly. Shifting exponent and fraction up by 13 bits gives x·2^(15−127);
+  /// multiplying by 2^112 repairs the bias and normalises denormals on the way. Infinities and NaNs
+  /// (exponent 31) get exponent 255 instead.
+  static TESSERA_INLINE __m128 f16_4(__m128i h16) noexcept {
+    const __m128i h = _mm_cvtepu16_epi32(h16);
+    const __m128i magnitude = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x7FFF)), 13);
+    const __m128i sign = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x8000)), 16);
+    const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(magnitude), _mm_set1_ps(0x1p112F));
+    const __m128i special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x0F7FFFFF));
+    const __m128i exponent = _mm_and_si128(special, _mm_set1_epi32(0x7F800000));
+    return _mm_castsi128_ps(_mm_or_si128(_mm_or_si128(_mm_castps_si128(scaled), exponent), sign));
+  }
+  static TESSERA_INLINE F load_f16(const std::uint16_t* p) noexcept {
+    return f16_4(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static TESSERA_INLINE F load_bf16(const std::uint16_t* p) noexcept {
+    const __m128i h = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm_castsi128_ps(_mm_slli_epi32(h, 16));
+  }
+
+  static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm_set1_epi32(x); }
+  static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {
+    return _mm_add_epi32(_mm_mullo_epi32(w, x), sum);
+  }
+  static TESSERA_INLINE I load_bytes(const std::uint8_t* p) noexcept {
+    std::int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
+  }
+  template <int bits>
+  static TESSERA_INLINE void store_clipped(std::uint8_t* p, I x) noexcept {
+    const __m128i value = _mm_srai_epi32(x, bits);
+    const __m128i words = _mm_packs_epi32(value, value);
+    const std::int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+    __builtin_memcpy(p, &four, sizeof four);
+  }
+};
+
+}  // namespace
+}  // namespace tessera::kernels
