@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One cell of bench_gemm: C (M,N) = A (M,K) Wᵀ + bias by Tessera, in the nest that the planner
-// chooses, and by oneDNN, on one thread. Weights hot (one copy) or cold (copies in turn).
+// chooses, and by oneDNN, on one thread. Weights in cache (one copy) or in memory (copies in turn).
 #pragma once
 
 #include <algorithm>

@@ -11,7 +11,7 @@
 namespace tessera::kernels {
 namespace {
 
-/// max x, −inf for a row without finite elements; NaN is passed over (the sum of exponentials shows
+/// max x, −inf for a row without finite elements; NaN is ignored (the sum of exponentials shows
 /// it).
 template <class A>
 TESSERA_INLINE float row_max(const float* x, Index N) noexcept {

@@ -2,8 +2,8 @@
 //
 // The tiles of a loop order as calls of the micro-kernel.
 //
-// While the row tiles of one panel run, each of them asks memory for its share of the panel after
-// it, so that weights arrive at memory speed behind the arithmetic; the last panel asks for what
+// While the row tiles of one panel run, each of them prefetches its share of the panel after
+// it, so that weights arrive at memory speed behind the arithmetic; the last panel prefetches what
 // the next linear starts with.
 #include "runtime/execute/gemm.hpp"
 
@@ -25,7 +25,7 @@ Ahead share_of(const float* data, Index count, Index i, Index n) noexcept {
   return {data + i * each, std::max<Index>(0, std::min(each, count - i * each))};
 }
 
-/// What the tile asks memory for meanwhile.
+/// What the tile prefetches meanwhile.
 Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
                const TileStep& s) noexcept {
   if (s.panels.size() > 1) return {};  // what follows in memory

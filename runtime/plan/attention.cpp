@@ -134,8 +134,8 @@ Index live_words(Index T, Index d, const kernels::Attention& kernel) noexcept {
   return 2 * Br * d + 2 * Bc * d + Br * Bc;
 }
 
-/// Words of one head that cross the edge of a buffer of Z words: Q, K and V once, O twice (a store
-/// allocates its line, which goes back later); K and V again for every block where the words
+/// Words of one head that move into and out of a cache of Z words: Q, K and V once, O twice (a
+/// store allocates its line, which goes back later); K and V again for every block where the words
 /// touched `between` two blocks' uses of a key do not stay (neighbours see nearly the same keys), Q
 /// and O again for every key tile where those do not; scores that do not fit. Equals the walk
 /// through an LRU cache of Z words that holds a tile (attention_traffic_test); for a smaller one it

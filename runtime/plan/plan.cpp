@@ -187,7 +187,7 @@ ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index ro
   const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = row_blocks};
   LinearCost a = linear_cost(first, nest, machine), b = linear_cost(second, nest, machine);
   const double hidden = static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
-  // The hidden block never crosses the edge of L2, nor do its lines wait for L3.
+  // The hidden block never leaves L2, and its lines never wait for L3.
   const double saved_seconds =
       2 * hidden * sizeof(float) / machine.rates.l3_bytes / static_cast<double>(machine.threads);
   const double MC = static_cast<double>(ceil_div(first.shape.M, row_blocks));
