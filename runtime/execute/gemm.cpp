@@ -2,9 +2,9 @@
 //
 // The tiles of a loop order as calls of the micro-kernel.
 //
-// While the row tiles of one panel run, each of them prefetches its share of the panel after
-// it, so that weights arrive at memory speed behind the arithmetic; the last panel prefetches what
-// the next linear starts with.
+// While the row tiles of one panel run, each of them prefetches its share of the panel after it, so
+// that weights arrive at memory speed behind the arithmetic; the last panel prefetches what the
+// next linear starts with.
 #include "runtime/execute/gemm.hpp"
 
 #include <algorithm>
