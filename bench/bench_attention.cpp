@@ -5,14 +5,14 @@
 // the QKV product writes them (runtime/plan/attention_layout.hpp).
 //
 //   attention_f32/<level>/<dataflow>/<mask>/T:/d:/        12 heads, the sweep over lengths
-//   attention_f32/<level>/<dataflow>/<model>/T:/d:/       head shapes of the seeds' papers
+//   attention_f32/<level>/<dataflow>/<model>/T:/d:/       head shapes of FLAT and of ViT
 //   attention_f32/<level>/streaming/contiguous/T:/d:/     by heads whatever T
 //   attention_f32/<level>/ragged/                         a batch against the sum of its sequences
 //
 // Counters: GFLOP/s of the visible work (4·d per visible pair of query and key; exp is not
 // counted), peak_% = share of the FMA peak of that level, measured before and after each run in
-// this process, tiles = executed key tiles per head, L2_MB = bytes that the model says cross the
-// edge of L2, scratch_KB per thread. Time is CPU time of the thread. Sampled rows of every head are
+// this process, tiles = executed key tiles per head, L2_MB = bytes that the model says move
+// into L2, scratch_KB per thread. Time is CPU time of the thread. Sampled rows of every head are
 // checked against the double reference first.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>

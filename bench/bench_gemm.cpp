@@ -10,9 +10,9 @@
 // are medians of the ratios within each. Results are checked against double first. Time is CPU time
 // of the thread.
 //
-//   hot     the same weights again and again; plan and kernel know that they are in cache
-//   /cold   copies in turn, together larger than the last-level cache (1 GiB at most), as the
-//           layers of a large model are
+//   hot     weights in cache: the same again and again; plan and kernel know it
+//   /cold   weights in memory: copies in turn, together larger than the last-level cache (1 GiB at
+//           most), as the layers of a large model are
 //
 // Counters   GFLOP/s, onednn_GFLOP/s, ratio     Tessera, oneDNN, Tessera : oneDNN
 //            peak_%      of the FMA peak of that level

@@ -8,7 +8,8 @@
 // One iteration runs each candidate once, in turn, so that a noisy machine is noisy for all of
 // them; figures are medians over the iterations. Candidates: the planner's best blocks for each of
 // the five orders; the textbook IS, WS and OS with a square tile of each matrix in the same buffer;
-// and naive, one row and one panel at a time. Weights are as hot as one linear leaves them.
+// and naive, one row and one panel at a time. Weights are where the candidate
+// before left them.
 //
 // Counters: <order>_GFLOP/s and <order>_MB (predicted bytes into L2) for every candidate, 0 where
 // the order has none; chosen = index of the planner's order; slower_% = time of the chosen one over

@@ -56,7 +56,7 @@ PlanMachine plan_machine(Isa isa) {
 }
 
 /// kind isa encoder rows op order blocks chosen bound l1 l2 l3 (model) l1 l2 l3 (replay), and for
-/// linears what the model says crosses the edge of L2 if all of it counts instead of ¾
+/// linears what the model says moves into L2 if all of L2 counts instead of ¾
 void print(std::string_view kind, Isa isa, const Encoder& e, Index T, std::string_view op,
            std::string_view order, std::string_view blocks, bool chosen, double bound,
            const double (&model)[3], const ReplayedBytes& seen, double whole_l2 = 0) {

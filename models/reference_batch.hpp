@@ -6,8 +6,8 @@
 // A sequence is its columns with attention_mask = 1, in order. Positions are those of the padded
 // row, as the reference derives them; columns go along for relative position biases. The
 // reference's pooler and classifiers read column 0 even where it is masked (padding on the left):
-// then column 0 becomes the sequence's first row, computed but attended by nobody
-// (Batch::query_only).
+// then column 0 becomes the sequence's first row, which attends to the others and to which none
+// attends (Batch::query_only has an example).
 //
 // A sequence without any attended column has that one row: its pooled outputs are computed from a
 // query without keys, which is not what the reference gives (it attends to all padding alike).

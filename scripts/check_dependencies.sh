@@ -79,7 +79,8 @@ find runtime -maxdepth 1 -name '*.[ch]pp' | sed 's/$/:0:""/' | forbid "runtime/ 
 # Meters see the rest; of what runs a model nothing sees them.
 includes models | grep ':"runtime/meters/' | forbid "nothing that runs a model sees the meters" || true
 
-# The rooms of tessera/: one pipeline, and the doors to it, which do not see each other.
+# The folders of tessera/: one pipeline, and the interfaces over it (command line, C ABI), which do
+# not see each other.
 tessera_sees() {
   includes "tessera/$1" | grep ':"tessera/' | grep -vE ":\"tessera/($2)" | forbid "tessera/$1 does not see $3" || true
 }

@@ -9,8 +9,8 @@
 //             On failure no out-parameter and no buffer is written (encode functions say where they
 //             differ). No exception leaves the library; it never prints, aborts or exits, and
 //             leaves locale, floating-point environment and signal handlers alone.
-//   Handles   tessera_model*, tessera_session* and tessera_cancel* are tickets, not addresses. A
-//             handle that was closed, or never was one, is TESSERA_INVALID_ARGUMENT.
+//   Handles   tessera_model*, tessera_session* and tessera_cancel* are keys of a table, no
+//             addresses. A handle that was closed, or never was one, is TESSERA_INVALID_ARGUMENT.
 //   Structs   begin with struct_size = sizeof of the caller's version; the INIT macros fill it in.
 //             0 or NULL in any other field means "the default". A smaller struct_size than the
 //             first version's is an error; so is a larger one if bytes that this version does not

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One cell of bench_gemm: C (M,N) = A (M,K) Wᵀ + bias by Tessera, in the nest that the planner
-// chooses, and by oneDNN, on one thread. Weights hot (one copy) or cold (copies in turn).
+// chooses, and by oneDNN, on one thread. Weights in cache (one copy) or in memory (copies in turn).
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "runtime/execute/linear_onednn.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
+#include "runtime/plan/plan.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"

@@ -59,13 +59,13 @@ struct Scores {
   Index d;
 };
 
-/// Asks for rows of K and V while a tile is multiplied, a few with every four steps of d. The rows
-/// lie a whole activation row apart, each in a page of its own, where no hardware prefetcher
-/// follows; asking for them in one burst would fill all miss buffers at once.
+/// Prefetches rows of K and V while a tile is multiplied, a few with every four steps of d. The
+/// rows lie a whole activation row apart, each in a page of its own, where no hardware prefetcher
+/// follows; prefetching them in one burst would fill all miss buffers at once.
 struct RowsAhead {
-  const char* k;  // next row of K to ask for, into L1
+  const char* k;  // next row of K to prefetch, into L1
   const char* v;  // next row of V, into L2
-  Index left;     // rows still to ask for
+  Index left;     // rows still to prefetch
   Index per_turn;
   Index ldk, ldv, row;  // bytes
 
@@ -167,7 +167,7 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
     F32<A> m = splat<A>(0.0F);
     if constexpr (finish != Finish::fused) {
       float* top = finish == Finish::first ? m_at + i : t.top + i;
-      F32<A> even = load<A>(top);  // two chains; a NaN is passed over: its exp shows it
+      F32<A> even = load<A>(top);  // two chains; a NaN is ignored: its exp shows it
       F32<A> odd = even;
 #pragma GCC unroll 16
       for (int j = 0; j < mr; ++j) {

@@ -18,12 +18,14 @@ namespace tessera::kernels {
 /// A is read where it lies. B is given as packed panels (PackPanel). A tile wider than NR covers
 /// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
 ///
-/// Two hints, which change speed and never a bit. `ahead`: memory that later calls read. A kernel
-/// may bring it into L2 meanwhile, spread evenly over the call; null means what follows the panels.
-/// A loop over panels with several tiles of rows gives each tile its share of the next panel, so
-/// that memory is read all the time instead of during the first tile of a panel only. `resident`:
-/// the panels, and what follows them, are in L2 or L3 already: without `ahead` nothing is asked
-/// for.
+/// Two prefetch hints, which change speed and never a bit:
+///
+///   ahead     memory that later calls read. A kernel may prefetch it into L2, spread evenly over
+///             the call; null means what follows the panels. A loop over panels with several tiles
+///             of rows gives each tile its share of the next panel, so that memory is read all the
+///             time instead of during the first tile of a panel only.
+///   resident  the panels, and what follows them, are in L2 or L3 already: without `ahead` nothing
+///             is prefetched into L2.
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1, a multiple of KR except at the end of K; ldb is set if
 ///                nr > NR

@@ -86,7 +86,7 @@ constexpr int panels_per_pass(int mr, int NV) noexcept {
   return P;
 }
 
-/// What a pass asks memory for, line by line in every fourth step.
+/// What a pass prefetches into L2, line by line in every fourth step.
 struct Stream {
   const char* at;   // of the first panel
   const char* due;  // up to here by now
@@ -118,8 +118,8 @@ TESSERA_INLINE Stream stream_of(const GemmTile& t, Index j0, int panels) noexcep
 }
 
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
-/// x is null. `far`: whether memory is asked for anything. The loop exists with and without, since
-/// even the test for it costs 4 % where B is in L2.
+/// x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
+/// since even the test for it costs 4 % where B is in L2.
 template <class A, int mr, int NV, int P, bool far>
 TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
                               Index ldy) noexcept {

@@ -51,7 +51,7 @@ struct Context {
             .cols = value.width,
             .stride = activation_stride(value.width)};
   }
-  /// Rows of sequence s that nobody attends to.
+  /// Leading rows of sequence s that are queries but not keys (Batch::query_only).
   Index query_only_rows(Index s) const noexcept {
     return query_only.empty() ? 0 : query_only[static_cast<std::size_t>(s)];
   }

@@ -2,9 +2,9 @@
 //
 // The tiles of a loop order as calls of the micro-kernel.
 //
-// While the row tiles of one panel run, each of them asks memory for its share of the panel after
-// it, so that weights arrive at memory speed behind the arithmetic; the last panel asks for what
-// the next linear starts with.
+// While the row tiles of one panel run, each of them prefetches its share of the panel after it, so
+// that weights arrive at memory speed behind the arithmetic; the last panel prefetches what the
+// next linear starts with.
 #include "runtime/execute/gemm.hpp"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ const std::byte* panel_at(const GemmOperands& o, Index panel, Index k) noexcept 
          o.gemm.panel_bytes(k);
 }
 
-/// What the tile asks memory for meanwhile.
+/// What the tile prefetches meanwhile.
 Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
                const TileStep& s) noexcept {
   if (s.panels.size() > 1) return {};  // what follows in memory

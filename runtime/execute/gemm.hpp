@@ -26,12 +26,12 @@ struct GemmOperands {
   const float* residual = nullptr;  // (M,N), row stride ldr
   Index ldr = 0;
   Activation activation = Activation::none;
-  const void* after = nullptr;  // what is read after this linear: asked for meanwhile
+  const void* after = nullptr;  // what is read after this linear: prefetched meanwhile
   Index after_bytes = 0;
   /// C as blocks of `block_columns` columns, (M, block_columns) with row stride ldc each,
   /// block_stride apart: whole panels each, and no residual. 0: one block.
   Index block_columns = 0, block_stride = 0;
-  bool resident = false;    ///< the weights are in L2 or L3: memory is asked for nothing
+  bool resident = false;    ///< the weights are in L2 or L3: no prefetch into L2
   RunStop* stop = nullptr;  ///< the remaining tiles are left out once it is requested
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One row per sequence out of its token rows. A task is one sequence. Rows that nobody attends to
-// count for `first` alone (the reference's pooler reads column 0 whatever the mask says).
+// One row per sequence out of its token rows. A task is one sequence. Rows that no row
+// attends to (Batch::query_only) count for `first` alone: the reference's pooler reads column 0
+// whatever the mask says.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -5,7 +5,7 @@
 //
 //   override   the file that TESSERA_RATES names; one that does not fit is an Error
 //   cache      $XDG_CACHE_HOME/tessera/ (else ~/.cache/tessera/), written by measured_rates();
-//              a file that does not fit is passed over, with a warning to the log callback
+//              a file that does not fit is ignored, with a warning to the log callback
 //   nominal    nominal_rates(): cautious figures from the ISA level alone
 //
 // The library never measures by itself: a Session takes resolve_rates(), a tool that may take two
@@ -55,7 +55,7 @@ struct RatesPlaces {
   std::optional<std::filesystem::path> override_file;
   std::optional<std::filesystem::path> cache_directory;  ///< empty: neither is set; no cache
 
-  /// TESSERA_RATES, XDG_CACHE_HOME, HOME. A relative XDG_CACHE_HOME is passed over, as its
+  /// TESSERA_RATES, XDG_CACHE_HOME, HOME. A relative XDG_CACHE_HOME is ignored, as its
   /// specification asks.
   static RatesPlaces from_environment();
 };

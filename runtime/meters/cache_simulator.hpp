@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cache hierarchy that is fed lines of 64 bytes and counts what crosses each edge: set
+// A cache hierarchy that is fed lines of 64 bytes and counts what moves between levels: set
 // associative, least recently used, write-allocate, write-back, on one thread.
 //
 //   access    looked up level by level until it hits; every level that missed takes the line (fill)
@@ -9,7 +9,7 @@
 //   inclusion not enforced in either direction; a line may be in several levels
 //   sets      line number mod number of sets, which need be no power of two (260 MiB, 20 ways);
 //             addresses are virtual ones. Hardware hashes the sets of a shared cache
-//   prefetch  none: a request that only asks ahead is no access, as in Valgrind
+//   prefetch  none: a prefetch instruction is no access, as in Valgrind
 //
 // Every count has an owner (an op): a fill belongs to the owner that is charged at the time, a line
 // that goes back to the owner that changed it last, however much later that happens.

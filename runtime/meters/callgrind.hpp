@@ -5,7 +5,7 @@
 // client requests, and every op becomes a part of one dump.
 //
 //   L1   misses of the simulated data cache x line. Callgrind's L1 writes through, so write-backs
-//        at this edge are not counted.
+//        from it are not counted.
 //   L2   misses of its last level x line, and its dirty evictions (--simulate-wb); or L3, if
 //        the last level has L3's geometry. One run simulates two levels.
 //
@@ -61,7 +61,7 @@ struct CallgrindRun {
 Measurement run_callgrind(const CallgrindRun& run);
 
 /// Reads a dump whose parts are called "op FIRST COUNT" by CallgrindMarks, or "rest FIRST COUNT"
-/// for what it wrote back afterwards; other parts are passed over. Errors: corrupt_file naming what
+/// for what it wrote back afterwards; other parts are ignored. Errors: corrupt_file naming what
 /// is missing.
 Measurement parse_callgrind(std::string_view dump, LastLevel last_level);
 
@@ -72,7 +72,7 @@ bool has_callgrind_requests() noexcept;
 /// outside Valgrind.
 class CallgrindMarks final : public RunObserver {
  public:
-  /// evict_bytes > 0: each op is measured alone, as the model prices it. A buffer of that size
+  /// evict_bytes > 0: each op is measured alone, as the model counts it. A buffer of that size
   /// (twice the last level) is read before it, so that it begins with cold caches, and after it, so
   /// that what it left changed is written back; those evictions are a part of their own, "rest
   /// FIRST COUNT".

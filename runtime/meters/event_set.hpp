@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which events of which CPU stand for the edges of the caches. The sets are text (events/*.inc),
-// compiled in; `tessera profile --events FILE` reads the same format.
+// Which events of which CPU count the lines into and out of each cache. The sets are text
+// (events/*.inc), compiled in; `tessera profile --events FILE` reads the same format.
 //
 //   set NAME                 begins a set
 //   cpu VENDOR FAMILY MODEL… decimal, as /proc/cpuinfo has them

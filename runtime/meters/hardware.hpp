@@ -3,8 +3,8 @@
 // The meter `hardware`: the CPU's own counters, read where an op begins and ends, in user mode, for
 // every thread that the process has when the meter is made (make it after the session).
 //
-// Each edge of the caches has its own group of events, and each run counts one group, in turn: a
-// group that fits the PMU is never multiplexed by us. Where another user of the PMU makes the
+// Each cache level has its own group of events, and each run counts one group, in turn: a group
+// that fits the PMU is never multiplexed by us. Where another user of the PMU makes the
 // kernel multiplex, counts are scaled and said to be, or refused (kLeastShare).
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A meter measures what a plan predicts: per op, the bytes that cross the edge into each cache, the
+// A meter measures what a plan predicts: per op, the bytes that move into each cache, the
 // time, the instructions. A Session tells it where each op begins and ends (RunObserver), and
 // nothing below a Session knows that it exists: without a meter a run costs one test of a null
 // pointer per op, and no kernel has a branch for it.
@@ -16,8 +16,9 @@
 
 namespace tessera::meters {
 
-/// Bytes across one edge: lines that come in (demand and prefetch, write-allocate included), and
-/// changed lines that go back out. The model's `l2_bytes` is their sum at the edge of L2.
+/// Bytes across one edge, that is between a cache and the level behind it: lines that come in
+/// (demand and prefetch, write-allocate included), and changed lines that go back out. The model's
+/// `l2_bytes` is their sum for L2.
 struct EdgeBytes {
   double fills = 0, written_back = 0;
   double total() const noexcept { return fills + written_back; }

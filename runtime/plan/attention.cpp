@@ -135,8 +135,8 @@ Index live_bytes(Index T, Index d, const kernels::Attention& kernel) noexcept {
   return (e.scratch + e.o) * Br * d + 2 * e.qkv * Bc * d + e.scratch * Br * Bc;
 }
 
-/// Bytes of one head that cross the edge of a buffer of Z bytes: Q, K and V once, O twice (a store
-/// allocates its line, which goes back later); K and V again for every block where the bytes
+/// Bytes of one head that move into and out of a cache of Z bytes: Q, K and V once, O twice (a
+/// store allocates its line, which goes back later); K and V again for every block where the bytes
 /// touched `between` two blocks' uses of a key do not stay (neighbours see nearly the same keys), Q
 /// and O again for every key tile where those do not; scores that do not fit. Equals the walk
 /// through an LRU cache of Z bytes that holds a tile (attention_traffic_test); for a smaller one it

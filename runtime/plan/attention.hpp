@@ -8,7 +8,7 @@
 //             (exp runs on the ports of the FMAs: the two add up)
 //   scores    words of S and P written and read, at the rate of the level that holds the live ones:
 //             2 per cell where P alone leaves the registers (streaming), else 4
-//   moved     bytes across the edges of L2 and L3: K, V, Q once, O twice (write-allocate), scores
+//   moved     bytes into L2 and L3 and back out: K, V, Q once, O twice (write-allocate), scores
 //             that do not fit, the scratch once
 //   time      max(compute + scores + moved into L2/L3 rate/2, moved into L3/memory rate): of the
 //             latency of L3 the prefetches hide about half (T = 4096, d = 64: 255 MB more cost
@@ -61,7 +61,7 @@ struct AttentionCost {
   kernels::AttentionDataflow dataflow = kernels::AttentionDataflow::streaming;
   AttentionCounts counts{};    ///< of one head
   double flops = 0, exps = 0;  ///< executed
-  double l1_bytes = 0;         ///< that cross the edge of L1
+  double l1_bytes = 0;         ///< moved between L1 and the level behind it
   double l2_bytes = 0;         ///< … of L2
   double l3_bytes = 0;         ///< … of L3
   double bound_bytes = 0;
@@ -97,9 +97,9 @@ AttentionPlan plan_attention(const AttentionShape& shape, const AttentionCaches&
 /// "512 rows, 12 heads of 64: streaming, 16 tiles a head, … ; flat_rows: 1.04 x the time".
 std::string explain(const AttentionPlan& plan, const AttentionShape& shape);
 
-/// What a run takes, in closed form: streaming_keys where K, V and what is live
-/// beside them exceed 3/4 of L2 and nothing is hidden, else streaming. It is what plan_attention()
-/// chooses (attention_plan_test), and its scratch has a bound that does not depend on T.
+/// What a run takes, in closed form: streaming_keys where K, V and what is live beside them exceed
+/// 3/4 of L2 and nothing is hidden, else streaming. It is what plan_attention() chooses
+/// (tests/runtime/plan/attention_test.cpp), and its scratch has a bound that does not depend on T.
 kernels::AttentionDataflow dataflow_of(Index T, Index d, const kernels::AttentionMask& mask,
                                        Index l2_bytes, const kernels::Attention& kernel) noexcept;
 

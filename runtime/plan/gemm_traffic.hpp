@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// External memory access of one linear: the bytes that cross the edge of a cache of Z bytes, for a
-// loop nest of runtime/plan/loop_nest.hpp. One rule for every order and every level:
+// External memory access of one linear: the bytes that move between a cache of Z bytes and the
+// level behind it, for a loop nest of runtime/plan/loop_nest.hpp. One rule for every order and
+// every level:
 //
 //   bytes(X) = |X| · Π trips(ℓ)   over the loops ℓ that do not index X and do not keep it
 //
@@ -10,10 +11,10 @@
 //
 //   F'(ℓ) = Σ_Y bytes of Y in one body of ℓ · (2 if ℓ indexes Y, else 1)  ≤  Z
 //
-// which is what lies between two uses of an element of X under least-recently-used replacement: all of
-// the operands that stay, and of those that move on, the rest of one body and the start of the
-// next. An ideal buffer would need one tile of the latter. What follows for each order is in
-// docs/DATAFLOW.md, "The byte model" and "Loop orders".
+// which is what a cache that evicts the least recently used line sees between two uses of an element
+// of X: one block of each operand that stays, and two of each that streams (the rest of this body's,
+// the start of the next one's). An ideal buffer would need one tile of a streamed operand. What
+// follows for each order is in docs/DATAFLOW.md, "The byte model" and "Loop orders".
 //
 // In elements |A| = MK, |B| = K·N rounded up to whole panels, |C| = MN; each times the bytes of its
 // element (TileShape::bytes). C is written once per pass over K, and each pass reads it first: the

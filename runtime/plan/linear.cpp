@@ -36,7 +36,7 @@ std::vector<Index> block_counts(Index units, int threads) {
 }
 
 /// The (b) orders and 2-D OS split K, or they would be the (a) orders; WS-OS(a) has no use for it.
-/// IS-OS(a) may: a chunk of a panel then stays in L1 while the row tiles pass.
+/// IS-OS(a) may: a piece of a panel then stays in L1 while the row tiles pass.
 /// Rows of a single tile read B once anyway, several panels at a time: K stays whole.
 std::vector<Index> k_counts(LoopOrder order, const LinearTask& task, const PlanMachine& machine) {
   std::vector<Index> counts;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The loop order of one linear, chosen by evaluating every candidate (docs/DATAFLOW.md, "Loop
-// orders"; TAS, Li & Chang 2025):
-// {five orders} × {blocks of rows, of columns, of K}. A candidate costs
+// orders"; TAS, Li & Chang 2025): {five orders} × {blocks of rows, of columns, of K}. A candidate
+// costs
 //
-//   T = max( FLOP/peak + tile edges,  bytes into L1 / rate of L2,  bytes into L2 / rate of L3,
-//            bytes into L3 / rate of memory )
+//   T = max( FLOP/peak + three fixed costs (docs/DESIGN.md, D-14),  bytes into L1 / rate of L2,
+//            bytes into L2 / rate of L3,  bytes into L3 / rate of memory )
 //
 // and among those within 2 % of the least time the one that moves the fewest bytes into L2 wins
 // (then into L3, then into L1). The work is private to a thread per block of the stationary

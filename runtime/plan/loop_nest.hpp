@@ -62,8 +62,8 @@ constexpr Range piece(Range range, Index i, Index n) noexcept {
   return {range.begin + extent * i / n, range.begin + extent * (i + 1) / n};
 }
 
-/// One call of the micro-kernel: rows m of C at the columns of `panels`, over k. It may ask memory
-/// for its share, number `share` of `shares`, of what the block reads next: panel `next_panel` at
+/// One call of the micro-kernel: rows m of C at the columns of `panels`, over k. It may prefetch
+/// its share, number `share` of `shares`, of what the block reads next: panel `next_panel` at
 /// `next_k`; −1 where that lies beyond the block.
 struct TileStep {
   Range m, panels, k;

@@ -235,7 +235,7 @@ ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index ro
   const TileShape tile = machine.tile[first.precision];
   const double hidden =
       tile.bytes.c * static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
-  // The hidden block never crosses the edge of L2, nor do its lines wait for L3.
+  // The hidden block never leaves L2, and its lines never wait for L3.
   const double saved_seconds =
       2 * hidden / machine.rates.l3_bytes / static_cast<double>(machine.threads);
   const double MC = static_cast<double>(ceil_div(first.shape.M, row_blocks));

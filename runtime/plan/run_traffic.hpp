@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes at the edge of L2 op after op, as a run moves them. What a plan says of one op is for
+// Bytes into and out of L2, op after op, as a run moves them. What a plan says of one op is for
 // operands that come from beyond L2 and results that leave it: that is what its loop order decides
 // about. In a run the op before may have left its result in L2, and a result that is overwritten
 // while it is there never leaves:

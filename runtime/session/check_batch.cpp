@@ -45,7 +45,7 @@ void check_sequences(const Program& program, const Batch& batch) {
       require(batch.query_only[s] >= 0 && batch.query_only[s] <= T,
               "query_only[{}] is {}, expected 0 to {}", s, batch.query_only[s], T);
     }
-    // Where the caller gives positions (checked below), rows that nobody attends to need not fit.
+    // Where the caller gives positions (checked below), rows of query_only need not fit.
     const bool counts_all = batch.positions.empty() || batch.query_only.empty();
     const Index unattended = counts_all ? 0 : batch.query_only[s];
     require(T - unattended <= program.tokens.max_tokens,

@@ -120,16 +120,19 @@ struct Batch {
   std::span<const std::int32_t> positions = {};
   /// (ΣT) coordinate for relative position biases, rising within a sequence, or empty: 0 … T−1.
   std::span<const std::int32_t> columns = {};
-  /// (S) the first n rows of the sequence are computed but attended by nobody and not averaged when
-  /// pooling (a masked first column of a left-padded reference batch, whose pooler reads it); or
-  /// empty: all 0.
+  /// (S) how many leading rows of the sequence are queries but not keys: they attend to the other
+  /// rows, no row attends to them, and pooling does not average them; or empty: all 0.
+  ///
+  ///   attention_mask   0  0  1  1  1    the reference pads on the left, its pooler reads column 0
+  ///   rows given       x     a  b  c    x: the masked column 0; the other padding is left out
+  ///   query_only = 1                    x attends to a, b, c; no row attends to x
   std::span<const std::int32_t> query_only = {};
   /// (S) one image per sequence; the spans above are then empty, and image s takes
   /// image_rows(program.images, height, width, interpolate_positions) rows after those of s−1.
   /// Sizes may differ from image to image.
   std::span<const Image> images = {};
   /// As the reference's interpolate_pos_encoding: images of other sizes than the native one, for
-  /// models that take them on asking.
+  /// models that take them only when asked to.
   bool interpolate_positions = false;
 };
 

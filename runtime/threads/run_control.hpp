@@ -7,8 +7,8 @@
 
 namespace tessera {
 
-/// Both are looked at between tasks and, within a linear, between register tiles: a run ends within
-/// the time of one task of attention or one register tile.
+/// Both are looked at between tasks and, within a linear, at every eighth register tile: a run ends
+/// within the time of one task of attention or eight register tiles.
 ///
 /// Threads   any thread may store true to `*cancelled` while the run is in progress; the flag must
 ///           outlive the run.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Handles of the C ABI. What a caller holds is no address but a ticket: kind, slot, and the
-// generation of the slot. It is looked up, never dereferenced, so that a handle that was closed, or
-// a number that never was one, is an error in every build, and closing while another thread is
-// inside is safe: the last user frees.
+// Handles of the C ABI. What a caller holds is no address but the key of a table: kind, slot, and
+// the generation of the slot. It is looked up, never dereferenced, so that a handle that was
+// closed, or a number that never was one, is an error in every build, and closing while another
+// thread is inside is safe: the last user frees.
 //
 //   63           24 23        3 2  1 0
 //   [ generation  ][   slot    ][kind][1]      odd: never the address of anything

@@ -65,7 +65,7 @@ class RecordReader {
   /// False at the end. Throws Error{invalid_argument} naming the line, what was found and what
   /// expected.
   bool next(Record& record);
-  /// Passes over a line; false at the end.
+  /// Skips a line; false at the end.
   bool skip_line() { return lines_.next(line_); }
   /// Up to `count` records; fewer at the end.
   std::vector<Record> next_window(std::size_t count);

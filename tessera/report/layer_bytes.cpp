@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One panel per cache edge; per layer two bars: predicted (pale) and below it measured. Parts of a
+// One panel per cache level; per layer two bars: predicted (pale) and below it measured. Parts of a
 // bar are the ops of the layer in their order.
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Roofline (Williams, Waterman, Patterson 2009) at the edge of L2:
+// Roofline (Williams, Waterman, Patterson 2009) for bytes that move into L2:
 //
 //   FLOP/s ≤ min( peak,  FLOP/byte into L2 · bytes/s from L3 )
 //

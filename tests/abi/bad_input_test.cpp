@@ -177,7 +177,7 @@ TEST(BadInputTest, ClosedHandlesAreRefused) {
                  HasSubstr("cancel: the"));
   tessera_memory memory = TESSERA_MEMORY_INIT;
   EXPECT_EQ(tessera_session_get_memory(session, &memory), TESSERA_INVALID_ARGUMENT);
-  // The slot is used again; the old ticket is still closed.
+  // The slot is used again; the old handle is still closed.
   tessera_model* next = nullptr;
   ASSERT_EQ(tessera_model_open(kDemo.c_str(), nullptr, &next), TESSERA_OK);
   EXPECT_NE(next, model);
