@@ -13,8 +13,8 @@
 #include "runtime/execute/linear_onednn.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
-#include "runtime/plan/plan.hpp"
 #include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/plan.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"
 
