@@ -17,6 +17,12 @@
 #include <vector>
 
 #include "kernels/types.hpp"
+#include "runtime/base/error.hpp"
+
+namespace tessera::json {
+class Document;
+struct Node;
+}  // namespace tessera::json
 
 namespace tessera::models {
 
@@ -78,8 +84,9 @@ class Config {
 
  private:
   struct Json;  // keeps simdjson out of this header
-  explicit Config(std::string name) : name_(std::move(name)) {}
-  std::string shown(std::string_view key) const;
+  Config(const json::Document& document, const json::Node& object, std::string name);
+  [[noreturn]] void complain(ErrorCode code, std::string_view key, std::string_view why,
+                             const std::string& expected) const;
 
   std::shared_ptr<const Json> json_;
   std::string name_;
