@@ -93,9 +93,8 @@ Index Config::integer(std::string_view key, Index fallback, Index min, Index max
   return static_cast<Index>(number.value_or(fallback));
 }
 
-Dim Config::dim(std::string_view key, Index fallback, Index min, std::string_view alias) const {
-  const std::string_view used = !alias.empty() && has(alias) ? alias : key;
-  return {.size = integer(used, fallback, min), .key = std::string(used)};
+Dim Config::dim(std::string_view key, Index fallback, Index min) const {
+  return {.size = integer(key, fallback, min), .key = std::string(key)};
 }
 
 Config::Pair Config::pair(std::string_view key, Index fallback) const {

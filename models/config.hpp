@@ -50,8 +50,10 @@ class Config {
   /// A whole number in [min, max]; corrupt_file otherwise.
   Index integer(std::string_view key, Index fallback, Index min = 0,
                 Index max = std::numeric_limits<std::int32_t>::max()) const;
-  /// As integer(), with the key remembered. `alias` is another spelling that wins if present.
-  Dim dim(std::string_view key, Index fallback, Index min = 1, std::string_view alias = {}) const;
+  /// As integer(), with the key remembered.
+  Dim dim(std::string_view key, Index fallback, Index min = 1) const;
+  /// `alias`, another spelling of `key`, if it is there; else `key`.
+  const char* spelled(const char* key, const char* alias) const { return has(alias) ? alias : key; }
   /// As integer(), for a size that is one number or [height, width].
   struct Pair {
     Index height, width;

@@ -53,7 +53,7 @@ class Planner {
     const Op& op = in_.program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) return this->attention(*attention);
     if (std::holds_alternative<PatchEmbedOp>(op)) {
-      schedule.patch_rows = patch_block_rows(in_.program.images, in_.tile.MR, machine_.l2_bytes);
+      schedule.patch_rows = patch_block_rows(*in_.program.images(), in_.tile.MR, machine_.l2_bytes);
     }
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
