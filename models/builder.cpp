@@ -97,9 +97,14 @@ ValueId Builder::stacked_linear(const std::string& name, ValueId in,
 }
 
 ValueId Builder::linear(const std::string& name, ValueId in, const std::string& tensor,
-                        const Dim& out, const Dim& in_width, bool has_bias) {
-  return linear_of(name, in, tensor + ".weight", has_bias ? tensor + ".bias" : std::string(), out,
-                   in_width);
+                        const Dim& out, const Dim& in_width, const LinearTerms& terms) {
+  LinearOp op{
+      .in = in,
+      .weight = matrix(name + ".weight", {tensor + ".weight"}, out, in_width, terms.scale),
+      .bias = terms.has_bias ? vector(name + ".bias", {tensor + ".bias"}, out, terms.scale) : kNone,
+      .out = like(name, in, out.size)};
+  program_.ops.emplace_back(op);
+  return op.out;
 }
 
 ValueId Builder::linear_of(const std::string& name, ValueId in, const std::string& weight_tensor,
@@ -107,16 +112,6 @@ ValueId Builder::linear_of(const std::string& name, ValueId in, const std::strin
   LinearOp op{.in = in,
               .weight = matrix(name + ".weight", {weight_tensor}, out, in_width),
               .bias = bias_tensor.empty() ? kNone : vector(name + ".bias", {bias_tensor}, out),
-              .out = like(name, in, out.size)};
-  program_.ops.emplace_back(op);
-  return op.out;
-}
-
-ValueId Builder::scaled_linear(const std::string& name, ValueId in, const std::string& tensor,
-                               const Dim& out, const Dim& in_width, const std::string& scale) {
-  LinearOp op{.in = in,
-              .weight = matrix(name + ".weight", {tensor + ".weight"}, out, in_width, scale),
-              .bias = vector(name + ".bias", {tensor + ".bias"}, out, scale),
               .out = like(name, in, out.size)};
   program_.ops.emplace_back(op);
   return op.out;
@@ -159,7 +154,7 @@ ParameterId Builder::rows(const std::string& name, std::vector<Source> sources, 
 
 ValueId Builder::patch_embed(const std::string& name, const PatchTensors& tensors,
                              const Dim& width) {
-  const ImageSpec& images = program_.images;
+  const ImageSpec& images = *program_.images();
   const Dim channels{images.channels, "num_channels"};
   const Dim height{images.patch_height, "patch_size"}, across{images.patch_width, "patch_size"};
   const ParameterId weight = add_once(
@@ -188,10 +183,10 @@ ValueId Builder::broadcast(const std::string& name, const Source& row, Index wid
 }
 
 ValueId Builder::layer_norm(const std::string& name, ValueId in, const std::string& tensor,
-                            const Dim& width, float eps) {
+                            const Dim& width, float eps, bool has_beta) {
   LayerNormOp op{.in = in,
                  .gamma = vector(name + ".gamma", {tensor + ".weight"}, width),
-                 .beta = vector(name + ".beta", {tensor + ".bias"}, width),
+                 .beta = vector(name + ".beta", {has_beta ? tensor + ".bias" : ""}, width),
                  .eps = eps,
                  .out = like(name, in, width.size)};
   program_.ops.emplace_back(op);

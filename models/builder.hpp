@@ -18,6 +18,12 @@
 
 namespace tessera::models {
 
+/// What attention adds to its scores, and hides.
+struct AttentionTerms {
+  Position position{};
+  kernels::AttentionMask mask{};
+};
+
 class Builder {
  public:
   /// Both must outlive the builder.
@@ -33,13 +39,18 @@ class Builder {
   ValueId embedding(const std::string& name, const std::vector<EmbeddingTerm>& terms,
                     const Dim& width);
 
-  /// in · weightᵀ + bias
+  /// What a linear may lack or have besides.
+  struct LinearTerms {
+    bool has_bias = true;
+    std::string scale{};  ///< full name of a tensor; empty: none
+  };
+  /// scale ⊙ (in · weightᵀ + bias), the scale multiplied into weight and bias at load.
   ValueId linear(const std::string& name, ValueId in, const std::string& tensor, const Dim& out,
-                 const Dim& in_width, bool has_bias = true);
-  /// scale ⊙ (in · weightᵀ + bias), multiplied into weight and bias at load. `scale` is a full
-  /// name; empty: a plain linear.
-  ValueId scaled_linear(const std::string& name, ValueId in, const std::string& tensor,
-                        const Dim& out, const Dim& in_width, const std::string& scale);
+                 const Dim& in_width, const LinearTerms& terms);
+  ValueId linear(const std::string& name, ValueId in, const std::string& tensor, const Dim& out,
+                 const Dim& in_width) {
+    return linear(name, in, tensor, out, in_width, LinearTerms{});
+  }
   /// One product for several linears of the same input: their rows one after another. `has_bias`:
   /// which of them have one; empty: all.
   ValueId stacked_linear(const std::string& name, ValueId in,
@@ -53,18 +64,11 @@ class Builder {
   /// A linear whose weight and bias have names that do not belong together; full names.
   ValueId linear_of(const std::string& name, ValueId in, const std::string& weight_tensor,
                     const std::string& bias_tensor, const Dim& out, const Dim& in_width);
+  /// Without `has_beta` beta is zeros.
   ValueId layer_norm(const std::string& name, ValueId in, const std::string& tensor,
-                     const Dim& width, float eps);
-  /// What attention adds to its scores, and hides.
-  struct AttentionTerms {
-    Position position{};
-    kernels::AttentionMask mask{};
-  };
+                     const Dim& width, float eps, bool has_beta = true);
   ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,
                     const AttentionTerms& terms);
-  ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim) {
-    return attention(name, qkv, heads, head_dim, AttentionTerms{});
-  }
   /// One query per sequence over its rows; q (S,H), kv (ΣT,2H).
   ValueId attention_pool(const std::string& name, ValueId q, ValueId kv, Index heads,
                          Index head_dim);
@@ -76,7 +80,7 @@ class Builder {
     Source positions{};           ///< no tensor: none
     Index positioned = 0;         ///< special rows that have a position
   };
-  /// The program's image spec says the sizes.
+  /// Precondition: program.inputs is an ImageSpec, which says the sizes.
   ValueId patch_embed(const std::string& name, const PatchTensors& tensors, const Dim& width);
   /// One row of the checkpoint for every sequence.
   ValueId broadcast(const std::string& name, const Source& row, Index width);

@@ -2,14 +2,12 @@
 #include "models/config.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <array>
 #include <cmath>
 #include <utility>
 
-#include "runtime/base/error.hpp"
-#include "runtime/base/files.hpp"
+#include "models/json.hpp"
 
 namespace tessera::models {
 
@@ -17,217 +15,151 @@ namespace dom = simdjson::dom;
 namespace fs = std::filesystem;
 
 struct Config::Json {
-  std::shared_ptr<dom::parser> document;  // owns what `object` points into
+  json::Document document;  // owns what `object` points into
   dom::object object;
 
-  /// The last value of the key: a key given twice means the last one, as in Python.
-  std::optional<dom::element> find(std::string_view key) const {
-    std::optional<dom::element> found;
-    for (const dom::key_value_pair pair : object) {
-      if (pair.key == key) found = pair.value;
-    }
-    if (found && found->is_null()) return std::nullopt;
-    return found;
+  /// The member as a T; nothing if it is absent or null. Complains in the name of `config`.
+  template <class T>
+  static std::optional<T> find(const Config& config, std::string_view key,
+                               const std::string& expected) {
+    const auto found = json::last_member(config.json_->object, key);
+    if (!found || found->is_null()) return std::nullopt;
+    T value{};
+    if (found->get(value) != simdjson::SUCCESS) config.wrong(key, expected);
+    return value;
   }
 };
 
 namespace {
 
-/// Longest text of a JSON value that goes into a message.
-constexpr std::size_t kShownCharacters = 60;
-
-struct Document {
-  std::shared_ptr<dom::parser> parser = std::make_shared<dom::parser>();
-  dom::element root;
-};
-
-[[noreturn]] void no_json(const std::string& shown_as, simdjson::error_code error,
-                          const char* expected) {
-  throw Error(ErrorCode::corrupt_file, fmt::format("{}: {}, expected {}", shown_as,
-                                                   simdjson::error_message(error), expected));
-}
-
-Document load(const fs::path& file, const std::string& shown_as, const char* expected) {
-  if (!path_exists(file)) {
-    throw Error(ErrorCode::not_found, fmt::format("{}: no such file in {}, expected {}", shown_as,
-                                                  file.parent_path().string(), expected));
-  }
-  simdjson::padded_string text;
-  if (const auto bytes = find_in_memory(file)) {
-    text = simdjson::padded_string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-  } else if (!file_exists(file) ||
-             simdjson::padded_string::load(file.string()).get(text) != simdjson::SUCCESS) {
-    throw Error(ErrorCode::io_error,
-                fmt::format("{}: {} cannot be read, expected a file", shown_as, file.string()));
-  }
-  Document document;
-  if (const auto error = document.parser->parse(text).get(document.root)) {
-    no_json(shown_as, error, expected);
-  }
-  return document;
-}
+constexpr std::string_view kObject = "a JSON object";
+constexpr std::string_view kObjects = "a JSON array of objects";
 
 }  // namespace
 
+Config::Config(const json::Document& document, const json::Node& object, std::string name)
+    : json_(std::make_shared<const Json>(Json{document, json::as_object(object)})),
+      name_(std::move(name)) {}
+
 Config Config::read(const fs::path& file, const std::string& shown_as) {
-  const Document document = load(file, shown_as, "a JSON object");
-  Config config(shown_as);
-  dom::object object;
-  if (const auto error = document.root.get(object)) no_json(shown_as, error, "a JSON object");
-  config.json_ = std::make_shared<const Json>(Json{document.parser, object});
-  return config;
+  const auto document = json::Document::read(file, shown_as, kObject);
+  return {document, document.root(), shown_as};
 }
 
-Config Config::parse(std::string_view json, const std::string& shown_as) {
-  Document document;
-  const simdjson::padded_string text(json);
-  dom::object object;
-  if (const auto error = document.parser->parse(text).get(object)) {
-    no_json(shown_as, error, "a JSON object");
-  }
-  Config config(shown_as);
-  config.json_ = std::make_shared<const Json>(Json{document.parser, object});
-  return config;
+Config Config::parse(std::string_view text, const std::string& shown_as) {
+  const auto document = json::Document::parse(text, shown_as, kObject);
+  return {document, document.root(), shown_as};
 }
 
 std::vector<Config> Config::read_list(const fs::path& file, const std::string& shown_as) {
-  constexpr const char* kExpected = "a JSON array of objects";
-  const Document document = load(file, shown_as, kExpected);
-  dom::array array;
-  if (const auto error = document.root.get(array)) no_json(shown_as, error, kExpected);
+  const auto document = json::Document::read(file, shown_as, kObjects);
   std::vector<Config> list;
-  for (const dom::element element : array) {
-    dom::object object;
-    if (const auto error = element.get(object)) no_json(shown_as, error, kExpected);
-    list.push_back(Config(fmt::format("{}[{}]", shown_as, list.size())));
-    list.back().json_ = std::make_shared<const Json>(Json{document.parser, object});
+  for (const dom::element element : json::as_array(document.root())) {
+    std::string name = fmt::format("{}[{}]", shown_as, list.size());
+    list.push_back(Config(document, json::item(document.root(), list.size(), element), name));
   }
   return list;
 }
 
 bool Config::has(std::string_view key) const {
-  return json_->find(key).has_value();
+  const auto found = json::last_member(json_->object, key);
+  return found && !found->is_null();
 }
 
 bool Config::is_null(std::string_view key) const {
-  bool null = false;
-  for (const dom::key_value_pair pair : json_->object) {
-    if (pair.key == key) null = pair.value.is_null();
-  }
-  return null;
+  const auto found = json::last_member(json_->object, key);
+  return found && found->is_null();
 }
 
-std::string Config::shown(std::string_view key) const {
-  const auto value = json_->find(key);
-  if (!value) return is_null(key) ? "null" : "absent";
-  std::string text = simdjson::minify(*value);
-  if (text.size() > kShownCharacters) text = text.substr(0, kShownCharacters) + "...";
-  return text;
+void Config::complain(ErrorCode code, std::string_view key, std::string_view why,
+                      const std::string& expected) const {
+  const auto found = json::last_member(json_->object, key);
+  json::complain(code, fmt::format("{}: \"{}\"", name_, key),
+                 fmt::format("{}{}", found ? json::shown(*found) : "absent", why), expected);
 }
 
 void Config::wrong(std::string_view key, const std::string& expected) const {
-  throw Error(ErrorCode::corrupt_file,
-              fmt::format("{}: \"{}\" is {}, expected {}", name_, key, shown(key), expected));
+  complain(ErrorCode::corrupt_file, key, "", expected);
 }
 
 void Config::unsupported(std::string_view key, const std::string& expected) const {
-  throw Error(ErrorCode::unsupported_model,
-              fmt::format("{}: \"{}\" is {}, which this version does not compute, expected {}",
-                          name_, key, shown(key), expected));
+  complain(ErrorCode::unsupported_model, key, json::kNotComputed, expected);
 }
 
 Index Config::integer(std::string_view key, Index fallback, Index min, Index max) const {
-  const auto value = json_->find(key);
-  if (!value) return fallback;
-  std::int64_t number = 0;
-  if (value->get(number) != simdjson::SUCCESS || number < min || number > max) {
-    wrong(key, fmt::format("a whole number from {} to {}", min, max));
-  }
-  return static_cast<Index>(number);
+  const std::string expected = fmt::format("a whole number from {} to {}", min, max);
+  const auto number = Json::find<std::int64_t>(*this, key, expected);
+  if (number && (*number < min || *number > max)) wrong(key, expected);
+  return static_cast<Index>(number.value_or(fallback));
 }
 
-Dim Config::dim(std::string_view key, Index fallback, Index min, std::string_view alias) const {
-  const std::string_view used = !alias.empty() && has(alias) ? alias : key;
-  return {.size = integer(used, fallback, min), .key = std::string(used)};
+Dim Config::dim(std::string_view key, Index fallback, Index min) const {
+  return {.size = integer(key, fallback, min), .key = std::string(key)};
 }
 
 Config::Pair Config::pair(std::string_view key, Index fallback) const {
-  const auto value = json_->find(key);
-  dom::array array;
-  if (!value || value->get(array) != simdjson::SUCCESS) {
+  const char* const kExpected = "a size, or [height, width]";
+  const auto value = Json::find<dom::element>(*this, key, kExpected);
+  if (!value || !value->is_array()) {
     const Index size = integer(key, fallback, 1);
     return {size, size};
   }
   std::vector<Index> sizes;
-  for (const dom::element element : array) {
+  for (const dom::element element : dom::array(*value)) {
     std::int64_t size = 0;
     const bool ok = element.get(size) == simdjson::SUCCESS && size >= 1 &&
                     size <= std::numeric_limits<std::int32_t>::max();
-    if (!ok) wrong(key, "a size, or [height, width]");
+    if (!ok) wrong(key, kExpected);
     sizes.push_back(static_cast<Index>(size));
   }
-  if (sizes.size() != 2) wrong(key, "a size, or [height, width]");
+  if (sizes.size() != 2) wrong(key, kExpected);
   return {sizes[0], sizes[1]};
 }
 
 Config Config::object(std::string_view key) const {
-  const auto value = json_->find(key);
-  if (!value) return parse("{}", fmt::format("{} {}", name_, key));
-  Config config(fmt::format("{} {}", name_, key));
-  dom::object object;
-  if (value->get(object) != simdjson::SUCCESS) wrong(key, "an object");
-  config.json_ = std::make_shared<const Json>(Json{json_->document, object});
-  return config;
+  const std::string name = fmt::format("{} {}", name_, key);
+  const auto value = Json::find<dom::element>(*this, key, "an object");
+  if (!value) return parse("{}", name);
+  if (!value->is_object()) wrong(key, "an object");
+  return {json_->document, {name, *value}, name};
 }
 
 double Config::number(std::string_view key, double fallback, double min) const {
-  const auto value = json_->find(key);
-  if (!value) return fallback;
-  double number = 0.0;
-  if (value->get(number) != simdjson::SUCCESS || !std::isfinite(number) || number < min) {
-    wrong(key, fmt::format("a number of at least {}", min));
-  }
-  return number;
+  const std::string expected = fmt::format("a number of at least {}", min);
+  const auto number = Json::find<double>(*this, key, expected);
+  if (number && (!std::isfinite(*number) || *number < min)) wrong(key, expected);
+  return number.value_or(fallback);
 }
 
 bool Config::boolean(std::string_view key, bool fallback) const {
-  const auto value = json_->find(key);
-  if (!value) return fallback;
-  bool truth = false;
-  if (value->get(truth) != simdjson::SUCCESS) wrong(key, "true or false");
-  return truth;
+  return Json::find<bool>(*this, key, "true or false").value_or(fallback);
 }
 
 std::string Config::string(std::string_view key, std::string_view fallback) const {
-  const auto value = json_->find(key);
-  if (!value) return std::string(fallback);
-  std::string_view text;
-  if (value->get(text) != simdjson::SUCCESS) wrong(key, "a string");
-  return std::string(text);
+  return std::string(Json::find<std::string_view>(*this, key, "a string").value_or(fallback));
 }
 
 std::vector<std::string> Config::strings(std::string_view key) const {
-  const auto value = json_->find(key);
+  const char* const kExpected = "an array of strings";
+  const auto value = Json::find<dom::element>(*this, key, kExpected);
   if (!value) return {};
   std::string_view text;
   if (value->get(text) == simdjson::SUCCESS) return {std::string(text)};
-  dom::array array;
-  if (value->get(array) != simdjson::SUCCESS) wrong(key, "an array of strings");
+  if (!value->is_array()) wrong(key, kExpected);
   std::vector<std::string> list;
-  for (const dom::element element : array) {
-    if (element.get(text) != simdjson::SUCCESS) wrong(key, "an array of strings");
+  for (const dom::element element : dom::array(*value)) {
+    if (element.get(text) != simdjson::SUCCESS) wrong(key, kExpected);
     list.emplace_back(text);
   }
   return list;
 }
 
 std::map<std::string, std::string> Config::string_map(std::string_view key) const {
-  const auto value = json_->find(key);
-  if (!value) return {};
-  dom::object object;
-  if (value->get(object) != simdjson::SUCCESS) wrong(key, "an object of strings");
+  const char* const kExpected = "an object of strings";
+  const auto object = Json::find<dom::object>(*this, key, kExpected);
+  if (!object) return {};
   std::map<std::string, std::string> map;
-  for (const dom::key_value_pair pair : object) {
+  for (const dom::key_value_pair pair : *object) {
     std::string_view text;
     if (pair.value.is_null()) continue;
     if (pair.value.get(text) == simdjson::SUCCESS) {
@@ -235,20 +167,17 @@ std::map<std::string, std::string> Config::string_map(std::string_view key) cons
     } else if (pair.value.is_int64() || pair.value.is_double() || pair.value.is_bool()) {
       map[std::string(pair.key)] = simdjson::minify(pair.value);  // labels 0, 1, … in some files
     } else {
-      wrong(key, "an object of strings");
+      wrong(key, kExpected);
     }
   }
   return map;
 }
 
 std::size_t Config::size_of(std::string_view key) const {
-  const auto value = json_->find(key);
+  const auto value = Json::find<dom::element>(*this, key, "");
   if (!value) return 0;
-  dom::array array;
-  dom::object object;
-  if (value->get(array) == simdjson::SUCCESS) return array.size();
-  if (value->get(object) == simdjson::SUCCESS) return object.size();
-  return 1;
+  if (value->is_array()) return dom::array(*value).size();
+  return value->is_object() ? dom::object(*value).size() : 1;
 }
 
 Activation Config::activation(std::string_view key, std::string_view fallback) const {

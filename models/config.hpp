@@ -17,6 +17,12 @@
 #include <vector>
 
 #include "kernels/types.hpp"
+#include "runtime/base/error.hpp"
+
+namespace tessera::json {
+class Document;
+struct Node;
+}  // namespace tessera::json
 
 namespace tessera::models {
 
@@ -44,8 +50,10 @@ class Config {
   /// A whole number in [min, max]; corrupt_file otherwise.
   Index integer(std::string_view key, Index fallback, Index min = 0,
                 Index max = std::numeric_limits<std::int32_t>::max()) const;
-  /// As integer(), with the key remembered. `alias` is another spelling that wins if present.
-  Dim dim(std::string_view key, Index fallback, Index min = 1, std::string_view alias = {}) const;
+  /// As integer(), with the key remembered.
+  Dim dim(std::string_view key, Index fallback, Index min = 1) const;
+  /// `alias`, another spelling of `key`, if it is there; else `key`.
+  const char* spelled(const char* key, const char* alias) const { return has(alias) ? alias : key; }
   /// As integer(), for a size that is one number or [height, width].
   struct Pair {
     Index height, width;
@@ -78,8 +86,9 @@ class Config {
 
  private:
   struct Json;  // keeps simdjson out of this header
-  explicit Config(std::string name) : name_(std::move(name)) {}
-  std::string shown(std::string_view key) const;
+  Config(const json::Document& document, const json::Node& object, std::string name);
+  [[noreturn]] void complain(ErrorCode code, std::string_view key, std::string_view why,
+                             const std::string& expected) const;
 
   std::shared_ptr<const Json> json_;
   std::string name_;

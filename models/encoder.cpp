@@ -1,73 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/encoder.hpp"
 
+#include <fmt/format.h>
+
 namespace tessera::models {
 namespace {
 
-Position position_of(const EncoderShape& shape, const LayerTensors& tensors) {
-  if (tensors.pair_bias != kNone) return PairBias{tensors.pair_bias};
-  if (shape.attention_bias != kNone) return RelativeBias{shape.attention_bias};
-  return NoPosition{};
+/// More layers than any encoder has; keeps a broken config from building forever.
+constexpr Index kMostLayers = 4096;
+
+void refuse_unsupported(const Config& config) {
+  for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
+    if (config.boolean(key, false)) config.unsupported(key, "false");
+  }
+  if (config.size_of("pruned_heads") > 0) config.unsupported("pruned_heads", "none");
+  if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
+  if (config.string("position_embedding_type", "absolute") != "absolute") {
+    config.unsupported("position_embedding_type", "\"absolute\"");
+  }
+}
+
+Dim read_intermediate(const Config& config, const Dim& hidden, const EncoderDefaults& defaults,
+                      const EncoderKeys& keys) {
+  if (defaults.intermediate_size > 0) {
+    return config.dim(keys.intermediate, defaults.intermediate_size);
+  }
+  // hidden_features = int(hidden_size * mlp_ratio)                               Dinov2MLP
+  const double ratio = config.number("mlp_ratio", 4.0, 0.0);
+  const auto size = static_cast<Index>(static_cast<double>(hidden.size) * ratio);
+  if (size < 1 || ratio > 1024) config.wrong("mlp_ratio", "a ratio from 1/hidden_size to 1024");
+  return {size, "mlp_ratio"};
 }
 
 }  // namespace
 
-ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
-                        const LayerTensors& tensors, ValueId x) {
-  const Dim &H = shape.hidden, &F = shape.intermediate;
-  // query = self.query(x); key = self.key(x); value = self.value(x)
-  //                                       transformers v4.57 modeling_bert.py BertSelfAttention
-  const ValueId qkv =
-      b.stacked_linear(name + ".qkv", x, {tensors.query, tensors.key, tensors.value}, H, H);
-  const ValueId context =
-      b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
-                  {.position = position_of(shape, tensors), .mask = shape.mask});  // (ΣT,H)
-  // x = self.LayerNorm(self.dense(x) + input_tensor)                           BertSelfOutput
-  const ValueId projected =
-      b.linear(name + ".attention_output", context, tensors.attention_output, H, H);
-  const ValueId attended =
-      b.layer_norm(name + ".attention_norm", b.add(name + ".attention_sum", projected, x),
-                   tensors.attention_norm, H, shape.norm_eps);
-  // x = self.intermediate_act_fn(self.dense(x))                              BertIntermediate
-  const ValueId wide = b.linear(name + ".ffn_in", attended, tensors.ffn_in, F, H);  // (ΣT,F)
-  const ValueId active = b.activation(name + ".ffn_act", wide, shape.activation);
-  // x = self.LayerNorm(self.dense(x) + input_tensor)                               BertOutput
-  const ValueId narrow = b.linear(name + ".ffn_out", active, tensors.ffn_out, H, F);
-  return b.layer_norm(name + ".out", b.add(name + ".ffn_sum", narrow, attended), tensors.ffn_norm,
-                      H, shape.norm_eps);
+LayerOptions read_encoder(BuildContext& context, const Config& config,
+                          const EncoderDefaults& defaults, const EncoderKeys& keys) {
+  refuse_unsupported(config);
+  LayerOptions layer;
+  layer.hidden = config.dim(keys.hidden, defaults.hidden_size);
+  layer.intermediate = read_intermediate(config, layer.hidden, defaults, keys);
+  const Index layers = config.integer(keys.layers, defaults.num_hidden_layers, 0, kMostLayers);
+  layer.heads = config.integer(keys.heads, defaults.num_attention_heads, 1);
+  if (layer.hidden.size % layer.heads != 0) {
+    config.wrong(keys.heads,
+                 fmt::format("a divisor of {}={}", layer.hidden.key, layer.hidden.size));
+  }
+  layer.activation = config.activation(keys.activation, defaults.hidden_act);
+  const double eps = defaults.layer_norm_eps;
+  layer.norm_eps =
+      static_cast<float>(keys.norm_eps == nullptr ? eps : config.number(keys.norm_eps, eps, 0.0));
+
+  Package& package = context.package;
+  package.hidden = layer.hidden.size;
+  package.intermediate = layer.intermediate.size;
+  package.layers = layers;
+  package.heads = layer.heads;
+  return layer;
 }
 
-ValueId pre_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
-                       const LayerTensors& tensors, ValueId x) {
-  const Dim &H = shape.hidden, &F = shape.intermediate;
-  // x = x + lambda1 * attention(norm1(x))                 transformers v4.57 modeling_dinov2.py
-  const ValueId before =
-      b.layer_norm(name + ".attention_norm", x, tensors.attention_norm, H, shape.norm_eps);
-  const ValueId qkv =
-      b.stacked_linear(name + ".qkv", before, {tensors.query, tensors.key, tensors.value}, H, H,
-                       {shape.query_bias, shape.key_bias, shape.value_bias});
-  const ValueId context =
-      b.attention(name + ".context", qkv, shape.heads, H.size / shape.heads,
-                  {.position = position_of(shape, tensors), .mask = shape.mask});  // (ΣT,H)
-  const ValueId projected = b.scaled_linear(
-      name + ".attention_output", context, tensors.attention_output, H, H, tensors.attention_scale);
-  const ValueId attended = b.add(name + ".attention_sum", projected, x);
-  // x = x + lambda2 * mlp(norm2(x))                                              Dinov2Layer
-  const ValueId normed =
-      b.layer_norm(name + ".ffn_norm", attended, tensors.ffn_norm, H, shape.norm_eps);
-  ValueId active = kNone;  // (ΣT,F)
-  if (shape.gated) {
-    const Dim both{.size = 2 * F.size, .key = F.key};
-    active = b.gated(name + ".ffn_act", b.linear(name + ".ffn_in", normed, tensors.ffn_in, both, H),
-                     shape.activation);
-  } else {
-    active =
-        b.activation(name + ".ffn_act", b.linear(name + ".ffn_in", normed, tensors.ffn_in, F, H),
-                     shape.activation);
+LayerOf equal_layers(const BuildContext& context, const LayerOptions& options,
+                     const LayerTensors& tensors, const std::string& stack) {
+  const std::string prefix = context.prefix + stack;
+  return [=](Index i) { return Layer{options, tensors, fmt::format("{}{}.", prefix, i)}; };
+}
+
+std::vector<ValueId> encoder_states(BuildContext& context, const LayerOf& layer, ValueId x) {
+  std::vector<ValueId> states{x};
+  for (Index i = 0; i < context.package.layers; ++i) {
+    const std::string name = fmt::format("layer.{}", i);
+    states.push_back(encoder_layer(context.builder, name, layer(i), states.back()));
   }
-  const ValueId narrow =
-      b.scaled_linear(name + ".ffn_out", active, tensors.ffn_out, H, F, tensors.ffn_scale);
-  return b.add(name + ".out", narrow, attended);
+  return states;
+}
+
+void output_states(BuildContext& context, const std::vector<ValueId>& states) {
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    context.builder.output(fmt::format("hidden_states.{}", i), states[i]);
+  }
+}
+
+ValueId encoder_stack(BuildContext& context, const LayerOf& layer, ValueId x) {
+  const std::vector<ValueId> states = encoder_states(context, layer, x);
+  output_states(context, states);
+  return states.back();
 }
 
 }  // namespace tessera::models

@@ -1,52 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Transformer encoder layer, once, as separate ops; the runtime fuses them.
-//
-// Post-norm (Vaswani et al. 2017; BERT and its descendants):
-//
-//   a = LayerNorm(x + W_o Attention(W_q x, W_k x, W_v x))      (ΣT,H)
-//   y = LayerNorm(a + W_2 act(W_1 a))                          (ΣT,H)
-//
-// Pre-norm (ViT and its descendants, CLIP), with LayerScale λ where the model has it (Touvron et
-// al. 2021), which is multiplied into W_o and W_2 at load:
-//
-//   a = x + λ_1 ⊙ W_o Attention(W_q n, W_k n, W_v n),  n = LayerNorm(x)
-//   y = a + λ_2 ⊙ W_2 act(W_1 LayerNorm(a))
-//   or  a + λ_2 ⊙ W_2 (act(g) ⊙ u),                    (g,u) = W_1 LayerNorm(a)
+// What all families share: the sizes of an encoder out of config.json, and its layers one after
+// another.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
-#include "models/builder.hpp"
+#include "models/layer.hpp"
+#include "models/registry.hpp"
 
 namespace tessera::models {
 
-/// Names of one layer's tensors in the checkpoint, without ".weight" and ".bias".
-struct LayerTensors {
-  std::string query, key, value, attention_output, attention_norm;
-  std::string ffn_in, ffn_out, ffn_norm;
-  std::string attention_scale{}, ffn_scale{};  ///< λ_1, λ_2, full names; empty: none
-  ParameterId pair_bias = kNone;               ///< of this layer's attention
+/// How config.json spells what read_encoder() reads.
+struct EncoderKeys {
+  const char* hidden = "hidden_size";
+  const char* intermediate = "intermediate_size";
+  const char* layers = "num_hidden_layers";
+  const char* heads = "num_attention_heads";
+  const char* activation = "hidden_act";
+  const char* norm_eps = "layer_norm_eps";  ///< null: no key, always the default
 };
 
-/// Sizes of an encoder and what its layers compute.
-struct EncoderShape {
-  Dim hidden, intermediate;
-  Index heads = 0, layers = 0;
-  Activation activation = Activation::gelu_erf;
-  float norm_eps = 0.0F;
-  ParameterId attention_bias = kNone;  ///< relative position bias, shared by all layers
-  kernels::AttentionMask mask{};
-  bool query_bias = true, key_bias = true, value_bias = true;  ///< pre-norm only
-  bool gated = false;  ///< the gated form of the feed-forward; pre-norm only
+/// Defaults of the reference's config class: those of BertConfig and ViTConfig, where a family does
+/// not say otherwise.
+struct EncoderDefaults {
+  Index hidden_size = 768;
+  Index num_hidden_layers = 12;
+  Index num_attention_heads = 12;
+  Index intermediate_size = 3072;  ///< 0: mlp_ratio says
+  const char* hidden_act = "gelu";
+  double layer_norm_eps = 1e-12;
 };
 
-/// One post-norm layer over `x`; its values are called "<name>.qkv" and so on.
-ValueId post_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
-                        const LayerTensors& tensors, ValueId x);
+/// What the layers have in common, as `config` says it (context.config, or the object of one tower
+/// in it); and the package's sizes, `layers` among them. Refuses, by name, what no family computes:
+/// decoders, pruned heads, quantised weights.
+LayerOptions read_encoder(BuildContext& context, const Config& config,
+                          const EncoderDefaults& defaults, const EncoderKeys& keys = {});
 
-/// One pre-norm layer over `x`, likewise.
-ValueId pre_norm_layer(Builder& b, const std::string& name, const EncoderShape& shape,
-                       const LayerTensors& tensors, ValueId x);
+/// Layer i, asked for in order, each just before its ops are written.
+using LayerOf = std::function<Layer(Index i)>;
+
+/// Equal layers, whose tensors lie under "<prefix><stack><i>." ("bert." "encoder.layer." "3.").
+LayerOf equal_layers(const BuildContext& context, const LayerOptions& options,
+                     const LayerTensors& tensors, const std::string& stack);
+
+/// package.layers layers over `x`. The states: `x`, then what each layer writes.
+std::vector<ValueId> encoder_states(BuildContext& context, const LayerOf& layer, ValueId x);
+
+/// "hidden_states.0", … as outputs.
+void output_states(BuildContext& context, const std::vector<ValueId>& states);
+
+/// Both of these. Returns the last state.
+ValueId encoder_stack(BuildContext& context, const LayerOf& layer, ValueId x);
 
 }  // namespace tessera::models

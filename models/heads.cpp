@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -29,23 +30,6 @@ Dim read_labels(BuildContext& context) {
   return labels;
 }
 
-ValueId pooler(BuildContext& context, ValueId x, const std::string& tensor, const Dim& hidden) {
-  Builder& b = context.builder;
-  // pooled = tanh(self.dense(x[:, 0]))         transformers v4.57 modeling_bert.py BertPooler
-  const ValueId first = b.pool("pooler.first", x, Pooling::first);                // (S,H)
-  const ValueId dense = b.linear("pooler.dense", first, tensor, hidden, hidden);  // (S,H)
-  const ValueId pooled = b.activation("pooler.out", dense, Activation::tanh);     // (S,H)
-  b.output("pooler_output", pooled);
-  return pooled;
-}
-
-ValueId pooler_if_present(BuildContext& context, ValueId x, const std::string& tensor,
-                          const Dim& hidden) {
-  const WeightMap& weights = context.builder.weights();
-  if (!weights.has(tensor + ".weight") && !weights.has(tensor + ".bias")) return kNone;
-  return pooler(context, x, tensor, hidden);
-}
-
 void classify_pooled(BuildContext& context, ValueId pooled, const Dim& hidden) {
   // logits = self.classifier(pooled)                           BertForSequenceClassification
   const Dim labels = read_labels(context);
@@ -53,43 +37,120 @@ void classify_pooled(BuildContext& context, ValueId pooled, const Dim& hidden) {
       "logits", context.builder.linear("classifier", pooled, "classifier", labels, hidden));
 }
 
-void classify_first_token(BuildContext& context, ValueId x, const std::string& first,
-                          Activation activation, const std::string& last, const Dim& hidden) {
-  // logits = self.out_proj(act(self.dense(x[:, 0])))              RobertaClassificationHead
+namespace {
+
+ValueId pooler(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
   Builder& b = context.builder;
-  const Dim labels = read_labels(context);
-  const ValueId token = b.pool("classifier.first", x, Pooling::first);  // (S,H)
-  const ValueId dense = b.linear("classifier.dense", token, first, hidden, hidden);
-  const ValueId active = b.activation("classifier.act", dense, activation);      // (S,H)
-  b.output("logits", b.linear("classifier.out", active, last, labels, hidden));  // (S,labels)
+  const Dim& H = in.hidden;
+  // pooled = tanh(self.dense(x[:, 0]))         transformers v4.57 modeling_bert.py BertPooler
+  const ValueId first = b.pool("pooler.first", in.x, Pooling::first);  // (S,H)
+  const ValueId dense =
+      b.linear("pooler.dense", first, context.prefix + tensors.pooler, H, H);  // (S,H)
+  const ValueId pooled = b.activation("pooler.out", dense, Activation::tanh);  // (S,H)
+  b.output("pooler_output", pooled);
+  return pooled;
 }
 
-void classify_tokens(BuildContext& context, ValueId x, const Dim& hidden) {
-  // logits = self.classifier(x)                                   BertForTokenClassification
-  const Dim labels = read_labels(context);
-  context.builder.output("logits",
-                         context.builder.linear("classifier", x, "classifier", labels, hidden));
+/// The pooler, where the family and the checkpoint have one.
+void features(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  if (tensors.pooler == nullptr) return;
+  if (context.builder.weights().has_linear(context.prefix + tensors.pooler))
+    pooler(context, tensors, in);
 }
 
-void masked_lm(BuildContext& context, ValueId x, const MaskedLmHead& head, const Dim& hidden,
-               const Dim& vocab) {
+void write_masked_lm(BuildContext& context, const MaskedLmTensors& tensors, const HeadInput& in,
+                     const char* output) {
   // x = self.LayerNorm(act(self.dense(x))); logits = self.decoder(x)
   //                       transformers v4.57 modeling_bert.py BertLMPredictionHead, RobertaLMHead
   Builder& b = context.builder;
-  const Dim& E = head.width;
-  const ValueId dense = b.linear("lm_head.dense", x, head.dense, E, hidden);  // (ΣT,E)
-  const ValueId active = b.activation("lm_head.act", dense, head.activation);
-  const ValueId normed = b.layer_norm("lm_head.norm", active, head.norm, E, head.norm_eps);
+  const Dim& E = in.embedding;
+  const ValueId dense = b.linear("lm_head.dense", in.x, tensors.dense, E, in.hidden);  // (ΣT,E)
+  const ValueId active =
+      b.activation("lm_head.act", dense, tensors.activation.value_or(in.activation));
+  const ValueId normed = b.layer_norm("lm_head.norm", active, tensors.norm, E, in.norm_eps);
 
   // self.tie_weights() after loading: the embeddings are the decoder, whatever else the file holds.
   // With tie_word_embeddings = false decoder and bias are parameters of their own.
   const bool tied = context.config.boolean("tie_word_embeddings", true);
-  const std::string own = head.decoder + ".weight", own_bias = head.decoder + ".bias";
-  const std::string weight = tied ? head.word_embeddings : own;
-  const std::string_view bias = tied ? b.weights().first_of({head.bias, own_bias})
-                                     : b.weights().first_of({own_bias, head.bias});
-  b.output(head.output, b.linear_of("lm_head.decoder", normed, weight, std::string(bias), vocab,
-                                    E));  // (ΣT,vocab)
+  const std::string own = fmt::format("{}.weight", tensors.decoder);
+  const std::string own_bias = fmt::format("{}.bias", tensors.decoder);
+  const std::string weight = tied ? context.prefix + "embeddings.word_embeddings.weight" : own;
+  const std::string_view bias = tied ? b.weights().first_of({tensors.bias, own_bias})
+                                     : b.weights().first_of({own_bias, tensors.bias});
+  b.output(output, b.linear_of("lm_head.decoder", normed, weight, std::string(bias), in.vocab,
+                               E));  // (ΣT,vocab)
+}
+
+void masked_lm(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  write_masked_lm(context, tensors.masked_lm, in, "logits");
+}
+
+void pretraining(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  // prediction_logits = cls.predictions(x); seq_relationship_logits =
+  // cls.seq_relationship(pooled)                                        BertPreTrainingHeads
+  const SentencePairTensors& pair = tensors.sentence_pair;
+  const ValueId pooled = pooler(context, tensors, in);
+  write_masked_lm(context, tensors.masked_lm, in, "prediction_logits");
+  const Dim labels = pair.labels == 0 ? read_labels(context) : Dim{pair.labels, ""};
+  Builder& b = context.builder;
+  b.output(pair.output, b.linear(pair.name, pooled, pair.tensor, labels, in.hidden));
+}
+
+void sequence_classification(BuildContext& context, const HeadTensors& tensors,
+                             const HeadInput& in) {
+  const ClassifierTensors& classifier = tensors.classifier;
+  const Dim& H = in.hidden;
+  if (classifier.first == nullptr) {
+    return classify_pooled(context, pooler(context, tensors, in), H);
+  }
+  // logits = self.out_proj(act(self.dense(x[:, 0])))              RobertaClassificationHead
+  Builder& b = context.builder;
+  const Dim labels = read_labels(context);
+  const ValueId token = b.pool("classifier.first", in.x, Pooling::first);  // (S,H)
+  const ValueId dense = b.linear("classifier.dense", token, classifier.first, H, H);
+  const ValueId active = b.activation("classifier.act", dense, classifier.activation);  // (S,H)
+  b.output("logits", b.linear("classifier.out", active, classifier.last, labels, H));  // (S,labels)
+}
+
+void token_classification(BuildContext& context, const HeadTensors&, const HeadInput& in) {
+  // logits = self.classifier(x)                                   BertForTokenClassification
+  const Dim labels = read_labels(context);
+  Builder& b = context.builder;
+  b.output("logits", b.linear("classifier", in.x, "classifier", labels, in.hidden));
+}
+
+void discriminator(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  // logits = self.dense_prediction(act(self.dense(x))).squeeze(-1)
+  //                                                      ElectraDiscriminatorPredictions
+  Builder& b = context.builder;
+  const Dim &H = in.hidden, one{.size = 1, .key = ""};
+  const std::string d = tensors.discriminator;
+  const ValueId dense = b.linear("discriminator.dense", in.x, d + "dense", H, H);
+  const ValueId active = b.activation("discriminator.act", dense, in.activation);
+  b.output("logits",
+           b.linear("discriminator.out", active, d + "dense_prediction", one, H));  // (ΣT,1)
+}
+
+struct Head {
+  Task task;
+  void (*add)(BuildContext& context, const HeadTensors& tensors, const HeadInput& in);
+};
+
+constexpr std::array kHeads{
+    Head{Task::features, features},
+    Head{Task::masked_lm, masked_lm},
+    Head{Task::pretraining, pretraining},
+    Head{Task::discriminator, discriminator},
+    Head{Task::sequence_classification, sequence_classification},
+    Head{Task::token_classification, token_classification},
+};
+
+}  // namespace
+
+void add_head(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  for (const Head& head : kHeads) {
+    if (head.task == context.package.task) return head.add(context, tensors, in);
+  }
 }
 
 }  // namespace tessera::models

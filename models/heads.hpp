@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What stands on top of an encoder, once for all families: pooler, classifiers, masked-LM head.
-// Each takes the last hidden state x (ΣT,H) and adds the outputs that the reference's class
-// returns.
+// What stands on top of an encoder, once for all families. A head is named by its task (Task); what
+// sets that of one family apart from that of another is the names of a few tensors, as data
+// (HeadTensors). Each takes the last hidden state x (ΣT,H) and adds the outputs that the
+// reference's class returns. A further task is a function in heads.cpp and a line in its table.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "models/registry.hpp"
@@ -15,32 +17,53 @@ namespace tessera::models {
 /// package.labels, problem_type too.
 Dim read_labels(BuildContext& context);
 
-/// tanh(W x[0] + b) as "pooler_output" (S,H).
-ValueId pooler(BuildContext& context, ValueId x, const std::string& tensor, const Dim& hidden);
-/// As pooler() where the checkpoint has one; kNone where it has not.
-ValueId pooler_if_present(BuildContext& context, ValueId x, const std::string& tensor,
-                          const Dim& hidden);
-
 /// "logits" (S, labels) = classifier · pooled.
 void classify_pooled(BuildContext& context, ValueId pooled, const Dim& hidden);
-/// "logits" (S, labels) = last · act(first · x[0]); tensors of the two linears.
-void classify_first_token(BuildContext& context, ValueId x, const std::string& first,
-                          Activation activation, const std::string& last, const Dim& hidden);
-/// "logits" (ΣT, labels) = classifier · x.
-void classify_tokens(BuildContext& context, ValueId x, const Dim& hidden);
 
-/// logits (ΣT, vocab) = decoder · LayerNorm(act(dense · x)) + bias.
-struct MaskedLmHead {
-  std::string dense, norm;      ///< without ".weight" and ".bias"
-  std::string decoder;          ///< likewise; its weight is that of the word embeddings if absent
-  std::string bias;             ///< full name; or decoder + ".bias"
-  std::string word_embeddings;  ///< full name
-  Activation activation;
-  Dim width;  ///< of the word embeddings: what dense projects to
-  float norm_eps;
-  std::string output = "logits";
+/// logits (ΣT, vocab) = decoder · LayerNorm(act(dense · x)) + bias. With tie_word_embeddings (the
+/// default) the decoder is the word embeddings, "<prefix>embeddings.word_embeddings.weight".
+struct MaskedLmTensors {
+  const char* dense = nullptr;
+  const char* norm = nullptr;
+  const char* decoder = nullptr;
+  const char* bias = nullptr;              ///< full name; or that of the decoder
+  std::optional<Activation> activation{};  ///< none: that of the layers
 };
-void masked_lm(BuildContext& context, ValueId x, const MaskedLmHead& head, const Dim& hidden,
-               const Dim& vocab);
+
+/// logits (S, labels) = last · act(first · x[0]); or without `first` classifier · pooler.
+struct ClassifierTensors {
+  const char* first = nullptr;
+  Activation activation = Activation::none;
+  const char* last = nullptr;
+};
+
+/// What else pre-training has of a pair of sentences: `output` (S, labels) = tensor · pooler.
+struct SentencePairTensors {
+  const char* name = nullptr;  ///< of the value
+  const char* tensor = nullptr;
+  const char* output = nullptr;
+  Index labels = 0;  ///< 0: config.json says
+};
+
+/// The tensors of a family's heads, without ".weight" and ".bias"; null where it has none.
+struct HeadTensors {
+  const char* pooler = nullptr;  ///< behind the prefix; pooler_output = tanh(pooler · x[0])
+  MaskedLmTensors masked_lm{};
+  ClassifierTensors classifier{};
+  SentencePairTensors sentence_pair{};
+  /// logits (ΣT, 1) = dense_prediction · act(dense · x) below this module
+  const char* discriminator = nullptr;
+};
+
+/// What a head reads.
+struct HeadInput {
+  ValueId x = kNone;                         ///< last hidden state (ΣT,H)
+  Dim hidden, embedding, vocab;              ///< H; width and rows of the word embeddings
+  Activation activation = Activation::none;  ///< of the layers, likewise
+  float norm_eps = 0.0F;
+};
+
+/// The head of package.task.
+void add_head(BuildContext& context, const HeadTensors& tensors, const HeadInput& in);
 
 }  // namespace tessera::models

@@ -35,14 +35,6 @@ std::string known_model_types() {
   return text;
 }
 
-std::string known_classes(const Family& family) {
-  std::string text;
-  for (const ModelClass& c : family.classes) {
-    text += fmt::format("{}{}", text.empty() ? "" : ", ", c.name);
-  }
-  return text;
-}
-
 /// By model_type; old files that lack it are known by their class.
 const Family& choose_family(const Config& config) {
   if (config.has("model_type")) {
@@ -64,21 +56,22 @@ const ModelClass& choose_class(const Config& config, const Family& family,
   if (!options.architecture.empty()) {
     const ModelClass* asked = family.find(options.architecture);
     if (asked != nullptr) return *asked;
-    throw Error(
-        ErrorCode::unsupported_model,
-        fmt::format("{}: class {} was asked for with model_type \"{}\", expected one of {}",
-                    config.name(), options.architecture, family.model_type, known_classes(family)));
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: class {} was asked for with model_type \"{}\", expected one of {}",
+                            config.name(), options.architecture, family.model_type,
+                            family.class_names(", ")));
   }
   const bool features_only = files.has_modules && files.transformer_task == "feature-extraction";
   const std::vector<std::string> names = config.strings("architectures");
   if (features_only || names.empty()) return family.classes.front();
   const ModelClass* named = family.find(names.front());
-  if (named == nullptr) config.unsupported("architectures", "one of " + known_classes(family));
+  if (named == nullptr) config.unsupported("architectures", "one of " + family.class_names(", "));
   return *named;
 }
 
 void open_tokenizer(const fs::path& directory, Package& package) {
-  if (package.program.images.channels > 0) {
+  const TokenSpec* tokens = package.program.tokens();
+  if (tokens == nullptr) {
     package.tokenizer_problem =
         fmt::format("{}: the model takes images, not texts", directory.string());
     return;
@@ -94,7 +87,7 @@ void open_tokenizer(const fs::path& directory, Package& package) {
     return;
   }
   const auto needed = static_cast<Index>(package.tokenizer->vocab_size());
-  const Index rows = package.program.tokens.vocab_size;
+  const Index rows = tokens->vocab_size;
   if (needed > rows) {
     log(LogLevel::warning,
         fmt::format("tokenizer: ids up to {}, but config.json vocab_size={}: texts with the ids "
@@ -106,8 +99,8 @@ void open_tokenizer(const fs::path& directory, Package& package) {
 /// max_seq_length takes the place of the tokenizer's own limit, as the reference's Transformer
 /// passes it to the tokenizer (all-MiniLM-L6-v2: 256, though its tokenizer.json says 128).
 Index longest_sequence(const Package& package, const SentenceFiles& files) {
-  if (package.program.images.channels > 0) return package.program.images.native_rows();
-  const Index positions = package.program.tokens.max_tokens;
+  if (const ImageSpec* images = package.program.images()) return images->native_rows();
+  const Index positions = package.program.tokens()->max_tokens;
   if (files.max_seq_length) return std::min(positions, *files.max_seq_length);
   if (!package.tokenizer) return positions;
   const std::optional<std::size_t> limit = package.tokenizer->max_length();
@@ -128,7 +121,7 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
   Package package;
   package.directory = directory;
   package.model_type = family.model_type;
-  package.architecture = model_class.name;
+  package.architecture = family.name_of(model_class);
   package.task = model_class.task;
   package.embedding_from_files = files.has_modules;
   package.prompts = files.prompts;
@@ -138,8 +131,11 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
   const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);
   Builder builder(package.program, weights);
-  BuildContext context{
-      .config = config, .builder = builder, .package = package, .tower = options.tower};
+  BuildContext context{.config = config,
+                       .builder = builder,
+                       .package = package,
+                       .prefix = family.base_prefix,
+                       .tower = options.tower};
   const ValueId last_hidden_state = family.build(context);
 
   if (package.program.find_output("embedding") == kNone) {

@@ -72,7 +72,7 @@ struct Package {
   std::string tokenizer_problem;  ///< why there is none ("" if there is one)
   /// Longest token sequence: what the position table holds, or less where sentence_bert_config's
   /// max_seq_length says so, or, without that, the tokenizer's own limit.
-  /// Of a model that takes images (program.images): rows of an image of the native size.
+  /// Of a model that takes images: rows of an image of the native size.
   Index max_tokens = 0;
 
   /// What compares the "embedding" of one tower with that of the other; empty: there is one tower.

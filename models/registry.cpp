@@ -6,135 +6,90 @@
 #include <array>
 
 namespace tessera::models {
+
+// bert/
+ValueId build_bert(BuildContext& context);
+ValueId build_roberta(BuildContext& context);
+ValueId build_distilbert(BuildContext& context);
+ValueId build_mpnet(BuildContext& context);
+ValueId build_electra(BuildContext& context);
+ValueId build_albert(BuildContext& context);
+// vit/
+ValueId build_vit(BuildContext& context);
+ValueId build_deit(BuildContext& context);
+ValueId build_dinov2(BuildContext& context);
+ValueId build_dinov2_with_registers(BuildContext& context);
+ValueId build_beit(BuildContext& context);
+ValueId build_clip(BuildContext& context);
+ValueId build_siglip(BuildContext& context);
+
 namespace {
 
-constexpr std::array kBert{
-    ModelClass{"BertModel", Task::features},
-    ModelClass{"BertForMaskedLM", Task::masked_lm},
-    ModelClass{"BertForPreTraining", Task::pretraining},
-    ModelClass{"BertForSequenceClassification", Task::sequence_classification},
-    ModelClass{"BertForTokenClassification", Task::token_classification},
-};
-constexpr std::array kRoberta{
-    ModelClass{"RobertaModel", Task::features},
-    ModelClass{"RobertaForMaskedLM", Task::masked_lm},
-    ModelClass{"RobertaForSequenceClassification", Task::sequence_classification},
-    ModelClass{"RobertaForTokenClassification", Task::token_classification},
-};
-constexpr std::array kXlmRoberta{
-    ModelClass{"XLMRobertaModel", Task::features},
-    ModelClass{"XLMRobertaForMaskedLM", Task::masked_lm},
-    ModelClass{"XLMRobertaForSequenceClassification", Task::sequence_classification},
-    ModelClass{"XLMRobertaForTokenClassification", Task::token_classification},
-};
-constexpr std::array kCamembert{
-    ModelClass{"CamembertModel", Task::features},
-    ModelClass{"CamembertForMaskedLM", Task::masked_lm},
-    ModelClass{"CamembertForSequenceClassification", Task::sequence_classification},
-    ModelClass{"CamembertForTokenClassification", Task::token_classification},
-};
-constexpr std::array kDistilBert{
-    ModelClass{"DistilBertModel", Task::features},
-    ModelClass{"DistilBertForMaskedLM", Task::masked_lm},
-    ModelClass{"DistilBertForSequenceClassification", Task::sequence_classification},
-    ModelClass{"DistilBertForTokenClassification", Task::token_classification},
-};
-constexpr std::array kMpnet{
-    ModelClass{"MPNetModel", Task::features},
-    ModelClass{"MPNetForMaskedLM", Task::masked_lm},
-    ModelClass{"MPNetForSequenceClassification", Task::sequence_classification},
-    ModelClass{"MPNetForTokenClassification", Task::token_classification},
-};
-constexpr std::array kElectra{
-    ModelClass{"ElectraModel", Task::features},
-    ModelClass{"ElectraForMaskedLM", Task::masked_lm},
-    ModelClass{"ElectraForPreTraining", Task::discriminator},
-    ModelClass{"ElectraForSequenceClassification", Task::sequence_classification},
-    ModelClass{"ElectraForTokenClassification", Task::token_classification},
-};
-constexpr std::array kAlbert{
-    ModelClass{"AlbertModel", Task::features},
-    ModelClass{"AlbertForMaskedLM", Task::masked_lm},
-    ModelClass{"AlbertForPreTraining", Task::pretraining},
-    ModelClass{"AlbertForSequenceClassification", Task::sequence_classification},
-    ModelClass{"AlbertForTokenClassification", Task::token_classification},
-};
+constexpr ModelClass kModel{"Model", Task::features};
+constexpr ModelClass kMaskedLm{"ForMaskedLM", Task::masked_lm};
+constexpr ModelClass kPreTraining{"ForPreTraining", Task::pretraining};
+constexpr ModelClass kDiscriminator{"ForPreTraining", Task::discriminator};
+constexpr ModelClass kSequences{"ForSequenceClassification", Task::sequence_classification};
+constexpr ModelClass kTokens{"ForTokenClassification", Task::token_classification};
+constexpr ModelClass kImages{"ForImageClassification", Task::sequence_classification};
+constexpr ModelClass kProjection{"ModelWithProjection", Task::features};
+constexpr ModelClass kTeacher{"ForImageClassificationWithTeacher", Task::sequence_classification};
+constexpr ModelClass kText{"TextModel", Task::features};
+constexpr ModelClass kTextProjection{"TextModelWithProjection", Task::features};
+constexpr ModelClass kVision{"VisionModel", Task::features};
+constexpr ModelClass kVisionProjection{"VisionModelWithProjection", Task::features};
 
-constexpr std::array kVit{
-    ModelClass{"ViTModel", Task::features},
-    ModelClass{"ViTForImageClassification", Task::sequence_classification},
-};
-constexpr std::array kDeit{
-    ModelClass{"DeiTModel", Task::features},
-    ModelClass{"DeiTForImageClassification", Task::sequence_classification},
-    ModelClass{"DeiTForImageClassificationWithTeacher", Task::sequence_classification},
-};
-constexpr std::array kDinov2{
-    ModelClass{"Dinov2Model", Task::features},
-    ModelClass{"Dinov2ForImageClassification", Task::sequence_classification},
-};
-constexpr std::array kDinov2WithRegisters{
-    ModelClass{"Dinov2WithRegistersModel", Task::features},
-    ModelClass{"Dinov2WithRegistersForImageClassification", Task::sequence_classification},
-};
-constexpr std::array kBeit{
-    ModelClass{"BeitModel", Task::features},
-    ModelClass{"BeitForImageClassification", Task::sequence_classification},
-};
-constexpr std::array kClip{
-    ModelClass{"CLIPModel", Task::features},
-    ModelClass{"CLIPTextModel", Task::features},
-    ModelClass{"CLIPTextModelWithProjection", Task::features},
-    ModelClass{"CLIPVisionModel", Task::features},
-    ModelClass{"CLIPVisionModelWithProjection", Task::features},
-};
-constexpr std::array kClipText{
-    ModelClass{"CLIPTextModel", Task::features},
-    ModelClass{"CLIPTextModelWithProjection", Task::features},
-};
-constexpr std::array kClipVision{
-    ModelClass{"CLIPVisionModel", Task::features},
-    ModelClass{"CLIPVisionModelWithProjection", Task::features},
-};
-constexpr std::array kSiglip{
-    ModelClass{"SiglipModel", Task::features},
-    ModelClass{"SiglipTextModel", Task::features},
-    ModelClass{"SiglipVisionModel", Task::features},
-    ModelClass{"SiglipForImageClassification", Task::sequence_classification},
-};
-constexpr std::array kSiglipText{ModelClass{"SiglipTextModel", Task::features}};
-constexpr std::array kSiglipVision{ModelClass{"SiglipVisionModel", Task::features}};
+constexpr std::array kBert{kModel, kMaskedLm, kPreTraining, kSequences, kTokens};
+constexpr std::array kElectra{kModel, kMaskedLm, kDiscriminator, kSequences, kTokens};
+constexpr std::array kRoberta{kModel, kMaskedLm, kSequences, kTokens};
+constexpr std::array kVit{kModel, kImages};
+constexpr std::array kDeit{kModel, kImages, kTeacher};
+constexpr std::array kClip{kModel, kText, kTextProjection, kVision, kVisionProjection};
+constexpr std::array kClipTower{kModel, kProjection};
+constexpr std::array kSiglip{kModel, kText, kVision, kImages};
+constexpr std::array kSiglipTower{kModel};
 
+// model_type, prefix of the encoder's tensors, prefix and suffixes of the classes, builder
 constexpr std::array kFamilies{
-    Family{"bert", "bert.", kBert, build_bert},
-    Family{"roberta", "roberta.", kRoberta, build_roberta},
-    Family{"xlm-roberta", "roberta.", kXlmRoberta, build_roberta},
-    Family{"camembert", "roberta.", kCamembert, build_roberta},
-    Family{"distilbert", "distilbert.", kDistilBert, build_distilbert},
-    Family{"mpnet", "mpnet.", kMpnet, build_mpnet},
-    Family{"electra", "electra.", kElectra, build_electra},
-    Family{"albert", "albert.", kAlbert, build_albert},
-    Family{"vit", "vit.", kVit, build_vit},
-    Family{"deit", "deit.", kDeit, build_deit},
-    Family{"dinov2", "dinov2.", kDinov2, build_dinov2},
-    Family{"dinov2_with_registers", "dinov2_with_registers.", kDinov2WithRegisters,
+    Family{"bert", "bert.", "Bert", kBert, build_bert},
+    Family{"roberta", "roberta.", "Roberta", kRoberta, build_roberta},
+    Family{"xlm-roberta", "roberta.", "XLMRoberta", kRoberta, build_roberta},
+    Family{"camembert", "roberta.", "Camembert", kRoberta, build_roberta},
+    Family{"distilbert", "distilbert.", "DistilBert", kRoberta, build_distilbert},
+    Family{"mpnet", "mpnet.", "MPNet", kRoberta, build_mpnet},
+    Family{"electra", "electra.", "Electra", kElectra, build_electra},
+    Family{"albert", "albert.", "Albert", kBert, build_albert},
+    Family{"vit", "vit.", "ViT", kVit, build_vit},
+    Family{"deit", "deit.", "DeiT", kDeit, build_deit},
+    Family{"dinov2", "dinov2.", "Dinov2", kVit, build_dinov2},
+    Family{"dinov2_with_registers", "dinov2_with_registers.", "Dinov2WithRegisters", kVit,
            build_dinov2_with_registers},
-    Family{"beit", "beit.", kBeit, build_beit},
-    Family{"clip", "", kClip, build_clip},
-    Family{"clip_text_model", "", kClipText, build_clip},
-    Family{"clip_vision_model", "", kClipVision, build_clip},
-    Family{"siglip", "", kSiglip, build_siglip},
-    Family{"siglip_text_model", "", kSiglipText, build_siglip},
-    Family{"siglip_vision_model", "", kSiglipVision, build_siglip},
+    Family{"beit", "beit.", "Beit", kVit, build_beit},
+    Family{"clip", "", "CLIP", kClip, build_clip},
+    Family{"clip_text_model", "", "CLIPText", kClipTower, build_clip},
+    Family{"clip_vision_model", "", "CLIPVision", kClipTower, build_clip},
+    Family{"siglip", "", "Siglip", kSiglip, build_siglip},
+    Family{"siglip_text_model", "", "SiglipText", kSiglipTower, build_siglip},
+    Family{"siglip_vision_model", "", "SiglipVision", kSiglipTower, build_siglip},
 };
 
 }  // namespace
 
 const ModelClass* Family::find(std::string_view class_name) const noexcept {
+  const std::string_view prefix = class_prefix;
+  if (!class_name.starts_with(prefix)) return nullptr;
   for (const ModelClass& c : classes) {
-    if (class_name == c.name) return &c;
+    if (class_name.substr(prefix.size()) == c.suffix) return &c;
   }
   return nullptr;
+}
+
+std::string Family::class_names(std::string_view separator) const {
+  std::string text;
+  for (const ModelClass& c : classes) {
+    text += fmt::format("{}{}", text.empty() ? "" : separator, name_of(c));
+  }
+  return text;
 }
 
 std::span<const Family> families() noexcept {
@@ -158,10 +113,8 @@ const Family* find_family_of_class(std::string_view class_name) noexcept {
 std::string supported_architectures() {
   std::string text;
   for (const Family& family : kFamilies) {
-    text += fmt::format("{}{}:", text.empty() ? "" : "\n", family.model_type);
-    for (const ModelClass& c : family.classes) {
-      text += fmt::format("{} {}", &c == family.classes.data() ? "" : ",", c.name);
-    }
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "\n", family.model_type,
+                        family.class_names(", "));
   }
   return text;
 }

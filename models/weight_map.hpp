@@ -30,6 +30,11 @@ class WeightMap {
   /// Is there a tensor that `name` may stand for?
   bool has(std::string_view name) const { return look_up(name) != nullptr; }
 
+  /// Is there a weight or a bias of the linear `name`?
+  bool has_linear(const std::string& name) const {
+    return has(name + ".weight") || has(name + ".bias");
+  }
+
   /// The name in the checkpoint of the tensor `name`, whose shape must be `shape`.
   /// Throws not_found or corrupt_file (shape), unsupported_model (a dtype that no weight has).
   std::string find(std::string_view name, std::initializer_list<Dim> shape) const;

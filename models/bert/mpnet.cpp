@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "models/bert/bert_like.hpp"
-#include "models/heads.hpp"
 
 namespace tessera::models {
 namespace {
@@ -23,20 +22,16 @@ constexpr Index kMaxDistance = 128;
 /// self.padding_idx = 1, whatever pad_token_id says.                          MPNetEmbeddings
 constexpr Index kPaddingIndex = 1;
 
-LayerTensors layer_tensors(const std::string& prefix, Index i) {
-  const std::string l = fmt::format("{}encoder.layer.{}.", prefix, i);
-  return {.query = l + "attention.attn.q",
-          .key = l + "attention.attn.k",
-          .value = l + "attention.attn.v",
-          .attention_output = l + "attention.attn.o",
-          .attention_norm = l + "attention.LayerNorm",
-          .ffn_in = l + "intermediate.dense",
-          .ffn_out = l + "output.dense",
-          .ffn_norm = l + "output.LayerNorm"};
-}
+constexpr LayerTensors kLayer{.query = "attention.attn.q",
+                              .key = "attention.attn.k",
+                              .value = "attention.attn.v",
+                              .attention_output = "attention.attn.o",
+                              .attention_norm = "attention.LayerNorm",
+                              .ffn_in = "intermediate.dense",
+                              .ffn_out = "output.dense",
+                              .ffn_norm = "output.LayerNorm"};
 
-ParameterId position_bias(BuildContext& context, const BertConfig& config,
-                          const std::string& prefix) {
+ParameterId position_bias(BuildContext& context, const BertConfig& config) {
   const Dim rows = context.config.dim("relative_attention_num_buckets", kBuckets);
   if (rows.size < kBuckets) {
     context.config.wrong(rows.key,
@@ -52,8 +47,8 @@ ParameterId position_bias(BuildContext& context, const BertConfig& config,
     gather.push_back(mpnet_bucket(relative));
   }
   return context.builder.relative_bias(
-      prefix + "encoder.relative_attention_bias.weight", rows,
-      Dim{.size = config.shape.heads, .key = "num_attention_heads"}, std::move(gather));
+      context.prefix + "encoder.relative_attention_bias.weight", rows,
+      Dim{.size = config.layer.heads, .key = "num_attention_heads"}, std::move(gather));
 }
 
 }  // namespace
@@ -74,49 +69,16 @@ std::int32_t mpnet_bucket(Index relative_position) noexcept {
 
 ValueId build_mpnet(BuildContext& context) {
   // MPNetConfig
-  BertConfig config =
-      read_bert_config(context, BertDefaults{.vocab_size = 30527, .type_vocab_size = 0});
-  const Dim& H = config.shape.hidden;
-  context.package.program.tokens = positions_from_ids(context.config, config, kPaddingIndex);
-  context.package.program.tokens.far_distance = kMaxDistance;
-
-  const std::string prefix = "mpnet.";
+  BertConfig config = read_bert_config(context, {.vocab_size = 30527, .type_vocab_size = 0});
+  TokenSpec tokens = positions_from_ids(context.config, config, kPaddingIndex);
+  tokens.far_distance = kMaxDistance;
+  context.package.program.inputs = tokens;
   // x = self.LayerNorm(inputs_embeds + position_embeddings)                   MPNetEmbeddings
-  ValueId x = bert_embeddings(context, config, prefix, H);  // (ΣT,H)
+  ValueId x = bert_embeddings(context, config);  // (ΣT,H)
   // After the position table: a lying max_position_embeddings has been refused by its shape.
-  config.shape.attention_bias = position_bias(context, config, prefix);
-  x = encoder_stack(
-      context, config.shape, [&](Index i) { return layer_tensors(prefix, i); }, x);
-
-  switch (context.package.task) {
-    case Task::features:
-      pooler_if_present(context, x, prefix + "pooler.dense", H);
-      break;
-    case Task::masked_lm:
-      // x = self.layer_norm(gelu(self.dense(x))); x = self.decoder(x)             MPNetLMHead
-      masked_lm(context, x,
-                {.dense = "lm_head.dense",
-                 .norm = "lm_head.layer_norm",
-                 .decoder = "lm_head.decoder",
-                 .bias = "lm_head.bias",
-                 .word_embeddings = prefix + "embeddings.word_embeddings.weight",
-                 .activation = Activation::gelu_erf,
-                 .width = H,
-                 .norm_eps = config.shape.norm_eps},
-                H, config.vocab);
-      break;
-    case Task::sequence_classification:
-      // x = tanh(self.dense(x[:, 0])); x = self.out_proj(x)          MPNetClassificationHead
-      classify_first_token(context, x, "classifier.dense", Activation::tanh, "classifier.out_proj",
-                           H);
-      break;
-    case Task::token_classification:
-      classify_tokens(context, x, H);
-      break;
-    case Task::pretraining:
-    case Task::discriminator:
-      break;  // no such class
-  }
+  config.layer.attention.position = RelativeBias{position_bias(context, config)};
+  x = bert_encoder(context, equal_layers(context, config.layer, kLayer, "encoder.layer."), x);
+  bert_head(context, kRobertaHeads, config, x);
   return x;
 }
 

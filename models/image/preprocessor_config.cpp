@@ -2,21 +2,19 @@
 // preprocessor_config.json: one class per family of models in the reference, which differ in their
 // defaults and in which steps they have.
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string_view>
 
 #include "models/image/preprocessor.hpp"
-#include "models/text/json.hpp"
+#include "models/json.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 
 namespace tessera::image {
 namespace {
 
-namespace json = text::json;
 namespace fs = std::filesystem;
 using json::Node;
 
@@ -45,14 +43,6 @@ constexpr Family kFamilies[] = {
     {"Beit", " beit data2vec-vision ", false, 256, 224, Filter::bicubic, false},
 };
 
-[[noreturn]] void unsupported(const Node& node, std::string_view expected) {
-  std::string shown = simdjson::minify(node.value);
-  if (shown.size() > 60) shown = shown.substr(0, 60) + "...";
-  throw Error(ErrorCode::unsupported_model,
-              fmt::format("{} is {}, which this version does not compute, expected {}", node.where,
-                          shown, expected));
-}
-
 const Family& family_of(const Node& root, const std::string& model_type, std::string& name) {
   auto named = json::find(root, "image_processor_type");
   if (!named) named = json::find(root, "feature_extractor_type");
@@ -64,9 +54,10 @@ const Family& family_of(const Node& root, const std::string& model_type, std::st
         if (name == std::string(family.class_prefix) + suffix) return family;
       }
     }
-    unsupported(*named,
-                "ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor, SiglipImageProcessor, "
-                "BitImageProcessor or BeitImageProcessor");
+    json::unsupported(
+        *named,
+        "ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor, SiglipImageProcessor, "
+        "BitImageProcessor or BeitImageProcessor");
   }
   for (const Family& family : kFamilies) {
     if (family.model_types.find(" " + model_type + " ") == std::string_view::npos) continue;
@@ -80,24 +71,8 @@ const Family& family_of(const Node& root, const std::string& model_type, std::st
 }
 
 Index as_side(const Node& node) {
-  std::int64_t side = 0;
-  if (node.value.get(side) != simdjson::SUCCESS || side < 1 || side > kMostSide) {
-    json::wrong(node, fmt::format("a number of pixels from 1 to {}", kMostSide));
-  }
-  return static_cast<Index>(side);
-}
-
-double as_number(const Node& node) {
-  double number = 0.0;
-  if (node.value.get(number) != simdjson::SUCCESS || !std::isfinite(number)) {
-    json::wrong(node, "a number");
-  }
-  return number;
-}
-
-bool flag(const Node& root, std::string_view key, bool fallback) {
-  const auto node = json::find(root, key);
-  return node ? json::as_bool(*node) : fallback;
+  return static_cast<Index>(json::as_integer(
+      node, 1, kMostSide, fmt::format("a number of pixels from 1 to {}", kMostSide)));
 }
 
 // {"height": h, "width": w}; nothing if the object has other keys.
@@ -131,7 +106,7 @@ void read_size(const Node& root, const Family& family, PreprocessorConfig& confi
   }
   const auto edge = json::find(*node, "shortest_edge");
   if (!edge || json::as_object(*node).size() != 1) {
-    unsupported(*node, R"(a number, {"height", "width"} or {"shortest_edge"})");
+    json::unsupported(*node, R"(a number, {"height", "width"} or {"shortest_edge"})");
   }
   config.shortest_edge = as_side(*edge);
 }
@@ -142,7 +117,7 @@ void read_crop(const Node& root, const Family& family, PreprocessorConfig& confi
   if (!(asked ? json::as_bool(*asked) : has_step)) return;
   // Of the reference's two kinds of this class one crops and the other does not.
   if (!has_step && !config.class_name.ends_with("Fast")) {
-    unsupported(*asked, fmt::format("false or null for {}", config.class_name));
+    json::unsupported(*asked, fmt::format("false or null for {}", config.class_name));
   }
   const auto node = json::find(root, "crop_size");
   if (!node) {
@@ -153,7 +128,7 @@ void read_crop(const Node& root, const Family& family, PreprocessorConfig& confi
     config.crop = Size{side, side};
   } else {
     config.crop = height_and_width(*node);
-    if (!config.crop) unsupported(*node, R"(a number or {"height", "width"})");
+    if (!config.crop) json::unsupported(*node, R"(a number or {"height", "width"})");
   }
 }
 
@@ -163,13 +138,13 @@ void read_channels(const Node& root, std::string_view key,
   const auto node = json::find(root, key);
   if (!node) return;
   if (node->value.is_number()) {
-    channels.fill(as_number(*node));
+    channels.fill(json::as_number(*node));
     return;
   }
   const auto array = json::as_array(*node);
   if (array.size() != channels.size()) json::wrong(*node, "3 numbers");
   for (std::size_t i = 0; i < channels.size(); ++i) {
-    channels[i] = as_number(json::item(*node, i, array.at(i).value()));
+    channels[i] = json::as_number(json::item(*node, i, array.at(i).value()));
   }
 }
 
@@ -179,7 +154,7 @@ void refuse_other_steps(const Node& root) {
     const auto node = json::find(root, key);
     bool is_asked = false;
     if (node && (node->value.get(is_asked) != simdjson::SUCCESS || is_asked)) {
-      unsupported(*node, "false");
+      json::unsupported(*node, "false");
     }
   }
 }
@@ -188,7 +163,6 @@ void refuse_other_steps(const Node& root) {
 
 PreprocessorConfig read_preprocessor_config(const fs::path& directory,
                                             const std::string& model_type) {
-  simdjson::dom::parser parser;
   const bool is_combined = !path_exists(directory / "preprocessor_config.json") &&
                            path_exists(directory / "processor_config.json");
   const fs::path file =
@@ -198,29 +172,27 @@ PreprocessorConfig read_preprocessor_config(const fs::path& directory,
                 fmt::format("{}: no such file, expected the settings of an image processor",
                             file.string()));
   }
-  Node root = json::parse(parser, file);
+  const auto document = json::Document::read(file);
+  Node root = document.root();
   if (is_combined) root = json::require(root, "image_processor", "the settings of a processor");
   json::as_object(root);
 
   PreprocessorConfig config;
   const Family& family = family_of(root, model_type, config.class_name);
   refuse_other_steps(root);
-  config.does_resize = flag(root, "do_resize", true);
+  config.does_resize = json::bool_or(root, "do_resize", true);
   read_size(root, family, config);
   config.filter = family.filter;
   if (const auto node = json::find(root, "resample")) {
-    std::int64_t number = 0;
-    if (node->value.get(number) != simdjson::SUCCESS || number < 0 || number > 5) {
-      json::wrong(*node, "one of Pillow's filters, 0 to 5");
-    }
-    config.filter = static_cast<Filter>(number);
+    config.filter =
+        static_cast<Filter>(json::as_integer(*node, 0, 5, "one of Pillow's filters, 0 to 5"));
   }
   read_crop(root, family, config);
-  config.does_rescale = flag(root, "do_rescale", true);
+  config.does_rescale = json::bool_or(root, "do_rescale", true);
   if (const auto node = json::find(root, "rescale_factor")) {
-    config.rescale_factor = as_number(*node);
+    config.rescale_factor = json::as_number(*node);
   }
-  config.does_normalize = flag(root, "do_normalize", true);
+  config.does_normalize = json::bool_or(root, "do_normalize", true);
   config.mean = family.is_clip ? kClipMean : kHalf;
   config.std = family.is_clip ? kClipStd : kHalf;
   read_channels(root, "image_mean", config.mean);

@@ -122,14 +122,14 @@ class EmbeddingBuilder {
     const WeightMap weights(checkpoint_, "sentence-transformers", "", config.name());
     Builder b(package_.program, weights);
     const std::string name = "embedding." + module.path;
-    ValueId x =
-        b.linear(name, value_, module.path + "/linear", out, in, config.boolean("bias", true));
+    ValueId x = b.linear(name, value_, module.path + "/linear", out, in,
+                         {.has_bias = config.boolean("bias", true)});
     x = b.activation(name + ".act", x, activation);  // (S,out)
     if (config.boolean("use_residual", false)) {
-      const ValueId residual =
-          in.size == out.size
-              ? value_
-              : b.linear(name + ".residual", value_, module.path + "/residual", out, in, false);
+      const ValueId residual = in.size == out.size
+                                   ? value_
+                                   : b.linear(name + ".residual", value_, module.path + "/residual",
+                                              out, in, {.has_bias = false});
       x = b.add(name + ".sum", x, residual);
     }
     value_ = x;

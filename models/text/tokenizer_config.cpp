@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer_config.json, special_tokens_map.json and added_tokens.json, as transformers 4.x writes
 // them.
-//
-// model_max_length is 10³⁰ in most files ("no limit"), an integer that no 64-bit type holds and
-// that makes simdjson's DOM refuse the document. Its on-demand parser reads numbers only when
-// asked.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
-#include "models/text/json.hpp"
+#include "models/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
 #include "runtime/base/files.hpp"
 
@@ -18,87 +15,37 @@ namespace tessera::text {
 namespace {
 
 namespace fs = std::filesystem;
-namespace od = simdjson::ondemand;
+using json::Node;
 
 constexpr double kNoModelMaxLength = 1e9;
 
-// One field of one file, for complaints.
-struct Field {
-  std::string_view file;
-  std::string name;
-
-  [[noreturn]] void wrong(std::string_view expected) const {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: {} is of another type, expected {}", file, name, expected));
-  }
-};
-
-// Calls `f(key, value)` for every member of the object in `file`; does nothing if there is no such
-// file.
+// Calls `f(key, node)` for every member of the object in `file` that is not null, in order; does
+// nothing if there is no such file.
 template <class F>
 void for_each_member(const fs::path& file, F&& f) {
   if (!file_exists(file)) return;
-  const simdjson::padded_string content = json::read(file);
-  od::parser parser;
-  try {
-    od::document document = parser.iterate(content);
-    od::object root = document.get_object();
-    for (auto member : root) {
-      const std::string_view key = member.unescaped_key();
-      od::value value = member.value();
-      f(key, value);
-    }
-  } catch (const simdjson::simdjson_error& e) {
-    throw Error(ErrorCode::corrupt_file, fmt::format("{}: not valid JSON ({}), expected an object",
-                                                     file.filename().string(), e.what()));
+  const auto document = json::Document::read(file);
+  for (const auto& [key, value] : json::as_object(document.root())) {
+    if (!value.is_null()) f(key, json::member(document.root(), key, value));
   }
 }
 
-bool is_null(od::value& value) {
-  return value.type() == od::json_type::null;
-}
-
-std::optional<bool> read_bool(od::value& value, const Field& field) {
-  if (is_null(value)) return std::nullopt;
-  bool out = false;
-  if (value.get_bool().get(out) != simdjson::SUCCESS) field.wrong("a boolean");
-  return out;
-}
-
 // A token is a string or an object with the flags of an AddedToken.
-std::optional<AddedToken> read_token(od::value& value, const Field& field, bool special) {
+std::optional<AddedToken> read_token(const Node& node, bool special) {
   AddedToken token;
   token.special = special;
   token.normalized = !special;
-  switch (value.type()) {
-    case od::json_type::null:
-      return std::nullopt;
-    case od::json_type::string:
-      token.content = std::string_view(value.get_string());
-      break;
-    case od::json_type::object:
-      for (auto member : value.get_object()) {
-        const std::string_view key = member.unescaped_key();
-        od::value x = member.value();
-        const Field inner{field.file, fmt::format("{}.{}", field.name, key)};
-        if (key == "content") {
-          if (x.type() != od::json_type::string) inner.wrong("a string");
-          token.content = std::string_view(x.get_string());
-        } else if (key == "lstrip") {
-          token.lstrip = read_bool(x, inner).value_or(token.lstrip);
-        } else if (key == "rstrip") {
-          token.rstrip = read_bool(x, inner).value_or(token.rstrip);
-        } else if (key == "single_word") {
-          token.single_word = read_bool(x, inner).value_or(token.single_word);
-        } else if (key == "normalized") {
-          token.normalized = read_bool(x, inner).value_or(token.normalized);
-        } else if (key == "special") {
-          token.special = read_bool(x, inner).value_or(token.special);
-        }
-      }
-      break;
-    default:
-      field.wrong("a string or an object");
+  if (node.value.is_string()) {
+    token.content = json::as_string(node);
+  } else if (node.value.is_object()) {
+    if (const auto content = json::find(node, "content")) token.content = json::as_string(*content);
+    token.lstrip = json::bool_or(node, "lstrip", token.lstrip);
+    token.rstrip = json::bool_or(node, "rstrip", token.rstrip);
+    token.single_word = json::bool_or(node, "single_word", token.single_word);
+    token.normalized = json::bool_or(node, "normalized", token.normalized);
+    token.special = json::bool_or(node, "special", token.special);
+  } else if (!node.value.is_null()) {
+    json::wrong(node, "a string or an object");
   }
   if (token.content.empty()) return std::nullopt;
   return token;
@@ -114,33 +61,31 @@ std::optional<AddedToken>* named_token(TokenizerConfig& config, std::string_view
 }
 
 // "30522" → 30522.
-std::int64_t id_of_key(std::string_view key, const Field& field) {
-  const bool is_number =
-      !key.empty() && key.size() < 10 &&
-      std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!is_number) field.wrong("token ids as its keys");
-  return std::stoll(std::string(key));
+std::int64_t id_of_key(std::string_view key, const Node& node) {
+  std::int32_t id = -1;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+  if (error != std::errc{} || end != key.data() + key.size() || id < 0) {
+    json::complain(ErrorCode::corrupt_file, node.where,
+                   fmt::format("an object with the key \"{}\"", key), "token ids as its keys");
+  }
+  return id;
 }
 
-void read_added_tokens_decoder(od::value& value, const Field& field,
-                               std::map<std::int64_t, AddedToken>& by_id) {
-  if (is_null(value)) return;
-  if (value.type() != od::json_type::object) field.wrong("an object");
-  for (auto member : value.get_object()) {
-    const std::int64_t id = id_of_key(member.unescaped_key(), field);
-    od::value x = member.value();
-    if (auto token = read_token(x, {field.file, fmt::format("{}.{}", field.name, id)}, false)) {
+void read_added_tokens_decoder(const Node& node, std::map<std::int64_t, AddedToken>& by_id) {
+  for (const auto& [key, value] : json::as_object(node)) {
+    const std::int64_t id = id_of_key(key, node);
+    if (auto token = read_token(json::member(node, key, value), false)) {
       by_id.insert_or_assign(id, *std::move(token));
     }
   }
 }
 
-void read_additional(od::value& value, const Field& field, std::vector<AddedToken>& out) {
-  if (is_null(value)) return;
-  if (value.type() != od::json_type::array) field.wrong("an array");
-  for (auto element : value.get_array()) {
-    od::value x = element.value();
-    if (auto token = read_token(x, field, true)) out.push_back(*std::move(token));
+void read_additional(const Node& node, std::vector<AddedToken>& out) {
+  std::size_t i = 0;
+  for (const auto value : json::as_array(node)) {
+    if (auto token = read_token(json::item(node, i++, value), true)) {
+      out.push_back(*std::move(token));
+    }
   }
 }
 
@@ -152,9 +97,11 @@ std::string without_fast(std::string_view name) {
 // A checkpoint that does not name its tokenizer has the one of its model type.
 std::string class_of_model_type(const fs::path& directory) {
   std::string name;
-  for_each_member(directory / "config.json", [&](std::string_view key, od::value& value) {
-    if (key != "model_type" || value.type() != od::json_type::string) return;
-    if (std::string_view(value.get_string()) == "mpnet") name = "MPNetTokenizer";
+  for_each_member(directory / "config.json", [&](std::string_view key, const Node& node) {
+    std::string_view type;
+    if (key == "model_type" && node.value.get(type) == simdjson::SUCCESS && type == "mpnet") {
+      name = "MPNetTokenizer";
+    }
   });
   return name;
 }
@@ -169,41 +116,32 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
 
   // The map is the older file; what tokenizer_config.json says counts.
   for (const char* file : {"special_tokens_map.json", "tokenizer_config.json"}) {
-    for_each_member(directory / file, [&](std::string_view key, od::value& value) {
-      const Field field{file, std::string(key)};
+    for_each_member(directory / file, [&](std::string_view key, const Node& node) {
       if (std::optional<AddedToken>* token = named_token(config, key)) {
-        if (auto read = read_token(value, field, true)) *token = std::move(read);
+        if (auto read = read_token(node, true)) *token = std::move(read);
       } else if (key == "do_lower_case") {
-        config.do_lower_case = read_bool(value, field);
+        config.do_lower_case = json::as_bool(node);
       } else if (key == "strip_accents") {
-        config.strip_accents = read_bool(value, field);
+        config.strip_accents = json::as_bool(node);
       } else if (key == "tokenize_chinese_chars") {
-        config.tokenize_chinese_chars = read_bool(value, field);
+        config.tokenize_chinese_chars = json::as_bool(node);
       } else if (key == "add_prefix_space") {
-        config.add_prefix_space = read_bool(value, field);
+        config.add_prefix_space = json::as_bool(node);
       } else if (key == "model_max_length") {
-        double length = 0;
-        if (is_null(value)) return;
-        if (value.get_double().get(length) != simdjson::SUCCESS) field.wrong("a number");
+        const double length = json::as_number(node);
         if (length >= 1 && length < kNoModelMaxLength) {
           config.model_max_length = static_cast<std::size_t>(length);
         }
       } else if (key == "tokenizer_class") {
-        if (is_null(value)) return;
-        std::string_view name;
-        if (value.get_string().get(name) != simdjson::SUCCESS) field.wrong("a string");
-        config.tokenizer_class = without_fast(name);
+        config.tokenizer_class = without_fast(json::as_string(node));
       } else if (key == "added_tokens_decoder") {
-        read_added_tokens_decoder(value, field, by_id);
+        read_added_tokens_decoder(node, by_id);
       } else if (key == "additional_special_tokens") {
-        read_additional(value, field, additional);
+        read_additional(node, additional);
       }
     });
   }
-  for_each_member(directory / "added_tokens.json", [&](std::string_view key, od::value& value) {
-    const Field field{"added_tokens.json", fmt::format("\"{}\"", key)};
-    std::int64_t id = -1;
-    if (value.get_int64().get(id) != simdjson::SUCCESS || id < 0) field.wrong("a token id");
+  for_each_member(directory / "added_tokens.json", [&](std::string_view key, const Node& node) {
     AddedToken token;
     token.content = key;
     token.special = false;
@@ -211,7 +149,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
     for (const auto* named : {&config.unk, &config.sep, &config.pad, &config.cls, &config.mask}) {
       if (*named && (*named)->content == key) token = **named;
     }
-    by_id.try_emplace(id, std::move(token));
+    by_id.try_emplace(json::as_id(node), std::move(token));
   });
   if (config.tokenizer_class.empty()) config.tokenizer_class = class_of_model_type(directory);
 

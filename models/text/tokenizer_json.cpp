@@ -17,15 +17,13 @@
 namespace tessera::text {
 namespace {
 
-using json::Node;
-
 Side read_side(const Node& object) {
   const auto direction = json::find(object, "direction");
   if (!direction) return Side::right;
   const std::string_view name = json::as_string(*direction);
   if (name == "Right") return Side::right;
   if (name == "Left") return Side::left;
-  json::invalid(*direction, name, "\"Right\" or \"Left\"");
+  invalid(*direction, name, "\"Right\" or \"Left\"");
 }
 
 Truncation read_truncation(const Node& node) {
@@ -39,7 +37,7 @@ Truncation read_truncation(const Node& node) {
   } else if (name == "OnlySecond") {
     t.strategy = TruncationStrategy::only_second;
   } else if (name != "LongestFirst") {
-    json::invalid(strategy, name, "LongestFirst, OnlyFirst or OnlySecond");
+    invalid(strategy, name, "LongestFirst, OnlyFirst or OnlySecond");
   }
   return t;  // the stride only matters for the overflowing parts, which nobody asks for here
 }
@@ -77,19 +75,18 @@ std::vector<AddedToken> read_added_tokens(const Node& node) {
 }  // namespace
 
 std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file) {
-  simdjson::dom::parser parser;
-  const Node root = json::parse(parser, file);
+  const auto document = json::Document::read(file);
+  const Node& root = document.root();
   if (const auto version = json::find(root, "version")) {
     const std::string_view name = json::as_string(*version);
-    if (name != "1.0") json::unsupported(*version, name, "\"1.0\"");
+    if (name != "1.0") unsupported(*version, name, "\"1.0\"");
   }
   auto parts =
-      std::make_shared<TokenizerParts>(json::read_model(json::require(root, "model", "an object")));
+      std::make_shared<TokenizerParts>(read_model(json::require(root, "model", "an object")));
   parts->info.file = "tokenizer.json";
-  if (const auto node = json::find(root, "normalizer"))
-    json::read_normalizer(*node, parts->normalizer);
+  if (const auto node = json::find(root, "normalizer")) read_normalizer(*node, parts->normalizer);
   if (const auto node = json::find(root, "pre_tokenizer")) {
-    json::read_pre_tokenizer(*node, parts->pre_tokenizer);
+    read_pre_tokenizer(*node, parts->pre_tokenizer);
   }
   if (parts->model.is_byte_level() != parts->pre_tokenizer.is_byte_level) {
     throw Error(ErrorCode::unsupported_model,
@@ -100,7 +97,7 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
                             parts->model.is_byte_level() ? "out" : ""));
   }
   const auto post = json::find(root, "post_processor");
-  parts->post = post ? json::read_post_processor(*post) : Template::none();
+  parts->post = post ? read_post_processor(*post) : Template::none();
   if (const auto node = json::find(root, "truncation")) {
     parts->info.truncation = read_truncation(*node);
   }

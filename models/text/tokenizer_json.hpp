@@ -5,13 +5,15 @@
 #include <optional>
 #include <string_view>
 
-#include "models/text/json.hpp"
+#include "models/json.hpp"
 #include "models/text/normalizer.hpp"
 #include "models/text/pre_tokenizer.hpp"
 #include "models/text/template.hpp"
 #include "models/text/word_model.hpp"
 
-namespace tessera::text::json {
+namespace tessera::text {
+
+using json::Node;
 
 /// Throws unsupported_model: the value at `node` is `got`, which Tessera does not implement.
 [[noreturn]] void unsupported(const Node& node, std::string_view got, std::string_view expected);
@@ -20,8 +22,6 @@ namespace tessera::text::json {
 
 /// The "type" of an object, or "".
 std::string_view type_of(const Node& object);
-/// A boolean member, or `otherwise` where it is absent or null.
-bool bool_or(const Node& object, std::string_view key, bool otherwise);
 
 /// An object of tokens and their ids.
 Vocabulary read_vocabulary(const Node& vocab);
@@ -34,4 +34,4 @@ void read_normalizer(const Node& node, Normalizer& out);
 void read_pre_tokenizer(const Node& node, PreTokenizer& out);
 Template read_post_processor(const Node& node);
 
-}  // namespace tessera::text::json
+}  // namespace tessera::text

@@ -10,7 +10,7 @@
 
 #include "models/text/tokenizer_json.hpp"
 
-namespace tessera::text::json {
+namespace tessera::text {
 namespace {
 
 std::string_view model_type(const Node& model) {
@@ -86,7 +86,7 @@ Vocabulary read_vocabulary(const Node& vocab) {
   for (const auto& [token, value] : as_object(vocab)) {
     std::int64_t id = -1;
     if (value.get(id) != simdjson::SUCCESS || id < 0 || id >= INT32_MAX) {
-      id = as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains
+      id = json::as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains
     }
     vocabulary.add(token, static_cast<std::int32_t>(id));
   }
@@ -109,4 +109,4 @@ WordModel read_model(const Node& model) {
   unsupported({model.where + ".type", model.value}, type, "\"WordPiece\" or \"BPE\"");
 }
 
-}  // namespace tessera::text::json
+}  // namespace tessera::text

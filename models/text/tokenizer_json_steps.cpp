@@ -9,7 +9,7 @@
 #include "models/text/tokenizer_json.hpp"
 #include "models/text/unicode.hpp"
 
-namespace tessera::text::json {
+namespace tessera::text {
 namespace {
 
 std::u32string code_points(std::string_view utf8) {
@@ -110,13 +110,7 @@ void unsupported(const Node& node, std::string_view got, std::string_view expect
 }
 
 void invalid(const Node& node, std::string_view got, std::string_view expected) {
-  throw Error(ErrorCode::corrupt_file,
-              fmt::format("{} is \"{}\", expected {}", node.where, got, expected));
-}
-
-bool bool_or(const Node& object, std::string_view key, bool otherwise) {
-  const auto node = find(object, key);
-  return node ? as_bool(*node) : otherwise;
+  json::complain(ErrorCode::corrupt_file, node.where, fmt::format("\"{}\"", got), expected);
 }
 
 std::string_view type_of(const Node& object) {
@@ -247,4 +241,4 @@ Template read_post_processor(const Node& node) {
               "TemplateProcessing, BertProcessing, RobertaProcessing or ByteLevel");
 }
 
-}  // namespace tessera::text::json
+}  // namespace tessera::text

@@ -14,7 +14,7 @@ namespace tessera::text {
 namespace {
 
 std::vector<BytePairs::Merge> read_merges(const std::filesystem::path& file) {
-  const simdjson::padded_string content = json::read(file);
+  const simdjson::padded_string content = json::read_text(file);
   std::string_view rest(content.data(), content.size());
   std::vector<BytePairs::Merge> merges;
   for (std::size_t number = 1; !rest.empty(); ++number) {
@@ -23,7 +23,7 @@ std::vector<BytePairs::Merge> read_merges(const std::filesystem::path& file) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.empty() || (number == 1 && line.starts_with("#version"))) continue;
-    auto merge = json::split_merge(line);
+    auto merge = split_merge(line);
     if (!merge) {
       throw Error(ErrorCode::corrupt_file,
                   fmt::format("merges.txt: line {} is \"{}\", expected two tokens with a space "
@@ -70,8 +70,7 @@ void set_up_clip(TokenizerParts& parts) {
 
 std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& directory,
                                                 const TokenizerConfig& config) {
-  simdjson::dom::parser parser;
-  Vocabulary vocabulary = json::read_vocabulary(json::parse(parser, directory / "vocab.json"));
+  Vocabulary vocabulary = read_vocabulary(json::Document::read(directory / "vocab.json").root());
   const std::string& name = config.tokenizer_class;
   const bool is_clip = contains(kClipClasses, name) && vocabulary.id(kClip.cls).has_value();
   if (!is_clip && !contains(kRobertaClasses, name)) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "models/text/json.hpp"
+#include "models/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
 #include "models/text/unicode.hpp"
 
@@ -66,7 +66,7 @@ std::string_view without_trailing_space(std::string_view line) {
 }
 
 Vocabulary read_vocabulary(const std::filesystem::path& file) {
-  const simdjson::padded_string content = json::read(file);
+  const simdjson::padded_string content = json::read_text(file);
   std::string_view rest(content.data(), content.size());
   Vocabulary vocabulary;
   for (std::int32_t id = 0; !rest.empty(); ++id) {

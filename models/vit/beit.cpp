@@ -36,29 +36,29 @@ std::vector<std::int32_t> relative_position_index(Index rows, Index cols) {
 }
 
 /// The table of a bias that all layers share, or of layer i.
-ParameterId position_bias(BuildContext& context, const EncoderShape& shape,
-                          const std::string& module) {
-  const ImageSpec& images = context.package.program.images;
+ParameterId position_bias(BuildContext& context, Index heads, const std::string& module) {
+  const ImageSpec& images = *context.package.program.images();
   const Index rows = images.grid_rows(), cols = images.grid_cols();
   return context.builder.pair_bias(
       module + "relative_position_bias.relative_position_bias_table",
       {.size = (2 * rows - 1) * (2 * cols - 1) + 3, .key = "image_size"},
-      {.size = shape.heads, .key = "num_attention_heads"}, relative_position_index(rows, cols));
+      {.size = heads, .key = "num_attention_heads"}, relative_position_index(rows, cols));
 }
 
 /// What follows the encoder; returns the last hidden state.
-ValueId pooled_heads(BuildContext& context, const EncoderShape& shape, ValueId x) {
+ValueId pooled_heads(BuildContext& context, const LayerOptions& layer, ValueId x) {
   Builder& b = context.builder;
-  const Dim& H = shape.hidden;
+  const Dim& H = layer.hidden;
   const bool mean = context.config.boolean("use_mean_pooling", true);
   ValueId last = x, pooled = kNone;
   if (mean) {
     // pooled = self.layernorm(hidden_states[:, 1:, :].mean(1))                    BeitPooler
     const ValueId patches = b.pool("pooler.mean", x, Pooling::mean, 1);
-    pooled = b.layer_norm("pooler.out", patches, "beit.pooler.layernorm", H, shape.norm_eps);
+    pooled =
+        b.layer_norm("pooler.out", patches, context.prefix + "pooler.layernorm", H, layer.norm_eps);
   } else {
-    last = b.layer_norm("last_hidden_state", x, "beit.layernorm", H, shape.norm_eps);
-    pooled = normed_row(context, "pooler", x, 0, "beit.layernorm", shape);
+    last = b.layer_norm("last_hidden_state", x, context.prefix + "layernorm", H, layer.norm_eps);
+    pooled = normed_row(context, "pooler", x, 0, context.prefix + "layernorm", layer);
   }
   b.output("last_hidden_state", last);
   b.output("pooler_output", pooled);
@@ -72,13 +72,13 @@ ValueId pooled_heads(BuildContext& context, const EncoderShape& shape, ValueId x
 ValueId build_beit(BuildContext& context) {
   Builder& b = context.builder;
   const Config& config = context.config;
-  EncoderShape shape = read_encoder_shape(context, config, {});
-  shape.key_bias = false;
+  LayerOptions layer = read_pre_norm_encoder(context, config, {});
+  layer.biases.key = false;
   ImageSpec images = read_image_spec(config, {});
   images.special_tokens = 1;
-  context.package.program.images = images;
-  const Dim& H = shape.hidden;
-  const std::string e = "beit.embeddings.";
+  context.package.program.inputs = images;
+  const Dim& H = layer.hidden;
+  const std::string e = context.prefix + "embeddings.";
 
   // x = cat(cls_token, projection(pixels)); if position_embeddings: x = x + …  BeitEmbeddings
   Builder::PatchTensors patches{.weight = e + "patch_embeddings.projection.weight",
@@ -94,21 +94,25 @@ ValueId build_beit(BuildContext& context) {
   const bool shared = config.boolean("use_shared_relative_position_bias", false);
   if (each && shared)
     config.unsupported("use_shared_relative_position_bias", "false beside one per layer");
-  const ParameterId of_all =
-      shared ? position_bias(context, shape, "beit.encoder.") : ParameterId{kNone};
-  const bool scales = config.number("layer_scale_init_value", 0.1, 0.0) > 0.0;
-  const auto tensors = [&](Index i) {
-    LayerTensors layer = vit_layer_tensors("beit.", i);
-    const std::string l = fmt::format("beit.encoder.layer.{}.", i);
-    if (scales) {
-      layer.attention_scale = l + "lambda_1";
-      layer.ffn_scale = l + "lambda_2";
+  if (shared)
+    layer.attention.position =
+        PairBias{position_bias(context, layer.heads, context.prefix + "encoder.")};
+  LayerTensors tensors = kVitLayer;
+  if (config.number("layer_scale_init_value", 0.1, 0.0) > 0.0) {
+    tensors.attention_scale = "lambda_1";
+    tensors.ffn_scale = "lambda_2";
+  }
+  const LayerOf equal = equal_layers(context, layer, tensors, "encoder.layer.");
+  const auto layer_of = [&](Index i) {
+    Layer l = equal(i);
+    if (each) {
+      l.options.attention.position =
+          PairBias{position_bias(context, layer.heads, l.prefix + "attention.attention.")};
     }
-    layer.pair_bias = each ? position_bias(context, shape, l + "attention.attention.") : of_all;
-    return layer;
+    return l;
   };
-  x = pre_norm_stack(context, shape, tensors, x);
-  return pooled_heads(context, shape, x);
+  x = encoder_stack(context, layer_of, x);
+  return pooled_heads(context, layer, x);
 }
 
 }  // namespace tessera::models

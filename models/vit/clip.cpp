@@ -7,13 +7,13 @@
 namespace tessera::models {
 namespace {
 
-constexpr VisionDefaults kText{.hidden_size = 512,
-                               .num_attention_heads = 8,
-                               .intermediate_size = 2048,
-                               .hidden_act = "quick_gelu",
-                               .layer_norm_eps = 1e-5};
-constexpr VisionDefaults kVision{
-    .patch_size = 32, .hidden_act = "quick_gelu", .layer_norm_eps = 1e-5};
+constexpr EncoderDefaults kText{.hidden_size = 512,
+                                .num_attention_heads = 8,
+                                .intermediate_size = 2048,
+                                .hidden_act = "quick_gelu",
+                                .layer_norm_eps = 1e-5};
+constexpr VisionDefaults kVision{.encoder = {.hidden_act = "quick_gelu", .layer_norm_eps = 1e-5},
+                                 .patch_size = 32};
 
 /// "text_embeds" or "image_embeds" where the class has a projection; normalised where it compares
 /// them. `pooled` is what the embedding is without one.
@@ -25,7 +25,7 @@ void project(BuildContext& context, const Config& config, const std::string& out
   if (!is_model && !projects) return output_embedding(context, pooled, "pooled row");
   const Dim width = (is_model ? context.config : config).dim("projection_dim", 512);
   // image_embeds = self.visual_projection(pooled)                 CLIPVisionModelWithProjection
-  const ValueId projected = b.linear(output, pooled, tensor, width, hidden, false);
+  const ValueId projected = b.linear(output, pooled, tensor, width, hidden, {.has_bias = false});
   // image_embeds = image_embeds / image_embeds.norm()                              CLIPModel
   const ValueId embeds =
       is_model ? b.l2_normalize(output + ".normalized", projected, kNormEps) : projected;
@@ -38,32 +38,32 @@ ValueId build_text(BuildContext& context) {
   Builder& b = context.builder;
   const Config config = tower_config(context.config, "text_config");
   const TextTower tower = text_embeddings(context, config, kText, 49408, 77);
-  EncoderShape shape = tower.shape;
-  shape.mask.right = 0;  // causal
-  const ValueId x = pre_norm_stack(
-      context, shape, [](Index i) { return clip_layer_tensors("text_model.", i); }, tower.x);
+  LayerOptions layer = tower.layer;
+  layer.attention.mask.right = 0;  // causal
+  const ValueId x = encoder_stack(
+      context, equal_layers(context, layer, kClipLayer, "text_model.encoder.layers."), tower.x);
   // last_hidden_state = self.final_layer_norm(x)                          CLIPTextTransformer
   const std::string norm = "text_model.final_layer_norm";
-  const ValueId last = b.layer_norm("last_hidden_state", x, norm, shape.hidden, shape.norm_eps);
+  const ValueId last = b.layer_norm("last_hidden_state", x, norm, layer.hidden, layer.norm_eps);
   b.output("last_hidden_state", last);
   // eos_token_id == 2: the row of the largest id, as files of before its correction expect
   const Index eos = config.integer("eos_token_id", 49407);
   const ValueId row = b.pool("pooler.row", x, eos == 2 ? Pooling::largest_id : Pooling::first_of_id,
                              0, eos == 2 ? 0 : static_cast<std::int32_t>(eos));
-  const ValueId pooled = b.layer_norm("pooler.out", row, norm, shape.hidden, shape.norm_eps);
+  const ValueId pooled = b.layer_norm("pooler.out", row, norm, layer.hidden, layer.norm_eps);
   b.output("pooler_output", pooled);
-  project(context, config, "text_embeds", "text_projection", pooled, shape.hidden);
+  project(context, config, "text_embeds", "text_projection", pooled, layer.hidden);
   return last;
 }
 
 ValueId build_image(BuildContext& context) {
   Builder& b = context.builder;
   const Config config = tower_config(context.config, "vision_config");
-  const EncoderShape shape = read_encoder_shape(context, config, kVision);
+  const LayerOptions layer = read_pre_norm_encoder(context, config, kVision.encoder);
   ImageSpec images = interpolated(read_image_spec(config, kVision), ImageSizes::on_asking);
   images.special_tokens = 1;
-  context.package.program.images = images;
-  const Dim& H = shape.hidden;
+  context.package.program.inputs = images;
+  const Dim& H = layer.hidden;
   const std::string v = "vision_model.", e = v + "embeddings.";
   // x = cat(class_embedding, patch_embedding(pixels)) + positions         CLIPVisionEmbeddings
   const ValueId embedded = b.patch_embed(
@@ -75,12 +75,11 @@ ValueId build_image(BuildContext& context) {
        .positioned = 1},
       H);
   // x = self.pre_layrnorm(x); x = self.encoder(x)                        CLIPVisionTransformer
-  ValueId x = b.layer_norm("embeddings.out", embedded, v + "pre_layrnorm", H, shape.norm_eps);
-  x = pre_norm_stack(
-      context, shape, [&](Index i) { return clip_layer_tensors(v, i); }, x);
+  ValueId x = b.layer_norm("embeddings.out", embedded, v + "pre_layrnorm", H, layer.norm_eps);
+  x = encoder_stack(context, equal_layers(context, layer, kClipLayer, v + "encoder.layers."), x);
   b.output("last_hidden_state", x);
   // pooled_output = self.post_layernorm(x[:, 0, :])
-  const ValueId pooled = normed_row(context, "pooler", x, 0, v + "post_layernorm", shape);
+  const ValueId pooled = normed_row(context, "pooler", x, 0, v + "post_layernorm", layer);
   b.output("pooler_output", pooled);
   project(context, config, "image_embeds", "visual_projection", pooled, H);
   return x;

@@ -27,33 +27,21 @@ bool takes_text(const BuildContext& context, bool is_text_class) {
 }
 
 TextTower text_embeddings(BuildContext& context, const Config& config,
-                          const VisionDefaults& defaults, Index vocab_size, Index positions) {
+                          const EncoderDefaults& defaults, Index vocab_size, Index positions) {
   // embeddings = token_embedding(input_ids) + position_embedding(position_ids)
   //                                             transformers v4.57 CLIPTextEmbeddings
-  TextTower tower{.shape = read_encoder_shape(context, config, defaults), .x = kNone};
+  TextTower tower{.layer = read_pre_norm_encoder(context, config, defaults), .x = kNone};
   const Dim vocab = config.dim("vocab_size", vocab_size);
   const Dim rows = config.dim("max_position_embeddings", positions);
-  context.package.program.tokens = {
-      .vocab_size = vocab.size, .position_rows = rows.size, .max_tokens = rows.size};
+  context.package.program.inputs =
+      TokenSpec{.vocab_size = vocab.size, .position_rows = rows.size, .max_tokens = rows.size};
   const std::string e = "text_model.embeddings.";
   tower.x =
       context.builder.embedding("embeddings.out",
                                 {{e + "token_embedding.weight", TokenInput::ids, vocab},
                                  {e + "position_embedding.weight", TokenInput::positions, rows}},
-                                tower.shape.hidden);
+                                tower.layer.hidden);
   return tower;
-}
-
-LayerTensors clip_layer_tensors(const std::string& prefix, Index i) {
-  const std::string l = fmt::format("{}encoder.layers.{}.", prefix, i);
-  return {.query = l + "self_attn.q_proj",
-          .key = l + "self_attn.k_proj",
-          .value = l + "self_attn.v_proj",
-          .attention_output = l + "self_attn.out_proj",
-          .attention_norm = l + "layer_norm1",
-          .ffn_in = l + "mlp.fc1",
-          .ffn_out = l + "mlp.fc2",
-          .ffn_norm = l + "layer_norm2"};
 }
 
 }  // namespace tessera::models

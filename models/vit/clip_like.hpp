@@ -23,14 +23,21 @@ Config tower_config(const Config& config, const std::string& key);
 bool takes_text(const BuildContext& context, bool is_text_class);
 
 struct TextTower {
-  EncoderShape shape;
+  LayerOptions layer;
   ValueId x;  ///< token + position embeddings (ΣT,H)
 };
-/// Sizes and embeddings of a text tower, and program.tokens.
+/// Sizes and embeddings of a text tower, and what the program takes.
 TextTower text_embeddings(BuildContext& context, const Config& config,
-                          const VisionDefaults& defaults, Index vocab_size, Index positions);
+                          const EncoderDefaults& defaults, Index vocab_size, Index positions);
 
-/// Names of layer i under `prefix` ("text_model.").
-LayerTensors clip_layer_tensors(const std::string& prefix, Index i);
+/// A layer of CLIPEncoder, below "text_model.encoder.layers.3.".
+inline constexpr LayerTensors kClipLayer{.query = "self_attn.q_proj",
+                                         .key = "self_attn.k_proj",
+                                         .value = "self_attn.v_proj",
+                                         .attention_output = "self_attn.out_proj",
+                                         .attention_norm = "layer_norm1",
+                                         .ffn_in = "mlp.fc1",
+                                         .ffn_out = "mlp.fc2",
+                                         .ffn_norm = "layer_norm2"};
 
 }  // namespace tessera::models

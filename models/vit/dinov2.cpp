@@ -11,38 +11,36 @@
 namespace tessera::models {
 namespace {
 
-LayerTensors layer_tensors(const std::string& prefix, Index i, bool gated) {
-  const std::string l = fmt::format("{}encoder.layer.{}.", prefix, i);
-  return {.query = l + "attention.attention.query",
-          .key = l + "attention.attention.key",
-          .value = l + "attention.attention.value",
-          .attention_output = l + "attention.output.dense",
-          .attention_norm = l + "norm1",
-          .ffn_in = l + (gated ? "mlp.weights_in" : "mlp.fc1"),
-          .ffn_out = l + (gated ? "mlp.weights_out" : "mlp.fc2"),
-          .ffn_norm = l + "norm2",
-          .attention_scale = l + "layer_scale1.lambda1",
-          .ffn_scale = l + "layer_scale2.lambda1"};
+LayerTensors layer_tensors(bool gated) {
+  LayerTensors tensors = kVitLayer;
+  tensors.attention_norm = "norm1";
+  tensors.ffn_in = gated ? "mlp.weights_in" : "mlp.fc1";
+  tensors.ffn_out = gated ? "mlp.weights_out" : "mlp.fc2";
+  tensors.ffn_norm = "norm2";
+  tensors.attention_scale = "layer_scale1.lambda1";
+  tensors.ffn_scale = "layer_scale2.lambda1";
+  return tensors;
 }
 
-ValueId build(BuildContext& context, const std::string& prefix, Index registers,
-              const VisionDefaults& defaults, PositionResize resize) {
+ValueId build(BuildContext& context, Index registers, const VisionDefaults& defaults,
+              PositionResize resize) {
   Builder& b = context.builder;
   const Config& config = context.config;
-  EncoderShape shape = read_encoder_shape(context, config, defaults);
-  shape.query_bias = shape.key_bias = shape.value_bias = config.boolean("qkv_bias", true);
-  shape.gated = config.boolean("use_swiglu_ffn", false);
-  if (shape.gated) {
+  LayerOptions layer = read_pre_norm_encoder(context, config, defaults.encoder);
+  layer.biases.query = layer.biases.key = layer.biases.value = config.boolean("qkv_bias", true);
+  layer.gated = config.boolean("use_swiglu_ffn", false);
+  if (layer.gated) {
     // hidden_features = (int(hidden_features * 2 / 3) + 7) // 8 * 8           Dinov2SwiGLUFFN
-    shape.intermediate.size = (shape.intermediate.size * 2 / 3 + 7) / 8 * 8;
-    shape.activation = Activation::silu;
-    context.package.intermediate = shape.intermediate.size;
+    layer.intermediate.size = (layer.intermediate.size * 2 / 3 + 7) / 8 * 8;
+    layer.activation = Activation::silu;
+    context.package.intermediate = layer.intermediate.size;
   }
   ImageSpec images = interpolated(read_image_spec(config, defaults), ImageSizes::any, resize);
   if (images.sizes != ImageSizes::any) config.unsupported("image_size", "a square grid of patches");
   images.special_tokens = 1 + registers;
-  context.package.program.images = images;
-  const Dim& H = shape.hidden;
+  context.package.program.inputs = images;
+  const Dim& H = layer.hidden;
+  const std::string& prefix = context.prefix;
   const std::string e = prefix + "embeddings.";
 
   // x = cat(cls_token, projection(pixels)) + positions; x = cat(x[:1], register_tokens, x[1:])
@@ -57,13 +55,13 @@ ValueId build(BuildContext& context, const std::string& prefix, Index registers,
   patches.positions =
       rows_of(context, e + "position_embeddings", images.native_rows() - registers, H, 1);
   ValueId x = b.patch_embed("embeddings.out", patches, H);  // (ΣT,H)
-  x = pre_norm_stack(
-      context, shape, [&](Index i) { return layer_tensors(prefix, i, shape.gated); }, x);
+  x = encoder_stack(context,
+                    equal_layers(context, layer, layer_tensors(layer.gated), "encoder.layer."), x);
   // sequence_output = self.layernorm(x); pooled_output = sequence_output[:, 0, :]
   const std::string norm = prefix + "layernorm";
-  const ValueId last = b.layer_norm("last_hidden_state", x, norm, H, shape.norm_eps);
+  const ValueId last = b.layer_norm("last_hidden_state", x, norm, H, layer.norm_eps);
   b.output("last_hidden_state", last);
-  const ValueId class_row = normed_row(context, "class", x, 0, norm, shape);  // (S,H)
+  const ValueId class_row = normed_row(context, "class", x, 0, norm, layer);  // (S,H)
   b.output("pooler_output", class_row);
   if (context.package.task == Task::sequence_classification) {
     // linear_input = cat([cls_token, patch_tokens.mean(dim=1)]); logits = self.classifier(…)
@@ -79,15 +77,15 @@ ValueId build(BuildContext& context, const std::string& prefix, Index registers,
 }  // namespace
 
 ValueId build_dinov2(BuildContext& context) {
-  return build(context, "dinov2.", 0,
-               {.intermediate_size = 0, .patch_size = 14, .layer_norm_eps = 1e-6},
+  return build(context, 0,
+               {.encoder = {.intermediate_size = 0, .layer_norm_eps = 1e-6}, .patch_size = 14},
                PositionResize::bicubic);
 }
 
 ValueId build_dinov2_with_registers(BuildContext& context) {
-  return build(
-      context, "dinov2_with_registers.", context.config.integer("num_register_tokens", 4, 0, 4096),
-      {.intermediate_size = 0, .layer_norm_eps = 1e-6}, PositionResize::bicubic_antialiased);
+  return build(context, context.config.integer("num_register_tokens", 4, 0, 4096),
+               {.encoder = {.intermediate_size = 0, .layer_norm_eps = 1e-6}},
+               PositionResize::bicubic_antialiased);
 }
 
 }  // namespace tessera::models

@@ -9,22 +9,24 @@
 namespace tessera::models {
 namespace {
 
-struct VitTensors {
-  const char* prefix;  ///< "vit."
-  bool has_distillation_token;
+/// What either model computes before its heads.
+struct VitStates {
+  LayerOptions layer;
+  ValueId x, last;    ///< before and after the final norm (ΣT,H)
+  ValueId class_row;  ///< row 0 of `last` (S,H)
 };
 
-/// Embeddings and layers; returns the last hidden state before the final norm.
-ValueId vit_encoder(BuildContext& context, const VitTensors& tensors, EncoderShape& shape) {
+VitStates vit_encoder(BuildContext& context, bool has_distillation_token) {
   Builder& b = context.builder;
-  Program& program = context.package.program;
-  const std::string prefix = tensors.prefix, e = prefix + "embeddings.";
-  shape = read_encoder_shape(context, context.config, {});
-  shape.query_bias = shape.key_bias = shape.value_bias = context.config.boolean("qkv_bias", true);
+  const std::string& prefix = context.prefix;
+  const std::string e = prefix + "embeddings.", norm = prefix + "layernorm";
+  LayerOptions layer = read_pre_norm_encoder(context, context.config, {});
+  layer.biases.query = layer.biases.key = layer.biases.value =
+      context.config.boolean("qkv_bias", true);
   ImageSpec images = interpolated(read_image_spec(context.config, {}), ImageSizes::on_asking);
-  images.special_tokens = tensors.has_distillation_token ? 2 : 1;
-  program.images = images;
-  const Dim& H = shape.hidden;
+  images.special_tokens = has_distillation_token ? 2 : 1;
+  context.package.program.inputs = images;
+  const Dim& H = layer.hidden;
 
   // x = cat(cls_token[, distillation_token], projection(pixels)); x = x + position_embeddings
   //                                                             ViTEmbeddings, DeiTEmbeddings
@@ -32,66 +34,48 @@ ValueId vit_encoder(BuildContext& context, const VitTensors& tensors, EncoderSha
                                 .bias = e + "patch_embeddings.projection.bias",
                                 .special = {rows_of(context, e + "cls_token", 1, H, 1)},
                                 .positioned = images.special_tokens};
-  if (tensors.has_distillation_token) {
+  if (has_distillation_token) {
     patches.special.push_back(rows_of(context, e + "distillation_token", 1, H, 1));
   }
   patches.positions = rows_of(context, e + "position_embeddings", images.native_rows(), H, 1);
-  const ValueId x = b.patch_embed("embeddings.out", patches, H);  // (ΣT,H)
-  return pre_norm_stack(
-      context, shape, [&](Index i) { return vit_layer_tensors(prefix, i); }, x);
+  ValueId x = b.patch_embed("embeddings.out", patches, H);  // (ΣT,H)
+  x = encoder_stack(context, equal_layers(context, layer, kVitLayer, "encoder.layer."), x);
+  // sequence_output = self.layernorm(sequence_output)                      ViTModel, DeiTModel
+  const ValueId last = b.layer_norm("last_hidden_state", x, norm, H, layer.norm_eps);
+  b.output("last_hidden_state", last);
+  return {layer, x, last, normed_row(context, "class", x, 0, norm, layer)};
 }
 
 }  // namespace
 
 ValueId build_vit(BuildContext& context) {
-  Builder& b = context.builder;
-  EncoderShape shape;
-  const ValueId x =
-      vit_encoder(context, {.prefix = "vit.", .has_distillation_token = false}, shape);
-  const std::string norm = "vit.layernorm";
-  // sequence_output = self.layernorm(sequence_output)                                ViTModel
-  const ValueId last = b.layer_norm("last_hidden_state", x, norm, shape.hidden, shape.norm_eps);
-  b.output("last_hidden_state", last);
-  const ValueId class_row = normed_row(context, "class", x, 0, norm, shape);  // (S,H)
-  if (context.package.task == Task::sequence_classification) {
-    // logits = self.classifier(sequence_output[:, 0, :])            ViTForImageClassification
-    classify_pooled(context, class_row, shape.hidden);
-  } else {
-    vit_pooler(context, class_row, "vit.pooler.dense", shape.hidden);
-  }
-  output_embedding(context, class_row, "class token");
-  return last;
+  const VitStates vit = vit_encoder(context, false);
+  vit_head(context, vit.class_row, context.prefix + "pooler.dense", vit.layer.hidden);
+  output_embedding(context, vit.class_row, "class token");
+  return vit.last;
 }
 
 ValueId build_deit(BuildContext& context) {
   Builder& b = context.builder;
-  EncoderShape shape;
-  const ValueId x =
-      vit_encoder(context, {.prefix = "deit.", .has_distillation_token = true}, shape);
-  const std::string norm = "deit.layernorm";
-  const Dim& H = shape.hidden;
-  const ValueId last = b.layer_norm("last_hidden_state", x, norm, H, shape.norm_eps);
-  b.output("last_hidden_state", last);
-  const ValueId class_row = normed_row(context, "class", x, 0, norm, shape);  // (S,H)
+  const VitStates deit = vit_encoder(context, true);
+  const Dim& H = deit.layer.hidden;
   if (context.package.architecture == "DeiTForImageClassificationWithTeacher") {
     // cls_logits = self.cls_classifier(x[:, 0]); distillation_logits =
     // self.distillation_classifier(x[:, 1]); logits = (cls_logits + distillation_logits) / 2
-    const ValueId distilled = normed_row(context, "distillation", x, 1, norm, shape);
+    const ValueId distilled =
+        normed_row(context, "distillation", deit.x, 1, context.prefix + "layernorm", deit.layer);
     const Dim labels = read_labels(context);
-    const ValueId of_class = b.linear("cls_logits", class_row, "cls_classifier", labels, H);
+    const ValueId of_class = b.linear("cls_logits", deit.class_row, "cls_classifier", labels, H);
     const ValueId of_teacher =
         b.linear("distillation_logits", distilled, "distillation_classifier", labels, H);
     b.output("cls_logits", of_class);
     b.output("distillation_logits", of_teacher);
     b.output("logits", b.add("logits", of_class, of_teacher, 0.5F));
-  } else if (context.package.task == Task::sequence_classification) {
-    // logits = self.classifier(sequence_output[:, 0, :])           DeiTForImageClassification
-    classify_pooled(context, class_row, H);
   } else {
-    vit_pooler(context, class_row, "deit.pooler.dense", H);
+    vit_head(context, deit.class_row, context.prefix + "pooler.dense", H);
   }
-  output_embedding(context, class_row, "class token");
-  return last;
+  output_embedding(context, deit.class_row, "class token");
+  return deit.last;
 }
 
 }  // namespace tessera::models

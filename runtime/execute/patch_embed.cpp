@@ -52,7 +52,7 @@ class PatchEmbed {
   PatchEmbed(const Context& context, const PatchEmbedOp& op) noexcept
       : context_(context),
         op_(op),
-        spec_(context.program.images),
+        spec_(*context.program.images()),
         weight_(context.weights[op.weight]),
         positions_(op.positions == kNone ? nullptr : context.weights[op.positions].data),
         native_{spec_.grid_rows(), spec_.grid_cols()},
@@ -127,7 +127,7 @@ void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& sched
   const PatchEmbed embed(context, op);
   const Index S = context.sequences,
               MR = context.kernels.gemm[context.weights[op.weight].precision].MR;
-  const Index special = context.program.images.special_tokens;
+  const Index special = context.program.images()->special_tokens;
   const Index most = schedule.patch_rows;
   // One image spreads over all workers, too: which rows share a block changes no bit.
   const Index share =

@@ -41,8 +41,8 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
         first = range.last_rows + 1;
       }
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
-      most = std::max(most,
-                      schedule[i].patch_rows * activation_stride(program.images.patch_elements()));
+      most = std::max(
+          most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {

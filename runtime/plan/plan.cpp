@@ -60,7 +60,7 @@ class Planner {
     if (const auto* attention = std::get_if<AttentionOp>(&op)) return this->attention(*attention);
     if (const auto* patch = std::get_if<PatchEmbedOp>(&op)) {
       schedule.patch_rows =
-          patch_block_rows(in_.program.images, tile_of(patch->weight).MR, machine_.l2_bytes);
+          patch_block_rows(*in_.program.images(), tile_of(patch->weight).MR, machine_.l2_bytes);
     }
     if (is_row_wise(op)) schedule.task_rows = kRowsPerTask;
     const auto* linear = std::get_if<LinearOp>(&op);

@@ -212,7 +212,7 @@ class Reporter {
 
   /// A linear over blocks of gathered patches, one image after another.
   void patch_embed(const OpSchedule& schedule, const PatchEmbedOp& o, OpReport& report) const {
-    const ImageSpec& images = in_.program.images;
+    const ImageSpec& images = *in_.program.images();
     const Parameter& weight = in_.program.parameters[at(o.weight)];
     const LinearTask task{
         .shape = {.M = std::max<Index>(1, rows_ - sequences_ * images.special_tokens),

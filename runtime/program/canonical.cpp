@@ -79,10 +79,11 @@ class Writer {
 
 std::string canonical_text(const Program& program) {
   Writer writer;
-  const TokenSpec& t = program.tokens;
+  // Both lines are always there: a model that takes images has the default of the other kind.
+  const TokenSpec t = program.tokens() == nullptr ? TokenSpec{} : *program.tokens();
   writer.line("tokens", t.vocab_size, t.type_vocab_size, t.position_rows, t.max_tokens,
               t.position_rule, t.position_pad, t.far_distance);
-  const ImageSpec& m = program.images;
+  const ImageSpec m = program.images() == nullptr ? ImageSpec{} : *program.images();
   writer.line("images", m.channels, m.height, m.width, m.patch_height, m.patch_width,
               m.special_tokens, m.sizes, m.resize);
   for (const Space& s : program.spaces) writer.line("space", s.parent, s.rule, s.n);

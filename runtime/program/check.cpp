@@ -91,7 +91,8 @@ class Checker {
             "has rows of the wrong shape");
   }
   void shapes(const PatchEmbedOp& o) const {
-    const ImageSpec& images = program_.images;
+    require(program_.images() != nullptr, "needs a model that takes images");
+    const ImageSpec& images = *program_.images();
     require(images.channels > 0 && images.patch_height > 0 && images.patch_width > 0 &&
                 images.height >= images.patch_height && images.width >= images.patch_width,
             "needs an image spec");
@@ -157,9 +158,10 @@ class Checker {
   void shapes(const AttentionOp&, const Alibi&) const {}
   void shapes(const AttentionOp& o, const PairBias& position) const {
     const Parameter& pairs = parameter(position.bias);
-    const Index T = program_.images.channels > 0 ? program_.images.native_rows() : 0;
+    const ImageSpec* images = program_.images();
+    const Index T = images == nullptr ? 0 : images->native_rows();
     require(pairs.kind == ParameterKind::pair_bias && pairs.rows == o.heads &&
-                pairs.cols == T * T && program_.images.sizes == ImageSizes::native,
+                pairs.cols == T * T && images != nullptr && images->sizes == ImageSizes::native,
             "has a bias of pairs of the wrong shape");
   }
   void shapes(const AttentionOp& o, const RelativeBias& position) const {
@@ -186,7 +188,7 @@ class Checker {
     const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;
     require(o.skip == 0 || skips, "leaves out rows in a pooling that cannot");
     const bool by_id = o.pooling == Pooling::first_of_id || o.pooling == Pooling::largest_id;
-    require(!by_id || program_.images.channels == 0, "pools images by token id");
+    require(!by_id || program_.tokens() != nullptr, "pools images by token id");
   }
   void shapes(const L2NormalizeOp& o) const { same_shape(o.in, o.out); }
   void shapes(const ConcatOp& o) const {

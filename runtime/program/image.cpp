@@ -16,9 +16,6 @@ Index image_rows(const ImageSpec& spec, Index height, Index width, bool interpol
                 fmt::format("image: size is {} x {} (height x width), expected {}", height, width,
                             expected));
   };
-  if (spec.channels == 0) {
-    throw Error(ErrorCode::invalid_argument, "image: the model takes tokens, expected no images");
-  }
   const bool is_native = height == spec.height && width == spec.width;
   if (!is_native && spec.sizes == ImageSizes::native) {
     refuse(fmt::format("{} x {}, the only size that the model takes", spec.height, spec.width));

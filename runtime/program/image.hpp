@@ -20,8 +20,8 @@ struct Image {
 };
 
 /// Token rows of an image of this size: special tokens and patches.
-/// Throws Error{invalid_argument} naming the size and what is expected, if the model takes no
-/// images or none of this size. `interpolate` is Batch::interpolate_positions.
+/// Throws Error{invalid_argument} naming the size and what is expected, if the model takes none
+/// of this size. `interpolate` is Batch::interpolate_positions.
 Index image_rows(const ImageSpec& spec, Index height, Index width, bool interpolate = false);
 
 }  // namespace tessera

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "runtime/base/error.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/program/mask.hpp"
 
@@ -77,6 +78,32 @@ std::vector<ParameterId> parameters_of(const Op& op) {
 
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences) {
   return most_extents(program.spaces, rows, sequences)[at(program.values[at(id)].space)].rows;
+}
+
+const char* name_of(const Inputs& inputs) noexcept {
+  return std::visit(Overloaded{[](const TokenSpec&) { return "tokens"; },
+                               [](const ImageSpec&) { return "images"; }},
+                    inputs);
+}
+
+namespace {
+
+template <class Spec>
+const Spec& require_inputs(const Program& program) {
+  if (const auto* spec = std::get_if<Spec>(&program.inputs)) return *spec;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("the model takes {}, expected one that takes {}", name_of(program.inputs),
+                          name_of(Inputs{Spec{}})));
+}
+
+}  // namespace
+
+const TokenSpec& require_tokens(const Program& program) {
+  return require_inputs<TokenSpec>(program);
+}
+
+const ImageSpec& require_images(const Program& program) {
+  return require_inputs<ImageSpec>(program);
 }
 
 const char* name_of(const Op& op) noexcept {

@@ -345,7 +345,7 @@ enum class PositionRule : std::uint8_t {
   from_ids,  ///< pad + running count of ids ≠ pad; an id = pad gets pad  (RoBERTa, MPNet)
 };
 
-/// What a model accepts.
+/// A model that takes token ids, and types where it has them.
 struct TokenSpec {
   Index vocab_size = 0;
   Index type_vocab_size = 0;  ///< 0: token types are not used
@@ -371,9 +371,9 @@ enum class ImageSizes : std::uint8_t {
   any,        ///< others as a matter of course (DINOv2)
 };
 
-/// What a model that takes images accepts; beside TokenSpec, of which it has none.
+/// A model that takes images.
 struct ImageSpec {
-  Index channels = 0;                       ///< 0: the model takes tokens
+  Index channels = 0;
   Index height = 0, width = 0;              ///< native size, pixels
   Index patch_height = 0, patch_width = 0;  ///< pixels
   Index special_tokens = 0;                 ///< rows before the patches of an image
@@ -387,6 +387,13 @@ struct ImageSpec {
   Index native_rows() const noexcept { return special_tokens + grid_rows() * grid_cols(); }
 };
 
+/// What a model takes, one of these. A further kind (series: samples of speech or of a sensor) is a
+/// struct here, a member of Batch, and an op that turns it into rows, as PatchEmbedOp does images.
+/// What must know every kind (name_of below, check_batch, canonical_text, the tool's info, ...)
+/// visits, and does not compile until it does; what serves one kind asks for it by tokens() or
+/// images().
+using Inputs = std::variant<TokenSpec, ImageSpec>;
+
 /// A value that callers may ask for, under the reference's name.
 struct Output {
   std::string
@@ -395,19 +402,26 @@ struct Output {
 };
 
 struct Program {
-  TokenSpec tokens;
-  ImageSpec images;  ///< channels = 0: takes tokens
+  Inputs inputs;
   std::vector<Space> spaces = default_spaces();
   std::vector<Parameter> parameters;
   std::vector<Value> values;
   std::vector<Op> ops;
   std::vector<Output> outputs;
 
+  /// Null if the model takes something else.
+  const TokenSpec* tokens() const noexcept { return std::get_if<TokenSpec>(&inputs); }
+  const ImageSpec* images() const noexcept { return std::get_if<ImageSpec>(&inputs); }
+
   ValueId add_value(std::string name, SpaceId space, Index width, DType type = DType::f32);
   ParameterId add_parameter(Parameter parameter);
   /// Index of the output called `name`, or kNone.
   std::int32_t find_output(std::string_view name) const noexcept;
 };
+
+/// What `program` takes. Throws Error{invalid_argument} if it takes something else.
+const TokenSpec& require_tokens(const Program& program);
+const ImageSpec& require_images(const Program& program);
 
 /// Calls f(role, id) for every operand that `op` (of type Op or const Op) has: ids are references.
 template <class AnyOp, class F>
@@ -430,6 +444,8 @@ std::vector<ParameterId> parameters_of(const Op& op);
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences);
 /// "linear", "attention", …
 const char* name_of(const Op& op) noexcept;
+/// "tokens", "images"
+const char* name_of(const Inputs& inputs) noexcept;
 const char* to_string(Pooling pooling) noexcept;
 
 /// Throws Error{internal} naming the op if an index is out of range, widths do not match, a value

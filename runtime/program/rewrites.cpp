@@ -16,8 +16,7 @@ namespace {
 /// `program` with only the ops in `ops`, and values and parameters renumbered to what they use.
 Program compact(const Program& program, std::vector<Op> ops, std::vector<Output> outputs,
                 KeepParameters keep = KeepParameters::used) {
-  Program result{.tokens = program.tokens,
-                 .images = program.images,
+  Program result{.inputs = program.inputs,
                  .spaces = program.spaces,
                  .parameters = {},
                  .values = {},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/session/parts.hpp"
 
 namespace tessera {
@@ -34,7 +35,7 @@ Index smallest_reach(const Program& program) {
   return reach;
 }
 
-void check_sequences(const Program& program, const Batch& batch) {
+void check_sequences(const Program& program, const TokenSpec& tokens, const Batch& batch) {
   const Index reach = smallest_reach(program);
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
     const Index begin = batch.offsets[s], end = batch.offsets[s + 1], T = end - begin;
@@ -48,8 +49,8 @@ void check_sequences(const Program& program, const Batch& batch) {
     // Where the caller gives positions (checked below), rows of query_only need not fit.
     const bool counts_all = batch.positions.empty() || batch.query_only.empty();
     const Index unattended = counts_all ? 0 : batch.query_only[s];
-    require(T - unattended <= program.tokens.max_tokens,
-            "sequence {} has {} tokens, expected at most {}", s, T, program.tokens.max_tokens);
+    require(T - unattended <= tokens.max_tokens, "sequence {} has {} tokens, expected at most {}",
+            s, T, tokens.max_tokens);
     if (batch.columns.empty()) {
       require(reach < 0 || T - 1 <= reach,
               "sequence {} has {} tokens, expected at most {} (the relative position bias)", s, T,
@@ -68,11 +69,8 @@ void check_sequences(const Program& program, const Batch& batch) {
   }
 }
 
-}  // namespace
-
-namespace {
-
-void check_images(const Program& program, const SessionOptions& options, const Batch& batch) {
+void check_images(const ImageSpec& spec, const SessionOptions& options, const Batch& batch) {
+  require(!batch.images.empty(), "has no images, expected at least 1: the model takes images");
   const bool only_images = batch.ids.empty() && batch.types.empty() && batch.offsets.empty() &&
                            batch.positions.empty() && batch.columns.empty() &&
                            batch.query_only.empty();
@@ -89,7 +87,7 @@ void check_images(const Program& program, const SessionOptions& options, const B
     require(image.planes != nullptr || image.values != nullptr,
             "image {} has pixels without values, expected (channels, 256) values", s);
     try {
-      rows += image_rows(program.images, image.height, image.width, batch.interpolate_positions);
+      rows += image_rows(spec, image.height, image.width, batch.interpolate_positions);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("batch: image {}: {}", s, error.what()));
     }
@@ -100,13 +98,10 @@ void check_images(const Program& program, const SessionOptions& options, const B
   }
 }
 
-}  // namespace
-
-void check_batch(const Program& program, const SessionOptions& options, const Batch& batch) {
-  if (!batch.images.empty()) return check_images(program, options, batch);
-  require(program.images.channels == 0,
-          "has no images, expected at least 1: the model takes images");
-  const TokenSpec& tokens = program.tokens;
+void check_tokens(const Program& program, const TokenSpec& tokens, const SessionOptions& options,
+                  const Batch& batch) {
+  require(batch.images.empty(), "has {} images, expected no images: the model takes tokens",
+          batch.images.size());
   require(batch.offsets.size() >= 2, "offsets has {} elements, expected sequences + 1 (at least 2)",
           batch.offsets.size());
   const Index sequences = std::ssize(batch.offsets) - 1, rows = std::ssize(batch.ids);
@@ -126,10 +121,19 @@ void check_batch(const Program& program, const SessionOptions& options, const Ba
   optional(batch.positions, rows, "positions");
   optional(batch.columns, rows, "columns");
   optional(batch.query_only, sequences, "query_only");
-  check_sequences(program, batch);
+  check_sequences(program, tokens, batch);
   check_range(batch.ids, tokens.vocab_size, "ids");
   if (tokens.type_vocab_size > 0) check_range(batch.types, tokens.type_vocab_size, "types");
   check_range(batch.positions, tokens.position_rows, "positions");
+}
+
+}  // namespace
+
+void check_batch(const Program& program, const SessionOptions& options, const Batch& batch) {
+  std::visit(
+      Overloaded{[&](const TokenSpec& tokens) { check_tokens(program, tokens, options, batch); },
+                 [&](const ImageSpec& images) { check_images(images, options, batch); }},
+      program.inputs);
 }
 
 void fill_positions(const TokenSpec& spec, std::span<const std::int32_t> ids,

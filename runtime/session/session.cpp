@@ -237,7 +237,7 @@ class ArenaSession final : public Session {
     for (std::size_t s = 0; s < batch.images.size(); ++s) {
       const Image& image = batch.images[s];
       offsets[s + 1] = offsets[s] + static_cast<std::int32_t>(
-                                        image_rows(program_.images, image.height, image.width,
+                                        image_rows(*program_.images(), image.height, image.width,
                                                    batch.interpolate_positions));
     }
     return offsets;
@@ -248,7 +248,7 @@ class ArenaSession final : public Session {
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
       const auto begin = static_cast<std::size_t>(batch.offsets[s]);
       const auto count = static_cast<std::size_t>(batch.offsets[s + 1]) - begin;
-      fill_positions(program_.tokens, batch.ids.subspan(begin, count),
+      fill_positions(*program_.tokens(), batch.ids.subspan(begin, count),
                      positions.subspan(begin, count));
     }
     return positions;

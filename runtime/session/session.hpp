@@ -128,7 +128,7 @@ struct Batch {
   ///   query_only = 1                    x attends to a, b, c; no row attends to x
   std::span<const std::int32_t> query_only = {};
   /// (S) one image per sequence; the spans above are then empty, and image s takes
-  /// image_rows(program.images, height, width, interpolate_positions) rows after those of s−1.
+  /// image_rows(*program.images(), height, width, interpolate_positions) rows after those of s−1.
   /// Sizes may differ from image to image.
   std::span<const Image> images = {};
   /// As the reference's interpolate_pos_encoding: images of other sizes than the native one, for

@@ -36,8 +36,10 @@ void encode(SessionObject& session, const Sequences& sequences, RowOffsets offse
             const RunLimits& limits, const tessera_output* outputs, std::size_t output_count) {
   const Program& program = session.model->package().program;
   check_limits(session, offsets);
-  require(program.images.channels == 0, "got tokens, expected images: the model takes images");
-  check_sequences(program.tokens, sequences);
+  const TokenSpec* tokens = program.tokens();
+  require(tokens != nullptr, "got tokens, expected {0}: the model takes {0}",
+          name_of(program.inputs));
+  check_sequences(*tokens, sequences);
   read_targets(session, outputs, output_count, offsets);
   encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, sequences, chosen, sink, limits.control());

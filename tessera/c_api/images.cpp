@@ -24,7 +24,7 @@ constexpr int kMostLoaders = 16;
 
 const image::Preprocessor& preprocessor_of(const SessionObject& session) {
   const ModelObject& model = *session.model;
-  require(model.package().program.images.channels > 0,
+  require(model.package().program.images() != nullptr,
           "got images, expected tokens: the model takes texts");
   if (!model.preprocessor()) {
     throw Error(ErrorCode::not_found, "no preprocessor: " + model.preprocessor_problem());
@@ -107,7 +107,7 @@ void encode_images(SessionObject& session, const ImageSource& source, const RunL
                    const tessera_output* outputs, std::size_t output_count,
                    std::int64_t* row_offsets) {
   const image::Preprocessor& preprocessor = preprocessor_of(session);
-  const ImageSpec& spec = session.model->package().program.images;
+  const ImageSpec& spec = *session.model->package().program.images();
   const std::size_t count = source.size();
   require(std::cmp_less(count, PTRDIFF_MAX / sizeof(LoadedImage)),
           "image_count is {}, expected less", count);

@@ -63,7 +63,7 @@ ModelObject::ModelObject(models::Package package, ModelOptions options)
       options_(std::move(options)),
       main_output_(tessera::main_output(package_.program)) {
   for (const std::string& name : options_.outputs) output(name.c_str());
-  if (package_.program.images.channels == 0) return;
+  if (package_.program.images() == nullptr) return;
   try {
     preprocessor_.emplace(image::read_preprocessor_config(package_.directory, package_.model_type));
   } catch (const Error& error) {  // pixels as the model wants them may come another way
@@ -101,12 +101,11 @@ namespace {
 
 tessera_model_info info_of(const ModelObject& model) {
   const models::Package& package = model.package();
-  const TokenSpec& tokens = package.program.tokens;
-  const ImageSpec& images = package.program.images;
-  const bool takes_images = images.channels > 0;
+  const TokenSpec* tokens = package.program.tokens();
+  const ImageSpec* images = package.program.images();
   const auto& similarity = package.similarity;
   return {.struct_size = sizeof(tessera_model_info),
-          .input = takes_images ? TESSERA_INPUT_IMAGES : TESSERA_INPUT_TOKENS,
+          .input = images != nullptr ? TESSERA_INPUT_IMAGES : TESSERA_INPUT_TOKENS,
           .has_tokenizer = package.tokenizer ? 1U : 0U,
           .is_normalized = package.embedding_is_normalized ? 1U : 0U,
           .model_type = package.model_type.c_str(),
@@ -120,12 +119,12 @@ tessera_model_info info_of(const ModelObject& model) {
           .hidden_size = package.hidden,
           .heads = package.heads,
           .intermediate_size = package.intermediate,
-          .vocabulary_size = takes_images ? 0 : tokens.vocab_size,
-          .token_types = takes_images ? 0 : tokens.type_vocab_size,
+          .vocabulary_size = tokens == nullptr ? 0 : tokens->vocab_size,
+          .token_types = tokens == nullptr ? 0 : tokens->type_vocab_size,
           .max_tokens = package.max_tokens,
-          .position_limit = takes_images ? package.max_tokens : tokens.max_tokens,
-          .image_height = images.height,
-          .image_width = images.width,
+          .position_limit = tokens == nullptr ? package.max_tokens : tokens->max_tokens,
+          .image_height = images == nullptr ? 0 : images->height,
+          .image_width = images == nullptr ? 0 : images->width,
           .label_count = static_cast<std::uint32_t>(package.labels.size()),
           .output_count = static_cast<std::uint32_t>(package.program.outputs.size()),
           .similarity = !similarity              ? TESSERA_SIMILARITY_NONE

@@ -22,8 +22,8 @@ struct Wanted {
 
 /// Most rows of one sequence.
 Index longest_sequence(const models::Package& package) {
-  return package.program.images.channels > 0 ? package.max_tokens
-                                             : package.program.tokens.max_tokens;
+  const TokenSpec* tokens = package.program.tokens();
+  return tokens == nullptr ? package.max_tokens : tokens->max_tokens;
 }
 
 Wanted read_session_options(const ModelObject& model, const tessera_session_options* pointer) {

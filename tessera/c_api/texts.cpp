@@ -74,7 +74,7 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
     }
     result.offsets.push_back(std::ssize(result.ids));
   }
-  if (model.package().program.tokens.type_vocab_size == 0) {
+  if (require_tokens(model.package().program).type_vocab_size == 0) {
     std::fill(result.types.begin(), result.types.end(), 0);
   }
   return result;

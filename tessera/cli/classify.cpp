@@ -120,7 +120,7 @@ void Classify::run() const {
         fmt::format("{}: {} has no labels, expected a class for sequence or token classification",
                     model.model, package->architecture));
   }
-  if (package->program.images.channels > 0) {
+  if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
     run_texts(package, std::move(options));

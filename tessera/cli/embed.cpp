@@ -131,7 +131,7 @@ void Embed::run() const {
   EncoderOptions options = model.encoder_options({output_name});
   const std::shared_ptr<const models::Package> package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);
-  if (package->program.images.channels > 0) {
+  if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
     run_texts(package, std::move(options));

@@ -100,8 +100,8 @@ std::vector<std::string> output_names(const Program& program) {
       const Value& value = program.values[static_cast<std::size_t>(output.value)];
       names.push_back(fmt::format("{} ({}, {})", output.name,
                                   value.space == kTokens        ? "tokens"
-                                  : program.images.channels > 0 ? "images"
-                                                                : "texts",
+                                  : program.tokens() != nullptr ? "texts"
+                                                                : name_of(program.inputs),
                                   value.width));
     }
   }
@@ -118,7 +118,7 @@ std::string tokenizer_text(const models::Package& package) {
   return out;
 }
 
-void describe_images(const ImageSpec& images, Facts& facts) {
+void describe_inputs(const models::Package&, const ImageSpec& images, Facts& facts) {
   facts.add("image_size", fmt::format("{} x {} (height x width)", images.height, images.width));
   facts.add("image_channels", static_cast<std::size_t>(images.channels));
   facts.add("patch_size", fmt::format("{} x {}", images.patch_height, images.patch_width));
@@ -131,9 +131,17 @@ void describe_images(const ImageSpec& images, Facts& facts) {
                                : "any, positions interpolated");
 }
 
+void describe_inputs(const models::Package& package, const TokenSpec& tokens, Facts& facts) {
+  const auto extent = [](Index value) { return static_cast<std::size_t>(value); };
+  facts.add("vocabulary", extent(tokens.vocab_size));
+  facts.add("token_types", extent(tokens.type_vocab_size));
+  facts.add("max_tokens", extent(package.max_tokens));
+  facts.add("position_table", extent(tokens.max_tokens));
+  facts.add("tokenizer", tokenizer_text(package));
+}
+
 Facts describe(const models::Package& package, const TextEncoder& encoder) {
   const Model& model = encoder.model();
-  const TokenSpec& tokens = package.program.tokens;
   const auto extent = [](Index value) { return static_cast<std::size_t>(value); };
   Facts facts;
   facts.add("directory", package.directory.string());
@@ -145,15 +153,8 @@ Facts describe(const models::Package& package, const TextEncoder& encoder) {
   facts.add("intermediate", extent(package.intermediate));
   facts.add("parameters", model.parameter_count());
   facts.add("stored_as", stored_types(*package.checkpoint));
-  if (package.program.images.channels > 0) {
-    describe_images(package.program.images, facts);
-  } else {
-    facts.add("vocabulary", extent(tokens.vocab_size));
-    facts.add("token_types", extent(tokens.type_vocab_size));
-    facts.add("max_tokens", extent(package.max_tokens));
-    facts.add("position_table", extent(tokens.max_tokens));
-    facts.add("tokenizer", tokenizer_text(package));
-  }
+  std::visit([&](const auto& spec) { describe_inputs(package, spec, facts); },
+             package.program.inputs);
   facts.add("outputs", output_names(package.program));
   if (!package.labels.empty()) facts.add("labels", package.labels);
   if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
@@ -171,9 +172,9 @@ Facts describe(const models::Package& package, const TextEncoder& encoder) {
   facts.add("batch_sequences", extent(encoder.options().batch_sequences));
   facts.add_bytes("weights_packed_bytes", model.packed_bytes());
   facts.add_bytes("weights_mapped_bytes", model.mapped_bytes());
+  const TokenSpec* tokens = package.program.tokens();
   facts.add_bytes("arena_bytes",
-                  encoder.arena_bytes(package.program.images.channels > 0 ? package.max_tokens
-                                                                          : tokens.max_tokens));
+                  encoder.arena_bytes(tokens == nullptr ? package.max_tokens : tokens->max_tokens));
   return facts;
 }
 

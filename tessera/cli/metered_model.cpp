@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <random>
 
+#include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/session/session.hpp"
@@ -17,7 +18,6 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
                            const MeteredOptions& metered)
     : package_(flags.open_package()), rows_(rows), sequences_(sequences) {
   const Program& program = package_->program;
-  const bool takes_images = program.images.channels > 0;
   const BatchShape shape = batch_shape(program, rows, sequences);
   rows_ = shape.rows;
   sequences_ = shape.sequences;
@@ -49,24 +49,21 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
                .loop_order = options.loop_order,
                .attention = options.attention,
                .allow_onednn = options.allow_onednn});
-  if (takes_images) {
-    make_images();
-  } else {
-    make_tokens();
-  }
+  std::visit(Overloaded{[this](const TokenSpec& spec) { make_tokens(spec); },
+                        [this](const ImageSpec& spec) { make_images(spec); }},
+             program.inputs);
 }
 
-void MeteredModel::make_tokens() {
+void MeteredModel::make_tokens(const TokenSpec& spec) {
   std::mt19937 random(7);
-  const auto vocab = static_cast<std::uint32_t>(package_->program.tokens.vocab_size);
+  const auto vocab = static_cast<std::uint32_t>(spec.vocab_size);
   for (Index i = 0; i < rows_; ++i) ids_.push_back(static_cast<std::int32_t>(random() % vocab));
   for (Index s = 1; s <= sequences_; ++s)
     offsets_.push_back(static_cast<std::int32_t>(rows_ * s / sequences_));
 }
 
 /// The same image as often as there are sequences.
-void MeteredModel::make_images() {
-  const ImageSpec& spec = package_->program.images;
+void MeteredModel::make_images(const ImageSpec& spec) {
   std::mt19937 random(7);
   pixels_.resize(static_cast<std::size_t>(spec.channels * spec.height * spec.width));
   for (float& pixel : pixels_) pixel = static_cast<float>(random() % 512) / 256.0F - 1.0F;

@@ -48,8 +48,8 @@ class MeteredModel {
   void run(RunObserver* observer, Index runs);
 
  private:
-  void make_tokens();
-  void make_images();
+  void make_tokens(const TokenSpec& spec);
+  void make_images(const ImageSpec& spec);
 
   std::shared_ptr<const models::Package> package_;
   std::shared_ptr<const Model> model_;

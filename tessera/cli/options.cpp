@@ -149,10 +149,10 @@ Index count_sequences(Index rows, Index asked, Index max_tokens) {
 }
 
 BatchShape batch_shape(const Program& program, Index rows, Index sequences) {
-  if (program.images.channels == 0) {
-    return {rows, count_sequences(rows, sequences, program.tokens.max_tokens)};
+  if (const TokenSpec* tokens = program.tokens()) {
+    return {rows, count_sequences(rows, sequences, tokens->max_tokens)};
   }
-  const Index each = program.images.native_rows();
+  const Index each = require_images(program).native_rows();
   const Index images = sequences > 0 ? sequences : std::max<Index>(1, rows / each);
   return {images * each, images};
 }

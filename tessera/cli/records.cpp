@@ -19,7 +19,7 @@ LineFormat line_format(const InputFlags& input) {
 }  // namespace
 
 Preparer::Preparer(const models::Package& package, const InputFlags& input, const TextFlags& text)
-    : spec_(package.program.tokens), format_(line_format(input)) {
+    : spec_(require_tokens(package.program)), format_(line_format(input)) {
   if (format_ == LineFormat::ids) {
     text.require_none("applies to text, got --ids");
     return;

@@ -102,7 +102,7 @@ void check_output_path(const std::string& path) {
 void Run::run() const {
   check_output_path(output);
   const std::shared_ptr<const models::Package> package = model.open_package();
-  const TokenSpec& spec = package->program.tokens;
+  const TokenSpec& spec = require_tokens(package->program);
   const ReferenceInput reference = ReferenceInput::open(input, spec, package->architecture);
   EncoderOptions options = model.encoder_options(wanted_outputs(*package, with_hidden_states));
   if (model.batch_tokens == 0) {

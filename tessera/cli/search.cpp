@@ -149,8 +149,8 @@ void Search::run() const {
     const Clock::time_point asked = Clock::now();
     TokenSequence sequence;
     try {
-      sequence = to_sequence(package->program.tokens, query_texts.encode(query));
-      check_sequence(package->program.tokens, sequence);
+      sequence = to_sequence(require_tokens(package->program), query_texts.encode(query));
+      check_sequence(require_tokens(package->program), sequence);
     } catch (const Error& e) {
       throw Error(e.code(), where + ": " + e.what());
     }

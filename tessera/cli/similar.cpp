@@ -105,7 +105,7 @@ std::string Similar::lines(const std::string& path, std::span<const float> logit
 void Similar::run() const {
   const auto text_package = open_tower(model, models::Tower::text);
   const auto image_package = open_tower(model, models::Tower::image);
-  if (text_package->program.images.channels > 0 || image_package->program.images.channels == 0) {
+  if (text_package->program.tokens() == nullptr || image_package->program.images() == nullptr) {
     throw UsageError(
         fmt::format("--class: {} has one encoder, expected a class with both", model.architecture));
   }

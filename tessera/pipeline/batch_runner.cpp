@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "runtime/base/overloaded.hpp"
+
 namespace tessera {
 
 BatchRunner::BatchRunner(const Program& program, std::span<const std::string> outputs)
@@ -18,12 +20,13 @@ BatchRunner::BatchRunner(const Program& program, std::span<const std::string> ou
 void BatchRunner::reserve(Index rows, Index sequences) {
   const auto most = static_cast<std::size_t>(sequences);
   offsets_.reserve(most + 1);
-  if (program_->images.channels > 0) {
-    images_.reserve(most);
-    return;
-  }
-  ids_.reserve(static_cast<std::size_t>(rows));
-  if (program_->tokens.type_vocab_size > 0) types_.reserve(static_cast<std::size_t>(rows));
+  const auto tokens = static_cast<std::size_t>(rows);
+  std::visit(Overloaded{[&](const TokenSpec& spec) {
+                          ids_.reserve(tokens);
+                          if (spec.type_vocab_size > 0) types_.reserve(tokens);
+                        },
+                        [&](const ImageSpec&) { images_.reserve(most); }},
+             program_->inputs);
 }
 
 void BatchRunner::clear() {
@@ -48,7 +51,7 @@ void BatchRunner::append(const SequenceView& sequence) {
     positions_.resize(end);
     copy(sequence.positions, positions_);
     if (sequence.positions.empty()) {
-      fill_positions(program_->tokens, sequence.ids, std::span(positions_).subspan(begin));
+      fill_positions(*program_->tokens(), sequence.ids, std::span(positions_).subspan(begin));
     }
   }
   if (has_columns_) {
@@ -66,10 +69,11 @@ void BatchRunner::run(Session& session, const Sequences& sequences,
                       std::span<const std::size_t> chosen, const Sink& sink,
                       const RunControl& control) {
   clear();
+  const bool takes_types = require_tokens(*program_).type_vocab_size > 0;
   has_types_ = has_positions_ = has_columns_ = has_query_only_ = false;
   for (const std::size_t s : chosen) {
     const SequenceView sequence = sequences[s];
-    has_types_ |= program_->tokens.type_vocab_size > 0 && !sequence.types.empty();
+    has_types_ |= takes_types && !sequence.types.empty();
     has_positions_ |= !sequence.positions.empty();
     has_columns_ |= !sequence.columns.empty();
     has_query_only_ |= sequence.query_only != 0;
@@ -90,8 +94,8 @@ void BatchRunner::run(Session& session, std::span<const Image> images, bool inte
                       const RunControl& control) {
   clear();
   for (const std::size_t s : chosen) {
-    const Index rows =
-        image_rows(program_->images, images[s].height, images[s].width, interpolate_positions);
+    const Index rows = image_rows(require_images(*program_), images[s].height, images[s].width,
+                                  interpolate_positions);
     images_.push_back(images[s]);
     offsets_.push_back(offsets_.back() + static_cast<std::int32_t>(rows));
   }

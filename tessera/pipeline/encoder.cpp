@@ -140,7 +140,7 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
                       const ProgressCallback& progress, const RunControl& control) {
   std::vector<Index> lengths;
   lengths.reserve(sequences.size());
-  check_sequences(package().program.tokens, sequences);
+  check_sequences(require_tokens(package().program), sequences);
   for (const TokenSequence& sequence : sequences) lengths.push_back(sequence.size());
   const BatchPlan plan = plan_batches(lengths, options().batch_tokens, options().batch_sequences);
   if (plan.batches.empty()) return;

@@ -31,7 +31,8 @@ std::optional<image::Size> fixed_size(const image::PreprocessorConfig& config) {
 }
 
 void check_channels(const models::Package& package) {
-  const Index channels = package.program.images.channels;
+  const ImageSpec* images = package.program.images();
+  const Index channels = images == nullptr ? 0 : images->channels;
   if (channels == image::kChannels) return;
   throw Error(ErrorCode::unsupported_model,
               fmt::format("{}: {} takes {}, expected a model of images of {} channels",
@@ -62,7 +63,7 @@ ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, Encod
   const auto size = fixed_size(preprocessor_.config());
   if (!size) return;
   try {
-    image_rows(package->program.images, size->height, size->width,
+    image_rows(*package->program.images(), size->height, size->width,
                image_options_.interpolate_positions);
   } catch (const Error& e) {
     throw Error(ErrorCode::unsupported_model,
@@ -91,7 +92,7 @@ void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, Imag
     const image::RgbImage& image = loaded.image;
     if (!problem) {
       try {
-        rows = image_rows(package().program.images, image.height, image.width,
+        rows = image_rows(*package().program.images(), image.height, image.width,
                           image_options_.interpolate_positions);
       } catch (const Error& e) {
         problem = Error(e.code(), fmt::format("{}: {}", files[index].string(), e.what()));
@@ -119,7 +120,7 @@ ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const
   ImageStats stats;
   if (files.empty()) return stats;
   const Stopwatch all;
-  const ImageSpec& spec = package().program.images;
+  const ImageSpec& spec = *package().program.images();
   const auto size = fixed_size(preprocessor_.config());
   const Index rows =
       size ? image_rows(spec, size->height, size->width, image_options_.interpolate_positions)

@@ -19,7 +19,7 @@ void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
                         const ProgressCallback& progress) {
   width = encoder.width();
   const auto step = static_cast<std::size_t>(width);
-  const TokenSpec& spec = encoder.package().program.tokens;
+  const TokenSpec& spec = require_tokens(encoder.package().program);
   rows.assign(entries.size() * step, 0.0F);
   std::vector<TokenSequence> sequences;
   for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {

@@ -47,7 +47,7 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
     throw Error(ErrorCode::not_found, fmt::format("{}{}no tokenizer: {}", names_it ? "" : directory,
                                                   names_it ? "" : ": ", package.tokenizer_problem));
   }
-  const Index position_limit = package.program.tokens.max_tokens;
+  const Index position_limit = require_tokens(package.program).max_tokens;
   const bool files_give_limit =
       tokenizer_->max_length().has_value() || package.max_tokens < position_limit;
   if (options.max_length) {

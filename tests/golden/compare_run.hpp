@@ -38,8 +38,7 @@ inline double distance(std::span<const float> got, std::span<const float> expect
 class Runner {
  public:
   Runner(const models::Package& package, Isa isa, int threads = 1)
-      : tokens_(package.program.tokens),
-        images_(package.program.images),
+      : inputs_(package.program.inputs),
         threads_(threads),
         model_(Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}})) {}
 
@@ -56,26 +55,30 @@ class Runner {
   /// Likewise, of images.
   Session& run(const StoredImages& images, bool interpolate) {
     session_ = Session::create(
-        model_,
-        {.max_rows = images.count * image_rows(images_, images.height, images.width, interpolate),
-         .max_sequences = images.count,
-         .threads = threads_,
-         .outputs = {}});
+        model_, {.max_rows = images.count * image_rows(std::get<ImageSpec>(inputs_), images.height,
+                                                       images.width, interpolate),
+                 .max_sequences = images.count,
+                 .threads = threads_,
+                 .outputs = {}});
     session_->run({.images = images.view(), .interpolate_positions = interpolate});
     return *session_;
   }
 
-  bool takes_images() const noexcept { return images_.channels > 0; }
+  bool takes_images() const noexcept { return std::holds_alternative<ImageSpec>(inputs_); }
 
   models::ReferenceBatch batch(const StoredInputs& inputs) const {
-    return {tokens_, inputs.sequences, inputs.tokens, inputs.ids, inputs.mask, inputs.types};
+    return {std::get<TokenSpec>(inputs_),
+            inputs.sequences,
+            inputs.tokens,
+            inputs.ids,
+            inputs.mask,
+            inputs.types};
   }
 
   bool has(std::string_view output) const { return model_->program().find_output(output) != kNone; }
 
  private:
-  TokenSpec tokens_;
-  ImageSpec images_;
+  Inputs inputs_;
   int threads_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Session> session_;

@@ -49,7 +49,7 @@ class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*
     std::vector<Index> offsets{0};
     for (const Image& image : images) {
       offsets.push_back(offsets.back() +
-                        image_rows(program.images, image.height, image.width, true));
+                        image_rows(*program.images(), image.height, image.width, true));
     }
     const auto session = Session::create(model_, {.max_rows = offsets.back(),
                                                   .max_sequences = std::ssize(images),
@@ -78,7 +78,7 @@ TEST_P(ImageInvarianceTest, AnImageHasTheBitsThatItHasAlone) {
   const auto [name, isa] = GetParam();
   SKIP_UNLESS_SUPPORTED(isa);
   const models::Package package = models::open_package(kGoldenData / name);
-  const ImageSpec& spec = package.program.images;
+  const ImageSpec& spec = *package.program.images();
   model_ = Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}});
   Random random{20250712};
   std::vector<float> values;

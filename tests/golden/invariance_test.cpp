@@ -80,7 +80,7 @@ TEST_P(BatchInvarianceTest, ASequenceHasTheBitsThatItHasAlone) {
   for (int batch = 0; batch < 4; ++batch) {
     std::vector<Sequence> sequences;
     for (Index s = random.integer(2, 9); s > 0; --s) {
-      sequences.push_back(random_sequence(package.program.tokens, random));
+      sequences.push_back(random_sequence(*package.program.tokens(), random));
     }
     std::vector<std::vector<Rows>> alone;
     for (const Sequence& sequence : sequences) alone.push_back(run(model, {sequence}, 1)[0]);

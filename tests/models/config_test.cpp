@@ -66,10 +66,10 @@ TEST(ConfigTest, AWrongTypeNamesFileKeyGotAndExpected) {
 
 TEST(ConfigTest, AnAliasWinsAndIsTheNameInErrors) {
   const Config c = config(R"({"dim": 3, "hidden_size": 4})");
-  const Dim dim = c.dim("dim", 0, 1, "hidden_size");
+  const Dim dim = c.dim(c.spelled("dim", "hidden_size"), 0);
   EXPECT_EQ(dim.size, 4);
   EXPECT_EQ(dim.key, "hidden_size");
-  EXPECT_EQ(c.dim("dim", 0, 1, "other").size, 3);
+  EXPECT_EQ(c.dim(c.spelled("dim", "other"), 0).size, 3);
 }
 
 TEST(ConfigTest, ActivationsByTheNamesOfTheReference) {

@@ -227,7 +227,7 @@ TEST(PackageTest, LongestSequenceFollowsThePositionRule) {
   copy.config["pad_token_id"] = "7";
   const Package package = copy.open();
   EXPECT_EQ(package.max_tokens, 506);
-  EXPECT_EQ(package.program.tokens.position_pad, 7);
+  EXPECT_EQ(package.program.tokens()->position_pad, 7);
 }
 
 TEST(PackageTest, DistilBertTakesTheCommonSpellings) {
@@ -253,7 +253,9 @@ TEST(PackageTest, SupportedArchitecturesNamesEveryClass) {
   const std::string text = models::supported_architectures();
   EXPECT_THAT(text, HasSubstr("bert: BertModel, BertForMaskedLM"));
   for (const models::Family& family : models::families()) {
-    for (const models::ModelClass& c : family.classes) EXPECT_THAT(text, HasSubstr(c.name));
+    for (const models::ModelClass& c : family.classes) {
+      EXPECT_THAT(text, HasSubstr(family.name_of(c)));
+    }
   }
 }
 

@@ -64,7 +64,7 @@ test::RaggedBatch full_batch(const Loaded& loaded) {
   const Index rows = loaded.options.max_rows, sequences = loaded.options.max_sequences;
   for (Index s = 0; s < sequences; ++s) {
     batch.add(test::random_sequence(rows * (s + 1) / sequences - rows * s / sequences,
-                                    loaded.package.program.tokens.vocab_size,
+                                    loaded.package.program.tokens()->vocab_size,
                                     static_cast<unsigned>(s)));
   }
   return batch;

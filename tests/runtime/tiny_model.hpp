@@ -184,10 +184,10 @@ class TinyModel {
 
   void build() {
     const Index H = shape_.hidden();
-    program_.tokens = {.vocab_size = shape_.vocab,
-                       .type_vocab_size = shape_.types,
-                       .position_rows = shape_.positions,
-                       .max_tokens = shape_.positions};
+    program_.inputs = TokenSpec{.vocab_size = shape_.vocab,
+                                .type_vocab_size = shape_.types,
+                                .position_rows = shape_.positions,
+                                .max_tokens = shape_.positions};
     gamma_ = parameter("gamma", ParameterKind::vector, H);
     beta_ = parameter("beta", ParameterKind::vector, H);
     const ValueId embedded = program_.add_value("embedded", kTokens, H);

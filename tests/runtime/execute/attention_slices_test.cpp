@@ -18,7 +18,8 @@ class AttentionSlicesTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
     SKIP_UNLESS_SUPPORTED(GetParam());
-    model_.program().tokens = {.vocab_size = kVocab, .position_rows = 64, .max_tokens = 64};
+    model_.program().inputs =
+        TokenSpec{.vocab_size = kVocab, .position_rows = 64, .max_tokens = 64};
   }
 
   ValueId embedded(const std::string& name, Index width) {

@@ -31,7 +31,7 @@ class ImageOpsTest : public testing::TestWithParam<Isa> {
 
   /// Rows that ids choose out of a random table.
   static ValueId embedded(OpModel& model, const std::string& name, Index width) {
-    model.program().tokens = {.vocab_size = kVocab, .position_rows = 64, .max_tokens = 64};
+    model.program().inputs = TokenSpec{.vocab_size = kVocab, .position_rows = 64, .max_tokens = 64};
     EmbeddingOp op{.terms = {{model.parameter(name + ".table", ParameterKind::table, kVocab, width),
                               TokenInput::ids}},
                    .out = kNone};
@@ -239,12 +239,12 @@ TEST_P(ImageOpsTest, ABiasOfPairsIsAddedToTheScores) {
   constexpr Index kHeads = 2, d = 8, H = kHeads * d, T = 50, kBuckets = 31;
   OpModel model;
   Program& p = model.program();
-  p.images = {.channels = 1,
-              .height = 7,
-              .width = 7,
-              .patch_height = 1,
-              .patch_width = 1,
-              .special_tokens = 1};
+  p.inputs = ImageSpec{.channels = 1,
+                       .height = 7,
+                       .width = 7,
+                       .patch_height = 1,
+                       .patch_width = 1,
+                       .special_tokens = 1};
   const ValueId qkv =
       model.add("qkv", kTokens, 3 * H,
                 PatchEmbedOp{.weight = model.parameter("w", ParameterKind::matrix, 3 * H, 1),
@@ -305,7 +305,7 @@ TEST_P(ImageOpsTest, ABiasOfPairsIsAddedToTheScores) {
                                  [&](Index n) { return bound[static_cast<std::size_t>(n)]; }))
         << "row " << i;
   }
-  p.images.sizes = ImageSizes::any;  // a bias of one grid is none of another
+  std::get<ImageSpec>(p.inputs).sizes = ImageSizes::any;  // a bias of one grid is none of another
   EXPECT_THROW(check(p), Error);
 }
 

@@ -59,7 +59,7 @@ class PatchEmbedTest : public testing::TestWithParam<Isa> {
     const PatchModel model(shape);
     const TestImage image(shape.channels, height, width, 3);
     const bool other = height != shape.side || width != shape.side;
-    const Index rows = image_rows(model.program().images, height, width, other);
+    const Index rows = image_rows(*model.program().images(), height, width, other);
     const auto session = model.session(GetParam(), rows, 1);
     const std::vector<Image> batch{image.of_floats()};
     session->run({.images = batch, .interpolate_positions = other});
@@ -103,7 +103,7 @@ TEST_P(PatchEmbedTest, PositionsOfOtherGridsAreInterpolated) {
 
 TEST_P(PatchEmbedTest, AnImageHasTheBitsThatItHasAlone) {
   const PatchModel model({.sizes = ImageSizes::any});
-  const ImageSpec& spec = model.program().images;
+  const ImageSpec& spec = *model.program().images();
   std::vector<TestImage> images;
   std::vector<Image> batch;
   std::vector<Index> offsets{0};
@@ -175,7 +175,7 @@ TEST(PatchEmbedErrorTest, WrongBatchesAreRefusedByName) {
                                          {.max_rows = 40, .max_sequences = 2, .outputs = {}});
   EXPECT_THROW(of_tokens->run({.images = one}), Error);
   const PatchModel fixed({.sizes = ImageSizes::native});
-  EXPECT_THROW(image_rows(fixed.program().images, 35, 35, true), Error);
+  EXPECT_THROW(image_rows(*fixed.program().images(), 35, 35, true), Error);
 }
 
 TEST(PatchEmbedErrorTest, BrokenProgramsAreRefused) {
@@ -184,9 +184,9 @@ TEST(PatchEmbedErrorTest, BrokenProgramsAreRefused) {
     edit(program, std::get<PatchEmbedOp>(program.ops[0]));
     EXPECT_THROW(check(program), Error);
   };
-  broken([](Program& p, PatchEmbedOp&) { p.images.channels = 0; });
-  broken([](Program& p, PatchEmbedOp&) { p.images.patch_width = 6; });
-  broken([](Program& p, PatchEmbedOp&) { p.images.special_tokens = 3; });
+  broken([](Program& p, PatchEmbedOp&) { p.inputs = TokenSpec{}; });
+  broken([](Program& p, PatchEmbedOp&) { std::get<ImageSpec>(p.inputs).patch_width = 6; });
+  broken([](Program& p, PatchEmbedOp&) { std::get<ImageSpec>(p.inputs).special_tokens = 3; });
   broken([](Program&, PatchEmbedOp& op) { op.positioned = 2; });
   broken([](Program&, PatchEmbedOp& op) { op.special = kNone; });
   broken([](Program&, PatchEmbedOp& op) { op.positions = op.weight; });

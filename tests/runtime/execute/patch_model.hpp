@@ -24,15 +24,16 @@ class PatchModel {
  public:
   explicit PatchModel(const PatchShape& shape) : shape_(shape) {
     Program& p = model_.program();
-    p.images = {.channels = shape.channels,
-                .height = shape.side,
-                .width = shape.side,
-                .patch_height = shape.patch_height,
-                .patch_width = shape.patch_width,
-                .special_tokens = shape.special,
-                .sizes = shape.sizes,
-                .resize = shape.resize};
-    const Index N = shape.width, K = p.images.patch_elements();
+    const ImageSpec images{.channels = shape.channels,
+                           .height = shape.side,
+                           .width = shape.side,
+                           .patch_height = shape.patch_height,
+                           .patch_width = shape.patch_width,
+                           .special_tokens = shape.special,
+                           .sizes = shape.sizes,
+                           .resize = shape.resize};
+    p.inputs = images;
+    const Index N = shape.width, K = images.patch_elements();
     PatchEmbedOp op{.weight = model_.parameter("weight", ParameterKind::matrix, N, K, 0.3F),
                     .positioned = shape.positioned,
                     .out = kNone};
@@ -41,7 +42,7 @@ class PatchModel {
       op.special = model_.parameter("special", ParameterKind::rows, shape.special, N);
     }
     if (shape.positions) {
-      const Index rows = shape.positioned + p.images.grid_rows() * p.images.grid_cols();
+      const Index rows = shape.positioned + images.grid_rows() * images.grid_cols();
       op.positions = model_.parameter("positions", ParameterKind::rows, rows, N);
     }
     model_.add("rows", kTokens, N, op);

@@ -31,7 +31,7 @@ class QkvModel {
                                      .sources = {{name, rows}},
                                      .gather = {}});
     };
-    program_.tokens = {.vocab_size = 60, .position_rows = 0, .max_tokens = kRows};
+    program_.inputs = TokenSpec{.vocab_size = 60, .position_rows = 0, .max_tokens = kRows};
     const ValueId x = program_.add_value("x", kTokens, kHidden),
                   qkv = program_.add_value("qkv", kTokens, 3 * kHidden),
                   out = program_.add_value("context", kTokens, kHidden);

@@ -38,7 +38,7 @@ class FeedForward {
                                      .sources = {{name, rows}},
                                      .gather = {}});
     };
-    program_.tokens = {.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
+    program_.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
     const ValueId e = program_.add_value("e", kTokens, H), x = program_.add_value("x", kTokens, H),
                   up = program_.add_value("up", kTokens, F),
                   down = program_.add_value("down", kTokens, N);

@@ -38,7 +38,7 @@ struct Table {
                                               .shape = {rows, 3 * kHeads * d},
                                               .data = std::as_bytes(std::span(qkv))}};
     write_safetensors(file.path(), tensors);
-    program.tokens = {.vocab_size = rows, .max_tokens = rows};
+    program.inputs = TokenSpec{.vocab_size = rows, .max_tokens = rows};
     const ParameterId table = program.add_parameter({.name = "qkv",
                                                      .kind = ParameterKind::table,
                                                      .rows = rows,
@@ -57,7 +57,7 @@ struct Table {
     const auto model =
         Model::create(program, std::make_shared<const Checkpoint>(Checkpoint::open(file.path())),
                       {.isa = {}, .outputs = {}});
-    return Session::create(model, {.max_rows = program.tokens.vocab_size,
+    return Session::create(model, {.max_rows = program.tokens()->vocab_size,
                                    .max_sequences = 4,
                                    .threads = threads,
                                    .outputs = {}});
