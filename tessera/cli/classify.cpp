@@ -11,10 +11,10 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/cli/records.hpp"
 #include "tessera/pipeline/label_writer.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {

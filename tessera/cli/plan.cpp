@@ -10,7 +10,7 @@
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {

@@ -15,8 +15,8 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/profile_meters.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {

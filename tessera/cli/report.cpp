@@ -11,8 +11,8 @@
 #include "runtime/plan/plan.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/cli/metered_model.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/profile_meters.hpp"
+#include "tessera/pipeline/output_file.hpp"
 #include "tessera/report/page.hpp"
 
 namespace tessera::cli {

@@ -8,11 +8,9 @@
 // Masked rows of the outputs are zero.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -25,6 +23,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/cli/reference_input.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -79,28 +78,8 @@ std::vector<Assembled> make_outputs(const TextEncoder& encoder, const ReferenceI
   return outputs;
 }
 
-// Says before the computation what would fail after it.
-void check_output_path(const std::string& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: is no regular file, expected one to replace", path));
-  }
-  std::filesystem::path parent = std::filesystem::path(path).parent_path();
-  if (parent.empty()) parent = ".";
-  if (!std::filesystem::is_directory(parent, error)) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{}: there is no directory {}", path, parent.string()));
-  }
-  if (::access(parent.c_str(), W_OK) != 0) {
-    throw Error(ErrorCode::io_error,
-                fmt::format("{}: the directory {} is not writable", path, parent.string()));
-  }
-}
-
 void Run::run() const {
-  check_output_path(output);
+  check_replaceable(output);
   const std::shared_ptr<const models::Package> package = model.open_package();
   const TokenSpec& spec = package->program.tokens;
   const ReferenceInput reference = ReferenceInput::open(input, spec, package->architecture);

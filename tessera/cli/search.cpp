@@ -14,8 +14,8 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/search_index.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -156,7 +156,7 @@ void Search::run() const {
     }
     encoder.run(std::span(&sequence, 1), vector);
     const Clock::time_point embedded = Clock::now();
-    const std::vector<Hit> hits = searched.find(vector, static_cast<std::size_t>(top_k));
+    const std::vector<Hit> hits = searched.vectors.find(vector, static_cast<std::size_t>(top_k));
     search_ms += milliseconds_since(embedded);
     embedding_ms += std::chrono::duration<double, std::milli>(embedded - asked).count();
     ++count;

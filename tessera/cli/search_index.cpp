@@ -7,8 +7,8 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -41,7 +41,7 @@ void choose_column(Entry& entry, const std::string& line, const std::optional<In
 
 void save_rows(const std::string& path, const SearchIndex& index) {
   OutputFile out(path);
-  index.save(out);
+  index.vectors.save(out);
   out.finish();
 }
 

@@ -15,8 +15,8 @@
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/records.hpp"
+#include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera::cli {
@@ -69,12 +69,7 @@ std::vector<TokenSequence> Similar::sequences(const models::Package& package) co
 
 std::string Similar::lines(const std::string& path, std::span<const float> logits,
                            const models::Similarity& similarity) const {
-  std::vector<double> scores;
-  if (similarity.is_sigmoid) {
-    for (const float logit : logits) scores.push_back(sigmoid(logit));
-  } else {
-    scores = softmax(logits);
-  }
+  const std::vector<double> scores = probabilities(similarity, logits);
   const bool is_json = format == "jsonl";
   std::string out;
   if (is_json) {

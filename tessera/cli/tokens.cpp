@@ -14,7 +14,7 @@
 #include "tessera/cli/input.hpp"
 #include "tessera/cli/json.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -131,17 +131,19 @@ void Tokens::run() const {
   std::size_t failed = 0;
   std::string first_problem;
   while (reader.next(record)) {
+    std::string answer;
     try {
       const text::Encoding encoding =
           record.pair ? tokenizer.encode_pair(record.text, *record.pair, options)
                       : tokenizer.encode(record.text, options);
-      out.write(is_json ? json_line(encoding) : table(tokenizer, record, encoding));
+      answer = is_json ? json_line(encoding) : table(tokenizer, record, encoding);
     } catch (const Error& e) {
       // One answer per line, so that outputs stay beside their inputs.
       if (++failed == 1) first_problem = record.where + ": " + e.what();
-      out.write(is_json ? fmt::format("{{\"error\": {}}}\n", quoted(e.what()))
-                        : fmt::format("{}: error: {}\n", record.where, e.what()));
+      answer = is_json ? fmt::format("{{\"error\": {}}}\n", quoted(e.what()))
+                       : fmt::format("{}: error: {}\n", record.where, e.what());
     }
+    out.write(answer);
   }
   out.finish();
   if (failed != 0) {

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/error.hpp"
-#include "tessera/pipeline/embedding_writer.hpp"
 
 namespace tessera {
 namespace {
@@ -17,10 +17,9 @@ constexpr std::size_t kWindow = 4096;  // entries that are tokenized and compute
 
 void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
                         const ProgressCallback& progress) {
-  width = encoder.width();
-  const auto step = static_cast<std::size_t>(width);
+  const auto step = static_cast<std::size_t>(encoder.width());
   const TokenSpec& spec = encoder.package().program.tokens;
-  rows.assign(entries.size() * step, 0.0F);
+  std::vector<float> rows(entries.size() * step);
   std::vector<TokenSequence> sequences;
   for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
     const std::size_t count = std::min(kWindow, entries.size() - begin);
@@ -38,35 +37,19 @@ void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
                   if (progress) progress(begin + done, entries.size());
                 });
   }
-  normalize_rows(rows, width);
+  vectors = VectorIndex(std::move(rows), encoder.width());
 }
 
 void SearchIndex::load(const std::string& path, Index expected_width, const std::string& source) {
-  const NpyMatrix matrix = read_npy(path);
-  if (matrix.rows != entries.size() || matrix.width != expected_width) {
+  VectorIndex loaded = VectorIndex::load(path);
+  if (loaded.size() != entries.size() || loaded.width() != expected_width) {
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("{}: got {} rows of {} floats, expected {} rows of {} floats as {} has lines "
                     "with text and the model has features",
-                    path, matrix.rows, matrix.width, entries.size(), expected_width, source));
+                    path, loaded.size(), loaded.width(), entries.size(), expected_width, source));
   }
-  width = expected_width;
-  rows.assign(matrix.values.get(),
-              matrix.values.get() + matrix.rows * static_cast<std::size_t>(width));
-}
-
-void SearchIndex::save(ByteSink& out) const {
-  const auto step = static_cast<std::size_t>(width);
-  const auto writer = MatrixWriter::create(MatrixFormat::npy, out, width);
-  for (std::size_t begin = 0; begin < rows.size(); begin += step) {
-    writer->write_row(std::span(rows).subspan(begin, step), std::nullopt);
-  }
-  writer->finish();
-}
-
-std::vector<Hit> SearchIndex::find(std::span<float> query, std::size_t count) const {
-  normalize_rows(query, width);
-  return best_rows(rows, query, count);
+  vectors = std::move(loaded);
 }
 
 }  // namespace tessera
