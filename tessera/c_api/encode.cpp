@@ -37,7 +37,7 @@ void encode(SessionObject& session, const Sequences& sequences, RowOffsets offse
   const Program& program = session.model->package().program;
   check_limits(session, offsets);
   require(program.images.channels == 0, "got tokens, expected images: the model takes images");
-  check_sequences(program.tokens, sequences);
+  check_sequences(program, sequences);
   read_targets(session, outputs, output_count, offsets);
   encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, sequences, chosen, sink, limits.control());

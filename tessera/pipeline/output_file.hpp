@@ -42,6 +42,10 @@ class OutputFile final : public ByteSink {
 
   /// Hands the buffer to the system.
   void flush();
+  /// flush(), where somebody may wait at the other end of a pipe.
+  void flush_pipe() {
+    if (!is_seekable_) flush();
+  }
   /// Flushes, closes, and gives the file its name. Nothing may be written afterwards.
   void finish();
 

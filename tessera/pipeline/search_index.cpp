@@ -7,13 +7,67 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
+#include "tessera/pipeline/about.hpp"
+#include "tessera/pipeline/records.hpp"
 
 namespace tessera {
 namespace {
 
 constexpr std::size_t kWindow = 4096;  // entries that are tokenized and computed together
 
+std::vector<std::string> split_at_tabs(const std::string& line) {
+  std::vector<std::string> columns;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t tab = line.find('\t', begin);
+    columns.push_back(line.substr(begin, tab - begin));
+    if (tab == std::string::npos) return columns;
+    begin = tab + 1;
+  }
+}
+
+// Moves the chosen column of a line to `text`; the others stay columns.
+void choose_column(Entry& entry, const std::string& line, const std::optional<Index>& column) {
+  entry.columns = split_at_tabs(line);
+  const auto count = static_cast<Index>(entry.columns.size());
+  const Index chosen = column.value_or(count);
+  if (chosen > count) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got {} column{}, expected at least {} (--column)", entry.where,
+                            count, count == 1 ? "" : "s", chosen));
+  }
+  const auto at = entry.columns.begin() + (chosen - 1);
+  entry.text = std::move(*at);
+  entry.columns.erase(at);
+}
+
 }  // namespace
+
+std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format) {
+  const bool is_json = format.is_json || format_of(path) == LineFormat::jsonl;
+  const bool has_columns = !is_json && (format.column.has_value() || path.ends_with(".tsv"));
+  RecordReader reader(path, is_json ? LineFormat::jsonl : LineFormat::text);
+  std::vector<Entry> entries;
+  Record record;
+  if (format.has_header && !reader.skip_line()) return entries;
+  while (reader.next(record)) {
+    Entry entry;
+    entry.line = reader.lines().line_number();
+    entry.where = std::move(record.where);
+    if (has_columns && !record.text.empty()) {
+      choose_column(entry, record.text, format.column);
+    } else {
+      entry.text = std::move(record.text);
+      if (record.pair) entry.columns.push_back(std::move(*record.pair));
+    }
+    if (!entry.text.empty()) entries.push_back(std::move(entry));
+  }
+  if (entries.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got no line with text, expected at least one to search in", path));
+  }
+  return entries;
+}
 
 void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
                         const ProgressCallback& progress) {
@@ -25,17 +79,15 @@ void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
     const std::size_t count = std::min(kWindow, entries.size() - begin);
     sequences.clear();
     for (const Entry& entry : std::span(entries).subspan(begin, count)) {
-      try {
-        sequences.push_back(to_sequence(spec, texts.encode(entry.text)));
-        check_sequence(spec, sequences.back());
-      } catch (const Error& e) {
-        throw Error(e.code(), entry.where + ": " + e.what());
-      }
+      about(entry.where, [&] { sequences.push_back(to_sequence(spec, texts.encode(entry.text))); });
     }
-    encoder.run(sequences, std::span(rows).subspan(begin * step, count * step),
-                [&](std::size_t done, std::size_t) {
-                  if (progress) progress(begin + done, entries.size());
-                });
+    about_sequences([&](std::size_t i) { return entries[begin + i].where; },
+                    [&] {
+                      encoder.run(sequences, std::span(rows).subspan(begin * step, count * step),
+                                  [&](std::size_t done, std::size_t) {
+                                    if (progress) progress(begin + done, entries.size());
+                                  });
+                    });
   }
   vectors = VectorIndex(std::move(rows), encoder.width());
 }

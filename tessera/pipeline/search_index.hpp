@@ -2,6 +2,7 @@
 // What is searched: texts, each with its vector.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,17 @@ struct Entry {
   std::string text;                  ///< what is embedded
   std::vector<std::string> columns;  ///< what else the line says
 };
+
+/// How the lines of a file become entries.
+struct EntryFormat {
+  bool is_json = false;         ///< {"text": …, "pair": …}; implied by a name in .jsonl
+  bool has_header = false;      ///< the first line names the columns
+  std::optional<Index> column;  ///< from 1; nullopt: the last one of a .tsv, else the whole line
+};
+
+/// The entries of the file, without empty texts. Throws Error naming the line; invalid_argument if
+/// there is no entry.
+std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format);
 
 struct SearchIndex {
   std::vector<Entry> entries;
