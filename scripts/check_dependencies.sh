@@ -114,7 +114,7 @@ only_in '<utf8proc' 'models/text/' utf8proc
 only_in '<(jpeglib|jerror)\.h>' 'models/image/decode_jpeg\.cpp' libjpeg-turbo
 only_in '<png\.h>' 'models/image/decode_png\.cpp' libpng
 only_in '<CLI/' 'tessera/cli/' CLI11
-only_in '<simdjson' 'models/|runtime/weights/|runtime/base/json_text\.|runtime/machine/rates_file\.cpp|runtime/plan/|tessera/cli/|tests/' simdjson
+only_in '<simdjson' 'models/|runtime/weights/|runtime/base/json_text\.|runtime/machine/rates_file\.cpp|runtime/plan/|tessera/pipeline/|tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<perfmon/' 'runtime/meters/perf_encoding\.cpp' libpfm4

@@ -3,13 +3,14 @@
 // Tessera for C, and for everything that can call C: Transformer encoders on CPUs.
 //
 //   tessera_model_open ─▶ tessera_session_create ─▶ tessera_encode_texts, _ids, _pixels, _images
+//   embeddings ─▶ tessera_compare, tessera_index_create ─▶ tessera_index_search
 //
 // Rules that hold for every function
 //   Status    what can fail returns a tessera_status; what went wrong is in tessera_last_error().
 //             On failure no out-parameter and no buffer is written (encode functions say where they
 //             differ). No exception leaves the library; it never prints, aborts or exits, and
 //             leaves locale, floating-point environment and signal handlers alone.
-//   Handles   tessera_model*, tessera_session* and tessera_cancel* are keys of a table, no
+//   Handles   tessera_model*, tessera_session*, tessera_cancel* and tessera_index* are tickets, not
 //             addresses. A handle that was closed, or never was one, is TESSERA_INVALID_ARGUMENT.
 //   Structs   begin with struct_size = sizeof of the caller's version; the INIT macros fill it in.
 //             0 or NULL in any other field means "the default". A smaller struct_size than the
@@ -451,6 +452,94 @@ TESSERA_API tessera_status tessera_encode_images(tessera_session* session,
                                                  const tessera_run_options* options,
                                                  const tessera_output* outputs, size_t output_count,
                                                  int64_t* row_offsets);
+
+// ---- Similarity and search ---------------------------------------------------------------------
+
+/// Rows of floats, such as embeddings: row r at data + r · row_stride.
+typedef struct tessera_matrix {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const float* data;  ///< (rows, width), finite numbers; aligned to 4 bytes
+  size_t rows;
+  int64_t width;       ///< floats of a row
+  int64_t row_stride;  ///< floats from row to row, at least the width; 0: the width
+} tessera_matrix;
+#define TESSERA_MATRIX_INIT \
+  { sizeof(tessera_matrix), 0, NULL, 0, 0, 0 }
+
+typedef enum tessera_measure {
+  TESSERA_MEASURE_COSINE =
+      0,  ///< ⟨a, b⟩ of the rows divided by their lengths; 0 for a row of zeros
+  TESSERA_MEASURE_DOT = 1,  ///< ⟨a, b⟩
+  TESSERA_MEASURE_MAX = 0x7fffffff
+} tessera_measure;
+
+/// Compares every row of `a` with every row of `b`.
+///
+/// Shapes    scores (a rows, b rows); `capacity`: floats that may be written, at least that many
+/// Aliasing  scores must not overlap a or b.
+/// Memory    the cosine allocates copies of a and b.
+/// Numerics  cosines are those of tessera_index_search(), bit for bit.
+/// Errors    INVALID_ARGUMENT: widths that differ, numbers that are not finite (names the row)
+TESSERA_API tessera_status tessera_compare(const tessera_matrix* a, const tessera_matrix* b,
+                                           tessera_measure measure, float* scores, size_t capacity);
+
+/// Compares embeddings of the two towers of a model as tessera_model_info says (similarity,
+/// logit_scale, logit_bias): what `tessera similar` prints.
+///
+/// `model` may be opened as either tower; images and texts are "embedding" of each.
+/// Shapes    logits, probabilities (images, texts), either of them or NULL; `capacity`: of each
+/// Errors    UNSUPPORTED_MODEL (the model compares nothing); as tessera_compare()
+TESSERA_API tessera_status tessera_model_compare(const tessera_model* model,
+                                                 const tessera_matrix* images,
+                                                 const tessera_matrix* texts, float* logits,
+                                                 float* probabilities, size_t capacity);
+
+/// Rows that are searched by cosine, one with every other. Immutable: any number of threads may
+/// search at once.
+typedef struct tessera_index tessera_index;
+
+/// Copies the rows, at least one, and divides each by its length; a row of zeros stays.
+///
+/// Errors    as tessera_compare()
+TESSERA_API tessera_status tessera_index_create(const tessera_matrix* rows, tessera_index** index);
+
+/// Reads what tessera_index_save() or `tessera search --save-index` wrote: an .npy file, float32,
+/// rows of length 1. It is read whole, and not needed afterwards.
+///
+/// Errors    NOT_FOUND, IO_ERROR; CORRUPT_FILE: also for a row whose length is not 1 (or 0)
+TESSERA_API tessera_status tessera_index_open(const char* path, tessera_index** index);
+
+/// Writes the rows to `path`, a regular file, which appears whole or not at all.
+///
+/// Errors    NOT_FOUND, IO_ERROR, INVALID_ARGUMENT (no regular file)
+TESSERA_API tessera_status tessera_index_save(const tessera_index* index, const char* path);
+
+typedef struct tessera_index_info {
+  uint32_t struct_size;
+  uint32_t reserved;
+  size_t rows;    ///< ids are below
+  int64_t width;  ///< floats of a row
+} tessera_index_info;
+#define TESSERA_INDEX_INFO_INIT \
+  { sizeof(tessera_index_info), 0, 0, 0 }
+
+TESSERA_API tessera_status tessera_index_get_info(const tessera_index* index,
+                                                  tessera_index_info* info);
+
+/// The `k` rows with the largest cosine with each query, best first, ties by id.
+///
+/// Shapes    ids, scores (queries, k), 1 ≤ k ≤ rows; an id is the number of a row, scores may be
+///           NULL. `capacity`: elements of each.
+/// Memory    allocates 16 bytes per row of the index, and a copy of one query.
+/// Numerics  a score does not depend on the other rows, k, or the other queries.
+/// Errors    INVALID_ARGUMENT: k, a width that is not the index's; as tessera_compare()
+TESSERA_API tessera_status tessera_index_search(const tessera_index* index,
+                                                const tessera_matrix* queries, size_t k,
+                                                int64_t* ids, float* scores, size_t capacity);
+
+/// Closes the handle; NULL is allowed.
+TESSERA_API tessera_status tessera_index_close(tessera_index* index);
 
 #ifdef __cplusplus
 }

@@ -423,6 +423,89 @@ class Session {
   OutputInfo output_{};
 };
 
+/// Rows of floats, (rows, width); the view must outlive the object.
+struct Matrix : tessera_matrix {
+  /// `stride`: floats from row to row, 0: the width. What does not fill a row is left out.
+  Matrix(std::span<const float> values, std::int64_t width_, std::int64_t stride = 0)
+      : tessera_matrix(TESSERA_MATRIX_INIT) {
+    data = values.data();
+    width = width_;
+    row_stride = stride;
+    const std::int64_t step = stride == 0 ? width_ : stride, size = std::ssize(values);
+    const bool has_rows = width_ > 0 && step >= width_ && size >= width_;
+    rows = has_rows ? static_cast<std::size_t>((size - width_) / step + 1) : 0;
+  }
+};
+
+/// tessera_compare(): (a rows, b rows).
+inline std::vector<float> compare(const Matrix& a, const Matrix& b,
+                                  tessera_measure measure = TESSERA_MEASURE_COSINE) {
+  std::vector<float> scores(a.rows * b.rows);
+  detail::check(tessera_compare(&a, &b, measure, scores.data(), scores.size()));
+  return scores;
+}
+
+/// What the towers of a model say of images and texts, each (images, texts).
+struct TowerScores {
+  std::vector<float> logits, probabilities;
+};
+/// tessera_model_compare().
+inline TowerScores compare(const Model& model, const Matrix& images, const Matrix& texts) {
+  const std::size_t count = images.rows * texts.rows;
+  TowerScores scores{std::vector<float>(count), std::vector<float>(count)};
+  detail::check(tessera_model_compare(model.get(), &images, &texts, scores.logits.data(),
+                                      scores.probabilities.data(), count));
+  return scores;
+}
+
+struct Hit {
+  std::int64_t id = 0;  ///< the number of a row
+  float score = 0;
+};
+
+/// Rows that are searched by cosine.
+class SearchIndex {
+ public:
+  explicit SearchIndex(const Matrix& rows) {
+    detail::check(tessera_index_create(&rows, handle_.out()));
+  }
+  explicit SearchIndex(const std::filesystem::path& file) {
+    detail::check(tessera_index_open(file.c_str(), handle_.out()));
+  }
+
+  void save(const std::filesystem::path& file) const {
+    detail::check(tessera_index_save(get(), file.c_str()));
+  }
+  std::size_t size() const { return info().rows; }
+  std::int64_t width() const { return info().width; }
+  tessera_index* get() const noexcept { return handle_.get(); }
+
+  /// The `k` best rows of each query, (queries, k).
+  std::vector<Hit> search(const Matrix& queries, std::size_t k) const {
+    const std::size_t most = size();  // more is an error: no room for it is made
+    const std::size_t count = queries.rows * (k < most ? k : most);
+    std::vector<std::int64_t> ids(count);
+    std::vector<float> scores(count);
+    detail::check(tessera_index_search(get(), &queries, k, ids.data(), scores.data(), count));
+    std::vector<Hit> hits(count);
+    for (std::size_t i = 0; i < count; ++i) hits[i] = {ids[i], scores[i]};
+    return hits;
+  }
+  /// The `k` best rows of one query, (width).
+  std::vector<Hit> search(std::span<const float> query, std::size_t k) const {
+    return search(Matrix(query, std::ssize(query)), k);
+  }
+
+ private:
+  tessera_index_info info() const {
+    tessera_index_info info = TESSERA_INDEX_INFO_INIT;
+    detail::check(tessera_index_get_info(get(), &info));
+    return info;
+  }
+
+  detail::Owner<tessera_index, tessera_index_close> handle_;
+};
+
 }  // namespace v0
 }  // namespace tessera
 

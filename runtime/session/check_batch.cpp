@@ -2,11 +2,10 @@
 // The one place that looks at a caller's batch before anything is computed.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "runtime/base/error.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/session/parts.hpp"
+#include "runtime/session/sequence_check.hpp"
 
 namespace tessera {
 namespace {
@@ -19,53 +18,29 @@ void require(bool condition, fmt::format_string<Args...> format, Args&&... args)
   }
 }
 
-void check_range(std::span<const std::int32_t> values, Index limit, const char* name) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    require(values[i] >= 0 && values[i] < limit, "{}[{}] is {}, expected 0 to {}", name, i,
-            values[i], limit - 1);
-  }
+std::span<const std::int32_t> part(std::span<const std::int32_t> values, std::size_t begin,
+                                   std::size_t count) {
+  return values.empty() ? values : values.subspan(begin, count);
 }
 
-/// The reach of the smallest relative position bias, or −1 if there is none.
-Index smallest_reach(const Program& program) {
-  Index reach = -1;
-  for (const Parameter& p : program.parameters) {
-    if (p.kind == ParameterKind::bias) reach = reach < 0 ? p.cols / 2 : std::min(reach, p.cols / 2);
-  }
-  return reach;
-}
-
-void check_sequences(const Program& program, const TokenSpec& tokens, const Batch& batch) {
-  const Index reach = smallest_reach(program);
+void check_sequences(const Program& program, const Batch& batch) {
+  const SequenceCheck check(program);
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
-    const Index begin = batch.offsets[s], end = batch.offsets[s + 1], T = end - begin;
-    require(T > 0, "sequence {} has {} tokens, expected at least 1", s, T);
+    const Index first = batch.offsets[s], end = batch.offsets[s + 1];
+    require(first <= end, "offsets[{}] is {} after {}, expected more", s + 1, end, first);
     require(end <= std::ssize(batch.ids), "offsets[{}] is {}, expected at most {}", s + 1, end,
             batch.ids.size());
-    if (!batch.query_only.empty()) {
-      require(batch.query_only[s] >= 0 && batch.query_only[s] <= T,
-              "query_only[{}] is {}, expected 0 to {}", s, batch.query_only[s], T);
+    const auto begin = static_cast<std::size_t>(first);
+    const auto count = static_cast<std::size_t>(end - first);
+    try {
+      check({.ids = batch.ids.subspan(begin, count),
+             .types = part(batch.types, begin, count),
+             .positions = part(batch.positions, begin, count),
+             .columns = part(batch.columns, begin, count),
+             .query_only = batch.query_only.empty() ? 0 : batch.query_only[s]});
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("batch: sequence {}: {}", s, error.what()));
     }
-    // Where the caller gives positions (checked below), rows of query_only need not fit.
-    const bool counts_all = batch.positions.empty() || batch.query_only.empty();
-    const Index unattended = counts_all ? 0 : batch.query_only[s];
-    require(T - unattended <= tokens.max_tokens, "sequence {} has {} tokens, expected at most {}",
-            s, T, tokens.max_tokens);
-    if (batch.columns.empty()) {
-      require(reach < 0 || T - 1 <= reach,
-              "sequence {} has {} tokens, expected at most {} (the relative position bias)", s, T,
-              reach + 1);
-      continue;
-    }
-    const auto columns =
-        batch.columns.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(T));
-    for (std::size_t t = 1; t < columns.size(); ++t) {
-      require(columns[t] > columns[t - 1], "columns of sequence {} do not rise at {}: {} after {}",
-              s, t, columns[t], columns[t - 1]);
-    }
-    require(reach < 0 || static_cast<Index>(columns.back()) - columns.front() <= reach,
-            "columns of sequence {} span {}, expected at most {} (the relative position bias)", s,
-            static_cast<Index>(columns.back()) - columns.front(), reach);
   }
 }
 
@@ -98,8 +73,7 @@ void check_images(const ImageSpec& spec, const SessionOptions& options, const Ba
   }
 }
 
-void check_tokens(const Program& program, const TokenSpec& tokens, const SessionOptions& options,
-                  const Batch& batch) {
+void check_tokens(const Program& program, const SessionOptions& options, const Batch& batch) {
   require(batch.images.empty(), "has {} images, expected no images: the model takes tokens",
           batch.images.size());
   require(batch.offsets.size() >= 2, "offsets has {} elements, expected sequences + 1 (at least 2)",
@@ -121,19 +95,15 @@ void check_tokens(const Program& program, const TokenSpec& tokens, const Session
   optional(batch.positions, rows, "positions");
   optional(batch.columns, rows, "columns");
   optional(batch.query_only, sequences, "query_only");
-  check_sequences(program, tokens, batch);
-  check_range(batch.ids, tokens.vocab_size, "ids");
-  if (tokens.type_vocab_size > 0) check_range(batch.types, tokens.type_vocab_size, "types");
-  check_range(batch.positions, tokens.position_rows, "positions");
+  check_sequences(program, batch);
 }
 
 }  // namespace
 
 void check_batch(const Program& program, const SessionOptions& options, const Batch& batch) {
-  std::visit(
-      Overloaded{[&](const TokenSpec& tokens) { check_tokens(program, tokens, options, batch); },
-                 [&](const ImageSpec& images) { check_images(images, options, batch); }},
-      program.inputs);
+  std::visit(Overloaded{[&](const TokenSpec&) { check_tokens(program, options, batch); },
+                        [&](const ImageSpec& images) { check_images(images, options, batch); }},
+             program.inputs);
 }
 
 void fill_positions(const TokenSpec& spec, std::span<const std::int32_t> ids,

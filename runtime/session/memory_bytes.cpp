@@ -94,6 +94,14 @@ MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
           .arena = arena_bytes(kept, isa, options)};
 }
 
+std::size_t parameter_count(const Program& program, const ModelOptions& options) {
+  std::size_t count = 0;
+  for (const Parameter& p : model_program(program, options).parameters) {
+    count += static_cast<std::size_t>(p.rows * p.cols);
+  }
+  return count;
+}
+
 std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
   return arena_bytes(model.program(), model.isa(), options);
 }

@@ -34,6 +34,9 @@ MemoryBytes memory_bytes(const Model& model, const SessionOptions& options);
 MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
                          const ModelOptions& model_options, const SessionOptions& options);
 
+/// Model::parameter_count() of the model that these options make.
+std::size_t parameter_count(const Program& program, const ModelOptions& options);
+
 /// `options` with the largest max_rows and max_sequences, at most those given, whose memory is
 /// within options.memory_cap_bytes; as they are without a cap. The number of sequences falls in
 /// proportion to the rows. Errors: Error{out_of_memory} where not even `least_rows` rows in one

@@ -36,10 +36,9 @@ void encode(SessionObject& session, const Sequences& sequences, RowOffsets offse
             const RunLimits& limits, const tessera_output* outputs, std::size_t output_count) {
   const Program& program = session.model->package().program;
   check_limits(session, offsets);
-  const TokenSpec* tokens = program.tokens();
-  require(tokens != nullptr, "got tokens, expected {0}: the model takes {0}",
+  require(program.tokens() != nullptr, "got tokens, expected {0}: the model takes {0}",
           name_of(program.inputs));
-  check_sequences(*tokens, sequences);
+  check_sequences(program, sequences);
   read_targets(session, outputs, output_count, offsets);
   encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, sequences, chosen, sink, limits.control());

@@ -17,7 +17,7 @@
 
 namespace tessera::c_api {
 
-enum class HandleKind : std::uintptr_t { model = 0, session = 1, cancel = 2 };
+enum class HandleKind : std::uintptr_t { model = 0, session = 1, cancel = 2, index = 3 };
 
 /// The name of `kind` in messages.
 const char* to_string(HandleKind kind) noexcept;

@@ -74,6 +74,8 @@ const char* to_string(HandleKind kind) noexcept {
       return "session";
     case HandleKind::cancel:
       return "cancel";
+    case HandleKind::index:
+      return "index";
   }
   return "handle";
 }

@@ -16,6 +16,7 @@
 #include "tessera/c_api/handles.hpp"
 #include "tessera/pipeline/batch_runner.hpp"
 #include "tessera/pipeline/batching.hpp"
+#include "tessera/pipeline/vector_index.hpp"
 #include "tessera/tessera.h"
 
 namespace tessera::c_api {
@@ -96,10 +97,12 @@ struct CancelObject {
 using ModelTable = HandleTable<ModelObject, tessera_model, HandleKind::model>;
 using SessionTable = HandleTable<SessionObject, tessera_session, HandleKind::session>;
 using CancelTable = HandleTable<CancelObject, tessera_cancel, HandleKind::cancel>;
+using IndexTable = HandleTable<const VectorIndex, tessera_index, HandleKind::index>;
 
 // Never destroyed: threads may outlive static objects.
 ModelTable& model_table();
 SessionTable& session_table();
 CancelTable& cancel_table();
+IndexTable& index_table();
 
 }  // namespace tessera::c_api

@@ -1,51 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// tessera embed: one vector per line or image. Works through the input in windows, so that it may
-// be larger than memory: each window is read, sorted into batches, computed, and written in its
-// order.
+// tessera embed: one vector per line or image.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <vector>
 
-#include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
 #include "tessera/cli/progress.hpp"
-#include "tessera/cli/records.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
 namespace {
-
-constexpr std::size_t kWindow = 4096;  // records
 
 struct Embed {
   ModelFlags model;
   TextFlags text;
   ImageFlags images;
-  InputFlags files;
+  InputFlags input;
   std::string format = "jsonl";
   std::string output = "-";
   std::string output_name = "embedding";
   std::string paths;  // empty: not given
   bool with_text = false;
 
-  void run() const;
-  void run_texts(const std::shared_ptr<const models::Package>& package,
+  void add_to(CLI::App& command);
+  void run(const CLI::App& command) const;
+
+ private:
+  using PackagePointer = std::shared_ptr<const models::Package>;
+  void run_texts(const CLI::App& command, const PackagePointer& package,
                  EncoderOptions options) const;
-  void run_images(const std::shared_ptr<const models::Package>& package,
-                  EncoderOptions options) const;
+  void run_images(const PackagePointer& package, EncoderOptions options) const;
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
+  MatrixFormat matrix_format() const {
+    return format == "npy"    ? MatrixFormat::npy
+           : format == "text" ? MatrixFormat::text
+                              : MatrixFormat::jsonl;
+  }
 };
-
-MatrixFormat matrix_format(const std::string& name) {
-  if (name == "npy") return MatrixFormat::npy;
-  return name == "text" ? MatrixFormat::text : MatrixFormat::jsonl;
-}
 
 void Embed::require_per_input(const Encoder& encoder) const {
   if (!encoder.is_per_token()) return;
@@ -58,123 +54,84 @@ void Embed::require_no_terminal(const OutputFile& out) const {
   throw UsageError("--format npy: stdout is a terminal, expected a file or a pipe (see -o)");
 }
 
-void Embed::run_texts(const std::shared_ptr<const models::Package>& package,
+void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
                       EncoderOptions options) const {
-  const InputFlags input = files.of_text();
-  images.require_none("applies to images, the model takes texts");
-  if (!paths.empty()) throw UsageError("--paths: applies to images, the model takes texts");
-  const Preparer preparer(*package, input, text);
-  RecordReader reader(input.file, preparer.format());
+  const std::string file = input.file();
+  const Preparer preparer = make_preparer(command, *package, input, text);
+  RecordReader reader(file, preparer.format());
   OutputFile out(output);
   require_no_terminal(out);
   TextEncoder encoder(package, std::move(options));
   require_per_input(encoder);
-  const auto width = static_cast<std::size_t>(encoder.width());
-  const auto writer = MatrixWriter::create(matrix_format(format), out, encoder.width());
-
+  const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width());
   Progress progress("embedding");
-  std::vector<float> rows;  // (records of the window, width)
-  std::size_t written = 0;
-  while (true) {
-    const std::uint64_t window_begin = reader.lines().bytes_read();
-    const std::vector<Record> window = reader.next_window(kWindow);
-    if (window.empty()) break;
-    rows.resize(window.size() * width);
-    encoder.run(preparer.prepare_all(window), rows, [&](std::size_t done, std::size_t total) {
-      progress.update(written + done, fraction_done(reader.lines(), window_begin, done, total));
-    });
-    for (std::size_t i = 0; i < window.size(); ++i) {
-      const std::span<const float> row = std::span(rows).subspan(i * width, width);
-      writer->write_row(row,
-                        with_text ? std::optional<std::string_view>(window[i].text) : std::nullopt);
-    }
-    written += window.size();
-    if (!out.is_seekable())
-      out.flush();  // whoever reads the pipe need not wait for the next window
-  }
+  run_records(
+      reader, preparer, encoder,
+      [&](const Record& record, const Prepared&, TensorView<const float> result) {
+        writer->write_row(result.row(0),
+                          with_text ? std::optional<std::string_view>(record.text) : std::nullopt);
+      },
+      // Whoever reads the pipe need not wait for the next window.
+      [&] { out.flush_pipe(); },
+      [&](std::size_t done, double fraction) { progress.update(done, fraction); });
   writer->finish();
   progress.clear();
   out.finish();
 }
 
-void Embed::run_images(const std::shared_ptr<const models::Package>& package,
-                       EncoderOptions options) const {
-  text.require_none("applies to texts, the model takes images");
-  files.require_none("applies to texts, the model takes images");
-  if (with_text) throw UsageError("--with-text: applies to texts, the model takes images");
-  ImageEncoder encoder(package, std::move(options), images.image_options());
+void Embed::run_images(const PackagePointer& package, EncoderOptions options) const {
+  ImageEncoder encoder(package, std::move(options), images.options);
   require_per_input(encoder);
-  const ImageFiles inputs = list_images(files.files, images, "embed");
+  const ImageList files = list_arguments(input.files, images, "embed");
   OutputFile out(output);
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
   if (!paths.empty()) list = std::make_unique<OutputFile>(paths);
-  const auto writer = MatrixWriter::create(matrix_format(format), out, encoder.width(), "path");
+  const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width(), "path");
   const std::size_t failed =
-      cli::run_images(encoder, inputs, images, "embed", [&](std::size_t i, Results results) {
-        const std::string path = inputs.paths[i].string();
+      cli::run_images(encoder, files, images, "embed", [&](std::size_t i, Results results) {
+        const std::string path = files.paths[i].string();
         writer->write_row(results[0].row(0), path);
         if (list) list->write(path + "\n");
-        if (!out.is_seekable()) out.flush();
+        out.flush_pipe();
       });
   writer->finish();
   out.finish();
   if (list) list->finish();
-  require_all(failed, inputs.paths.size() + inputs.unreadable);
+  require_all(failed, files);
 }
 
-void Embed::run() const {
-  if (with_text && (format != "jsonl" || files.is_ids)) {
+void Embed::run(const CLI::App& command) const {
+  if (with_text && (format != "jsonl" || input.is_ids)) {
     throw UsageError("--with-text: needs --format jsonl and input that is text");
   }
   // What is wrong with flags, input or output shows before the weights are packed.
   EncoderOptions options = model.encoder_options({output_name});
-  const std::shared_ptr<const models::Package> package = model.open_package();
+  const PackagePointer package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);
+  require_kind(command, *package);
   if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
-    run_texts(package, std::move(options));
+    run_texts(command, package, std::move(options));
   }
 }
 
-}  // namespace
-
-void require_embedding(const models::Package& package) {
-  if (package.program.find_output("embedding") != kNone) return;
-  throw Error(
-      ErrorCode::unsupported_model,
-      fmt::format("{}: {} computes no embedding, expected an encoder without a head or "
-                  "sentence-transformers files; --class can name the class without the head",
-                  package.directory.string(), package.architecture));
-}
-
-void add_embed(CLI::App& root) {
-  auto* command = root.add_subcommand("embed", "Texts or images to vectors");
-  auto flags = std::make_shared<Embed>();
-  flags->model.add_to(*command);
-  flags->model.add_plan_to(*command);
-  flags->files.add_files_to(*command);
-  flags->files.add_format_to(*command, false);
-  command
-      ->add_option("--format", flags->format, "jsonl (default), npy (float32, shape (n, D)), text")
-      ->check(one_of({"jsonl", "npy", "text"}))
-      ->type_name("FORMAT");
-  command
-      ->add_option("-o,--output", flags->output, "Write to FILE, which appears when it is complete")
-      ->type_name("FILE");
-  command->add_flag("--with-text", flags->with_text, "jsonl: repeat the text beside its embedding");
-  command
-      ->add_option("--output-name", flags->output_name,
-                   "Write this output of the model, e.g. pooler_output (default: embedding)")
-      ->type_name("NAME");
-  flags->text.add_to(*command);
-  flags->images.add_to(*command);
-  command
-      ->add_option("--paths", flags->paths,
-                   "Images: write the path of every vector to FILE, one a line")
-      ->type_name("FILE");
-  command->footer(
+void Embed::add_to(CLI::App& command) {
+  model.add_to(command);
+  model.add_plan_to(command);
+  input.add_format_to(command, false);
+  add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "text"},
+             "jsonl (default), npy (float32, shape (n, D)), text");
+  add_output(command, output);
+  command.add_flag("--with-text", with_text, "jsonl: repeat the text beside its embedding");
+  add_option(command, "--output-name", output_name, "NAME",
+             "Write this output of the model, e.g. pooler_output (default: embedding)");
+  text.add_to(command);
+  images.add_to(command);
+  add_option(command, "--paths", paths, "FILE",
+             "Images: write the path of every vector to FILE, one a line");
+  command.footer(
       "Every line gets a vector, an empty line too. A pair is embedded as one input.\n"
       "A model of images takes JPEG and PNG files and directories, whose files come in the order\n"
       "of their paths. A file that gives no vector is named on stderr, the others are written, "
@@ -185,7 +142,12 @@ void add_embed(CLI::App& root) {
       "  echo 'Hello there' | tessera embed model --format text\n"
       "  echo '101 7592 2045 102' | tessera embed model --ids\n"
       "  tessera embed vit photos/ --format npy -o vectors.npy --paths vectors.txt");
-  command->callback([flags] { flags->run(); });
+}
+
+}  // namespace
+
+void add_embed(CLI::App& root) {
+  add_command<Embed>(root, "embed", "Texts or images to vectors");
 }
 
 }  // namespace tessera::cli

@@ -19,7 +19,4 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The reader of stdout has gone: no message, exit status 141.
-struct ClosedPipe {};
-
 }  // namespace tessera::cli

@@ -16,7 +16,8 @@
 #include "runtime/base/log.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
+#include "tessera/cli/process.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 #ifndef TESSERA_VERSION
 #define TESSERA_VERSION "unknown"

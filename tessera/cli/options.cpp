@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "kernels/isa.hpp"
 #include "runtime/plan/plan_file.hpp"
@@ -15,10 +16,46 @@
 namespace tessera::cli {
 namespace {
 
-constexpr std::int64_t kMostThreads = 1024;
-constexpr std::int64_t kMostBatchTokens = std::int64_t{1} << 20;
+// The names of `values`, as name_of() spells them.
+template <class Values, class NameOf>
+std::vector<std::string> names_of(const Values& values, NameOf name_of) {
+  std::vector<std::string> names;
+  for (const auto value : values) names.emplace_back(name_of(value));
+  return names;
+}
+
+// The value whose name is `wanted`.
+template <class Values, class NameOf>
+auto find_by_name(const Values& values, NameOf name_of, const std::string& wanted) {
+  std::optional<std::decay_t<decltype(*std::begin(values))>> found;
+  for (const auto value : values) {
+    if (wanted == name_of(value)) found = value;
+  }
+  return found;
+}
+
+constexpr auto kNameOfOrder = [](LoopOrder order) { return option_name(order); };
+constexpr auto kNameOfDataflow = [](auto dataflow) { return to_string(dataflow); };
 
 const std::vector<std::string> kStrategies{"longest_first", "only_first", "only_second", "none"};
+
+text::TruncationStrategy strategy_of(const std::string& name) {
+  using Strategy = text::TruncationStrategy;
+  if (name == "only_first") return Strategy::only_first;
+  if (name == "only_second") return Strategy::only_second;
+  return name == "none" ? Strategy::do_not_truncate : Strategy::longest_first;
+}
+
+// The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
+CLI::Validator strategy_name() {
+  return CLI::Validator(
+      [](std::string& text) {
+        if (text.empty() || text == "{}" || text == "true") text = "longest_first";
+        if (text == "do_not_truncate" || text == "false") text = "none";
+        return one_of(kStrategies)(text);
+      },
+      "");
+}
 
 }  // namespace
 
@@ -45,215 +82,156 @@ CLI::Validator one_of(std::vector<std::string> values) {
       "");
 }
 
+CLI::Option* add_output(CLI::App& command, std::string& path) {
+  return add_option(command, "-o,--output", path, "FILE",
+                    "Write to FILE, which appears when it is complete");
+}
+
+void require_none(const CLI::App& command, std::initializer_list<const char*> flags,
+                  const std::string& reason) {
+  for (const char* flag : flags) {
+    const CLI::Option* const option = command.get_option_no_throw(flag);
+    if (option != nullptr && option->count() > 0) {
+      throw UsageError(fmt::format("{}: {}", flag, reason));
+    }
+  }
+}
+
+void require_kind(const CLI::App& command, const models::Package& package) {
+  if (package.program.images() != nullptr) {
+    require_none(command,
+                 {"--max-length", "--truncation", "--truncation-side", "--prompt", "--prompt-name",
+                  "--jsonl", "--ids", "--pairs", "--with-text"},
+                 "applies to texts, the model takes images");
+  } else {
+    require_none(command,
+                 {"--interpolate-positions", "--skip-others", "--stats", "--max-pixels",
+                  "--loaders", "--paths"},
+                 "applies to images, the model takes texts");
+  }
+}
+
 void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("MODEL", model, "Directory of the checkpoint, as published")
-      ->required()
-      ->type_name("DIR");
-  command
-      .add_option("--class", architecture,
-                  "Use this class instead of config.json's, e.g. BertModel")
-      ->type_name("NAME");
-  command
-      .add_option("--threads", threads, "Worker threads (default: all that the process may use)")
-      ->check(integer_between(1, kMostThreads))
-      ->type_name("N");
-  std::vector<std::string> levels;
-  for (const Isa level : kAllIsas) levels.emplace_back(to_string(level));
-  command
-      .add_option(
-          "--isa", isa,
-          fmt::format("Instruction set: {} (default: the best here)", fmt::join(levels, ", ")))
-      ->check(one_of(levels))
-      ->type_name("LEVEL");
-  command
-      .add_option("--batch-tokens", batch_tokens, "Most tokens computed together (default: 4096)")
-      ->check(integer_between(1, kMostBatchTokens))
-      ->type_name("N");
-}
-
-void ModelFlags::add_onednn_to(CLI::App& command) {
-  command.add_flag("--allow-onednn", allow_onednn,
-                   "Let oneDNN run linears where it measures faster: last bits then depend on the "
-                   "batch");
-}
-
-void ModelFlags::add_forced_to(CLI::App& command) {
-  std::vector<std::string> orders, dataflows;
-  for (const LoopOrder order : kLoopOrders) orders.emplace_back(option_name(order));
-  for (const auto dataflow : kAllDataflows) dataflows.emplace_back(to_string(dataflow));
-  command
-      .add_option("--loop-order", loop_order,
-                  fmt::format("Every linear in this order instead of the best: {}",
-                              fmt::join(orders, ", ")))
-      ->check(one_of(orders))
-      ->type_name("ORDER");
-  command
-      .add_option("--attention", attention,
-                  fmt::format("Every attention in this dataflow instead of the best: {}",
-                              fmt::join(dataflows, ", ")))
-      ->check(one_of(dataflows))
-      ->type_name("NAME");
+  add_option(command, "MODEL", model, "DIR", "Directory of the checkpoint, as published")
+      ->required();
+  add_option(command, "--class", architecture, "NAME",
+             "Use this class instead of config.json's, e.g. BertModel");
+  add_count(command, "--threads", threads, "Worker threads (default: all that the process may use)",
+            1024);
+  const auto levels = names_of(kAllIsas, [](Isa level) { return to_string(level); });
+  add_choice(command, "--isa", isa, "LEVEL", levels,
+             fmt::format("Instruction set: {} (default: the best here)", fmt::join(levels, ", ")));
+  add_count(command, "--batch-tokens", batch_tokens,
+            "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
 }
 
 void ModelFlags::add_plan_to(CLI::App& command) {
-  add_onednn_to(command);
-  auto* file = command.add_option("--plan", plan, "Run this plan, saved by `tessera plan --save`")
-                   ->type_name("FILE");
-  add_forced_to(command);
-  for (const char* name : {"--loop-order", "--attention"}) command.get_option(name)->excludes(file);
+  command.add_flag("--allow-onednn", allow_onednn,
+                   "Let oneDNN run linears where it measures faster: last bits then depend on the "
+                   "batch");
+  auto* file =
+      add_option(command, "--plan", plan, "FILE", "Run this plan, saved by `tessera plan --save`");
+  const auto orders = names_of(kLoopOrders, kNameOfOrder);
+  add_choice(
+      command, "--loop-order", loop_order, "ORDER", orders,
+      fmt::format("Every linear in this order instead of the best: {}", fmt::join(orders, ", ")))
+      ->excludes(file);
+  const auto dataflows = names_of(kAllDataflows, kNameOfDataflow);
+  add_choice(command, "--attention", attention, "NAME", dataflows,
+             fmt::format("Every attention in this dataflow instead of the best: {}",
+                         fmt::join(dataflows, ", ")))
+      ->excludes(file);
 }
 
-std::shared_ptr<const models::Package> ModelFlags::open_package() const {
+std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower) const {
   return std::make_shared<const models::Package>(
-      models::open_package(model, {.architecture = architecture}));
+      models::open_package(model, {.tower = tower, .architecture = architecture}));
 }
 
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
   EncoderOptions options;
-  options.threads = threads;
-  options.allow_onednn = allow_onednn;
-  if (!plan.empty()) options.plan = std::make_shared<const Plan>(load_plan(plan));
-  for (const LoopOrder order : kLoopOrders) {
-    if (loop_order == option_name(order)) options.loop_order = order;
-  }
-  for (const auto dataflow : kAllDataflows) {
-    if (attention == to_string(dataflow)) options.attention = dataflow;
-  }
+  if (batch_tokens != 0) options.batch_tokens = batch_tokens;
   if (!isa.empty()) {
-    options.isa = isa_from_string(isa);
-    if (!options.isa || !cpu_supports(*options.isa)) {
+    options.model.isa = isa_from_string(isa);
+    if (!options.model.isa || !cpu_supports(*options.model.isa)) {
       throw UsageError(
           fmt::format("--isa: got '{}', expected one that this CPU supports, up to '{}'", isa,
                       to_string(best_isa())));
     }
   }
-  if (batch_tokens != 0) options.batch_tokens = batch_tokens;
-  options.outputs = std::move(outputs);
+  SessionOptions& session = options.session;
+  session.threads = threads;
+  session.outputs = std::move(outputs);
+  session.allow_onednn = allow_onednn;
+  if (!plan.empty()) session.plan = std::make_shared<const Plan>(load_plan(plan));
+  session.loop_order = find_by_name(kLoopOrders, kNameOfOrder, loop_order);
+  session.attention = find_by_name(kAllDataflows, kNameOfDataflow, attention);
   return options;
 }
 
-// How many sequences the rows are in: as asked, else as few as the model takes.
-Index count_sequences(Index rows, Index asked, Index max_tokens) {
-  const Index least = (rows + max_tokens - 1) / max_tokens;
-  const Index sequences = asked > 0 ? asked : least;
-  if (sequences > rows) {
+void BatchFlags::add_to(CLI::App& command) {
+  add_count(command, "--rows", rows,
+            "Token rows of the batch (default: 128); images: as many as fit, one at least",
+            std::int64_t{1} << 20);
+  add_count(command, "--sequences", sequences,
+            "... in N sequences (default: as few as the model takes); images: N of them",
+            std::int64_t{1} << 20);
+}
+
+BatchShape BatchFlags::shape(const Program& program) const {
+  const TokenSpec* tokens = program.tokens();
+  if (tokens == nullptr) {
+    const Index each = require_images(program).native_rows();
+    const Index images = sequences > 0 ? sequences : std::max<Index>(1, rows / each);
+    return {images * each, images};
+  }
+  const Index most = tokens->max_tokens, least = (rows + most - 1) / most;
+  const Index count = sequences > 0 ? sequences : least;
+  if (count > rows) {
     throw UsageError(
-        fmt::format("--sequences: got {}, expected at most {}, one row each", sequences, rows));
+        fmt::format("--sequences: got {}, expected at most {}, one row each", count, rows));
   }
-  if (sequences < least) {
-    throw UsageError(fmt::format(
-        "--sequences: got {}, expected at least {}: the model takes {} tokens a sequence",
-        sequences, least, max_tokens));
+  if (count < least) {
+    throw UsageError(
+        fmt::format("--sequences: got {}, expected at least {}: the model takes {} tokens a "
+                    "sequence",
+                    count, least, most));
   }
-  return sequences;
-}
-
-BatchShape batch_shape(const Program& program, Index rows, Index sequences) {
-  if (const TokenSpec* tokens = program.tokens()) {
-    return {rows, count_sequences(rows, sequences, tokens->max_tokens)};
-  }
-  const Index each = require_images(program).native_rows();
-  const Index images = sequences > 0 ? sequences : std::max<Index>(1, rows / each);
-  return {images * each, images};
-}
-
-// The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
-CLI::Validator strategy_name() {
-  return CLI::Validator(
-      [](std::string& text) {
-        if (text.empty() || text == "{}" || text == "true") text = "longest_first";
-        if (text == "do_not_truncate" || text == "false") text = "none";
-        return one_of(kStrategies)(text);
-      },
-      "");
-}
-
-std::optional<text::TruncationStrategy> strategy_from_string(const std::string& name) {
-  if (name == "longest_first") return text::TruncationStrategy::longest_first;
-  if (name == "only_first") return text::TruncationStrategy::only_first;
-  if (name == "only_second") return text::TruncationStrategy::only_second;
-  if (name == "none") return text::TruncationStrategy::do_not_truncate;
-  return std::nullopt;
-}
-
-text::Side side_from_string(const std::string& name) {
-  return name == "left" ? text::Side::left : text::Side::right;
+  return {rows, count};
 }
 
 void TextFlags::add_truncation_to(CLI::App& command) {
-  command.add_option("--max-length", max_length, "Cut texts to N tokens, special tokens included")
-      ->check(integer_between(1, std::int64_t{1} << 30))
-      ->type_name("N");
+  add_count(command, "--max-length", max_length, "Cut texts to N tokens, special tokens included");
   command
-      .add_option("--truncation", truncation,
-                  fmt::format("What to cut: {} (default: as the model's files say)",
-                              fmt::join(kStrategies, ", ")))
+      .add_option_function<std::string>(
+          "--truncation", [this](const std::string& name) { truncation = strategy_of(name); },
+          fmt::format("What to cut: {} (default: as the model's files say)",
+                      fmt::join(kStrategies, ", ")))
       ->transform(strategy_name())
       ->expected(0, 1)
       ->type_name("STRATEGY");
-  command.add_option("--truncation-side", truncation_side, "Which end to cut off: right, left")
+  command
+      .add_option_function<std::string>(
+          "--truncation-side",
+          [this](const std::string& name) {
+            truncation_side = name == "left" ? text::Side::left : text::Side::right;
+          },
+          "Which end to cut off: right, left")
       ->check(one_of({"right", "left"}))
       ->type_name("SIDE");
 }
 
 void TextFlags::add_to(CLI::App& command) {
   add_truncation_to(command);
-  auto* text =
-      command.add_option("--prompt", prompt, "Put TEXT before every input")->type_name("TEXT");
-  command
-      .add_option("--prompt-name", prompt_name,
-                  "Put the prompt that the model's files call NAME before every input")
-      ->type_name("NAME")
+  auto* text = add_option(command, "--prompt", prompt, "TEXT", "Put TEXT before every input");
+  add_option(command, "--prompt-name", prompt_name, "NAME",
+             "Put the prompt that the model's files call NAME before every input")
       ->excludes(text);
 }
 
-TextOptions TextFlags::text_options() const {
-  TextOptions options;
-  options.max_length = max_length;
-  if (truncation) options.truncation = strategy_from_string(*truncation);
-  if (truncation_side) options.truncation_side = side_from_string(*truncation_side);
-  options.prompt = prompt;
-  options.prompt_name = prompt_name;
-  return options;
-}
-
-void TextFlags::require_none(const std::string& reason) const {
-  const char* given = max_length        ? "--max-length"
-                      : truncation      ? "--truncation"
-                      : truncation_side ? "--truncation-side"
-                      : prompt          ? "--prompt"
-                      : prompt_name     ? "--prompt-name"
-                                        : nullptr;
-  if (given != nullptr) throw UsageError(fmt::format("{}: {}", given, reason));
-}
-
-void InputFlags::add_file_to(CLI::App& command) {
-  command.add_option("FILE", file, "Input, one text per line ('-' or none: stdin)")->type_name("");
-}
-
-void InputFlags::add_files_to(CLI::App& command) {
-  command
-      .add_option("FILE", files,
-                  "Texts: input, one per line ('-' or none: stdin); images: files and directories")
-      ->type_name("");
-}
-
-InputFlags InputFlags::of_text() const {
-  if (files.size() > 1) {
-    throw UsageError(
-        fmt::format("got {} files, expected one: the model takes texts", files.size()));
-  }
-  InputFlags one = *this;
-  if (!files.empty()) one.file = files.front();
-  return one;
-}
-
-void InputFlags::require_none(const std::string& reason) const {
-  const char* given = is_jsonl ? "--jsonl" : is_ids ? "--ids" : is_pairs ? "--pairs" : nullptr;
-  if (given != nullptr) throw UsageError(fmt::format("{}: {}", given, reason));
-}
-
 void InputFlags::add_format_to(CLI::App& command, bool with_pairs) {
+  add_option(command, "FILE", files, "",
+             "Texts: input, one per line ('-' or none: stdin); images: files and directories");
   auto* jsonl =
       command.add_flag("--jsonl", is_jsonl,
                        "Each line is {\"text\": ..., \"pair\": ...} (implied by a name in .jsonl)");
@@ -264,6 +242,46 @@ void InputFlags::add_format_to(CLI::App& command, bool with_pairs) {
   if (!with_pairs) return;
   auto* pairs = command.add_flag("--pairs", is_pairs, "Each line is a text, a tab, a second text");
   pairs->excludes(jsonl)->excludes(ids);
+}
+
+std::string InputFlags::file() const {
+  if (files.size() > 1) {
+    throw UsageError(
+        fmt::format("got {} files, expected one: the model takes texts", files.size()));
+  }
+  return files.empty() ? "-" : files.front();
+}
+
+LineFormat InputFlags::format() const {
+  if (is_ids) return LineFormat::ids;
+  if (is_pairs) return LineFormat::pairs;
+  return is_jsonl ? LineFormat::jsonl : format_of(file());
+}
+
+Preparer make_preparer(const CLI::App& command, const models::Package& package,
+                       const InputFlags& input, const TextFlags& text) {
+  const LineFormat format = input.format();
+  if (format == LineFormat::ids) {
+    require_none(command,
+                 {"--max-length", "--truncation", "--truncation-side", "--prompt", "--prompt-name"},
+                 "applies to text, got --ids");
+  }
+  try {
+    return {package, format, text};
+  } catch (const Error& e) {
+    const std::string message = e.what();
+    if (package.tokenizer || message.find("--ids") != std::string::npos) throw;
+    throw Error(e.code(), message + "; token ids can be given instead of text: --ids");
+  }
+}
+
+void require_embedding(const models::Package& package) {
+  if (package.program.find_output("embedding") != kNone) return;
+  throw Error(
+      ErrorCode::unsupported_model,
+      fmt::format("{}: {} computes no embedding, expected an encoder without a head or "
+                  "sentence-transformers files; --class can name the class without the head",
+                  package.directory.string(), package.architecture));
 }
 
 }  // namespace tessera::cli

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "tessera/pipeline/image_encoder.hpp"
-#include "tessera/pipeline/text_inputs.hpp"
+#include "tessera/pipeline/metered_model.hpp"
+#include "tessera/pipeline/preparer.hpp"
 
 namespace tessera::cli {
 
@@ -26,81 +27,100 @@ struct ModelFlags {
   bool allow_onednn = false;
 
   void add_to(CLI::App& command);
-  void add_plan_to(CLI::App& command);  ///< and add_onednn_to()
-  void add_onednn_to(CLI::App& command);
-  void add_forced_to(CLI::App& command);  ///< --loop-order and --attention
+  void add_plan_to(CLI::App& command);  ///< --plan, --loop-order, --attention, --allow-onednn
   /// Throws Error as models::open_package() does.
-  std::shared_ptr<const models::Package> open_package() const;
+  std::shared_ptr<const models::Package> open_package(
+      models::Tower tower = models::Tower::automatic) const;
   /// Throws UsageError for an instruction set that this CPU lacks.
   EncoderOptions encoder_options(std::vector<std::string> outputs) const;
 };
 
 /// How texts become tokens.
-struct TextFlags {
-  std::optional<Index> max_length;
-  std::optional<std::string> truncation;
-  std::optional<std::string> truncation_side;
-  std::optional<std::string> prompt;
-  std::optional<std::string> prompt_name;
-
+struct TextFlags : TextOptions {
   void add_to(CLI::App& command);
   void add_truncation_to(CLI::App& command);  ///< without the prompts
-  TextOptions text_options() const;
-  /// Throws UsageError if one is given, for inputs that are not text.
-  void require_none(const std::string& reason) const;
 };
 
 /// Which lines a command reads.
 struct InputFlags {
-  std::string file = "-";
-  std::vector<std::string> files;  ///< of add_files_to(): one of texts, or any number of images
-  bool is_jsonl = false;
-  bool is_ids = false;
-  bool is_pairs = false;
+  std::vector<std::string> files = {};  ///< one of texts, or any number of images
+  bool is_jsonl = false, is_ids = false, is_pairs = false;
 
-  void add_file_to(CLI::App& command);
-  void add_files_to(CLI::App& command);
-  /// A copy whose `file` is the one of `files`. Throws UsageError if there are more.
-  InputFlags of_text() const;
-  /// Throws UsageError if a flag is given that says how to read texts.
-  void require_none(const std::string& reason) const;
   void add_format_to(CLI::App& command, bool with_pairs);
+  /// The one file of texts, "-" without any. Throws UsageError if there are more.
+  std::string file() const;
+  LineFormat format() const;
 };
 
 /// How images are read, and what is written about them.
 struct ImageFlags {
-  bool interpolates_positions = false;
+  ImageOptions options{};
   bool skips_others = false;
   bool shows_stats = false;
-  Index max_pixels = 0;  // 0: not given
-  int loaders = 0;       // 0: not given
 
   void add_to(CLI::App& command);
-  ImageOptions image_options() const;
-  /// Throws UsageError if one is given, for a model of texts.
-  void require_none(const std::string& reason) const;
 };
 
-/// How many sequences `rows` rows are in: as `asked`, else (0) as few as the model takes. Throws
-/// UsageError if that many do not fit.
-Index count_sequences(Index rows, Index asked, Index max_tokens);
+/// --rows and --sequences of the commands that look at one batch.
+struct BatchFlags {
+  Index rows = 128;
+  Index sequences = 0;  // 0: not given
 
-/// A batch of `rows` rows in `sequences` sequences (0: as few as the model takes). Images come
-/// whole, at the native size: as many as asked for, else as fit into `rows`, one at least.
-struct BatchShape {
-  Index rows, sequences;
+  void add_to(CLI::App& command);
+  /// Sequences as asked, else as few as the model takes. Images come whole, at the native size: as
+  /// many as asked for, else as fit into `rows`, one at least. Throws UsageError if they do not fit.
+  BatchShape shape(const Program& program) const;
 };
-BatchShape batch_shape(const Program& program, Index rows, Index sequences);
+
+/// Throws UsageError if one of these flags of the command was given, for a model or an input that
+/// they say nothing about.
+void require_none(const CLI::App& command, std::initializer_list<const char*> flags,
+                  const std::string& reason);
+
+/// Throws UsageError if a flag of texts was given to a model of images, or the other way round.
+void require_kind(const CLI::App& command, const models::Package& package);
+
+/// A Preparer for these flags; where the model has no tokenizer, it says that ids can be given.
+Preparer make_preparer(const CLI::App& command, const models::Package& package,
+                       const InputFlags& input, const TextFlags& text);
 
 /// Throws Error{unsupported_model} unless the model has an output "embedding".
 void require_embedding(const models::Package& package);
 
-std::optional<text::TruncationStrategy> strategy_from_string(const std::string& name);
-text::Side side_from_string(const std::string& name);
+// ---- Options: name, where the value goes, what it is called in --help, what it means --------------
+
+constexpr std::int64_t kMany = std::int64_t{1} << 30;
 
 /// Checks that say what was got and what is expected.
 CLI::Validator integer_between(std::int64_t least, std::int64_t most);
 CLI::Validator one_of(std::vector<std::string> values);
+
+template <class Value>
+CLI::Option* add_option(CLI::App& command, const char* name, Value& value, const char* type,
+                        const std::string& help) {
+  return command.add_option(name, value, help)->type_name(type);
+}
+/// An integer from 1 to `most`.
+template <class Value>
+CLI::Option* add_count(CLI::App& command, const char* name, Value& value, const std::string& help,
+                       std::int64_t most = kMany, const char* type = "N") {
+  return add_option(command, name, value, type, help)->check(integer_between(1, most));
+}
+template <class Value>
+CLI::Option* add_choice(CLI::App& command, const char* name, Value& value, const char* type,
+                        std::vector<std::string> values, const std::string& help) {
+  return add_option(command, name, value, type, help)->check(one_of(std::move(values)));
+}
+CLI::Option* add_output(CLI::App& command, std::string& path);
+
+/// A sub-command of its flags, which have add_to() and run(). They live as long as it does.
+template <class Flags>
+void add_command(CLI::App& root, const char* name, const char* help) {
+  CLI::App* const command = root.add_subcommand(name, help);
+  auto flags = std::make_shared<Flags>();
+  flags->add_to(*command);
+  command->callback([flags, command] { flags->run(*command); });
+}
 
 // The sub-commands, one file each.
 void add_embed(CLI::App& root);

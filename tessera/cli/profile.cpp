@@ -13,10 +13,9 @@
 #include "runtime/meters/profile.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/cli/failure.hpp"
-#include "tessera/cli/metered_model.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/output.hpp"
-#include "tessera/cli/profile_meters.hpp"
+#include "tessera/pipeline/output_file.hpp"
+#include "tessera/pipeline/run_meters.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -25,15 +24,15 @@ const std::vector<std::string> kMeters{"time", "hardware", "callgrind", "replay"
 
 struct ProfileCommand {
   ModelFlags model;
-  Index rows = 128;
-  Index sequences = 0;  // 0: not given
+  BatchFlags batch;
   Index runs = 10;
   std::string meter = "time", events, output = "-";
-  CallgrindFlags callgrind;
+  CallgrindCaches callgrind;
   bool is_json = false, is_measured = true;
   Index under_callgrind = -1;  // started by measure_with_callgrind(): bytes to evict between ops
 
-  void run() const;
+  void add_to(CLI::App& command);
+  void run(const CLI::App& command) const;
 
  private:
   meters::Measurement measure(MeteredModel& metered) const;
@@ -43,7 +42,7 @@ struct ProfileCommand {
 /// What makes this binary do the same under Valgrind, on one thread.
 std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& metered) const {
   std::vector<std::string> arguments{"profile",     model.model,
-                                     "--rows",      fmt::format("{}", rows),
+                                     "--rows",      fmt::format("{}", batch.rows),
                                      "--sequences", fmt::format("{}", metered.sequences()),
                                      "--threads",   "1",
                                      "--isa",       metered.session().plan().identity.isa};
@@ -63,7 +62,7 @@ meters::Measurement ProfileCommand::measure(MeteredModel& metered) const {
   return measure_with_callgrind(callgrind, arguments_of_child(metered), metered.session());
 }
 
-void ProfileCommand::run() const {
+void ProfileCommand::run(const CLI::App& /*command*/) const {
   const bool is_callgrind = meter == "callgrind";
   if (is_callgrind && model.threads > 1) {
     throw UsageError(
@@ -92,7 +91,8 @@ void ProfileCommand::run() const {
     options.rates = MeteredOptions::Rates::nominal;
     options.plan_is_of_here = true;
   }
-  MeteredModel metered(flags, rows, sequences, options);
+  const auto package = model.open_package();
+  MeteredModel metered(package, flags.encoder_options({}), batch.shape(package->program), options);
   if (under_callgrind >= 0) {
     run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));
     return;
@@ -105,7 +105,7 @@ void ProfileCommand::run() const {
     failure = e;
     measured.notes.emplace_back(e.what());
   }
-  if (is_callgrind && resolve_isa(model.encoder_options({}).isa) > Isa::avx2) {
+  if (is_callgrind && resolve_isa(model.encoder_options({}).model.isa) > Isa::avx2) {
     measured.notes.emplace_back("planned and run at avx2: Valgrind knows no AVX-512");
   }
   const meters::Profile profile = meters::make_profile(metered.name(), metered.report(), machine(),
@@ -115,52 +115,27 @@ void ProfileCommand::run() const {
   if (failure) throw *failure;
 }
 
-}  // namespace
-
-void add_profile(CLI::App& root) {
-  auto* command =
-      root.add_subcommand("profile", "What a plan predicts beside what a meter measures, op by op");
-  auto flags = std::make_shared<ProfileCommand>();
-  flags->model.add_to(*command);
-  flags->model.add_plan_to(*command);
-  command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
-      ->check(integer_between(1, std::int64_t{1} << 20))
-      ->type_name("N");
-  command
-      ->add_option("--sequences", flags->sequences,
-                   "... in N sequences (default: as few as the model takes)")
-      ->check(integer_between(1, std::int64_t{1} << 20))
-      ->type_name("N");
-  command
-      ->add_option("--meter", flags->meter,
-                   fmt::format("What measures: {} (default: time)", fmt::join(kMeters, ", ")))
-      ->check(one_of(kMeters))
-      ->type_name("METER");
-  command->add_option("--runs", flags->runs, "Runs that are measured (default: 10)")
-      ->check(integer_between(1, 100000))
-      ->type_name("N");
-  command
-      ->add_option(
-          "--events", flags->events,
-          "Event sets for --meter hardware (docs/PROFILING.md), in place of the known ones")
-      ->type_name("FILE");
-  command
-      ->add_option("--callgrind-d1", flags->callgrind.d1,
-                   "Simulated L1: BYTES,WAYS,LINE (default: this machine's)")
-      ->type_name("CACHE");
-  command
-      ->add_option("--callgrind-ll", flags->callgrind.ll,
-                   "Simulated last level: l2, l3, or BYTES,WAYS,LINE in place of L2 (default: l2)")
-      ->type_name("CACHE");
-  command->add_flag("--cold", flags->callgrind.is_cold,
-                    "Callgrind: each op alone, as the plan prices it, not after the one before");
-  command->add_option("--under-callgrind", flags->under_callgrind)->group("");
-  command->add_flag("--measure,!--no-measure", flags->is_measured,
-                    "Measure this machine's rates once, in two seconds (default)");
-  command->add_flag("--json", flags->is_json, "One JSON object");
-  command->add_option("-o,--output", flags->output, "Where to write ('-' or none: stdout)")
-      ->type_name("FILE");
-  command->footer(
+void ProfileCommand::add_to(CLI::App& command) {
+  model.add_to(command);
+  model.add_plan_to(command);
+  batch.add_to(command);
+  add_choice(command, "--meter", meter, "METER", kMeters,
+             fmt::format("What measures: {} (default: time)", fmt::join(kMeters, ", ")));
+  add_count(command, "--runs", runs, "Runs that are measured (default: 10)", 100000);
+  add_option(command, "--events", events, "FILE",
+             "Event sets for --meter hardware (docs/PROFILING.md), in place of the known ones");
+  add_option(command, "--callgrind-d1", callgrind.d1, "CACHE",
+             "Simulated L1: BYTES,WAYS,LINE (default: this machine's)");
+  add_option(command, "--callgrind-ll", callgrind.ll, "CACHE",
+             "Simulated last level: l2, l3, or BYTES,WAYS,LINE in place of L2 (default: l2)");
+  command.add_flag("--cold", callgrind.is_cold,
+                   "Callgrind: each op alone, as the plan prices it, not after the one before");
+  command.add_option("--under-callgrind", under_callgrind)->group("");
+  command.add_flag("--measure,!--no-measure", is_measured,
+                   "Measure this machine's rates once, in two seconds (default)");
+  command.add_flag("--json", is_json, "One JSON object");
+  add_option(command, "-o,--output", output, "FILE", "Where to write ('-' or none: stdout)");
+  command.footer(
       "time       wall time of each op, the median of --runs\n"
       "hardware   the CPU's own counters (perf_event_open)\n"
       "callgrind  caches as Valgrind simulates them, AVX2 at most, one thread, one run; minutes "
@@ -172,7 +147,13 @@ void add_profile(CLI::App& root) {
       "A meter that cannot run here says why; the rest of the report is printed, and the exit "
       "status is 1.\n"
       "Token ids and pixels are pseudo-random, the same in every process.");
-  command->callback([flags] { flags->run(); });
+}
+
+}  // namespace
+
+void add_profile(CLI::App& root) {
+  add_command<ProfileCommand>(root, "profile",
+                              "What a plan predicts beside what a meter measures, op by op");
 }
 
 }  // namespace tessera::cli

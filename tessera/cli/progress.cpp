@@ -64,6 +64,12 @@ void Progress::update(std::size_t items, double fraction) {
   is_shown_ = true;
 }
 
+std::function<void(std::size_t, std::size_t)> Progress::of_known() {
+  return [this](std::size_t done, std::size_t total) {
+    update(done, static_cast<double>(done) / static_cast<double>(total));
+  };
+}
+
 void Progress::clear() {
   if (!is_shown_) return;
   is_shown_ = false;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace tessera::cli {
@@ -20,6 +21,8 @@ class Progress {
   /// `fraction` in [0,1], or negative where the end is not known. Draws at most ten times a second,
   /// and nothing in the first half second.
   void update(std::size_t items, double fraction);
+  /// update() for a job whose end is known.
+  std::function<void(std::size_t done, std::size_t total)> of_known();
   /// Removes the line, before something else is printed.
   void clear();
 

@@ -10,9 +10,9 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan.hpp"
 #include "runtime/session/session.hpp"
-#include "tessera/cli/metered_model.hpp"
-#include "tessera/cli/output.hpp"
-#include "tessera/cli/profile_meters.hpp"
+#include "tessera/cli/options.hpp"
+#include "tessera/pipeline/output_file.hpp"
+#include "tessera/pipeline/run_meters.hpp"
 #include "tessera/report/page.hpp"
 
 namespace tessera::cli {
@@ -22,16 +22,18 @@ constexpr Index kSweepRows = 4096;
 
 struct ReportCommand {
   ModelFlags model;
-  Index rows = 128;
-  Index sequences = 0;
+  BatchFlags batch;
   Index runs = 10;
   bool is_timed = true;
   std::string bytes = "replay", out = "report.html", plots, title;
 
-  void run() const;
+  void add_to(CLI::App& command);
+  void run(const CLI::App& command) const;
 
  private:
-  std::optional<meters::Measurement> measure(const std::string& meter, MeteredModel& metered,
+  using PackagePointer = std::shared_ptr<const models::Package>;
+  std::optional<meters::Measurement> measure(const std::string& meter,
+                                             const PackagePointer& package, MeteredModel& metered,
                                              std::vector<std::string>& notes) const;
 };
 
@@ -46,6 +48,7 @@ void make_directory(const std::string& path) {
 
 /// A meter that cannot run leaves a note, and the rest of the report stands.
 std::optional<meters::Measurement> ReportCommand::measure(const std::string& meter,
+                                                          const PackagePointer& package,
                                                           MeteredModel& metered,
                                                           std::vector<std::string>& notes) const {
   try {
@@ -54,7 +57,7 @@ std::optional<meters::Measurement> ReportCommand::measure(const std::string& met
         notes.emplace_back("meter replay: simulates one thread; --threads 1 has bytes measured");
         return std::nullopt;
       }
-      MeteredModel replayed(model, rows, sequences,
+      MeteredModel replayed(package, model.encoder_options({}), batch.shape(package->program),
                             {.threads = 1, .replayed = metered.model().isa()});
       return measure_with_replay(replayed);
     }
@@ -65,10 +68,11 @@ std::optional<meters::Measurement> ReportCommand::measure(const std::string& met
   }
 }
 
-void ReportCommand::run() const {
+void ReportCommand::run(const CLI::App& /*command*/) const {
   OutputFile page(out);  // first: what cannot be written is said before anything is measured
   if (!plots.empty()) make_directory(plots);
-  MeteredModel metered(model, rows, sequences);
+  const PackagePointer package = model.open_package();
+  MeteredModel metered(package, model.encoder_options({}), batch.shape(package->program));
   const Session& session = metered.session();
   const SessionOptions& options = session.options();
   const Program& program = session.program();
@@ -92,8 +96,8 @@ void ReportCommand::run() const {
                                     session.plan().weights_stay_in_l3, kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
       .arena_bytes = session.memory_bytes()};
-  if (is_timed) data.time = measure("time", metered, data.notes);
-  if (bytes != "none") data.bytes = measure(bytes, metered, data.notes);
+  if (is_timed) data.time = measure("time", package, metered, data.notes);
+  if (bytes != "none") data.bytes = measure(bytes, package, metered, data.notes);
   const std::vector<plots::Plot> all = plots::draw_all(data);
   for (const plots::Plot& plot : all) {
     if (plots.empty()) break;
@@ -105,37 +109,23 @@ void ReportCommand::run() const {
   page.finish();
 }
 
+void ReportCommand::add_to(CLI::App& command) {
+  model.add_to(command);
+  batch.add_to(command);
+  add_choice(command, "--bytes", bytes, "METER", {"replay", "hardware", "none"},
+             "The meter that counts bytes: replay (default), hardware or none");
+  command.add_flag("--time,!--no-time", is_timed, "Measure the time of every op (default)");
+  add_count(command, "--runs", runs, "Runs that are timed (default: 10)", 100000);
+  add_option(command, "-o,--output", out, "FILE", "The page (default: report.html)");
+  add_option(command, "--plots", plots, "DIR", "Also write every plot as an SVG file into DIR");
+  add_option(command, "--title", title, "TEXT", "Heading (default: the name of the directory)");
+}
+
 }  // namespace
 
 void add_report(CLI::App& root) {
-  auto* command = root.add_subcommand(
-      "report", "One HTML page: what the plan predicts, beside what was measured");
-  auto flags = std::make_shared<ReportCommand>();
-  flags->model.add_to(*command);
-  command->add_option("--rows", flags->rows, "Token rows of the batch (default: 128)")
-      ->check(integer_between(1, std::int64_t{1} << 20))
-      ->type_name("N");
-  command
-      ->add_option("--sequences", flags->sequences,
-                   "... in N sequences (default: as few as the model takes)")
-      ->check(integer_between(1, std::int64_t{1} << 20))
-      ->type_name("N");
-  command
-      ->add_option("--bytes", flags->bytes,
-                   "The meter that counts bytes: replay (default), hardware or none")
-      ->check(one_of({"replay", "hardware", "none"}))
-      ->type_name("METER");
-  command->add_flag("--time,!--no-time", flags->is_timed, "Measure the time of every op (default)");
-  command->add_option("--runs", flags->runs, "Runs that are timed (default: 10)")
-      ->check(integer_between(1, 100000))
-      ->type_name("N");
-  command->add_option("-o,--output", flags->out, "The page (default: report.html)")
-      ->type_name("FILE");
-  command->add_option("--plots", flags->plots, "Also write every plot as an SVG file into DIR")
-      ->type_name("DIR");
-  command->add_option("--title", flags->title, "Heading (default: the name of the directory)")
-      ->type_name("TEXT");
-  command->callback([flags] { flags->run(); });
+  add_command<ReportCommand>(root, "report",
+                             "One HTML page: what the plan predicts, beside what was measured");
 }
 
 }  // namespace tessera::cli

@@ -25,6 +25,27 @@ const Value& output_value(const Program& program, const std::string& name) {
   return program.values[static_cast<std::size_t>(output.value)];
 }
 
+ModelOptions model_options(const EncoderOptions& options) {
+  ModelOptions model = options.model;
+  model.outputs = options.session.outputs;
+  model.memory_cap_bytes = options.session.memory_cap_bytes;
+  return model;
+}
+
+SessionOptions session_options(const EncoderOptions& options, Index rows, Index sequences) {
+  SessionOptions session = options.session;
+  session.max_rows = rows;
+  session.max_sequences = sequences;
+  return session;
+}
+
+/// For batches up to the budget and sequences of up to `longest` tokens.
+SessionOptions largest_session(const EncoderOptions& options, Index longest) {
+  const Index rows = std::max(options.batch_tokens, longest);
+  return session_options(options, rows,
+                         std::min(options.batch_sequences, rows));  // each has a row at least
+}
+
 }  // namespace
 
 // The logits of a head, else the embedding, else the states.
@@ -37,25 +58,20 @@ std::string main_output(const Program& program) {
 
 Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions options)
     : package_(std::move(package)), options_(std::move(options)) {
-  if (options_.batch_tokens < 1 || options_.batch_sequences < 1 || options_.threads < 0) {
+  if (options_.batch_tokens < 1 || options_.batch_sequences < 1 || options_.session.threads < 0) {
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("encoder: got batch_tokens {}, batch_sequences {}, threads {}, expected "
                     "at least 1, 1, 0",
-                    options_.batch_tokens, options_.batch_sequences, options_.threads));
+                    options_.batch_tokens, options_.batch_sequences, options_.session.threads));
   }
-  for (const std::string& name : options_.outputs) output_value(package_->program, name);
-  runner_.emplace(package_->program, options_.outputs);
-  model_ = Model::create(package_->program, package_->checkpoint,
-                         {.isa = options_.isa,
-                          .outputs = options_.outputs,
-                          .packed_cache = options_.packed_cache,
-                          .copy_tables = options_.copy_tables,
-                          .memory_cap_bytes = options_.memory_cap_bytes});
-  if (options_.memory_cap_bytes != 0 && options_.split_to_cap) {
+  for (const std::string& name : options_.session.outputs) output_value(package_->program, name);
+  runner_.emplace(package_->program, options_.session.outputs);
+  model_ = Model::create(package_->program, package_->checkpoint, model_options(options_));
+  if (options_.session.memory_cap_bytes != 0 && options_.split_to_cap) {
     const Index sequences = std::min(options_.batch_sequences, options_.batch_tokens);
     const SessionOptions fitted =
-        fit_to_cap(*model_, session_options(options_.batch_tokens, sequences));
+        fit_to_cap(*model_, session_options(options_, options_.batch_tokens, sequences));
     options_.batch_tokens = fitted.max_rows;
     options_.batch_sequences = fitted.max_sequences;
   }
@@ -69,36 +85,21 @@ TextEncoder TextEncoder::open(const std::filesystem::path& directory, EncoderOpt
 }
 
 Index Encoder::width(std::size_t output) const {
-  return output_value(package_->program, options_.outputs.at(output)).width;
+  return output_value(package_->program, options_.session.outputs.at(output)).width;
 }
 
 bool Encoder::is_per_token(std::size_t output) const {
-  return output_value(package_->program, options_.outputs.at(output)).space == kTokens;
-}
-
-SessionOptions Encoder::session_options(Index rows, Index sequences) const {
-  return {.max_rows = rows,
-          .max_sequences = sequences,
-          .threads = options_.threads,
-          .outputs = options_.outputs,
-          .plan = options_.plan,
-          .rates = options_.rates,
-          .loop_order = options_.loop_order,
-          .attention = options_.attention,
-          .allow_onednn = options_.allow_onednn,
-          .strict = options_.strict,
-          .parallel_for = options_.parallel_for,
-          .memory_cap_bytes = options_.memory_cap_bytes};
+  return output_value(package_->program, options_.session.outputs.at(output)).space == kTokens;
 }
 
 MemoryBytes Encoder::memory_bytes(Index longest) const {
-  const Index rows = std::max(options_.batch_tokens, longest);
-  const Index sequences = std::min(options_.batch_sequences, rows);  // each has a row at least
-  return tessera::memory_bytes(*model_, session_options(rows, sequences));
+  return tessera::memory_bytes(*model_, largest_session(options_, longest));
 }
 
-std::size_t Encoder::arena_bytes(Index longest) const {
-  return memory_bytes(longest).arena;
+MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& options,
+                         Index longest) {
+  return memory_bytes(package.program, *package.checkpoint, model_options(options),
+                      largest_session(options, longest));
 }
 
 void Encoder::trim() {
@@ -120,7 +121,7 @@ void Encoder::reserve(Index rows, Index sequences) {
   }
   sequences = std::min(sequences, rows);  // each has a row at least
   session_.reset();                       // before the next arena is asked for: never two at a time
-  session_ = Session::create(model_, session_options(rows, sequences));
+  session_ = Session::create(model_, session_options(options_, rows, sequences));
 }
 
 PlanReport Encoder::report(Index rows, Index sequences) {
@@ -140,7 +141,7 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
                       const ProgressCallback& progress, const RunControl& control) {
   std::vector<Index> lengths;
   lengths.reserve(sequences.size());
-  check_sequences(require_tokens(package().program), sequences);
+  check_sequences(package().program, sequences);
   for (const TokenSequence& sequence : sequences) lengths.push_back(sequence.size());
   const BatchPlan plan = plan_batches(lengths, options().batch_tokens, options().batch_sequences);
   if (plan.batches.empty()) return;
@@ -158,7 +159,8 @@ void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink
 void TextEncoder::run(std::span<const TokenSequence> sequences, std::span<float> out,
                       const ProgressCallback& progress) {
   const auto columns = static_cast<std::size_t>(width());
-  if (options().outputs.size() != 1 || is_per_token() || out.size() != sequences.size() * columns) {
+  if (options().session.outputs.size() != 1 || is_per_token() ||
+      out.size() != sequences.size() * columns) {
     throw Error(ErrorCode::internal, "encoder: a matrix needs one output with a row per sequence");
   }
   run(

@@ -22,26 +22,19 @@
 namespace tessera {
 
 struct EncoderOptions {
-  int threads = 0;              ///< 0: all that the process may use
-  std::optional<Isa> isa = {};  ///< nullopt: TESSERA_ISA if set, else the best that the CPU has
-  Index batch_tokens = 4096;    ///< most token rows of one batch; a longer sequence goes alone
-  Index batch_sequences = 64;   ///< most sequences of one batch
-  std::vector<std::string> outputs = {};     ///< what to compute, at least one
-  std::shared_ptr<const Plan> plan = {};     ///< a plan to run; null: one is made
-  std::optional<MachineRates> rates = {};    ///< what plans are made with; nullopt: resolve_rates()
-  std::optional<LoopOrder> loop_order = {};  ///< SessionOptions::loop_order
-  std::optional<kernels::AttentionDataflow> attention = {};  ///< SessionOptions::attention
-  bool allow_onednn = false;                                 ///< SessionOptions::allow_onednn
-  bool strict = false;                                       ///< a fallback of the plan is an error
-  ParallelFor parallel_for = {};  ///< the caller's pool in place of our threads
-  /// Most bytes of weights and arena together; 0: no cap. What does not fit is
-  /// Error{out_of_memory}, or batches become smaller, down to one row, with split_to_cap: results
-  /// are the same.
-  std::size_t memory_cap_bytes = 0;
+  Index batch_tokens = 4096;   ///< most token rows of one batch; a longer sequence goes alone
+  Index batch_sequences = 64;  ///< most sequences of one batch
+  ModelOptions model{};        ///< outputs and memory_cap_bytes are those of `session`
+  SessionOptions session{};    ///< at least one output; max_rows and max_sequences: by the batches
+  /// What does not fit into session.memory_cap_bytes is Error{out_of_memory}; or batches become
+  /// smaller, down to one row: results are the same.
   bool split_to_cap = false;
-  std::filesystem::path packed_cache = {};  ///< ModelOptions::packed_cache
-  bool copy_tables = false;                 ///< ModelOptions::copy_tables
 };
+
+/// The memory promise of an Encoder for sequences of up to `longest` tokens, from the shapes of the
+/// checkpoint: its weights are not read. Errors: as Encoder().
+MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& options,
+                         Index longest);
 
 /// What a model is for: its logits, else its embedding, else its last hidden state.
 std::string main_output(const Program& program);
@@ -52,7 +45,7 @@ using ProgressCallback = std::function<void(std::size_t done, std::size_t total)
 /// time.
 ///
 /// Memory    the arena is made for the first run() and made again only when a later run() needs
-///           more, up to max(batch_tokens, longest sequence) rows; arena_bytes() says what the
+///           more, up to max(batch_tokens, longest sequence) rows; memory_bytes() says what the
 ///           largest takes.
 /// Numerics  the results of a sequence do not depend on the other sequences, the budget or the
 ///           threads.
@@ -75,8 +68,6 @@ class Encoder {
 
   /// The memory promise for sequences of up to `longest` tokens.
   MemoryBytes memory_bytes(Index longest) const;
-  /// Bytes of the arena for batches up to the budget and sequences of up to `longest` tokens.
-  std::size_t arena_bytes(Index longest) const;
   /// What a Session for the whole budget will do for `rows` token rows in `sequences` sequences.
   PlanReport report(Index rows, Index sequences);
   /// Of the Session that the last report() or run() made. Precondition: there was one.
@@ -90,8 +81,6 @@ class Encoder {
   BatchRunner& runner() noexcept { return *runner_; }
 
  private:
-  SessionOptions session_options(Index rows, Index sequences) const;
-
   std::shared_ptr<const models::Package> package_;
   EncoderOptions options_;
   std::shared_ptr<const Model> model_;
@@ -107,8 +96,8 @@ class TextEncoder : public Encoder {
                           const models::PackageOptions& package_options = {});
 
   /// Computes the outputs of every sequence. `sink` is called once per sequence, in the order of
-  /// the batches, not of the input: `index` says which it is. Errors: as check_sequence() says,
-  /// with the index of the sequence; nothing is computed then.
+  /// the batches, not of the input: `index` says which it is. Throws BadSequence;
+  /// nothing is computed then.
   /// `control` ends it between batches and within them (RunControl); the sink has then been called
   /// for the batches before.
   void run(std::span<const TokenSequence> sequences, const Sink& sink,

@@ -15,6 +15,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/weights/mapped_file.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/similarity.hpp"
 
 namespace tessera {
 namespace {
@@ -91,7 +92,7 @@ NpyMatrix read_npy(const std::string& path) {
   const bool fits = width == 0
                         ? data_bytes == 0
                         : data_bytes % (4 * width) == 0 && data_bytes / (4 * width) == matrix.rows;
-  if (width > (std::size_t{1} << 24) || !fits) {
+  if (std::cmp_greater(width, kMostWidth) || !fits) {
     corrupt(path, fmt::format("{} bytes of data, expected {} rows of {} floats", data_bytes,
                               matrix.rows, width));
   }

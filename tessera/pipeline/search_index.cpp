@@ -4,69 +4,104 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/error.hpp"
-#include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/about.hpp"
+#include "tessera/pipeline/records.hpp"
 
 namespace tessera {
 namespace {
 
 constexpr std::size_t kWindow = 4096;  // entries that are tokenized and computed together
 
+std::vector<std::string> split_at_tabs(const std::string& line) {
+  std::vector<std::string> columns;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t tab = line.find('\t', begin);
+    columns.push_back(line.substr(begin, tab - begin));
+    if (tab == std::string::npos) return columns;
+    begin = tab + 1;
+  }
+}
+
+// Moves the chosen column of a line to `text`; the others stay columns.
+void choose_column(Entry& entry, const std::string& line, const std::optional<Index>& column) {
+  entry.columns = split_at_tabs(line);
+  const auto count = static_cast<Index>(entry.columns.size());
+  const Index chosen = column.value_or(count);
+  if (chosen > count) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got {} column{}, expected at least {} (--column)", entry.where,
+                            count, count == 1 ? "" : "s", chosen));
+  }
+  const auto at = entry.columns.begin() + (chosen - 1);
+  entry.text = std::move(*at);
+  entry.columns.erase(at);
+}
+
 }  // namespace
+
+std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format) {
+  const bool is_json = format.is_json || format_of(path) == LineFormat::jsonl;
+  const bool has_columns = !is_json && (format.column.has_value() || path.ends_with(".tsv"));
+  RecordReader reader(path, is_json ? LineFormat::jsonl : LineFormat::text);
+  std::vector<Entry> entries;
+  Record record;
+  if (format.has_header && !reader.skip_line()) return entries;
+  while (reader.next(record)) {
+    Entry entry;
+    entry.line = reader.lines().line_number();
+    entry.where = std::move(record.where);
+    if (has_columns && !record.text.empty()) {
+      choose_column(entry, record.text, format.column);
+    } else {
+      entry.text = std::move(record.text);
+      if (record.pair) entry.columns.push_back(std::move(*record.pair));
+    }
+    if (!entry.text.empty()) entries.push_back(std::move(entry));
+  }
+  if (entries.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got no line with text, expected at least one to search in", path));
+  }
+  return entries;
+}
 
 void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
                         const ProgressCallback& progress) {
-  width = encoder.width();
-  const auto step = static_cast<std::size_t>(width);
+  const auto step = static_cast<std::size_t>(encoder.width());
   const TokenSpec& spec = require_tokens(encoder.package().program);
-  rows.assign(entries.size() * step, 0.0F);
+  std::vector<float> rows(entries.size() * step);
   std::vector<TokenSequence> sequences;
   for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
     const std::size_t count = std::min(kWindow, entries.size() - begin);
     sequences.clear();
     for (const Entry& entry : std::span(entries).subspan(begin, count)) {
-      try {
-        sequences.push_back(to_sequence(spec, texts.encode(entry.text)));
-        check_sequence(spec, sequences.back());
-      } catch (const Error& e) {
-        throw Error(e.code(), entry.where + ": " + e.what());
-      }
+      about(entry.where, [&] { sequences.push_back(to_sequence(spec, texts.encode(entry.text))); });
     }
-    encoder.run(sequences, std::span(rows).subspan(begin * step, count * step),
-                [&](std::size_t done, std::size_t) {
-                  if (progress) progress(begin + done, entries.size());
-                });
+    about_sequences([&](std::size_t i) { return entries[begin + i].where; },
+                    [&] {
+                      encoder.run(sequences, std::span(rows).subspan(begin * step, count * step),
+                                  [&](std::size_t done, std::size_t) {
+                                    if (progress) progress(begin + done, entries.size());
+                                  });
+                    });
   }
-  normalize_rows(rows, width);
+  vectors = VectorIndex(std::move(rows), encoder.width());
 }
 
 void SearchIndex::load(const std::string& path, Index expected_width, const std::string& source) {
-  const NpyMatrix matrix = read_npy(path);
-  if (matrix.rows != entries.size() || matrix.width != expected_width) {
+  VectorIndex loaded = VectorIndex::load(path);
+  if (loaded.size() != entries.size() || loaded.width() != expected_width) {
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("{}: got {} rows of {} floats, expected {} rows of {} floats as {} has lines "
                     "with text and the model has features",
-                    path, matrix.rows, matrix.width, entries.size(), expected_width, source));
+                    path, loaded.size(), loaded.width(), entries.size(), expected_width, source));
   }
-  width = expected_width;
-  rows.assign(matrix.values.get(),
-              matrix.values.get() + matrix.rows * static_cast<std::size_t>(width));
-}
-
-void SearchIndex::save(ByteSink& out) const {
-  const auto step = static_cast<std::size_t>(width);
-  const auto writer = MatrixWriter::create(MatrixFormat::npy, out, width);
-  for (std::size_t begin = 0; begin < rows.size(); begin += step) {
-    writer->write_row(std::span(rows).subspan(begin, step), std::nullopt);
-  }
-  writer->finish();
-}
-
-std::vector<Hit> SearchIndex::find(std::span<float> query, std::size_t count) const {
-  normalize_rows(query, width);
-  return best_rows(rows, query, count);
+  vectors = std::move(loaded);
 }
 
 }  // namespace tessera

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is searched: texts, each as a unit vector, and the ranking of them by cosine.
+// What is searched: texts, each with its vector.
 #pragma once
 
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "tessera/pipeline/byte_sink.hpp"
 #include "tessera/pipeline/encoder.hpp"
-#include "tessera/pipeline/similarity.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
+#include "tessera/pipeline/vector_index.hpp"
 
 namespace tessera {
 
@@ -21,20 +20,26 @@ struct Entry {
   std::vector<std::string> columns;  ///< what else the line says
 };
 
+/// How the lines of a file become entries.
+struct EntryFormat {
+  bool is_json = false;         ///< {"text": …, "pair": …}; implied by a name in .jsonl
+  bool has_header = false;      ///< the first line names the columns
+  std::optional<Index> column;  ///< from 1; nullopt: the last one of a .tsv, else the whole line
+};
+
+/// The entries of the file, without empty texts. Throws Error naming the line; invalid_argument if
+/// there is no entry.
+std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format);
+
 struct SearchIndex {
   std::vector<Entry> entries;
-  Index width = 0;
-  std::vector<float> rows;  // (entries, width), of length 1
+  VectorIndex vectors;  // one per entry
 
-  /// Computes the rows. Errors: of a text, after its Entry::where.
+  /// Computes the vectors. Errors: of a text, after its Entry::where.
   void embed(const TextInputs& texts, TextEncoder& encoder, const ProgressCallback& progress = {});
-  /// Reads rows that save() wrote for the same entries, those of `source`, and for the same model.
-  /// Errors: as read_npy(); invalid_argument if they are others in number or width.
+  /// Reads vectors that were saved for the same entries, those of `source`, and for the same model.
+  /// Errors: as VectorIndex::load(); invalid_argument if they are others in number or width.
   void load(const std::string& path, Index expected_width, const std::string& source);
-  void save(ByteSink& out) const;
-
-  /// The `count` entries that fit `query` (width) best, which becomes a unit vector.
-  std::vector<Hit> find(std::span<float> query, std::size_t count) const;
 };
 
 }  // namespace tessera

@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sequences of token ids, and the check of them that names what is wrong before anything runs.
+// Sequences of token ids, and the check of all of them before the first is computed.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "runtime/program/program.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/session/sequence_check.hpp"
 
 namespace tessera {
-
-/// One sequence where its owner keeps it, T ≥ 1, and what else the model reads per token.
-struct SequenceView {
-  std::span<const std::int32_t> ids;             // (T)
-  std::span<const std::int32_t> types = {};      // (T), or empty: all 0
-  std::span<const std::int32_t> positions = {};  // (T), or empty: by the model's rule
-  std::span<const std::int32_t> columns = {};    // (T), or empty: 0 … T-1
-  std::int32_t query_only = 0;                   // see Batch::query_only
-
-  Index size() const noexcept { return std::ssize(ids); }
-};
 
 /// As SequenceView, with values of its own.
 struct TokenSequence {
@@ -64,10 +55,20 @@ class Sequences {
   RowOffsets offsets_ = {};
 };
 
-/// Throws Error{invalid_argument} naming the element, got and expected, unless every id, type and
-/// position is a row of its table and the length is one that the model accepts.
-void check_sequence(const TokenSpec& spec, const SequenceView& sequence);
-/// Of all of them, before the first is computed; messages begin with the number of the sequence.
-void check_sequences(const TokenSpec& spec, const Sequences& sequences);
+/// What is wrong with one of many sequences. The message begins with its number; whoever knows it
+/// by another name has number and reason apart.
+class BadSequence : public Error {
+ public:
+  BadSequence(std::size_t index, const Error& reason);
+  std::size_t index() const noexcept { return index_; }
+  const std::string& reason() const noexcept { return reason_; }
+
+ private:
+  std::size_t index_;
+  std::string reason_;
+};
+
+/// SequenceCheck of all, before the first is computed. Throws BadSequence.
+void check_sequences(const Program& program, const Sequences& sequences);
 
 }  // namespace tessera

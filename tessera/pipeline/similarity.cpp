@@ -7,11 +7,11 @@
 #include <numeric>
 
 namespace tessera {
-namespace {
 
 // Eight partial sums: an order of summation that is fixed and that a compiler can hold in
 // registers.
-float dot(const float* a, const float* b, std::size_t width) noexcept {
+float dot(std::span<const float> a, std::span<const float> b) noexcept {
+  const std::size_t width = a.size();
   std::array<float, 8> sums{};
   std::size_t i = 0;
   for (; i + 8 <= width; i += 8) {
@@ -21,7 +21,11 @@ float dot(const float* a, const float* b, std::size_t width) noexcept {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-}  // namespace
+std::size_t first_not_finite(std::span<const float> row) noexcept {
+  const auto found =
+      std::find_if(row.begin(), row.end(), [](float x) { return !std::isfinite(x); });
+  return static_cast<std::size_t>(found - row.begin());
+}
 
 void normalize_rows(std::span<float> rows, Index width) noexcept {
   const auto step = static_cast<std::size_t>(width);
@@ -40,7 +44,7 @@ std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> q
   const std::size_t width = query.size();
   std::vector<Hit> hits(rows.size() / width);
   for (std::size_t row = 0; row < hits.size(); ++row) {
-    hits[row] = {row, dot(rows.data() + row * width, query.data(), width)};
+    hits[row] = {row, dot(rows.subspan(row * width, width), query)};
   }
   count = std::min(count, hits.size());
   // A NaN compares with nothing: it goes last, so that the order stays strict.
@@ -65,6 +69,15 @@ std::vector<double> softmax(std::span<const float> logits) {
   double sum = 0.0;
   for (double& score : scores) sum += score = std::exp(score - highest);
   for (double& score : scores) score /= sum;
+  return scores;
+}
+
+std::vector<double> probabilities(const models::Similarity& similarity,
+                                  std::span<const float> logits) {
+  if (!similarity.is_sigmoid) return softmax(logits);
+  std::vector<double> scores;
+  scores.reserve(logits.size());
+  for (const float logit : logits) scores.push_back(sigmoid(logit));
   return scores;
 }
 

@@ -92,7 +92,8 @@ std::string tiles(const ReportData& data) {
     flops += op.flops;
     bound += op.bound_bytes;
   }
-  const double seconds = measured_seconds(data), peak = data.rates.flops[Precision::f32] * data.threads;
+  const double seconds = measured_seconds(data),
+               peak = data.rates.flops[Precision::f32] * data.threads;
   const double l2 = measured_sum(data, &meters::OpMeasurement::l2);
   std::string text = "<div class=\"tiles\">\n";
   const double predicted = l2_bytes_of(data.plan);
@@ -163,8 +164,8 @@ std::string op_row(const ReportData& data, std::size_t i, const Place& place) {
                                  : "") +
          cell(seconds_label(op.chosen.seconds)) + cell(seconds > 0 ? seconds_label(seconds) : "") +
          cell(seconds > 0 && op.flops > 0
-                  ? fmt::format("{:.0f} %",
-                                100 * op.flops / seconds / (data.rates.flops[Precision::f32] * data.threads))
+                  ? fmt::format("{:.0f} %", 100 * op.flops / seconds /
+                                                (data.rates.flops[Precision::f32] * data.threads))
                   : "") +
          "</tr>\n";
 }

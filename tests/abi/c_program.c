@@ -68,6 +68,23 @@ static void texts_and_ids_give_the_same_bits(tessera_model* model) {
   }
   CHECK(length > 0.999f && length < 1.001f);
   CHECK(near > far);
+
+  // The text that is nearest to the first one, after itself, is the second.
+  tessera_matrix matrix = TESSERA_MATRIX_INIT;
+  matrix.data = from_ids;
+  matrix.rows = kTexts;
+  matrix.width = embedding.width;
+  tessera_matrix query = matrix;
+  query.rows = 1;
+  tessera_index* index = NULL;
+  OK(tessera_index_create(&matrix, &index));
+  int64_t found[2] = {-1, -1};
+  float scores[2], cosines[kTexts];
+  OK(tessera_index_search(index, &query, 2, found, scores, 2));
+  CHECK(found[0] == 0 && found[1] == 1);
+  OK(tessera_compare(&query, &matrix, TESSERA_MEASURE_COSINE, cosines, kTexts));
+  CHECK(memcmp(scores, cosines, sizeof scores) == 0);
+  OK(tessera_index_close(index));
   OK(tessera_session_close(session));
   free(from_texts);
   free(from_ids);

@@ -208,13 +208,13 @@ TEST_F(SessionErrorTest, BatchesAreRefusedByName) {
   const std::vector<std::int32_t> two{0, 2}, many(71, 1), many_offsets{0, 71}, long_offsets{0, 65},
       three{0, 1, 2, 3}, bad_types{0, 2, 0}, bad_positions{0, 1, 64};
   EXPECT_EQ(refused({.ids = big_ids, .types = {}, .offsets = two}),
-            "batch: ids[1] is 50, expected 0 to 49");
+            "batch: sequence 0: token id 1 is 50, expected 0 to 49 (vocabulary)");
   EXPECT_EQ(refused({.ids = negative, .types = {}, .offsets = two}),
-            "batch: ids[1] is -1, expected 0 to 49");
+            "batch: sequence 0: token id 1 is -1, expected 0 to 49 (vocabulary)");
   EXPECT_EQ(refused({.ids = ids_, .types = {}, .offsets = far}),
             "batch: offsets ends at 2, expected 3 (the number of ids)");
   EXPECT_EQ(refused({.ids = late, .types = {}, .offsets = falling}),
-            "batch: sequence 1 has 0 tokens, expected at least 1");
+            "batch: sequence 1: got no token ids, expected at least 1");
   EXPECT_EQ(refused({.ids = {}, .types = {}, .offsets = short_offsets}),
             "batch: offsets has 1 elements, expected sequences + 1 (at least 2)");
   EXPECT_EQ(refused({.ids = ids_, .types = {}, .offsets = three}),
@@ -222,13 +222,13 @@ TEST_F(SessionErrorTest, BatchesAreRefusedByName) {
   EXPECT_EQ(refused({.ids = many, .types = {}, .offsets = many_offsets}),
             "batch: 71 token rows, expected at most 70 (max_rows)");
   EXPECT_EQ(refused({.ids = std::span(many).first(65), .types = {}, .offsets = long_offsets}),
-            "batch: sequence 0 has 65 tokens, expected at most 64");
+            "batch: sequence 0: got 65 tokens, expected at most 64 (position table)");
   EXPECT_EQ(refused({.ids = ids_, .types = bad_types, .offsets = offsets_}),
-            "batch: types[1] is 2, expected 0 to 1");
+            "batch: sequence 0: type id 1 is 2, expected 0 to 1 (token types)");
   EXPECT_EQ(refused({.ids = ids_, .types = two, .offsets = offsets_}),
             "batch: types has 2 elements, expected 3 or none");
   EXPECT_EQ(refused({.ids = ids_, .types = {}, .offsets = offsets_, .positions = bad_positions}),
-            "batch: positions[2] is 64, expected 0 to 63");
+            "batch: sequence 0: position 2 is 64, expected 0 to 63 (position table)");
 }
 
 TEST_F(SessionErrorTest, OffsetsAreCheckedBeforeTheyAreUsed) {

@@ -7,10 +7,10 @@
 #include <limits>
 
 #include "runtime/base/error.hpp"
-#include "tessera/cli/input.hpp"
-#include "tessera/cli/json.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/json_lines.hpp"
+#include "tessera/pipeline/records.hpp"
 #include "tessera/pipeline/similarity.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
 

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
-#include "tests/tessera/tiny_directory.hpp"
+#include "tessera/pipeline/model_facts.hpp"
+#include "tessera/tiny_directory.hpp"
 
 namespace tessera {
 namespace {
@@ -55,13 +56,14 @@ class EncoderTest : public testing::Test {
 
 TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {
   const auto inputs = sequences(90);
-  TextEncoder whole =
-      TextEncoder::open(directory_, {.threads = 1, .batch_tokens = 1000, .outputs = {"embedding"}});
+  TextEncoder whole = TextEncoder::open(
+      directory_, {.batch_tokens = 1000, .session = {.threads = 1, .outputs = {"embedding"}}});
   const std::vector<float> expected = embed(whole, inputs);
   const MemoryBytes all = whole.memory_bytes(1000);
   for (const std::size_t part : {2U, 3U}) {  // one row takes more than a fourth: scratch
-    EncoderOptions options{.threads = 1, .batch_tokens = 1000, .outputs = {"embedding"}};
-    options.memory_cap_bytes = all.weights() + all.arena / part;
+    EncoderOptions options{.batch_tokens = 1000,
+                           .session = {.threads = 1, .outputs = {"embedding"}}};
+    options.session.memory_cap_bytes = all.weights() + all.arena / part;
     EXPECT_THAT(message_of([&] {
                   embed(*std::make_unique<TextEncoder>(TextEncoder::open(directory_, options)),
                         inputs);
@@ -74,21 +76,56 @@ TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {
     split.trim();
     EXPECT_EQ(embed(split, inputs), expected);
   }
-  EncoderOptions tight{.threads = 1, .outputs = {"embedding"}};
+  EncoderOptions tight{.session = {.threads = 1, .outputs = {"embedding"}}};
   tight.split_to_cap = true;
-  tight.memory_cap_bytes = all.weights() + 100;
+  tight.session.memory_cap_bytes = all.weights() + 100;
   EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, tight); }),
               HasSubstr("max_rows 1, max_sequences 1 take"));
 }
 
+// With the weights' pages gone, whoever reads one is ended by SIGBUS.
+TEST_F(EncoderTest, ThePromiseIsTheSessionsAndReadsNoWeights) {
+  const EncoderOptions options{.session = {.threads = 1, .outputs = {"embedding"}}};
+  MemoryBytes taken;
+  std::size_t parameters = 0;
+  {
+    const auto package = models::open_package(directory_);
+    const auto model =
+        Model::create(package.program, package.checkpoint, {.outputs = options.session.outputs});
+    SessionOptions session = options.session;
+    session.max_rows = options.batch_tokens;
+    session.max_sequences = options.batch_sequences;
+    taken = {.weights_packed = model->packed_bytes(),
+             .weights_mapped = model->mapped_bytes(),
+             .arena = Session::create(model, session)->memory_bytes()};
+    parameters = model->parameter_count();
+  }
+  const auto package = models::open_package(directory_);
+  const std::filesystem::path file = directory_ / "model.safetensors";
+  std::uint64_t header = 0;
+  std::ifstream(file, std::ios::binary).read(reinterpret_cast<char*>(&header), sizeof header);
+  ASSERT_GT(std::filesystem::file_size(file), header + 2 * 4096);
+  std::filesystem::resize_file(file, sizeof header + header);
+  EXPECT_EQ(memory_bytes(package, options, 24), taken);
+  const std::string facts = describe(package, options).as_json();
+  EXPECT_THAT(facts,
+              HasSubstr(fmt::format("\"weights_packed_bytes\": {}, ", taken.weights_packed)));
+  EXPECT_THAT(facts,
+              HasSubstr(fmt::format("\"weights_mapped_bytes\": {}, ", taken.weights_mapped)));
+  EXPECT_THAT(facts, HasSubstr(fmt::format("\"arena_bytes\": {}}}", taken.arena)));
+  EXPECT_THAT(facts, HasSubstr(fmt::format("\"parameters\": {}, ", parameters)));
+}
+
 TEST_F(EncoderTest, ResultsDoNotDependOnBatchesOrEarlierRuns) {
   const auto inputs = sequences(90);
-  TextEncoder reference = TextEncoder::open(directory_, {.threads = 1, .outputs = {"embedding"}});
+  TextEncoder reference =
+      TextEncoder::open(directory_, {.session = {.threads = 1, .outputs = {"embedding"}}});
   const std::vector<float> expected = embed(reference, inputs);
   for (const Index budget : {1, 5, 100, 1000}) {
-    TextEncoder encoder = TextEncoder::open(
-        directory_,
-        {.threads = 2, .batch_tokens = budget, .batch_sequences = 7, .outputs = {"embedding"}});
+    TextEncoder encoder =
+        TextEncoder::open(directory_, {.batch_tokens = budget,
+                                       .batch_sequences = 7,
+                                       .session = {.threads = 2, .outputs = {"embedding"}}});
     const std::vector<TokenSequence> few(inputs.begin(), inputs.begin() + 2);
     const std::vector<float> before = embed(encoder, few);  // a small arena, then the whole budget
     EXPECT_EQ(embed(encoder, inputs), expected) << budget;
@@ -100,7 +137,8 @@ TEST_F(EncoderTest, ResultsDoNotDependOnBatchesOrEarlierRuns) {
 TEST_F(EncoderTest, SinksGetTheRowsOfTheirSequence) {
   const auto inputs = sequences(30);
   TextEncoder encoder = TextEncoder::open(
-      directory_, {.batch_tokens = 40, .outputs = {"last_hidden_state", "pooler_output"}});
+      directory_,
+      {.batch_tokens = 40, .session = {.outputs = {"last_hidden_state", "pooler_output"}}});
   EXPECT_TRUE(encoder.is_per_token(0));
   EXPECT_FALSE(encoder.is_per_token(1));
   std::vector<int> calls(inputs.size(), 0);
@@ -124,7 +162,7 @@ TEST_F(EncoderTest, SinksGetTheRowsOfTheirSequence) {
 }
 
 TEST_F(EncoderTest, ExplicitPositionsAndTypesMixWithDefaultOnes) {
-  TextEncoder encoder = TextEncoder::open(directory_, {.outputs = {"embedding"}});
+  TextEncoder encoder = TextEncoder::open(directory_, {.session = {.outputs = {"embedding"}}});
   std::vector<TokenSequence> plain = sequences(6), mixed = plain;
   for (std::size_t i = 0; i < mixed.size(); i += 2) {
     mixed[i].types.assign(mixed[i].ids.size(), 0);
@@ -137,7 +175,7 @@ TEST_F(EncoderTest, ExplicitPositionsAndTypesMixWithDefaultOnes) {
 }
 
 TEST_F(EncoderTest, WrongInputNamesTheSequence) {
-  TextEncoder encoder = TextEncoder::open(directory_, {.outputs = {"embedding"}});
+  TextEncoder encoder = TextEncoder::open(directory_, {.session = {.outputs = {"embedding"}}});
   auto inputs = sequences(3);
   inputs[2].ids.assign(25, 1);
   EXPECT_THAT(message_of([&] { embed(encoder, inputs); }),
@@ -157,10 +195,12 @@ TEST_F(EncoderTest, WrongInputNamesTheSequence) {
 }
 
 TEST_F(EncoderTest, WrongOptionsAreRefused) {
-  EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, {.outputs = {"logits"}}); }),
-              HasSubstr("output: got \"logits\", expected one of "));
+  EXPECT_THAT(
+      message_of([&] { TextEncoder::open(directory_, {.session = {.outputs = {"logits"}}}); }),
+      HasSubstr("output: got \"logits\", expected one of "));
   EXPECT_THAT(message_of([&] {
-                TextEncoder::open(directory_, {.batch_tokens = 0, .outputs = {"embedding"}});
+                TextEncoder::open(directory_,
+                                  {.batch_tokens = 0, .session = {.outputs = {"embedding"}}});
               }),
               HasSubstr("batch_tokens 0"));
 }

@@ -32,7 +32,7 @@ class ImageEncoderTest : public testing::Test {
   void SetUp() override { copy_image_model("vit-model", directory_.path() / "vit", kSize32); }
 
   ImageEncoder encoder(EncoderOptions options = {}, ImageOptions images = {}) const {
-    options.outputs = {"embedding"};
+    options.session.outputs = {"embedding"};
     return ImageEncoder(
         std::make_shared<const models::Package>(models::open_package(directory_.path() / "vit")),
         std::move(options), images);
@@ -94,7 +94,7 @@ TEST_F(ImageEncoderTest, GivesWhatASessionGivesForTheSameImage) {
 
 TEST_F(ImageEncoderTest, KeepsTheOrderAndTheBitsWhateverRunsBeside) {
   const std::vector<fs::path> files = some_files(37);
-  ImageEncoder first = encoder({.threads = 1}, {.loaders = 1});
+  ImageEncoder first = encoder({.session = {.threads = 1}}, {.loaders = 1});
   const Run expected = run(first, files);
   ASSERT_EQ(expected.rows.size(), 37U);
   for (std::size_t i = 0; i < 37; ++i) EXPECT_EQ(expected.indices[i], i);
@@ -102,7 +102,8 @@ TEST_F(ImageEncoderTest, KeepsTheOrderAndTheBitsWhateverRunsBeside) {
   EXPECT_NE(expected.rows[3], expected.rows[4]);
   for (const Index budget : {1, 40, 4096}) {
     for (const int loaders : {1, 2, 5}) {
-      ImageEncoder other = encoder({.threads = 2, .batch_tokens = budget}, {.loaders = loaders});
+      ImageEncoder other =
+          encoder({.batch_tokens = budget, .session = {.threads = 2}}, {.loaders = loaders});
       const Run got = run(other, files);
       EXPECT_EQ(got.indices, expected.indices);
       EXPECT_EQ(got.rows, expected.rows) << budget << " rows, " << loaders << " loaders";
@@ -167,7 +168,7 @@ TEST_F(ImageEncoderTest, RefusesWhatTheModelCannotTake) {
       copy_image_model(name, directory_.path() / (name + settings.substr(1, 6)), settings);
       ImageEncoder(std::make_shared<const models::Package>(
                        models::open_package(directory_.path() / (name + settings.substr(1, 6)))),
-                   {.outputs = {"embedding"}});
+                   {.session = {.outputs = {"embedding"}}});
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::unsupported_model);
       return std::string(e.what());
@@ -184,14 +185,15 @@ TEST_F(ImageEncoderTest, OtherSizesOnAsking) {
                    R"({"image_processor_type": "ViTImageProcessor", "do_resize": false})");
   const auto package =
       std::make_shared<const models::Package>(models::open_package(directory_.path() / "free"));
-  ImageEncoder any(package, {.outputs = {"last_hidden_state"}}, {.interpolate_positions = true});
+  ImageEncoder any(package, {.session = {.outputs = {"last_hidden_state"}}},
+                   {.interpolate_positions = true});
   std::vector<Index> rows;
   any.run(
       {std::vector{image_file("grey-8.png"), image_file("orientation-6.jpg")}},
       [&](std::size_t, Results results) { rows.push_back(results[0].rows); },
       [](std::size_t, const Error& e) { FAIL() << e.what(); });
   EXPECT_THAT(rows, ElementsAre(1 + 2 * 1, 1 + 1 * 2));  // 19 x 13 in patches of 8
-  ImageEncoder native(package, {.outputs = {"embedding"}});
+  ImageEncoder native(package, {.session = {.outputs = {"embedding"}}});
   EXPECT_THAT(run(native, some_files(1)).problems.at(0), HasSubstr("interpolate"));
 }
 

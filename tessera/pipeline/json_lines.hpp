@@ -11,7 +11,7 @@
 
 #include "tessera/pipeline/json_text.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 /// What one JSON line may say. Unknown keys are ignored: users keep ids and labels beside the text.
 struct JsonRecord {
@@ -44,4 +44,4 @@ class JsonLineParser {
 /// Replaces every escape of half a surrogate pair by the escape of U+FFFD.
 std::string replace_lone_surrogates(std::string_view json);
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/reference_input.hpp"
+#include "tessera/pipeline/reference_tensors.hpp"
 
 #include <fmt/format.h>
 
@@ -10,8 +10,9 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/weights/safetensors.hpp"
+#include "tessera/pipeline/about.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 constexpr std::array<std::string_view, 4> kInputs{"input_ids", "attention_mask", "token_type_ids",
@@ -64,8 +65,9 @@ std::vector<std::int64_t> optional_input(const SafetensorsFile& file, std::strin
   return integers(*tensor);
 }
 
-ReferenceInput read(const SafetensorsFile& file, const TokenSpec& spec,
-                    const std::string& architecture) {
+ReferenceInput read(const SafetensorsFile& file, const models::Package& package) {
+  const TokenSpec& spec = require_tokens(package.program);
+  const std::string& architecture = package.architecture;
   for (const StoredTensor& tensor : file.tensors()) {
     if (std::ranges::find(kInputs, tensor.name) != kInputs.end()) continue;
     refuse(
@@ -126,26 +128,62 @@ ReferenceInput read(const SafetensorsFile& file, const TokenSpec& spec,
       }
       sequence.positions[i] = static_cast<std::int32_t>(position);
     }
-    try {
-      check_sequence(spec, sequence);
-    } catch (const Error& e) {
-      throw Error(e.code(), fmt::format("sequence {}: {}", s, e.what()));
-    }
     input.tokens.push_back(std::move(sequence));
   }
+  check_sequences(package.program, std::span<const TokenSequence>(input.tokens));
   return input;
 }
 
 }  // namespace
 
-ReferenceInput ReferenceInput::open(const std::string& path, const TokenSpec& spec,
-                                    const std::string& architecture) {
+ReferenceInput ReferenceInput::open(const std::string& path, const models::Package& package) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  try {
-    return read(file, spec, architecture);
-  } catch (const Error& e) {
-    throw Error(e.code(), path + ": " + e.what());
+  return about(path, [&] { return read(file, package); });
+}
+
+ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input)
+    : input_(input) {
+  const std::vector<std::string>& names = encoder.options().session.outputs;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Tensor tensor{.name = names[i],
+                  .shape = {input.sequences},
+                  .width = encoder.width(i),
+                  .is_per_token = encoder.is_per_token(i),
+                  .values = {}};
+    if (tensor.is_per_token) tensor.shape.push_back(input.padded_tokens);
+    const Index rows = input.sequences * (tensor.is_per_token ? input.padded_tokens : 1);
+    tensor.values.resize(static_cast<std::size_t>(rows * tensor.width));
+    // ELECTRA's discriminator: one logit per token, without an axis for it.
+    const bool is_squeezed =
+        tensor.name == "logits" && encoder.package().task == models::Task::discriminator;
+    if (!is_squeezed) tensor.shape.push_back(tensor.width);
+    tensors_.push_back(std::move(tensor));
   }
 }
 
-}  // namespace tessera::cli
+void ReferenceOutput::add(std::size_t s, Results results) {
+  const Index begin = input_.batch.view().offsets[s];
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    Tensor& to = tensors_[i];
+    for (Index r = 0; r < results[i].rows; ++r) {
+      if (to.is_per_token && input_.batch.is_query_only(begin + r)) continue;
+      const Index row =
+          to.is_per_token ? input_.batch.padded_index(begin + r) : static_cast<Index>(s);
+      const std::span<const float> from = results[i].row(r);
+      std::copy(from.begin(), from.end(), to.values.begin() + row * to.width);
+    }
+  }
+}
+
+void ReferenceOutput::write(const std::string& path) const {
+  std::vector<TensorToWrite> tensors;
+  for (const Tensor& from : tensors_) {
+    tensors.push_back({.name = from.name,
+                       .type = StoredType::f32,
+                       .shape = from.shape,
+                       .data = std::as_bytes(std::span(from.values))});
+  }
+  write_safetensors(path, tensors);
+}
+
+}  // namespace tessera

@@ -10,13 +10,18 @@
 #include <vector>
 
 #include "runtime/meters/meter.hpp"
-#include "tessera/cli/options.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
-namespace tessera::cli {
+namespace tessera {
+
+/// A batch of `rows` rows in `sequences` sequences.
+struct BatchShape {
+  Index rows, sequences;
+};
 
 struct MeteredOptions {
   std::optional<Isa> most_isa{};  ///< no level above it
-  int threads = 0;                ///< 0: as the flags say
+  int threads = 0;                ///< 0: as the encoder's options say
   std::optional<Isa> replayed{};  ///< nothing is computed: replay kernels of any level
   /// The plan was made by the process that started this one, on this machine: Valgrind may show
   /// another CPU and other caches than the machine's.
@@ -26,19 +31,17 @@ struct MeteredOptions {
 
 class MeteredModel {
  public:
-  /// Measures this machine's rates if nobody has (Rates::measured). `sequences`: 0 is "as few as
-  /// the model takes". A model of images gets `sequences` of its native size, or as many as `rows`
-  /// rows come to, at least one: rows() is then what these take. Errors: as open_package(),
-  /// Model::create(), Session::create(); UsageError for sequences that do not fit.
-  MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
-               const MeteredOptions& metered = {});
+  /// Measures this machine's rates if nobody has (Rates::measured). `shape` is one that the model
+  /// takes; of images, native sizes. Errors: as Model::create(), Session::create().
+  MeteredModel(std::shared_ptr<const models::Package> package, const EncoderOptions& options,
+               BatchShape shape, const MeteredOptions& metered = {});
 
   const models::Package& package() const noexcept { return *package_; }
   const Model& model() const noexcept { return *model_; }
   const Session& session() const noexcept { return *session_; }
   const MachineRates& rates() const noexcept { return rates_; }
-  Index rows() const noexcept { return rows_; }
-  Index sequences() const noexcept { return sequences_; }
+  Index rows() const noexcept { return shape_.rows; }
+  Index sequences() const noexcept { return shape_.sequences; }
   PlanReport report() const { return session_->report(rows(), sequences()); }
   std::string name() const;  ///< "text (BertModel)"
 
@@ -55,12 +58,11 @@ class MeteredModel {
   std::shared_ptr<const Model> model_;
   MachineRates rates_;
   std::unique_ptr<Session> session_;
-  Index rows_;
-  Index sequences_;
+  BatchShape shape_;
   // Pseudo-random, the same in every process.
   std::vector<std::int32_t> ids_, offsets_{0};
   std::vector<float> pixels_;
   std::vector<Image> images_;
 };
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/input.hpp"
+#include "tessera/pipeline/records.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,12 +11,17 @@
 #include <cstring>
 
 #include "runtime/base/error.hpp"
+#include "tessera/pipeline/about.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{1} << 16;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
 
 bool is_separator(char c) noexcept {
   return c == ' ' || c == '\t' || c == ',';
@@ -110,9 +115,7 @@ std::vector<std::int32_t> parse_ids(std::string_view line) {
       while (word_end != end && !is_separator(*word_end) && word_end - at < 40) ++word_end;
       std::string quoted;
       append_json_string(quoted, {at, static_cast<std::size_t>(word_end - at)});
-      throw Error(
-          ErrorCode::invalid_argument,
-          fmt::format("token id {}: got {}, expected a 32-bit integer", ids.size(), quoted));
+      refuse(fmt::format("token id {}: got {}, expected a 32-bit integer", ids.size(), quoted));
     }
     ids.push_back(id);
     at = next;
@@ -124,47 +127,54 @@ LineFormat format_of(const std::string& path) {
                                                                : LineFormat::text;
 }
 
+namespace {
+
+void read_json_text(JsonRecord json, Record& record) {
+  if (!json.text) refuse("got no \"text\", expected {\"text\": ...}");
+  record.text = std::move(*json.text);
+  record.pair = std::move(json.pair);
+}
+
+void read_json_ids(JsonRecord json, Record& record) {
+  if (!json.ids) refuse("got no \"ids\", expected {\"ids\": [...]}");
+  record.ids = std::move(*json.ids);
+  if (!json.type_ids) return;
+  record.type_ids = std::move(*json.type_ids);
+  if (record.type_ids.size() != record.ids.size()) {
+    refuse(fmt::format("got {} \"type_ids\", expected {} as in \"ids\"", record.type_ids.size(),
+                       record.ids.size()));
+  }
+}
+
+void read_pair(const std::string& line, Record& record) {
+  const std::size_t tab = line.find('\t');
+  if (tab == std::string::npos) refuse("got no tab, expected text, tab, second text");
+  record.text = line.substr(0, tab);
+  record.pair = line.substr(tab + 1);
+}
+
+}  // namespace
+
 bool RecordReader::next(Record& record) {
   if (!lines_.next(line_)) return false;
   record = Record{};
   record.where = lines_.where();
-  try {
+  about(record.where, [&] {
     const std::size_t first = line_.find_first_not_of(" \t");
     const bool is_object = first != std::string::npos && line_[first] == '{';
-    if (format_ == LineFormat::jsonl || (format_ == LineFormat::ids && is_object)) {
-      JsonRecord json = json_.parse(line_);
-      if (format_ == LineFormat::jsonl) {
-        if (!json.text) {
-          throw Error(ErrorCode::invalid_argument, "got no \"text\", expected {\"text\": ...}");
-        }
-        record.text = std::move(*json.text);
-        record.pair = std::move(json.pair);
-      } else {
-        if (!json.ids)
-          throw Error(ErrorCode::invalid_argument, "got no \"ids\", expected {\"ids\": [...]}");
-        record.ids = std::move(*json.ids);
-        if (json.type_ids) record.type_ids = std::move(*json.type_ids);
-        if (json.type_ids && record.type_ids.size() != record.ids.size()) {
-          throw Error(ErrorCode::invalid_argument,
-                      fmt::format("got {} \"type_ids\", expected {} as in \"ids\"",
-                                  record.type_ids.size(), record.ids.size()));
-        }
-      }
-    } else if (format_ == LineFormat::ids) {
-      record.ids = parse_ids(line_);
-    } else if (format_ == LineFormat::pairs) {
-      const std::size_t tab = line_.find('\t');
-      if (tab == std::string::npos) {
-        throw Error(ErrorCode::invalid_argument, "got no tab, expected text, tab, second text");
-      }
-      record.text = line_.substr(0, tab);
-      record.pair = line_.substr(tab + 1);
-    } else {
-      record.text = line_;
+    switch (format_) {
+      case LineFormat::jsonl:
+        return read_json_text(json_.parse(line_), record);
+      case LineFormat::ids:
+        if (is_object) return read_json_ids(json_.parse(line_), record);
+        record.ids = parse_ids(line_);
+        return;
+      case LineFormat::pairs:
+        return read_pair(line_, record);
+      case LineFormat::text:
+        record.text = line_;
     }
-  } catch (const Error& e) {
-    throw Error(e.code(), record.where + ": " + e.what());
-  }
+  });
   return true;
 }
 
@@ -175,4 +185,4 @@ std::vector<Record> RecordReader::next_window(std::size_t count) {
   return records;
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,51 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/output.hpp"
+#include "tessera/pipeline/output_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
-#include "runtime/base/error.hpp"
-#include "tessera/cli/failure.hpp"
-
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
 
-// The temporary file that a signal handler removes: a handler may touch no std::string.
-constexpr std::size_t kPathBytes = 4096;
-char pending_path[kPathBytes];
-volatile std::sig_atomic_t has_pending_path = 0;
+std::atomic<TemporaryHook> temporary_hook{nullptr};
 
-void remember_for_signals(const std::string& path) {
-  has_pending_path = 0;
-  if (path.size() + 1 > kPathBytes) return;
-  std::memcpy(pending_path, path.c_str(), path.size() + 1);
-  has_pending_path = 1;
+void tell_hook(const char* path) {
+  if (const TemporaryHook hook = temporary_hook.load()) hook(path);
 }
 
-void forget_for_signals() noexcept {
-  has_pending_path = 0;
-}
-
-extern "C" void remove_and_die(int signal_number) {
-  if (has_pending_path != 0) ::unlink(pending_path);
-  ::signal(signal_number, SIG_DFL);
-  ::raise(signal_number);
-}
-
-mode_t current_umask() noexcept {
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  return mask;
+// Asking umask(2) sets it, for all threads of the process.
+mode_t current_umask() {
+  constexpr std::string_view kKey = "Umask:";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kKey)) {
+      return static_cast<mode_t>(std::strtoul(line.c_str() + kKey.size(), nullptr, 8));
+    }
+  }
+  return 022;
 }
 
 }  // namespace
@@ -75,7 +63,7 @@ OutputFile::OutputFile(const std::string& path) {
         temporary_.clear();
         fail("create a temporary file beside it", reason);
       }
-      remember_for_signals(temporary_);
+      tell_hook(temporary_.c_str());
       const mode_t mode = exists ? (status.st_mode & 07777) : (0666 & ~current_umask());
       ::fchmod(descriptor_, mode);  // a file system without modes may refuse: harmless
     }
@@ -93,7 +81,7 @@ OutputFile::~OutputFile() {
   if (descriptor_ >= 0 && descriptor_ != STDOUT_FILENO) ::close(descriptor_);
   if (!temporary_.empty()) {
     ::unlink(temporary_.c_str());
-    forget_for_signals();
+    tell_hook(nullptr);
   }
 }
 
@@ -102,7 +90,7 @@ bool OutputFile::is_terminal() const noexcept {
 }
 
 void OutputFile::fail(const char* action, int error) const {
-  if (error == EPIPE) throw ClosedPipe{};
+  if (error == EPIPE) throw ClosedPipe(name_);
   const ErrorCode code = error == ENOENT ? ErrorCode::not_found : ErrorCode::io_error;
   throw Error(code, fmt::format("{}: cannot {}: {}", name_, action, std::strerror(error)));
 }
@@ -161,27 +149,30 @@ void OutputFile::finish() {
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename the finished file", errno);
   temporary_.clear();
-  forget_for_signals();
+  tell_hook(nullptr);
 }
 
-void prepare_process() {
-  // A closed descriptor 0, 1 or 2 would be given to the next file that is opened. These stand-ins
-  // keep the place, and make reading (0) or writing (1, 2) fail as on a closed one.
-  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
-    if (::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+void set_temporary_hook(TemporaryHook hook) noexcept {
+  temporary_hook = hook;
+}
+
+void check_replaceable(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: is no regular file, expected one to replace", path));
   }
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction previous {};
-    // A parent that ignores a signal (nohup) means it.
-    if (::sigaction(number, nullptr, &previous) == 0 && previous.sa_handler == SIG_IGN) continue;
-    struct sigaction action {};
-    action.sa_handler = remove_and_die;
-    ::sigemptyset(&action.sa_mask);
-    ::sigaction(number, &action, nullptr);
+  std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  if (parent.empty()) parent = ".";
+  if (!std::filesystem::is_directory(parent, error)) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: there is no directory {}", path, parent.string()));
+  }
+  if (::access(parent.c_str(), W_OK) != 0) {
+    throw Error(ErrorCode::io_error,
+                fmt::format("{}: the directory {} is not writable", path, parent.string()));
   }
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

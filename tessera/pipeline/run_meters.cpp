@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/profile_meters.hpp"
+#include "tessera/pipeline/run_meters.hpp"
 
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "runtime/meters/time.hpp"
 #include "runtime/plan/plan_file.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 /// Nobody else's, and removed at the end of the scope.
@@ -72,7 +72,7 @@ meters::Measurement measure_with_replay(MeteredModel& metered) {
   return replay.take();
 }
 
-meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
+meters::Measurement measure_with_callgrind(const CallgrindCaches& caches,
                                            std::vector<std::string> arguments,
                                            const Session& session) {
   if (!meters::has_callgrind_requests()) {
@@ -84,14 +84,14 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
   const auto level_of = [&](const CacheLevel& level) {
     return meters::geometry_of(level, here.cache_line_bytes);
   };
-  const bool is_l3 = flags.ll == "l3";
+  const bool is_l3 = caches.ll == "l3";
   if (is_l3 && here.l3.bytes == 0) {
     throw Error(ErrorCode::not_found, "--callgrind-ll: got l3, expected a machine with an L3");
   }
-  const auto ll = is_l3              ? level_of(here.l3)
-                  : flags.ll == "l2" ? level_of(here.l2)
-                                     : meters::geometry_from_string(flags.ll);
-  const auto d1 = flags.d1.empty() ? level_of(here.l1d) : meters::geometry_from_string(flags.d1);
+  const auto ll = is_l3               ? level_of(here.l3)
+                  : caches.ll == "l2" ? level_of(here.l2)
+                                      : meters::geometry_from_string(caches.ll);
+  const auto d1 = caches.d1.empty() ? level_of(here.l1d) : meters::geometry_from_string(caches.d1);
   std::vector<std::string> notes;
   const PrivateDirectory directory;
   const std::filesystem::path plan = directory.path() / "plan.json";
@@ -103,17 +103,17 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
                            .ll = meters::valid_for_callgrind(ll, is_l3 ? "L3" : "L2", notes),
                            .last_level = is_l3 ? meters::LastLevel::l3 : meters::LastLevel::l2,
                            .directory = directory.path()};
-  const Index evict = flags.is_cold ? 2 * std::max(run.ll.bytes, run.d1.bytes) : 0;
+  const Index evict = caches.is_cold ? 2 * std::max(run.ll.bytes, run.d1.bytes) : 0;
   run.arguments.insert(run.arguments.end(),
                        {"--plan", plan.string(), "--under-callgrind", fmt::format("{}", evict)});
   meters::Measurement measured = meters::run_callgrind(run);
   if (!(d1 == level_of(here.l1d)) || !(ll == level_of(is_l3 ? here.l3 : here.l2))) {
     notes.emplace_back("caches as given, but the plan and its predictions are for the machine's");
   }
-  notes.emplace_back(flags.is_cold
+  notes.emplace_back(caches.is_cold
                          ? "each op alone: cold caches before it, and what it changed written back"
                          : "ops find in the caches what the ops before left; --cold: each alone");
-  measured.is_op_alone = flags.is_cold;
+  measured.is_op_alone = caches.is_cold;
   measured.notes.insert(measured.notes.begin(), notes.begin(), notes.end());
   return measured;
 }
@@ -126,4 +126,4 @@ void run_for_callgrind(MeteredModel& metered, std::size_t evict_bytes) {
   meters::CallgrindMarks::stop();
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

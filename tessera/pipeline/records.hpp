@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tessera/cli/json.hpp"
+#include "tessera/pipeline/json_lines.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 /// Lines without their end (LF or CR LF). A last line without an end counts; a byte-order mark at
 /// the very beginning does not.
@@ -85,4 +85,4 @@ std::vector<std::int32_t> parse_ids(std::string_view line);
 /// jsonl for a path that ends in ".jsonl" or ".ndjson", else text.
 LineFormat format_of(const std::string& path);
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -7,16 +7,24 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/base/error.hpp"
 #include "tessera/pipeline/byte_sink.hpp"
 
-namespace tessera::cli {
+namespace tessera {
+
+/// The reader of a pipe has gone.
+class ClosedPipe : public Error {
+ public:
+  explicit ClosedPipe(const std::string& name)
+      : Error(ErrorCode::io_error, name + ": the reader has gone") {}
+};
 
 /// A buffered writer. For a regular file (or one that does not exist yet) the bytes go to a
 /// temporary file in the same directory, which finish() renames; without finish() the destructor
-/// removes it, and so does a signal that ends the process. Devices and pipes are written directly.
+/// removes it. Devices and pipes are written directly.
 ///
 /// Errors    Error{io_error} or Error{not_found} naming the file with the system's words;
-///           ClosedPipe if the reader of a pipe has gone.
+///           ClosedPipe
 class OutputFile final : public ByteSink {
  public:
   /// "-" or "": stdout.
@@ -34,6 +42,10 @@ class OutputFile final : public ByteSink {
 
   /// Hands the buffer to the system.
   void flush();
+  /// flush(), where somebody may wait at the other end of a pipe.
+  void flush_pipe() {
+    if (!is_seekable_) flush();
+  }
   /// Flushes, closes, and gives the file its name. Nothing may be written afterwards.
   void finish();
 
@@ -50,10 +62,13 @@ class OutputFile final : public ByteSink {
   std::string buffer_;
 };
 
-/// To be called once, first: installs the handlers that remove temporary files when SIGINT, SIGTERM
-/// or SIGHUP ends the process, ignores SIGPIPE and SIGXFSZ so that they arrive as errors of
-/// write(), and makes sure that no file of ours takes the place of a standard stream that the
-/// parent closed.
-void prepare_process();
+/// Called with the path of each temporary file when it is made, and with null when it has its name
+/// or is gone: a tool may remove it where a signal ends the process. Null: nobody, the default.
+using TemporaryHook = void (*)(const char* path);
+void set_temporary_hook(TemporaryHook hook) noexcept;
 
-}  // namespace tessera::cli
+/// Says before a computation what an OutputFile would say after it. Throws Error: invalid_argument
+/// for what is no regular file, not_found and io_error for the directory.
+void check_replaceable(const std::string& path);
+
+}  // namespace tessera

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/metered_model.hpp"
+#include "tessera/pipeline/metered_model.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <random>
+#include <utility>
 
-#include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/session/session.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
-MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
+MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
+                           const EncoderOptions& options, BatchShape shape,
                            const MeteredOptions& metered)
-    : package_(flags.open_package()), rows_(rows), sequences_(sequences) {
+    : package_(std::move(package)), shape_(shape) {
   const Program& program = package_->program;
-  const BatchShape shape = batch_shape(program, rows, sequences);
-  rows_ = shape.rows;
-  sequences_ = shape.sequences;
-  EncoderOptions options = flags.encoder_options({main_output(program)});
-  if (metered.plan_is_of_here && options.plan != nullptr) {
-    Plan plan = *options.plan;
+  SessionOptions session = options.session;
+  session.outputs = {main_output(program)};
+  if (metered.plan_is_of_here && session.plan != nullptr) {
+    Plan plan = *session.plan;
     plan.identity.machine = machine_key(machine());
-    options.plan = std::make_shared<const Plan>(std::move(plan));
+    session.plan = std::make_shared<const Plan>(std::move(plan));
   }
-  Isa isa = metered.replayed ? *metered.replayed : resolve_isa(options.isa);
+  Isa isa = metered.replayed ? *metered.replayed : resolve_isa(options.model.isa);
   if (metered.most_isa) isa = std::min(isa, *metered.most_isa);
   using Rates = MeteredOptions::Rates;
   rates_ = !cpu_supports(isa)                 ? nominal_rates(machine(), isa)
@@ -37,37 +36,34 @@ MeteredModel::MeteredModel(const ModelFlags& flags, Index rows, Index sequences,
   model_ = Model::create(program, package_->checkpoint,
                          {.isa = isa,
                           .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
-                          .outputs = options.outputs});
-  const Index most_rows = std::max(options.batch_tokens, rows_);  // as `tessera plan`
-  session_ = Session::create(
-      model_, {.max_rows = most_rows,
-               .max_sequences = std::clamp(options.batch_sequences, sequences_, most_rows),
-               .threads = metered.threads > 0 ? metered.threads : options.threads,
-               .outputs = options.outputs,
-               .plan = options.plan,
-               .rates = rates_,
-               .loop_order = options.loop_order,
-               .attention = options.attention,
-               .allow_onednn = options.allow_onednn});
-  std::visit(Overloaded{[this](const TokenSpec& spec) { make_tokens(spec); },
-                        [this](const ImageSpec& spec) { make_images(spec); }},
-             program.inputs);
+                          .outputs = session.outputs});
+  session.max_rows = std::max(options.batch_tokens, shape.rows);  // as `tessera plan`
+  session.max_sequences = std::clamp(options.batch_sequences, shape.sequences, session.max_rows);
+  if (metered.threads > 0) session.threads = metered.threads;
+  session.rates = rates_;
+  session_ = Session::create(model_, session);
+  if (program.images() != nullptr) {
+    make_images();
+  } else {
+    make_tokens();
+  }
 }
 
-void MeteredModel::make_tokens(const TokenSpec& spec) {
+void MeteredModel::make_tokens() {
   std::mt19937 random(7);
-  const auto vocab = static_cast<std::uint32_t>(spec.vocab_size);
-  for (Index i = 0; i < rows_; ++i) ids_.push_back(static_cast<std::int32_t>(random() % vocab));
-  for (Index s = 1; s <= sequences_; ++s)
-    offsets_.push_back(static_cast<std::int32_t>(rows_ * s / sequences_));
+  const auto vocab = static_cast<std::uint32_t>(require_tokens(package_->program).vocab_size);
+  for (Index i = 0; i < rows(); ++i) ids_.push_back(static_cast<std::int32_t>(random() % vocab));
+  for (Index s = 1; s <= sequences(); ++s)
+    offsets_.push_back(static_cast<std::int32_t>(rows() * s / sequences()));
 }
 
 /// The same image as often as there are sequences.
-void MeteredModel::make_images(const ImageSpec& spec) {
+void MeteredModel::make_images() {
+  const ImageSpec& spec = require_images(package_->program);
   std::mt19937 random(7);
   pixels_.resize(static_cast<std::size_t>(spec.channels * spec.height * spec.width));
   for (float& pixel : pixels_) pixel = static_cast<float>(random() % 512) / 256.0F - 1.0F;
-  images_.assign(static_cast<std::size_t>(sequences_),
+  images_.assign(static_cast<std::size_t>(sequences()),
                  {.planes = pixels_.data(), .height = spec.height, .width = spec.width});
 }
 
@@ -91,4 +87,4 @@ meters::Measurement MeteredModel::measure(meters::Meter& meter, Index runs) {
   return meter.take();
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/cli/json.hpp"
+#include "tessera/pipeline/json_lines.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -12,7 +12,7 @@
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 [[noreturn]] void refuse(const std::string& message) {
@@ -152,4 +152,4 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
   return record;
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

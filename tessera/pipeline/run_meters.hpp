@@ -7,9 +7,9 @@
 
 #include "runtime/meters/callgrind.hpp"
 #include "runtime/session/session.hpp"
-#include "tessera/cli/metered_model.hpp"
+#include "tessera/pipeline/metered_model.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 /// One run to warm up, then `runs` with `meter`: "time" or "hardware", with the
 /// event sets of the file `events` unless that is "". Throws Error saying why, where it cannot.
@@ -20,14 +20,14 @@ meters::Measurement measure_here(const std::string& meter, const std::string& ev
 /// say replayed.
 meters::Measurement measure_with_replay(MeteredModel& metered);
 
-/// How to simulate caches, as asked on the command line.
-struct CallgrindFlags {
+/// How to simulate caches.
+struct CallgrindCaches {
   std::string d1, ll = "l2";  // "": the machine's; "l2", "l3" or a geometry
   bool is_cold = false;       // each op alone
 };
 
 /// Runs this binary with `arguments` under Valgrind, on the session's plan. Throws Error.
-meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
+meters::Measurement measure_with_callgrind(const CallgrindCaches& flags,
                                            std::vector<std::string> arguments,
                                            const Session& session);
 
@@ -35,4 +35,4 @@ meters::Measurement measure_with_callgrind(const CallgrindFlags& flags,
 /// marks; `evict_bytes` as CallgrindMarks has it.
 void run_for_callgrind(MeteredModel& metered, std::size_t evict_bytes);
 
-}  // namespace tessera::cli
+}  // namespace tessera

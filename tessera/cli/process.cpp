@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/process.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "tessera/pipeline/output_file.hpp"
+
+namespace tessera::cli {
+namespace {
+
+// The temporary file that a signal handler removes: a handler may touch no std::string.
+constexpr std::size_t kPathBytes = 4096;
+char pending_path[kPathBytes];
+volatile std::sig_atomic_t has_pending_path = 0;
+
+void remember_for_signals(const char* path) {
+  has_pending_path = 0;
+  if (path == nullptr || std::strlen(path) >= kPathBytes) return;
+  std::strcpy(pending_path, path);
+  has_pending_path = 1;
+}
+
+extern "C" void remove_and_die(int signal_number) {
+  if (has_pending_path != 0) ::unlink(pending_path);
+  ::signal(signal_number, SIG_DFL);
+  ::raise(signal_number);
+}
+
+}  // namespace
+
+void prepare_process() {
+  set_temporary_hook(remember_for_signals);
+  // A closed descriptor 0, 1 or 2 would be given to the next file that is opened. These stand-ins
+  // keep the place, and make reading (0) or writing (1, 2) fail as on a closed one.
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction previous {};
+    // A parent that ignores a signal (nohup) means it.
+    if (::sigaction(number, nullptr, &previous) == 0 && previous.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = remove_and_die;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(number, &action, nullptr);
+  }
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/answers.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "models/text/unicode.hpp"
+#include "tessera/pipeline/json_text.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kShownCharacters = 100;  // of a text, in the answer for people
+
+// One line of at most `most` characters: what a terminal would act on becomes a blank.
+std::string one_line(const std::string& text, std::size_t most) {
+  std::string line = text::replace_invalid_utf8(text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  if (text::count_code_points(line) <= most) return line;
+  return std::string(code_points(line, 0, most - 3)) + "...";
+}
+
+}  // namespace
+
+std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
+                      const std::vector<Entry>& entries) {
+  std::string out = fmt::format("query: {}\n", one_line(query, kShownCharacters));
+  for (std::size_t rank = 0; rank < hits.size(); ++rank) {
+    const Entry& entry = entries[hits[rank].row];
+    fmt::format_to(std::back_inserter(out), "{:>3}  {:7.4f}  ", rank + 1, hits[rank].score);
+    for (const std::string& column : entry.columns)
+      out += one_line(column, kShownCharacters) + " | ";
+    out += one_line(entry.text, kShownCharacters) + "\n";
+  }
+  return out;
+}
+
+std::string hits_json(const std::string& query, const std::vector<Hit>& hits,
+                      const std::vector<Entry>& entries) {
+  std::string out = "{\"query\": ";
+  append_json_string(out, query);
+  out += ", \"hits\": [";
+  for (std::size_t rank = 0; rank < hits.size(); ++rank) {
+    const Entry& entry = entries[hits[rank].row];
+    fmt::format_to(std::back_inserter(out), "{}{{\"line\": {}, \"score\": ", rank == 0 ? "" : ", ",
+                   entry.line);
+    append_json_float(out, hits[rank].score);
+    out += ", \"text\": ";
+    append_json_string(out, entry.text);
+    out += ", \"columns\": [";
+    for (std::size_t i = 0; i < entry.columns.size(); ++i) {
+      if (i != 0) out += ", ";
+      append_json_string(out, entry.columns[i]);
+    }
+    out += "]}";
+  }
+  return out + "]}\n";
+}
+
+std::string fits_text(const std::string& path, std::span<const std::string> texts,
+                      std::span<const float> logits, const models::Similarity& similarity) {
+  const std::vector<double> scores = probabilities(similarity, logits);
+  std::string out;
+  for (const std::size_t t : ranked(scores, scores.size())) {
+    fmt::format_to(std::back_inserter(out), "{}\t{}\t{:.4f}\t{:.6f}\n", path, texts[t], logits[t],
+                   scores[t]);
+  }
+  return out;
+}
+
+std::string fits_json(const std::string& path, std::span<const std::string> texts,
+                      std::span<const float> logits, const models::Similarity& similarity) {
+  const std::vector<double> scores = probabilities(similarity, logits);
+  std::string out = "{\"path\": ";
+  append_json_string(out, path);
+  out += ", \"texts\": [";
+  bool is_first = true;
+  for (const std::size_t t : ranked(scores, scores.size())) {
+    out += is_first ? "{\"text\": " : ", {\"text\": ";
+    append_json_string(out, texts[t]);
+    out += ", \"logit\": ";
+    append_json_float(out, logits[t]);
+    out += ", \"probability\": ";
+    append_json_float(out, static_cast<float>(scores[t]));
+    out += '}';
+    is_first = false;
+  }
+  return out + "]}\n";
+}
+
+}  // namespace tessera

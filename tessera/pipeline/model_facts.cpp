@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/model_facts.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "runtime/weights/safetensors.hpp"
+#include "tessera/pipeline/json_text.hpp"
+
+namespace tessera {
+namespace {
+
+// "F32 (103 tensors), I64 (1 tensor)"
+std::string stored_types(const Checkpoint& checkpoint) {
+  std::map<std::string, std::size_t> counts;
+  for (const StoredTensor* tensor : checkpoint.tensors()) ++counts[to_string(tensor->type)];
+  std::vector<std::string> parts;
+  for (const auto& [type, count] : counts) {
+    parts.push_back(fmt::format("{} ({} tensor{})", type, count, count == 1 ? "" : "s"));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// hidden_states.0, …, hidden_states.12 as one entry.
+std::vector<std::string> output_names(const Program& program) {
+  std::vector<std::string> names;
+  std::string last_state;
+  for (const Output& output : program.outputs) {
+    if (output.name.starts_with("hidden_states.")) {
+      last_state = output.name;
+    } else {
+      const Value& value = program.values[static_cast<std::size_t>(output.value)];
+      names.push_back(fmt::format("{} ({}, {})", output.name,
+                                  value.space == kTokens        ? "tokens"
+                                  : program.tokens() != nullptr ? "texts"
+                                                                : name_of(program.inputs),
+                                  value.width));
+    }
+  }
+  if (!last_state.empty()) names.push_back("hidden_states.0 to " + last_state);
+  return names;
+}
+
+std::string tokenizer_text(const models::Package& package) {
+  if (!package.tokenizer) return "none: " + package.tokenizer_problem;
+  const text::TokenizerInfo& info = package.tokenizer->info();
+  std::string out =
+      fmt::format("{} from {}, {} tokens", info.model, info.file, package.tokenizer->vocab_size());
+  if (!info.normalizer.empty()) out += "; " + info.normalizer;
+  return out;
+}
+
+void describe_inputs(const models::Package&, const ImageSpec& images, ModelFacts& facts) {
+  facts.add("image_size", fmt::format("{} x {} (height x width)", images.height, images.width));
+  facts.add("image_channels", static_cast<std::size_t>(images.channels));
+  facts.add("patch_size", fmt::format("{} x {}", images.patch_height, images.patch_width));
+  facts.add("tokens_per_image",
+            fmt::format("{}: {} x {} patches, {} special", images.native_rows(), images.grid_rows(),
+                        images.grid_cols(), images.special_tokens));
+  facts.add("other_sizes", images.sizes == ImageSizes::native ? "none"
+                           : images.sizes == ImageSizes::on_asking
+                               ? "on asking, positions interpolated"
+                               : "any, positions interpolated");
+}
+
+void describe_inputs(const models::Package& package, const TokenSpec& tokens, ModelFacts& facts) {
+  const auto extent = [](Index value) { return static_cast<std::size_t>(value); };
+  facts.add("vocabulary", extent(tokens.vocab_size));
+  facts.add("token_types", extent(tokens.type_vocab_size));
+  facts.add("max_tokens", extent(package.max_tokens));
+  facts.add("position_table", extent(tokens.max_tokens));
+  facts.add("tokenizer", tokenizer_text(package));
+}
+
+}  // namespace
+
+void ModelFacts::add(std::string key, std::string_view value) {
+  std::string json;
+  append_json_string(json, value);
+  facts_.push_back({std::move(key), std::string(value), std::move(json)});
+}
+
+void ModelFacts::add(std::string key, std::size_t value) {
+  const std::string digits = std::to_string(value);
+  facts_.push_back({std::move(key), digits, digits});
+}
+
+void ModelFacts::add_bytes(std::string key, std::size_t value) {
+  std::string text =
+      fmt::format("{} bytes ({:.1f} MiB)", value, static_cast<double>(value) / 0x1p20);
+  facts_.push_back({std::move(key), std::move(text), std::to_string(value)});
+}
+
+void ModelFacts::add(std::string key, const std::vector<std::string>& values) {
+  std::string json = "[";
+  for (const std::string& value : values) {
+    if (json.size() > 1) json += ", ";
+    append_json_string(json, value);
+  }
+  facts_.push_back({std::move(key), fmt::format("{}", fmt::join(values, ", ")), json + "]"});
+}
+
+std::string ModelFacts::as_text() const {
+  std::size_t width = 0;
+  for (const Fact& fact : facts_) width = std::max(width, fact.key.size());
+  std::string out;
+  for (const Fact& fact : facts_) {
+    fmt::format_to(std::back_inserter(out), "{:<{}}  {}\n", fact.key, width, fact.text);
+  }
+  return out;
+}
+
+std::string ModelFacts::as_json() const {
+  std::string out = "{";
+  for (const Fact& fact : facts_) {
+    if (out.size() > 1) out += ", ";
+    append_json_string(out, fact.key);
+    out += ": " + fact.json;
+  }
+  return out + "}\n";
+}
+
+ModelFacts describe(const models::Package& package, const EncoderOptions& options) {
+  const auto extent = [](Index value) { return static_cast<std::size_t>(value); };
+  ModelFacts facts;
+  facts.add("directory", package.directory.string());
+  facts.add("model_type", package.model_type);
+  facts.add("architecture", package.architecture);
+  facts.add("layers", extent(package.layers));
+  facts.add("hidden", extent(package.hidden));
+  facts.add("heads", extent(package.heads));
+  facts.add("intermediate", extent(package.intermediate));
+  facts.add("parameters", parameter_count(package.program, {.outputs = options.session.outputs}));
+  facts.add("stored_as", stored_types(*package.checkpoint));
+  std::visit([&](const auto& spec) { describe_inputs(package, spec, facts); },
+             package.program.inputs);
+  facts.add("outputs", output_names(package.program));
+  if (!package.labels.empty()) facts.add("labels", package.labels);
+  if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
+  if (!package.embedding_description.empty()) {
+    facts.add("embedding",
+              fmt::format("{}{}", package.embedding_description,
+                          package.embedding_from_files ? "" : " (default, no files say)"));
+  }
+  std::vector<std::string> prompts;
+  for (const auto& [name, prompt] : package.prompts) prompts.push_back(name);
+  if (!prompts.empty()) facts.add("prompts", prompts);
+  facts.add("instruction_set", to_string(resolve_isa(options.model.isa)));
+  facts.add("computes", options.session.outputs.front());
+  facts.add("batch_tokens", extent(options.batch_tokens));
+  facts.add("batch_sequences", extent(options.batch_sequences));
+  const TokenSpec* tokens = package.program.tokens();
+  const MemoryBytes bytes =
+      memory_bytes(package, options, tokens == nullptr ? package.max_tokens : tokens->max_tokens);
+  facts.add_bytes("weights_packed_bytes", bytes.weights_packed);
+  facts.add_bytes("weights_mapped_bytes", bytes.weights_mapped);
+  facts.add_bytes("arena_bytes", bytes.arena);
+  return facts;
+}
+
+}  // namespace tessera
