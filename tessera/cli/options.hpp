@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "tessera/pipeline/image_encoder.hpp"
-#include "tessera/pipeline/preparer.hpp"
 #include "tessera/pipeline/metered_model.hpp"
+#include "tessera/pipeline/preparer.hpp"
 
 namespace tessera::cli {
 

@@ -12,8 +12,8 @@
 #include "runtime/session/session.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/pipeline/output_file.hpp"
-#include "tessera/report/page.hpp"
 #include "tessera/pipeline/run_meters.hpp"
+#include "tessera/report/page.hpp"
 
 namespace tessera::cli {
 namespace {
