@@ -55,10 +55,10 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
   Progress progress("classifying");
   run_records(
       reader, preparer, encoder,
-      [&](const Record& record, const Prepared& prepared, TensorView<const float> logits) {
-        out.write(is_per_token ? writer.token_lines(record.text, prepared.encoding,
-                                                    prepared.sequence.ids, logits)
-                               : writer.line(logits.row(0)));
+      [&](const RecordResult& result) {
+        out.write(is_per_token ? writer.token_lines(result.record.text, result.encoding,
+                                                    result.sequence.ids, result.output)
+                               : writer.line(result.output.row(0)));
       },
       [&] { out.flush_pipe(); },
       [&](std::size_t done, double fraction) { progress.update(done, fraction); });

@@ -67,9 +67,10 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   Progress progress("embedding");
   run_records(
       reader, preparer, encoder,
-      [&](const Record& record, const Prepared&, TensorView<const float> result) {
-        writer->write_row(result.row(0),
-                          with_text ? std::optional<std::string_view>(record.text) : std::nullopt);
+      [&](const RecordResult& result) {
+        writer->write_row(
+            result.output.row(0),
+            with_text ? std::optional<std::string_view>(result.record.text) : std::nullopt);
       },
       // Whoever reads the pipe need not wait for the next window.
       [&] { out.flush_pipe(); },

@@ -50,8 +50,9 @@ void run_records(RecordReader& reader, const Preparer& preparer, TextEncoder& en
                  const RecordSink& sink, const std::function<void()>& end_of_window,
                  const StreamProgress& progress) {
   const Index width = encoder.width();
-  std::vector<Prepared> prepared;
+  const bool is_per_token = encoder.is_per_token();
   std::vector<TokenSequence> sequences;
+  std::vector<text::Encoding> encodings;
   std::vector<Index> first;  // row of each record in `rows`
   std::vector<float> rows;   // (rows of the window, width)
   std::size_t written = 0;
@@ -59,13 +60,14 @@ void run_records(RecordReader& reader, const Preparer& preparer, TextEncoder& en
     const std::uint64_t window_begin = reader.lines().bytes_read();
     const std::vector<Record> window = reader.next_window(kWindow);
     if (window.empty()) return;
-    prepared.clear();
     sequences.clear();
+    encodings.assign(window.size(), {});
     first.assign(1, 0);
-    for (const Record& record : window) {
-      prepared.push_back(preparer.prepare(record));
-      sequences.push_back(prepared.back().sequence);
-      first.push_back(first.back() + (encoder.is_per_token() ? sequences.back().size() : 1));
+    for (std::size_t i = 0; i < window.size(); ++i) {
+      Prepared prepared = preparer.prepare(window[i]);
+      first.push_back(first.back() + (is_per_token ? prepared.sequence.size() : 1));
+      sequences.push_back(std::move(prepared.sequence));
+      if (is_per_token) encodings[i] = std::move(prepared.encoding);
     }
     rows.resize(static_cast<std::size_t>(first.back() * width));
     about_sequences(
@@ -84,11 +86,13 @@ void run_records(RecordReader& reader, const Preparer& preparer, TextEncoder& en
               });
         });
     for (std::size_t s = 0; s < window.size(); ++s) {
-      sink(window[s], prepared[s],
-           {.data = rows.data() + first[s] * width,
-            .rows = first[s + 1] - first[s],
-            .cols = width,
-            .stride = width});
+      sink({.record = window[s],
+            .sequence = sequences[s],
+            .encoding = encodings[s],
+            .output = {.data = rows.data() + first[s] * width,
+                       .rows = first[s + 1] - first[s],
+                       .cols = width,
+                       .stride = width}});
     }
     written += window.size();
     end_of_window();

@@ -36,10 +36,14 @@ class Preparer {
   std::unique_ptr<const TextInputs> texts_;
 };
 
-/// The result of one record: the encoder's first output, (T, width) or (1, width). Valid during the
-/// call only.
-using RecordSink = std::function<void(const Record& record, const Prepared& prepared,
-                                      TensorView<const float> result)>;
+/// What became of one record. Valid during the call only.
+struct RecordResult {
+  const Record& record;
+  const TokenSequence& sequence;
+  const text::Encoding& encoding;  ///< kept for outputs with a row per token; else empty, as of ids
+  TensorView<const float> output;  ///< the encoder's first: (T, width) or (1, width)
+};
+using RecordSink = std::function<void(const RecordResult& result)>;
 /// How many records are done, and which fraction of the input: negative where that is unknown.
 using StreamProgress = std::function<void(std::size_t done, double fraction)>;
 
