@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/session/session.hpp"
@@ -42,24 +43,21 @@ MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
   if (metered.threads > 0) session.threads = metered.threads;
   session.rates = rates_;
   session_ = Session::create(model_, session);
-  if (program.images() != nullptr) {
-    make_images();
-  } else {
-    make_tokens();
-  }
+  std::visit(Overloaded{[&](const TokenSpec& tokens) { make_tokens(tokens); },
+                        [&](const ImageSpec& images) { make_images(images); }},
+             program.inputs);
 }
 
-void MeteredModel::make_tokens() {
+void MeteredModel::make_tokens(const TokenSpec& tokens) {
   std::mt19937 random(7);
-  const auto vocab = static_cast<std::uint32_t>(require_tokens(package_->program).vocab_size);
+  const auto vocab = static_cast<std::uint32_t>(tokens.vocab_size);
   for (Index i = 0; i < rows(); ++i) ids_.push_back(static_cast<std::int32_t>(random() % vocab));
   for (Index s = 1; s <= sequences(); ++s)
     offsets_.push_back(static_cast<std::int32_t>(rows() * s / sequences()));
 }
 
 /// The same image as often as there are sequences.
-void MeteredModel::make_images() {
-  const ImageSpec& spec = require_images(package_->program);
+void MeteredModel::make_images(const ImageSpec& spec) {
   std::mt19937 random(7);
   pixels_.resize(static_cast<std::size_t>(spec.channels * spec.height * spec.width));
   for (float& pixel : pixels_) pixel = static_cast<float>(random() % 512) / 256.0F - 1.0F;
