@@ -31,7 +31,7 @@ includes runtime | grep ':"' | grep -vE ':"(kernels|runtime)/' | forbid "runtime
 includes models | grep ':"' | grep -vE ':"(kernels|runtime|models)/' | forbid "models/ sees kernels/, runtime/, models/ only" || true
 includes tessera | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera)/' | forbid "tessera/ does not see bench/ or tests/" || true
 
-includes tests/abi tests/consumer | grep ':"' | grep -vE ':"(tests/abi/demo\.hpp|tessera/tessera\.h)"' |
+includes tests/abi tests/consumer | grep ':"' | grep -vE ':"(tests/abi/demo\.hpp|tests/support/(temporary|sanitizers)\.hpp|tessera/tessera\.h)"' |
   forbid "the tests of the ABI see what is installed" || true
 includes tests bench | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera|bench|tests)/' |
   forbid "headers are named from the root, those of tests as tests/..." || true

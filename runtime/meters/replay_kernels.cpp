@@ -37,7 +37,9 @@ class GemmTouch {
   }
 
   void run() noexcept {
-    alignas(64) float stack[512];  // (mr, P·NR): the result before it is finished
+    // (mr, P·NR): the result before it is finished. At one place, as the kernel's stack frame is;
+    // AddressSanitizer gives a frame new addresses in each call.
+    alignas(64) static thread_local float stack[512];
     const bool finish = t_.activation != Activation::none || t_.residual != nullptr;
     Index j = 0;
     const auto pass = [&](Index panels) {

@@ -6,17 +6,9 @@
 #include <cstdlib>
 
 #include "tests/abi/demo.hpp"
+#include "tests/support/sanitizers.hpp"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define TESSERA_COUNTS_MALLOC 1
-#endif
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#undef TESSERA_COUNTS_MALLOC
-#endif
-#endif
-
-#if TESSERA_COUNTS_MALLOC
+#if !TESSERA_TEST_ASAN && !TESSERA_TEST_TSAN
 namespace {
 std::atomic<long> allocations{0};
 }  // namespace
@@ -45,7 +37,7 @@ namespace tessera::test {
 namespace {
 
 TEST(AbiAllocationTest, EncodingIdsAllocatesNothing) {
-#if TESSERA_COUNTS_MALLOC
+#if !TESSERA_TEST_ASAN && !TESSERA_TEST_TSAN
   for (const int threads : {1, 2}) {
     Session session(demo(), {.threads = threads,
                              .max_rows = 20,  // so that the batch is split

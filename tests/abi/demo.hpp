@@ -10,6 +10,8 @@
 #include <tessera/tessera.hpp>
 #include <vector>
 
+#include "tests/support/temporary.hpp"
+
 namespace tessera::test {
 
 inline const std::string kDemo = TESSERA_SOURCE_DIR "/models/demo/text";
@@ -24,28 +26,6 @@ inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
   const auto view = std::as_bytes(std::span(bytes));
   return {view.begin(), view.end()};
 }
-
-/// A directory that is gone after the test.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "tessera-abi-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  void write(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline const Model& demo() {
   static const Model model(kDemo);

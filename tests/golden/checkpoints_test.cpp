@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "tests/golden/compare_run.hpp"
-#include "tests/models/temp_directory.hpp"
 #include "tests/support/isa.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera::test {
 namespace {
@@ -157,7 +157,7 @@ TEST_P(SharedIsaTest, TextsBecomeTheReferenceEmbeddings) {
   SKIP_UNLESS_SUPPORTED(GetParam());
   SKIP_UNLESS_PRESENT(source);
   SKIP_UNLESS_PRESENT(kTokenizers / "bert-base-uncased");
-  const TempDirectory directory;
+  const TemporaryDirectory directory;
   fs::copy(source, directory.path(), fs::copy_options::recursive);
   fs::copy(kTokenizers / "bert-base-uncased", directory.path(),
            fs::copy_options::recursive | fs::copy_options::overwrite_existing);

@@ -16,43 +16,10 @@
 #include "runtime/base/error.hpp"
 #include "runtime/session/session.hpp"
 #include "runtime/weights/safetensors.hpp"
-#include "tests/models/temp_directory.hpp"
-#include "tests/support/random.hpp"
+#include "tests/support/temporary.hpp"
+#include "tests/support/tensors.hpp"
 
 namespace tessera::test {
-
-/// An f32 tensor, row-major.
-struct Tensor {
-  std::vector<std::int64_t> shape;
-  std::vector<float> data;
-
-  float at(Index i, Index j) const {
-    return data[static_cast<std::size_t>(i * static_cast<Index>(shape[1]) + j)];
-  }
-};
-
-using Tensors = std::map<std::string, Tensor>;
-
-inline Tensor random_tensor(const std::vector<std::int64_t>& shape, std::uint64_t seed) {
-  Tensor tensor{.shape = shape, .data = {}};
-  std::size_t elements = 1;
-  for (const std::int64_t extent : shape) elements *= static_cast<std::size_t>(extent);
-  Random random{seed};
-  for (std::size_t i = 0; i < elements; ++i) tensor.data.push_back(0.3F * random.normal());
-  return tensor;
-}
-
-inline void write_tensors(const std::filesystem::path& file, const Tensors& tensors) {
-  std::vector<TensorToWrite> list;
-  for (const auto& [name, tensor] : tensors) {
-    list.push_back({.name = name,
-                    .type = StoredType::f32,
-                    .shape = tensor.shape,
-                    .data = std::as_bytes(std::span(tensor.data))});
-  }
-  std::filesystem::create_directories(file.parent_path());
-  write_safetensors(file, list);
-}
 
 class CheckpointCopy {
  public:
@@ -76,7 +43,7 @@ class CheckpointCopy {
   Tensors tensors;
 
   void add(const std::string& name, const std::vector<std::int64_t>& shape) {
-    tensors[name] = random_tensor(shape, std::hash<std::string>{}(name));
+    add_random(tensors, name, shape);
   }
   void rename(const std::string& from, const std::string& to) {
     auto node = tensors.extract(from);
@@ -109,7 +76,7 @@ class CheckpointCopy {
   /// Writes to a directory that lives as long as the copy, and opens it. The mapped files outlive
   /// the directory.
   models::Package open(const models::PackageOptions& options = {}) const {
-    const TempDirectory directory;
+    const TemporaryDirectory directory;
     write(directory.path());
     return models::open_package(directory.path(), options);
   }

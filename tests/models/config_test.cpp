@@ -92,7 +92,7 @@ TEST(ConfigTest, MalformedJsonIsCorrupt) {
 }
 
 TEST(ConfigTest, AMissingFileIsNotFoundAndADirectoryIsNotRead) {
-  const test::TempDirectory directory;
+  const test::TemporaryDirectory directory;
   EXPECT_THAT(error_of([&] { Config::read(directory.path() / "config.json", "config.json"); }),
               StartsWith("not_found: config.json: no such file in "));
   EXPECT_THAT(error_of([&] { Config::read(directory.path(), "config.json"); }),
@@ -100,7 +100,7 @@ TEST(ConfigTest, AMissingFileIsNotFoundAndADirectoryIsNotRead) {
 }
 
 TEST(ConfigTest, AListNamesItsElements) {
-  const test::TempDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("m.json", R"([{"a": 1}, {"a": "x"}])");
   const auto list = Config::read_list(directory.path() / "m.json", "m.json");
   ASSERT_EQ(list.size(), 2U);

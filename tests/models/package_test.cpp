@@ -108,7 +108,7 @@ TEST(PackageTest, AMissingHeadIsAnErrorAndAMissingPoolerOnlyWhereItIsNeeded) {
 }
 
 TEST(PackageTest, AnIntegerTensorIsNoWeight) {
-  const TempDirectory directory;
+  const TemporaryDirectory directory;
   CheckpointCopy copy("bert-model");
   copy.write(directory.path());
   std::vector<TensorToWrite> list;
@@ -201,7 +201,7 @@ TEST(PackageTest, AClassOfAnotherModelTypeIsRefused) {
 }
 
 TEST(PackageTest, MissingFilesAreNamed) {
-  const TempDirectory directory;
+  const TemporaryDirectory directory;
   const auto open = [&](const char* name) {
     return error_of([&] { models::open_package(directory.path() / name); });
   };

@@ -16,6 +16,7 @@
 #include "runtime/session/memory_bytes.hpp"
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/tiny_model.hpp"
+#include "tests/support/sanitizers.hpp"
 
 namespace tessera {
 namespace {
@@ -105,9 +106,7 @@ std::size_t resident_bytes() {
 }
 
 TEST_F(MemoryPromiseTest, TrimGivesTheArenaBackAndResultsStayTheSame) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "a sanitizer has memory of its own";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer has memory of its own";
   const auto session =
       Session::create(model_, {.max_rows = 6400, .max_sequences = 100, .threads = 2});
   std::vector<test::Sequence> sequences;
@@ -132,9 +131,7 @@ std::map<std::string, double> probe(const std::string& arguments) {
 }
 
 TEST(PeakMemoryTest, StaysWithinThreePercentAndEightMiBOfThePromise) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "a sanitizer has memory of its own";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer has memory of its own";
   const bench::TemporaryDirectory directory, cache;
   bench::write_random_bert(directory.path(), {"mid", 6, 512, 8, 2048, 20000, 512});
   const std::string model = directory.path().string();

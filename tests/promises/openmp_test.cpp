@@ -8,6 +8,7 @@
 #include "runtime/session/session.hpp"
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/tiny_model.hpp"
+#include "tests/support/sanitizers.hpp"
 
 namespace tessera {
 namespace {
@@ -20,9 +21,7 @@ void* open_llvm_openmp() {
 }
 
 TEST(OpenMpTest, TwoRuntimesInOneProcessDoNotDisturbEachOther) {
-#if defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "OpenMP runtimes are opaque to ThreadSanitizer";
-#endif
+  if (test::kTsan) GTEST_SKIP() << "OpenMP runtimes are opaque to ThreadSanitizer";
   void* library = open_llvm_openmp();
   if (library == nullptr) GTEST_SKIP() << "libomp is not installed";
   using Microtask = void (*)(int*, int*, int*);

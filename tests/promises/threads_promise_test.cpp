@@ -18,6 +18,7 @@
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/threads/pools.hpp"
 #include "tests/runtime/tiny_model.hpp"
+#include "tests/support/sanitizers.hpp"
 
 namespace tessera {
 namespace {
@@ -172,9 +173,7 @@ std::vector<std::pair<char, long>> other_threads() {
 }
 
 TEST_F(ThreadsPromiseTest, IdleWorkersSleep) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "a sanitizer has threads of its own";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer has threads of its own";
   const auto one = session(4);
   results(*one, some_sequences());
   const auto all_sleep = [] {
@@ -203,9 +202,7 @@ int in_child(const std::function<bool()>& body) {
 }
 
 TEST_F(ThreadsPromiseTest, AForkedChildComputesAloneAndCanEndTheSession) {
-#if defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "ThreadSanitizer does not follow a fork with threads";
-#endif
+  if (test::kTsan) GTEST_SKIP() << "ThreadSanitizer does not follow a fork with threads";
   for (const ParallelFor pool : {ParallelFor{}, ParallelFor{.run = test::thread_pool}}) {
     auto one = session(3, pool);
     EXPECT_EQ(results(*one, some_sequences()), expected_);

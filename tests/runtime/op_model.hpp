@@ -2,41 +2,47 @@
 // A program that a test writes op by op, with random parameters in a temporary safetensors file.
 #pragma once
 
-#include <map>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "runtime/program/program.hpp"
 #include "runtime/session/session.hpp"
-#include "runtime/weights/safetensors.hpp"
-#include "tests/runtime/tiny_model.hpp"
-#include "tests/support/random.hpp"
+#include "tests/support/temporary.hpp"
+#include "tests/support/tensors.hpp"
 
 namespace tessera::test {
 
 class OpModel {
  public:
+  /// Models of another `variant` have other values.
+  explicit OpModel(std::uint64_t variant = 0) : variant_(variant) {}
+
   Program& program() { return program_; }
   const Program& program() const { return program_; }
 
-  /// A random tensor of the checkpoint, (rows, cols) f32.
+  /// A random tensor of the checkpoint, rows * cols of f32.
   const std::vector<float>& tensor(const std::string& name, Index rows, Index cols,
-                                   float scale = 1.0F) {
-    std::vector<float>& values = tensors_[name];
-    Random random{std::hash<std::string>{}(name)};
-    for (Index i = 0; i < rows * cols; ++i) values.push_back(scale * random.normal());
-    return values;
+                                   float scale = 1.0F, float mean = 0.0F) {
+    return add_random(tensors_, name, {rows * cols}, scale, mean, variant_).data;
   }
-  const std::vector<float>& operator[](const std::string& name) const { return tensors_.at(name); }
+  const std::vector<float>& operator[](const std::string& name) const {
+    return tensors_.at(name).data;
+  }
+  const Tensors& tensors() const { return tensors_; }
 
   /// A parameter that is one random tensor of its name.
   ParameterId parameter(const std::string& name, ParameterKind kind, Index rows, Index cols = 1,
-                        float scale = 1.0F) {
-    tensor(name, rows, cols, scale);
-    return program_.add_parameter(
-        {.name = name, .kind = kind, .rows = rows, .cols = cols, .sources = {{name, rows}}});
+                        float scale = 1.0F, float mean = 0.0F) {
+    tensor(name, rows, cols, scale, mean);
+    return program_.add_parameter({.name = name,
+                                   .kind = kind,
+                                   .rows = rows,
+                                   .cols = cols,
+                                   .sources = {{name, rows}},
+                                   .gather = {}});
   }
 
   /// Adds `op` with a new value as its output, which is an output of the program, too.
@@ -48,16 +54,12 @@ class OpModel {
     return op.out;
   }
 
-  /// The checkpoint as it is now.
+  /// Of the file that checkpoint() writes.
+  const std::filesystem::path& path() const { return file_.path(); }
+
+  /// The checkpoint as it is now, in a file that lives as long as the model.
   std::shared_ptr<const Checkpoint> checkpoint() const {
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, values] : tensors_) {
-      tensors.push_back({.name = name,
-                         .type = StoredType::f32,
-                         .shape = {std::ssize(values)},
-                         .data = std::as_bytes(std::span(values))});
-    }
-    write_safetensors(file_.path(), tensors);
+    write_tensors(file_.path(), tensors_);
     return std::make_shared<const Checkpoint>(Checkpoint::open(file_.path()));
   }
 
@@ -69,8 +71,9 @@ class OpModel {
   }
 
  private:
+  std::uint64_t variant_;
   Program program_;
-  std::map<std::string, std::vector<float>> tensors_;
+  Tensors tensors_;
   TemporaryFile file_{".safetensors"};
 };
 

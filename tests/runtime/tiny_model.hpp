@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A one-layer encoder with random weights, written to a temporary safetensors file, and the same
-// computation in plain double loops.
+// A one-layer encoder with random weights, and the same computation in plain double loops.
 #pragma once
 
 #include <algorithm>
@@ -8,33 +7,12 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "runtime/program/program.hpp"
-#include "runtime/session/session.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "tests/runtime/op_model.hpp"
 
 namespace tessera::test {
-
-/// A file that is removed at the end of the scope.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& suffix)
-      : path_(std::filesystem::temp_directory_path() /
-              ("tessera-test-" + std::to_string(std::random_device{}()) + suffix)) {}
-  ~TemporaryFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct TinyShape {
   Index vocab = 50, positions = 64, types = 2, heads = 3, head_dim = 8, inner = 37;
@@ -47,16 +25,18 @@ using Weights = std::map<std::string, std::vector<double>>;
 
 class TinyModel {
  public:
-  explicit TinyModel(const TinyShape& shape, unsigned seed = 1)
-      : shape_(shape), file_(".safetensors") {
+  explicit TinyModel(const TinyShape& shape, std::uint64_t variant = 0)
+      : shape_(shape), model_(variant) {
     build();
-    fill(seed);
-    checkpoint_ = std::make_shared<const Checkpoint>(Checkpoint::open(file_.path()));
+    for (const auto& [name, tensor] : model_.tensors()) {
+      weights_[name].assign(tensor.data.begin(), tensor.data.end());
+    }
+    checkpoint_ = model_.checkpoint();
   }
 
   const TinyShape& shape() const { return shape_; }
-  const std::filesystem::path& path() const { return file_.path(); }
-  const Program& program() const { return program_; }
+  const std::filesystem::path& path() const { return model_.path(); }
+  const Program& program() const { return model_.program(); }
   std::shared_ptr<const Checkpoint> checkpoint() const { return checkpoint_; }
   const Weights& weights() const { return weights_; }
 
@@ -153,13 +133,7 @@ class TinyModel {
   }
 
   ParameterId parameter(const std::string& name, ParameterKind kind, Index rows, Index cols = 1) {
-    sizes_[name] = rows * cols;
-    return program_.add_parameter({.name = name,
-                                   .kind = kind,
-                                   .rows = rows,
-                                   .cols = cols,
-                                   .sources = {{name, rows}},
-                                   .gather = {}});
+    return model_.parameter(name, kind, rows, cols, 0.3F, name == "gamma" ? 1.0F : 0.0F);
   }
 
   ValueId add_linear(const std::string& name, ValueId in, Index K, Index N) {
@@ -213,7 +187,7 @@ class TinyModel {
       for (Index r = -kReach; r <= kReach; ++r)
         bias.gather.push_back(static_cast<std::int32_t>(bucket(r)));
       attention.position = RelativeBias{program_.add_parameter(bias)};
-      sizes_["buckets"] = 9 * shape_.heads;
+      model_.tensor("buckets", 9, shape_.heads, 0.3F);
     }
     program_.ops.emplace_back(attention);
     const ValueId mid = add_norm("mid.norm", add_sum("mid", add_linear("out", context, H, H), x));
@@ -233,29 +207,10 @@ class TinyModel {
     }
   }
 
-  void fill(unsigned seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0.0F, 0.3F);
-    std::map<std::string, std::vector<float>> floats;
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, size] : sizes_) {
-      std::vector<float>& values = floats[name];
-      for (Index i = 0; i < size; ++i)
-        values.push_back(normal(random) + (name == "gamma" ? 1.0F : 0.0F));
-      weights_[name].assign(values.begin(), values.end());
-      tensors.push_back({.name = name,
-                         .type = StoredType::f32,
-                         .shape = {size},
-                         .data = std::as_bytes(std::span(values))});
-    }
-    write_safetensors(file_.path(), tensors);
-  }
-
   TinyShape shape_;
-  TemporaryFile file_;
-  Program program_;
+  OpModel model_;
+  Program& program_ = model_.program();
   ParameterId gamma_ = kNone, beta_ = kNone;
-  std::map<std::string, Index> sizes_;
   Weights weights_;
   std::shared_ptr<const Checkpoint> checkpoint_;
 };

@@ -6,11 +6,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "runtime/weights/safetensors.hpp"
+#include "tests/support/tensors.hpp"
 
 namespace tessera::test {
 
@@ -28,46 +27,6 @@ struct TinyDirectory {
   bool has_sentence_files = true;  ///< modules.json: mean pooling, normalised
   int positions = 24;
   int model_max_length = 24;  ///< tokenizer_config.json; 0 leaves it out
-};
-
-// Collects random tensors and writes them.
-class TensorFile {
- public:
-  void add(const std::string& name, std::vector<std::int64_t> shape, float scale = 0.3f,
-           float mean = 0.0f) {
-    std::size_t count = 1;
-    for (const std::int64_t extent : shape) count *= static_cast<std::size_t>(extent);
-    std::normal_distribution<float> normal(mean, scale);
-    std::vector<float> values(count);
-    for (float& value : values) value = normal(random_);
-    names_.push_back(name);
-    shapes_.push_back(std::move(shape));
-    values_.push_back(std::move(values));
-  }
-  void add_linear(const std::string& name, int out, int in) {
-    add(name + ".weight", {out, in});
-    add(name + ".bias", {out}, 0.1f);
-  }
-  void add_norm(const std::string& name, int width) {
-    add(name + ".weight", {width}, 0.1f, 1.0f);
-    add(name + ".bias", {width}, 0.1f);
-  }
-  void write(const std::filesystem::path& path) const {
-    std::vector<TensorToWrite> tensors;
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      tensors.push_back({.name = names_[i],
-                         .type = StoredType::f32,
-                         .shape = shapes_[i],
-                         .data = std::as_bytes(std::span(values_[i]))});
-    }
-    write_safetensors(path, tensors);
-  }
-
- private:
-  std::mt19937 random_{7};
-  std::vector<std::string> names_;
-  std::vector<std::vector<std::int64_t>> shapes_;
-  std::vector<std::vector<float>> values_;
 };
 
 inline std::string config_json(const TinyDirectory& options) {
@@ -92,28 +51,29 @@ inline std::string config_json(const TinyDirectory& options) {
 inline void write_weights(const std::filesystem::path& path, const TinyDirectory& options = {}) {
   const bool is_headless = options.architecture == "BertModel";
   const std::string prefix = is_headless ? "" : "bert.";
-  TensorFile file;
-  file.add(prefix + "embeddings.word_embeddings.weight",
-           {static_cast<std::int64_t>(kTinyWords.size()), kTinyHidden});
-  file.add(prefix + "embeddings.position_embeddings.weight", {options.positions, kTinyHidden});
-  file.add(prefix + "embeddings.token_type_embeddings.weight", {2, kTinyHidden});
-  file.add_norm(prefix + "embeddings.LayerNorm", kTinyHidden);
+  Tensors tensors;
+  add_random(tensors, prefix + "embeddings.word_embeddings.weight",
+             {static_cast<std::int64_t>(kTinyWords.size()), kTinyHidden});
+  add_random(tensors, prefix + "embeddings.position_embeddings.weight",
+             {options.positions, kTinyHidden});
+  add_random(tensors, prefix + "embeddings.token_type_embeddings.weight", {2, kTinyHidden});
+  add_random_norm(tensors, prefix + "embeddings.LayerNorm", kTinyHidden);
   for (int layer = 0; layer < kTinyLayers; ++layer) {
     const std::string base = fmt::format("{}encoder.layer.{}.", prefix, layer);
     for (const char* part : {"query", "key", "value"}) {
-      file.add_linear(base + "attention.self." + part, kTinyHidden, kTinyHidden);
+      add_random_linear(tensors, base + "attention.self." + part, kTinyHidden, kTinyHidden);
     }
-    file.add_linear(base + "attention.output.dense", kTinyHidden, kTinyHidden);
-    file.add_norm(base + "attention.output.LayerNorm", kTinyHidden);
-    file.add_linear(base + "intermediate.dense", kTinyInner, kTinyHidden);
-    file.add_linear(base + "output.dense", kTinyHidden, kTinyInner);
-    file.add_norm(base + "output.LayerNorm", kTinyHidden);
+    add_random_linear(tensors, base + "attention.output.dense", kTinyHidden, kTinyHidden);
+    add_random_norm(tensors, base + "attention.output.LayerNorm", kTinyHidden);
+    add_random_linear(tensors, base + "intermediate.dense", kTinyInner, kTinyHidden);
+    add_random_linear(tensors, base + "output.dense", kTinyHidden, kTinyInner);
+    add_random_norm(tensors, base + "output.LayerNorm", kTinyHidden);
   }
   if (options.architecture != "BertForTokenClassification") {
-    file.add_linear(prefix + "pooler.dense", kTinyHidden, kTinyHidden);
+    add_random_linear(tensors, prefix + "pooler.dense", kTinyHidden, kTinyHidden);
   }
-  if (options.labels > 0) file.add_linear("classifier", options.labels, kTinyHidden);
-  file.write(path);
+  if (options.labels > 0) add_random_linear(tensors, "classifier", options.labels, kTinyHidden);
+  write_tensors(path, tensors);
 }
 
 inline void write_file(const std::filesystem::path& path, const std::string& content) {

@@ -7,16 +7,16 @@
 
 #include "runtime/base/error.hpp"
 #include "tests/models/image/vectors.hpp"
-#include "tests/models/temp_directory.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera::image::test {
 namespace {
 
-using tessera::test::TempDirectory;
+using tessera::test::TemporaryDirectory;
 using testing::HasSubstr;
 
 PreprocessorConfig config_of(const std::string& json, const std::string& model_type = "vit") {
-  const TempDirectory directory;
+  const TemporaryDirectory directory;
   std::ofstream(directory.path() / "preprocessor_config.json") << json;
   return read_preprocessor_config(directory.path(), model_type);
 }
@@ -176,7 +176,7 @@ TEST(PreprocessorTest, WhatItDoesNotComputeIsRefusedByName) {
   EXPECT_THAT(corrupt(R"({"do_resize": 1})"), HasSubstr("do_resize"));
   EXPECT_THAT(corrupt("[1]"), HasSubstr("is an array"));
   EXPECT_THAT(corrupt("{"), HasSubstr("not valid JSON"));
-  const TempDirectory empty;
+  const TemporaryDirectory empty;
   try {
     read_preprocessor_config(empty.path(), "vit");
     FAIL();
@@ -186,7 +186,7 @@ TEST(PreprocessorTest, WhatItDoesNotComputeIsRefusedByName) {
 }
 
 TEST(PreprocessorTest, SettingsInsideProcessorConfigCount) {
-  const TempDirectory directory;
+  const TemporaryDirectory directory;
   std::ofstream(directory.path() / "processor_config.json")
       << R"({"processor_class": "CLIPProcessor",
              "image_processor": {"image_processor_type": "CLIPImageProcessorFast", "size": 12}})";

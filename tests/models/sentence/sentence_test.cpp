@@ -39,7 +39,7 @@ class Directory {
   }
 
  private:
-  TempDirectory directory_;
+  TemporaryDirectory directory_;
 };
 
 std::string module(const std::string& name, const std::string& path) {

@@ -11,7 +11,7 @@
 namespace tessera::text {
 namespace {
 
-::testing::AssertionResult complains(const TemporaryDirectory& directory, ErrorCode code,
+::testing::AssertionResult complains(const test::TemporaryDirectory& directory, ErrorCode code,
                                      const std::vector<std::string>& parts) {
   const Error e = error_of(directory);
   if (e.code() != code) {
@@ -27,13 +27,13 @@ namespace {
 
 ::testing::AssertionResult json_complains(const std::string& json, ErrorCode code,
                                           const std::vector<std::string>& parts) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("tokenizer.json", json);
   return complains(directory, code, parts);
 }
 
 TEST(BadTokenizerFilesTest, NoFilesAtAll) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   EXPECT_FALSE(directory_has_tokenizer(directory.path()));
   EXPECT_TRUE(complains(directory, ErrorCode::not_found, {"tokenizer.json", "vocab.txt", "--ids"}));
   EXPECT_FALSE(directory_has_tokenizer(directory.path() / "nowhere"));
@@ -42,7 +42,7 @@ TEST(BadTokenizerFilesTest, NoFilesAtAll) {
 TEST(BadTokenizerFilesTest, OtherKindsAreNamed) {
   for (const auto& [file, model] : {std::pair{"vocab.json", "byte-level BPE"},
                                     std::pair{"sentencepiece.bpe.model", "Unigram"}}) {
-    const TemporaryDirectory directory;
+    const test::TemporaryDirectory directory;
     directory.write(file, "x");
     EXPECT_TRUE(directory_has_tokenizer(directory.path()));
     EXPECT_TRUE(complains(directory, ErrorCode::unsupported_model, {file, model, "--ids"}));
@@ -165,7 +165,7 @@ TEST(BadTokenizerFilesTest, AnEnormousIdCostsNoMemory) {
 }
 
 TEST(BadTokenizerFilesTest, VocabTxtWithoutItsSpecialTokensIsCorrupt) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("vocab.txt", "");
   EXPECT_TRUE(complains(directory, ErrorCode::corrupt_file, {"vocab.txt", "[UNK]", "unk_token"}));
   directory.write("vocab.txt", "[UNK]\n[SEP]\n");
@@ -176,7 +176,7 @@ TEST(BadTokenizerFilesTest, VocabTxtWithoutItsSpecialTokensIsCorrupt) {
 }
 
 TEST(BadTokenizerFilesTest, VocabTxtWithDuplicatesUsesTheLastOnes) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("vocab.txt", "[UNK]\n[CLS]\n[SEP]\nhello\nhello\n");
   const Tokenizer t = Tokenizer::from_directory(directory.path());
   EXPECT_EQ(t.encode("hello").ids, (std::vector<std::int32_t>{1, 4, 2}));
@@ -185,7 +185,7 @@ TEST(BadTokenizerFilesTest, VocabTxtWithDuplicatesUsesTheLastOnes) {
 }
 
 TEST(BadTokenizerFilesTest, BadConfigurationsAreCorrupt) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("vocab.txt", kVocabTxt);
   for (const char* text :
        {"", "[", "{", "3", "{\"a\":", "{\"do_lower_case\": 1}", "{\"model_max_length\": \"x\"}",

@@ -151,7 +151,7 @@ TEST(ByteLevelTest, MergesAsPairs) {
 
 TEST(ByteLevelTest, WhatIsNotUnderstoodIsNamed) {
   const auto error = [](const JsonSections& s) {
-    const TemporaryDirectory directory;
+    const test::TemporaryDirectory directory;
     directory.write("tokenizer.json", s.text());
     return error_of(directory);
   };
@@ -217,13 +217,13 @@ void expect_clip(const Tokenizer& t) {
 }
 
 TEST(ClipTokenizerTest, FromTokenizerJson) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("tokenizer.json", clip_json());
   expect_clip(Tokenizer::from_directory(directory.path()));
 }
 
 TEST(ClipTokenizerTest, FromVocabJsonAndMergesTxt) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("vocab.json", std::string(kClipVocab));
   directory.write("merges.txt", "#version: 0.2\na t</w>\nc a\nc at</w>\n' s</w>\n");
   directory.write("tokenizer_config.json",
@@ -235,7 +235,7 @@ TEST(ClipTokenizerTest, FromVocabJsonAndMergesTxt) {
 }
 
 TEST(VocabJsonTest, BadFilesAreNamed) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("vocab.json", R"({"a": 0})");
   directory.write("merges.txt", "#version: 0.2\na\n");
   EXPECT_THAT(error_of(directory).what(),

@@ -7,7 +7,7 @@
 
 #include "models/text/tokenizer.hpp"
 #include "runtime/base/error.hpp"
-#include "tests/models/text/temporary_directory.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera::text {
 
@@ -43,13 +43,13 @@ struct JsonSections {
 };
 
 inline Tokenizer tokenizer_of(const JsonSections& sections) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   directory.write("tokenizer.json", sections.text());
   return Tokenizer::from_directory(directory.path());
 }
 
 /// The error that loading `directory` gives; fails the test if there is none.
-inline Error error_of(const TemporaryDirectory& directory) {
+inline Error error_of(const test::TemporaryDirectory& directory) {
   try {
     Tokenizer::from_directory(directory.path());
   } catch (const Error& e) {

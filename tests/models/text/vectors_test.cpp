@@ -15,7 +15,7 @@
 
 #include "models/text/tokenizer.hpp"
 #include "runtime/base/error.hpp"
-#include "tests/models/text/temporary_directory.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera::text {
 namespace {
@@ -166,14 +166,14 @@ TEST_F(VectorsTest, BertBaseUncasedFromTokenizerJson) {
 }
 
 TEST_F(VectorsTest, BertBaseUncasedFromVocabTxt) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   fs::copy_file(shared_tokenizers() / "files/bert-base-uncased/vocab.txt",
                 directory.path() / "vocab.txt");
   EXPECT_EQ(check_all(Tokenizer::from_directory(directory.path()), "bert-base-uncased"), kLines);
 }
 
 TEST_F(VectorsTest, BertBaseCasedFromVocabTxt) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   fs::copy_file(shared_tokenizers() / "files/bert-base-cased/vocab.txt",
                 directory.path() / "vocab.txt");
   directory.write("tokenizer_config.json", R"({"do_lower_case": false})");
@@ -193,7 +193,7 @@ TEST_F(VectorsTest, RobertaBaseFromTokenizerJson) {
 }
 
 TEST_F(VectorsTest, RobertaBaseFromVocabJsonAndMergesTxt) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   for (const char* file : {"vocab.json", "merges.txt"}) {
     fs::copy_file(shared_tokenizers() / "files/roberta-base" / file, directory.path() / file);
   }

@@ -15,7 +15,7 @@ class VocabTxtTest : public ::testing::Test {
   VocabTxtTest() { directory.write("vocab.txt", kVocabTxt); }
   Tokenizer load() const { return Tokenizer::from_directory(directory.path()); }
 
-  TemporaryDirectory directory;
+  test::TemporaryDirectory directory;
 };
 
 TEST_F(VocabTxtTest, AloneItIsABertTokenizerThatLowercases) {

@@ -20,12 +20,9 @@
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/threads/pools.hpp"
 #include "tests/runtime/tiny_model.hpp"
+#include "tests/support/sanitizers.hpp"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define TESSERA_COUNTS_MALLOC 1
-#endif
-
-#if TESSERA_COUNTS_MALLOC
+#if !TESSERA_TEST_ASAN && !TESSERA_TEST_TSAN
 namespace {
 std::atomic<long> allocations{0};
 }  // namespace
@@ -75,10 +72,7 @@ void* mmap64(void* at, std::size_t bytes, int protection, int flags, int fd,
 namespace tessera {
 namespace {
 
-#if TESSERA_COUNTS_MALLOC
-constexpr bool kCounts = true;
-#else
-constexpr bool kCounts = false;
+#if TESSERA_TEST_ASAN || TESSERA_TEST_TSAN
 long allocations = 0;
 #endif
 
@@ -94,7 +88,7 @@ std::vector<test::Sequence> some_sequences(Index count) {
 }
 
 TEST(AllocationTest, TheCountersCount) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns malloc";
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer owns malloc";
   const auto counts = [](auto&& allocate) {
     const long before = allocations;
     allocate();
@@ -129,7 +123,7 @@ TEST(AllocationTest, TheCountersCount) {
 }
 
 TEST(AllocationTest, ARunAllocatesNothing) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns malloc";
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer owns malloc";
   for (const bool bias : {false, true}) {
     const test::TinyModel tiny{test::TinyShape{.relative_bias = bias}};
     for (const bool copies : {false, true}) {
@@ -155,7 +149,7 @@ TEST(AllocationTest, ARunAllocatesNothing) {
 }
 
 TEST(AllocationTest, SessionsOnSeveralHostThreadsAllocateNothing) {
-  if (!kCounts) GTEST_SKIP() << "a sanitizer owns malloc";
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer owns malloc";
   const test::TinyModel tiny{test::TinyShape{}};
   const auto model = Model::create(tiny.program(), tiny.checkpoint(), {});
   const test::RaggedBatch all = test::batch_of(some_sequences(4));
@@ -250,7 +244,7 @@ TEST(SoakTest, ManyRandomBatchesAreFlatAndTheSameAsTheFirstPass) {
   }
   const long grown = resident_pages() - pages, allocated = allocations - before;
   EXPECT_EQ(wrong, 0);
-  if (kCounts) {
+  if (!test::kSanitized) {
     EXPECT_EQ(allocated, 0);
     EXPECT_LE(grown, 16);  // of 4 KiB: pages of stacks and libraries that are touched late
   }

@@ -172,7 +172,7 @@ TEST_P(ImageOpsTest, MeansLeaveOutSpecialRowsAndSumsAreScaled) {
         [&](Index n) { return test::gamma(T + 2) * magnitude[static_cast<std::size_t>(n)]; }))
         << "sequence " << s;
     for (std::size_t n = 0; n < 9; ++n)
-      half.push_back((row("mean", s)[n] + row("first", s)[n]) * 0.5F);
+      half.push_back(static_cast<double>((row("mean", s)[n] + row("first", s)[n]) * 0.5F));
     EXPECT_TRUE(near_elementwise(row("half", s), half, [](Index) { return 1e-40; }));
   }
 }

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "tests/runtime/execute/patch_model.hpp"
+#include "tests/runtime/tiny_model.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"
 

@@ -5,11 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
 #include "runtime/plan/plan.hpp"
 #include "runtime/session/session.hpp"
-#include "tests/runtime/tiny_model.hpp"
+#include "tests/runtime/op_model.hpp"
 #include "tests/support/isa.hpp"
 
 namespace tessera {
@@ -20,22 +19,17 @@ constexpr Index kHeads = 2, kHeadDim = 96, kHidden = kHeads * kHeadDim, kRows = 
 /// embedding → QKV → attention. If QKV is an output as well, it has to lie row by row.
 class QkvModel {
  public:
-  explicit QkvModel(Isa isa, bool qkv_is_output) : file_(".safetensors") {
+  explicit QkvModel(Isa isa, bool qkv_is_output) {
+    test::OpModel made;
     const auto parameter = [&](const char* name, ParameterKind kind, Index rows, Index cols) {
-      std::vector<float>& values = floats_[name];
-      for (Index i = 0; i < rows * cols; ++i) values.push_back(normal_(random_));
-      return program_.add_parameter({.name = name,
-                                     .kind = kind,
-                                     .rows = rows,
-                                     .cols = cols,
-                                     .sources = {{name, rows}},
-                                     .gather = {}});
+      return made.parameter(name, kind, rows, cols, 0.2F);
     };
-    program_.inputs = TokenSpec{.vocab_size = 60, .position_rows = 0, .max_tokens = kRows};
-    const ValueId x = program_.add_value("x", kTokens, kHidden),
-                  qkv = program_.add_value("qkv", kTokens, 3 * kHidden),
-                  out = program_.add_value("context", kTokens, kHidden);
-    program_.ops = {
+    Program& program = made.program();
+    program.inputs = TokenSpec{.vocab_size = 60, .position_rows = 0, .max_tokens = kRows};
+    const ValueId x = program.add_value("x", kTokens, kHidden),
+                  qkv = program.add_value("qkv", kTokens, 3 * kHidden),
+                  out = program.add_value("context", kTokens, kHidden);
+    program.ops = {
         EmbeddingOp{
             .terms = {{parameter("words", ParameterKind::table, 60, kHidden), TokenInput::ids}},
             .out = x},
@@ -44,19 +38,9 @@ class QkvModel {
                  .bias = parameter("b", ParameterKind::vector, 3 * kHidden, 1),
                  .out = qkv},
         self_attention(qkv, out, kHeads, kHeadDim, static_cast<float>(1 / std::sqrt(96.0)))};
-    program_.outputs = {{"context", out}};
-    if (qkv_is_output) program_.outputs.push_back({"qkv", qkv});
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, values] : floats_) {
-      tensors.push_back({.name = name,
-                         .type = StoredType::f32,
-                         .shape = {std::ssize(values)},
-                         .data = std::as_bytes(std::span(values))});
-    }
-    write_safetensors(file_.path(), tensors);
-    model_ =
-        Model::create(program_, std::make_shared<const Checkpoint>(Checkpoint::open(file_.path())),
-                      {.isa = isa, .outputs = {}});
+    program.outputs = {{"context", out}};
+    if (qkv_is_output) program.outputs.push_back({"qkv", qkv});
+    model_ = Model::create(program, made.checkpoint(), {.isa = isa, .outputs = {}});
   }
 
   const Program& program() const { return model_->program(); }
@@ -85,11 +69,6 @@ class QkvModel {
   }
 
  private:
-  std::mt19937 random_{7};
-  std::normal_distribution<float> normal_{0.0F, 0.2F};
-  test::TemporaryFile file_;
-  std::map<std::string, std::vector<float>> floats_;
-  Program program_;
   std::shared_ptr<const Model> model_;
 };
 

@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
+
+#include "tests/support/temporary.hpp"
 
 namespace tessera {
 namespace {
@@ -19,21 +19,7 @@ using testing::HasSubstr;
 /// A folder that plays /proc, /sys and the cgroup mounts.
 class FakeSystem {
  public:
-  FakeSystem()
-      : root_(fs::temp_directory_path() / ("tessera-machine-" + std::to_string(::getpid()))) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  FakeSystem(const FakeSystem&) = delete;
-  FakeSystem& operator=(const FakeSystem&) = delete;
-  ~FakeSystem() {
-    std::error_code ignored;
-    fs::remove_all(root_, ignored);
-  }
-  void add(const std::string& file, const std::string& text) const {
-    fs::create_directories((root_ / file).parent_path());
-    std::ofstream(root_ / file) << text;
-  }
+  void add(const std::string& file, const std::string& text) const { root_.write(file, text); }
   /// Mounts the part `root` of the hierarchy at the folder cg2 (v2), or cg1 and cgm (v1).
   void mount_v2(const std::string& root) const {
     add("proc/self/mountinfo", "22 1 0:20 / /proc rw - proc proc rw\n29 22 0:26 " + root + " " +
@@ -49,7 +35,7 @@ class FakeSystem {
 
  private:
   std::string path(const char* name) const { return (root_ / name).string(); }
-  fs::path root_;
+  test::TemporaryDirectory root_;
 };
 
 TEST(MachineTest, ThisMachineMakesSense) {

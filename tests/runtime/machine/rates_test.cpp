@@ -12,8 +12,8 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
-#include "tests/models/temp_directory.hpp"
 #include "tests/support/isa.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera {
 namespace {
@@ -89,7 +89,7 @@ class MachineRatesTest : public testing::Test {
     }
   }
 
-  test::TempDirectory directory_;
+  test::TemporaryDirectory directory_;
   Machine machine_ = some_machine();
 };
 
@@ -241,7 +241,7 @@ INSTANTIATE_FOR_ALL_ISAS(MeasuredRatesTest);
 
 TEST_P(MeasuredRatesTest, AreSuchAsAFileAccepts) {
   SKIP_UNLESS_SUPPORTED(GetParam());
-  const test::TempDirectory directory;
+  const test::TemporaryDirectory directory;
   const fs::path file = directory.path() / "rates.json";
   for (const MachineRates& rates :
        {measure_rates(GetParam()), nominal_rates(machine(), GetParam())}) {

@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <random>
+#include "tests/support/temporary.hpp"
 
 namespace tessera {
 namespace {
@@ -14,14 +13,8 @@ using namespace meters;
 /// A folder as /sys/bus/event_source/devices, removed at the end.
 class UncoreTest : public testing::Test {
  protected:
-  void SetUp() override {
-    root_ = std::filesystem::temp_directory_path() /
-            ("tessera-uncore-" + std::to_string(std::random_device{}()));
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
   void file(const std::string& path, const std::string& text) {
-    std::filesystem::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text << '\n';
+    temporary_.write("devices/" + path, text + '\n');
   }
   void controller(const std::string& name) {
     file(name + "/type", "17");
@@ -34,7 +27,8 @@ class UncoreTest : public testing::Test {
     file(name + "/events/cas_count_read.unit", "MiB");
     file(name + "/events/cas_count_write", "event=0x04,umask=0x0c");
   }
-  std::filesystem::path root_;
+  test::TemporaryDirectory temporary_;
+  std::filesystem::path root_ = temporary_ / "devices";
 };
 
 TEST_F(UncoreTest, FindsEachControllerOnEachSocket) {

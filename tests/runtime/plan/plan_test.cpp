@@ -19,6 +19,7 @@
 #include "runtime/session/session.hpp"
 #include "tests/runtime/tiny_model.hpp"
 #include "tests/support/isa.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera {
 namespace test {
@@ -27,22 +28,17 @@ namespace {
 /// embedding → layer norm → FF1 (H→F) → GELU → FF2 (F→N), no residual.
 class FeedForward {
  public:
-  FeedForward(Index H, Index F, Index N) : file_(".safetensors") {
-    std::map<std::string, Index> sizes;
+  FeedForward(Index H, Index F, Index N) {
+    OpModel made;
     const auto parameter = [&](const char* name, ParameterKind kind, Index rows, Index cols) {
-      sizes[name] = rows * cols;
-      return program_.add_parameter({.name = name,
-                                     .kind = kind,
-                                     .rows = rows,
-                                     .cols = cols,
-                                     .sources = {{name, rows}},
-                                     .gather = {}});
+      return made.parameter(name, kind, rows, cols, 0.3F);
     };
-    program_.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
-    const ValueId e = program_.add_value("e", kTokens, H), x = program_.add_value("x", kTokens, H),
-                  up = program_.add_value("up", kTokens, F),
-                  down = program_.add_value("down", kTokens, N);
-    program_.ops = {
+    Program& program = made.program();
+    program.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = kRows};
+    const ValueId e = program.add_value("e", kTokens, H), x = program.add_value("x", kTokens, H),
+                  up = program.add_value("up", kTokens, F),
+                  down = program.add_value("down", kTokens, N);
+    program.ops = {
         EmbeddingOp{.terms = {{parameter("words", ParameterKind::table, 50, H), TokenInput::ids}},
                     .out = e},
         LayerNormOp{.in = e,
@@ -55,21 +51,8 @@ class FeedForward {
                  .out = up,
                  .activation = Activation::gelu_erf},
         LinearOp{.in = up, .weight = parameter("down", ParameterKind::matrix, N, F), .out = down}};
-    program_.outputs = {{"logits", down}};
-    std::mt19937 random(3);
-    std::normal_distribution<float> normal(0.0F, 0.3F);
-    std::map<std::string, std::vector<float>> floats;
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, size] : sizes) {
-      for (Index i = 0; i < size; ++i) floats[name].push_back(normal(random));
-      tensors.push_back({.name = name,
-                         .type = StoredType::f32,
-                         .shape = {size},
-                         .data = std::as_bytes(std::span(floats[name]))});
-    }
-    write_safetensors(file_.path(), tensors);
-    model_ = Model::create(program_,
-                           std::make_shared<const Checkpoint>(Checkpoint::open(file_.path())), {});
+    program.outputs = {{"logits", down}};
+    model_ = Model::create(program, made.checkpoint(), {});
   }
 
   /// The logits of one sequence; chained in `blocks` blocks, or op by op if 0.
@@ -96,8 +79,6 @@ class FeedForward {
 
  private:
   static constexpr std::int32_t kRows = 200;
-  TemporaryFile file_;
-  Program program_;
   std::shared_ptr<const Model> model_;
 };
 

@@ -16,9 +16,8 @@
 #include "runtime/plan/attention.hpp"
 #include "runtime/program/mask.hpp"
 #include "runtime/session/session.hpp"
-#include "runtime/weights/safetensors.hpp"
 #include "tests/reference/attention.hpp"
-#include "tests/runtime/tiny_model.hpp"
+#include "tests/runtime/op_model.hpp"
 
 namespace tessera {
 namespace {
@@ -26,25 +25,9 @@ namespace {
 constexpr Index kHeads = 2;
 
 struct Table {
-  Table(Index rows, Index head_dim)
-      : d{head_dim},
-        qkv(static_cast<std::size_t>(rows * 3 * kHeads * head_dim)),
-        file{".safetensors"} {
-    std::mt19937 random(5);
-    std::normal_distribution<float> normal(0.0F, 1.0F);
-    for (float& x : qkv) x = normal(random);
-    const std::vector<TensorToWrite> tensors{{.name = "qkv",
-                                              .type = StoredType::f32,
-                                              .shape = {rows, 3 * kHeads * d},
-                                              .data = std::as_bytes(std::span(qkv))}};
-    write_safetensors(file.path(), tensors);
+  Table(Index rows, Index head_dim) : d{head_dim} {
     program.inputs = TokenSpec{.vocab_size = rows, .max_tokens = rows};
-    const ParameterId table = program.add_parameter({.name = "qkv",
-                                                     .kind = ParameterKind::table,
-                                                     .rows = rows,
-                                                     .cols = 3 * kHeads * d,
-                                                     .sources = {{"qkv", rows}},
-                                                     .gather = {}});
+    const ParameterId table = model.parameter("qkv", ParameterKind::table, rows, 3 * kHeads * d);
     const ValueId in = program.add_value("qkv", kTokens, 3 * kHeads * d);
     const ValueId out = program.add_value("context", kTokens, kHeads * d);
     program.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = in});
@@ -54,13 +37,11 @@ struct Table {
   }
   AttentionOp& op() { return std::get<AttentionOp>(program.ops[1]); }
   std::unique_ptr<Session> session(int threads) const {
-    const auto model =
-        Model::create(program, std::make_shared<const Checkpoint>(Checkpoint::open(file.path())),
-                      {.isa = {}, .outputs = {}});
-    return Session::create(model, {.max_rows = program.tokens()->vocab_size,
-                                   .max_sequences = 4,
-                                   .threads = threads,
-                                   .outputs = {}});
+    const auto made = Model::create(program, model.checkpoint(), {.isa = {}, .outputs = {}});
+    return Session::create(made, {.max_rows = program.tokens()->vocab_size,
+                                  .max_sequences = 4,
+                                  .threads = threads,
+                                  .outputs = {}});
   }
   /// Rows 0 … T−1 of the table as one batch of sequences that begin at `offsets`.
   std::vector<float> run(Session& session, const std::vector<std::int32_t>& offsets) const {
@@ -81,7 +62,7 @@ struct Table {
       for (Index h = 0; h < kHeads; ++h) {
         for (Index i = 0; i < T; i += step) {
           kernels::AttentionTask t{};
-          const float* row0 = qkv.data() + begin * 3 * kHeads * d + h * d;
+          const float* row0 = model["qkv"].data() + begin * 3 * kHeads * d + h * d;
           t.ldq = t.ldk = t.ldv = 3 * kHeads * d;
           t.q = row0 + i * t.ldq;
           t.k = row0 + kHeads * d;
@@ -108,9 +89,8 @@ struct Table {
     }
   }
   Index d;
-  std::vector<float> qkv;  // (rows, 3·heads·d)
-  test::TemporaryFile file;
-  Program program;
+  test::OpModel model;  ///< with the table "qkv", (rows, 3·heads·d)
+  Program& program = model.program();
 };
 
 TEST(AttentionSessionTest, MasksAndAlibiMatchTheReference) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "runtime/base/error.hpp"
 #include "tests/runtime/tiny_model.hpp"
 #include "tests/support/isa.hpp"

@@ -31,7 +31,7 @@ class CheckpointTest : public testing::Test {
     EXPECT_THAT(message, HasSubstr("expected"));
     return message;
   }
-  test::TemporaryFolder folder_;
+  test::TemporaryDirectory folder_;
 };
 
 TEST_F(CheckpointTest, ADirectoryWithOneFileIsThatFile) {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files for the tests of weights/: a folder that goes away, safetensors files from a header's text.
+// Files for the tests of weights/: safetensors files from a header's text.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -16,30 +14,9 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/weights/safetensors.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera::test {
-
-/// A new empty folder, removed with all its content.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    static std::atomic<int> counter{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("tessera-test-" + std::to_string(::getpid()) + "-" + std::to_string(counter++));
-    std::filesystem::create_directories(path_);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Writes a new file in place of what is there (ext4 flushes a file that is cut and rewritten).
 inline void write_text(const std::filesystem::path& path, std::string_view text) {

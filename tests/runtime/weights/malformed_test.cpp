@@ -111,7 +111,7 @@ class MalformedHeaderTest : public testing::TestWithParam<Case> {};
 
 TEST_P(MalformedHeaderTest, IsRefusedWithAReason) {
   const Case& c = GetParam();
-  const test::TemporaryFolder folder;
+  const test::TemporaryDirectory folder;
   const auto path = folder / "x.safetensors";
   test::write_text(path, file_of(c.header, c.buffer_bytes));
   const std::string message =
@@ -155,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<Case>& p) { return p.param.name; });
 
 TEST(MalformedFileTest, WhatPeopleMistakeForACheckpointIsNamed) {
-  const test::TemporaryFolder folder;
+  const test::TemporaryDirectory folder;
   const auto path = folder / "x.safetensors";
   test::write_text(path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
   EXPECT_THAT(message_of(ErrorCode::corrupt_file, [&] { SafetensorsFile::open(path); }),
@@ -199,7 +199,7 @@ std::string mutated(std::string text, std::mt19937& random) {
 }
 
 TEST(MalformedFuzzTest, MutationsOfValidFilesAreAcceptedOrRefusedCleanly) {
-  const test::TemporaryFolder folder;
+  const test::TemporaryDirectory folder;
   const auto path = folder / "x.safetensors";
   std::vector<std::string> seeds;
   for (const Verdict& v : read_verdicts()) {

@@ -7,11 +7,13 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
-#include "tests/runtime/tiny_model.hpp"
 #include "tests/support/isa.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera {
 namespace {

@@ -39,7 +39,7 @@ class SafetensorsFileTest : public testing::Test {
     test::write_text(path_, file_of(header, buffer_bytes));
     return SafetensorsFile::open(path_);
   }
-  test::TemporaryFolder folder_;
+  test::TemporaryDirectory folder_;
   std::filesystem::path path_ = folder_ / "x.safetensors";
 };
 
@@ -118,7 +118,7 @@ TEST_F(SafetensorsFileTest, WhatIsNoReadableFileIsNamed) {
 }
 
 TEST(MappedFileTest, AnEmptyFileHasNoBytes) {
-  const test::TemporaryFolder folder;
+  const test::TemporaryDirectory folder;
   test::write_text(folder / "empty", "");
   MappedFile file = MappedFile::open(folder / "empty");
   EXPECT_TRUE(file.bytes().empty());

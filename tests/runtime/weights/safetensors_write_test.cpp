@@ -30,7 +30,7 @@ class SafetensorsWriteTest : public testing::Test {
     return message_of(ErrorCode::invalid_argument,
                       [&] { write_safetensors(path_, std::span(&tensor, 1)); });
   }
-  test::TemporaryFolder folder_;
+  test::TemporaryDirectory folder_;
   std::filesystem::path path_ = folder_ / "x.safetensors";
   std::array<std::byte, 12> bytes_{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
 };

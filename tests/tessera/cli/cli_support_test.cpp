@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <random>
 #include <sstream>
 
 #include "tests/tessera/cli/cli_test.hpp"
@@ -45,18 +43,6 @@ std::vector<float> numbers_of(const std::string& line) {
   std::istringstream stream(line);
   for (float number = 0; stream >> number;) numbers.push_back(number);
   return numbers;
-}
-
-void CliTest::SetUp() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "tessera-cli-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-  directory_ = pattern;
-  write_model(path("model"));
-}
-
-void CliTest::TearDown() {
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
 }
 
 std::vector<std::string> CliTest::temporaries() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/weights/safetensors.hpp"
+#include "tests/support/temporary.hpp"
 #include "tests/tessera/tiny_directory.hpp"
 
 namespace tessera::test {
@@ -29,8 +30,7 @@ std::vector<float> numbers_of(const std::string& line);
 /// A new directory for each test, with a model in "model", removed at the end.
 class CliTest : public testing::Test {
  protected:
-  void SetUp() override;
-  void TearDown() override;
+  void SetUp() override { write_model(path("model")); }
 
   /// `$TESSERA arguments`, in the test's directory.
   CommandResult tessera(const std::string& arguments) {
@@ -44,7 +44,8 @@ class CliTest : public testing::Test {
   /// Names in the test's directory that look like left-over temporary files.
   std::vector<std::string> temporaries() const;
 
-  std::filesystem::path directory_;
+  TemporaryDirectory temporary_;
+  std::filesystem::path directory_ = temporary_.path();
 };
 
 /// Expects `status`, nothing on stdout, and `part` in a message on stderr of one line (two for

@@ -42,7 +42,7 @@ TEST_F(EmbedTest, GivesAUnitVectorPerLineAndKeepsTheOrder) {
     const auto values = numbers_of(row);
     ASSERT_EQ(values.size(), kWidth);
     double sum = 0;
-    for (const float value : values) sum += double{value} * double{value};
+    for (const float value : values) sum += std::pow(static_cast<double>(value), 2);
     EXPECT_NEAR(sum, 1.0, 1e-5);  // 16 roundings of values near 1/4
   }
   for (std::size_t i = 0; i < 3; ++i) {

@@ -103,7 +103,7 @@ TEST(CosineTest, FindsTheBestInOrder) {
   for (std::size_t i = 1; i < hits.size(); ++i) EXPECT_GE(hits[i - 1].score, hits[i].score);
   double expected = 0;
   for (std::size_t j = 0; j < 11; ++j)
-    expected += double{rows[hits[9].row * 11 + j]} * double{query[j]};
+    expected += static_cast<double>(rows[hits[9].row * 11 + j]) * static_cast<double>(query[j]);
   EXPECT_NEAR(hits[9].score, expected, 1e-6);  // 11 products of at most 1, unit rows
   EXPECT_EQ(best_rows(rows, query, 1000).size(), 50U);
   rows[0] = std::numeric_limits<float>::quiet_NaN();

@@ -7,15 +7,8 @@
 
 #include "kernels/isa.hpp"
 #include "runtime/meters/callgrind.hpp"
+#include "tests/support/sanitizers.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TESSERA_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TESSERA_TEST_SANITIZED 1
-#endif
-#endif
 
 namespace tessera::test {
 namespace {
@@ -125,9 +118,7 @@ TEST_F(ProfileTest, AValgrindThatFailsIsQuotedAndLeavesNothingBehind) {
 }
 
 TEST_F(ProfileTest, CallgrindCountsEveryOp) {
-#ifdef TESSERA_TEST_SANITIZED
-  GTEST_SKIP() << "Valgrind runs no sanitized binary";
-#endif
+  if (kSanitized) GTEST_SKIP() << "Valgrind runs no sanitized binary";
   if (!meters::has_callgrind_requests()) GTEST_SKIP() << "built without Valgrind's header";
   if (sh("valgrind --version").status != 0) GTEST_SKIP() << "no valgrind here";
   std::filesystem::create_directories(path("tmp"));

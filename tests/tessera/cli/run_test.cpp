@@ -13,15 +13,15 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-struct Tensor {
+struct InputTensor {
   std::string name;
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> values;
 };
 
-void write_inputs(const std::filesystem::path& path, const std::vector<Tensor>& tensors) {
+void write_inputs(const std::filesystem::path& path, const std::vector<InputTensor>& tensors) {
   std::vector<TensorToWrite> out;
-  for (const Tensor& tensor : tensors) {
+  for (const InputTensor& tensor : tensors) {
     out.push_back({.name = tensor.name,
                    .type = StoredType::i64,
                    .shape = tensor.shape,
@@ -40,19 +40,19 @@ std::vector<float> floats(const SafetensorsFile& file, const std::string& name) 
 
 class RunTest : public CliTest {
  protected:
-  CommandResult run(const std::vector<Tensor>& inputs, const std::string& flags = "") {
+  CommandResult run(const std::vector<InputTensor>& inputs, const std::string& flags = "") {
     write_inputs(path("in.st"), inputs);
     return tessera("run model --input in.st --output out.st " + flags);
   }
-  void expect_refusal(const std::vector<Tensor>& inputs, const std::string& part) {
+  void expect_refusal(const std::vector<InputTensor>& inputs, const std::string& part) {
     expect_failure(run(inputs), 1, part);
     EXPECT_FALSE(std::filesystem::exists(path("out.st")));
     EXPECT_THAT(temporaries(), IsEmpty());
   }
 };
 
-const Tensor kIds{"input_ids", {2, 4}, {2, 5, 6, 3, 2, 7, 3, 0}};
-const Tensor kMask{"attention_mask", {2, 4}, {1, 1, 1, 1, 1, 1, 1, 0}};
+const InputTensor kIds{"input_ids", {2, 4}, {2, 5, 6, 3, 2, 7, 3, 0}};
+const InputTensor kMask{"attention_mask", {2, 4}, {1, 1, 1, 1, 1, 1, 1, 0}};
 
 TEST_F(RunTest, WritesThePaddedShapesWithZerosWhereMasked) {
   ASSERT_EQ(run({kIds, kMask}, "--hidden-states").status, 0);
@@ -80,14 +80,14 @@ TEST_F(RunTest, TheBudgetDoesNotChangeABit) {
   ASSERT_EQ(run({kIds, kMask}, "--hidden-states --batch-tokens 1 --threads 2").status, 0);
   EXPECT_EQ(read_file(path("out.st")), expected);
   // A missing mask is all ones, missing types are zeros, missing positions count.
-  const Tensor ones{"attention_mask", {2, 4}, std::vector<std::int64_t>(8, 1)};
-  const Tensor zeros{"token_type_ids", {2, 4}, std::vector<std::int64_t>(8, 0)};
-  const Tensor positions{"position_ids", {1, 4}, {0, 1, 2, 3}};
+  const InputTensor ones{"attention_mask", {2, 4}, std::vector<std::int64_t>(8, 1)};
+  const InputTensor zeros{"token_type_ids", {2, 4}, std::vector<std::int64_t>(8, 0)};
+  const InputTensor positions{"position_ids", {1, 4}, {0, 1, 2, 3}};
   ASSERT_EQ(run({kIds}).status, 0);
   const std::string bare = read_file(path("out.st"));
   ASSERT_EQ(run({kIds, ones, zeros, positions}).status, 0);
   EXPECT_EQ(read_file(path("out.st")), bare);
-  const Tensor reversed{"position_ids", {1, 4}, {3, 2, 1, 0}};
+  const InputTensor reversed{"position_ids", {1, 4}, {3, 2, 1, 0}};
   ASSERT_EQ(run({kIds, reversed}).status, 0);
   EXPECT_NE(read_file(path("out.st")), bare);
 }
@@ -179,7 +179,8 @@ TEST_P(ReferenceCases, AgreeWithinOneTenThousandth) {
             continue;
           }
         }
-        largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
+        largest =
+            std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
       }
       EXPECT_LT(largest, 1e-4) << tensor.name << run;  // README of the data, "Comparing"
     }

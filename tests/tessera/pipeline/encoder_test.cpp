@@ -3,11 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/model_facts.hpp"
-#include "tessera/tiny_directory.hpp"
+#include "tests/support/temporary.hpp"
+#include "tests/tessera/tiny_directory.hpp"
 
 namespace tessera {
 namespace {
@@ -16,17 +16,7 @@ using testing::HasSubstr;
 
 class EncoderTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "tessera-encoder-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    test::write_model(directory_);
-  }
-  void TearDown() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
-  }
+  void SetUp() override { test::write_model(directory_); }
 
   static std::vector<TokenSequence> sequences(std::size_t count) {
     std::vector<TokenSequence> result(count);
@@ -51,7 +41,8 @@ class EncoderTest : public testing::Test {
     return "no error";
   }
 
-  std::filesystem::path directory_;
+  test::TemporaryDirectory temporary_;
+  std::filesystem::path directory_ = temporary_.path();
 };
 
 TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "tests/models/temp_directory.hpp"
+#include "tests/support/temporary.hpp"
 #include "tests/tessera/image_directory.hpp"
 
 namespace tessera::test {
@@ -60,7 +60,7 @@ class ImageEncoderTest : public testing::Test {
     return result;
   }
 
-  TempDirectory directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(ImageEncoderTest, GivesWhatASessionGivesForTheSameImage) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "tessera/pipeline/encoder.hpp"
 #include "tessera/report/page.hpp"
 #include "tessera/report/style.hpp"
+#include "tests/support/temporary.hpp"
 #include "tests/tessera/tiny_directory.hpp"
 
 namespace tessera::plots {
@@ -66,10 +66,6 @@ TEST(ScaleTest, LabelsAreShort) {
 class ReportDataTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "tessera-plots-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
     test::write_model(directory_);
     const auto package = std::make_shared<const models::Package>(models::open_package(directory_));
     const auto model = Model::create(package->program, package->checkpoint, {});
@@ -97,10 +93,6 @@ class ReportDataTest : public testing::Test {
                           .max_sequences = 2};
     data_.sweeps = sweep_orders(data_.program, input.plan_machine(), true, 64);
   }
-  void TearDown() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
-  }
   void measure() {
     meters::Measurement bytes{
         .meter = "replay", .source = "a test", .ops = {}, .notes = {"a note"}};
@@ -112,7 +104,8 @@ class ReportDataTest : public testing::Test {
     data_.bytes = bytes;
   }
 
-  std::filesystem::path directory_;
+  test::TemporaryDirectory temporary_;
+  std::filesystem::path directory_ = temporary_.path();
   ReportData data_{.model = {},
                    .plan = {},
                    .rates = {},
