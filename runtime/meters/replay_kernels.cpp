@@ -253,6 +253,7 @@ void replay_into(CacheSimulator* simulator) noexcept {
 const KernelTable& replay_kernels(Isa isa) noexcept {
   static const std::array tables{make_table<Isa::baseline>(), make_table<Isa::avx2>(),
                                  make_table<Isa::avx512>()};
+  static_assert(tables.size() == kAllIsas.size());
   return tables[static_cast<std::size_t>(isa)];
 }
 

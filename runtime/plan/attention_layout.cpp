@@ -8,6 +8,7 @@ bool is_self_attention(const Program& program, const AttentionOp& op) noexcept {
 }
 
 Index head_dim_of(const Program& program, ValueId value, const PerPrecision<TileShape>& tile) {
+  if (program.values[at(value)].space != kTokens) return 0;  // offsets of a run are of the tokens
   Index head_dim = 0, NR = 1;
   int readers = 0;
   bool is_plain_linear = false;

@@ -21,7 +21,7 @@ inline constexpr Index kByHeadsFrom = 1024;
 /// Whether queries and keys are rows of the same space.
 bool is_self_attention(const Program& program, const AttentionOp& op) noexcept;
 
-/// The head dim of a value that may lie by heads: written by a linear without residual and layer
+/// The head dim of a value that may lie by heads: one row per token, written by a linear without residual and layer
 /// norm, read by one attention op and nobody else, heads in whole panels. 0 for others.
 Index head_dim_of(const Program& program, ValueId value, const PerPrecision<TileShape>& tile);
 

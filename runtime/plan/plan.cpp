@@ -179,7 +179,10 @@ bool is_row_wise(const Op& op) noexcept {
       Overloaded{[](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
                  [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
                  [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
-                 [](const auto&) { return false; }},
+                 [](const LinearOp&) { return false; }, [](const AttentionOp&) { return false; },
+                 [](const PatchEmbedOp&) { return false; },
+                 [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
+                 [](const ConcatOp&) { return false; }},
       op);
 }
 

@@ -78,7 +78,7 @@ const auto& at_rows(const Ranges& ranges, Index rows) noexcept {
 /// What a plan is valid for.
 struct PlanIdentity {
   std::string version;  ///< of the library
-  std::string program;  ///< fingerprint of ops, shapes and names
+  std::string program;  ///< fingerprint of ops and shapes
   std::string machine;  ///< CPU and caches
   std::string isa;
   int threads = 1;

@@ -109,6 +109,10 @@ class Reporter {
           other->cost.seconds < 0.98 * chosen.chosen.cost.seconds
               ? fmt::format("{:.2f} x the time; another was asked for",
                             other->cost.seconds / chosen.chosen.cost.seconds)
+          : other->cost.l2_bytes() < 0.999 * chosen.chosen.cost.l2_bytes()
+              ? fmt::format("{:.2f} x the bytes into L2 here; the other is best up to {} rows",
+                            other->cost.l2_bytes() / chosen.chosen.cost.l2_bytes(),
+                            at_rows(plan_.ops[i].nests, M).last_rows)
               : why_rejected(*other, chosen);
     }
     for (const LoopOrder order : kLoopOrders) {
@@ -156,9 +160,11 @@ class Reporter {
     const LinearCost alone = plan_linear(second, machine_).chosen.cost;
     chained.why =
         !cost.fits ? "the intermediate of one row tile does not fit in L2"
-                   : fmt::format("with the next op: {:.2f} x the time, {:.2f} x the bytes into L2",
-                                 cost.seconds / (report.chosen.seconds + alone.seconds),
-                                 cost.l2_bytes / (report.chosen.l2_bytes + alone.l2_bytes()));
+        : blocks <= machine_.threads
+            ? "one block for each thread: the intermediate stays in L2 op by op, too"
+            : fmt::format("with the next op: {:.2f} x the time, {:.2f} x the bytes into L2",
+                          cost.seconds / (report.chosen.seconds + alone.seconds),
+                          cost.l2_bytes / (report.chosen.l2_bytes + alone.l2_bytes()));
     report.rejected.push_back(chained);
   }
 

@@ -13,7 +13,8 @@
 namespace tessera {
 namespace {
 
-bool is_row_wise(const Op& op) {
+/// Row i of the output depends on row i of the inputs alone.
+bool commutes_with_first(const Op& op) {
   return std::holds_alternative<LinearOp>(op) || std::holds_alternative<LayerNormOp>(op) ||
          std::holds_alternative<ActivationOp>(op) || std::holds_alternative<GatedOp>(op) ||
          std::holds_alternative<AddOp>(op) || std::holds_alternative<L2NormalizeOp>(op) ||
@@ -71,7 +72,7 @@ class EarlyPooling {
     for (auto op = program_.ops.rbegin(); op != program_.ops.rend(); ++op) {
       const ValueId out = output_of(*op);
       const bool by_rows = program_.values[at(out)].space == kTokens;
-      if (by_rows && is_row_wise(*op) && wanted[at(out)] && !whole[at(out)]) {
+      if (by_rows && commutes_with_first(*op) && wanted[at(out)] && !whole[at(out)]) {
         rows_[at(out)] = wanted[at(out)];
       }
       const auto* pool = std::get_if<PoolOp>(&*op);

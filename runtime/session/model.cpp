@@ -33,6 +33,31 @@ LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> chec
       program_(std::move(program)),
       weights_(program_, std::move(checkpoint), kernels, options) {}
 
+namespace {
+
+/// Every precision that the program uses has its kernels at this level.
+void check_families(const Program& program, const kernels::KernelTable& kernels) {
+  const auto require = [&](bool has, const char* what, const std::string& name, Precision p) {
+    if (has) return;
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("model: {} \"{}\" asks for {}, expected a precision that level \"{}\" has",
+                    what, name, to_string(p), to_string(kernels.isa)));
+  };
+  for (const Parameter& p : program.parameters) {
+    if (p.kind != ParameterKind::matrix) continue;
+    require(kernels.gemm[p.precision].run != nullptr, "weight", p.name, p.precision);
+  }
+  for (const Op& op : program.ops) {
+    const auto* attention = std::get_if<AttentionOp>(&op);
+    if (attention == nullptr) continue;
+    require(kernels.attention[attention->precision].run != nullptr, "attention",
+            program.values[at(attention->out)].name, attention->precision);
+  }
+}
+
+}  // namespace
+
 Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
@@ -48,6 +73,7 @@ std::shared_ptr<const Model> Model::create(const Program& program,
   const kernels::KernelTable& kernels =
       options.kernels != nullptr ? *options.kernels : kernels::kernels_at(resolve_isa(options.isa));
   Program kept = model_program(program, options);
+  check_families(kept, kernels);
   WeightOptions weights{.isa = kernels.isa,
                         .cache_directory = options.packed_cache,
                         .copy_tables = options.copy_tables};

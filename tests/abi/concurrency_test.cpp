@@ -7,7 +7,7 @@
 #include <functional>
 #include <thread>
 
-#include "abi/demo.hpp"
+#include "tests/abi/demo.hpp"
 
 namespace tessera::test {
 namespace {

@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "abi/demo.hpp"
+#include "tests/abi/demo.hpp"
 
 namespace tessera::test {
 namespace {

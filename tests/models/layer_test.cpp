@@ -11,6 +11,7 @@
 
 #include "models/encoder.hpp"
 #include "tests/models/checkpoint_copy.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera::test {
 namespace {
@@ -88,7 +89,7 @@ class LayerTest : public testing::Test {
     layer_.options.ffn_norm = ffn;
   }
 
-  TempDirectory directory_;
+  test::TemporaryDirectory directory_;
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<models::WeightMap> weights_;
   Program program_;
