@@ -34,7 +34,7 @@ for object in "$build"/kernels/CMakeFiles/tessera_kernels_*.dir/arch/*.o; do
   levels=$((levels + 1))
   symbols=$(nm --demangle --defined-only --extern-only "$object" | cut -d' ' -f2-)
   count=$(printf '%s\n' "$symbols" | grep -c .)
-  expected="tessera::kernels::k$(printf '%s' "$level" | sed -E 's/(^|_)([a-z])/\U\2/g')"
+  expected="tessera::kernels::k$(printf '%s' "$level" | sed -E 's/(^|_)([a-z])/\U\2/g')Table"
   if [ "$count" -ne 1 ] || [ "${symbols#? }" != "$expected" ]; then
     problem "kernels/arch/$level: external symbols are
 $(printf '%s\n' "$symbols" | head -n 10 | sed 's/^/  /')
