@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The errors that kernels/math.inl.hpp states, measured: every function at every level over its
+// The errors that kernels/simd/math.inl.hpp states, measured: every function at every level over its
 // whole domain, at a stride through the 2³² bit patterns (all of them with TESSERA_FULL_SWEEP=1).
 #include <gtest/gtest.h>
 

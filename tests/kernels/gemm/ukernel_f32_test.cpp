@@ -368,7 +368,7 @@ TEST_P(GemmUkernelTest, GeluMatchesItsFormula) {
   for (const double v : z.value) expected.push_back(0.5 * v * (1.0 + std::erf(v / std::sqrt(2.0))));
   EXPECT_TRUE(test::near_elementwise(x.result(), expected, [&](Index i) {
     const auto e = static_cast<std::size_t>(i);
-    // |gelu'| ≤ 1.13; error of gelu itself as stated in kernels/math.inl.hpp
+    // |gelu'| ≤ 1.13; error of gelu itself as stated in kernels/simd/math.inl.hpp
     return 1.13 * test::gemm_tolerance(K, z.magnitude[e]) +
            2.1e-7 * std::max(1.0, std::abs(z.value[e]));
   }));

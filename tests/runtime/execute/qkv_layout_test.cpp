@@ -82,6 +82,12 @@ TEST_P(QkvLayoutTest, GivesTheBitsOfRowMajor) {
   const auto tile = tile_shapes(kernels::kernels_at(GetParam()));
   ASSERT_EQ(head_dim_of(by_heads.program(), 1, tile), kHeadDim);
   ASSERT_EQ(head_dim_of(by_rows.program(), 1, tile), 0);
+  // The offsets and lengths of a run are of the tokens: other rows lie row by row.
+  Program of_merged = by_heads.program();
+  of_merged.spaces.push_back(
+      {.name = "merged", .parent = kTokens, .rule = RowRule::merged, .n = 2});
+  of_merged.values[1].space = static_cast<SpaceId>(of_merged.spaces.size() - 1);
+  ASSERT_EQ(head_dim_of(of_merged, 1, tile), 0);
   const std::vector<std::int32_t> offsets{0, 40, 1100, 1101};  // one long, two short
   const std::vector<float> expected = by_rows.run(offsets, 1);
   EXPECT_EQ(by_heads.run(offsets, 1), expected);

@@ -166,13 +166,17 @@ TEST(AtRowsTest, ARangeEndsWithItsLastRow) {
 }
 
 TEST_F(PlanTest, ComesBackFromAFileUnchanged) {
-  const Plan made = plan();
-  const test::TemporaryFile file(".json");
-  save_plan(file.path(), made);
-  const Plan loaded = load_plan(file.path());
-  EXPECT_EQ(loaded.identity, made.identity);
-  EXPECT_EQ(loaded.ops, made.ops);
-  EXPECT_EQ(diff_plans(made, loaded, model_->program()), "no differences\n");
+  for (const bool stay : {false, true}) {
+    Plan made = plan();
+    made.weights_stay_in_l3 = stay;
+    const test::TemporaryFile file(".json");
+    save_plan(file.path(), made);
+    const Plan loaded = load_plan(file.path());
+    EXPECT_EQ(loaded.identity, made.identity);
+    EXPECT_EQ(loaded.ops, made.ops);
+    EXPECT_EQ(loaded.weights_stay_in_l3, stay);
+    EXPECT_EQ(diff_plans(made, loaded, model_->program()), "no differences\n");
+  }
 }
 
 TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
@@ -261,6 +265,14 @@ TEST_F(PlanTest, NamesTheFieldOfAttentionThatIsWrong) {
   made = plan();
   made.ops.front().attention = {{64, kernels::AttentionDataflow::streaming, 64}};
   EXPECT_THROW(run(made), Error) << "the first op is no attention";
+  made = plan();
+  made.ops.front().task_rows = 0;
+  EXPECT_THROW(run(made), Error) << "the first op is an embedding, row by row";
+  made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.attention.empty()) op.task_rows = 8;
+  }
+  EXPECT_THROW(run(made), Error) << "attention is not row by row";
   made = plan();
   made.ops.front().patch_rows = 4;
   EXPECT_THROW(run(made), Error) << "the first op embeds no patches";

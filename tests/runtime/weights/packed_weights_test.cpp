@@ -170,9 +170,19 @@ TEST_P(PackedWeightsTest, ValuesThatAreNotFiniteAreLogged) {
                           .sources = {{"w", 4}},
                           .gather = {}});
   (void)load(in_place);
+  add("v", count_from(0, 12));
+  Program gathered;  // one panel of two sources, the second with the NaN
+  gathered.add_parameter({.name = "g",
+                          .kind = ParameterKind::matrix,
+                          .rows = 8,
+                          .cols = 3,
+                          .sources = {{"v", 4}, {"w", 4}},
+                          .gather = {}});
+  (void)load(gathered);
   set_log_callback({});
-  ASSERT_EQ(messages.size(), 2U);
+  ASSERT_EQ(messages.size(), 3U);
   EXPECT_THAT(messages[0], testing::HasSubstr("parameter \"p\" holds a value that is not finite"));
+  EXPECT_THAT(messages[2], testing::HasSubstr("parameter \"g\""));
 }
 
 INSTANTIATE_TEST_SUITE_P(AllIsas, PackedWeightsTest, testing::ValuesIn(kAllIsas),
