@@ -35,6 +35,11 @@ LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> chec
 
 namespace {
 
+const kernels::KernelTable& kernels_of(const ModelOptions& options) {
+  if (options.kernels != nullptr) return *options.kernels;
+  return kernels::kernels_at(resolve_isa(options.isa));
+}
+
 /// Every precision that the program uses has its kernels at this level.
 void check_families(const Program& program, const kernels::KernelTable& kernels) {
   const auto require = [&](bool has, const char* what, const std::string& name, Precision p) {
@@ -63,6 +68,7 @@ Program model_program(const Program& program, const ModelOptions& options) {
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
   kept = fuse_epilogues(pool_early(kept));
   check(kept);
+  check_families(kept, kernels_of(options));
   return kept;
 }
 
@@ -70,10 +76,8 @@ std::shared_ptr<const Model> Model::create(const Program& program,
                                            std::shared_ptr<const Checkpoint> checkpoint,
                                            const ModelOptions& options) {
   const FloatEnvironment floats;
-  const kernels::KernelTable& kernels =
-      options.kernels != nullptr ? *options.kernels : kernels::kernels_at(resolve_isa(options.isa));
+  const kernels::KernelTable& kernels = kernels_of(options);
   Program kept = model_program(program, options);
-  check_families(kept, kernels);
   WeightOptions weights{.isa = kernels.isa,
                         .cache_directory = options.packed_cache,
                         .copy_tables = options.copy_tables};

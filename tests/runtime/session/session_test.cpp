@@ -274,6 +274,20 @@ TEST_F(SessionErrorTest, OptionsAndOutputsAreRefusedByName) {
               testing::HasSubstr("last_hidden_state"));
 }
 
+TEST_F(SessionErrorTest, ALevelWithoutTheProgramsPrecisionIsRefused) {
+  const auto create = [&](const kernels::KernelTable& kernels) {
+    return [&] { (void)Model::create(tiny_.program(), tiny_.checkpoint(), {.kernels = &kernels}); };
+  };
+  kernels::KernelTable no_gemm = kernels::kernels_at(Isa::baseline), no_attention = no_gemm;
+  no_gemm.gemm = {};
+  no_attention.attention = {};
+  EXPECT_THAT(message(ErrorCode::invalid_argument, create(no_gemm)),
+              testing::AllOf(testing::HasSubstr("weight \""), testing::HasSubstr("f32"),
+                             testing::HasSubstr("baseline")));
+  EXPECT_THAT(message(ErrorCode::invalid_argument, create(no_attention)),
+              testing::HasSubstr("attention \""));
+}
+
 TEST_F(SessionErrorTest, ARefusedBatchLeavesTheLastResult) {
   session_->run({.ids = ids_, .types = {}, .offsets = offsets_});
   const std::vector<float> before = copy_rows(session_->output("last_hidden_state"), 0, 3);
