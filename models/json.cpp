@@ -203,7 +203,9 @@ std::size_t as_size(const Node& node) {
 std::int64_t as_integer(const Node& node, std::int64_t min, std::int64_t max,
                         std::string_view expected) {
   const auto value = value_as<std::int64_t>(node, expected);
-  if (value < min || value > max) wrong(node, expected);
+  if (value < min || value > max) {
+    complain(ErrorCode::corrupt_file, node.where, simdjson::minify(node.value), expected);
+  }
   return value;
 }
 
