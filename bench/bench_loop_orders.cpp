@@ -30,6 +30,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/plan.hpp"
 #include "tests/support/random.hpp"
 
 namespace tessera::bench {

@@ -17,6 +17,7 @@
 #include "bench/support/replay_cell.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/machine/rates.hpp"
+#include "runtime/plan/plan.hpp"
 
 namespace tessera::bench {
 namespace {
@@ -166,8 +167,9 @@ struct Contest {
 
 void crossover(Isa isa) {
   const PlanMachine machine = plan_machine(isa);
-  for (const auto& [K, N] : std::initializer_list<std::pair<Index, Index>>{
+  for (const auto& weight : std::initializer_list<std::pair<Index, Index>>{
            {768, 2304}, {768, 3072}, {1024, 1024}, {1024, 4096}, {384, 1536}, {512, 2048}}) {
+    const Index K = weight.first, N = weight.second;
     const auto weight_wins = [&](Index M, bool replayed) {
       const Contest c{{.M = M, .N = N, .K = K}, machine};
       const double is = replayed ? c.seen(LoopOrder::is_os_a, isa) : c.model(LoopOrder::is_os_a);

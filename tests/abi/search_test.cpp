@@ -37,9 +37,9 @@ std::span<const float> row_of(const std::vector<float>& rows, std::size_t row, s
 double cosine(std::span<const float> a, std::span<const float> b) {
   double dot = 0, aa = 0, bb = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    dot += double{a[i]} * double{b[i]};
-    aa += double{a[i]} * double{a[i]};
-    bb += double{b[i]} * double{b[i]};
+    dot += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
   }
   return dot / std::sqrt(aa * bb);
 }
@@ -86,7 +86,7 @@ TEST(SearchTest, ScoresAreCosinesInFallingOrder) {
       // 19 products and roundings of unit vectors: 19 u = 1.1e-6
       const double expected =
           id == 11 ? 0 : cosine(row_of(queries, q, kWidth), row_of(rows, id, kWidth));
-      EXPECT_NEAR(double{hit.score}, expected, 2e-6);
+      EXPECT_NEAR(static_cast<double>(hit.score), expected, 2e-6);
     }
     // Fewer are a prefix, and one query is like many.
     const std::vector<Hit> few = index.search(row_of(queries, q, kWidth), 4);
@@ -161,16 +161,18 @@ TEST(SearchTest, TowersAreComparedAsTheModelSays) {
     for (std::size_t i = 0; i < 2; ++i) {
       double sum = 0;
       const auto logit = [&](std::size_t t) {
-        return std::exp(double{info.logit_scale}) * double{dots[3 * i + t]} +
-               double{info.logit_bias};
+        return std::exp(static_cast<double>(info.logit_scale)) *
+                   static_cast<double>(dots[3 * i + t]) +
+               static_cast<double>(info.logit_bias);
       };
       for (std::size_t t = 0; t < 3; ++t) sum += std::exp(logit(t));
       for (std::size_t t = 0; t < 3; ++t) {
-        EXPECT_NEAR(double{scores.logits[3 * i + t]}, logit(t), 1e-5 * std::abs(logit(t)));
+        EXPECT_NEAR(static_cast<double>(scores.logits[3 * i + t]), logit(t),
+                    1e-5 * std::abs(logit(t)));
         const double expected = info.similarity == TESSERA_SIMILARITY_SOFTMAX
                                     ? std::exp(logit(t)) / sum
                                     : 1 / (1 + std::exp(-logit(t)));
-        EXPECT_NEAR(double{scores.probabilities[3 * i + t]}, expected, 1e-5);
+        EXPECT_NEAR(static_cast<double>(scores.probabilities[3 * i + t]), expected, 1e-5);
       }
     }
   }
