@@ -72,7 +72,7 @@ struct AttentionTask {
   Index ldv;
   float* o;  // (Tq, d), row stride ldo
   Index ldo;
-  Index Tq, Tk, d;  // 1 ≤ d ≤ kMaxHeadDim
+  Index Tq, Tk, d;  // Tq ≥ 1, Tk ≥ 0, 1 ≤ d ≤ kMaxHeadDim
   float scale;
   const float* bias = nullptr;
   Index q_begin = 0;

@@ -286,7 +286,6 @@ template <class A, int MR, int NV>
 void gemm_ukernel_f32(const GemmTile& t) noexcept {
   TESSERA_ASSERT(t.mr >= 1 && t.mr <= MR && t.nr >= 1 && t.kc >= 1);
   TESSERA_ASSERT(t.nr <= NV * kLanes<A> || t.ldb > 0);
-  TESSERA_ASSERT(!t.accumulate || t.bias == nullptr);
   TilesByRows<A, NV, std::make_integer_sequence<int, MR>>::kRun[t.mr - 1](t);
 }
 

@@ -49,6 +49,7 @@ void weighted_mean_rows(const float* x, Index ldx, const float* weights, Index T
 
 template <class A>
 void max_of_rows(const float* x, Index ldx, Index T, Index N, float* y) noexcept {
+  TESSERA_ASSERT(T >= 1);
   constexpr Index V = kLanes<A>;
   for_each_column_block<A>(
       N, [&]<int NV>(Index j, Index n) __attribute__((always_inline)) {
