@@ -140,7 +140,8 @@ Index live_bytes(Index T, Index d, const kernels::Attention& kernel) noexcept {
 /// touched `between` two blocks' uses of a key do not stay (neighbours see nearly the same keys), Q
 /// and O again for every key tile where those do not; scores that do not fit. Equals the walk
 /// through an LRU cache of Z bytes that holds a tile (attention_traffic_test); for a smaller one it
-/// is not validated.
+/// is not validated. Between two uses of K and V in streaming_keys the state that is carried is not
+/// counted: where K and V fit and both do not, it says too little.
 double moved_bytes(const AttentionCost& cost, const AttentionShape& shape,
                    const kernels::AttentionBytes& e, double kv_executed, double between,
                    double scores, double blocks, double Z) {

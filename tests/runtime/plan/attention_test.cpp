@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/attention/blocks.hpp"
+#include "kernels/kernel_table.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/machine/machine.hpp"
 #include "tests/reference/attention.hpp"
@@ -327,6 +328,32 @@ TEST(AttentionMaskTest, RefusesMasksThatMakeNoSense) {
     EXPECT_THAT(e.what(), testing::HasSubstr("-2"));
   }
   EXPECT_EQ(to_string(sliding_window(100001)), "window (50000 left, 50000 right)");  // wider than T
+}
+
+// As LinearPlanTest.HalfTheElementInHalfTheCacheIsTheSamePlan.
+TEST(AttentionPlanTest, HalfTheElementInHalfTheCacheIsTheSamePlan) {
+  const kernels::Attention whole = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
+  kernels::Attention half = whole;
+  half.bytes = {.qkv = 2, .o = 2, .scratch = 2};
+  const AttentionCaches caches{kCaches.l1_bytes / 2, kCaches.l2_bytes / 2, kCaches.l3_bytes / 2};
+  MachineRates rates = nominal_rates(machine(), Isa::baseline), slower = rates;
+  for (double* rate :
+       {&slower.l1_bytes, &slower.l2_bytes, &slower.l3_bytes, &slower.memory_bytes}) {
+    *rate /= 2;
+  }
+  for (const Index T : {64, 197, 512, 2048, 8192}) {
+    for (const AttentionMask& mask : some_masks()) {
+      const AttentionShape shape{.T = T, .d = 64, .heads = 12, .mask = mask};
+      const AttentionPlan a = plan_attention(shape, kCaches, rates, whole),
+                          b = plan_attention(shape, caches, slower, half);
+      EXPECT_EQ(a.chosen.dataflow, b.chosen.dataflow) << T;
+      EXPECT_EQ(a.chosen.seconds, b.chosen.seconds) << T;
+      EXPECT_EQ(a.chosen.l2_bytes, 2 * b.chosen.l2_bytes) << T;
+      EXPECT_EQ(a.chosen.bound_bytes, 2 * b.chosen.bound_bytes) << T;
+      EXPECT_EQ(dataflow_of(T, 64, mask, kCaches.l2_bytes, whole),
+                dataflow_of(T, 64, mask, caches.l2_bytes, half));
+    }
+  }
 }
 
 }  // namespace

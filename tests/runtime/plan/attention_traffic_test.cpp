@@ -230,7 +230,12 @@ TEST(AttentionTrafficTest, EqualsTheReplayOfTheWalkWhereATileFits) {
 }
 
 TEST(AttentionTrafficTest, CountsElementsOfOtherSizes) {
-  expect_as_walked({.qkv = 2, .o = 2, .scratch = 4});
+  for (const kernels::AttentionBytes& element :
+       {kernels::AttentionBytes{.qkv = 2, .o = 2, .scratch = 4},
+        kernels::AttentionBytes{.qkv = 4, .o = 8, .scratch = 4},
+        kernels::AttentionBytes{.qkv = 4, .o = 2, .scratch = 4}}) {
+    expect_as_walked(element);
+  }
 }
 
 }  // namespace

@@ -144,5 +144,31 @@ TEST(LinearPlanTest, WithoutL3EverythingBeyondL2IsMemory) {
   EXPECT_GE(plan.chosen.cost.l3_bytes(), 4.0 * 768 * 768);
 }
 
+// Elements, caches and rates of bytes all halved: the same nests in the same time, half the bytes.
+// A size that is built in anywhere breaks this.
+TEST(LinearPlanTest, HalfTheElementInHalfTheCacheIsTheSamePlan) {
+  for (const int threads : {1, 2}) {
+    const PlanMachine whole = a_machine(threads);
+    PlanMachine half = whole;
+    half.tile[Precision::f32].bytes = {2, 2, 2};
+    for (Index* bytes : {&half.l1_bytes, &half.l2_bytes, &half.l3_bytes}) *bytes /= 2;
+    for (double* rate : {&half.rates.l1_bytes, &half.rates.l2_bytes, &half.rates.l3_bytes,
+                         &half.rates.memory_bytes}) {
+      *rate /= 2;
+    }
+    for (const LinearTask& task : tasks()) {
+      const LinearPlan a = plan_linear(task, whole), b = plan_linear(task, half);
+      ASSERT_EQ(a.chosen.nest, b.chosen.nest) << task.shape.M << " rows";
+      EXPECT_EQ(a.chosen.cost.seconds, b.chosen.cost.seconds);
+      EXPECT_EQ(a.chosen.cost.l1_bytes(), 2 * b.chosen.cost.l1_bytes());
+      EXPECT_EQ(a.chosen.cost.l2_bytes(), 2 * b.chosen.cost.l2_bytes());
+      EXPECT_EQ(a.chosen.cost.l3_bytes(), 2 * b.chosen.cost.l3_bytes());
+      EXPECT_EQ(a.bound_bytes, 2 * b.bound_bytes);
+      EXPECT_EQ(a.classical.os, 2 * b.classical.os);
+      EXPECT_EQ(a.fits, b.fits);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera
