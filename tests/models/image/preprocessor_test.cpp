@@ -167,8 +167,7 @@ TEST(PreprocessorTest, WhatItDoesNotComputeIsRefusedByName) {
   const auto corrupt = [](const std::string& json) {
     return problem_of(json, ErrorCode::corrupt_file);
   };
-  EXPECT_THAT(corrupt(R"({"size": 0})"),
-              HasSubstr("size is 0, expected a number of pixels"));
+  EXPECT_THAT(corrupt(R"({"size": 0})"), HasSubstr("size is 0, expected a number of pixels"));
   EXPECT_THAT(corrupt(R"({"size": "224"})"), HasSubstr("size is a string"));
   EXPECT_THAT(corrupt(R"({"resample": 6})"), HasSubstr("resample"));
   EXPECT_THAT(corrupt(R"({"image_mean": [0.5]})"), HasSubstr("image_mean is an array, expected 3"));
