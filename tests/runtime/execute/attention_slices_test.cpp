@@ -47,7 +47,7 @@ class AttentionSlicesTest : public testing::TestWithParam<Isa> {
     for (const int threads : {1, 3}) {
       const auto session = model_.session(GetParam(), 80, 4, threads);
       std::vector<std::int32_t> ids;
-      for (std::int32_t i = 0; i < 80; ++i) ids.push_back(i * 7 % kVocab);
+      for (std::int32_t i = 0; i < 80; ++i) ids.push_back(i * 7 % std::int32_t{kVocab});
       const std::vector<std::int32_t> offsets{0, 1, 3, 20, 80};
       session->run({.ids = ids, .offsets = offsets});
       for (Index i = 0; i < 80; ++i) {
