@@ -7,7 +7,7 @@
 //   O = P V / Σ P             (Tq, d)
 //
 // flat_rows does the three for one block of Br rows before the next (FLAT, R granularity: Br rows
-// of S live); flat_head does each for the whole head (H granularity); layerwise the same with P
+// of S live); flat_head does each for the whole head (head granularity); layerwise the same with P
 // written beside S, as separate operators would. A block's S is (keys, Br), the keys of its tiles
 // one after another, so that hidden tiles take no memory.  Kao et al. 2021 (FLAT).
 #pragma once

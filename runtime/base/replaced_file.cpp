@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,6 +17,18 @@
 namespace tessera {
 
 ReplacedFile::ReplacedFile(std::filesystem::path target) : target_(std::move(target)) {
+  struct stat status {};
+  const bool exists = ::stat(target_.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) {
+    throw Error(
+        ErrorCode::io_error,
+        fmt::format("{}: is no regular file, expected one to replace, or none", target_.string()));
+  }
+  if (exists) {  // a link is followed, so that its target is replaced and the link stays
+    std::error_code error;
+    const std::filesystem::path followed = std::filesystem::canonical(target_, error);
+    if (!error) target_ = followed;
+  }
   static std::atomic<unsigned> counter{0};
   for (int attempt = 0; attempt < 100 && fd_ < 0; ++attempt) {  // leftovers of a dead process
     path_ = target_;
@@ -24,6 +37,8 @@ ReplacedFile::ReplacedFile(std::filesystem::path target) : target_(std::move(tar
     if (fd_ < 0 && errno != EEXIST) break;
   }
   if (fd_ < 0) fail("create a file for writing", errno);
+  // A file system without modes may refuse: harmless.
+  if (exists) static_cast<void>(::fchmod(fd_, status.st_mode & 07777));
 }
 
 ReplacedFile::~ReplacedFile() {

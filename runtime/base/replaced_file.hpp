@@ -10,7 +10,8 @@
 
 namespace tessera {
 
-/// A new file beside `target` that is removed again unless commit() put it in the target's place.
+/// A new file beside `target` that is removed again unless commit() put it in the target's place,
+/// with the target's mode. A link is followed; what is no regular file is refused.
 /// Throws Error{io_error} naming the target, the step and the system's reason.
 class ReplacedFile {
  public:

@@ -39,15 +39,16 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     return Index{cuts.offsets[i + 1]} - cuts.offsets[i];
   };
 
+  const bool hides_keys = op.mask != kernels::AttentionMask{};
   const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
   block_begin[0] = 0;
   for (Index s = 0; s < S; ++s) {
     const Index Tq = rows_in(queries, s);
     const Index most = std::max(Br, at_rows(schedule.attention, rows_in(keys, s)).task_rows);
-    // A long sequence is cut so that all workers have work: where nothing is hidden, bits do not
-    // depend on the cut.
+    // A long sequence is cut so that all workers have work. Where keys are hidden, bits may depend on
+    // the cut (AttentionTask): there it is the plan's, whatever the number of workers.
     const Index share = Tq * op.heads / (4 * context.workers.count());
-    const Index rows = std::clamp(share / Br * Br, Br, most);
+    const Index rows = hides_keys ? most : std::clamp(share / Br * Br, Br, most);
     const auto i = static_cast<std::size_t>(s);
     block_begin[i + 1] =
         block_begin[i] + static_cast<std::int32_t>(kernels::count_blocks(Tq, rows));

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
-#include "runtime/machine/machine.hpp"
 #include "runtime/plan/patches.hpp"
 
 namespace tessera::execute {
@@ -26,6 +25,7 @@ Index chain_elements(const Program& program, const OpSchedule& schedule, std::si
 
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
                        const kernels::KernelTable& kernels, Index max_rows) noexcept {
+  const Index longest = longest_sequence(program, max_rows);
   Index most = 0;
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
@@ -33,8 +33,8 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       const kernels::Attention& kernel = kernels.attention[attention->precision];
       Index first = 1;
       for (const AttentionRange& range : schedule[i].attention) {
-        if (first > max_rows) break;
-        const Index T = std::min(range.last_rows, max_rows);
+        if (first > longest) break;
+        const Index T = std::min(range.last_rows, longest);
         const Index rows = std::max(range.task_rows, kernel.Br);
         most = std::max(most, kernel.scratch_elements(range.dataflow, std::min(rows, T), T,
                                                       attention->head_dim));

@@ -279,6 +279,7 @@ std::vector<std::string> fallbacks_of(const std::string& rates_source) {
 Plan make_plan(const PlanInput& input) {
   Plan plan{.identity = {.version = library_version(),
                          .program = fingerprint(input.program),
+                         .outputs = output_names(input.program),
                          .machine = machine_key(input.machine),
                          .isa = to_string(input.isa),
                          .threads = input.threads,
@@ -302,6 +303,12 @@ Plan make_plan(const PlanInput& input) {
         "no block of a linear with (K,N) = {} fits in L2: the fastest is taken", shape));
   }
   return plan;
+}
+
+std::string output_names(const Program& program) {
+  std::string names;
+  for (const Output& output : program.outputs) names += (names.empty() ? "" : ", ") + output.name;
+  return names;
 }
 
 std::string fingerprint(const Program& program) {

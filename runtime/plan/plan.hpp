@@ -79,6 +79,7 @@ const auto& at_rows(const Ranges& ranges, Index rows) noexcept {
 struct PlanIdentity {
   std::string version;  ///< of the library
   std::string program;  ///< fingerprint of ops and shapes
+  std::string outputs;  ///< that it computes: "embedding", "logits, last_hidden_state"
   std::string machine;  ///< CPU and caches
   std::string isa;
   int threads = 1;
@@ -146,6 +147,8 @@ ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index ro
 /// The fewest blocks that fit, a multiple of the threads.
 Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine);
 
+/// The names of what it computes, with commas between them.
+std::string output_names(const Program& program);
 /// "a3f0…": of the canonical text of the program (program/canonical.hpp).
 std::string fingerprint(const Program& program);
 /// CPU name and caches.

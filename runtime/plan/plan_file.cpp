@@ -2,9 +2,11 @@
 #include "runtime/plan/plan_file.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <simdjson.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <set>
 
 #include "runtime/base/error.hpp"
@@ -19,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace dom = simdjson::dom;
 
-constexpr std::int64_t kFormat = 3;
+constexpr std::int64_t kFormat = 4;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr Index kMostBlocks = (Index{1} << 31) - 1;
 
@@ -51,7 +53,25 @@ std::string json_of(const OpSchedule& op) {
 
 class Reader {
  public:
-  explicit Reader(const fs::path& file) : where_(file.string()) {}
+  explicit Reader(std::string where) : where_(std::move(where)) {}
+
+  /// What a program does not know it would not run: every key is one of `names`, once.
+  void require_known(dom::element element, std::initializer_list<std::string_view> names) const {
+    dom::object object;
+    if (element.get(object) != simdjson::SUCCESS) {
+      fail(fmt::format("{}, expected an object", detail::shortened(element)));
+    }
+    std::set<std::string_view> seen;
+    for (const auto& [key, value] : object) {
+      if (std::find(names.begin(), names.end(), key) == names.end()) {
+        fail(fmt::format("has {}, expected one of {}", detail::in_quotes(key),
+                         fmt::join(names, ", ")));
+      }
+      if (!seen.insert(key).second) {
+        fail(fmt::format("has {} twice, expected it once", detail::in_quotes(key)));
+      }
+    }
+  }
 
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorCode::corrupt_file, fmt::format("plan {}: {}", where_, what));
@@ -107,7 +127,10 @@ class Reader {
 
   OpSchedule op(dom::element object) const {
     OpSchedule schedule;
+    require_known(object,
+                  {"nests", "chains", "attention", "by_heads_from", "patch_rows", "task_rows"});
     for (const dom::element e : get<dom::array>(object, "nests", "an array")) {
+      require_known(e, {"last_rows", "order", "row_blocks", "col_blocks", "k_blocks", "onednn"});
       schedule.nests.push_back({count(e, "last_rows", 1),
                                 {.order = order(e),
                                  .row_blocks = count(e, "row_blocks", 1),
@@ -116,14 +139,18 @@ class Reader {
                                 get<bool>(e, "onednn", "true or false")});
     }
     for (const dom::element e : get<dom::array>(object, "chains", "an array")) {
+      require_known(e, {"last_rows", "row_blocks"});
       schedule.chains.push_back({count(e, "last_rows", 1), count(e, "row_blocks", 0)});
     }
     if (has(object, "attention")) {
       for (const dom::element e : get<dom::array>(object, "attention", "an array")) {
+        require_known(e, {"last_rows", "dataflow", "task_rows"});
         schedule.attention.push_back(
             {count(e, "last_rows", 1), dataflow(e), count(e, "task_rows", 1)});
       }
       schedule.by_heads_from = count(object, "by_heads_from", 0);
+    } else if (has(object, "by_heads_from")) {
+      fail("has by_heads_from without attention");
     }
     if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
     if (has(object, "task_rows")) schedule.task_rows = count(object, "task_rows", 1);
@@ -158,8 +185,13 @@ void require_same(const Plan& plan, const char* what, const T& its, const T& her
   refuse(plan, fmt::format("was made for {} {}, expected {}", what, its, here));
 }
 
+/// Says so if a plan is of another part of a model: what is computed depends on what is asked for.
+void require_same_outputs(const Plan& plan, const Program& program) {
+  require_same(plan, "outputs", plan.identity.outputs, output_names(program));
+}
+
 template <class Fail>
-void check_attention(const PlanInput& in, std::size_t i, const OpSchedule& schedule,
+void check_attention(const PlanInput& in, Index most, std::size_t i, const OpSchedule& schedule,
                      const Fail& fail) {
   const auto* op = std::get_if<AttentionOp>(&in.program.ops[i]);
   if (op == nullptr) {
@@ -168,8 +200,14 @@ void check_attention(const PlanInput& in, std::size_t i, const OpSchedule& sched
     return;
   }
   if (schedule.attention.empty()) fail("has no dataflow, expected at least one");
-  if (schedule.attention.back().last_rows < in.max_rows) {
-    fail(fmt::format("its last dataflow ends before {} rows", in.max_rows));
+  if (schedule.attention.back().last_rows < most) {
+    fail(fmt::format("its last dataflow ends before {} rows", most));
+  }
+  const Index Br = kernels::kernels_at(in.isa).attention[op->precision].Br;
+  for (const AttentionRange& range : schedule.attention) {
+    if (range.task_rows >= Br) continue;
+    fail(fmt::format("task_rows is {}, expected at least {}, a block of the kernel",
+                     range.task_rows, Br));
   }
   if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->q.value, in.tile) == 0) {
     fail(fmt::format("by_heads_from is {}, expected 0: its QKV cannot lie by heads",
@@ -187,10 +225,16 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
                      in.program.values[static_cast<std::size_t>(output_of(in.program.ops[i]))].name,
                      what));
   };
-  check_attention(in, i, schedule, fail);
+  // Ranges are those of the file's own promise, of which a session may use a part.
+  const Index max_rows = std::max(in.max_rows, plan.identity.max_rows),
+              max_sequences = std::max(in.max_sequences, plan.identity.max_sequences);
+  check_attention(in, max_rows, i, schedule, fail);
   if (std::holds_alternative<PatchEmbedOp>(in.program.ops[i]) != (schedule.patch_rows > 0)) {
     fail(schedule.patch_rows > 0 ? "has patch_rows, expected none: it is no patch embedding"
                                  : "has no patch_rows, expected 1 or more");
+  }
+  if (schedule.patch_rows > max_rows) {
+    fail(fmt::format("patch_rows is {}, expected at most {}", schedule.patch_rows, max_rows));
   }
   const bool has_task_rows = is_row_wise(in.program.ops[i]) || (op != nullptr && op->norm);
   if (has_task_rows != (schedule.task_rows > 0)) {
@@ -203,11 +247,11 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
     return;
   }
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
-  const LinearTask task = linear_task(in.program, *op, in.max_rows, false);
+  const LinearTask task = linear_task(in.program, *op, max_rows, false);
   const TileShape& tile = in.tile[task.precision];
   const Index panels = ceil_div(task.shape.N, tile.NR);
   const Index most_k_blocks = task.residual ? 1 : ceil_div(task.shape.K, tile.KR);
-  const Index most = most_rows(in.program, op->out, in.max_rows, in.max_sequences);
+  const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
   if (schedule.nests.back().last_rows < most ||
       (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {
     fail(fmt::format("its last range ends before {} rows", most));
@@ -280,13 +324,14 @@ std::string plan_to_json(const Plan& plan) {
   std::string ops;
   for (const OpSchedule& op : plan.ops) ops += (ops.empty() ? "" : ",\n  ") + json_of(op);
   return fmt::format(
-      "{{\"tessera_plan\":{},\"version\":{},\"program\":{},\"machine\":{},\"isa\":{},\n"
+      "{{\"tessera_plan\":{},\"version\":{},\"program\":{},\"outputs\":{},\n"
+      " \"machine\":{},\"isa\":{},\n"
       " \"threads\":{},\"max_rows\":{},\"max_sequences\":{},\"rates\":{},\n"
       " \"weights_stay_in_l3\":{},\n"
       " \"ops\":[{}]}}\n",
-      kFormat, quoted(id.version), quoted(id.program), quoted(id.machine), quoted(id.isa),
-      id.threads, id.max_rows, id.max_sequences, quoted(plan.rates_source), plan.weights_stay_in_l3,
-      ops);
+      kFormat, quoted(id.version), quoted(id.program), quoted(id.outputs), quoted(id.machine),
+      quoted(id.isa), id.threads, id.max_rows, id.max_sequences, quoted(plan.rates_source),
+      plan.weights_stay_in_l3, ops);
 }
 
 void save_plan(const fs::path& file, const Plan& plan) {
@@ -294,7 +339,7 @@ void save_plan(const fs::path& file, const Plan& plan) {
 }
 
 Plan load_plan(const fs::path& file) {
-  const Reader reader(file);
+  const Reader reader(file.string());
   std::error_code error;
   const std::uintmax_t bytes = fs::file_size(file, error);
   if (error) {
@@ -316,6 +361,7 @@ Plan load_plan(const fs::path& file) {
   }
   Plan plan{.identity = {.version = reader.text(root, "version"),
                          .program = reader.text(root, "program"),
+                         .outputs = reader.text(root, "outputs"),
                          .machine = reader.text(root, "machine"),
                          .isa = reader.text(root, "isa"),
                          .threads = static_cast<int>(
@@ -328,8 +374,12 @@ Plan load_plan(const fs::path& file) {
             .weights_stay_in_l3 = reader.get<bool>(root, "weights_stay_in_l3", "true or false"),
             .fallbacks = {}};
   plan.fallbacks = fallbacks_of(plan.rates_source);
+  reader.require_known(
+      root, {"tessera_plan", "version", "program", "outputs", "machine", "isa", "threads",
+             "max_rows", "max_sequences", "rates", "weights_stay_in_l3", "ops"});
   for (const dom::element op : reader.get<dom::array>(root, "ops", "an array")) {
-    plan.ops.push_back(reader.op(op));
+    const Reader of_op(fmt::format("{}: op {}", file.string(), plan.ops.size()));
+    plan.ops.push_back(of_op.op(op));
   }
   return plan;
 }
@@ -337,6 +387,7 @@ Plan load_plan(const fs::path& file) {
 void check_plan(const Plan& plan, const PlanInput& input) {
   const PlanIdentity& id = plan.identity;
   require_same<std::string>(plan, "version", id.version, library_version());
+  if (id.program != fingerprint(input.program)) require_same_outputs(plan, input.program);
   require_same<std::string>(plan, "model", id.program, fingerprint(input.program));
   require_same<std::string>(plan, "machine", id.machine, machine_key(input.machine));
   require_same<std::string>(plan, "ISA", id.isa, to_string(input.isa));
@@ -355,7 +406,11 @@ void check_plan(const Plan& plan, const PlanInput& input) {
 std::string diff_plans(const Plan& before, const Plan& after, const Program& program) {
   const PlanIdentity &was = before.identity, &is = after.identity;
   if (was.program != is.program) {
+    require_same_outputs(before, program);
     refuse(before, fmt::format("was made for model {}, expected {}", was.program, is.program));
+  }
+  if (before.ops.size() != program.ops.size()) {
+    refuse(before, fmt::format("has {} ops, expected {}", before.ops.size(), program.ops.size()));
   }
   std::string text;
   const auto field = [&](const char* name, const auto& a, const auto& b) {
@@ -368,8 +423,13 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
   field("most rows", was.max_rows, is.max_rows);
   field("most sequences", was.max_sequences, is.max_sequences);
   field("weights stay in L3", before.weights_stay_in_l3, after.weights_stay_in_l3);
-  for (std::size_t i = 0; i < std::min(before.ops.size(), after.ops.size()); ++i) {
+  for (std::size_t i = 0; i < before.ops.size(); ++i) {
     const OpSchedule &a = before.ops[i], &b = after.ops[i];
+    if (a.nests.empty() != b.nests.empty() || a.attention.empty() != b.attention.empty()) {
+      refuse(before, fmt::format("op {} ({}): has {} nests and {} dataflows, expected {} and {}", i,
+                                 program.values[at(output_of(program.ops[i]))].name, a.nests.size(),
+                                 a.attention.size(), b.nests.size(), b.attention.size()));
+    }
     if (a.attention != b.attention || a.by_heads_from != b.by_heads_from) {
       text += fmt::format("{}: {} -> {}\n", program.values[at(output_of(program.ops[i]))].name,
                           describe_attention(a), describe_attention(b));
@@ -384,7 +444,7 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
           fmt::format("{}: {} -> {} rows of a task\n",
                       program.values[at(output_of(program.ops[i]))].name, a.task_rows, b.task_rows);
     }
-    if (a.nests.empty() || b.nests.empty()) continue;
+    if (a.nests.empty()) continue;
     std::set<Index> ends;  // row counts at which either plan changes
     for (const auto& range : a.nests) ends.insert(range.last_rows);
     for (const auto& range : b.nests) ends.insert(range.last_rows);

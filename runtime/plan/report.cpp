@@ -62,8 +62,11 @@ class Reporter {
     OpReport report{.kind = name_of(op), .name = value(output_of(op)).name};
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, report); },
                           [&](const AttentionOp& o) {
-                            if (!is_self_attention(in_.program, o)) return row_wise(op, report);
-                            attention(plan_.ops[i], o, report);
+                            if (is_self_attention(in_.program, o)) {
+                              attention(plan_.ops[i], o, report);
+                            } else {
+                              pooling_attention(plan_.ops[i], o, op, report);
+                            }
                           },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
                           [&](const auto&) { row_wise(op, report); }},
@@ -116,7 +119,7 @@ class Reporter {
               : why_rejected(*other, chosen);
     }
     for (const LoopOrder order : kLoopOrders) {
-      if (best.best[static_cast<std::size_t>(order)]) continue;
+      if (best.best[static_cast<std::size_t>(order)] || order == nest.order) continue;
       report.rejected.push_back({.name = to_string(order), .why = why_impossible(order, task)});
     }
     chain(i, task, report);
@@ -214,6 +217,18 @@ class Reporter {
                 : "as fast by the model; a run takes the other in closed form";
       }
     }
+  }
+
+  /// A few queries over the rows of a sequence: K and V pass once, whatever the dataflow.
+  void pooling_attention(const OpSchedule& schedule, const AttentionOp& o, const Op& op,
+                         OpReport& report) const {
+    row_wise(op, report);
+    const double keys = static_cast<double>(rows_of(o.k.value)) / static_cast<double>(sequences_);
+    report.shape = fmt::format("{} heads of {}, {} queries over {} rows", o.heads, o.head_dim,
+                               rows_of(o.q.value), rows_of(o.k.value));
+    report.flops = 4.0 * static_cast<double>(rows_of(o.q.value) * o.heads * o.head_dim) * keys;
+    const Index T = ceil_div(rows_of(o.k.value), sequences_);
+    report.chosen.name = kernels::to_string(at_rows(schedule.attention, T).dataflow);
   }
 
   /// A linear over blocks of gathered patches, one image after another.

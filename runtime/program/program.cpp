@@ -76,6 +76,17 @@ std::vector<ParameterId> parameters_of(const Op& op) {
   return ids;
 }
 
+Index longest_sequence(const Program& program, Index rows) noexcept {
+  if (const TokenSpec* tokens = program.tokens(); tokens != nullptr && tokens->max_tokens > 0) {
+    return std::min(rows, tokens->max_tokens);
+  }
+  const ImageSpec* images = program.images();
+  if (images != nullptr && images->sizes == ImageSizes::native) {
+    return std::min(rows, images->native_rows());
+  }
+  return rows;
+}
+
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences) {
   return most_extents(program.spaces, rows, sequences)[at(program.values[at(id)].space)].rows;
 }

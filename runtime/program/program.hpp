@@ -442,6 +442,9 @@ ValueId output_of(const Op& op) noexcept;
 std::vector<ParameterId> parameters_of(const Op& op);
 /// The most rows of a value for `rows` token rows in `sequences` sequences.
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences);
+/// The most rows of one sequence for `rows` token rows: what the model's positions or image size
+/// leave of them.
+Index longest_sequence(const Program& program, Index rows) noexcept;
 /// "linear", "attention", …
 const char* name_of(const Op& op) noexcept;
 /// "tokens", "images"

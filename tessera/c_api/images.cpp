@@ -46,6 +46,9 @@ void copy_rgb(const tessera_pixels& given, std::size_t index, image::RgbImage& o
   require(stride >= given.width * channels,
           "images[{}].row_stride is {}, expected at least {} bytes, or 0", index, stride,
           given.width * channels);
+  require(stride <= PTRDIFF_MAX / given.height,
+          "images[{}] has {} rows {} bytes apart, expected less than the address space", index,
+          given.height, stride);
   out.resize(given.width, given.height);
   const Index green = channels == 1 ? 0 : 1, blue = channels == 1 ? 0 : 2;
   for (Index y = 0; y < given.height; ++y) {
@@ -62,7 +65,9 @@ void copy_rgb(const tessera_pixels& given, std::size_t index, image::RgbImage& o
 /// The caller's pixels.
 class PixelSource : public ImageSource {
  public:
-  PixelSource(const tessera_pixels* images, std::size_t count) : images_(images), count_(count) {}
+  PixelSource(const tessera_pixels* images, std::size_t count) : images_(images), count_(count) {
+    if (count > 0) require(images != nullptr, "images is NULL, expected a pointer");
+  }
   std::size_t size() const override { return count_; }
   std::string name(std::size_t /*index*/) const override { return {}; }
   void decode(std::size_t index, std::vector<std::uint8_t>& /*bytes*/, image::RgbImage& out,
@@ -78,7 +83,9 @@ class PixelSource : public ImageSource {
 /// The caller's files in memory.
 class FileSource : public ImageSource {
  public:
-  FileSource(const tessera_file* files, std::size_t count) : files_(files), count_(count) {}
+  FileSource(const tessera_file* files, std::size_t count) : files_(files), count_(count) {
+    if (count > 0) require(files != nullptr, "files is NULL, expected a pointer");
+  }
   std::size_t size() const override { return count_; }
   std::string name(std::size_t /*index*/) const override { return {}; }
   void decode(std::size_t index, std::vector<std::uint8_t>& /*bytes*/, image::RgbImage& out,

@@ -73,6 +73,14 @@ CLI::Validator integer_between(std::int64_t least, std::int64_t most) {
       "");
 }
 
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return text.empty() ? std::string("got an empty text, expected a file") : std::string();
+      },
+      "");
+}
+
 CLI::Validator one_of(std::vector<std::string> values) {
   return CLI::Validator(
       [values = std::move(values)](std::string& text) {
@@ -130,7 +138,8 @@ void ModelFlags::add_plan_to(CLI::App& command) {
                    "Let oneDNN run linears where it measures faster: last bits then depend on the "
                    "batch");
   auto* file =
-      add_option(command, "--plan", plan, "FILE", "Run this plan, saved by `tessera plan --save`");
+      add_option(command, "--plan", plan, "FILE", "Run this plan, saved by `tessera plan --save`")
+          ->check(not_empty());
   const auto orders = names_of(kLoopOrders, kNameOfOrder);
   add_choice(
       command, "--loop-order", loop_order, "ORDER", orders,

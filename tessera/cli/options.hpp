@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tessera/measure/metered_model.hpp"
 #include "tessera/pipeline/image_encoder.hpp"
-#include "tessera/pipeline/metered_model.hpp"
 #include "tessera/pipeline/preparer.hpp"
 
 namespace tessera::cli {
@@ -94,6 +94,8 @@ constexpr std::int64_t kMany = std::int64_t{1} << 30;
 /// Checks that say what was got and what is expected.
 CLI::Validator integer_between(std::int64_t least, std::int64_t most);
 CLI::Validator one_of(std::vector<std::string> values);
+/// An unset shell variable is no choice.
+CLI::Validator not_empty();
 
 template <class Value>
 CLI::Option* add_option(CLI::App& command, const char* name, Value& value, const char* type,

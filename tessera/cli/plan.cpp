@@ -15,6 +15,7 @@ struct PlanCommand {
   BatchFlags batch;
   bool is_json = false, is_strict = false, is_measured = true;
   std::string save, diff;
+  std::vector<std::string> outputs;  // empty: the main one
 
   void add_to(CLI::App& command);
   void run(const CLI::App& command) const;
@@ -23,7 +24,8 @@ struct PlanCommand {
 void PlanCommand::run(const CLI::App& /*command*/) const {
   const auto package = model.open_package();
   const BatchShape shape = batch.shape(package->program);
-  EncoderOptions options = model.encoder_options({main_output(package->program)});
+  EncoderOptions options =
+      model.encoder_options(outputs.empty() ? std::vector{main_output(package->program)} : outputs);
   options.batch_tokens = std::max(options.batch_tokens, shape.rows);
   options.batch_sequences = std::max(options.batch_sequences, shape.sequences);
   options.session.strict = is_strict;
@@ -51,14 +53,22 @@ void PlanCommand::add_to(CLI::App& command) {
                    "A fallback, such as rates that nobody measured, is an error");
   command.add_flag("--measure,!--no-measure", is_measured,
                    "Measure this machine's rates once, in two seconds (default)");
-  add_option(command, "--save", save, "FILE", "Write the plan, for every number of rows, to FILE");
+  add_option(command, "--save", save, "FILE", "Write the plan, for every number of rows, to FILE")
+      ->check(not_empty());
   add_option(command, "--diff", diff, "FILE",
              "Print only where the plan differs from the saved one in FILE")
+      ->check(not_empty())
       ->excludes(json);
+  add_option(command, "--output-name", outputs, "NAME",
+             "Plan for this output, given once for each (default: logits, else embedding, else "
+             "last_hidden_state)")
+      ->allow_extra_args(false);
   command.footer(
       "Plans decide speed, never a bit of the result. --plan FILE prints a saved one here, and "
       "runs it\n"
-      "in embed, classify, search and run. A saved plan is for batches of up to --batch-tokens.\n"
+      "in embed, classify, search and run, where it is of the outputs that they compute:\n"
+      "--output-name embedding for embed and search, those that it writes for run. A saved plan is "
+      "for batches of up to --batch-tokens.\n"
       "Rates are kept in $XDG_CACHE_HOME/tessera; TESSERA_RATES names another file.");
 }
 

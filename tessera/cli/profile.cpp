@@ -14,8 +14,8 @@
 #include "runtime/session/session.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
-#include "tessera/pipeline/run_meters.hpp"
 
 namespace tessera::cli {
 namespace {

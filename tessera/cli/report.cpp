@@ -11,8 +11,8 @@
 #include "runtime/plan/plan.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
-#include "tessera/pipeline/run_meters.hpp"
 #include "tessera/report/page.hpp"
 
 namespace tessera::cli {

@@ -76,6 +76,7 @@ struct ImageLoader::Worker {
   image::Preprocessor::Workspace workspace{};
   std::vector<std::uint8_t> bytes{};
   image::RgbImage decoded{};
+  Error no_memory{ErrorCode::out_of_memory, "image loader: out of memory"};  // made while there is
 
   std::string about(std::size_t index, const char* what) const {
     const std::string name = loader.source_.name(index);
@@ -99,13 +100,17 @@ struct ImageLoader::Worker {
     LoadTimes times;
     to.problem.reset();
     try {
-      load(index, to.image, times);
-    } catch (const Error& e) {
-      to.problem = e;
-    } catch (const std::bad_alloc&) {
-      to.problem = Error(ErrorCode::out_of_memory, about(index, "out of memory"));
-    } catch (const std::exception& e) {
-      to.problem = Error(ErrorCode::internal, about(index, e.what()));
+      try {
+        load(index, to.image, times);
+      } catch (const Error& e) {
+        to.problem = e;
+      } catch (const std::bad_alloc&) {
+        to.problem = Error(ErrorCode::out_of_memory, about(index, "out of memory"));
+      } catch (const std::exception& e) {
+        to.problem = Error(ErrorCode::internal, about(index, e.what()));
+      }
+    } catch (...) {  // not even for the words
+      to.problem = no_memory;
     }
     return times;
   }
@@ -122,10 +127,17 @@ ImageLoader::ImageLoader(const ImageSource& source, const image::Preprocessor& p
     if (threads_.empty()) {
       throw Error(ErrorCode::out_of_memory, "image loader: the system refuses a thread");
     }
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
 ImageLoader::~ImageLoader() {
+  stop();
+}
+
+void ImageLoader::stop() noexcept {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;

@@ -101,6 +101,7 @@ class ImageLoader {
   struct Worker;  // one thread's buffers
 
   void work();
+  void stop() noexcept;
   Slot& slot(std::size_t index) { return slots_[index % slots_.size()]; }
 
   const ImageSource& source_;

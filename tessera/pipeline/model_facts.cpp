@@ -27,7 +27,7 @@ std::string stored_types(const Checkpoint& checkpoint) {
 }
 
 // hidden_states.0, …, hidden_states.12 as one entry.
-std::vector<std::string> output_names(const Program& program) {
+std::vector<std::string> names_of_outputs(const Program& program) {
   std::vector<std::string> names;
   std::string last_state;
   for (const Output& output : program.outputs) {
@@ -139,7 +139,7 @@ ModelFacts describe(const models::Package& package, const EncoderOptions& option
   facts.add("stored_as", stored_types(*package.checkpoint));
   std::visit([&](const auto& spec) { describe_inputs(package, spec, facts); },
              package.program.inputs);
-  facts.add("outputs", output_names(package.program));
+  facts.add("outputs", names_of_outputs(package.program));
   if (!package.labels.empty()) facts.add("labels", package.labels);
   if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
   if (!package.embedding_description.empty()) {

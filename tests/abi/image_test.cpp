@@ -127,6 +127,10 @@ TEST(ImageTest, BadImagesAreRefusedWithoutAWrite) {
   image = good;
   image.channels = 2;
   expect_refused(image, "images[0].channels is 2, expected 1, 3 or 4");
+  image.channels = 3;
+  image.row_stride = INT64_MAX / 2;
+  expect_refused(image, "expected less than the address space");
+  image.row_stride = 0;
   image = good;
   image.height = 0;
   expect_refused(image, "images[0] is 0 x 28 pixels");

@@ -240,7 +240,7 @@ TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
 }
 
 TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
-  EXPECT_THAT(refused("\"tessera_plan\":3", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
+  EXPECT_THAT(refused("\"tessera_plan\":4", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
   EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));
@@ -255,13 +255,21 @@ TEST_F(PlanTest, NamesTheFieldOfAttentionThatIsWrong) {
   EXPECT_THAT(refused("\"dataflow\":\"", "\"dataflow\":\"Q"),
               AllOf(HasSubstr("dataflow is \"Q"), HasSubstr("flat_rows")));
   EXPECT_THAT(refused("\"task_rows\":", "\"task_rows\":-"), HasSubstr("task_rows"));
-  EXPECT_THAT(refused("\"attention\":", "\"attentions\":"), HasSubstr("has no dataflow"));
+  EXPECT_THAT(refused("\"attention\":", "\"attentions\":"), HasSubstr("has \"attentions\""));
   EXPECT_THAT(refused("\"by_heads_from\":", "\"by_head_from\":"), HasSubstr("by_heads_from"));
+  EXPECT_THAT(refused("\"dataflow\":\"streaming\",\"task_rows\":",
+                      "\"dataflow\":\"streaming\",\"task_rows\":1,\"x\":"),
+              AllOf(HasSubstr("op "), HasSubstr("has \"x\"")));
   Plan made = plan();
   for (OpSchedule& op : made.ops) {
     if (!op.attention.empty()) op.attention.back().last_rows = 63;
   }
   EXPECT_THROW(run(made), Error);
+  made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.attention.empty()) op.attention.back().task_rows = 1;
+  }
+  EXPECT_THROW(run(made), Error) << "a task is a block of the kernel at least";
   made = plan();
   made.ops.front().attention = {{64, kernels::AttentionDataflow::streaming, 64}};
   EXPECT_THROW(run(made), Error) << "the first op is no attention";
@@ -276,6 +284,29 @@ TEST_F(PlanTest, NamesTheFieldOfAttentionThatIsWrong) {
   made = plan();
   made.ops.front().patch_rows = 4;
   EXPECT_THROW(run(made), Error) << "the first op embeds no patches";
+}
+
+TEST_F(PlanTest, WhatAFileSaysAndNothingWouldReadIsRefused) {
+  EXPECT_THAT(refused("{\"nests\":[]", "{\"dataflow\":\"flat_rows\",\"nests\":[]"),
+              AllOf(HasSubstr("op 0"), HasSubstr("has \"dataflow\""), HasSubstr("nests")));
+  EXPECT_THAT(refused("\"threads\":2", "\"threads\":2,\"threads\":2"),
+              HasSubstr("threads\" twice"));
+  EXPECT_THAT(refused("\"task_rows\":", "\"by_heads_from\":0,\"task_rows\":"),
+              HasSubstr("by_heads_from without attention"));
+  EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("op "));
+}
+
+TEST_F(PlanTest, APlanOfOtherOutputsSaysWhich) {
+  SessionOptions options = options_;
+  options.outputs = {"last_hidden_state"};
+  options.plan = std::make_shared<const Plan>(plan());
+  try {
+    Session::create(model_, options);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(),
+                AllOf(HasSubstr("was made for outputs "), HasSubstr("expected last_hidden_state")));
+  }
 }
 
 // What is asked for is in the plan, is in the file, and is what runs.
@@ -442,6 +473,17 @@ TEST_F(PlanTest, DiffNamesOpRowsAndBothNests) {
   EXPECT_THAT(text, HasSubstr("qkv"));
   EXPECT_THAT(text, HasSubstr("2-D OS"));
   EXPECT_THAT(text, HasSubstr("to 64"));
+}
+
+TEST_F(PlanTest, DiffRefusesAPlanThatLacksSomething) {
+  const Plan made = plan();
+  Plan fewer = made;
+  fewer.ops.resize(3);
+  EXPECT_THROW(diff_plans(fewer, made, model_->program()), Error);
+  Plan hollow = made;
+  for (OpSchedule& op : hollow.ops) op.nests.clear();
+  EXPECT_THROW(diff_plans(hollow, made, model_->program()), Error);
+  EXPECT_EQ(diff_plans(made, made, model_->program()), "no differences\n");
 }
 
 TEST_F(PlanTest, StrictRefusesRatesThatNobodyMeasured) {

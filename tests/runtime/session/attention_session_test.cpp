@@ -93,6 +93,41 @@ struct Table {
   Program& program = model.program();
 };
 
+/// Every dataflow, forced, with keys hidden: how tasks are cut among threads must not show.
+TEST(AttentionSessionTest, HiddenKeysGiveTheSameBitsWithAnyThreads) {
+  constexpr std::int32_t kRows = 300;
+  Table table(kRows, 16);
+  table.op().mask = {.right = 0};
+  const auto model = Model::create(table.program, table.model.checkpoint(), {});
+  for (const kernels::AttentionDataflow dataflow : kAllDataflows) {
+    std::vector<float> expected;
+    for (const int threads : {1, 2, 3, 8}) {
+      const auto session = Session::create(model, {.max_rows = kRows,
+                                                   .max_sequences = 2,
+                                                   .threads = threads,
+                                                   .outputs = {},
+                                                   .attention = dataflow});
+      const std::vector<float> got = table.run(*session, {0, kRows});
+      if (expected.empty()) expected = got;
+      EXPECT_TRUE(got == expected) << to_string(dataflow) << ", " << threads << " threads";
+    }
+    table.expect_reference(expected, {0, kRows}, 37);
+  }
+}
+
+/// A forced dataflow needs scratch for the longest sequence that there can be, not for all rows.
+TEST(AttentionSessionTest, ScratchIsForTheLongestSequence) {
+  const Table table(64, 16);  // sequences of up to 64 rows
+  const auto model = Model::create(table.program, table.model.checkpoint(), {});
+  const auto arena = [&](Index rows, std::optional<kernels::AttentionDataflow> dataflow) {
+    return Session::memory_bytes(
+        *model,
+        {.max_rows = rows, .max_sequences = 4, .threads = 1, .outputs = {}, .attention = dataflow});
+  };
+  const std::size_t of_s = 2 * 64 * 128 * sizeof(float);  // S and P, rows padded
+  EXPECT_LE(arena(4096, kernels::AttentionDataflow::layerwise), arena(4096, {}) + of_s);
+}
+
 TEST(AttentionSessionTest, MasksAndAlibiMatchTheReference) {
   Table table(700, 16);
   for (const bool alibi : {false, true}) {

@@ -276,6 +276,11 @@ TEST_F(PlanCommandTest, SavesComparesAndRunsAPlan) {
   expect_failure(tessera("embed model in.txt --threads 2 --plan one.json"), 1,
                  "one.json: was made for threads 1, expected 2");
   expect_failure(tessera("embed model in.txt --plan nothing.json"), 1, "nothing.json");
+  expect_failure(tessera("embed model in.txt --plan ''"), 2, "--plan");
+  // A plan is of outputs: those of `run` are others than those of `embed`.
+  plan("--output-name last_hidden_state --save hidden.json");
+  expect_failure(tessera("embed model in.txt --plan hidden.json"), 1,
+                 "was made for outputs last_hidden_state, expected embedding");
   expect_failure(plan("--save no/such/folder/plan.json"), 1, "no/such/folder");
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/pipeline/metered_model.hpp"
+#include "tessera/measure/metered_model.hpp"
 
 #include <fmt/format.h>
 

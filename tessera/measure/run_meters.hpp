@@ -7,7 +7,7 @@
 
 #include "runtime/meters/callgrind.hpp"
 #include "runtime/session/session.hpp"
-#include "tessera/pipeline/metered_model.hpp"
+#include "tessera/measure/metered_model.hpp"
 
 namespace tessera {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tessera/pipeline/run_meters.hpp"
+#include "tessera/measure/run_meters.hpp"
 
 #include <fmt/format.h>
 #include <stdlib.h>
