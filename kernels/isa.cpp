@@ -13,10 +13,13 @@ constexpr Features kV2 = kSse42;
 constexpr Features kV3 = kV2 | kAvx2 | kFma | kBmi2;
 constexpr Features kV4 = kV3 | kAvx512F | kAvx512Cd | kAvx512Bw | kAvx512Dq | kAvx512Vl;
 
+constexpr Features kBf16 = kV4 | kAvx512Bf16;
+
 constexpr std::array<Level, kAllIsas.size()> kLevels{
     Level{Isa::baseline, "baseline", kV2, &kernels::kBaselineTable},
     Level{Isa::avx2, "avx2", kV3, &kernels::kAvx2Table},
     Level{Isa::avx512, "avx512", kV4, &kernels::kAvx512Table},
+    Level{Isa::avx512_bf16, "avx512_bf16", kBf16, &kernels::kAvx512Bf16Table},
 };
 
 }  // namespace
@@ -31,6 +34,12 @@ const Level& level_of(Isa isa) noexcept {
 
 const char* to_string(Isa isa) noexcept {
   return level_of(isa).name;
+}
+
+std::string level_names() {
+  std::string names;
+  for (const Level& level : kLevels) names += (names.empty() ? "" : ", ") + std::string(level.name);
+  return names;
 }
 
 std::optional<Isa> isa_from_string(std::string_view name) noexcept {
@@ -57,6 +66,7 @@ Features cpu_features() noexcept {
   add(kAvx512Bw, __builtin_cpu_supports("avx512bw"));
   add(kAvx512Dq, __builtin_cpu_supports("avx512dq"));
   add(kAvx512Vl, __builtin_cpu_supports("avx512vl"));
+  add(kAvx512Bf16, __builtin_cpu_supports("avx512bf16"));
   return features;
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace tessera {
@@ -20,9 +21,10 @@ enum class Isa : std::uint8_t {
   baseline,  ///< x86-64-v2 (SSE4.2)                 any CPU we ship for
   avx2,      ///< + AVX2 FMA F16C (x86-64-v3)        Haswell 2013, Zen 1
   avx512,    ///< + F CD BW DQ VL (x86-64-v4)        Skylake-X 2017, Zen 4
+  avx512_bf16,  ///< + AVX512-BF16                    Cooper Lake 2020, Zen 4
 };
 
-inline constexpr std::array kAllIsas{Isa::baseline, Isa::avx2, Isa::avx512};
+inline constexpr std::array kAllIsas{Isa::baseline, Isa::avx2, Isa::avx512, Isa::avx512_bf16};
 
 /// What a CPU has and its operating system saves; a set is bits of these.
 enum Feature : std::uint32_t {
@@ -35,6 +37,7 @@ enum Feature : std::uint32_t {
   kAvx512Bw = 1U << 6U,
   kAvx512Dq = 1U << 7U,
   kAvx512Vl = 1U << 8U,
+  kAvx512Bf16 = 1U << 9U,
 };
 using Features = std::uint32_t;
 
@@ -55,8 +58,10 @@ constexpr bool contains(const Level& level, const Level& other) noexcept {
   return (level.needs & other.needs) == other.needs;
 }
 
-/// "baseline", "avx2", "avx512".
+/// "baseline", "avx2", "avx512", "avx512_bf16".
 const char* to_string(Isa isa) noexcept;
+/// The names of all levels: "baseline, avx2, …".
+std::string level_names();
 std::optional<Isa> isa_from_string(std::string_view name) noexcept;
 
 /// True if CPU *and* operating system support every instruction of `isa`.

@@ -33,6 +33,8 @@ const char* to_string(Precision precision) noexcept {
   switch (precision) {
     case Precision::f32:
       return "f32";
+    case Precision::bf16:
+      return "bf16";
   }
   return "unknown";
 }
@@ -93,9 +95,14 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.weighted_mean, level.weighted_mean);
   take(base.max_rows, level.max_rows);
   take(base.widen, level.widen);
+  take(base.narrow, level.narrow);
   take(base.resample_bytes, level.resample_bytes);
   take(base.transpose_bytes, level.transpose_bytes);
-  if (level.probe.fma != nullptr) base.probe = level.probe;
+  for (const Precision precision : kPrecisions) {
+    take(base.probe.products[precision], level.probe.products[precision]);
+  }
+  take(base.probe.read, level.probe.read);
+  take(base.probe.exp2, level.probe.exp2);
   return base;
 }
 

@@ -33,6 +33,7 @@ struct KernelTable {
   WeightedMeanRows weighted_mean = nullptr;
   MaxRows max_rows = nullptr;
   Widen widen = nullptr;
+  NarrowRows narrow = nullptr;
   ResampleBytes resample_bytes = nullptr;
   TransposeBytes transpose_bytes = nullptr;
   Probe probe{};

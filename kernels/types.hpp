@@ -20,9 +20,9 @@ constexpr Index size_of(DType type) noexcept {
 
 /// What the elements that a matrix product multiplies are; sums are f32. Which families of kernels a
 /// Program uses: GEMM and attention are families by precision, everything else is f32.
-enum class Precision : std::uint8_t { f32 };
+enum class Precision : std::uint8_t { f32, bf16 };
 
-inline constexpr std::array kPrecisions{Precision::f32};
+inline constexpr std::array kPrecisions{Precision::f32, Precision::bf16};
 
 /// One T for each precision.
 template <class T>

@@ -73,7 +73,7 @@ inline double fma_peak(Isa isa) {
   double best = 0.0;
   for (int run = 0; run < 5; ++run) {
     const double start = thread_seconds();
-    const double flop = probe.fma(8192);  // 12 FMAs at 2 per cycle: 6 cycles a round
+    const double flop = probe.products[Precision::f32](8192);  // 12 FMAs at 2 per cycle: 6 cycles a round
     best = std::max(best, flop / (thread_seconds() - start));
   }
   return best;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every kernel in f32 for one set of vectors: what each level has. A level that adds other families,
-// or beats one of these, changes the table that it gets from here.
+// Every kernel in f32 for one set of vectors, and bf16 as f32 arithmetic on bf16 elements: what each
+// level has. A level that adds other families, or beats one of these, changes the table that it gets
+// from here.
 #pragma once
 
 #include "kernels/arch/tables.hpp"
 #include "kernels/attention/attention.inl.hpp"
+#include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/pack_f32.inl.hpp"
-#include "kernels/gemm/ukernel_f32.inl.hpp"
+#include "kernels/gemm/ukernel.inl.hpp"
 #include "kernels/image/resample.inl.hpp"
 #include "kernels/probe/probe.inl.hpp"
 #include "kernels/rows/elementwise.inl.hpp"
@@ -19,14 +21,20 @@
 namespace tessera::kernels {
 namespace {
 
-/// GEMM tiles of MR rows by NV vectors.
-template <class A, Index MR, Index NV>
+/// GEMM tiles of MR rows by NV vectors; of bf16 elements MRh rows.
+template <class A, Index MR, Index NV, Index MRh>
 constexpr KernelTable f32_kernels(Isa isa) noexcept {
   KernelTable t{.isa = isa};
-  t.gemm[Precision::f32] = {.run = gemm_ukernel_f32<A, MR, NV>,
+  t.gemm[Precision::f32] = {.run = gemm_ukernel<A, F32Elements<A>, MR, NV>,
                             .pack_panel = pack_panel_f32<A, NV * kLanes<A>>,
                             .MR = MR,
                             .NR = NV * kLanes<A>};
+  t.gemm[Precision::bf16] = {.run = gemm_ukernel<A, Bf16Widened<A>, MRh, NV>,
+                             .pack_panel = pack_panel_bf16<A, NV * kLanes<A>>,
+                             .MR = MRh,
+                             .NR = NV * kLanes<A>,
+                             .KR = 2,
+                             .bits = {.a = 16, .b = 16}};
   t.attention[Precision::f32] = {.run = attention<A>,
                                  .Br = kQueryRows,
                                  .Bc = kKeyTile,
@@ -43,9 +51,12 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
   t.weighted_mean = weighted_mean_rows<A>;
   t.max_rows = max_of_rows<A>;
   t.widen = widen<A>;
+  t.narrow = narrow_rows<A>;
   t.resample_bytes = resample_bytes<A>;
   t.transpose_bytes = transpose_bytes;
-  t.probe = {.fma = fma_probe<A>, .read = read_probe<A>, .exp2 = exp2_probe<A>};
+  t.probe = {.read = read_probe<A>, .exp2 = exp2_probe<A>};
+  t.probe.products[Precision::f32] = fma_probe<A>;
+  t.probe.products[Precision::bf16] = products_probe<A, Bf16Widened<A>>;
   return t;
 }
 

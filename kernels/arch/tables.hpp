@@ -9,5 +9,6 @@ namespace tessera::kernels {
 extern const KernelTable kBaselineTable;
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
+extern const KernelTable kAvx512Bf16Table;
 
 }  // namespace tessera::kernels

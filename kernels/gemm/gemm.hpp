@@ -8,7 +8,8 @@
 
 namespace tessera::kernels {
 
-/// One tile of rows: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual.
+/// One tile of rows: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual; where `narrow` is
+/// given, the result goes there, rounded to bf16, and not to C.
 ///
 ///   init      = C if `accumulate`, else bias (broadcast over rows) if given, else 0
 ///   reduction = one chain over k = 0 … kc−1 per element, whatever mr and nr are, so that splitting
@@ -28,9 +29,10 @@ namespace tessera::kernels {
 ///             is prefetched into L2.
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1, a multiple of KR except at the end of K; ldb is set if
-///                nr > NR
+///                nr > NR; lda is a multiple of KR, a aligned to KR elements
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
-///                activation != none and residual are used only in the last call over K
+///                activation != none, residual and narrow are used only in the last call over K;
+///                with narrow, c is read if `accumulate` and else not looked at
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
 struct GemmTile {
   const void* a;  // (mr, kc) of the family's type, row stride lda
@@ -48,12 +50,17 @@ struct GemmTile {
   const void* ahead = nullptr;  // any address
   Index ahead_bytes = 0;
   bool resident = false;
+  std::uint16_t* narrow = nullptr;  // bf16 (mr, nr), row stride ldn
+  Index ldn = 0;
 };
 using GemmUkernel = void (*)(const GemmTile&) noexcept;
 
 /// Packs rows [n0, n0+nr) of a weight W (N,K), element type `type`, row stride ldw, into one panel
 /// as `run` reads it, zero in columns ≥ nr and beyond K. `w` points at row n0, `panel` at
-/// panel_bytes(K) bytes. f32:   panel[k·NR + j] = W[n0+j, k]
+/// panel_bytes(K) bytes.
+///
+///   f32    panel[k·NR + j] = W[n0+j, k]
+///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even
 using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K,
                            void* panel) noexcept;
 

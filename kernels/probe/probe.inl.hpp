@@ -5,10 +5,12 @@
 //
 //   FLOP/s    12 independent chains x = x·y + z in registers: latency 4 × 2 ports = 8 fill the
 //             pipes, 12 leave slack. Without FMA a multiplication and an addition count 2 FLOP too.
+//             In other precisions: a register tile of 4 or 8 x 2 vectors, as the GEMM forms it.
 //   bytes/s   reads through 8 accumulators; the size of the buffer picks the level of the memory.
 //   2ˣ/s      exp2 as attention evaluates it, 4 vectors at a time.
 #pragma once
 
+#include "kernels/gemm/elements.inl.hpp"
 #include "kernels/probe/probe.hpp"
 #include "kernels/simd/math.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
@@ -41,6 +43,45 @@ double fma_probe(Index rounds) noexcept {
     }
   }
   return 2.0 * kChains * static_cast<double>(kLanes<A> * rounds);
+}
+
+/// Tiles c[i][v] += a[i]·b[v] of the words that E multiplies; what E does to a word of A or B it
+/// does every time.
+template <class A, class E>
+double products_probe(Index rounds) noexcept {
+  constexpr int kRows = kRegisters<A> == 32 ? 8 : 4, kColumns = 2;
+  // bf16 pairs (1, 1)
+  float word = __builtin_bit_cast(float, 0x3F803F80);
+  asm volatile("" : "+m"(word));
+  Tile<A, kRows, kColumns> c;
+#pragma GCC unroll 8
+  for (auto& row : c) {
+#pragma GCC unroll 2
+    for (auto& x : row) x = splat<A>(0.0F);
+  }
+  for (Index r = 0; r < rounds; ++r) {
+    typename E::Factor b[kColumns];
+#pragma GCC unroll 2
+    for (auto& factor : b) {
+      F32<A> words = splat<A>(word);
+      opaque<A>(words);
+      factor = E::factor_of(words);
+    }
+#pragma GCC unroll 8
+    for (auto& row : c) {
+      F32<A> words = splat<A>(word);
+      opaque<A>(words);
+      const typename E::Factor a = E::factor_of(words);
+#pragma GCC unroll 2
+      for (int v = 0; v < kColumns; ++v) row[v] = E::mul_add(a, b[v], row[v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (auto& row : c) {
+#pragma GCC unroll 2
+    for (auto& x : row) still_used<A>(x);
+  }
+  return 2.0 * kRows * kColumns * static_cast<double>(E::kKR * kLanes<A> * rounds);
 }
 
 template <class A>

@@ -65,4 +65,8 @@ using MaxRows = void (*)(const float* x, Index ldx, Index T, Index N, float* y) 
 /// y[i] = x[i] widened to f32, n elements.
 using Widen = void (*)(const void* x, DType type, float* y, Index n) noexcept;
 
+/// y = x rounded to bf16, to nearest even, (M,N); NaN stays NaN. y does not overlap x.
+using NarrowRows = void (*)(const float* x, Index ldx, std::uint16_t* y, Index ldy, Index M,
+                            Index N) noexcept;
+
 }  // namespace tessera::kernels

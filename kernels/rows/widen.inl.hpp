@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Loads of f32, f16 and bf16 elements as f32, all exact.
+// Loads of f32, f16 and bf16 elements as f32, all exact; and rows of f32 rounded to bf16.
 // (bf16 is the upper half of an f32; f16 is Words<A>::load_f16.)
 #pragma once
 
+#include "kernels/simd/narrow.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
@@ -53,6 +54,16 @@ template <class A>
 void widen(const void* x, DType type, float* y, Index n) noexcept {
   for_each_vector<A>(
       n, [&](Index j, Index lanes) { store_n<A>(y + j, lanes, widen_n<A>(x, type, j, lanes)); });
+}
+
+template <class A>
+void narrow_rows(const float* x, Index ldx, std::uint16_t* y, Index ldy, Index M,
+                 Index N) noexcept {
+  for (Index i = 0; i < M; ++i) {
+    for_each_vector<A>(N, [&](Index j, Index lanes) {
+      store_bf16_n<A>(y + i * ldy + j, lanes, load_n<A>(x + i * ldx + j, lanes));
+    });
+  }
 }
 
 }  // namespace

@@ -79,6 +79,26 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
     const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
   }
+  static TESSERA_INLINE void store_bf16(std::uint16_t* p, F x) noexcept {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded =
+        _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+    const __m256i nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i result = _mm256_castps_si256(
+        _mm256_blendv_ps(_mm256_castsi256_ps(rounded), _mm256_castsi256_ps(nan),
+                         _mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+    const __m256i halves = _mm256_srli_epi32(result, 16);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_packus_epi32(_mm256_castsi256_si128(halves),
+                                      _mm256_extracti128_si256(halves, 1)));
+  }
+  static TESSERA_INLINE F bf16_low(F words) noexcept {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(words), 16));
+  }
+  static TESSERA_INLINE F bf16_high(F words) noexcept {
+    return _mm256_and_ps(words, _mm256_castsi256_ps(_mm256_set1_epi32(-65536)));
+  }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm256_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {

@@ -75,6 +75,23 @@ struct Words<xsimd::avx512bw> {
     const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
   }
+  static TESSERA_INLINE void store_bf16(std::uint16_t* p, F x) noexcept {
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded =
+        _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+    const __m512i result = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
+                                                bits, _mm512_set1_epi32(0x400000));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(result, 16)));
+  }
+  static TESSERA_INLINE F bf16_low(F words) noexcept {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(words), 16));
+  }
+  static TESSERA_INLINE F bf16_high(F words) noexcept {
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(words),
+                                                _mm512_set1_epi32(-65536)));
+  }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm512_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {

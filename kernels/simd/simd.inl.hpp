@@ -13,6 +13,10 @@
 namespace tessera::kernels {
 namespace {
 
+/// Vector registers of the ISA.
+template <class A>
+inline constexpr int kRegisters = Words<A>::kRegisters;
+
 /// x·y + z; rounded once where the ISA has FMA.
 template <class A>
 TESSERA_INLINE F32<A> mul_add(F32<A> x, F32<A> y, F32<A> z) noexcept {

@@ -88,6 +88,22 @@ struct Words<xsimd::sse4_2> {
     const __m128i h = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return _mm_castsi128_ps(_mm_slli_epi32(h, 16));
   }
+  static TESSERA_INLINE void store_bf16(std::uint16_t* p, F x) noexcept {
+    const __m128i bits = _mm_castps_si128(x);
+    const __m128i odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));
+    const __m128i rounded = _mm_add_epi32(bits, _mm_add_epi32(odd, _mm_set1_epi32(0x7FFF)));
+    const __m128i nan = _mm_or_si128(bits, _mm_set1_epi32(0x400000));
+    const __m128i result = _mm_castps_si128(
+        _mm_blendv_ps(_mm_castsi128_ps(rounded), _mm_castsi128_ps(nan), _mm_cmpunord_ps(x, x)));
+    const __m128i halves = _mm_srli_epi32(result, 16);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi32(halves, halves));
+  }
+  static TESSERA_INLINE F bf16_low(F words) noexcept {
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(words), 16));
+  }
+  static TESSERA_INLINE F bf16_high(F words) noexcept {
+    return _mm_and_ps(words, _mm_castsi128_ps(_mm_set1_epi32(-65536)));
+  }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {

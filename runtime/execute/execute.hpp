@@ -43,13 +43,19 @@ struct Context {
   std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only;
   std::span<const Image> images;
 
-  TensorView<float> value(ValueId id) const noexcept {
-    const auto v = static_cast<std::size_t>(id);
-    const Value& value = program.values[v];
-    return {.data = reinterpret_cast<float*>(arena + memory.slots[v].offset),
+  TensorView<float> value(ValueId id) const noexcept { return view<float>(id); }
+  /// The same of a value of DType::bf16.
+  TensorView<std::uint16_t> narrow_value(ValueId id) const noexcept {
+    return view<std::uint16_t>(id);
+  }
+  bool is_narrow(ValueId id) const noexcept { return program.values[at(id)].type == DType::bf16; }
+  template <class T>
+  TensorView<T> view(ValueId id) const noexcept {
+    const Value& value = program.values[at(id)];
+    return {.data = reinterpret_cast<T*>(arena + memory.slots[at(id)].offset),
             .rows = cuts[at(value.space)].rows,
             .cols = value.width,
-            .stride = activation_stride(value.width)};
+            .stride = activation_stride(value.width, value.type)};
   }
   /// Leading rows of sequence s that are queries but not keys (Batch::query_only).
   Index query_only_rows(Index s) const noexcept {
@@ -78,6 +84,7 @@ void run_chain(const Context& context, std::size_t i) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ActivationOp& op, const OpSchedule& schedule) noexcept;
+void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const AddOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PoolOp& op) noexcept;

@@ -66,7 +66,7 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
        .lda = o.lda,
        .b = panel_at(o, s.panels.begin, s.k.begin),
        .ldb = o.gemm.panel_bytes(o.K),
-       .c = o.c + s.m.begin * o.ldc + column,
+       .c = o.c == nullptr ? nullptr : o.c + s.m.begin * o.ldc + column,
        .ldc = o.ldc,
        .mr = s.m.size(),
        .nr = std::min(s.panels.end * NR, o.N) - n,
@@ -78,7 +78,9 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
        .activation = last ? o.activation : Activation::none,
        .ahead = ahead.bytes > 0 ? ahead.data : nullptr,
        .ahead_bytes = ahead.bytes,
-       .resident = o.resident});
+       .resident = o.resident,
+       .narrow = o.narrow == nullptr || !last ? nullptr : o.narrow + s.m.begin * o.ldn + column,
+       .ldn = o.ldn});
 }
 
 }  // namespace
@@ -89,6 +91,14 @@ Index panel_count(const GemmOperands& o) noexcept {
 
 const void* row_of_a(const GemmOperands& o, Index i) noexcept {
   return element_of_a(o, i, 0);
+}
+
+GemmOperands from_row(GemmOperands o, Index i) noexcept {
+  o.a = row_of_a(o, i);
+  if (o.c != nullptr) o.c += i * o.ldc;
+  if (o.narrow != nullptr) o.narrow += i * o.ldn;
+  if (o.residual != nullptr) o.residual += i * o.ldr;
+  return o;
 }
 
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept {

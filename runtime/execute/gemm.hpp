@@ -21,6 +21,8 @@ struct GemmOperands {
   const void* panels;  // ⌈N/NR⌉ packed panels
   float* c;            // (M,N), row stride ldc
   Index ldc;
+  std::uint16_t* narrow = nullptr;  // instead: bf16 (M,N), row stride ldn; the nest keeps K whole
+  Index ldn = 0;
   Index N, K;
   const float* bias = nullptr;      // (N)
   const float* residual = nullptr;  // (M,N), row stride ldr
@@ -39,6 +41,8 @@ Index panel_count(const GemmOperands& o) noexcept;
 
 /// Row i of A.
 const void* row_of_a(const GemmOperands& o, Index i) noexcept;
+/// `o` from row i of A, C and the residual on.
+GemmOperands from_row(GemmOperands o, Index i) noexcept;
 
 /// The block rows × panels of C: one task, between `enter` and `leave` of the family.
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept;

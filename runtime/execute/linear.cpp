@@ -25,19 +25,31 @@ const LinearOp& linear_at(const Context& context, std::size_t i) noexcept {
 GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const LoadedParameter& weight = context.weights[op.weight];
-  const TensorView<float> a = context.value(op.in), c = context.value(op.out);
   GemmOperands o{.gemm = context.kernels.gemm[weight.precision],
-                 .a = a.data,
-                 .lda = a.stride,
+                 .a = nullptr,
+                 .lda = 0,
                  .panels = weight.panels,
-                 .c = c.data,
-                 .ldc = c.stride,
+                 .c = nullptr,
+                 .ldc = 0,
                  .N = weight.rows,
                  .K = weight.cols,
                  .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data,
                  .activation = op.activation,
                  .resident = context.weights_stay_in_l3,
                  .stop = context.workers.stop()};
+  const auto read = [&](const auto& a) { o.a = a.data, o.lda = a.stride; };
+  if (context.is_narrow(op.in)) {
+    read(context.narrow_value(op.in));
+  } else {
+    read(context.value(op.in));
+  }
+  if (context.is_narrow(op.out)) {
+    const TensorView<std::uint16_t> c = context.narrow_value(op.out);
+    o.narrow = c.data, o.ldn = c.stride;
+  } else {
+    const TensorView<float> c = context.value(op.out);
+    o.c = c.data, o.ldc = c.stride;
+  }
   if (op.residual != kNone && !op.norm) {  // else the layer norm adds it
     const TensorView<float> r = context.value(op.residual);
     o.residual = r.data;
@@ -146,15 +158,17 @@ void run_chain(const Context& context, std::size_t i) noexcept {
   constexpr LoopNest kNest{.order = LoopOrder::is_os_a};
   context.workers.run(blocks, [&](Index task, int worker) {
     const Range rows = piece({0, M}, task, blocks);
-    GemmOperands ff1 = operands(context, i), ff2 = operands(context, i + 1);
-    float* hidden = context.scratch + worker * context.scratch_stride;  // (MC,N1)
-    ff1.a = row_of_a(ff1, rows.begin);
-    ff1.c = hidden;
-    ff1.ldc = activation_stride(ff1.N);
+    GemmOperands ff1 = from_row(operands(context, i), rows.begin),
+                 ff2 = from_row(operands(context, i + 1), rows.begin);
+    float* hidden = context.scratch + worker * context.scratch_stride;  // (MC,N1), f32 or bf16
     ff2.a = hidden;
-    ff2.lda = ff1.ldc;
-    ff2.c += rows.begin * ff2.ldc;
-    if (ff2.residual != nullptr) ff2.residual += rows.begin * ff2.ldr;
+    if (ff1.narrow != nullptr) {
+      ff1.narrow = reinterpret_cast<std::uint16_t*>(hidden);
+      ff2.lda = ff1.ldn;
+    } else {
+      ff1.c = hidden;
+      ff2.lda = ff1.ldc;
+    }
     run_block(ff1, kNest, {0, rows.size()}, {0, panel_count(ff1)});
     run_block(ff2, kNest, {0, rows.size()}, {0, panel_count(ff2)});
     if (second.norm) normalize(context, second, rows);

@@ -44,6 +44,15 @@ void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedu
   });
 }
 
+void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule) noexcept {
+  const TensorView<float> x = context.value(op.in);
+  const TensorView<std::uint16_t> y = context.narrow_value(op.out);
+  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
+    context.kernels.narrow(at(x, begin), x.stride, y.data + begin * y.stride, y.stride, count,
+                           y.cols);
+  });
+}
+
 void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
   const TensorView<float> r =

@@ -7,16 +7,17 @@
 namespace tessera::execute {
 namespace {
 
-/// The intermediate block of a chain, over all ranges of rows.
+/// The intermediate block of a chain, over all ranges of rows, in floats.
 Index chain_elements(const Program& program, const OpSchedule& schedule, std::size_t i,
                      Index max_rows) noexcept {
   Index most = 0;
   for (const ChainRange& range : schedule.chains) {
     if (range.row_blocks == 0) continue;
     const auto& op = *std::get_if<LinearOp>(&program.ops[i]);
-    const Index N = program.parameters[static_cast<std::size_t>(op.weight)].rows;
+    const Value& hidden = program.values[at(op.out)];
     const Index rows = std::min(range.last_rows, max_rows);
-    most = std::max(most, ceil_div(rows, range.row_blocks) * activation_stride(N));
+    const Index row_bytes = activation_stride(hidden.width, hidden.type) * size_of(hidden.type);
+    most = std::max(most, ceil_div(rows, range.row_blocks) * row_bytes / Index{sizeof(float)});
   }
   return most;
 }

@@ -80,7 +80,9 @@ MachineRates measure_rates(Isa isa) {
 
   MachineRates rates{.source = "measured"};
   // 2048 rounds of 12 FMAs at 2 per cycle: 12k cycles a pass. The first passes also warm the clock.
-  rates.flops[Precision::f32] = best_rate(0.1, [&] { return probe.fma(2048); });
+  for (const Precision p : kPrecisions) {
+    rates.flops[p] = best_rate(0.1, [&] { return probe.products[p](2048); });
+  }
   rates.exps = best_rate(0.05, [&] { return probe.exp2(1024); });
   rates.l1_bytes = read_rate(probe, block, facts.l1d.bytes / 2);
   rates.l2_bytes = read_rate(probe, block, facts.l2.bytes / 2);

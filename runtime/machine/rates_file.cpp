@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 namespace dom = simdjson::dom;
 
 /// Of the format and of what the probes measure: a change of either makes old files foreign.
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 constexpr std::uintmax_t kMaxFileBytes = 64 * 1024;
 
 /// One figure: its name in the file and what a core can have at all.
@@ -31,6 +31,8 @@ struct Field {
 };
 constexpr std::array kFields = {
     Field{"flops", [](MachineRates& r) -> double& { return r.flops[Precision::f32]; }, 1e8, 1e14},
+    Field{"flops_bf16", [](MachineRates& r) -> double& { return r.flops[Precision::bf16]; }, 1e7,
+          1e15},
     Field{"l1_bytes", [](MachineRates& r) -> double& { return r.l1_bytes; }, 1e8, 1e14},
     Field{"l2_bytes", [](MachineRates& r) -> double& { return r.l2_bytes; }, 1e8, 1e14},
     Field{"l3_bytes", [](MachineRates& r) -> double& { return r.l3_bytes; }, 1e8, 1e14},

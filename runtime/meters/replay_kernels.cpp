@@ -27,11 +27,11 @@ void by_lines(Index N, Body&& body) {
 
 // ---- GEMM ---------------------------------------------------------------------------------------
 
-/// As kernels/gemm/ukernel_f32.inl.hpp: panels_per_pass, full_tile, finish_tile, ragged_tile.
+/// As kernels/gemm/ukernel.inl.hpp: panels_per_pass, full_tile, finish_tile, ragged_tile.
 class GemmTouch {
  public:
   GemmTouch(const GemmTile& t, const kernels::Gemm& kernel, Index V, Touch touch) noexcept
-      : t_(t), touch_(touch), NR_(kernel.NR) {
+      : t_(t), touch_(touch), NR_(kernel.NR), KR_(kernel.KR) {
     const Index NV = NR_ / V, registers = V == 16 ? 32 : 16;
     while (t.mr * NV * P_ < 10 && t.mr * NV * 2 * P_ <= registers * 3 / 4 && P_ < 4) P_ *= 2;
   }
@@ -40,7 +40,8 @@ class GemmTouch {
     // (mr, P·NR): the result before it is finished. At one place, as the kernel's stack frame is;
     // AddressSanitizer gives a frame new addresses in each call.
     alignas(64) static thread_local float stack[512];
-    const bool finish = t_.activation != Activation::none || t_.residual != nullptr;
+    const bool finish =
+        t_.activation != Activation::none || t_.residual != nullptr || t_.narrow != nullptr;
     Index j = 0;
     const auto pass = [&](Index panels) {
       const Index n = panels * NR_;
@@ -74,7 +75,8 @@ class GemmTouch {
     const auto* b = static_cast<const float*>(t_.b);
     const Index ldb = t_.ldb / Index{sizeof(float)};
     const auto* a = static_cast<const float*>(t_.a);
-    touch_.broadcast_rows(a, t_.lda, t_.mr, t_.kc, [&](Index k) {
+    const Index words = (t_.kc + KR_ - 1) / KR_;
+    touch_.broadcast_rows(a, t_.lda / KR_, t_.mr, words, [&](Index k) {
       for (Index p = 0; p < panels; ++p) touch_.read(b + (j / NR_ + p) * ldb + k * NR_, NR_);
     });
   }
@@ -83,14 +85,18 @@ class GemmTouch {
       by_lines(n, [&](Index l, Index m) {
         touch_.read(x + i * ldx + l, m);
         if (t_.residual != nullptr) touch_.read(t_.residual + i * t_.ldr + j + l, m);
-        touch_.write(t_.c + i * t_.ldc + j + l, m);
+        if (t_.narrow != nullptr) {
+          touch_.write(t_.narrow + i * t_.ldn + j + l, m);
+        } else {
+          touch_.write(t_.c + i * t_.ldc + j + l, m);
+        }
       });
     }
   }
 
   const GemmTile& t_;
   Touch touch_;
-  Index NR_, P_ = 1;
+  Index NR_, KR_, P_ = 1;
 };
 
 // ---- Rows ---------------------------------------------------------------------------------------
@@ -209,13 +215,24 @@ void widen(const void* x, DType type, float* y, Index n) noexcept {
   });
 }
 
+void narrow(const float* x, Index ldx, std::uint16_t* y, Index ldy, Index M, Index N) noexcept {
+  if (target == nullptr) return;
+  Touch touch(*target);
+  for (Index i = 0; i < M; ++i) {
+    by_lines(N, [&](Index j, Index n) {
+      touch.read(x + i * ldx + j, n);
+      touch.write(y + i * ldy + j, n);
+    });
+  }
+}
+
 // ---- The tables ---------------------------------------------------------------------------------
 
-template <Isa isa>
+template <Isa isa, Precision precision>
 void gemm(const GemmTile& t) noexcept {
   if (target == nullptr) return;
   const KernelTable& real = kernels::kernels_at(isa);
-  GemmTouch(t, real.gemm[Precision::f32], real.attention[Precision::f32].V, Touch(*target)).run();
+  GemmTouch(t, real.gemm[precision], real.attention[Precision::f32].V, Touch(*target)).run();
 }
 void pack_panel(const void*, DType, Index, Index, Index, void*) noexcept {}
 
@@ -228,8 +245,9 @@ void attention(const kernels::AttentionTask& t) noexcept {
 template <Isa isa>
 KernelTable make_table() noexcept {
   KernelTable table = kernels::kernels_at(isa);
-  table.gemm[Precision::f32].run = gemm<isa>;
-  table.gemm[Precision::f32].pack_panel = pack_panel;
+  table.gemm[Precision::f32].run = gemm<isa, Precision::f32>;
+  table.gemm[Precision::bf16].run = gemm<isa, Precision::bf16>;
+  for (const Precision p : kPrecisions) table.gemm[p].pack_panel = pack_panel;
   table.attention[Precision::f32].run = attention<isa>;
   table.attention[Precision::f32].scratch_elements = kernels::attention_scratch;
   table.layer_norm = layer_norm;
@@ -241,6 +259,7 @@ KernelTable make_table() noexcept {
   table.weighted_mean = columns<isa>;
   table.max_rows = max_rows<isa>;
   table.widen = widen;
+  table.narrow = narrow;
   return table;
 }
 
@@ -252,7 +271,7 @@ void replay_into(CacheSimulator* simulator) noexcept {
 
 const KernelTable& replay_kernels(Isa isa) noexcept {
   static const std::array tables{make_table<Isa::baseline>(), make_table<Isa::avx2>(),
-                                 make_table<Isa::avx512>()};
+                                 make_table<Isa::avx512>(), make_table<Isa::avx512_bf16>()};
   static_assert(tables.size() == kAllIsas.size());
   return tables[static_cast<std::size_t>(isa)];
 }

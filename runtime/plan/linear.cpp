@@ -42,7 +42,7 @@ std::vector<Index> k_counts(LoopOrder order, const LinearTask& task, const PlanM
   std::vector<Index> counts;
   const bool whole_k = order == LoopOrder::is_os_a || order == LoopOrder::ws_os_a;
   if (whole_k) counts.push_back(1);
-  if (task.residual || order == LoopOrder::ws_os_a ||
+  if (!splits_k(task) || order == LoopOrder::ws_os_a ||
       task.shape.M <= machine.tile[task.precision].MR) {
     return counts;
   }
@@ -63,7 +63,7 @@ std::vector<Index> whole(Index units, int threads) {
 template <class Visit>
 void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachine& machine,
                         bool is_forced, Visit&& visit) {
-  const TileShape tile = machine.tile[task.precision];
+  const TileShape tile = tile_of(task, machine);
   const Index tiles = ceil_div(task.shape.M, tile.MR);
   const Index panels = ceil_div(task.shape.N, tile.NR);
   const bool blocks_rows =
@@ -87,7 +87,7 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
 
 /// The stationary block stays in L2 while it is used.
 bool fits(const LinearTask& task, const LoopNest& nest, const PlanMachine& machine) {
-  return stationary_bytes(task.shape, nest, machine.tile[task.precision]) <= machine.Z2();
+  return stationary_bytes(task.shape, nest, tile_of(task, machine)) <= machine.Z2();
 }
 
 /// Every candidate with its cost; `only_fitting`: those whose stationary block stays.
@@ -115,6 +115,12 @@ bool moves_less(const LinearCandidate& a, const LinearCandidate& b) {
 
 }  // namespace
 
+TileShape tile_of(const LinearTask& task, const PlanMachine& machine) noexcept {
+  TileShape tile = machine.tile[task.precision];
+  if (task.narrow) tile.bytes.c = 2;
+  return tile;
+}
+
 const char* to_string(Limit limit) noexcept {
   switch (limit) {
     case Limit::compute:
@@ -132,7 +138,7 @@ const char* to_string(Limit limit) noexcept {
 LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanMachine& machine) {
   const auto [M, N, K] = task.shape;
   const MachineRates& rates = machine.rates;
-  const TileShape tile = machine.tile[task.precision];
+  const TileShape tile = tile_of(task, machine);
   const Index panels = ceil_div(N, tile.NR);
   const double C = tile.bytes.c * static_cast<double>(M) * static_cast<double>(N);
   // Bytes of a row of A and C together.
@@ -198,7 +204,7 @@ LinearPlan plan_linear(const LinearTask& task, const PlanMachine& machine,
     if (a_fast != b_fast) return a_fast;
     return a_fast ? moves_less(a, b) : a.cost.seconds < b.cost.seconds;
   };
-  const ElementBytes& bytes = machine.tile[task.precision].bytes;
+  const ElementBytes bytes = tile_of(task, machine).bytes;
   LinearPlan plan{.chosen = {},
                   .best = {},
                   .bound_bytes = gemm_bound(task.shape, bytes, machine.Z2()),

@@ -41,9 +41,18 @@ struct LinearTask {
   LinearShape shape;
   bool residual = false;  ///< C may be the residual's memory: K is not split
   bool norm = false;      ///< a layer norm over the rows follows
+  bool narrow = false;    ///< the result is bf16: sums are never in memory, K is not split
   bool weights_stay_in_l3 = false;
   Precision precision = Precision::f32;
 };
+
+/// The register tile of the task's family, with the bytes of C that the task writes.
+TileShape tile_of(const LinearTask& task, const PlanMachine& machine) noexcept;
+
+/// Whether nests may split K: sums of parts of K must have a place in memory, as f32.
+constexpr bool splits_k(const LinearTask& task) noexcept {
+  return !task.residual && !task.narrow;
+}
 
 enum class Limit : std::uint8_t { compute, l2, l3, memory };
 const char* to_string(Limit limit) noexcept;  ///< "compute", "L2 bandwidth", …

@@ -17,7 +17,8 @@ namespace {
 std::size_t bytes_of(const Value& value, Index rows) {
   std::size_t elements = 0, bytes = 0;
   if (__builtin_mul_overflow(static_cast<std::size_t>(rows),
-                             static_cast<std::size_t>(activation_stride(value.width)), &elements) ||
+                             static_cast<std::size_t>(activation_stride(value.width, value.type)),
+                             &elements) ||
       __builtin_mul_overflow(elements, static_cast<std::size_t>(size_of(value.type)), &bytes)) {
     throw Error(
         ErrorCode::invalid_argument,

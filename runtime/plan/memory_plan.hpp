@@ -18,12 +18,13 @@
 
 namespace tessera {
 
-/// Row stride of an activation matrix of `width` columns: whole 64-byte lines, and an odd number of
+/// Row stride of an activation matrix of `width` columns, in elements: whole 64-byte lines, and an odd number of
 /// them, so that the rows of a register tile spread over all L1 sets whatever the width (1024 would
 /// put every row into the same one).
-constexpr Index activation_stride(Index width) noexcept {
-  const Index lines = (width + 15) / 16;
-  return 16 * (lines | 1);
+constexpr Index activation_stride(Index width, DType type = DType::f32) noexcept {
+  const Index per_line = 64 / size_of(type);
+  const Index lines = (width + per_line - 1) / per_line;
+  return per_line * (lines | 1);
 }
 
 struct MemorySlot {

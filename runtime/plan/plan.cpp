@@ -42,7 +42,7 @@ void append(std::vector<Range>& ranges, const Range& range) {
 }
 
 using LinearKey =
-    std::tuple<Index, Index, Index, bool, bool, Precision>;  // M, N, K, residual, norm
+    std::tuple<Index, Index, Index, bool, bool, bool, Precision>;  // M, N, K, residual, norm, narrow
 
 class Planner {
  public:
@@ -112,7 +112,8 @@ class Planner {
 
   const LinearCandidate& plan(const LinearOp& op, Index rows) {
     const LinearTask t = task(op, rows);
-    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm, t.precision};
+    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual,
+                        t.norm,    t.narrow,  t.precision};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
@@ -170,6 +171,7 @@ LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
   return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
           .residual = op.residual != kNone && !op.norm,
           .norm = op.norm.has_value(),
+          .narrow = program.values[at(op.out)].type == DType::bf16,
           .weights_stay_in_l3 = weights_stay_in_l3,
           .precision = weight.precision};
 }
@@ -179,6 +181,7 @@ bool is_row_wise(const Op& op) noexcept {
       Overloaded{[](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
                  [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
                  [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
+                 [](const NarrowOp&) { return true; },
                  [](const LinearOp&) { return false; }, [](const AttentionOp&) { return false; },
                  [](const PatchEmbedOp&) { return false; },
                  [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
@@ -221,7 +224,7 @@ double streams_of_chain(const LinearTask& first, const LinearTask& second, const
 // Per block of MC rows: A (MC,K1) and the hidden block (MC,N1) stay, the panels of both weights
 // pass.   MC·(K1 + N1) + 2·NR·(K + MC) ≤ Z, in elements
 Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine) {
-  const TileShape tile = machine.tile[first.precision];
+  const TileShape tile = tile_of(first, machine);
   const double per_row =
       row_of_chain(first, tile) + 2 * tile.bytes.c * static_cast<double>(tile.NR);
   const auto MC =
@@ -235,7 +238,7 @@ ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index ro
                      const PlanMachine& machine) {
   const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = row_blocks};
   LinearCost a = linear_cost(first, nest, machine), b = linear_cost(second, nest, machine);
-  const TileShape tile = machine.tile[first.precision];
+  const TileShape tile = tile_of(first, machine);
   const double hidden =
       tile.bytes.c * static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
   // The hidden block never leaves L2, and its lines never wait for L3.

@@ -250,7 +250,7 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const LinearTask task = linear_task(in.program, *op, max_rows, false);
   const TileShape& tile = in.tile[task.precision];
   const Index panels = ceil_div(task.shape.N, tile.NR);
-  const Index most_k_blocks = task.residual ? 1 : ceil_div(task.shape.K, tile.KR);
+  const Index most_k_blocks = !splits_k(task) ? 1 : ceil_div(task.shape.K, tile.KR);
   const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
   if (schedule.nests.back().last_rows < most ||
       (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {

@@ -93,7 +93,7 @@ class Reporter {
     report.is_bytes = best.classical.is;
     report.ws_bytes = best.classical.ws;
     report.os_bytes = best.classical.os;
-    const TileShape& tile = machine_.tile[task.precision];
+    const TileShape tile = tile_of(task, machine_);
     LoopNest nest = at_rows(plan_.ops[i].nests, M).nest;
     nest.row_blocks = std::min(nest.row_blocks, M);
     LinearPlan chosen = best;  // the range's nest, which was chosen for its last row count
@@ -129,6 +129,7 @@ class Reporter {
     const bool splits =
         order == LoopOrder::is_os_b || order == LoopOrder::ws_os_b || order == LoopOrder::os_2d;
     if (splits && task.residual) return "K is not split: C is the residual's memory";
+    if (splits && task.narrow) return "K is not split: C is written as bf16, once";
     if (splits && task.shape.M <= machine_.tile[task.precision].MR)
       return "one tile of rows: K stays whole";
     if (splits && task.shape.K < 512) return "K is too short to split";

@@ -66,6 +66,7 @@ class Writer {
   }
   void attributes(const LayerNormOp& o) { fields(o.residual, o.eps); }
   void attributes(const ActivationOp& o) { field(o.activation); }
+  void attributes(const NarrowOp&) {}
   void attributes(const GatedOp& o) { field(o.activation); }
   void attributes(const AddOp& o) { field(o.scale); }
   void attributes(const PoolOp& o) { fields(o.pooling, o.skip, o.id); }

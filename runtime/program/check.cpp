@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/overloaded.hpp"
 #include "runtime/program/mask.hpp"
 #include "runtime/program/program.hpp"
 
@@ -18,12 +19,13 @@ class Checker {
   void run() {
     check_spaces(program_.spaces);
     for (const Value& value : program_.values) {
-      if (value.space >= 0 && value.space < std::ssize(program_.spaces) && value.type == DType::f32)
+      if (value.space >= 0 && value.space < std::ssize(program_.spaces) &&
+          value.type != DType::f16)
         continue;
       throw Error(
           ErrorCode::internal,
           fmt::format("program: value {} has space {} and type {}, expected one of {} spaces "
-                      "and f32",
+                      "and f32 or bf16",
                       value.name, value.space, to_string(value.type), program_.spaces.size()));
     }
     for (const Op& op : program_.ops) {
@@ -39,7 +41,7 @@ class Checker {
       const ValueId out = output_of(op);
       require(out >= 0 && out < std::ssize(program_.values), "writes a value that does not exist");
       require(!written_[static_cast<std::size_t>(out)], "writes a value twice");
-      std::visit([this](const auto& o) { shapes(o); }, op);
+      std::visit([this](const auto& o) { shapes(o), types(o); }, op);
       written_[static_cast<std::size_t>(out)] = true;
     }
     op_ = nullptr;
@@ -47,6 +49,7 @@ class Checker {
       require(output.value >= 0 && output.value < std::ssize(program_.values) &&
                   written_[static_cast<std::size_t>(output.value)],
               "an output names a value that no op writes");
+      require(value(output.value).type == DType::f32, "an output is not f32");
     }
   }
 
@@ -175,6 +178,7 @@ class Checker {
     vector_of(o.gamma, width(o.out));
     vector_of(o.beta, width(o.out));
   }
+  void shapes(const NarrowOp& o) const { same_shape(o.in, o.out); }
   void shapes(const ActivationOp& o) const { same_shape(o.in, o.out); }
   void shapes(const GatedOp& o) const {
     require(width(o.in) == 2 * width(o.out) && value(o.in).space == value(o.out).space,
@@ -198,6 +202,27 @@ class Checker {
       require(value(in).space == value(o.out).space, "joins values with different rows");
     }
     require(!o.in.empty() && total == width(o.out), "has widths that do not add up");
+  }
+
+  // Everything is f32 but what a linear of Precision::bf16 reads.
+  template <class AnyOp>
+  void types(const AnyOp& o) const {
+    const auto f32 = [&](auto, std::int32_t id) {
+      if (id != kNone) require(value(id).type == DType::f32, "has an operand that is not f32");
+    };
+    AnyOp::operands(o, Overloaded{f32, [](Uses, std::int32_t) {}});
+  }
+  void types(const LinearOp& o) const {
+    const bool narrow = parameter(o.weight).precision == Precision::bf16;
+    require(value(o.in).type == (narrow ? DType::bf16 : DType::f32),
+            "reads elements of another type than its weight's precision");
+    require(o.residual == kNone || value(o.residual).type == DType::f32,
+            "has a residual that is not f32");
+    require(!o.norm || value(o.out).type == DType::f32, "normalises what is not f32");
+  }
+  void types(const NarrowOp& o) const {
+    require(value(o.in).type == DType::f32 && value(o.out).type == DType::bf16,
+            "must turn f32 into bf16");
   }
 
   const Program& program_;

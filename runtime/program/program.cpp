@@ -125,6 +125,7 @@ const char* name_of(const Op& op) noexcept {
                         [](const LinearOp&) { return "linear"; },
                         [](const AttentionOp&) { return "attention"; },
                         [](const LayerNormOp&) { return "layer_norm"; },
+                        [](const NarrowOp&) { return "narrow"; },
                         [](const ActivationOp&) { return "activation"; },
                         [](const GatedOp&) { return "gated"; },
                         [](const AddOp&) { return "add"; },
@@ -230,6 +231,7 @@ std::string to_string(const Program& program) {
             },
             [&](const AttentionOp& o) { return attention_text(program, o); },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },
+            [&](const NarrowOp& o) { return value(o.in); },
             [&](const ActivationOp& o) {
               return fmt::format("{}({})", to_string(o.activation), value(o.in));
             },

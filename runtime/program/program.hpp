@@ -147,7 +147,8 @@ struct NormEpilogue {
 };
 
 /// out = act(in · weightᵀ + bias) + residual, then layer norm if `norm` is given. weight (N,K),
-/// bias (N) or kNone, residual or kNone.
+/// bias (N) or kNone, residual or kNone. `in` has the element type of the weight's precision; `out`
+/// is f32, or, without a norm, bf16: then the result is rounded where it is written.
 struct LinearOp {
   ValueId in;
   ParameterId weight;
@@ -263,6 +264,17 @@ struct ActivationOp {
   }
 };
 
+/// out = in rounded to bf16, to nearest even: what linears of Precision::bf16 read.
+struct NarrowOp {
+  ValueId in;
+  ValueId out;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
 /// out = act(in[:, :W]) ⊙ in[:, W:]; in (rows, 2W), out (rows, W): SwiGLU and its like.
 struct GatedOp {
   ValueId in;
@@ -337,7 +349,7 @@ struct ConcatOp {
 };
 
 using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, AttentionOp, LayerNormOp,
-                        ActivationOp, GatedOp, AddOp, PoolOp, L2NormalizeOp, ConcatOp>;
+                        ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {

@@ -27,4 +27,11 @@ Program pool_early(const Program& program);
 /// no other reader.
 Program fuse_epilogues(const Program& program);
 
+/// The linears of `program` in bf16 (Precision::bf16): weights, and what they multiply. A linear or
+/// a narrow op writes that as bf16; everything else stays f32: sums, residuals, norms, attention,
+/// pooling, patches. Linears of one row per sequence, and those whose result is an output as it is
+/// (the last one of a head), stay f32 too: they take no time worth an error in the answer.
+/// Program of another precision than f32 in, or Precision::f32: returned as it is.
+Program in_precision(const Program& program, Precision precision);
+
 }  // namespace tessera

@@ -23,8 +23,8 @@ Isa resolve_isa(std::optional<Isa> asked) {
   throw Error(
       ErrorCode::invalid_argument,
       fmt::format(
-          "TESSERA_ISA: \"{}\" is {}, expected baseline, avx2 or avx512, at most \"{}\" here",
-          found.value, found.problem, to_string(best_isa())));
+          "TESSERA_ISA: \"{}\" is {}, expected {}, at most \"{}\" here",
+          found.value, found.problem, level_names(), to_string(best_isa())));
 }
 
 LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,
@@ -66,7 +66,7 @@ void check_families(const Program& program, const kernels::KernelTable& kernels)
 Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
-  kept = fuse_epilogues(pool_early(kept));
+  kept = in_precision(fuse_epilogues(pool_early(kept)), options.precision);
   check(kept);
   check_families(kept, kernels_of(options));
   return kept;

@@ -178,7 +178,7 @@ class ArenaSession final : public Session {
     return {.data = arena_.floats(layout_.values.slots[v].offset),
             .rows = cuts_[at(value.space)].rows,
             .cols = value.width,
-            .stride = activation_stride(value.width)};
+            .stride = activation_stride(value.width, value.type)};
   }
 
   const SessionOptions& options() const noexcept override {

@@ -47,6 +47,9 @@ struct ModelOptions {
   const kernels::KernelTable* kernels = nullptr;
   /// What sessions may ask for; empty: every output of the program.
   std::vector<std::string> outputs{};
+  /// What linears multiply (program/rewrites.hpp, in_precision). A level without its kernels is an
+  /// Error.
+  Precision precision = Precision::f32;
   /// A folder in which packed weights are kept between processes (made if it is missing), or empty.
   /// A file that fits is mapped instead of packing; one that does not is replaced
   /// (weights/packed_cache.hpp).

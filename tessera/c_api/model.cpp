@@ -14,8 +14,8 @@ ModelOptions read_model_options(const tessera_model_options& given) {
   ModelOptions options;
   if (given.isa != nullptr) {
     options.isa = isa_from_string(given.isa);
-    require(options.isa.has_value(), "isa: got \"{}\", expected baseline, avx2 or avx512",
-            given.isa);
+    require(options.isa.has_value(), "isa: got \"{}\", expected one of {}", given.isa,
+            level_names());
   }
   options.isa = resolve_isa(options.isa);
   options.outputs = read_names(given.outputs, given.output_count, "outputs");

@@ -25,6 +25,7 @@ struct ModelFlags {
   std::string plan;                   // empty: not given
   std::string loop_order, attention;  // empty: not given
   bool allow_onednn = false;
+  std::string precision;
 
   void add_to(CLI::App& command);
   void add_plan_to(CLI::App& command);  ///< --plan, --loop-order, --attention, --allow-onednn

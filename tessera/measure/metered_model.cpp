@@ -37,7 +37,8 @@ MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
   model_ = Model::create(program, package_->checkpoint,
                          {.isa = isa,
                           .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
-                          .outputs = session.outputs});
+                          .outputs = session.outputs,
+                          .precision = options.model.precision});
   session.max_rows = std::max(options.batch_tokens, shape.rows);  // as `tessera plan`
   session.max_sequences = std::clamp(options.batch_sequences, shape.sequences, session.max_rows);
   if (metered.threads > 0) session.threads = metered.threads;

@@ -34,13 +34,37 @@ inline double distance(std::span<const float> got, std::span<const float> expect
   return worst;
 }
 
+/// 1 − cosine of the angle between the two; 0 if both are zero. A NaN counts as infinite.
+inline double angle(std::span<const float> got, std::span<const float> expected) {
+  double dot = 0.0, a = 0.0, b = 0.0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double x = static_cast<double>(got[i]), y = static_cast<double>(expected[i]);
+    dot += x * y, a += x * x, b += y * y;
+  }
+  if (a == 0.0 && b == 0.0) return 0.0;
+  const double cosine = dot / std::sqrt(a * b);
+  return std::isnan(cosine) ? HUGE_VAL : 1.0 - cosine;
+}
+
+/// How a row is compared with the reference's, and the most that it may differ.
+struct Measure {
+  double (*of)(std::span<const float> got, std::span<const float> expected);
+  double most;
+  Precision precision;
+};
+inline constexpr Measure kFp32{distance, kGoldenTolerance, Precision::f32};
+/// Rounding to bf16 moves an element by up to 2⁻⁹ of it, a row of a few layers by a few times that:
+/// a cosine of 0.9995 is an angle of 2⁻⁵.
+inline constexpr Measure kBf16{angle, 5e-4, Precision::bf16};
+
 /// A model of `package` at one level, with a session for batches of up to `rows` rows.
 class Runner {
  public:
-  Runner(const models::Package& package, Isa isa, int threads = 1)
+  Runner(const models::Package& package, Isa isa, int threads = 1,
+         Precision precision = Precision::f32)
       : inputs_(package.program.inputs),
         threads_(threads),
-        model_(Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}})) {}
+        model_(Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}, .precision = precision})) {}
 
   /// The session stays valid until the next run.
   Session& run(const models::ReferenceBatch& batch) {
@@ -87,7 +111,7 @@ class Runner {
 /// Distance of the output `name` of the last run from `expected`, flat [B,T,W] or [B,W].
 inline double output_distance(const Session& session, const models::ReferenceBatch& batch,
                               const std::string& name, std::span<const float> expected,
-                              Index padded_tokens) {
+                              Index padded_tokens, const Measure& measure = kFp32) {
   const TensorView<const float> got = session.output(name);
   const bool per_sequence =
       got.rows == batch.sequences() && static_cast<Index>(expected.size()) == got.rows * got.cols;
@@ -104,14 +128,14 @@ inline double output_distance(const Session& session, const models::ReferenceBat
     const Index at = per_sequence ? row : batch.padded_index(row);
     worst = std::max(
         worst,
-        distance(got.row(row), expected.subspan(static_cast<std::size_t>(at) * width, width)));
+        measure.of(got.row(row), expected.subspan(static_cast<std::size_t>(at) * width, width)));
   }
   return worst;
 }
 
 /// The same where every row counts: images have no padding.
 inline double output_distance(const Session& session, const std::string& name,
-                              std::span<const float> expected) {
+                              std::span<const float> expected, const Measure& measure = kFp32) {
   const TensorView<const float> got = session.output(name);
   if (static_cast<Index>(expected.size()) != got.rows * got.cols) {
     ADD_FAILURE() << name << " has " << expected.size() << " elements in the reference, but "
@@ -122,7 +146,8 @@ inline double output_distance(const Session& session, const std::string& name,
   for (Index row = 0; row < got.rows; ++row) {
     const auto begin = static_cast<std::size_t>(row * got.cols);
     worst = std::max(
-        worst, distance(got.row(row), expected.subspan(begin, static_cast<std::size_t>(got.cols))));
+        worst,
+        measure.of(got.row(row), expected.subspan(begin, static_cast<std::size_t>(got.cols))));
   }
   return worst;
 }

@@ -53,17 +53,19 @@ std::vector<std::string> case_names() {
   return names;
 }
 
-/// Worst distance per (model_type, ISA) of this process, printed at its end.
+/// Worst distance per (model_type, ISA, precision) of this process, printed at its end.
 class Summary : public testing::Environment {
  public:
-  static std::map<std::pair<std::string, Isa>, double>& worst() {
-    static std::map<std::pair<std::string, Isa>, double> table;
+  using Key = std::tuple<std::string, Isa, Precision>;
+  static std::map<Key, double>& worst() {
+    static std::map<Key, double> table;
     return table;
   }
   void TearDown() override {
     for (const auto& [key, value] : worst()) {
-      std::printf("[  WORST   ] %-12s %-12s %.2e\n", key.first.c_str(), to_string(key.second),
-                  value);
+      const auto& [family, isa, precision] = key;
+      std::printf("[  WORST   ] %-12s %-12s %-4s %s %.2e\n", family.c_str(), to_string(isa),
+                  to_string(precision), precision == Precision::f32 ? "|d|" : "1-cos", value);
     }
   }
 };
@@ -75,14 +77,14 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
   static Isa isa() { return std::get<1>(GetParam()); }
 
   /// Compares every run of a model with two towers: each tower's outputs, and the logits between.
-  static void compare_towers(const Case& golden) {
+  static void compare_towers(const Case& golden, const Measure& measure) {
     const auto open = [&](models::Tower tower) {
       return models::open_package(directory(),
                                   {.tower = tower, .architecture = golden.model_class});
     };
     const models::Package text = open(models::Tower::text), image = open(models::Tower::image);
     ASSERT_TRUE(text.similarity.has_value());
-    Runner texts(text, isa()), images(image, isa());
+    Runner texts(text, isa(), 1, measure.precision), images(image, isa(), 1, measure.precision);
     for (const StoredRun& run : golden.runs) {
       const SafetensorsFile stored = SafetensorsFile::open(directory() / run.inputs);
       const SafetensorsFile expected = SafetensorsFile::open(directory() / run.outputs);
@@ -104,27 +106,29 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
         constexpr std::string_view kText = "text_model_output.", kImage = "vision_model_output.";
         double d = HUGE_VAL;
         if (tensor.name == "logits_per_image") {
-          d = distance(logits, values);
+          d = measure.of(logits, values);
         } else if (tensor.name == "logits_per_text") {
-          d = distance(transposed, values);
+          d = measure.of(transposed, values);
         } else if (tensor.name.starts_with(kImage) || tensor.name == "image_embeds") {
           const bool whole = tensor.name == "image_embeds";
-          d = output_distance(of_images, tensor.name.substr(whole ? 0 : kImage.size()), values);
+          d = output_distance(of_images, tensor.name.substr(whole ? 0 : kImage.size()), values,
+                              measure);
         } else {
           const bool whole = tensor.name == "text_embeds";
           d = output_distance(of_texts, batch, tensor.name.substr(whole ? 0 : kText.size()), values,
-                              inputs.tokens);
+                              inputs.tokens, measure);
         }
-        EXPECT_LE(d, kGoldenTolerance) << "run " << run.name << ", output " << tensor.name;
-        double& family = Summary::worst()[{text.model_type, isa()}];
+        EXPECT_LE(d, measure.most) << "run " << run.name << ", output " << tensor.name;
+        double& family = Summary::worst()[{text.model_type, isa(), measure.precision}];
         family = std::max(family, d);
       }
     }
   }
 
   /// Compares every run of the case with what `package` computes.
-  static void compare(const Case& golden, const models::Package& package) {
-    Runner runner(package, isa());
+  static void compare(const Case& golden, const models::Package& package,
+                      const Measure& measure) {
+    Runner runner(package, isa(), 1, measure.precision);
     double worst = 0.0;
     for (const StoredRun& run : golden.runs) {
       const SafetensorsFile stored = SafetensorsFile::open(directory() / run.inputs);
@@ -133,7 +137,7 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
         for (const StoredTensor& tensor : expected.tensors()) {
           ASSERT_TRUE(runner.has(tensor.name)) << package.architecture << " lacks " << tensor.name;
           const double d = distance_of(tensor);
-          EXPECT_LE(d, kGoldenTolerance) << "run " << run.name << ", output " << tensor.name;
+          EXPECT_LE(d, measure.most) << "run " << run.name << ", output " << tensor.name;
           worst = std::max(worst, d);
         }
       };
@@ -141,7 +145,7 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
         const bool asks = run.call.find("interpolate_pos_encoding=True") != std::string::npos;
         const Session& session = runner.run(read_images(stored), asks);
         compare_all([&](const StoredTensor& tensor) {
-          return output_distance(session, tensor.name, elements_of<float>(tensor));
+          return output_distance(session, tensor.name, elements_of<float>(tensor), measure);
         });
         continue;
       }
@@ -150,12 +154,23 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
       const Session& session = runner.run(batch);
       compare_all([&](const StoredTensor& tensor) {
         return output_distance(session, batch, tensor.name, elements_of<float>(tensor),
-                               inputs.tokens);
+                               inputs.tokens, measure);
       });
     }
     RecordProperty("worst", fmt::format("{:.3e}", worst));
-    double& family = Summary::worst()[{package.model_type, isa()}];
+    double& family = Summary::worst()[{package.model_type, isa(), measure.precision}];
     family = std::max(family, worst);
+  }
+
+  static void compare_case(const Measure& measure) {
+    const Case golden = read_case(directory());
+    const models::Package package =
+        models::open_package(directory(), {.architecture = golden.model_class});
+    if (package.similarity) return compare_towers(golden, measure);
+    compare(golden, package, measure);
+    // A directory of a model with a head holds more than the headless class that the case is about.
+    const models::Package of_config = models::open_package(directory());
+    if (of_config.architecture != golden.model_class) compare(golden, of_config, measure);
   }
 };
 
@@ -167,14 +182,12 @@ std::string case_and_isa(const testing::TestParamInfo<std::tuple<std::string, Is
 
 TEST_P(ConformanceTest, MatchesTheReference) {
   SKIP_UNLESS_SUPPORTED(isa());
-  const Case golden = read_case(directory());
-  const models::Package package =
-      models::open_package(directory(), {.architecture = golden.model_class});
-  if (package.similarity) return compare_towers(golden);
-  compare(golden, package);
-  // A directory of a model with a head holds more than the headless class that the case is about.
-  const models::Package of_config = models::open_package(directory());
-  if (of_config.architecture != golden.model_class) compare(golden, of_config);
+  compare_case(kFp32);
+}
+
+TEST_P(ConformanceTest, RowsOfBf16HaveTheDirectionOfTheReferences) {
+  SKIP_UNLESS_SUPPORTED(isa());
+  compare_case(kBf16);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllCases, ConformanceTest,

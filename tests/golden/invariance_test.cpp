@@ -68,14 +68,16 @@ std::vector<std::vector<Rows>> run(const std::shared_ptr<const Model>& model,
   return results;
 }
 
-class BatchInvarianceTest : public testing::TestWithParam<std::tuple<const char*, Isa>> {};
+class BatchInvarianceTest
+    : public testing::TestWithParam<std::tuple<const char*, Isa, Precision>> {};
 
 TEST_P(BatchInvarianceTest, ASequenceHasTheBitsThatItHasAlone) {
-  const auto [name, isa] = GetParam();
+  const auto [name, isa, precision] = GetParam();
   SKIP_UNLESS_SUPPORTED(isa);
   const models::Package package = models::open_package(kGoldenData / name);
   const auto model =
-      Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}});
+      Model::create(package.program, package.checkpoint,
+                    {.isa = isa, .outputs = {}, .precision = precision});
   Random random{20250611};
   for (int batch = 0; batch < 4; ++batch) {
     std::vector<Sequence> sequences;
@@ -97,9 +99,10 @@ TEST_P(BatchInvarianceTest, ASequenceHasTheBitsThatItHasAlone) {
   }
 }
 
-std::string name_and_isa(const testing::TestParamInfo<std::tuple<const char*, Isa>>& info) {
-  std::string name =
-      std::string(std::get<0>(info.param)) + "_" + to_string(std::get<1>(info.param));
+std::string name_of_case(
+    const testing::TestParamInfo<std::tuple<const char*, Isa, Precision>>& info) {
+  std::string name = std::string(std::get<0>(info.param)) + "_" +
+                     to_string(std::get<1>(info.param)) + "_" + to_string(std::get<2>(info.param));
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
@@ -108,8 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
     TinyModels, BatchInvarianceTest,
     testing::Combine(testing::Values("bert-model", "bert-seqcls", "mpnet-model", "roberta-mlm",
                                      "distilbert-seqcls", "electra-model", "albert-model"),
-                     testing::ValuesIn(kAllIsas)),
-    name_and_isa);
+                     testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
+    name_of_case);
 
 }  // namespace
 }  // namespace tessera::test

@@ -38,13 +38,16 @@ TEST(LevelsTest, ATableLacksNothing) {
   for (const Isa isa : kAllIsas) {
     const KernelTable& t = kernels_at(isa);
     EXPECT_EQ(t.isa, isa);
-    EXPECT_TRUE(t.gemm[Precision::f32].run != nullptr &&
-                t.attention[Precision::f32].run != nullptr);
+    EXPECT_TRUE(t.attention[Precision::f32].run != nullptr);
+    for (const Precision p : kPrecisions) {
+      EXPECT_TRUE(t.gemm[p].run != nullptr && t.gemm[p].pack_panel != nullptr);
+      EXPECT_TRUE(t.probe.products[p] != nullptr);
+    }
+    EXPECT_TRUE(t.narrow != nullptr && t.probe.read != nullptr && t.probe.exp2 != nullptr);
     EXPECT_TRUE(t.layer_norm != nullptr && t.activation != nullptr && t.gated != nullptr);
     EXPECT_TRUE(t.l2_normalize != nullptr && t.add != nullptr && t.embedding != nullptr);
     EXPECT_TRUE(t.weighted_mean != nullptr && t.max_rows != nullptr && t.widen != nullptr);
     EXPECT_TRUE(t.resample_bytes != nullptr && t.transpose_bytes != nullptr);
-    EXPECT_TRUE(t.probe.fma != nullptr && t.probe.read != nullptr && t.probe.exp2 != nullptr);
   }
 }
 
@@ -52,9 +55,10 @@ TEST(LevelsTest, ALevelTakesNothingFromOneThatItDoesNotContain) {
   for (const Isa isa : kAllIsas) {
     for (const Isa other : kAllIsas) {
       if (contains(level_of(isa), level_of(other))) continue;
-      EXPECT_NE(kernels_at(isa).gemm[Precision::f32].run,
-                level_of(other).table->gemm[Precision::f32].run)
-          << to_string(isa) << " of " << to_string(other);
+      for (const Precision p : kPrecisions) {
+        EXPECT_NE(kernels_at(isa).gemm[p].run, level_of(other).table->gemm[p].run)
+            << to_string(isa) << " of " << to_string(other);
+      }
       EXPECT_NE(kernels_at(isa).widen, level_of(other).table->widen);
     }
   }
@@ -63,9 +67,15 @@ TEST(LevelsTest, ALevelTakesNothingFromOneThatItDoesNotContain) {
 TEST(LevelsTest, WhatALevelHasItselfItRuns) {
   for (const Isa isa : kAllIsas) {
     const KernelTable& own = *level_of(isa).table;
-    EXPECT_EQ(kernels_at(isa).gemm[Precision::f32].run, own.gemm[Precision::f32].run);
-    EXPECT_EQ(kernels_at(isa).attention[Precision::f32].run, own.attention[Precision::f32].run);
-    EXPECT_EQ(kernels_at(isa).layer_norm, own.layer_norm);
+    const auto runs_own = [&](auto ran, auto its) {
+      if (its != nullptr) EXPECT_EQ(ran, its) << to_string(isa);
+    };
+    const KernelTable& t = kernels_at(isa);
+    for (const Precision p : kPrecisions) {
+      runs_own(t.gemm[p].run, own.gemm[p].run);
+      runs_own(t.attention[p].run, own.attention[p].run);
+    }
+    runs_own(t.layer_norm, own.layer_norm);
   }
 }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GEMM micro-kernel, f32: one register tile of C over the whole of kc.
+// GEMM micro-kernel: one register tile of C over the whole of kc.
 //
 //   C = act(init + A B) + residual       C (mr,nr) · A (mr,kc) row-major · B in panels (kc,NR)
 //
 //   for k, i, j:  c[i][j] = fma(a[i,k], b[k,j], c[i][j])          one chain per element, k in order
+//
+// k counts words of 32 bits: one f32 element, or two of bf16; what is done with them is `E`
+// (elements.inl.hpp).
 //
 // A is not packed: each a[i,k] is one broadcast load, so k costs mr + NV loads for mr·NV FMAs, and
 // rows of activations are read where they lie. (Rows whose stride is a large power of two collide
@@ -17,38 +20,19 @@
 
 #include <utility>
 
+#include "kernels/gemm/elements.inl.hpp"
 #include "kernels/gemm/gemm.hpp"
+#include "kernels/simd/narrow.inl.hpp"
 #include "kernels/simd/math.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-template <class A>
-using Register = typename F32<A>::register_type;
-
 /// An array bound: GCC 12 wants dependent bounds unsigned (-Wsign-conversion).
 consteval std::size_t extent(Index n) noexcept {
   return static_cast<std::size_t>(n);
 }
-
-/// Says that x is in a register here: stops GCC 12 from folding a load of B into each of its mr
-/// uses, which multiplies the loads by mr (measured at mr = 2 … 4: 1.3–1.6 times slower on
-/// AVX-512).
-template <class A>
-TESSERA_INLINE void in_register(Register<A>& x) noexcept {
-  asm("" : "+v"(x));
-}
-
-/// Says that x is read here: as long as a factor lives, an FMA can only overwrite its addend, so
-/// that accumulators keep their registers and no moves or spills appear at the end of the loop.
-template <class A>
-TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
-  asm volatile("" : : "v"(x));
-}
-
-template <class A>
-inline constexpr int kRegisters = Words<A>::kRegisters;
 
 // Prefetching of B. The next panel follows in memory, so a distance may pass the end of one; a
 // prefetch never faults.
@@ -103,10 +87,10 @@ struct Stream {
   }
 };
 
-/// For the pass over `panels` panels from column j0 on: its share of `ahead`, or what follows the
-/// panels themselves, at their own pace.
+/// For the pass over `panels` panels from column j0 on, in `words` steps: its share of `ahead`, or
+/// what follows the panels themselves, at their own pace.
 template <Index NR>
-TESSERA_INLINE Stream stream_of(const GemmTile& t, Index j0, int panels) noexcept {
+TESSERA_INLINE Stream stream_of(const GemmTile& t, Index words, Index j0, int panels) noexcept {
   if (t.ahead == nullptr) {
     const char* at = static_cast<const char*>(t.b) + j0 / NR * t.ldb + kFarBytes;
     return {at, at, 16 * NR, t.ldb};
@@ -114,13 +98,13 @@ TESSERA_INLINE Stream stream_of(const GemmTile& t, Index j0, int panels) noexcep
   const Index passes = (t.nr + panels * NR - 1) / (panels * NR);
   const Index share = (t.ahead_bytes + passes - 1) / passes;
   const char* at = static_cast<const char*>(t.ahead) + j0 / (panels * NR) * share;
-  return {at, at, (4 * share + t.kc - 1) / t.kc, 0};
+  return {at, at, (4 * share + words - 1) / words, 0};
 }
 
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
 /// x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
 /// since even the test for it costs 4 % where B is in L2.
-template <class A, int mr, int NV, int P, bool far>
+template <class A, class E, int mr, int NV, int P, bool far>
 TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
                               Index ldy) noexcept {
   constexpr Index V = kLanes<A>;
@@ -147,38 +131,41 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   // B, P and the count fit in the 15 general registers.
   constexpr int kGroup = 3;
   constexpr int kGroups = (mr + kGroup - 1) / kGroup;
-  const Index lda = t.lda;
-  const Index ldb = t.ldb >> 2;                                     // floats
+  constexpr Index KR = E::kKR;
+  const Index lda = t.lda / KR;                                     // words
+  const Index ldb = t.ldb >> 2;                                     // words
   const float* a[extent(kGroups)];                                  // rows 3g, 3g+1, 3g+2 of A
   const float* b = static_cast<const float*>(t.b) + j0 / NR * ldb;  // P panels (kc, NR)
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) a[g] = static_cast<const float*>(t.a) + g * kGroup * lda;
 
   constexpr bool kNear = mr >= 2;
-  constexpr bool kFma = Words<A>::kFma;
-  constexpr int kTemporaries = kFma ? 1 : 2;  // a[i,k], and the product before it is added
-  constexpr bool kHoldB = mr > 1 && (mr + 1) * NVP + kTemporaries <= kRegisters<A>;
-  const auto step = [&](Index k) __attribute__((always_inline)) {
-    Register<A> bk[extent(NVP)];  // row k of the panels
+  constexpr bool kFma = E::kFused;
+  // a[i,k], and the product before it is added
+  constexpr int kTemporaries = E::kRegisters + (kFma ? 0 : 1);
+  constexpr bool kHoldB =
+      mr > 1 && (mr + E::kRegisters) * NVP + kTemporaries <= kRegisters<A>;
+  const auto step = [&](Index k, auto&& aik_of) __attribute__((always_inline)) {
+    typename E::Factor bk[extent(NVP)];  // row k of the panels
 #pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) {
       const float* bkv = b + v / NV * ldb + k * NR + v % NV * V;
-      bk[v] = load<A>(bkv);
+      bk[v] = E::factor_of(load<A>(bkv));
       if (kNear && v % NV * V * 4 % kLineBytes == 0) {
         _mm_prefetch(reinterpret_cast<const char*>(bkv) + kNearBytes, _MM_HINT_T0);
       }
-      if constexpr (kHoldB) in_register<A>(bk[v]);
+      if constexpr (kHoldB) E::hold(bk[v]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < mr; ++i) {
-      const Register<A> aik = splat<A>(a[i / kGroup][i % kGroup * lda + k]);
+      const typename E::Factor aik = E::splat(aik_of(a[i / kGroup] + i % kGroup * lda + k));
 #pragma GCC unroll 16
-      for (int v = 0; v < NVP; ++v) c[i][v] = mul_add<A>(aik, bk[v], c[i][v]);
-      if constexpr (kFma) still_used<A>(aik);
+      for (int v = 0; v < NVP; ++v) c[i][v] = E::mul_add(aik, bk[v], c[i][v]);
+      if constexpr (kFma) E::used(aik);
     }
     if constexpr (kHoldB && kFma) {
 #pragma GCC unroll 16
-      for (int v = 0; v < NVP; ++v) still_used<A>(bk[v]);
+      for (int v = 0; v < NVP; ++v) E::used(bk[v]);
     }
   };
   const auto advance = [&](Index n) __attribute__((always_inline)) {
@@ -191,17 +178,23 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     asm("" : "+r"(b));
   };
   Stream stream{};
-  if constexpr (far) stream = stream_of<NR>(t, j0, P);
-  Index left = t.kc;
+  const auto whole = [](const float* word) __attribute__((always_inline)) { return *word; };
+  Index left = t.kc / KR;
+  if constexpr (far) stream = stream_of<NR>(t, (t.kc + KR - 1) / KR, j0, P);
   for (; left >= 4; left -= 4) {
     if constexpr (far) stream.next<P>();
 #pragma GCC unroll 4
-    for (Index k = 0; k < 4; ++k) step(k);
+    for (Index k = 0; k < 4; ++k) step(k, whole);
     advance(4);
   }
   for (; left > 0; --left) {
-    step(0);
+    step(0, whole);
     advance(1);
+  }
+  if constexpr (KR > 1) {  // the end of an odd K: what follows in A is not read
+    if (t.kc % KR != 0) {
+      step(0, [](const float* word) __attribute__((always_inline)) { return first_half(word); });
+    }
   }
 
 #pragma GCC unroll 16
@@ -211,8 +204,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   }
 }
 
-/// C = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is a tile on the stack, because the
-/// residual may be C itself. Not inlined: the tile is in L1, and the micro-kernels stay small.
+/// C, or its narrow form, = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is a tile on the
+/// stack, because the residual may be C itself. Not inlined: the tile is in L1, and the
+/// micro-kernels stay small.
 template <class A>
 __attribute__((noinline)) void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
                                            Index nr) noexcept {
@@ -220,19 +214,24 @@ __attribute__((noinline)) void finish_tile(const GemmTile& t, const float* x, In
       t.activation, [&]<Activation act>() __attribute__((always_inline)) {
         for (Index i = 0; i < t.mr; ++i) {
           const float* residual = t.residual != nullptr ? t.residual + i * t.ldr + j0 : nullptr;
-          float* c = t.c + i * t.ldc + j0;
+          float* c = t.narrow == nullptr ? t.c + i * t.ldc + j0 : nullptr;
+          std::uint16_t* narrow = t.narrow != nullptr ? t.narrow + i * t.ldn + j0 : nullptr;
           for_each_vector<A>(
               nr, [&](Index j, Index n) __attribute__((always_inline)) {
                 F32<A> y = activate<act, A>(load_n<A>(x + i * ldx + j, n));
                 if (residual != nullptr) y = y + load_n<A>(residual + j, n);
-                store_n<A>(c + j, n, y);
+                if (narrow != nullptr) {
+                  store_bf16_n<A>(narrow + j, n, y);
+                } else {
+                  store_n<A>(c + j, n, y);
+                }
               });
         }
       });
 }
 
 /// The last, ragged panel (nr < NR): init and result go through a full tile on the stack.
-template <class A, int mr, int NV>
+template <class A, class E, int mr, int NV>
 __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr) noexcept {
   constexpr Index NR = NV * kLanes<A>;
   alignas(64) float tile[extent(mr * NR)];  // (mr, NR)
@@ -242,16 +241,17 @@ __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr
                                             : nullptr;
     for (Index j = 0; j < NR; ++j) tile[i * NR + j] = init != nullptr && j < nr ? init[j] : 0.0F;
   }
-  full_tile<A, mr, NV, 1, false>(t, j0, tile, NR, tile, NR);
+  full_tile<A, E, mr, NV, 1, false>(t, j0, tile, NR, tile, NR);
   finish_tile<A>(t, tile, NR, j0, nr);
 }
 
 /// All columns of a tile of mr rows.
-template <class A, int mr, int NV>
+template <class A, class E, int mr, int NV>
 void tile_of_rows(const GemmTile& t) noexcept {
   constexpr Index NR = NV * kLanes<A>;
   constexpr int P = panels_per_pass<A>(mr, NV);
-  const bool finish = t.activation != Activation::none || t.residual != nullptr;
+  const bool finish =
+      t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
   Index j = 0;
   const auto pass = [&]<int panels>(std::integral_constant<int, panels>)
       __attribute__((always_inline)) {
@@ -260,9 +260,9 @@ void tile_of_rows(const GemmTile& t) noexcept {
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? t.c + j : nullptr;
     if (kFar<mr> && (!t.resident || t.ahead != nullptr)) {
-      full_tile<A, mr, NV, panels, kFar<mr>>(t, j, init, t.ldc, y, ldy);
+      full_tile<A, E, mr, NV, panels, kFar<mr>>(t, j, init, t.ldc, y, ldy);
     } else {
-      full_tile<A, mr, NV, panels, false>(t, j, init, t.ldc, y, ldy);
+      full_tile<A, E, mr, NV, panels, false>(t, j, init, t.ldc, y, ldy);
     }
     if (finish) finish_tile<A>(t, tile, panels * NR, j, panels * NR);
     j += panels * NR;
@@ -271,22 +271,23 @@ void tile_of_rows(const GemmTile& t) noexcept {
     while (t.nr - j >= P * NR) pass(std::integral_constant<int, P>{});
   }
   while (t.nr - j >= NR) pass(std::integral_constant<int, 1>{});
-  if (j < t.nr) ragged_tile<A, mr, NV>(t, j, t.nr - j);
+  if (j < t.nr) ragged_tile<A, E, mr, NV>(t, j, t.nr - j);
 }
 
-template <class A, int NV, class Rows>
+template <class A, class E, int NV, class Rows>
 struct TilesByRows;
-template <class A, int NV, int... i>
-struct TilesByRows<A, NV, std::integer_sequence<int, i...>> {
-  static constexpr GemmUkernel kRun[] = {tile_of_rows<A, i + 1, NV>...};  // [mr − 1]
+template <class A, class E, int NV, int... i>
+struct TilesByRows<A, E, NV, std::integer_sequence<int, i...>> {
+  static constexpr GemmUkernel kRun[] = {tile_of_rows<A, E, i + 1, NV>...};  // [mr − 1]
 };
 
 /// The kernel of a level: MR rows at most, panels of NR = NV vectors.
-template <class A, int MR, int NV>
-void gemm_ukernel_f32(const GemmTile& t) noexcept {
+template <class A, class E, int MR, int NV>
+void gemm_ukernel(const GemmTile& t) noexcept {
   TESSERA_ASSERT(t.mr >= 1 && t.mr <= MR && t.nr >= 1 && t.kc >= 1);
   TESSERA_ASSERT(t.nr <= NV * kLanes<A> || t.ldb > 0);
-  TilesByRows<A, NV, std::make_integer_sequence<int, MR>>::kRun[t.mr - 1](t);
+  TESSERA_ASSERT(t.lda % E::kKR == 0);
+  TilesByRows<A, E, NV, std::make_integer_sequence<int, MR>>::kRun[t.mr - 1](t);
 }
 
 }  // namespace

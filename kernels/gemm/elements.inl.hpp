@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a register of A or B holds, and how two of them are multiplied: the part of the GEMM
+// micro-kernel that differs from one precision to the next. A word has 32 bits: one f32, or the KR
+// = 2 bf16 elements k, k+1 of one column.
+//
+//   factor_of(word of each lane)   what B gives to the products
+//   splat(word)                    what A gives: one word for all lanes
+//   mul_add(a, b, c)               c += Σ a[k]·b[k] over the elements of a word
+#pragma once
+
+#include "kernels/simd/simd.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+template <class A>
+using Register = typename F32<A>::register_type;
+
+/// Says that x is in a register here: stops GCC 12 from folding a load of B into each of its mr
+/// uses, which multiplies the loads by mr (measured at mr = 2 … 4: 1.3–1.6 times slower on
+/// AVX-512).
+template <class A>
+TESSERA_INLINE void in_register(Register<A>& x) noexcept {
+  asm("" : "+v"(x));
+}
+
+/// Says that x is read here: as long as a factor lives, an FMA can only overwrite its addend, so
+/// that accumulators keep their registers and no moves or spills appear at the end of the loop.
+template <class A>
+TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
+  asm volatile("" : : "v"(x));
+}
+
+template <class A>
+struct F32Elements {
+  static constexpr Index kKR = 1;
+  static constexpr int kRegisters = 1;  // of a factor
+  static constexpr bool kFused = Words<A>::kFma;
+  using Factor = Register<A>;
+
+  static TESSERA_INLINE Factor factor_of(F32<A> words) noexcept { return words; }
+  static TESSERA_INLINE Factor splat(float word) noexcept { return kernels::splat<A>(word); }
+  static TESSERA_INLINE Register<A> mul_add(const Factor& a, const Factor& b,
+                                            const Register<A>& c) noexcept {
+    return kernels::mul_add<A>(a, b, c);
+  }
+  static TESSERA_INLINE void hold(Factor& x) noexcept { in_register<A>(x); }
+  static TESSERA_INLINE void used(const Factor& x) noexcept { still_used<A>(x); }
+};
+
+/// bf16 where no instruction multiplies it: both elements of a word widened to f32, the lower one
+/// first, then two multiply-adds. Half the bytes of f32, and more instructions.
+template <class A>
+struct Bf16Widened {
+  static constexpr Index kKR = 2;
+  static constexpr int kRegisters = 2;
+  static constexpr bool kFused = Words<A>::kFma;
+  struct Factor {
+    Register<A> low, high;  // elements k and k+1
+  };
+
+  static TESSERA_INLINE Factor factor_of(F32<A> words) noexcept {
+    return {Words<A>::bf16_low(words), Words<A>::bf16_high(words)};
+  }
+  static TESSERA_INLINE Factor splat(float word) noexcept {
+    return factor_of(kernels::splat<A>(word));
+  }
+  static TESSERA_INLINE Register<A> mul_add(const Factor& a, const Factor& b,
+                                            const Register<A>& c) noexcept {
+    return kernels::mul_add<A>(a.high, b.high, kernels::mul_add<A>(a.low, b.low, c));
+  }
+  static TESSERA_INLINE void hold(Factor& x) noexcept {
+    in_register<A>(x.low), in_register<A>(x.high);
+  }
+  static TESSERA_INLINE void used(const Factor& x) noexcept {
+    still_used<A>(x.low), still_used<A>(x.high);
+  }
+};
+
+}  // namespace
+}  // namespace tessera::kernels

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bf16 micro-kernel of every level against a double reference, on every tile shape, between
+// unmapped pages; its packing; and results written as bf16, at every precision.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "kernels/kernel_table.hpp"
+#include "tests/reference/bf16.hpp"
+#include "tests/reference/gemm.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/isa.hpp"
+#include "tests/support/random.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+using reference::to_bf16;
+using reference::widen_bf16;
+using test::bit_identical;
+using test::Guard;
+using test::GuardedBuffer;
+
+constexpr Index ceil_div(Index a, Index b) {
+  return (a + b - 1) / b;
+}
+
+constexpr std::uint16_t kNaN = 0x7FC0;
+
+/// Rows of bf16 with NaN between them, and their values.
+struct HalfRows {
+  HalfRows(Index rows, Index n, Index ld_, Guard guard, std::uint64_t seed)
+      : ld{ld_}, halves((rows - 1) * ld_ + n, guard), values(static_cast<std::size_t>(rows * n)) {
+    test::Random random{seed};
+    std::fill(halves.begin(), halves.end(), kNaN);
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < n; ++j) {
+        const std::uint16_t h = to_bf16(random.normal());
+        halves[i * ld + j] = h;
+        values[static_cast<std::size_t>(i * n + j)] = widen_bf16(h);
+      }
+    }
+  }
+  Index ld;
+  GuardedBuffer<std::uint16_t> halves;
+  std::vector<float> values;  // (rows, n)
+};
+
+/// C (M,N) = A (M,K) Wᵀ in bf16.
+struct Operands {
+  Operands(const Gemm& gemm, Index M_, Index N_, Index K_, Guard guard, std::uint64_t seed)
+      : M{M_},
+        N{N_},
+        K{K_},
+        panel_bytes{gemm.panel_bytes(K_)},
+        a(M_, K_, K_ % 2 == 0 ? K_ + 2 : K_ + 3, guard, seed),
+        w(N_, K_, K_, guard, seed + 1),
+        panels(ceil_div(N_, gemm.NR) * panel_bytes, guard),
+        bias{test::random_normal(N_, seed + 2, guard)},
+        c((M_ - 1) * (N_ + 5) + N_, guard) {
+    for (Index j = 0; j < N; j += gemm.NR) {
+      gemm.pack_panel(w.halves.data() + j * K, DType::bf16, K, std::min(gemm.NR, N - j), K,
+                      panels.data() + j / gemm.NR * panel_bytes);
+    }
+  }
+
+  GemmTile tile() {
+    return {.a = a.halves.data(),
+            .lda = a.ld,
+            .b = panels.data(),
+            .ldb = panel_bytes,
+            .c = c.data(),
+            .ldc = N + 5,
+            .mr = M,
+            .nr = N,
+            .kc = K,
+            .bias = bias.data()};
+  }
+  std::vector<float> result() const {
+    std::vector<float> dense;
+    for (Index i = 0; i < M; ++i) {
+      for (Index j = 0; j < N; ++j) dense.push_back(c[i * (N + 5) + j]);
+      for (Index j = N; j < N + 5 && i + 1 < M; ++j) {
+        EXPECT_EQ(std::bit_cast<std::uint32_t>(c[i * (N + 5) + j]), 0xFFFFFFFFU) << "a gap";
+      }
+    }
+    return dense;
+  }
+
+  Index M, N, K, panel_bytes;
+  HalfRows a, w;
+  GuardedBuffer<std::byte> panels;
+  GuardedBuffer<float> bias, c;
+};
+
+std::vector<Index> widths(Index NR) {
+  std::vector<Index> all;
+  for (Index nr = 1; nr <= NR; ++nr) all.push_back(nr);
+  for (Index panels = 2; panels <= 5; ++panels) {
+    all.push_back(panels * NR - 1);
+    all.push_back(panels * NR);
+  }
+  return all;
+}
+
+class GemmBf16Test : public testing::TestWithParam<Isa> {
+ protected:
+  static const Gemm& gemm() { return kernels_at(GetParam()).gemm[Precision::bf16]; }
+};
+INSTANTIATE_FOR_ALL_ISAS(GemmBf16Test);
+
+// Products of bf16 are exact in f32 but for underflow; their sum is one chain of K roundings, each
+// of a product and a sum at once (FMA, VDPBF16PS) or of the sum alone (baseline). VDPBF16PS takes
+// denormal results for 0: an error of 2⁻¹²⁶ each at most.
+TEST_P(GemmBf16Test, MatchesReferenceOnEveryTileBetweenGuardPages) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  for (const Index K : {1, 2, 3, 4, 15, 16, 17, 64, 255}) {
+    for (const Index N : widths(gemm().NR)) {
+      for (Index M = 1; M <= gemm().MR; ++M) {
+        const Guard guard = (M + N) % 2 == 0 ? Guard::above : Guard::below;
+        Operands x(gemm(), M, N, K, guard, static_cast<std::uint64_t>(K * 1000 + N));
+        gemm().run(x.tile());
+        const reference::GemmResult expected = reference::gemm(
+            x.a.values.data(), K, x.w.values.data(), K, x.bias.data(), M, N, K);
+        ASSERT_TRUE(test::near_elementwise(
+            x.result(), expected.value,
+            [&](Index i) {
+              return test::gemm_tolerance(K, expected.magnitude[static_cast<std::size_t>(i)]) +
+                     static_cast<double>(K) * 0x1p-126;
+            }))
+            << "M=" << M << " N=" << N << " K=" << K;
+      }
+    }
+  }
+}
+
+TEST_P(GemmBf16Test, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Index NR = gemm().NR, N = 5 * NR + NR / 2, K = 77;
+  for (Index M = 1; M <= gemm().MR; ++M) {
+    Operands whole(gemm(), M, N, K, Guard::above, 7);
+    gemm().run(whole.tile());
+    for (const Index mr : {Index{1}, Index{2}, Index{3}, M}) {
+      for (const Index panels : {1, 2, 3}) {
+        for (const Index kc : {2, 14, 76, 78}) {
+          Operands split(gemm(), M, N, K, Guard::below, 7);
+          for (Index i = 0; i < M; i += mr) {
+            for (Index j = 0; j < N; j += panels * NR) {
+              for (Index k = 0; k < K; k += kc) {
+                GemmTile s = split.tile();
+                s.a = split.a.halves.data() + i * split.a.ld + k;
+                s.b = split.panels.data() + j / NR * split.panel_bytes + gemm().panel_bytes(k);
+                s.c += i * s.ldc + j;
+                s.mr = std::min(mr, M - i);
+                s.nr = std::min(panels * NR, N - j);
+                s.kc = std::min(kc, K - k);
+                s.accumulate = k > 0;
+                s.bias = k == 0 ? split.bias.data() + j : nullptr;
+                gemm().run(s);
+              }
+            }
+          }
+          ASSERT_TRUE(bit_identical(split.result(), whole.result()))
+              << "M=" << M << " mr=" << mr << " panels=" << panels << " kc=" << kc;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(GemmBf16Test, ARowDoesNotDependOnItsNeighbours) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Index M = gemm().MR, N = gemm().NR + 3, K = 33;
+  Operands x(gemm(), M, N, K, Guard::above, 11);
+  gemm().run(x.tile());
+  const std::vector<float> before = x.result();
+  for (Index i = 0; i + 1 < M; ++i) {  // all rows but the last become NaN
+    for (Index k = 0; k < K; ++k) x.a.halves[i * x.a.ld + k] = kNaN;
+  }
+  gemm().run(x.tile());
+  const std::vector<float> after = x.result();
+  const auto last = static_cast<std::ptrdiff_t>((M - 1) * N);
+  EXPECT_TRUE(
+      bit_identical({after.begin() + last, after.end()}, {before.begin() + last, before.end()}));
+  EXPECT_TRUE(std::isnan(after[0]));
+}
+
+TEST_P(GemmBf16Test, PanelsHoldPairsRoundedToNearestEven) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Index NR = gemm().NR;
+  test::Random random{43};
+  for (Index nr = 1; nr <= NR; ++nr) {
+    for (const Index K : {1, 2, 3, 4, 7, 8, 15, 16, 17, 33}) {
+      for (const Guard guard : {Guard::above, Guard::below}) {
+        const Index ldw = K + 3;
+        GuardedBuffer<float> w((nr - 1) * ldw + K, guard);
+        GuardedBuffer<std::uint16_t> halves((nr - 1) * ldw + K, guard);
+        for (Index i = 0; i < w.size(); ++i) {
+          w[i] = random.normal();
+          halves[i] = static_cast<std::uint16_t>(random.bits());  // NaN too: copied
+        }
+        const Index elements = gemm().panel_bytes(K) / 2;
+        EXPECT_EQ(elements, ceil_div(K, 2) * 2 * NR);
+        GuardedBuffer<std::uint16_t> of_f32(elements, guard), of_bf16(elements, guard);
+        gemm().pack_panel(w.data(), DType::f32, ldw, nr, K, of_f32.data());
+        gemm().pack_panel(halves.data(), DType::bf16, ldw, nr, K, of_bf16.data());
+        for (Index k = 0; k < ceil_div(K, 2) * 2; ++k) {
+          for (Index j = 0; j < NR; ++j) {
+            const Index at = (k / 2 * NR + j) * 2 + k % 2;
+            const bool inside = j < nr && k < K;
+            ASSERT_EQ(of_f32[at], inside ? to_bf16(w[j * ldw + k]) : 0) << K << ' ' << k << ' ' << j;
+            ASSERT_EQ(of_bf16[at], inside ? halves[j * ldw + k] : 0) << K << ' ' << k << ' ' << j;
+          }
+        }
+      }
+    }
+  }
+}
+
+/// `narrow` gets the bits that C would have had, rounded, and C is left alone.
+TEST_P(GemmBf16Test, ANarrowResultIsTheWideOneRounded) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const KernelTable& table = kernels_at(GetParam());
+  for (const Precision precision : kPrecisions) {
+    const Gemm& gemm = table.gemm[precision];
+    const Index K = 18;
+    test::Random random{3};
+    for (const Index N : widths(gemm.NR)) {
+      for (Index M = 1; M <= gemm.MR; ++M) {
+        GuardedBuffer<float> a = test::random_normal(M * K, 5), w = test::random_normal(N * K, 6);
+        GuardedBuffer<std::uint16_t> halves(M * K);
+        for (Index i = 0; i < M * K; ++i) halves[i] = to_bf16(a[i]);
+        GuardedBuffer<std::byte> panels(ceil_div(N, gemm.NR) * gemm.panel_bytes(K));
+        for (Index j = 0; j < N; j += gemm.NR) {
+          gemm.pack_panel(w.data() + j * K, DType::f32, K, std::min(gemm.NR, N - j), K,
+                          panels.data() + j / gemm.NR * gemm.panel_bytes(K));
+        }
+        const GuardedBuffer<float> residual = test::random_normal(M * N, 7);
+        for (const Activation activation : {Activation::none, Activation::gelu_erf}) {
+          for (const bool adds : {false, true}) {
+            const Guard guard = (M + N) % 2 == 0 ? Guard::above : Guard::below;
+            GuardedBuffer<float> c(M * N, guard), untouched(M * N, guard);
+            const Index ldn = N + 3;
+            GuardedBuffer<std::uint16_t> narrow((M - 1) * ldn + N, guard);
+            GemmTile t{.a = precision == Precision::f32 ? static_cast<const void*>(a.data())
+                                                        : halves.data(),
+                       .lda = K,
+                       .b = panels.data(),
+                       .ldb = gemm.panel_bytes(K),
+                       .c = c.data(),
+                       .ldc = N,
+                       .mr = M,
+                       .nr = N,
+                       .kc = K,
+                       .residual = adds ? residual.data() : nullptr,
+                       .ldr = N,
+                       .activation = activation};
+            gemm.run(t);
+            t.c = untouched.data();
+            t.narrow = narrow.data();
+            t.ldn = ldn;
+            gemm.run(t);
+            for (Index i = 0; i < M; ++i) {
+              for (Index j = 0; j < ldn && i * ldn + j < narrow.size(); ++j) {
+                const std::uint16_t expected = j < N ? to_bf16(c[i * N + j]) : 0xFFFF;
+                ASSERT_EQ(narrow[i * ldn + j], expected)
+                    << to_string(precision) << " M=" << M << " N=" << N << ' ' << i << ' ' << j;
+              }
+            }
+            for (const float x : untouched) {
+              ASSERT_EQ(std::bit_cast<std::uint32_t>(x), 0xFFFFFFFFU);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+class NarrowTest : public testing::TestWithParam<Isa> {};
+INSTANTIATE_FOR_ALL_ISAS(NarrowTest);
+
+/// Every upper half with the lower halves at which rounding changes: ties, and their neighbours.
+TEST_P(NarrowTest, RoundsEveryValueToNearestEven) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  std::vector<float> x;
+  for (std::uint32_t upper = 0; upper < 0x10000U; ++upper) {
+    for (const std::uint32_t lower : {0x0000U, 0x0001U, 0x7FFFU, 0x8000U, 0x8001U, 0xFFFFU}) {
+      x.push_back(std::bit_cast<float>(upper << 16U | lower));
+    }
+  }
+  std::vector<std::uint16_t> y(x.size());
+  const auto n = std::ssize(x);
+  kernels_at(GetParam()).narrow(x.data(), n, y.data(), n, 1, n);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(widen_bf16(y[i]))) << i;
+    } else {
+      ASSERT_EQ(y[i], to_bf16(x[i])) << std::hexfloat << static_cast<double>(x[i]);
+    }
+  }
+}
+
+TEST_P(NarrowTest, RowsOfEveryWidthBetweenGuardPages) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  for (Index N = 1; N <= 35; ++N) {
+    for (const Guard guard : {Guard::above, Guard::below}) {
+      const Index M = 3, ldx = N + 2, ldy = N + 3;
+      GuardedBuffer<float> x = test::random_normal((M - 1) * ldx + N, 9, guard);
+      GuardedBuffer<std::uint16_t> y((M - 1) * ldy + N, guard);
+      kernels_at(GetParam()).narrow(x.data(), ldx, y.data(), ldy, M, N);
+      for (Index i = 0; i < M; ++i) {
+        for (Index j = 0; j < ldy && i * ldy + j < y.size(); ++j) {
+          ASSERT_EQ(y[i * ldy + j], j < N ? to_bf16(x[i * ldx + j]) : 0xFFFF) << N;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::kernels
