@@ -18,9 +18,9 @@ struct KernelTable;
 
 /// In order of preference: the last one that a CPU supports is its best.
 enum class Isa : std::uint8_t {
-  baseline,  ///< x86-64-v2 (SSE4.2)                 any CPU we ship for
-  avx2,      ///< + AVX2 FMA F16C (x86-64-v3)        Haswell 2013, Zen 1
-  avx512,    ///< + F CD BW DQ VL (x86-64-v4)        Skylake-X 2017, Zen 4
+  baseline,     ///< x86-64-v2 (SSE4.2)                 any CPU we ship for
+  avx2,         ///< + AVX2 FMA F16C (x86-64-v3)        Haswell 2013, Zen 1
+  avx512,       ///< + F CD BW DQ VL (x86-64-v4)        Skylake-X 2017, Zen 4
   avx512_bf16,  ///< + AVX512-BF16                    Cooper Lake 2020, Zen 4
 };
 

@@ -105,20 +105,33 @@ typedef enum tessera_tower {
   TESSERA_TOWER_MAX = 0x7fffffff
 } tessera_tower;
 
+/// What linears multiply; everything else is computed in fp32.
+typedef enum tessera_precision {
+  TESSERA_PRECISION_FP32 = 0,
+  TESSERA_PRECISION_BF16 = 1,       ///< weights and activations rounded to bf16, summed in fp32
+  TESSERA_PRECISION_AUTOMATIC = 2,  ///< bf16 where it was measured faster on this machine (`tessera
+                                    ///< plan` measures) and every matrix is stored in 16 bits
+  TESSERA_PRECISION_MAX = 0x7fffffff
+} tessera_precision;
+
 typedef struct tessera_model_options {
   uint32_t struct_size;
-  uint32_t copy_tables;        ///< 1: embedding tables are copied when the weights are packed
-  const char* isa;             ///< "baseline", "avx2", "avx512"; NULL: TESSERA_ISA, else the best
+  uint32_t copy_tables;  ///< 1: embedding tables are copied when the weights are packed
+  const char* isa;       ///< "baseline", "avx2", "avx512", "avx512_bf16"; NULL: TESSERA_ISA, else
+                         ///< the best
   const char* architecture;    ///< a class in place of config.json's, "BertModel"
   const char* const* outputs;  ///< names of all that sessions may ask for; NULL: every output
   size_t output_count;
   const char* packed_cache;   ///< a folder where packed weights are kept between processes, or NULL
   uint64_t memory_cap_bytes;  ///< most bytes of weights; 0: no cap
   tessera_tower tower;
-  uint32_t reserved;
+  tessera_precision precision;
 } tessera_model_options;
-#define TESSERA_MODEL_OPTIONS_INIT \
-  { sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, 0 }
+#define TESSERA_MODEL_OPTIONS_INIT                                                           \
+  {                                                                                          \
+    sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, \
+        TESSERA_PRECISION_FP32                                                               \
+  }
 
 /// A file in memory: `name` is as below a checkpoint's directory ("config.json"), or any for an
 /// image.
@@ -198,12 +211,13 @@ typedef struct tessera_model_info {
   uint32_t label_count, output_count;
   tessera_similarity similarity;
   float logit_scale, logit_bias;
-  uint32_t reserved;
+  tessera_precision precision;  ///< that linears will multiply: FP32 or BF16
 } tessera_model_info;
 #define TESSERA_MODEL_INFO_INIT                                                                 \
   {                                                                                             \
     sizeof(tessera_model_info), TESSERA_INPUT_TOKENS, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
-        NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, TESSERA_SIMILARITY_NONE, 0, 0, 0              \
+        NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, TESSERA_SIMILARITY_NONE, 0, 0,                \
+        TESSERA_PRECISION_FP32                                                                  \
   }
 
 /// What the model is. Fields beyond the library's version become 0.

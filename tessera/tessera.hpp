@@ -88,6 +88,7 @@ struct ModelOptions {
   std::uint64_t memory_cap_bytes = 0;
   bool copy_tables = false;
   tessera_tower tower = TESSERA_TOWER_AUTOMATIC;
+  tessera_precision precision = TESSERA_PRECISION_FP32;
 };
 
 /// A file in memory. See tessera_model_open_memory() for how long `data` must live.
@@ -249,6 +250,7 @@ class Model {
     c.packed_cache = detail::null_if_empty(options.packed_cache);
     c.memory_cap_bytes = options.memory_cap_bytes;
     c.tower = options.tower;
+    c.precision = options.precision;
     return c;
   }
 

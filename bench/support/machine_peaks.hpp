@@ -66,14 +66,15 @@ class LargeBuffer {
   float* data_ = nullptr;
 };
 
-/// Multiply-add peak of one thread at level `isa`, FLOP/s: the best of five runs of about 20 µs
-/// each. Precondition: cpu_supports(isa).
-inline double fma_peak(Isa isa) {
+/// Multiply-add peak of one thread at level `isa`, FLOP/s: the best of five runs of some 20 µs each.
+/// Precondition: cpu_supports(isa).
+inline double fma_peak(Isa isa, Precision precision = Precision::f32) {
   const kernels::Probe& probe = kernels::kernels_at(isa).probe;
   double best = 0.0;
   for (int run = 0; run < 5; ++run) {
     const double start = thread_seconds();
-    const double flop = probe.products[Precision::f32](8192);  // 12 FMAs at 2 per cycle: 6 cycles a round
+    const double flop =
+        probe.products[precision](8192);  // 12 FMAs at 2 per cycle: 6 cycles a round
     best = std::max(best, flop / (thread_seconds() - start));
   }
   return best;

@@ -111,7 +111,7 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
       for (int j = 0; j < mr; ++j) c[j][v] = start + load<A>(init + j * t.ldi);
     }
   }
-  // One pointer per three rows, as in gemm/ukernel_f32.inl.hpp: more would be kept in vector
+  // One pointer per three rows, as in gemm/ukernel.inl.hpp: more would be kept in vector
   // registers and take issue slots of the multiplications.
   constexpr int kGroup = 3, kGroups = (mr + kGroup - 1) / kGroup;
   const float* k[static_cast<std::size_t>(kGroups)];

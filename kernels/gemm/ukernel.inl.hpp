@@ -22,8 +22,8 @@
 
 #include "kernels/gemm/elements.inl.hpp"
 #include "kernels/gemm/gemm.hpp"
-#include "kernels/simd/narrow.inl.hpp"
 #include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/narrow.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
@@ -143,8 +143,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   constexpr bool kFma = E::kFused;
   // a[i,k], and the product before it is added
   constexpr int kTemporaries = E::kRegisters + (kFma ? 0 : 1);
-  constexpr bool kHoldB =
-      mr > 1 && (mr + E::kRegisters) * NVP + kTemporaries <= kRegisters<A>;
+  constexpr bool kHoldB = mr > 1 && (mr + E::kRegisters) * NVP + kTemporaries <= kRegisters<A>;
   const auto step = [&](Index k, auto&& aik_of) __attribute__((always_inline)) {
     typename E::Factor bk[extent(NVP)];  // row k of the panels
 #pragma GCC unroll 16
@@ -178,7 +177,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     asm("" : "+r"(b));
   };
   Stream stream{};
-  const auto whole = [](const float* word) __attribute__((always_inline)) { return *word; };
+  const auto whole = [](const float* word) __attribute__((always_inline)) {
+    return *word;
+  };
   Index left = t.kc / KR;
   if constexpr (far) stream = stream_of<NR>(t, (t.kc + KR - 1) / KR, j0, P);
   for (; left >= 4; left -= 4) {
@@ -193,7 +194,8 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   }
   if constexpr (KR > 1) {  // the end of an odd K: what follows in A is not read
     if (t.kc % KR != 0) {
-      step(0, [](const float* word) __attribute__((always_inline)) { return first_half(word); });
+      step(
+          0, [](const float* word) __attribute__((always_inline)) { return first_half(word); });
     }
   }
 

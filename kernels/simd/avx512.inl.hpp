@@ -89,8 +89,8 @@ struct Words<xsimd::avx512bw> {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(words), 16));
   }
   static TESSERA_INLINE F bf16_high(F words) noexcept {
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(words),
-                                                _mm512_set1_epi32(-65536)));
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(words), _mm512_set1_epi32(-65536)));
   }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm512_set1_epi32(x); }

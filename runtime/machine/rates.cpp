@@ -120,9 +120,11 @@ MachineRates measured_rates(const Machine& machine, Isa isa, const RatesPlaces& 
 
 std::string describe(const MachineRates& rates) {
   return fmt::format(
-      "{:.1f} GFLOP/s, bf16 {:.1f}; L1 {:.0f}, L2 {:.0f}, L3 {:.1f}, memory {:.1f} GB/s; {:.1e} exp2/s ({})",
-      rates.flops[Precision::f32] * 1e-9, rates.flops[Precision::bf16] * 1e-9, rates.l1_bytes * 1e-9, rates.l2_bytes * 1e-9,
-      rates.l3_bytes * 1e-9, rates.memory_bytes * 1e-9, rates.exps, rates.source);
+      "{:.1f} GFLOP/s, bf16 {:.1f}; L1 {:.0f}, L2 {:.0f}, L3 {:.1f}, memory {:.1f} GB/s; {:.1e} "
+      "exp2/s ({})",
+      rates.flops[Precision::f32] * 1e-9, rates.flops[Precision::bf16] * 1e-9,
+      rates.l1_bytes * 1e-9, rates.l2_bytes * 1e-9, rates.l3_bytes * 1e-9,
+      rates.memory_bytes * 1e-9, rates.exps, rates.source);
 }
 
 }  // namespace tessera

@@ -104,8 +104,9 @@ std::uint64_t fnv1a(std::string_view text) noexcept {
 }  // namespace
 
 fs::path rates_cache_file(const fs::path& directory, const Machine& machine, Isa isa) {
-  const std::string key = fmt::format("{}|{}|{}|{}", machine.cpu_name, machine.l1d.bytes,
-                                      machine.l2.bytes, machine.l3.bytes);
+  // Of this version: what an older one measured stays for it.
+  const std::string key = fmt::format("{}|{}|{}|{}|{}", kVersion, machine.cpu_name,
+                                      machine.l1d.bytes, machine.l2.bytes, machine.l3.bytes);
   return directory / fmt::format("rates-{}-{:016x}.json", to_string(isa), fnv1a(key));
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace tessera::meters {
@@ -56,7 +57,8 @@ void add(ProfileValues& sum, const ProfileValues& part, bool is_first) {
   }
 }
 
-ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m, bool is_alone) {
+ProfileOp op_of(const PlanReport& plan, const MachineRates& rates, const OpMeasurement& m,
+                bool is_alone) {
   ProfileOp result{.index = m.op, .count = m.count};
   for (std::size_t i = m.op; i < m.op + m.count && i < plan.ops.size(); ++i) {
     const OpReport& op = plan.ops[i];
@@ -71,6 +73,7 @@ ProfileOp op_of(const PlanReport& plan, const OpMeasurement& m, bool is_alone) {
     }
     join(result.why, reasons_of(op), "; ");
     result.flops += op.flops;
+    result.peak_seconds += op.flops / rates.flops[op.precision];
     result.bound_bytes += op.bound_bytes;
     add(result.predicted,
         {.l1_bytes = c.l1_bytes,
@@ -98,9 +101,8 @@ std::optional<double> Profile::gflops(const ProfileOp& op) const {
 }
 
 std::optional<double> Profile::percent_of_peak(const ProfileOp& op) const {
-  const std::optional<double> rate = gflops(op);
-  if (!rate || rates.flops[Precision::f32] <= 0) return std::nullopt;
-  return 100 * *rate * 1e9 / (rates.flops[Precision::f32] * plan.identity.threads);
+  if (!gflops(op) || !std::isfinite(op.peak_seconds)) return std::nullopt;
+  return 100 * op.peak_seconds / (*op.measured.seconds * plan.identity.threads);
 }
 
 std::optional<double> Profile::ratio_to_bound(const ProfileOp& op) {
@@ -119,7 +121,8 @@ Profile make_profile(std::string model, PlanReport plan, const Machine& machine,
   for (std::size_t i = 0; i < profile.plan.ops.size();) {
     const auto found =
         std::find_if(seen.begin(), seen.end(), [&](const OpMeasurement& m) { return m.op == i; });
-    profile.ops.push_back(op_of(profile.plan, found != seen.end() ? *found : OpMeasurement{i},
+    profile.ops.push_back(op_of(profile.plan, rates,
+                                found != seen.end() ? *found : OpMeasurement{i},
                                 profile.measured.is_op_alone));
     i += std::max<std::size_t>(1, profile.ops.back().count);
   }
@@ -129,6 +132,7 @@ Profile make_profile(std::string model, PlanReport plan, const Machine& machine,
   for (const ProfileOp& op : profile.ops) {
     const bool is_first = &op == &profile.ops.front();
     sum.flops += op.flops;
+    sum.peak_seconds += op.peak_seconds;
     sum.bound_bytes += op.bound_bytes;
     add(sum.predicted, op.predicted, is_first);
     add(sum.measured, op.measured, is_first);

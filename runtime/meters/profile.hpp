@@ -28,7 +28,8 @@ struct ProfileOp {
   std::string order{}, blocks{}, limit{};
   std::string why{};  ///< why each other candidate lost
   double flops = 0;
-  double bound_bytes = 0;  ///< no order moves fewer into L2; 0: not modelled
+  double peak_seconds = 0;  ///< of these FLOP at the peak of their precisions, on one thread
+  double bound_bytes = 0;   ///< no order moves fewer into L2; 0: not modelled
   ProfileValues predicted{}, measured{};
   /// (predicted − measured)/measured, where both are known and neither is 0.
   ProfileValues error{};

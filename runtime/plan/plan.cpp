@@ -41,8 +41,8 @@ void append(std::vector<Range>& ranges, const Range& range) {
   ranges.push_back(range);
 }
 
-using LinearKey =
-    std::tuple<Index, Index, Index, bool, bool, bool, Precision>;  // M, N, K, residual, norm, narrow
+using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool,
+                             Precision>;  // M, N, K, residual, norm, narrow
 
 class Planner {
  public:
@@ -112,8 +112,7 @@ class Planner {
 
   const LinearCandidate& plan(const LinearOp& op, Index rows) {
     const LinearTask t = task(op, rows);
-    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual,
-                        t.norm,    t.narrow,  t.precision};
+    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm, t.narrow, t.precision};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
@@ -181,8 +180,8 @@ bool is_row_wise(const Op& op) noexcept {
       Overloaded{[](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
                  [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
                  [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
-                 [](const NarrowOp&) { return true; },
-                 [](const LinearOp&) { return false; }, [](const AttentionOp&) { return false; },
+                 [](const NarrowOp&) { return true; }, [](const LinearOp&) { return false; },
+                 [](const AttentionOp&) { return false; },
                  [](const PatchEmbedOp&) { return false; },
                  [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
                  [](const ConcatOp&) { return false; }},

@@ -87,6 +87,7 @@ class Reporter {
     const LinearPlan best = plan_linear(task, machine_);
     report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
     report.epilogue = epilogue_of(o);
+    report.precision = task.precision;
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = best.bound_bytes;
     report.naive_bytes = best.classical.naive;

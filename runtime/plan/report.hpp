@@ -25,7 +25,8 @@ struct OpReport {
   std::string kind{}, name{}, shape{},
       epilogue{};  ///< "linear", "layer.0.qkv", "(128,768)·(768,2304)", …
   double flops = 0;
-  double bound_bytes = 0;  ///< no order moves fewer into L2; 0: not modelled
+  Precision precision = Precision::f32;  ///< of the multiply-adds
+  double bound_bytes = 0;                ///< no order moves fewer into L2; 0: not modelled
   CandidateReport chosen{};
   std::vector<CandidateReport> rejected{};
   /// Linears: bytes of the textbook orders with the same buffer. 0: not modelled.

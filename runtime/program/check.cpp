@@ -19,8 +19,7 @@ class Checker {
   void run() {
     check_spaces(program_.spaces);
     for (const Value& value : program_.values) {
-      if (value.space >= 0 && value.space < std::ssize(program_.spaces) &&
-          value.type != DType::f16)
+      if (value.space >= 0 && value.space < std::ssize(program_.spaces) && value.type != DType::f16)
         continue;
       throw Error(
           ErrorCode::internal,

@@ -20,11 +20,9 @@ Isa resolve_isa(std::optional<Isa> asked) {
   }
   const DefaultIsa found = default_isa();
   if (found.isa) return *found.isa;
-  throw Error(
-      ErrorCode::invalid_argument,
-      fmt::format(
-          "TESSERA_ISA: \"{}\" is {}, expected {}, at most \"{}\" here",
-          found.value, found.problem, level_names(), to_string(best_isa())));
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("TESSERA_ISA: \"{}\" is {}, expected {}, at most \"{}\" here",
+                          found.value, found.problem, level_names(), to_string(best_isa())));
 }
 
 LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,

@@ -154,6 +154,7 @@ class Packer {
   }
 
   bool warn_unless_finite(const Parameter& p, const float* values, Index n) {
+    if (p.precision == Precision::bf16) require_bf16(p, values, n);
     for (Index i = 0; i < n; ++i) {
       if (std::isfinite(values[i])) continue;
       log(LogLevel::warning,
@@ -162,6 +163,20 @@ class Packer {
       return false;
     }
     return true;
+  }
+
+  /// Finite values that would round to infinity.
+  void require_bf16(const Parameter& p, const float* values, Index n) const {
+    constexpr float kTooLarge = 0x1.FFp127F;  // halfway from the largest bf16 to what would follow
+    for (Index i = 0; i < n; ++i) {
+      if (!std::isfinite(values[i]) || std::abs(values[i]) < kTooLarge) continue;
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("{}: parameter \"{}\" holds {}, which bf16 has no number for, expected "
+                      "less than {}: compute this model in fp32",
+                      checkpoint_.path().string(), p.name, static_cast<double>(values[i]),
+                      static_cast<double>(kTooLarge)));
+    }
   }
 
   // A panel that spans two sources (Q and K of a fused QKV whose H is no multiple of NR) is first

@@ -25,6 +25,14 @@ ModelOptions read_model_options(const tessera_model_options& given) {
   return options;
 }
 
+PrecisionOption read_precision(const tessera_model_options& given) {
+  return static_cast<PrecisionOption>(
+      checked_enum(given.precision, TESSERA_PRECISION_AUTOMATIC, "precision"));
+}
+
+static_assert(static_cast<int>(PrecisionOption::fp32) == TESSERA_PRECISION_FP32 &&
+              static_cast<int>(PrecisionOption::bf16) == TESSERA_PRECISION_BF16 &&
+              static_cast<int>(PrecisionOption::automatic) == TESSERA_PRECISION_AUTOMATIC);
 static_assert(static_cast<int>(models::Tower::text) == TESSERA_TOWER_TEXT &&
               static_cast<int>(models::Tower::image) == TESSERA_TOWER_IMAGE);
 
@@ -34,7 +42,8 @@ tessera_model* open(const std::filesystem::path& directory, const tessera_model_
       static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
   models::Package package = models::open_package(
       directory, {.tower = tower, .architecture = string_or_empty(given.architecture)});
-  return model_table().add(std::make_shared<ModelObject>(std::move(package), std::move(options)));
+  return model_table().add(
+      std::make_shared<ModelObject>(std::move(package), std::move(options), read_precision(given)));
 }
 
 MemoryFiles::Map read_files(const tessera_file* files, std::size_t count) {
@@ -58,10 +67,12 @@ ModelTable& model_table() {
   return *table;
 }
 
-ModelObject::ModelObject(models::Package package, ModelOptions options)
+ModelObject::ModelObject(models::Package package, ModelOptions options, PrecisionOption precision)
     : package_(std::move(package)),
       options_(std::move(options)),
       main_output_(tessera::main_output(package_.program)) {
+  options_.precision =
+      choose_precision(precision, package_, resolve_rates(machine(), isa())).precision;
   for (const std::string& name : options_.outputs) output(name.c_str());
   if (package_.program.images() == nullptr) return;
   try {
@@ -132,7 +143,8 @@ tessera_model_info info_of(const ModelObject& model) {
                                                  : TESSERA_SIMILARITY_SOFTMAX,
           .logit_scale = similarity ? similarity->logit_scale : 0.0F,
           .logit_bias = similarity ? similarity->logit_bias : 0.0F,
-          .reserved = 0};
+          .precision = model.options().precision == Precision::f32 ? TESSERA_PRECISION_FP32
+                                                                   : TESSERA_PRECISION_BF16};
 }
 
 tessera_output_info info_of(const ModelObject& model, const Output& output) {

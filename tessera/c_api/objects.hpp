@@ -16,6 +16,7 @@
 #include "tessera/c_api/handles.hpp"
 #include "tessera/pipeline/batch_runner.hpp"
 #include "tessera/pipeline/batching.hpp"
+#include "tessera/pipeline/precision.hpp"
 #include "tessera/pipeline/vector_index.hpp"
 #include "tessera/tessera.h"
 
@@ -24,7 +25,7 @@ namespace tessera::c_api {
 class ModelObject {
  public:
   /// Reads the preprocessor's settings from the package's directory if the model takes images.
-  ModelObject(models::Package package, ModelOptions options);
+  ModelObject(models::Package package, ModelOptions options, PrecisionOption precision);
 
   const models::Package& package() const noexcept { return package_; }
   const ModelOptions& options() const noexcept { return options_; }

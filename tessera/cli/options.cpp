@@ -35,9 +35,7 @@ auto find_by_name(const Values& values, NameOf name_of, const std::string& wante
 }
 
 constexpr auto kNameOfOrder = [](LoopOrder order) { return option_name(order); };
-constexpr auto kNameOfPrecision = [](Precision precision) {
-  return precision == Precision::f32 ? "fp32" : to_string(precision);
-};
+constexpr auto kNameOfPrecision = [](PrecisionOption option) { return to_string(option); };
 constexpr auto kNameOfDataflow = [](auto dataflow) { return to_string(dataflow); };
 
 const std::vector<std::string> kStrategies{"longest_first", "only_first", "only_second", "none"};
@@ -132,9 +130,11 @@ void ModelFlags::add_to(CLI::App& command) {
   const auto levels = names_of(kAllIsas, [](Isa level) { return to_string(level); });
   add_choice(command, "--isa", isa, "LEVEL", levels,
              fmt::format("Instruction set: {} (default: the best here)", fmt::join(levels, ", ")));
-  const auto precisions = names_of(kPrecisions, kNameOfPrecision);
-  add_choice(command, "--precision", precision, "NAME", precisions,
-             "What linears multiply: fp32 (default), or bf16 elements, summed in fp32");
+  const auto precisions = names_of(kPrecisionOptions, kNameOfPrecision);
+  add_choice(
+      command, "--precision", precision, "NAME", precisions,
+      "What linears multiply: fp32 (default); bf16 elements, summed in fp32; or auto: bf16 where "
+      "it is measured faster and the checkpoint is stored in 16 bits");
   add_count(command, "--batch-tokens", batch_tokens,
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
 }
@@ -174,8 +174,8 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
                       to_string(best_isa())));
     }
   }
-  options.model.precision =
-      find_by_name(kPrecisions, kNameOfPrecision, precision).value_or(Precision::f32);
+  options.precision =
+      find_by_name(kPrecisionOptions, kNameOfPrecision, precision).value_or(PrecisionOption::fp32);
   SessionOptions& session = options.session;
   session.threads = threads;
   session.outputs = std::move(outputs);

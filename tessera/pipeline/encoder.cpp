@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
+#include "runtime/machine/machine.hpp"
 #include "tessera/pipeline/batching.hpp"
 
 namespace tessera {
@@ -25,8 +26,9 @@ const Value& output_value(const Program& program, const std::string& name) {
   return program.values[static_cast<std::size_t>(output.value)];
 }
 
-ModelOptions model_options(const EncoderOptions& options) {
+ModelOptions model_options(const EncoderOptions& options, Precision precision) {
   ModelOptions model = options.model;
+  model.precision = precision;
   model.outputs = options.session.outputs;
   model.memory_cap_bytes = options.session.memory_cap_bytes;
   return model;
@@ -56,8 +58,17 @@ std::string main_output(const Program& program) {
   return program.outputs.empty() ? "" : program.outputs.front().name;
 }
 
+PrecisionChoice precision_of(const models::Package& package, const EncoderOptions& options) {
+  const Isa isa = resolve_isa(options.model.isa);
+  return choose_precision(
+      options.precision, package,
+      options.session.rates ? *options.session.rates : resolve_rates(machine(), isa));
+}
+
 Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions options)
-    : package_(std::move(package)), options_(std::move(options)) {
+    : package_(std::move(package)),
+      options_(std::move(options)),
+      precision_(precision_of(*package_, options_)) {
   if (options_.batch_tokens < 1 || options_.batch_sequences < 1 || options_.session.threads < 0) {
     throw Error(
         ErrorCode::invalid_argument,
@@ -67,7 +78,8 @@ Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions 
   }
   for (const std::string& name : options_.session.outputs) output_value(package_->program, name);
   runner_.emplace(package_->program, options_.session.outputs);
-  model_ = Model::create(package_->program, package_->checkpoint, model_options(options_));
+  model_ = Model::create(package_->program, package_->checkpoint,
+                         model_options(options_, precision_.precision));
   if (options_.session.memory_cap_bytes != 0 && options_.split_to_cap) {
     const Index sequences = std::min(options_.batch_sequences, options_.batch_tokens);
     const SessionOptions fitted =
@@ -98,7 +110,8 @@ MemoryBytes Encoder::memory_bytes(Index longest) const {
 
 MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& options,
                          Index longest) {
-  return memory_bytes(package.program, *package.checkpoint, model_options(options),
+  const Precision precision = precision_of(package, options).precision;
+  return memory_bytes(package.program, *package.checkpoint, model_options(options, precision),
                       largest_session(options, longest));
 }
 

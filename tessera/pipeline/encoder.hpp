@@ -17,6 +17,7 @@
 #include "runtime/session/memory_bytes.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/pipeline/batch_runner.hpp"
+#include "tessera/pipeline/precision.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera {
@@ -26,10 +27,15 @@ struct EncoderOptions {
   Index batch_sequences = 64;  ///< most sequences of one batch
   ModelOptions model{};        ///< outputs and memory_cap_bytes are those of `session`
   SessionOptions session{};    ///< at least one output; max_rows and max_sequences: by the batches
+  /// Decides model.precision (pipeline/precision.hpp), by the rates of `session`.
+  PrecisionOption precision = PrecisionOption::fp32;
   /// What does not fit into session.memory_cap_bytes is Error{out_of_memory}; or batches become
   /// smaller, down to one row: results are the same.
   bool split_to_cap = false;
 };
+
+/// What EncoderOptions::precision comes to for this model here.
+PrecisionChoice precision_of(const models::Package& package, const EncoderOptions& options);
 
 /// The memory promise of an Encoder for sequences of up to `longest` tokens, from the shapes of the
 /// checkpoint: its weights are not read. Errors: as Encoder().
@@ -58,6 +64,7 @@ class Encoder {
   const models::Package& package() const noexcept { return *package_; }
   const Model& model() const noexcept { return *model_; }
   const EncoderOptions& options() const noexcept { return options_; }
+  const PrecisionChoice& precision() const noexcept { return precision_; }
 
   /// Columns of the output number `output`, and whether it has a row per token (else per sequence).
   Index width(std::size_t output = 0) const;
@@ -83,6 +90,7 @@ class Encoder {
  private:
   std::shared_ptr<const models::Package> package_;
   EncoderOptions options_;
+  PrecisionChoice precision_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Session> session_;
   std::optional<BatchRunner> runner_;  // of package_'s program

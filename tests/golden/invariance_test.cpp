@@ -68,16 +68,15 @@ std::vector<std::vector<Rows>> run(const std::shared_ptr<const Model>& model,
   return results;
 }
 
-class BatchInvarianceTest
-    : public testing::TestWithParam<std::tuple<const char*, Isa, Precision>> {};
+class BatchInvarianceTest : public testing::TestWithParam<std::tuple<const char*, Isa, Precision>> {
+};
 
 TEST_P(BatchInvarianceTest, ASequenceHasTheBitsThatItHasAlone) {
   const auto [name, isa, precision] = GetParam();
   SKIP_UNLESS_SUPPORTED(isa);
   const models::Package package = models::open_package(kGoldenData / name);
-  const auto model =
-      Model::create(package.program, package.checkpoint,
-                    {.isa = isa, .outputs = {}, .precision = precision});
+  const auto model = Model::create(package.program, package.checkpoint,
+                                   {.isa = isa, .outputs = {}, .precision = precision});
   Random random{20250611};
   for (int batch = 0; batch < 4; ++batch) {
     std::vector<Sequence> sequences;

@@ -77,7 +77,7 @@ TEST_P(MathTest, Exp2OfSoftmaxTermsIsWithinItsUlps) {
   const Worst w =
       sweep(probe().exp2, -126.0F, 126.0F, ulps_of([](double x) { return std::exp2(x); }));
   report("ulp", w);
-  EXPECT_LE(w.error, GetParam() == Isa::avx512 ? 2.8 : 2.2) << "at " << w.at;
+  EXPECT_LE(w.error, GetParam() >= Isa::avx512 ? 2.8 : 2.2) << "at " << w.at;
   const Worst tiny = sweep(probe().exp2, -kInfinity, -126.0F, [](float x, float y) {
     return std::abs(static_cast<double>(y) - std::exp2(static_cast<double>(x)));
   });

@@ -21,8 +21,9 @@ inline std::uint16_t to_bf16(float x) {
   const auto away = static_cast<std::uint16_t>(toward_zero + 1U);  // infinite beyond the largest
   const double value = std::abs(static_cast<double>(x));
   const double below = std::abs(static_cast<double>(widen_bf16(toward_zero)));
-  const double above = toward_zero << 1U == 0xFEFE ? 0x1p128  // what would come after the largest
-                                                   : std::abs(static_cast<double>(widen_bf16(away)));
+  const double above = (toward_zero & 0x7FFFU) == 0x7F7F
+                           ? 0x1p128  // what would come after the largest
+                           : std::abs(static_cast<double>(widen_bf16(away)));
   const double down = value - below, up = above - value;
   if (down != up) return down < up ? toward_zero : away;
   return toward_zero % 2 == 0 ? toward_zero : away;

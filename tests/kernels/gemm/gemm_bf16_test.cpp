@@ -124,8 +124,8 @@ TEST_P(GemmBf16Test, MatchesReferenceOnEveryTileBetweenGuardPages) {
         const Guard guard = (M + N) % 2 == 0 ? Guard::above : Guard::below;
         Operands x(gemm(), M, N, K, guard, static_cast<std::uint64_t>(K * 1000 + N));
         gemm().run(x.tile());
-        const reference::GemmResult expected = reference::gemm(
-            x.a.values.data(), K, x.w.values.data(), K, x.bias.data(), M, N, K);
+        const reference::GemmResult expected =
+            reference::gemm(x.a.values.data(), K, x.w.values.data(), K, x.bias.data(), M, N, K);
         ASSERT_TRUE(test::near_elementwise(
             x.result(), expected.value,
             [&](Index i) {
@@ -212,7 +212,8 @@ TEST_P(GemmBf16Test, PanelsHoldPairsRoundedToNearestEven) {
           for (Index j = 0; j < NR; ++j) {
             const Index at = (k / 2 * NR + j) * 2 + k % 2;
             const bool inside = j < nr && k < K;
-            ASSERT_EQ(of_f32[at], inside ? to_bf16(w[j * ldw + k]) : 0) << K << ' ' << k << ' ' << j;
+            ASSERT_EQ(of_f32[at], inside ? to_bf16(w[j * ldw + k]) : 0)
+                << K << ' ' << k << ' ' << j;
             ASSERT_EQ(of_bf16[at], inside ? halves[j * ldw + k] : 0) << K << ' ' << k << ' ' << j;
           }
         }

@@ -90,8 +90,7 @@ TEST_P(ReplayTest, TouchesEveryLineOfALinearOnce) {
   EXPECT_LE(seen.at[0].written_back, c + stack);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllIsas, ReplayTest,
-                         testing::Values(Isa::baseline, Isa::avx2, Isa::avx512),
+INSTANTIATE_TEST_SUITE_P(AllIsas, ReplayTest, testing::ValuesIn(kAllIsas),
                          [](const testing::TestParamInfo<Isa>& level) {
                            return to_string(level.param);
                          });

@@ -12,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class TokensTest : public CliTest {
@@ -282,6 +283,22 @@ TEST_F(PlanCommandTest, SavesComparesAndRunsAPlan) {
   expect_failure(tessera("embed model in.txt --plan hidden.json"), 1,
                  "was made for outputs last_hidden_state, expected embedding");
   expect_failure(plan("--save no/such/folder/plan.json"), 1, "no/such/folder");
+}
+
+TEST_F(PlanCommandTest, ShowsWhatIsComputedInBf16) {
+  const std::string text = plan("--precision bf16").out;
+  EXPECT_THAT(text, HasSubstr("narrow layer.0.context.bf16"));
+  EXPECT_THAT(text, HasSubstr("K is not split: C is written as bf16, once"));
+  EXPECT_THAT(plan("--precision fp32").out, Not(HasSubstr("bf16 ")));
+  ASSERT_EQ(plan("--precision bf16 --save half.json").status, 0);
+  file("in.txt", "the cat sat\n");
+  EXPECT_EQ(tessera("embed model in.txt --precision bf16 --plan half.json").out,
+            tessera("embed model in.txt --precision bf16").out);
+  expect_failure(tessera("embed model in.txt --plan half.json"), 1, "was made for model ");
+  expect_failure(plan("--precision int8"), 2, "expected one of fp32, bf16, auto");
+  EXPECT_THAT(tessera("info model --precision bf16").out, HasSubstr("precision"));
+  EXPECT_THAT(tessera("info model --precision auto").out,
+              HasSubstr("fp32 (auto: no rates were measured"));
 }
 
 TEST_F(PlanCommandTest, RefusesBadArguments) {

@@ -135,7 +135,7 @@ TEST_F(ProfileTest, CallgrindCountsEveryOp) {
     const simdjson::padded_string text(result.out);
     const simdjson::dom::element json = parser.parse(text);
     EXPECT_THAT(std::string(std::string_view(json["source"])), HasSubstr("D1 4096 B, 64 B, 4-way"));
-    EXPECT_NE(std::string_view(json["isa"]), "avx512");
+    EXPECT_FALSE(std::string_view(json["isa"]).starts_with("avx512"));
     for (const simdjson::dom::element op : json["ops"]) {
       EXPECT_GT(double(op["measured"]["instructions"]), 0);
       EXPECT_GE(double(op["measured"]["l1_bytes"]), 0);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which linears become bf16, and where their operands come from.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/program/rewrites.hpp"
+#include "tests/runtime/tiny_model.hpp"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+
+std::size_t count(const Program& program, const char* name) {
+  std::size_t n = 0;
+  for (const Op& op : program.ops) n += std::string_view(name_of(op)) == name ? 1U : 0U;
+  return n;
+}
+
+const LinearOp& linear_of(const Program& program, std::string_view out) {
+  for (const Op& op : program.ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear != nullptr && program.values[at(linear->out)].name == out) return *linear;
+  }
+  throw std::out_of_range(std::string(out));
+}
+
+/// tokens → norm → up → GELU → down + norm's result → logits; a pooled row → its own linear.
+struct Small {
+  Small() {
+    p.inputs = TokenSpec{.vocab_size = 9, .max_tokens = 8};
+    const auto matrix = [&](const char* name, Index n, Index k) {
+      return p.add_parameter({.name = name,
+                              .kind = ParameterKind::matrix,
+                              .rows = n,
+                              .cols = k,
+                              .sources = {{name, n}}});
+    };
+    const auto vector = [&](const char* name, Index n) {
+      return p.add_parameter({.name = name, .rows = n, .sources = {{name, n}}});
+    };
+    const ParameterId table = p.add_parameter({.name = "table",
+                                               .kind = ParameterKind::table,
+                                               .rows = 9,
+                                               .cols = 4,
+                                               .sources = {{"table", 9}}});
+    e = p.add_value("e", kTokens, 4);
+    x = p.add_value("x", kTokens, 4);
+    up = p.add_value("up", kTokens, 6);
+    down = p.add_value("down", kTokens, 4);
+    logits = p.add_value("logits", kTokens, 3);
+    pooled = p.add_value("pooled", kSequences, 4);
+    label = p.add_value("label", kSequences, 2);
+    p.ops = {EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = e},
+             LayerNormOp{.in = e,
+                         .gamma = vector("gamma", 4),
+                         .beta = vector("beta", 4),
+                         .eps = 1e-5F,
+                         .out = x},
+             LinearOp{.in = x,
+                      .weight = matrix("up.weight", 6, 4),
+                      .out = up,
+                      .activation = Activation::gelu_erf},
+             LinearOp{.in = up, .weight = matrix("down.weight", 4, 6), .out = down, .residual = x},
+             LinearOp{.in = down, .weight = matrix("logits.weight", 3, 4), .out = logits},
+             PoolOp{.pooling = Pooling::first, .in = down, .out = pooled},
+             LinearOp{.in = pooled, .weight = matrix("label.weight", 2, 4), .out = label}};
+    p.outputs = {{"logits", logits}, {"label", label}};
+  }
+  Program p;
+  ValueId e, x, up, down, logits, pooled, label;
+};
+
+TEST(InPrecisionTest, LinearsOverTokensBecomeBf16AndAnswersStay) {
+  const Small small;
+  const Program half = in_precision(small.p, Precision::bf16);
+  check(half);
+  // up reads the rounded norm; its result is rounded where it is written; down adds in f32.
+  EXPECT_EQ(half.values[at(linear_of(half, "up").in)].name, "x.bf16");
+  EXPECT_EQ(half.values[at(linear_of(half, "up").out)].type, DType::bf16);
+  EXPECT_EQ(half.values[at(linear_of(half, "down").in)].name, "up");
+  EXPECT_EQ(half.values[at(linear_of(half, "down").residual)].name, "x");
+  EXPECT_EQ(half.values[at(linear_of(half, "down").out)].type, DType::f32);
+  EXPECT_EQ(count(half, "narrow"), 1U);
+  for (const char* name : {"logits", "label"}) {
+    const LinearOp& answer = linear_of(half, name);
+    EXPECT_EQ(half.parameters[at(answer.weight)].precision, Precision::f32) << name;
+  }
+  EXPECT_EQ(half.ops.size(), small.p.ops.size() + 1);
+}
+
+TEST(InPrecisionTest, Fp32IsTheProgramAsItIs) {
+  const Small small;
+  EXPECT_EQ(to_string(in_precision(small.p, Precision::f32)), to_string(small.p));
+}
+
+// A linear over sequences is computed in f32, and with it every linear that shares its matrix; what
+// such a linear writes for others may be bf16 all the same.
+TEST(InPrecisionTest, AMatrixThatALinearOverSequencesUsesStays) {
+  Small small;
+  auto& label = std::get<LinearOp>(small.p.ops[6]);
+  label.weight = linear_of(small.p, "up").weight;
+  small.p.values[at(small.label)].width = 6;
+  const Program half = in_precision(small.p, Precision::bf16);
+  check(half);
+  EXPECT_EQ(half.parameters[at(linear_of(half, "up").weight)].precision, Precision::f32);
+  EXPECT_EQ(half.values[at(linear_of(half, "up").in)].name, "x");
+  EXPECT_EQ(half.values[at(linear_of(half, "up").out)].type, DType::bf16);
+  EXPECT_EQ(half.parameters[at(linear_of(half, "down").weight)].precision, Precision::bf16);
+  EXPECT_EQ(count(half, "narrow"), 0U);
+}
+
+TEST(InPrecisionTest, CheckNamesWhatDoesNotFit) {
+  const Small small;
+  const auto refused = [](const Program& p) -> std::string {
+    try {
+      check(p);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  Program p = in_precision(small.p, Precision::bf16);
+  p.parameters[at(linear_of(p, "up").weight)].precision = Precision::f32;
+  EXPECT_THAT(refused(p), HasSubstr("another type than its weight's precision"));
+  p = small.p;
+  p.values[at(small.e)].type = DType::bf16;
+  EXPECT_THAT(refused(p), HasSubstr("not f32"));
+  p = small.p;
+  p.values[at(small.label)].type = DType::bf16;
+  EXPECT_THAT(refused(p), HasSubstr("an output is not f32"));
+  p = small.p;
+  p.values[at(small.e)].type = DType::f16;
+  EXPECT_THAT(refused(p), HasSubstr("f32 or bf16"));
+}
+
+TEST(InPrecisionTest, AnEncoderKeepsItsResidualStreamAndNorms) {
+  const test::TinyModel tiny{test::TinyShape{}};
+  const Program fused = fuse_epilogues(tiny.program());
+  const Program half = in_precision(fused, Precision::bf16);
+  check(half);
+  for (const Op& op : half.ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear == nullptr || half.values[at(linear->out)].space == kSequences) continue;
+    EXPECT_EQ(half.parameters[at(linear->weight)].precision, Precision::bf16)
+        << half.values[at(linear->out)].name;
+  }
+  for (const Output& output : half.outputs) {
+    EXPECT_EQ(half.values[at(output.value)].type, DType::f32);
+  }
+}
+
+}  // namespace
+}  // namespace tessera
