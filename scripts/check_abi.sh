@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 
 # One declaration per line: what the preprocessor leaves of tessera.h itself.
 cc -E -I . -I "$include" "$header" | awk '/^# [0-9]+ "/ { ours = $3 ~ /tessera\/tessera\.h"$/; next } ours' |
-  tr '\n' ' ' | sed -E -e 's/[[:space:]]+/ /g' -e 's/([;{]) ?/\1\n/g' -e 's/, ?([A-Z_]+ = )/,\n\1/g' -e 's/ \} /\n} /g' |
+  tr '\n' ' ' | sed -E -e 's/[[:space:]]+/ /g' -e 's/([;{]) ?/\1\n/g' -e 's/, ?([A-Z0-9_]+ = )/,\n\1/g' -e 's/ \} /\n} /g' |
   sed -E -e 's/^ +//' -e '/^ *$/d' >"$work/declarations"
 
 # "struct field" for every field: the last word of each declarator between "typedef struct X {" and "} X;".
@@ -37,7 +37,7 @@ awk '
     n = split(line, parts, ",")
     for (i = 1; i <= n; ++i) { m = split(parts[i], words, /[ *]+/); print name, words[m] }
   }' "$work/declarations" >"$work/fields"
-grep -oE '^TESSERA_[A-Z_]+ = ' "$work/declarations" | cut -d' ' -f1 >"$work/enumerators" || true
+grep -oE '^TESSERA_[A-Z0-9_]+ = ' "$work/declarations" | cut -d' ' -f1 >"$work/enumerators" || true
 {
   echo '#include <stddef.h>'
   echo '#include <stdio.h>'

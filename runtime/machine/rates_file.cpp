@@ -31,14 +31,19 @@ struct Field {
 };
 constexpr std::array kFields = {
     Field{"flops", [](MachineRates& r) -> double& { return r.flops[Precision::f32]; }, 1e8, 1e14},
-    Field{"flops_bf16", [](MachineRates& r) -> double& { return r.flops[Precision::bf16]; }, 1e7,
-          1e15},
     Field{"l1_bytes", [](MachineRates& r) -> double& { return r.l1_bytes; }, 1e8, 1e14},
     Field{"l2_bytes", [](MachineRates& r) -> double& { return r.l2_bytes; }, 1e8, 1e14},
     Field{"l3_bytes", [](MachineRates& r) -> double& { return r.l3_bytes; }, 1e8, 1e14},
     Field{"memory_bytes", [](MachineRates& r) -> double& { return r.memory_bytes; }, 1e7, 1e14},
     Field{"exps", [](MachineRates& r) -> double& { return r.exps; }, 1e6, 1e13},
+    Field{"flops_bf16", [](MachineRates& r) -> double& { return r.flops[Precision::bf16]; }, 1e7,
+          1e15},
 };
+
+/// The levels of memory among them, from the nearest on.
+constexpr std::size_t kNearest = 1, kFarthest = 4;
+static_assert(std::string_view(kFields[kNearest].name) == "l1_bytes" &&
+              std::string_view(kFields[kFarthest].name) == "memory_bytes");
 
 class Reader {
  public:
@@ -85,7 +90,7 @@ class Reader {
 
 /// Levels of memory from near to far; each at least half as fast as the next.
 void check_order(const Reader& reader, MachineRates& rates) {
-  for (std::size_t i = 1; i + 2 < kFields.size(); ++i) {
+  for (std::size_t i = kNearest; i < kFarthest; ++i) {
     const Field &near = kFields[i], &far = kFields[i + 1];
     if (near.of(rates) < 0.5 * far.of(rates)) {
       reader.fail(ErrorCode::corrupt_file,
