@@ -36,12 +36,6 @@ const char* to_string(Isa isa) noexcept {
   return level_of(isa).name;
 }
 
-std::string level_names() {
-  std::string names;
-  for (const Level& level : kLevels) names += (names.empty() ? "" : ", ") + std::string(level.name);
-  return names;
-}
-
 std::optional<Isa> isa_from_string(std::string_view name) noexcept {
   for (const Level& level : kLevels) {
     if (name == level.name) return level.isa;

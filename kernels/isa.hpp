@@ -7,7 +7,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace tessera {
@@ -60,8 +59,6 @@ constexpr bool contains(const Level& level, const Level& other) noexcept {
 
 /// "baseline", "avx2", "avx512", "avx512_bf16".
 const char* to_string(Isa isa) noexcept;
-/// The names of all levels: "baseline, avx2, …".
-std::string level_names();
 std::optional<Isa> isa_from_string(std::string_view name) noexcept;
 
 /// True if CPU *and* operating system support every instruction of `isa`.

@@ -187,4 +187,11 @@ std::string describe(const Machine& machine) {
       to_string(machine.best));
 }
 
+std::string level_names() {
+  std::string names;
+  for (const Level& level : levels())
+    names += (names.empty() ? "" : ", ") + std::string(level.name);
+  return names;
+}
+
 }  // namespace tessera

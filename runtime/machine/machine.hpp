@@ -51,4 +51,7 @@ void read_sysfs_caches(const SystemRoots& roots, Machine& machine);
 /// One line for logs and reports: name, cores, caches, memory, ISA level.
 std::string describe(const Machine& machine);
 
+/// The names of all levels of kernels: "baseline, avx2, …".
+std::string level_names();
+
 }  // namespace tessera

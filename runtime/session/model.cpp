@@ -5,6 +5,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/float_environment.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/program/rewrites.hpp"
 #include "runtime/session/parts.hpp"
 #include "runtime/session/session.hpp"

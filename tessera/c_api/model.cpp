@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing models, and what they say about themselves.
 #include "runtime/base/files.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
