@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""What bf16 costs: the shipped checkpoints at fp32 and at bf16, on the same held-out inputs.
+
+    scripts/compare_precisions.py [TOOL]        default: build/release/tessera/tessera
+
+sections    accuracy of models/demo/text-sections on data/sections-test.tsv
+retrieval   recall and MRR of models/demo/text: the first sentence of each of these descriptions
+            looks for the rest of it among the rests of all
+glyphs      accuracy of models/demo/vision on data/glyphs.tar
+"only": right with the one precision and wrong with the other. Needs numpy.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "models/demo"
+PRECISIONS = ("fp32", "bf16")
+
+
+def run(tool: str, *arguments: str) -> str:
+    """The tool's output; a failure ends the script with its message."""
+    done = subprocess.run([tool, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stderr.strip())
+    return done.stdout
+
+
+def lines(path: Path, texts: list[str]) -> str:
+    """Writes one text per line and gives the path."""
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def show_right(what: str, right: dict[str, np.ndarray]) -> None:
+    """Shares of right answers, and where the two disagree."""
+    a, b = right["fp32"], right["bf16"]
+    print(
+        f"{what:<22} n {len(a):<5} fp32 {a.mean():.4f}  bf16 {b.mean():.4f}"
+        f"  only fp32 {int((a & ~b).sum())}  only bf16 {int((b & ~a).sum())}"
+    )
+
+
+def main() -> None:
+    """Three tables, a line each."""
+    tool = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "build/release/tessera/tessera")
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        rows = [
+            line.split("\t")
+            for line in (DEMO / "data/sections-test.tsv").read_text(encoding="utf-8").splitlines()
+        ]
+        labels = np.array([row[0] for row in rows])
+        texts = lines(work / "sections.txt", [row[1] for row in rows])
+        right = {}
+        for precision in PRECISIONS:
+            answers = run(tool, "classify", str(DEMO / "text-sections"), texts, "--precision", precision)
+            right[precision] = np.array([a.split("\t")[0] for a in answers.splitlines()]) == labels
+        show_right("sections, accuracy", right)
+
+        pairs = [parts for parts in (row[1].split(". ", 1) for row in rows) if len(parts) == 2]
+        files = [lines(work / f"{side}.txt", [pair[side] for pair in pairs]) for side in (0, 1)]
+        ranks = {}
+        for precision in PRECISIONS:
+            sides = []
+            for file in files:
+                out = str(work / "rows.npy")
+                run(tool, "embed", str(DEMO / "text"), file, "--precision", precision, "--format", "npy", "-o", out)
+                sides.append(np.load(out))
+            scores = sides[0] @ sides[1].T
+            ranks[precision] = 1 + (scores > np.diag(scores)[:, None]).sum(1)
+        for most in (1, 10):
+            show_right(f"retrieval, recall@{most}", {p: ranks[p] <= most for p in PRECISIONS})
+        mrr = [float((1 / ranks[p]).mean()) for p in PRECISIONS]
+        changed = int((ranks["fp32"] != ranks["bf16"]).sum())
+        print(f"{'retrieval, MRR':<22} n {len(pairs):<5} fp32 {mrr[0]:.4f}  bf16 {mrr[1]:.4f}  ranks that differ {changed}")
+
+        with tarfile.open(DEMO / "data/glyphs.tar") as archive:
+            archive.extractall(work)
+        kinds = dict(
+            line.split("\t")[:2]
+            for line in (DEMO / "data/glyphs.tsv").read_text(encoding="utf-8").splitlines()
+        )
+        for precision in PRECISIONS:
+            answers = run(tool, "classify", str(DEMO / "vision"), str(work / "glyphs"), "--precision", precision)
+            fields = [a.split("\t") for a in answers.splitlines()]
+            right[precision] = np.array([kinds[Path(f[0]).name] == f[1] for f in fields])
+        show_right("glyphs, accuracy", right)
+
+
+if __name__ == "__main__":
+    main()
