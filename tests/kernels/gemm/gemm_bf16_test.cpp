@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
+#include "tests/kernels/gemm/widths.hpp"
 #include "tests/reference/bf16.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
@@ -24,10 +25,6 @@ using reference::widen_bf16;
 using test::bit_identical;
 using test::Guard;
 using test::GuardedBuffer;
-
-constexpr Index ceil_div(Index a, Index b) {
-  return (a + b - 1) / b;
-}
 
 constexpr std::uint16_t kNaN = 0x7FC0;
 
@@ -96,16 +93,6 @@ struct Operands {
   GuardedBuffer<std::byte> panels;
   GuardedBuffer<float> bias, c;
 };
-
-std::vector<Index> widths(Index NR) {
-  std::vector<Index> all;
-  for (Index nr = 1; nr <= NR; ++nr) all.push_back(nr);
-  for (Index panels = 2; panels <= 5; ++panels) {
-    all.push_back(panels * NR - 1);
-    all.push_back(panels * NR);
-  }
-  return all;
-}
 
 class GemmBf16Test : public testing::TestWithParam<Isa> {
  protected:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
+#include "tests/kernels/gemm/widths.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"
@@ -22,10 +23,6 @@ using test::bit_identical;
 using test::Guard;
 using test::GuardedBuffer;
 using test::random_normal;
-
-constexpr Index ceil_div(Index a, Index b) {
-  return (a + b - 1) / b;
-}
 
 /// Operands of one C (M,N) = A (M,K) Wᵀ, each buffer as long as its last element and not longer.
 /// Rows of A, C and residual have NaN gaps between them, which must neither be read nor written.
@@ -96,17 +93,6 @@ struct Operands {
 };
 
 constexpr Index kDepths[] = {1, 2, 3, 15, 16, 17, 64, 255};
-
-/// Every nr of one panel, and the widths at which the number of panels of a pass changes.
-std::vector<Index> widths(Index NR) {
-  std::vector<Index> all;
-  for (Index nr = 1; nr <= NR; ++nr) all.push_back(nr);
-  for (Index panels = 2; panels <= 6; ++panels) {
-    for (const Index nr : {panels * NR - 1, panels * NR}) all.push_back(nr);
-  }
-  all.push_back(NR + 1);
-  return all;
-}
 
 class GemmUkernelTest : public testing::TestWithParam<Isa> {};
 INSTANTIATE_FOR_ALL_ISAS(GemmUkernelTest);
