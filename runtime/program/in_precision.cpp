@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "runtime/program/rewrites.hpp"
 
 namespace tessera {
@@ -12,32 +8,44 @@ class ToBf16 {
  public:
   explicit ToBf16(const Program& program)
       : result_(program),
-        narrow_(program.values.size(), kNone),
-        others_(program.values.size(), false) {}
+        is_read_(program.values.size(), false),
+        stays_(program.parameters.size(), false),
+        as_f32_(program.values.size(), false),
+        narrow_(program.values.size(), kNone) {
+    for (const Op& op : result_.ops) {
+      for (const ValueId in : inputs_of(op)) is_read_[at(in)] = true;
+    }
+    for (const Op& op : result_.ops) {
+      if (may_change(op)) continue;
+      for (const ParameterId id : parameters_of(op)) stays_[at(id)] = true;
+    }
+  }
 
   Program run() {
+    std::vector<bool> wanted(result_.values.size(), false);  // in bf16
     for (const Op& op : result_.ops) {
-      if (is_changed(op)) continue;
-      for (const ValueId in : inputs_of(op)) others_[at(in)] = true;
+      if (!changes(op)) {
+        for (const ValueId in : inputs_of(op)) as_f32_[at(in)] = true;
+        continue;
+      }
+      const auto& linear = std::get<LinearOp>(op);
+      wanted[at(linear.in)] = true;
+      if (linear.residual != kNone) as_f32_[at(linear.residual)] = true;
     }
-    for (const Op& op : result_.ops) {  // residuals stay f32
-      const auto* linear = std::get_if<LinearOp>(&op);
-      if (linear != nullptr && linear->residual != kNone) others_[at(linear->residual)] = true;
-    }
-    for (const Output& output : result_.outputs) others_[at(output.value)] = true;
+    for (const Output& output : result_.outputs) as_f32_[at(output.value)] = true;
 
-    const std::vector<bool> wanted = wanted_values();
     std::vector<Op> ops;
     for (Op op : result_.ops) {
-      if (auto* linear = std::get_if<LinearOp>(&op); linear != nullptr && is_changed(op)) {
-        result_.parameters[at(linear->weight)].precision = Precision::bf16;
-        linear->in = narrow_[at(linear->in)];
+      if (changes(op)) {
+        auto& linear = std::get<LinearOp>(op);
+        result_.parameters[at(linear.weight)].precision = Precision::bf16;
+        linear.in = narrow_[at(linear.in)];
       }
       const ValueId out = output_of(op);
       ops.push_back(op);
       if (!wanted[at(out)]) continue;
-      const auto* writer = std::get_if<LinearOp>(&op);
-      if (writer != nullptr && !writer->norm && !others_[at(out)]) {
+      if (const auto* writer = std::get_if<LinearOp>(&op);
+          writer != nullptr && !writer->norm && !as_f32_[at(out)]) {
         result_.values[at(out)].type = DType::bf16;
         narrow_[at(out)] = out;
         continue;
@@ -52,42 +60,22 @@ class ToBf16 {
   }
 
  private:
-  bool is_changed(const Op& op) const {
+  /// A linear over tokens; not the last one of a head, whose result is an output that no op reads.
+  bool may_change(const Op& op) const {
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr || result_.values[at(linear->out)].space == kSequences) return false;
-    if (shared_.empty()) find_shared();
-    if (shared_[at(linear->weight)]) return false;
-    const bool is_answer =
-        !linear->norm && linear->residual == kNone &&
-        std::any_of(result_.outputs.begin(), result_.outputs.end(),
-                    [&](const Output& output) { return output.value == linear->out; });
-    return !is_answer;
+    return is_read_[at(linear->out)] || linear->norm || linear->residual != kNone;
   }
-
-  /// Matrices that an op other than a linear over tokens uses stay as they are.
-  void find_shared() const {
-    shared_.assign(result_.parameters.size(), false);
-    for (const Op& op : result_.ops) {
-      const auto* linear = std::get_if<LinearOp>(&op);
-      const bool over_tokens =
-          linear != nullptr && result_.values[at(linear->out)].space != kSequences;
-      if (over_tokens) continue;
-      for (const ParameterId id : parameters_of(op)) shared_[at(id)] = true;
-    }
-  }
-
-  std::vector<bool> wanted_values() const {
-    std::vector<bool> wanted(result_.values.size(), false);
-    for (const Op& op : result_.ops) {
-      if (is_changed(op)) wanted[at(std::get<LinearOp>(op).in)] = true;
-    }
-    return wanted;
+  /// Matrices that any other op uses stay as they are.
+  bool changes(const Op& op) const {
+    return may_change(op) && !stays_[at(std::get<LinearOp>(op).weight)];
   }
 
   Program result_;
-  std::vector<ValueId> narrow_;         // the bf16 form of each value
-  std::vector<bool> others_;            // values that somebody reads as f32
-  mutable std::vector<bool> shared_{};  // parameters
+  std::vector<bool> is_read_;    // values, by an op
+  std::vector<bool> stays_;      // parameters
+  std::vector<bool> as_f32_;     // values that somebody reads so
+  std::vector<ValueId> narrow_;  // the bf16 form of each value
 };
 
 }  // namespace

@@ -29,9 +29,9 @@ Program fuse_epilogues(const Program& program);
 
 /// The linears of `program` in bf16 (Precision::bf16): weights, and what they multiply. A linear or
 /// a narrow op writes that as bf16; everything else stays f32: sums, residuals, norms, attention,
-/// pooling, patches. Linears of one row per sequence, and those whose result is an output as it is
-/// (the last one of a head), stay f32 too: they take no time worth an error in the answer.
-/// Program of another precision than f32 in, or Precision::f32: returned as it is.
+/// pooling, patches. Linears of one row per sequence, and those whose result is an output that no op
+/// reads (the last one of a head), stay f32 too: they take no time worth an error in the answer.
+/// Precondition: `program` is in f32. Precision::f32: returned as it is.
 Program in_precision(const Program& program, Precision precision);
 
 }  // namespace tessera

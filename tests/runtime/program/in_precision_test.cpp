@@ -111,6 +111,27 @@ TEST(InPrecisionTest, AMatrixThatALinearOverSequencesUsesStays) {
   EXPECT_EQ(count(half, "narrow"), 0U);
 }
 
+// Asking for a value that others read, too, changes nothing of what it is.
+TEST(InPrecisionTest, AnOutputThatIsReadIsNoAnswer) {
+  Small small;
+  small.p.outputs.push_back({"hidden", small.up});
+  const Program half = in_precision(small.p, Precision::bf16);
+  check(half);
+  EXPECT_EQ(half.parameters[at(linear_of(half, "up").weight)].precision, Precision::bf16);
+  EXPECT_EQ(half.values[at(linear_of(half, "up").out)].type, DType::f32);
+  EXPECT_EQ(half.values[at(linear_of(half, "down").in)].name, "up.bf16");
+}
+
+TEST(InPrecisionTest, AMatrixThatAnAnswerSharesStays) {
+  Small small;
+  std::get<LinearOp>(small.p.ops[4]).weight = linear_of(small.p, "up").weight;
+  small.p.values[at(small.logits)].width = 6;
+  const Program half = in_precision(small.p, Precision::bf16);
+  check(half);
+  EXPECT_EQ(half.parameters[at(linear_of(half, "up").weight)].precision, Precision::f32);
+  EXPECT_EQ(half.parameters[at(linear_of(half, "down").weight)].precision, Precision::bf16);
+}
+
 TEST(InPrecisionTest, CheckNamesWhatDoesNotFit) {
   const Small small;
   const auto refused = [](const Program& p) -> std::string {
