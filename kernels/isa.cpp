@@ -48,7 +48,7 @@ std::optional<Isa> isa_from_string(std::string_view name) noexcept {
 Features cpu_features() noexcept {
   __builtin_cpu_init();
   Features features = 0;
-  const auto add = [&](Feature feature, int has) {
+  const auto add = [&](Features feature, int has) {
     if (has != 0) features |= feature;
   };
   add(kSse42, __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0);

@@ -25,20 +25,18 @@ enum class Isa : std::uint8_t {
 
 inline constexpr std::array kAllIsas{Isa::baseline, Isa::avx2, Isa::avx512, Isa::avx512_bf16};
 
-/// What a CPU has and its operating system saves; a set is bits of these.
-enum Feature : std::uint32_t {
-  kSse42 = 1U << 0U,  ///< and POPCNT
-  kAvx2 = 1U << 1U,
-  kFma = 1U << 2U,
-  kBmi2 = 1U << 3U,  ///< F16C came with every CPU that has it
-  kAvx512F = 1U << 4U,
-  kAvx512Cd = 1U << 5U,
-  kAvx512Bw = 1U << 6U,
-  kAvx512Dq = 1U << 7U,
-  kAvx512Vl = 1U << 8U,
-  kAvx512Bf16 = 1U << 9U,
-};
+/// What a CPU has and its operating system saves: bits of these.
 using Features = std::uint32_t;
+inline constexpr Features kSse42 = 1U << 0U;  ///< and POPCNT
+inline constexpr Features kAvx2 = 1U << 1U;
+inline constexpr Features kFma = 1U << 2U;
+inline constexpr Features kBmi2 = 1U << 3U;  ///< F16C came with every CPU that has it
+inline constexpr Features kAvx512F = 1U << 4U;
+inline constexpr Features kAvx512Cd = 1U << 5U;
+inline constexpr Features kAvx512Bw = 1U << 6U;
+inline constexpr Features kAvx512Dq = 1U << 7U;
+inline constexpr Features kAvx512Vl = 1U << 8U;
+inline constexpr Features kAvx512Bf16 = 1U << 9U;
 
 /// Of this CPU and operating system.
 Features cpu_features() noexcept;
