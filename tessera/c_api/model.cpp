@@ -72,8 +72,9 @@ ModelObject::ModelObject(models::Package package, ModelOptions options, Precisio
     : package_(std::move(package)),
       options_(std::move(options)),
       main_output_(tessera::main_output(package_.program)) {
-  options_.precision =
-      choose_precision(precision, package_, resolve_rates(machine(), isa())).precision;
+  options_.precision = choose_precision(precision, package_, [&] {
+                         return resolve_rates(machine(), isa());
+                       }).precision;
   for (const std::string& name : options_.outputs) output(name.c_str());
   if (package_.program.images() == nullptr) return;
   try {

@@ -34,12 +34,13 @@ MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
            : metered.rates == Rates::measured ? measured_rates(machine(), isa)
            : metered.rates == Rates::resolved ? resolve_rates(machine(), isa)
                                               : nominal_rates(machine(), isa);
-  model_ = Model::create(
-      program, package_->checkpoint,
-      {.isa = isa,
-       .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
-       .outputs = session.outputs,
-       .precision = choose_precision(options.precision, *package_, rates_).precision});
+  model_ = Model::create(program, package_->checkpoint,
+                         {.isa = isa,
+                          .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
+                          .outputs = session.outputs,
+                          .precision = choose_precision(options.precision, *package_, [&] {
+                                         return rates_;
+                                       }).precision});
   session.max_rows = std::max(options.batch_tokens, shape.rows);  // as `tessera plan`
   session.max_sequences = std::clamp(options.batch_sequences, shape.sequences, session.max_rows);
   if (metered.threads > 0) session.threads = metered.threads;

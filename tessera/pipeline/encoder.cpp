@@ -59,10 +59,10 @@ std::string main_output(const Program& program) {
 }
 
 PrecisionChoice precision_of(const models::Package& package, const EncoderOptions& options) {
-  const Isa isa = resolve_isa(options.model.isa);
-  return choose_precision(
-      options.precision, package,
-      options.session.rates ? *options.session.rates : resolve_rates(machine(), isa));
+  return choose_precision(options.precision, package, [&] {
+    return options.session.rates ? *options.session.rates
+                                 : resolve_rates(machine(), resolve_isa(options.model.isa));
+  });
 }
 
 Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions options)

@@ -47,20 +47,24 @@ const char* option_name(Precision precision) noexcept {
 }
 
 PrecisionChoice choose_precision(PrecisionOption option, const models::Package& package,
-                                 const MachineRates& rates) {
-  const bool measured = rates.source != "nominal";
-  if (option != PrecisionOption::automatic) {
-    const Precision asked = option == PrecisionOption::bf16 ? Precision::bf16 : Precision::f32;
-    return {asked, measured ? "asked for; " + speed(rates) : "asked for; no rates were measured"};
+                                 const std::function<MachineRates()>& rates) {
+  if (option == PrecisionOption::fp32) return {Precision::f32, "default"};
+  const MachineRates measured = rates();
+  const bool anybody_measured = measured.source != "nominal";
+  if (option == PrecisionOption::bf16) {
+    return {Precision::bf16,
+            "asked for; " + (anybody_measured ? speed(measured) : "no rates were measured")};
   }
-  if (!measured) return {Precision::f32, "auto: no rates were measured (tessera plan measures)"};
-  if (rates.flops[Precision::bf16] <= rates.flops[Precision::f32]) {
-    return {Precision::f32, "auto: " + speed(rates)};
+  if (!anybody_measured) {
+    return {Precision::f32, "auto: no rates were measured (tessera plan measures)"};
+  }
+  if (measured.flops[Precision::bf16] < kWorthIt * measured.flops[Precision::f32]) {
+    return {Precision::f32, fmt::format("auto: {}, expected {} x", speed(measured), kWorthIt)};
   }
   if (const std::string* wide = wide_matrix(package)) {
     return {Precision::f32, fmt::format("auto: {} is stored in more than 16 bits", *wide)};
   }
-  return {Precision::bf16, "auto: " + speed(rates) + ", and every matrix is stored in 16 bits"};
+  return {Precision::bf16, "auto: " + speed(measured) + ", and every matrix is stored in 16 bits"};
 }
 
 }  // namespace tessera

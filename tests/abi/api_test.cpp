@@ -44,6 +44,16 @@ TEST(ApiTest, SaysWhatTheModelIs) {
   EXPECT_STREQ(sections.info().problem_type, "single_label_classification");
 }
 
+TEST(ApiTest, Bf16IsAskedForAndSaid) {
+  EXPECT_EQ(demo().info().precision, TESSERA_PRECISION_FP32);
+  const Model model(kDemo, {.precision = TESSERA_PRECISION_BF16});
+  EXPECT_EQ(model.info().precision, TESSERA_PRECISION_BF16);
+  const std::vector<float> got = one_by_one(model), expected = one_by_one(demo());
+  ASSERT_EQ(got.size(), expected.size());
+  EXPECT_NE(got, expected);
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 4e-3F) << i;
+}
+
 TEST(ApiTest, SplitsGiveTheSameBits) {
   const std::vector<float> expected = one_by_one(demo());
   for (const std::int64_t rows : {64, 70, 128, 512}) {

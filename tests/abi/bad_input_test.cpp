@@ -195,6 +195,13 @@ TEST(BadInputTest, ClosedHandlesAreRefused) {
   EXPECT_EQ(tessera_cancel_close(nullptr), TESSERA_OK);
 }
 
+TEST(BadInputTest, PrecisionsAreTheNamedOnes) {
+  tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
+  options.precision = static_cast<tessera_precision>(3);
+  EXPECT_REFUSED(open_with(options), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("precision is 3, expected 0 to 2"));
+}
+
 TEST(BadInputTest, StructSizesAreLookedAt) {
   tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
   for (const std::uint32_t size : {0U, 4U, static_cast<std::uint32_t>(sizeof options) - 1, ~0U}) {
