@@ -8,7 +8,7 @@ import json
 import re
 import sys
 
-NAME = re.compile(r"BM_Encoder/(\w+)/([^/]+)/batch:(\d+)/T:(\d+)/threads:(\d+)")
+NAME = re.compile(r"BM_Encoder/(\w+)/(bf16/)?([^/]+)/batch:(\d+)/T:(\d+)/threads:(\d+)")
 
 
 def main(paths: list[str]) -> None:
@@ -21,11 +21,12 @@ def main(paths: list[str]) -> None:
         match = NAME.match(run["name"])
         if match is None or run.get("run_type") != "iteration" or "error_message" in run:
             continue
-        isa, model, batch, tokens, threads = match.groups()
+        isa, bf16, model, batch, tokens, threads = match.groups()
+        isa += ", bf16" if bf16 else ""
         cells.setdefault((model, isa, int(threads), int(batch), int(tokens)), []).append(run)
     context = reports[0]["context"]
     print(f"{context['date']}, {context['num_cpus']} CPUs, load {context['load_avg'][0]:.1f} at the start.\n")
-    print("| model | ISA | threads | batch x T | GFLOP/s | % of FMA peak | spread | time, ms | sequences/s |")
+    print("| model | ISA | threads | batch x T | GFLOP/s | % of multiply-add peak | spread | time, ms | sequences/s |")
     print("|---|---|---|---|---|---|---|---|---|")
     for (model, isa, threads, batch, tokens), runs in sorted(cells.items()):
         runs.sort(key=lambda run: run["GFLOP/s"])

@@ -41,7 +41,7 @@ struct RandomImage {
   std::vector<float> planes;
 };
 
-class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*, Isa>> {
+class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*, Isa, Precision>> {
  protected:
   /// results[s][o]: output o of image s.
   std::vector<std::vector<std::vector<float>>> run(const std::vector<Image>& images, int threads) {
@@ -75,11 +75,12 @@ class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*
 };
 
 TEST_P(ImageInvarianceTest, AnImageHasTheBitsThatItHasAlone) {
-  const auto [name, isa] = GetParam();
+  const auto [name, isa, precision] = GetParam();
   SKIP_UNLESS_SUPPORTED(isa);
   const models::Package package = models::open_package(kGoldenData / name);
   const ImageSpec& spec = *package.program.images();
-  model_ = Model::create(package.program, package.checkpoint, {.isa = isa, .outputs = {}});
+  model_ = Model::create(package.program, package.checkpoint,
+                         {.isa = isa, .outputs = {}, .precision = precision});
   Random random{20250712};
   std::vector<float> values;
   for (Index i = 0; i < spec.channels * 256; ++i) values.push_back(random.normal());
@@ -109,9 +110,10 @@ TEST_P(ImageInvarianceTest, AnImageHasTheBitsThatItHasAlone) {
   }
 }
 
-std::string name_and_isa(const testing::TestParamInfo<std::tuple<const char*, Isa>>& info) {
-  std::string name =
-      std::string(std::get<0>(info.param)) + "_" + to_string(std::get<1>(info.param));
+std::string name_of_case(
+    const testing::TestParamInfo<std::tuple<const char*, Isa, Precision>>& info) {
+  std::string name = std::string(std::get<0>(info.param)) + "_" +
+                     to_string(std::get<1>(info.param)) + "_" + to_string(std::get<2>(info.param));
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
@@ -121,8 +123,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values("vit-model", "vit-imgcls", "deit-teacher", "dinov2-imgcls",
                                      "dinov2-registers-model", "dinov2-registers-swiglu",
                                      "clip-vision-proj", "siglip-vision", "beit-model"),
-                     testing::ValuesIn(kAllIsas)),
-    name_and_isa);
+                     testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
+    name_of_case);
 
 }  // namespace
 }  // namespace tessera::test

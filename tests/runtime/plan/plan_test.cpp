@@ -25,10 +25,11 @@ namespace tessera {
 namespace test {
 namespace {
 
-/// embedding → layer norm → FF1 (H→F) → GELU → FF2 (F→N), no residual.
+/// embedding → layer norm → FF1 (H→F) → GELU → FF2 (F→N), no residual; in bf16 → layer norm, too, or
+/// FF2 would be an answer and stay in f32.
 class FeedForward {
  public:
-  FeedForward(Index H, Index F, Index N) {
+  FeedForward(Index H, Index F, Index N, Precision precision = Precision::f32) {
     OpModel made;
     const auto parameter = [&](const char* name, ParameterKind kind, Index rows, Index cols) {
       return made.parameter(name, kind, rows, cols, 0.3F);
@@ -52,7 +53,17 @@ class FeedForward {
                  .activation = Activation::gelu_erf},
         LinearOp{.in = up, .weight = parameter("down", ParameterKind::matrix, N, F), .out = down}};
     program.outputs = {{"logits", down}};
-    model_ = Model::create(program, made.checkpoint(), {});
+    if (precision == Precision::bf16) {
+      const ValueId normed = program.add_value("normed", kTokens, N);
+      program.ops.emplace_back(
+          LayerNormOp{.in = down,
+                      .gamma = parameter("gamma2", ParameterKind::vector, N, 1),
+                      .beta = parameter("beta2", ParameterKind::vector, N, 1),
+                      .eps = 1e-5F,
+                      .out = normed});
+      program.outputs = {{"logits", normed}};
+    }
+    model_ = Model::create(program, made.checkpoint(), {.precision = precision});
   }
 
   /// The logits of one sequence; chained in `blocks` blocks, or op by op if 0.
@@ -417,6 +428,19 @@ TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
       }
     }
   }
+}
+
+/// The hidden block is bf16: half as large, and the bits of the op by op run.
+TEST(ChainTest, ChainsInBf16GiveTheSameBits) {
+  const test::FeedForward model(64, 300, 64, Precision::bf16);
+  const std::vector<float> expected = model.run(0, 1);
+  for (const int threads : {1, 3}) {
+    for (const Index blocks : {1, 2, 5, 60}) {
+      EXPECT_EQ(model.run(blocks, threads), expected) << blocks << " blocks, " << threads;
+    }
+  }
+  const std::vector<float> f32 = test::FeedForward(64, 300, 64).run(0, 1);
+  EXPECT_NE(expected, f32);
 }
 
 // Of three linears in a row the first two are one chain; the third is its own, whatever its range

@@ -91,6 +91,36 @@ TEST_P(PackedWeightsTest, StackedSourcesOfDifferentTypesFillThePanels) {
   }
 }
 
+TEST_P(PackedWeightsTest, WhatBf16HasNoNumberForIsNamed) {
+  constexpr float kLargest = 0x1.FEp127F;  // of bf16
+  const auto of = [&](float largest, Precision precision, Index sources) {
+    std::vector<float> values = count_from(1, 12);
+    values[7] = -largest;
+    add("w", values);
+    Program p;
+    p.add_parameter({.name = "p",
+                     .kind = ParameterKind::matrix,
+                     .rows = 4 * sources,
+                     .cols = 3,
+                     .sources = std::vector<Source>(static_cast<std::size_t>(sources), {"w", 4}),
+                     .gather = {},
+                     .row_scale = {},
+                     .precision = precision});
+    return load(p);
+  };
+  for (const Index sources : {1, 2}) {  // as stored, and gathered
+    EXPECT_NO_THROW(of(kLargest, Precision::bf16, sources));
+    EXPECT_NO_THROW(of(std::numeric_limits<float>::max(), Precision::f32, sources));
+    try {
+      of(std::numeric_limits<float>::max(), Precision::bf16, sources);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("parameter \"p\" holds -3.4"),
+                                           testing::HasSubstr("bf16"), testing::HasSubstr("fp32")));
+    }
+  }
+}
+
 TEST_P(PackedWeightsTest, TablesStayWhereTheyAreMapped) {
   add("t", count_from(0, 12), StoredType::bf16);
   Program p;
