@@ -200,7 +200,7 @@ int decode_png(Bytes bytes, const std::string& name, const DecodeLimits& limits,
   for (png_uint_32 y = 0; y < height; y += stored) {
     if (!read_rows(reader, rows.data(), row_bytes, stored)) fail(reader, name, bytes.size());
     for (png_uint_32 i = 0; i < stored; ++i) {
-      convert_row(reader, rows.data() + i * row_bytes, image.row(static_cast<Index>(y + i)));
+      convert_row(reader, rows.data() + i * row_bytes, image.row(Index{y} + Index{i}));
     }
   }
   if (!read_end(reader)) ++reader.warnings;  // all pixels are there

@@ -14,10 +14,11 @@
 namespace tessera::meters {
 namespace {
 
-/// What is read of a part.
-enum Event : std::size_t { Ir, D1mr, D1mw, ILmr, DLmr, DLmw, ILdmr, DLdmr, DLdmw, kEvents };
-constexpr std::array<std::string_view, kEvents> kNames{"Ir",   "D1mr",  "D1mw",  "ILmr", "DLmr",
-                                                       "DLmw", "ILdmr", "DLdmr", "DLdmw"};
+/// What is read of a part, in the order of kNames, which are Callgrind's.
+enum Event : std::size_t { ir, d1mr, d1mw, ilmr, dlmr, dlmw, ildmr, dldmr, dldmw };
+constexpr auto kNames = std::to_array<std::string_view>(
+    {"Ir", "D1mr", "D1mw", "ILmr", "DLmr", "DLmw", "ILdmr", "DLdmr", "DLdmw"});
+constexpr std::size_t kEvents = kNames.size();
 
 [[noreturn]] void refuse(std::size_t line, const std::string& what) {
   throw Error(ErrorCode::corrupt_file, fmt::format("callgrind dump: line {}: {}", line, what));
@@ -118,7 +119,7 @@ class Parser {
 
   void end_part(std::string_view summary) {
     if (!part_) return;  // of no op
-    if (columns_[Ir] == SIZE_MAX) refuse(line_, "got a summary before the events");
+    if (columns_[ir] == SIZE_MAX) refuse(line_, "got a summary before the events");
     std::vector<std::uint64_t> values;
     for (auto word = take_word(summary); !word.empty(); word = take_word(summary)) {
       const auto value = to_integer<std::uint64_t>(word);
@@ -129,16 +130,16 @@ class Parser {
       return columns_[e] < values.size() ? static_cast<double>(values[columns_[e]]) : 0.0;
     };
     const double line = line_bytes_;
-    const EdgeBytes ll{.fills = line * (count(ILmr) + count(DLmr) + count(DLmw)),
-                       .written_back = line * (count(ILdmr) + count(DLdmr) + count(DLdmw))};
+    const EdgeBytes ll{.fills = line * (count(ilmr) + count(dlmr) + count(dlmw)),
+                       .written_back = line * (count(ildmr) + count(dldmr) + count(dldmw))};
     if (is_rest_) {
       OpMeasurement& op = result_.ops.back();
       (last_level_ == LastLevel::l2 ? op.l2 : op.l3)->written_back += ll.written_back;
       part_.reset();
       return;
     }
-    part_->instructions = count(Ir);
-    part_->l1 = EdgeBytes{.fills = line * (count(D1mr) + count(D1mw))};
+    part_->instructions = count(ir);
+    part_->l1 = EdgeBytes{.fills = line * (count(d1mr) + count(d1mw))};
     (last_level_ == LastLevel::l2 ? part_->l2 : part_->l3) = ll;
     result_.ops.push_back(*part_);
     part_.reset();

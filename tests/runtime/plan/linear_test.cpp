@@ -170,5 +170,28 @@ TEST(LinearPlanTest, HalfTheElementInHalfTheCacheIsTheSamePlan) {
   }
 }
 
+// A bf16 result is written once: there is no place for sums of a part of K, whatever is forced; and it
+// moves half the bytes of C.
+TEST(LinearPlanTest, ANarrowResultKeepsKWhole) {
+  const PlanMachine machine = a_machine();
+  for (LinearTask task : tasks()) {
+    if (task.residual) continue;
+    task.narrow = true;
+    for (const std::optional<LoopOrder> forced :
+         {std::optional<LoopOrder>{}, {LoopOrder::is_os_b}, {LoopOrder::ws_os_b}}) {
+      for (const auto& best : plan_linear(task, machine, forced).best) {
+        if (!best) continue;
+        EXPECT_EQ(best->nest.k_blocks, 1) << task.shape.K;
+      }
+    }
+    LinearTask wide = task;
+    wide.narrow = false;
+    const LoopNest nest{.order = LoopOrder::is_os_a};
+    const LinearCost a = linear_cost(task, nest, machine), b = linear_cost(wide, nest, machine);
+    EXPECT_EQ(2 * a.l1.c, b.l1.c);
+    EXPECT_EQ(a.l1.b, b.l1.b);
+  }
+}
+
 }  // namespace
 }  // namespace tessera

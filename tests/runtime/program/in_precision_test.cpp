@@ -122,6 +122,26 @@ TEST(InPrecisionTest, AnOutputThatIsReadIsNoAnswer) {
   EXPECT_EQ(half.values[at(linear_of(half, "down").in)].name, "up.bf16");
 }
 
+// A linear's result that one linear multiplies and another adds has both forms.
+TEST(InPrecisionTest, AResultThatIsAddedIsF32) {
+  Small small;
+  const ValueId sum = small.p.add_value("sum", kTokens, 6);
+  LinearOp last{.in = small.down,
+                .weight = linear_of(small.p, "logits").weight,
+                .out = sum,
+                .residual = small.up};
+  small.p.parameters[at(last.weight)].rows = 6;
+  small.p.parameters[at(last.weight)].sources[0].rows = 6;
+  small.p.ops[4] = last;
+  small.p.outputs[0] = {"sum", sum};
+  check(small.p);
+  const Program half = in_precision(small.p, Precision::bf16);
+  check(half);
+  EXPECT_EQ(half.values[at(linear_of(half, "sum").residual)].name, "up");
+  EXPECT_EQ(half.values[at(linear_of(half, "up").out)].type, DType::f32);
+  EXPECT_EQ(half.values[at(linear_of(half, "down").in)].name, "up.bf16");
+}
+
 TEST(InPrecisionTest, AMatrixThatAnAnswerSharesStays) {
   Small small;
   std::get<LinearOp>(small.p.ops[4]).weight = linear_of(small.p, "up").weight;
