@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/isa.hpp"
 
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
 
 #include "kernels/arch/tables.hpp"
@@ -14,12 +19,36 @@ constexpr Features kV3 = kV2 | kAvx2 | kFma | kBmi2;
 constexpr Features kV4 = kV3 | kAvx512F | kAvx512Cd | kAvx512Bw | kAvx512Dq | kAvx512Vl;
 
 constexpr Features kBf16 = kV4 | kAvx512Bf16;
+constexpr Features kAmx = kBf16 | kAmxBf16;
+constexpr Features kOnRequest = kAmxBf16;
+
+// <asm/prctl.h> of Linux 5.16; component 18 of XSAVE is the contents of tiles, 17 their shapes.
+constexpr long kGetPermission = 0x1022, kRequestPermission = 0x1023;
+constexpr unsigned kTileData = 18, kTileShapes = 17;
+
+/// AMX-TILE and AMX-BF16 in CPUID, tiles in XCR0: whether a process may use them is another question.
+bool has_amx_bf16() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return false;
+  unsigned low = 0, high = 0;
+  asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  constexpr unsigned kTiles = 1U << kTileData | 1U << kTileShapes;
+  if ((low & kTiles) != kTiles || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  constexpr unsigned kAmxBits = 1U << 22U | 1U << 24U;  // EDX: AMX-BF16, AMX-TILE
+  return (d & kAmxBits) == kAmxBits;
+}
+
+bool may_use_tiles() noexcept {
+  unsigned long granted = 0;  // a bit per component of XSAVE
+  return syscall(SYS_arch_prctl, kGetPermission, &granted) == 0 && (granted >> kTileData & 1U) != 0;
+}
 
 constexpr std::array<Level, kAllIsas.size()> kLevels{
     Level{Isa::baseline, "baseline", kV2, &kernels::kBaselineTable},
     Level{Isa::avx2, "avx2", kV3, &kernels::kAvx2Table},
     Level{Isa::avx512, "avx512", kV4, &kernels::kAvx512Table},
     Level{Isa::avx512_bf16, "avx512_bf16", kBf16, &kernels::kAvx512Bf16Table},
+    Level{Isa::amx_bf16, "amx_bf16", kAmx, &kernels::kAmxBf16Table},
 };
 
 }  // namespace
@@ -61,6 +90,7 @@ Features cpu_features() noexcept {
   add(kAvx512Dq, __builtin_cpu_supports("avx512dq"));
   add(kAvx512Vl, __builtin_cpu_supports("avx512vl"));
   add(kAvx512Bf16, __builtin_cpu_supports("avx512bf16"));
+  add(kAmxBf16, has_amx_bf16() && may_use_tiles());
   return features;
 }
 
@@ -69,10 +99,18 @@ bool cpu_supports(Isa isa) noexcept {
   return (cpu_features() & needs) == needs;
 }
 
+int enable(Isa isa) noexcept {
+  const Features missing = level_of(isa).needs & ~cpu_features();
+  if (missing == 0) return 0;
+  if (missing != kAmxBf16 || !has_amx_bf16()) return EOPNOTSUPP;
+  if (syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0) return 0;
+  return errno == EINVAL ? EOPNOTSUPP : errno;  // a kernel before 5.16
+}
+
 Isa best_isa() noexcept {
   Isa best = Isa::baseline;
   for (const Level& level : kLevels) {
-    if (cpu_supports(level.isa)) best = level.isa;
+    if ((level.needs & kOnRequest) == 0 && cpu_supports(level.isa)) best = level.isa;
   }
   return best;
 }
@@ -82,8 +120,12 @@ DefaultIsa default_isa() noexcept {
   if (value == nullptr || *value == '\0') return {.isa = best_isa(), .problem = {}, .value = {}};
   const std::optional<Isa> named = isa_from_string(value);
   if (!named) return {.isa = {}, .problem = "unknown", .value = value};
-  if (!cpu_supports(*named))
-    return {.isa = {}, .problem = "unsupported by this CPU", .value = value};
+  if (const int error = enable(*named); error != 0) {
+    return {.isa = {},
+            .problem =
+                error == EOPNOTSUPP ? "unsupported by this CPU" : "refused by the operating system",
+            .value = value};
+  }
   return {.isa = named, .problem = {}, .value = value};
 }
 

@@ -10,5 +10,6 @@ extern const KernelTable kBaselineTable;
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
 extern const KernelTable kAvx512Bf16Table;
+extern const KernelTable kAmxBf16Table;
 
 }  // namespace tessera::kernels

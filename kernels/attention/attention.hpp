@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/types.hpp"
+#include "kernels/unit_state.hpp"
 
 namespace tessera::kernels {
 
@@ -103,8 +104,8 @@ struct Attention {
   Index (*scratch_elements)(AttentionDataflow dataflow, Index Tq, Index Tk,
                             Index d) noexcept = nullptr;
   AttentionBytes bytes{};
-  void (*enter)() noexcept = nullptr;
-  void (*leave)() noexcept = nullptr;
+  EnterUnit enter = nullptr;
+  LeaveUnit leave = nullptr;
 };
 
 }  // namespace tessera::kernels

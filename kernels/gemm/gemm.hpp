@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/types.hpp"
+#include "kernels/unit_state.hpp"
 
 namespace tessera::kernels {
 
@@ -30,6 +31,7 @@ namespace tessera::kernels {
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1, a multiple of KR except at the end of K; ldb is set if
 ///                nr > NR; lda is a multiple of KR, a aligned to KR elements
+///                rows of A up to the next multiple of rows_read may be read, as wide as the others
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
 ///                activation != none, residual and narrow are used only in the last call over K;
 ///                with narrow, c is read if `accumulate` and else not looked at
@@ -60,47 +62,31 @@ using GemmUkernel = void (*)(const GemmTile&) noexcept;
 /// panel_bytes(K) bytes.
 ///
 ///   f32    panel[k·NR + j] = W[n0+j, k]
-///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even
+///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even: pairs, whatever KR
 using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K,
                            void* panel) noexcept;
 
 /// The family of one precision at one level; run == null: this level has none.
 ///
-/// A panel is K rows of NR elements, KR rows of a column side by side (what one instruction
-/// multiplies at a time, a power of two; 1: row after row). A panel from row k on (k a multiple of KR) lies
-/// panel_bytes(k) behind its beginning: chunks of K need no packing of their own.
+/// A panel is K rows of NR elements; rows are taken KR at a time (what one instruction multiplies, a
+/// power of two), and the last group is filled up with zeros. A panel from row k on (k a multiple of KR)
+/// lies panel_bytes(k) behind its beginning: chunks of K need no packing of their own.
 ///
-/// `enter` and `leave` enclose the calls of one task on one thread: for units whose state a thread
-/// must set before it uses them, and must not keep (tiles of a matrix unit). null: nothing to do.
+/// `enter` and `leave` enclose the calls of one task on one thread (kernels/unit_state.hpp).
 struct Gemm {
   GemmUkernel run = nullptr;
   PackPanel pack_panel = nullptr;
   Index MR = 0, NR = 0, KR = 1;
   ElementBits bits{};
-  void (*enter)() noexcept = nullptr;
-  void (*leave)() noexcept = nullptr;
+  Index rows_read =
+      1;  ///< rows of A are read by so many: those beyond mr are there, and do not count
+  EnterUnit enter = nullptr;
+  LeaveUnit leave = nullptr;
 
   constexpr Index panel_bytes(Index K) const noexcept {
     const Index whole = (K + KR - 1) & -KR;
     return NR * whole * bits.b / 8;
   }
-};
-
-/// Encloses the calls of a task: enter() now, leave() at the end of the scope.
-template <class Family>
-class Entered {
- public:
-  explicit Entered(const Family& family) noexcept : leave_(family.leave) {
-    if (family.enter != nullptr) family.enter();
-  }
-  ~Entered() {
-    if (leave_ != nullptr) leave_();
-  }
-  Entered(const Entered&) = delete;
-  Entered& operator=(const Entered&) = delete;
-
- private:
-  void (*leave_)() noexcept;
 };
 
 }  // namespace tessera::kernels

@@ -2,7 +2,7 @@
 //
 // Packs rows of a weight W (N,K) into a panel of bf16 pairs for the GEMM micro-kernel.
 //
-//   panel[(k/2·NR + j)·2 + k mod 2] = W[n0 + j, k],  0 for j ≥ nr and k ≥ K      W f32, f16 or bf16
+//   panel[(k/2·NR + j)·2 + k mod 2] = W[n0 + j, k],  0 for j ≥ nr and K ≤ k < ⌈K/KR⌉·KR      W f32, f16 or bf16
 //
 // bf16 is copied; f32 and f16 are rounded to nearest even. Runs once per weight at load time.
 #pragma once
@@ -15,17 +15,17 @@ namespace tessera::kernels {
 namespace {
 
 /// V elements of a row are rounded at a time, then go to their columns.
-template <class A, Index NR>
+template <class A, Index NR, Index KR = 2>
 void pack_panel_bf16(const void* w, DType type, Index ldw, Index nr, Index K,
                      void* panel) noexcept {
   auto* const to = static_cast<std::uint16_t*>(panel);
-  const Index whole = round_up(K, 2);
+  const Index whole = round_up(K, KR);
   for (Index j = 0; j < NR; ++j) {
     const auto* row = static_cast<const unsigned char*>(w) + j * ldw * size_of(type);
     for (Index k = 0; k < whole; k += kLanes<A>) {
       std::uint16_t lanes[16] = {};
-      const Index n = min_of(kLanes<A>, K - k);
-      if (j < nr) {
+      const Index n = min_of(kLanes<A>, K - k);  // none in a group's zeros
+      if (j < nr && n > 0) {
         if (type == DType::bf16) {
           for (Index i = 0; i < n; ++i) {
             lanes[i] = reinterpret_cast<const std::uint16_t*>(row)[k + i];

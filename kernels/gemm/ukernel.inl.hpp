@@ -21,9 +21,9 @@
 #include <utility>
 
 #include "kernels/gemm/elements.inl.hpp"
+#include "kernels/gemm/epilogue.inl.hpp"
 #include "kernels/gemm/gemm.hpp"
-#include "kernels/simd/math.inl.hpp"
-#include "kernels/simd/narrow.inl.hpp"
+#include "kernels/gemm/stream.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
@@ -34,29 +34,6 @@ consteval std::size_t extent(Index n) noexcept {
   return static_cast<std::size_t>(n);
 }
 
-// Prefetching of B. The next panel follows in memory, so a distance may pass the end of one; a
-// prefetch never faults.
-//
-//   near, 2 KiB into L1:   16 steps of 128 B at NR = 32, so at least 16·mr cycles ahead: covers the
-//                          latency of L2 (15 cycles) and of L3 (70) from mr = 2, 5 on. Costs
-//                          nothing where B is in L2.
-//   far,  8 KiB into L2:   64 steps, at least 64·mr cycles: covers that of memory (300); two 4 KiB
-//                          pages ahead, while the hardware prefetchers stop at page boundaries.
-//                          From 4 rows on; with fewer the loads themselves are the limit.
-//
-// The caller's `ahead` takes the place of far; `resident` switches far off. Emerald Rapids,
-// AVX-512, ratios of medians of interleaved runs (bench_gemm):
-//
-//   weights in memory, (768,768)   far against near alone     1.09, 1.2, 1.17 at mr = 4, 8, 12
-//                                  `ahead` against near alone 1.2, 1.32, 1.25 at M = 16, 32, 64
-//   weights in L2, (384,384)       neither against far        1.15, 1.04 at mr = 4, 8; against
-//                                  `ahead` 1.04, 1.02 at M = 16, 32
-//   weights in L3                  neither against far        1.05 at mr = 8 (1024,1024): the
-//                                  requests stand in the way of the hardware's own
-//   (5120,1280)                    `ahead` against neither    1.13, 1.05, 1.02 at M = 16, 32, 64
-inline constexpr Index kNearBytes = 2048;
-inline constexpr Index kFarBytes = 8192;
-inline constexpr Index kLineBytes = 64;
 template <int mr>
 inline constexpr bool kFar = mr >= 4;
 
@@ -68,37 +45,6 @@ constexpr int panels_per_pass(int mr, int NV) noexcept {
   int P = 1;
   while (mr * NV * P < 10 && mr * NV * 2 * P <= kRegisters<A> * 3 / 4 && P < 4) P *= 2;
   return P;
-}
-
-/// What a pass prefetches into L2, line by line in every fourth step.
-struct Stream {
-  const char* at;   // of the first panel
-  const char* due;  // up to here by now
-  Index step;       // bytes per four steps
-  Index stride;     // bytes from panel to panel
-
-  template <int panels>
-  TESSERA_INLINE void next() noexcept {
-    due += step;
-    for (; at < due; at += kLineBytes) {
-#pragma GCC unroll 4
-      for (int p = 0; p < panels; ++p) _mm_prefetch(at + p * stride, _MM_HINT_T1);
-    }
-  }
-};
-
-/// For the pass over `panels` panels from column j0 on, in `words` steps: its share of `ahead`, or
-/// what follows the panels themselves, at their own pace.
-template <Index NR>
-TESSERA_INLINE Stream stream_of(const GemmTile& t, Index words, Index j0, int panels) noexcept {
-  if (t.ahead == nullptr) {
-    const char* at = static_cast<const char*>(t.b) + j0 / NR * t.ldb + kFarBytes;
-    return {at, at, 16 * NR, t.ldb};
-  }
-  const Index passes = (t.nr + panels * NR - 1) / (panels * NR);
-  const Index share = (t.ahead_bytes + passes - 1) / passes;
-  const char* at = static_cast<const char*>(t.ahead) + j0 / (panels * NR) * share;
-  return {at, at, (4 * share + words - 1) / words, 0};
 }
 
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
@@ -203,47 +149,6 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) store<A>(y + i * ldy + v * V, c[i][v]);
-  }
-}
-
-/// C, or its narrow form, = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is a tile on the
-/// stack, because the residual may be C itself. Not inlined: the tile is in L1, and the
-/// micro-kernels stay small. Two functions, so that the narrow form costs f32 nothing.
-template <class A, bool is_narrow>
-__attribute__((noinline)) void finish_tile_as(const GemmTile& t, const float* x, Index ldx,
-                                              Index j0, Index nr) noexcept {
-  with_activation(
-      t.activation, [&]<Activation act>() __attribute__((always_inline)) {
-        for (Index i = 0; i < t.mr; ++i) {
-          const float* residual = t.residual != nullptr ? t.residual + i * t.ldr + j0 : nullptr;
-          auto* to = [&] {
-            if constexpr (is_narrow) {
-              return t.narrow + i * t.ldn + j0;
-            } else {
-              return t.c + i * t.ldc + j0;
-            }
-          }();
-          for_each_vector<A>(
-              nr, [&](Index j, Index n) __attribute__((always_inline)) {
-                F32<A> y = activate<act, A>(load_n<A>(x + i * ldx + j, n));
-                if (residual != nullptr) y = y + load_n<A>(residual + j, n);
-                if constexpr (is_narrow) {
-                  store_bf16_n<A>(to + j, n, y);
-                } else {
-                  store_n<A>(to + j, n, y);
-                }
-              });
-        }
-      });
-}
-
-template <class A>
-TESSERA_INLINE void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
-                                Index nr) noexcept {
-  if (t.narrow != nullptr) {
-    finish_tile_as<A, true>(t, x, ldx, j0, nr);
-  } else {
-    finish_tile_as<A, false>(t, x, ldx, j0, nr);
   }
 }
 

@@ -68,8 +68,11 @@ MachineRates nominal_rates(const Machine& machine, Isa isa) {
   const double V = lanes_of(isa);
   const double flops = kHertz * (isa == Isa::baseline ? 2 : 4) * V;
   // Without an instruction for it half of the time goes into widening; with one it is twice as fast
-  // on some CPUs and half as fast on others.
-  const double bf16 = contains(level_of(isa), level_of(Isa::avx512_bf16)) ? flops : flops / 2;
+  // on some CPUs and half as fast on others. Tiles: 1024 of 64
+  // FLOP per cycle, less what stores and loads take.
+  const double bf16 = contains(level_of(isa), level_of(Isa::amx_bf16))      ? 12 * flops
+                      : contains(level_of(isa), level_of(Isa::avx512_bf16)) ? flops
+                                                                            : flops / 2;
   MachineRates rates{.flops = {flops, bf16},
                      .l1_bytes = kHertz * 2 * 4 * V,
                      .l2_bytes = kHertz * std::min(4 * V, 32.0),

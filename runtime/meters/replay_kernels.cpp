@@ -5,6 +5,7 @@
 
 #include "kernels/attention/layout.hpp"
 #include "runtime/meters/replay_attention.hpp"
+#include "runtime/meters/replay_gemm.hpp"
 #include "runtime/meters/replay_touch.hpp"
 
 namespace tessera::meters {
@@ -16,88 +17,6 @@ using kernels::KernelTable;
 using kernels::LayerNormRows;
 
 constinit thread_local CacheSimulator* target = nullptr;
-
-constexpr Index kLineFloats = kLineBytes / 4;
-
-/// body(j, n) for pieces of at most a line.
-template <class Body>
-void by_lines(Index N, Body&& body) {
-  for (Index j = 0; j < N; j += kLineFloats) body(j, std::min(kLineFloats, N - j));
-}
-
-// ---- GEMM ---------------------------------------------------------------------------------------
-
-/// As kernels/gemm/ukernel.inl.hpp: panels_per_pass, full_tile, finish_tile, ragged_tile.
-class GemmTouch {
- public:
-  GemmTouch(const GemmTile& t, const kernels::Gemm& kernel, Index V, Touch touch) noexcept
-      : t_(t), touch_(touch), NR_(kernel.NR), KR_(kernel.KR) {
-    const Index NV = NR_ / V, registers = V == 16 ? 32 : 16;
-    while (t.mr * NV * P_ < 10 && t.mr * NV * 2 * P_ <= registers * 3 / 4 && P_ < 4) P_ *= 2;
-  }
-
-  void run() noexcept {
-    // (mr, P·NR): the result before it is finished. At one place, as the kernel's stack frame is;
-    // AddressSanitizer gives a frame new addresses in each call.
-    alignas(64) static thread_local float stack[512];
-    const bool finish =
-        t_.activation != Activation::none || t_.residual != nullptr || t_.narrow != nullptr;
-    Index j = 0;
-    const auto pass = [&](Index panels) {
-      const Index n = panels * NR_;
-      start(t_.accumulate ? t_.c + j : nullptr, t_.ldc, j, n);
-      product(j, panels);
-      touch_.write_rows(finish ? stack : t_.c + j, finish ? n : t_.ldc, t_.mr, n);
-      if (finish) finish_rows(stack, n, j, n);
-      j += n;
-    };
-    while (P_ > 1 && t_.nr - j >= P_ * NR_) pass(P_);
-    while (t_.nr - j >= NR_) pass(1);
-    if (j == t_.nr) return;
-    const Index nr = t_.nr - j;  // the last, ragged panel
-    for (Index i = 0; i < t_.mr; ++i) {
-      if (t_.accumulate) touch_.read(t_.c + i * t_.ldc + j, nr);
-      if (!t_.accumulate && t_.bias != nullptr) touch_.read(t_.bias + j, nr);
-      touch_.write(stack + i * NR_, NR_);
-    }
-    start(stack, NR_, j, NR_);
-    product(j, 1);
-    touch_.write_rows(stack, NR_, t_.mr, NR_);
-    finish_rows(stack, NR_, j, nr);
-  }
-
- private:
-  void start(const float* x, Index ldx, Index j, Index n) noexcept {
-    if (x != nullptr) return touch_.read_rows(x, ldx, t_.mr, n);
-    if (t_.bias != nullptr) touch_.read(t_.bias + j, n);
-  }
-  void product(Index j, Index panels) noexcept {
-    const auto* b = static_cast<const float*>(t_.b);
-    const Index ldb = t_.ldb / Index{sizeof(float)};
-    const auto* a = static_cast<const float*>(t_.a);
-    const Index words = (t_.kc + KR_ - 1) / KR_;
-    touch_.broadcast_rows(a, t_.lda / KR_, t_.mr, words, [&](Index k) {
-      for (Index p = 0; p < panels; ++p) touch_.read(b + (j / NR_ + p) * ldb + k * NR_, NR_);
-    });
-  }
-  void finish_rows(const float* x, Index ldx, Index j, Index n) noexcept {
-    for (Index i = 0; i < t_.mr; ++i) {
-      by_lines(n, [&](Index l, Index m) {
-        touch_.read(x + i * ldx + l, m);
-        if (t_.residual != nullptr) touch_.read(t_.residual + i * t_.ldr + j + l, m);
-        if (t_.narrow != nullptr) {
-          touch_.write(t_.narrow + i * t_.ldn + j + l, m);
-        } else {
-          touch_.write(t_.c + i * t_.ldc + j + l, m);
-        }
-      });
-    }
-  }
-
-  const GemmTile& t_;
-  Touch touch_;
-  Index NR_, KR_, P_ = 1;
-};
 
 // ---- Rows ---------------------------------------------------------------------------------------
 
@@ -232,7 +151,7 @@ template <Isa isa, Precision precision>
 void gemm(const GemmTile& t) noexcept {
   if (target == nullptr) return;
   const KernelTable& real = kernels::kernels_at(isa);
-  GemmTouch(t, real.gemm[precision], real.attention[Precision::f32].V, Touch(*target)).run();
+  touch_gemm(t, real.gemm[precision], real.attention[Precision::f32].V, Touch(*target));
 }
 void pack_panel(const void*, DType, Index, Index, Index, void*) noexcept {}
 
@@ -271,7 +190,8 @@ void replay_into(CacheSimulator* simulator) noexcept {
 
 const KernelTable& replay_kernels(Isa isa) noexcept {
   static const std::array tables{make_table<Isa::baseline>(), make_table<Isa::avx2>(),
-                                 make_table<Isa::avx512>(), make_table<Isa::avx512_bf16>()};
+                                 make_table<Isa::avx512>(), make_table<Isa::avx512_bf16>(),
+                                 make_table<Isa::amx_bf16>()};
   static_assert(tables.size() == kAllIsas.size());
   return tables[static_cast<std::size_t>(isa)];
 }

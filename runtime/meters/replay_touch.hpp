@@ -9,6 +9,13 @@
 
 namespace tessera::meters {
 
+/// body(j, n) for pieces of at most as many of N floats as a line has.
+template <class Body>
+void by_lines(Index N, Body&& body) {
+  constexpr Index kFloats = kLineBytes / 4;
+  for (Index j = 0; j < N; j += kFloats) body(j, std::min(kFloats, N - j));
+}
+
 /// Accesses of one kernel call. Neighbouring accesses to one line count as one.
 class Touch {
  public:

@@ -85,7 +85,7 @@ MemoryBytes memory_bytes(const Model& model, const SessionOptions& options) {
 
 MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
                          const ModelOptions& model_options, const SessionOptions& options) {
-  const Isa isa = resolve_isa(model_options.isa);
+  const Isa isa = resolve_isa(model_options.isa, model_options.precision);
   const Program kept = model_program(program, model_options);
   const WeightBytes weights =
       weight_bytes(kept, checkpoint, kernels::kernels_at(isa), model_options.copy_tables);
@@ -116,7 +116,7 @@ SessionOptions fit_to_cap(const Program& program, const Checkpoint& checkpoint,
   const auto bytes = [&](const SessionOptions& smaller) {
     return memory_bytes(program, checkpoint, model_options, smaller);
   };
-  return fit(bytes, resolve_isa(model_options.isa), options, least_rows);
+  return fit(bytes, resolve_isa(model_options.isa, model_options.precision), options, least_rows);
 }
 
 SessionLayout within_cap(SessionLayout layout, const Model& model, const SessionOptions& options) {

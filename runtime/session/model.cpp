@@ -5,26 +5,12 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/float_environment.hpp"
-#include "runtime/machine/machine.hpp"
 #include "runtime/program/rewrites.hpp"
+#include "runtime/session/level.hpp"
 #include "runtime/session/parts.hpp"
 #include "runtime/session/session.hpp"
 
 namespace tessera {
-
-Isa resolve_isa(std::optional<Isa> asked) {
-  if (asked) {
-    if (cpu_supports(*asked)) return *asked;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("isa: this CPU does not support \"{}\", expected at most \"{}\"",
-                            to_string(*asked), to_string(best_isa())));
-  }
-  const DefaultIsa found = default_isa();
-  if (found.isa) return *found.isa;
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("TESSERA_ISA: \"{}\" is {}, expected {}, at most \"{}\" here",
-                          found.value, found.problem, level_names(), to_string(best_isa())));
-}
 
 LoadedModel::LoadedModel(Program program, std::shared_ptr<const Checkpoint> checkpoint,
                          const kernels::KernelTable& kernels, const WeightOptions& options)
@@ -36,7 +22,7 @@ namespace {
 
 const kernels::KernelTable& kernels_of(const ModelOptions& options) {
   if (options.kernels != nullptr) return *options.kernels;
-  return kernels::kernels_at(resolve_isa(options.isa));
+  return kernels::kernels_at(resolve_isa(options.isa, options.precision));
 }
 
 /// Every precision that the program uses has its kernels at this level.

@@ -25,6 +25,7 @@
 #include "runtime/plan/report.hpp"
 #include "runtime/program/image.hpp"
 #include "runtime/program/program.hpp"
+#include "runtime/session/level.hpp"
 #include "runtime/threads/run_control.hpp"
 #include "runtime/threads/threads.hpp"
 
@@ -36,12 +37,8 @@ namespace kernels {
 struct KernelTable;
 }
 
-/// `asked` if the CPU has it; without one TESSERA_ISA, else the best level. Throws
-/// Error{invalid_argument}.
-Isa resolve_isa(std::optional<Isa> asked);
-
 struct ModelOptions {
-  /// nullopt: TESSERA_ISA if set, else the best that the CPU has.
+  /// nullopt: TESSERA_ISA if set, else the best for `precision` (session/level.hpp).
   std::optional<Isa> isa{};
   /// Instead of that level's kernels, for meters: this table, of any level; it outlives the model.
   const kernels::KernelTable* kernels = nullptr;

@@ -48,6 +48,25 @@ SessionOptions resolve(SessionOptions options, Isa isa) {
   return options;
 }
 
+namespace {
+
+/// What a linear reads behind the last row of its input: rows that a unit takes because it takes several.
+std::size_t bytes_read_beyond(const Program& program, const kernels::KernelTable& kernels) {
+  std::size_t most = 0;
+  for (const Op& op : program.ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear == nullptr) continue;
+    const Value& in = program.values[at(linear->in)];
+    const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(linear->weight)].precision];
+    const Index bytes =
+        (gemm.rows_read - 1) * activation_stride(in.width, in.type) * size_of(in.type);
+    most = std::max(most, static_cast<std::size_t>(bytes));
+  }
+  return most;
+}
+
+}  // namespace
+
 SessionLayout lay_out(const Program& program, const SessionOptions& options,
                       std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
   SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
@@ -65,7 +84,7 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
     const auto count = layout.cuts.empty() ? 0 : static_cast<std::size_t>(most.pieces) + 1;
     layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
   }
-  layout.bytes = end;
+  layout.bytes = end + round_up(bytes_read_beyond(program, kernels));
   return layout;
 }
 

@@ -18,7 +18,7 @@ ModelOptions read_model_options(const tessera_model_options& given) {
     require(options.isa.has_value(), "isa: got \"{}\", expected one of {}", given.isa,
             level_names());
   }
-  options.isa = resolve_isa(options.isa);
+  (void)resolve_isa(options.isa);  // what is wrong with it is said now
   options.outputs = read_names(given.outputs, given.output_count, "outputs");
   options.packed_cache = string_or_empty(given.packed_cache);
   options.copy_tables = checked_flag(given.copy_tables, "copy_tables");

@@ -168,7 +168,7 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
   if (batch_tokens != 0) options.batch_tokens = batch_tokens;
   if (!isa.empty()) {
     options.model.isa = isa_from_string(isa);
-    if (!options.model.isa || !cpu_supports(*options.model.isa)) {
+    if (!options.model.isa || enable(*options.model.isa) != 0) {
       throw UsageError(
           fmt::format("--isa: got '{}', expected one that this CPU supports, up to '{}'", isa,
                       to_string(best_isa())));

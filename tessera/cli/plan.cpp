@@ -29,7 +29,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
   options.batch_tokens = std::max(options.batch_tokens, shape.rows);
   options.batch_sequences = std::max(options.batch_sequences, shape.sequences);
   options.session.strict = is_strict;
-  const Isa isa = resolve_isa(options.model.isa);
+  const Isa isa = resolve_isa(options.model.isa, precision_to_ask(options.precision));
   options.session.rates =
       is_measured ? measured_rates(machine(), isa) : resolve_rates(machine(), isa);
   TextEncoder encoder(package, options);

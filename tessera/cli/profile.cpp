@@ -16,6 +16,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
+#include "tessera/pipeline/precision.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -39,13 +40,19 @@ struct ProfileCommand {
   std::vector<std::string> arguments_of_child(const MeteredModel& metered) const;
 };
 
+Isa isa_of(const ModelFlags& model) {
+  const EncoderOptions options = model.encoder_options({});
+  return resolve_isa(options.model.isa, precision_to_ask(options.precision));
+}
+
 /// What makes this binary do the same under Valgrind, on one thread.
 std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& metered) const {
   std::vector<std::string> arguments{"profile",     model.model,
                                      "--rows",      fmt::format("{}", batch.rows),
                                      "--sequences", fmt::format("{}", metered.sequences()),
                                      "--threads",   "1",
-                                     "--isa",       metered.session().plan().identity.isa};
+                                     "--isa",       metered.session().plan().identity.isa,
+                                     "--precision", option_name(metered.precision())};
   if (!model.architecture.empty()) {
     arguments.insert(arguments.end(), {"--class", model.architecture});
   }
@@ -83,7 +90,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
   ModelFlags flags = model;
   if (is_replay) {
     const std::optional<Isa> asked = isa_from_string(model.isa);
-    options = {.threads = 1, .replayed = asked ? *asked : resolve_isa({})};
+    options = {.threads = 1, .replayed = asked ? *asked : isa_of(model)};
     if (asked) flags.isa.clear();  // whether this CPU has it or not
   }
   if (!is_measured) options.rates = MeteredOptions::Rates::resolved;
@@ -105,7 +112,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
     failure = e;
     measured.notes.emplace_back(e.what());
   }
-  if (is_callgrind && resolve_isa(model.encoder_options({}).model.isa) > Isa::avx2) {
+  if (is_callgrind && isa_of(model) > Isa::avx2) {
     measured.notes.emplace_back("planned and run at avx2: Valgrind knows no AVX-512");
   }
   const meters::Profile profile = meters::make_profile(metered.name(), metered.report(), machine(),

@@ -27,20 +27,20 @@ MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
     plan.identity.machine = machine_key(machine());
     session.plan = std::make_shared<const Plan>(std::move(plan));
   }
-  Isa isa = metered.replayed ? *metered.replayed : resolve_isa(options.model.isa);
+  Isa isa = metered.replayed ? *metered.replayed
+                             : resolve_isa(options.model.isa, precision_to_ask(options.precision));
   if (metered.most_isa) isa = std::min(isa, *metered.most_isa);
   using Rates = MeteredOptions::Rates;
   rates_ = !cpu_supports(isa)                 ? nominal_rates(machine(), isa)
            : metered.rates == Rates::measured ? measured_rates(machine(), isa)
            : metered.rates == Rates::resolved ? resolve_rates(machine(), isa)
                                               : nominal_rates(machine(), isa);
+  precision_ = choose_precision(options.precision, *package_, [&] { return rates_; }).precision;
   model_ = Model::create(program, package_->checkpoint,
                          {.isa = isa,
                           .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
                           .outputs = session.outputs,
-                          .precision = choose_precision(options.precision, *package_, [&] {
-                                         return rates_;
-                                       }).precision});
+                          .precision = precision_});
   session.max_rows = std::max(options.batch_tokens, shape.rows);  // as `tessera plan`
   session.max_sequences = std::clamp(options.batch_sequences, shape.sequences, session.max_rows);
   if (metered.threads > 0) session.threads = metered.threads;

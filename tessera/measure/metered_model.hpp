@@ -40,6 +40,7 @@ class MeteredModel {
   const Model& model() const noexcept { return *model_; }
   const Session& session() const noexcept { return *session_; }
   const MachineRates& rates() const noexcept { return rates_; }
+  Precision precision() const noexcept { return precision_; }
   Index rows() const noexcept { return shape_.rows; }
   Index sequences() const noexcept { return shape_.sequences; }
   PlanReport report() const { return session_->report(rows(), sequences()); }
@@ -57,6 +58,7 @@ class MeteredModel {
   std::shared_ptr<const models::Package> package_;
   std::shared_ptr<const Model> model_;
   MachineRates rates_;
+  Precision precision_ = Precision::f32;
   std::unique_ptr<Session> session_;
   BatchShape shape_;
   // Pseudo-random, the same in every process.

@@ -60,8 +60,9 @@ std::string main_output(const Program& program) {
 
 PrecisionChoice precision_of(const models::Package& package, const EncoderOptions& options) {
   return choose_precision(options.precision, package, [&] {
-    return options.session.rates ? *options.session.rates
-                                 : resolve_rates(machine(), resolve_isa(options.model.isa));
+    if (options.session.rates) return *options.session.rates;
+    return resolve_rates(machine(),
+                         resolve_isa(options.model.isa, precision_to_ask(options.precision)));
   });
 }
 

@@ -150,8 +150,8 @@ ModelFacts describe(const models::Package& package, const EncoderOptions& option
   std::vector<std::string> prompts;
   for (const auto& [name, prompt] : package.prompts) prompts.push_back(name);
   if (!prompts.empty()) facts.add("prompts", prompts);
-  facts.add("instruction_set", to_string(resolve_isa(options.model.isa)));
   const PrecisionChoice precision = precision_of(package, options);
+  facts.add("instruction_set", to_string(resolve_isa(options.model.isa, precision.precision)));
   facts.add("precision", fmt::format("{} ({})", option_name(precision.precision), precision.why));
   facts.add("computes", options.session.outputs.front());
   facts.add("batch_tokens", extent(options.batch_tokens));

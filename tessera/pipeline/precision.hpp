@@ -23,6 +23,11 @@ const char* to_string(PrecisionOption option) noexcept;
 /// "fp32", "bf16": as options spell it.
 const char* option_name(Precision precision) noexcept;
 
+/// Of the level that the choice is made at: an option that may become bf16 asks for its units.
+constexpr Precision precision_to_ask(PrecisionOption option) noexcept {
+  return option == PrecisionOption::fp32 ? Precision::f32 : Precision::bf16;
+}
+
 /// What the probe must show. It multiplies in registers; a kernel also loads, and where it widens, it
 /// falls behind: MiniLM 1 x 128 on Zen 5 takes 1.39 x the time of fp32 at level avx2 and 1.0 to 1.14 x at
 /// avx512, where the probes say 0.95 to 1.2 x the rate (tessera profile, --precision).

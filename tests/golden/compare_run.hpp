@@ -17,6 +17,7 @@
 #include "models/reference_batch.hpp"
 #include "runtime/session/session.hpp"
 #include "tests/golden/stored.hpp"
+#include "tests/support/emulated_tiles.hpp"
 
 namespace tessera::test {
 
@@ -65,12 +66,14 @@ inline constexpr Measure kBf16{angle, 5e-4, 1e-3, Precision::bf16};
 /// A model of `package` at one level, with a session for batches of up to `rows` rows.
 class Runner {
  public:
+  /// At a level that this machine lacks: by tests/support/emulated_tiles.hpp.
   Runner(const models::Package& package, Isa isa, int threads = 1,
          Precision precision = Precision::f32)
       : inputs_(package.program.inputs),
         threads_(threads),
-        model_(Model::create(package.program, package.checkpoint,
-                             {.isa = isa, .outputs = {}, .precision = precision})) {}
+        model_(Model::create(
+            package.program, package.checkpoint,
+            {.isa = isa, .kernels = kernels_for(isa), .outputs = {}, .precision = precision})) {}
 
   /// The session stays valid until the next run.
   Session& run(const models::ReferenceBatch& batch) {

@@ -13,7 +13,7 @@
 
 #define SKIP_UNLESS_SUPPORTED(isa)                                    \
   do {                                                                \
-    if (!::tessera::cpu_supports(isa)) {                              \
+    if (::tessera::enable(isa) != 0) {                                \
       GTEST_SKIP() << "this CPU lacks " << ::tessera::to_string(isa); \
     }                                                                 \
   } while (false)

@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
@@ -13,6 +14,7 @@
 #include "tests/reference/bf16.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/emulated_tiles.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"
@@ -28,10 +30,16 @@ using test::GuardedBuffer;
 
 constexpr std::uint16_t kNaN = 0x7FC0;
 
-/// Rows of bf16 with NaN between them, and their values.
+constexpr Index round_up(Index x, Index step) {
+  return ceil_div(x, step) * step;
+}
+
+/// Rows of bf16 with NaN between them, and their values; `more` rows of NaN behind them.
 struct HalfRows {
-  HalfRows(Index rows, Index n, Index ld_, Guard guard, std::uint64_t seed)
-      : ld{ld_}, halves((rows - 1) * ld_ + n, guard), values(static_cast<std::size_t>(rows * n)) {
+  HalfRows(Index rows, Index n, Index ld_, Guard guard, std::uint64_t seed, Index more = 0)
+      : ld{ld_},
+        halves((rows + more - 1) * ld_ + n, guard),
+        values(static_cast<std::size_t>(rows * n)) {
     test::Random random{seed};
     std::fill(halves.begin(), halves.end(), kNaN);
     for (Index i = 0; i < rows; ++i) {
@@ -49,12 +57,15 @@ struct HalfRows {
 
 /// C (M,N) = A (M,K) Wᵀ in bf16.
 struct Operands {
-  Operands(const Gemm& gemm, Index M_, Index N_, Index K_, Guard guard, std::uint64_t seed)
+  /// A ends with the rows that one tile of all its rows reads; `by_rows`: that tiles from any row on do.
+  Operands(const Gemm& gemm, Index M_, Index N_, Index K_, Guard guard, std::uint64_t seed,
+           bool by_rows = false)
       : M{M_},
         N{N_},
         K{K_},
         panel_bytes{gemm.panel_bytes(K_)},
-        a(M_, K_, K_ % 2 == 0 ? K_ + 2 : K_ + 3, guard, seed),
+        a(M_, K_, round_up(K_ + 2, gemm.KR), guard, seed,
+          by_rows ? gemm.rows_read - 1 : round_up(M_, gemm.rows_read) - M_),
         w(N_, K_, K_, guard, seed + 1),
         panels(ceil_div(N_, gemm.NR) * panel_bytes, guard),
         bias{test::random_normal(N_, seed + 2, guard)},
@@ -94,9 +105,26 @@ struct Operands {
   GuardedBuffer<float> bias, c;
 };
 
+/// Every level; amx_bf16 over emulated tiles where there is no unit.
 class GemmBf16Test : public testing::TestWithParam<Isa> {
  protected:
-  static const Gemm& gemm() { return kernels_at(GetParam()).gemm[Precision::bf16]; }
+  void SetUp() override {
+    table_ = test::usable_level(GetParam());
+    if (table_ == nullptr) GTEST_SKIP() << "this CPU lacks " << to_string(GetParam());
+    test::tile_use() = {};
+    unit_.emplace(gemm());
+  }
+  void TearDown() override {
+    unit_.reset();
+    EXPECT_EQ(test::tile_use().used_without, 0);
+    EXPECT_EQ(test::tile_use().left, test::tile_use().entered);
+  }
+  const Gemm& gemm() const { return table_->gemm[Precision::bf16]; }
+  const KernelTable& table() const { return *table_; }
+
+ private:
+  const KernelTable* table_ = nullptr;
+  std::optional<Entered<Gemm>> unit_;
 };
 INSTANTIATE_FOR_ALL_ISAS(GemmBf16Test);
 
@@ -104,10 +132,9 @@ INSTANTIATE_FOR_ALL_ISAS(GemmBf16Test);
 // of a product and a sum at once (FMA, VDPBF16PS) or of the sum alone (baseline). VDPBF16PS takes
 // denormal results for 0: an error of 2⁻¹²⁶ each at most.
 TEST_P(GemmBf16Test, MatchesReferenceOnEveryTileBetweenGuardPages) {
-  SKIP_UNLESS_SUPPORTED(GetParam());
   for (const Index K : {1, 2, 3, 4, 15, 16, 17, 64, 255}) {
     for (const Index N : widths(gemm().NR)) {
-      for (Index M = 1; M <= gemm().MR; ++M) {
+      for (const Index M : heights(gemm().MR)) {
         const Guard guard = (M + N) % 2 == 0 ? Guard::above : Guard::below;
         Operands x(gemm(), M, N, K, guard, static_cast<std::uint64_t>(K * 1000 + N));
         gemm().run(x.tile());
@@ -126,15 +153,15 @@ TEST_P(GemmBf16Test, MatchesReferenceOnEveryTileBetweenGuardPages) {
 }
 
 TEST_P(GemmBf16Test, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
-  SKIP_UNLESS_SUPPORTED(GetParam());
   const Index NR = gemm().NR, N = 5 * NR + NR / 2, K = 77;
-  for (Index M = 1; M <= gemm().MR; ++M) {
+  for (const Index M : heights(gemm().MR)) {
     Operands whole(gemm(), M, N, K, Guard::above, 7);
     gemm().run(whole.tile());
     for (const Index mr : {Index{1}, Index{2}, Index{3}, M}) {
       for (const Index panels : {1, 2, 3}) {
-        for (const Index kc : {2, 14, 76, 78}) {
-          Operands split(gemm(), M, N, K, Guard::below, 7);
+        for (const Index groups : {1, 2, 7, 38, 39}) {
+          const Index kc = groups * gemm().KR;
+          Operands split(gemm(), M, N, K, Guard::below, 7, true);
           for (Index i = 0; i < M; i += mr) {
             for (Index j = 0; j < N; j += panels * NR) {
               for (Index k = 0; k < K; k += kc) {
@@ -160,7 +187,6 @@ TEST_P(GemmBf16Test, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
 }
 
 TEST_P(GemmBf16Test, ARowDoesNotDependOnItsNeighbours) {
-  SKIP_UNLESS_SUPPORTED(GetParam());
   const Index M = gemm().MR, N = gemm().NR + 3, K = 33;
   Operands x(gemm(), M, N, K, Guard::above, 11);
   gemm().run(x.tile());
@@ -177,7 +203,6 @@ TEST_P(GemmBf16Test, ARowDoesNotDependOnItsNeighbours) {
 }
 
 TEST_P(GemmBf16Test, PanelsHoldPairsRoundedToNearestEven) {
-  SKIP_UNLESS_SUPPORTED(GetParam());
   const Index NR = gemm().NR;
   test::Random random{43};
   for (Index nr = 1; nr <= NR; ++nr) {
@@ -191,11 +216,11 @@ TEST_P(GemmBf16Test, PanelsHoldPairsRoundedToNearestEven) {
           halves[i] = static_cast<std::uint16_t>(random.bits());  // NaN too: copied
         }
         const Index elements = gemm().panel_bytes(K) / 2;
-        EXPECT_EQ(elements, ceil_div(K, 2) * 2 * NR);
+        EXPECT_EQ(elements, round_up(K, gemm().KR) * NR);
         GuardedBuffer<std::uint16_t> of_f32(elements, guard), of_bf16(elements, guard);
         gemm().pack_panel(w.data(), DType::f32, ldw, nr, K, of_f32.data());
         gemm().pack_panel(halves.data(), DType::bf16, ldw, nr, K, of_bf16.data());
-        for (Index k = 0; k < ceil_div(K, 2) * 2; ++k) {
+        for (Index k = 0; k < round_up(K, gemm().KR); ++k) {
           for (Index j = 0; j < NR; ++j) {
             const Index at = (k / 2 * NR + j) * 2 + k % 2;
             const bool inside = j < nr && k < K;
@@ -211,17 +236,15 @@ TEST_P(GemmBf16Test, PanelsHoldPairsRoundedToNearestEven) {
 
 /// `narrow` gets the bits that C would have had, rounded, and C is left alone.
 TEST_P(GemmBf16Test, ANarrowResultIsTheWideOneRounded) {
-  SKIP_UNLESS_SUPPORTED(GetParam());
-  const KernelTable& table = kernels_at(GetParam());
   for (const Precision precision : kPrecisions) {
-    const Gemm& gemm = table.gemm[precision];
-    const Index K = 18;
+    const Gemm& gemm = table().gemm[precision];
+    const Index K = 18, lda = round_up(K, gemm.KR);
     test::Random random{3};
     for (const Index N : widths(gemm.NR)) {
-      for (Index M = 1; M <= gemm.MR; ++M) {
-        GuardedBuffer<float> a = test::random_normal(M * K, 5), w = test::random_normal(N * K, 6);
-        GuardedBuffer<std::uint16_t> halves(M * K);
-        for (Index i = 0; i < M * K; ++i) halves[i] = to_bf16(a[i]);
+      for (const Index M : heights(gemm.MR)) {
+        GuardedBuffer<float> a = test::random_normal(M * lda, 5), w = test::random_normal(N * K, 6);
+        GuardedBuffer<std::uint16_t> halves(round_up(M, gemm.rows_read) * lda);
+        for (Index i = 0; i < M * lda; ++i) halves[i] = to_bf16(a[i]);
         GuardedBuffer<std::byte> panels(ceil_div(N, gemm.NR) * gemm.panel_bytes(K));
         for (Index j = 0; j < N; j += gemm.NR) {
           gemm.pack_panel(w.data() + j * K, DType::f32, K, std::min(gemm.NR, N - j), K,
@@ -236,7 +259,7 @@ TEST_P(GemmBf16Test, ANarrowResultIsTheWideOneRounded) {
             GuardedBuffer<std::uint16_t> narrow((M - 1) * ldn + N, guard);
             GemmTile t{.a = precision == Precision::f32 ? static_cast<const void*>(a.data())
                                                         : halves.data(),
-                       .lda = K,
+                       .lda = lda,
                        .b = panels.data(),
                        .ldb = gemm.panel_bytes(K),
                        .c = c.data(),

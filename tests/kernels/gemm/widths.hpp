@@ -23,4 +23,12 @@ inline std::vector<Index> widths(Index NR) {
   return all;
 }
 
+/// Every mr; of a tall tile those at which it does something else.
+inline std::vector<Index> heights(Index MR) {
+  if (MR > 16) return {1, 2, 7, 15, 16, 17, MR - 1, MR};
+  std::vector<Index> all;
+  for (Index mr = 1; mr <= MR; ++mr) all.push_back(mr);
+  return all;
+}
+
 }  // namespace tessera::kernels

@@ -68,12 +68,12 @@ constexpr kernels::Gemm kEmulated{
     .KR = kKR,
     .bits = {.a = 16, .b = 16, .c = 32},
     .enter =
-        []() noexcept {
+        [](kernels::UnitState&) noexcept {
           unit.configured = true;
           ++unit.entered;
         },
     .leave =
-        []() noexcept {
+        [](kernels::UnitState&) noexcept {
           unit.configured = false;
           ++unit.left;
         },

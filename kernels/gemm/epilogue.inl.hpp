@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens to a tile of sums before it is C: activation, residual, rounding to bf16.
+#pragma once
+
+#include "kernels/gemm/gemm.hpp"
+#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/narrow.inl.hpp"
+#include "kernels/simd/simd.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+/// C, or its narrow form, = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is a tile on the
+/// stack, because the residual may be C itself. Not inlined: the tile is in L1, and the
+/// micro-kernels stay small. Two functions, so that the narrow form costs f32 nothing.
+template <class A, bool is_narrow>
+__attribute__((noinline)) void finish_tile_as(const GemmTile& t, const float* x, Index ldx,
+                                              Index j0, Index nr) noexcept {
+  with_activation(
+      t.activation, [&]<Activation act>() __attribute__((always_inline)) {
+        for (Index i = 0; i < t.mr; ++i) {
+          const float* residual = t.residual != nullptr ? t.residual + i * t.ldr + j0 : nullptr;
+          auto* to = [&] {
+            if constexpr (is_narrow) {
+              return t.narrow + i * t.ldn + j0;
+            } else {
+              return t.c + i * t.ldc + j0;
+            }
+          }();
+          for_each_vector<A>(
+              nr, [&](Index j, Index n) __attribute__((always_inline)) {
+                F32<A> y = activate<act, A>(load_n<A>(x + i * ldx + j, n));
+                if (residual != nullptr) y = y + load_n<A>(residual + j, n);
+                if constexpr (is_narrow) {
+                  store_bf16_n<A>(to + j, n, y);
+                } else {
+                  store_n<A>(to + j, n, y);
+                }
+              });
+        }
+      });
+}
+
+template <class A>
+TESSERA_INLINE void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
+                                Index nr) noexcept {
+  if (t.narrow != nullptr) {
+    finish_tile_as<A, true>(t, x, ldx, j0, nr);
+  } else {
+    finish_tile_as<A, false>(t, x, ldx, j0, nr);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::kernels

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GEMM micro-kernel on a matrix unit: one block of C over the whole of kc, by products of tiles.
+//
+//   C = act(init + A B) + residual       C (mr,nr) · A (mr,kc) row-major · B in panels (kc,NR)
+//
+//   for k (32 at a time), r, c:  C[r][c] += A[r][k] B[k][c]       C[r][c] (16,16)
+//
+// Sixteen rows of A or two, NR = 32 columns: 2 x 2 tiles of C stay in four registers, and a step loads
+// two tiles of A and two of B for four products. Up to 16 rows: 1 x 4, one tile of A and four of B
+// (two panels).
+//
+// The order of the sum of an element depends on k alone, whatever the block: its terms are added in
+// groups of 32, as one instruction does. init is where the sum begins, so that K may be split at
+// multiples of 32.
+//
+// A is read where it lies, 16 rows at a time: rows beyond mr are read, multiplied and forgotten
+// (Gemm::rows_read). The end of K goes through a copy with zeros: what follows a row in memory may be
+// NaN, and the zeros of the panel do not help against that.
+#pragma once
+
+#include "kernels/gemm/epilogue.inl.hpp"
+#include "kernels/gemm/gemm.hpp"
+#include "kernels/gemm/pack_bf16.inl.hpp"
+#include "kernels/gemm/stream.inl.hpp"
+#include "kernels/gemm/tile_unit.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+inline constexpr Index kTileDepth = 32;                    // k of a product
+inline constexpr Index kPanelBytes = kTileDepth * 32 * 2;  // of a panel of 32 columns in a step
+
+/// What a block prefetches into L2: its share of `ahead`, or what follows its panels.
+template <int P>
+TESSERA_INLINE Stream stream_of_tiles(const GemmTile& t, Index steps, Index j0) noexcept {
+  if (t.ahead != nullptr) return stream_of<32>(t, 4 * steps, j0, P);
+  const char* at = static_cast<const char*>(t.b) + j0 / 32 * t.ldb + 4 * kPanelBytes;
+  return {at, at, kPanelBytes, t.ldb};
+}
+
+/// Columns [j0, j0 + nr) of C, nr ≤ 32·P: R x 2P tiles of C in the registers 0 …, then R of A, then B.
+template <class A, class Unit, int R, int P>
+__attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index nr) noexcept {
+  constexpr int kColumns = 2 * P, kOfA = R * kColumns, kOfB = kOfA + R;
+  static_assert(kOfB < 8);
+  constexpr Index kWide = 32 * P, kHigh = 16 * R;
+  constexpr auto kAll = std::make_integer_sequence<int, R * kColumns>{};
+  alignas(64) float tile[static_cast<std::size_t>(kHigh * kWide)];  // what is not C as it is
+  const bool whole = t.mr == kHigh && nr == kWide;
+  const auto for_each_tile = [&]<int... n>(std::integer_sequence<int, n...>, auto&& body)
+      __attribute__((always_inline)) {
+    (body(std::integral_constant<int, n>{}), ...);  // n = row · kColumns + column
+  };
+  const auto place = [](auto* p, Index ld, int n) __attribute__((always_inline)) {
+    return p + n / kColumns * 16 * ld + n % kColumns * 16;
+  };
+
+  // init
+  if (t.accumulate || t.bias != nullptr) {
+    const float* init = t.accumulate ? t.c + j0 : t.bias + j0;
+    Index ld = t.accumulate ? t.ldc : 0;  // a bias is every row
+    if (nr < kWide || (t.accumulate && !whole)) {
+      const Index rows = t.accumulate ? t.mr : 1;
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < kWide; ++j) tile[i * kWide + j] = j < nr ? init[i * ld + j] : 0.0F;
+      }
+      for (Index i = rows * kWide; i < (t.accumulate ? kHigh * kWide : 0); ++i) tile[i] = 0.0F;
+      init = tile;
+      ld = t.accumulate ? kWide : 0;
+    }
+    for_each_tile(
+        kAll, [&]<int n>(std::integral_constant<int, n>) __attribute__((always_inline)) {
+          Unit::template load<n>(place(init, ld, n), ld * 4);
+        });
+  } else {
+    for_each_tile(
+        kAll, [&]<int n>(std::integral_constant<int, n>)
+                  __attribute__((always_inline)) { Unit::template zero<n>(); });
+  }
+
+  const char* a = static_cast<const char*>(t.a);
+  const char* b = static_cast<const char*>(t.b) + j0 / 32 * t.ldb;
+  const auto step = [&](const char* a_at, Index lda) __attribute__((always_inline)) {
+    const auto tile_of_b = [&](int c) { return b + c / 2 * t.ldb + c % 2 * 64; };
+    if constexpr (R == 2) {
+      Unit::template load<kOfB>(tile_of_b(0), 128);
+      Unit::template load<kOfA>(a_at, lda);
+      Unit::template multiply<0, kOfA, kOfB>();
+      Unit::template load<kOfB + 1>(tile_of_b(1), 128);
+      Unit::template multiply<1, kOfA, kOfB + 1>();
+      Unit::template load<kOfA + 1>(a_at + 16 * lda, lda);
+      Unit::template multiply<2, kOfA + 1, kOfB>();
+      Unit::template multiply<3, kOfA + 1, kOfB + 1>();
+    } else {
+      Unit::template load<kOfA>(a_at, lda);
+      for_each_tile(
+          std::make_integer_sequence<int, kColumns>{}, [&]<int c>(std::integral_constant<int, c>)
+                                                           __attribute__((always_inline)) {
+                                                             constexpr int kB =
+                                                                 kOfB +
+                                                                 c % 3;  // three registers in turn
+                                                             Unit::template load<kB>(tile_of_b(c),
+                                                                                     128);
+                                                             Unit::template multiply<c, kOfA, kB>();
+                                                           });
+    }
+  };
+  const Index steps = t.kc / kTileDepth, rest = t.kc % kTileDepth;
+  const bool far = !t.resident || t.ahead != nullptr;
+  Stream stream{};
+  if (far) stream = stream_of_tiles<P>(t, steps + (rest != 0 ? 1 : 0), j0);
+  for (Index k = 0; k < steps; ++k) {
+    step(a, t.lda * 2);
+    if (far) stream.template next<P>();
+    a += kTileBytes;
+    b += kPanelBytes;
+  }
+  if (rest != 0) {
+    alignas(64) char end[static_cast<std::size_t>(kHigh * kTileBytes)] = {};
+    for (Index i = 0; i < t.mr; ++i) {
+      __builtin_memcpy(end + i * kTileBytes, a + i * t.lda * 2, static_cast<std::size_t>(rest * 2));
+    }
+    step(end, kTileBytes);
+  }
+
+  const bool finish =
+      !whole || t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
+  float* const y = finish ? tile : t.c + j0;
+  const Index ldy = finish ? kWide : t.ldc;
+  for_each_tile(
+      kAll, [&]<int n>(std::integral_constant<int, n>) __attribute__((always_inline)) {
+        Unit::template store<n>(place(y, ldy, n), ldy * 4);
+      });
+  if (finish) finish_tile<A>(t, tile, kWide, j0, nr);
+}
+
+/// The kernel: MR = 32 rows at most, panels of NR = 32 columns, KR = 32.
+template <class A, class Unit>
+void gemm_tiles(const GemmTile& t) noexcept {
+  TESSERA_ASSERT(t.mr >= 1 && t.mr <= 32 && t.nr >= 1 && t.kc >= 1);
+  TESSERA_ASSERT(t.nr <= 32 || t.ldb > 0);
+  TESSERA_ASSERT(t.lda % kTileDepth == 0);
+  Index j = 0;
+  if (t.mr <= 16) {
+    for (; t.nr - j > 32; j += 64) block_of_tiles<A, Unit, 1, 2>(t, j, min_of(64, t.nr - j));
+    if (j < t.nr) block_of_tiles<A, Unit, 1, 1>(t, j, t.nr - j);
+    return;
+  }
+  for (; j < t.nr; j += 32) block_of_tiles<A, Unit, 2, 1>(t, j, min_of(32, t.nr - j));
+}
+
+template <class A, class Unit>
+constexpr Gemm tile_family() noexcept {
+  return {.run = gemm_tiles<A, Unit>,
+          .pack_panel = pack_panel_bf16<A, 32, kTileDepth>,
+          .MR = 32,
+          .NR = 32,
+          .KR = kTileDepth,
+          .bits = {.a = 16, .b = 16},
+          .rows_read = 16,
+          .enter = enter_tiles<Unit>,
+          .leave = leave_tiles<Unit>};
+}
+
+/// Four independent products a round.
+template <class Unit>
+double tiles_probe(Index rounds) noexcept {
+  UnitState state;
+  enter_tiles<Unit>(state);
+  alignas(64) static constexpr std::uint32_t kOnes[16] = {
+      0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80,
+      0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80,
+      0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80};  // bf16 pairs (1, 1)
+  Unit::template zero<0>();
+  Unit::template zero<1>();
+  Unit::template zero<2>();
+  Unit::template zero<3>();
+  Unit::template load<4>(kOnes, 0);
+  Unit::template load<5>(kOnes, 0);
+  Unit::template load<6>(kOnes, 0);
+  Unit::template load<7>(kOnes, 0);
+  for (Index r = 0; r < rounds; ++r) {
+    Unit::template multiply<0, 4, 6>();
+    Unit::template multiply<1, 4, 7>();
+    Unit::template multiply<2, 5, 6>();
+    Unit::template multiply<3, 5, 7>();
+  }
+  alignas(64) float sums[256];  // the pipe is empty when this is there
+  Unit::template store<3>(sums, kTileBytes);
+  asm volatile("lfence" : : "m"(sums) : "memory");
+  leave_tiles<Unit>(state);
+  return 2.0 * 4 * 16 * 16 * 32 * static_cast<double>(rounds);
+}
+
+}  // namespace
+}  // namespace tessera::kernels

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/meters/replay_gemm.hpp"
+
+namespace tessera::meters {
+namespace {
+
+using kernels::GemmTile;
+
+// A tile of the result before it is finished. At one place, as the kernel's stack frame is;
+// AddressSanitizer gives a frame new addresses in each call.
+alignas(64) constinit thread_local float stack[1024];
+
+/// As kernels/gemm/epilogue.inl.hpp.
+void touch_finish(const GemmTile& t, Touch& touch, const float* x, Index ldx, Index j,
+                  Index n) noexcept {
+  for (Index i = 0; i < t.mr; ++i) {
+    by_lines(n, [&](Index l, Index m) {
+      touch.read(x + i * ldx + l, m);
+      if (t.residual != nullptr) touch.read(t.residual + i * t.ldr + j + l, m);
+      if (t.narrow != nullptr) {
+        touch.write(t.narrow + i * t.ldn + j + l, m);
+      } else {
+        touch.write(t.c + i * t.ldc + j + l, m);
+      }
+    });
+  }
+}
+
+bool finishes(const GemmTile& t) noexcept {
+  return t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
+}
+
+/// As kernels/gemm/ukernel.inl.hpp: panels_per_pass, full_tile, finish_tile, ragged_tile.
+class VectorTouch {
+ public:
+  VectorTouch(const GemmTile& t, const kernels::Gemm& kernel, Index V, Touch touch) noexcept
+      : t_(t), touch_(touch), NR_(kernel.NR), KR_(kernel.KR) {
+    const Index NV = NR_ / V, registers = V == 16 ? 32 : 16;
+    while (t.mr * NV * P_ < 10 && t.mr * NV * 2 * P_ <= registers * 3 / 4 && P_ < 4) P_ *= 2;
+  }
+
+  void run() noexcept {
+    const bool finish = finishes(t_);
+    Index j = 0;
+    const auto pass = [&](Index panels) {
+      const Index n = panels * NR_;
+      start(t_.accumulate ? t_.c + j : nullptr, t_.ldc, j, n);
+      product(j, panels);
+      touch_.write_rows(finish ? stack : t_.c + j, finish ? n : t_.ldc, t_.mr, n);
+      if (finish) touch_finish(t_, touch_, stack, n, j, n);
+      j += n;
+    };
+    while (P_ > 1 && t_.nr - j >= P_ * NR_) pass(P_);
+    while (t_.nr - j >= NR_) pass(1);
+    if (j == t_.nr) return;
+    const Index nr = t_.nr - j;  // the last, ragged panel
+    for (Index i = 0; i < t_.mr; ++i) {
+      if (t_.accumulate) touch_.read(t_.c + i * t_.ldc + j, nr);
+      if (!t_.accumulate && t_.bias != nullptr) touch_.read(t_.bias + j, nr);
+      touch_.write(stack + i * NR_, NR_);
+    }
+    start(stack, NR_, j, NR_);
+    product(j, 1);
+    touch_.write_rows(stack, NR_, t_.mr, NR_);
+    touch_finish(t_, touch_, stack, NR_, j, nr);
+  }
+
+ private:
+  void start(const float* x, Index ldx, Index j, Index n) noexcept {
+    if (x != nullptr) return touch_.read_rows(x, ldx, t_.mr, n);
+    if (t_.bias != nullptr) touch_.read(t_.bias + j, n);
+  }
+  void product(Index j, Index panels) noexcept {
+    const auto* b = static_cast<const float*>(t_.b);
+    const Index ldb = t_.ldb / Index{sizeof(float)};
+    const auto* a = static_cast<const float*>(t_.a);
+    const Index words = (t_.kc + KR_ - 1) / KR_;
+    touch_.broadcast_rows(a, t_.lda / KR_, t_.mr, words, [&](Index k) {
+      for (Index p = 0; p < panels; ++p) touch_.read(b + (j / NR_ + p) * ldb + k * NR_, NR_);
+    });
+  }
+  const GemmTile& t_;
+  Touch touch_;
+  Index NR_, KR_, P_ = 1;
+};
+
+/// As kernels/gemm/tile_ukernel.inl.hpp: blocks of one or two times 16 rows.
+class TileTouch {
+ public:
+  TileTouch(const GemmTile& t, Touch touch) noexcept : t_(t), touch_(touch) {}
+
+  void run() noexcept {
+    const Index panels = t_.mr <= 16 ? 2 : 1;
+    for (Index j = 0; j < t_.nr;) {
+      const Index P = t_.nr - j > 32 ? panels : 1, n = std::min(32 * P, t_.nr - j);
+      block(j, n, P);
+      j += 32 * P;
+    }
+  }
+
+ private:
+  static constexpr Index kDepth = 32;  // k of a product: a line of a row of A
+
+  void block(Index j, Index n, Index P) noexcept {
+    const Index rows = t_.mr <= 16 ? 16 : 32, width = 32 * P;
+    const bool whole = t_.mr == rows && n == width;
+    if (t_.accumulate) {
+      touch_.read_rows(t_.c + j, t_.ldc, t_.mr, n);
+      if (!whole) touch_.write(stack, rows * width), touch_.read(stack, rows * width);
+    } else if (t_.bias != nullptr) {
+      touch_.read(t_.bias + j, n);
+      if (n < width) touch_.write(stack, width), touch_.read(stack, width);
+    }
+    const auto* a = static_cast<const std::uint16_t*>(t_.a);
+    const auto* b = static_cast<const std::byte*>(t_.b) + j / 32 * t_.ldb;
+    for (Index k = 0; k < t_.kc; k += kDepth) {
+      const bool is_whole = k + kDepth <= t_.kc;
+      for (Index tile = 0; tile < 2 * P; ++tile) {
+        // One row of tiles: A, then its B each; two: B A B A.
+        if (rows == 16 && tile == 0) rows_of_a(a + k, 0, is_whole);
+        for (Index pair = 0; pair < 16; ++pair) {
+          touch_.read(b + tile / 2 * t_.ldb + k * 64 + pair * 128 + tile % 2 * 64, 64);
+        }
+        if (rows == 32) rows_of_a(a + k, 16 * tile, is_whole);
+      }
+    }
+    const bool finish = !whole || finishes(t_);
+    touch_.write_rows(finish ? stack : t_.c + j, finish ? width : t_.ldc, rows, width);
+    if (finish) touch_finish(t_, touch_, stack, width, j, n);
+  }
+
+  void rows_of_a(const std::uint16_t* a, Index first, bool is_whole) noexcept {
+    if (is_whole) return touch_.read_rows(a + first * t_.lda, t_.lda, 16, kDepth);
+    const Index rest = t_.kc % kDepth, n = std::clamp<Index>(t_.mr - first, 0, 16);
+    for (Index i = first; i < first + n; ++i) touch_.read(a + i * t_.lda, rest);
+  }
+
+  const GemmTile& t_;
+  Touch touch_;
+};
+
+}  // namespace
+
+void touch_gemm(const GemmTile& tile, const kernels::Gemm& family, Index V, Touch touch) noexcept {
+  if (family.rows_read == 1) return VectorTouch(tile, family, V, touch).run();
+  TileTouch(tile, touch).run();
+}
+
+}  // namespace tessera::meters
