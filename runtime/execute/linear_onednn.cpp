@@ -101,6 +101,7 @@ struct Prepared {
 struct OneDnnLinear::Impl {
   Index N, K;
   const float* bias;
+  memory::data_type type;  // of A and W
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   memory::desc weight_layout{};
@@ -109,7 +110,7 @@ struct OneDnnLinear::Impl {
 
   dnnl::matmul::primitive_desc describe(OneDnnRows rows, bool adds, const memory::desc& b) const {
     const auto [M, lda, ldc] = rows;
-    const memory::desc a({M, K}, kF32, memory::dims{lda, 1});
+    const memory::desc a({M, K}, type, memory::dims{lda, 1});
     const memory::desc c({M, N}, kF32, memory::dims{ldc, 1});
     dnnl::primitive_attr attributes;
     if (adds) {
@@ -150,12 +151,14 @@ bool OneDnnLinear::is_available() noexcept {
   return true;
 }
 
-OneDnnLinear::OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows rows) {
+OneDnnLinear::OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows rows,
+                           Precision precision) {
   check_extents(N, K, rows);
   const OneThread alone;
   guarded([&] {
-    impl_ = std::make_unique<Impl>(Impl{.N = N, .K = K, .bias = bias});
-    const memory::desc any({K, N}, kF32, memory::format_tag::any);
+    const auto type = precision == Precision::bf16 ? memory::data_type::bf16 : kF32;
+    impl_ = std::make_unique<Impl>(Impl{.N = N, .K = K, .bias = bias, .type = type});
+    const memory::desc any({K, N}, type, memory::format_tag::any);
     impl_->weight_layout = impl_->describe(rows, false, any).weights_desc();
     impl_->weight = memory(impl_->weight_layout, impl_->engine, nullptr);
   });
@@ -165,11 +168,11 @@ std::size_t OneDnnLinear::weight_bytes() const noexcept {
   return impl_->weight_layout.get_size();
 }
 
-void OneDnnLinear::load(const float* w, Index ldw, float* storage) {
+void OneDnnLinear::load(const void* w, Index ldw, float* storage) {
   const OneThread alone;
   guarded([&] {
-    const memory::desc rows({impl_->K, impl_->N}, kF32, memory::dims{1, ldw});  // Wᵀ
-    memory plain(rows, impl_->engine, const_cast<float*>(w));
+    const memory::desc rows({impl_->K, impl_->N}, impl_->type, memory::dims{1, ldw});  // Wᵀ
+    memory plain(rows, impl_->engine, const_cast<void*>(w));
     impl_->weight.set_data_handle(storage);
     dnnl::reorder(plain, impl_->weight).execute(impl_->stream, plain, impl_->weight);
     impl_->stream.wait();
@@ -188,7 +191,7 @@ bool OneDnnLinear::run(const OneDnnCall& call, const kernels::KernelTable& kerne
     const OneThread alone;
     Prepared& p = impl_->prepare({call.M, call.lda, call.ldc}, adds);
     if (p.is_reference) return false;
-    p.a.set_data_handle(const_cast<float*>(call.a));
+    p.a.set_data_handle(const_cast<void*>(call.a));
     p.c.set_data_handle(call.c);
     p.primitive.execute(impl_->stream, p.arguments);
     impl_->stream.wait();
@@ -221,7 +224,8 @@ struct OneDnnLinear::Impl {};
 bool OneDnnLinear::is_available() noexcept {
   return false;
 }
-OneDnnLinear::OneDnnLinear(Index N, Index K, const float* /*bias*/, OneDnnRows rows) {
+OneDnnLinear::OneDnnLinear(Index N, Index K, const float* /*bias*/, OneDnnRows rows,
+                           Precision /*precision*/) {
   check_extents(N, K, rows);
   throw Error(
       ErrorCode::invalid_argument,
@@ -230,7 +234,7 @@ OneDnnLinear::OneDnnLinear(Index N, Index K, const float* /*bias*/, OneDnnRows r
 std::size_t OneDnnLinear::weight_bytes() const noexcept {
   return 0;
 }
-void OneDnnLinear::load(const float* /*w*/, Index /*ldw*/, float* /*storage*/) {}
+void OneDnnLinear::load(const void* /*w*/, Index /*ldw*/, float* /*storage*/) {}
 void OneDnnLinear::use(const float* /*storage*/) noexcept {}
 bool OneDnnLinear::run(const OneDnnCall& /*call*/,
                        const kernels::KernelTable& /*kernels*/) noexcept {

@@ -22,7 +22,7 @@ namespace tessera::execute {
 
 /// One call: M rows of activations to M rows of N columns.
 struct OneDnnCall {
-  const float* a;  // (M,K), row stride lda
+  const void* a;  // (M,K) of the linear's precision, row stride lda
   Index lda;
   float* c;  // (M,N), row stride ldc
   Index ldc;
@@ -43,11 +43,12 @@ class OneDnnLinear {
   /// Whether this build has oneDNN. Without it the constructor throws.
   static bool is_available() noexcept;
 
-  /// `bias` (N) or null stays the caller's. oneDNN chooses the layout of the weight for calls like
+  /// A and W are of `precision`; bias and C are f32. `bias` (N) or null stays the caller's. oneDNN chooses the layout of the weight for calls like
   /// `typical` (others run too, perhaps slower): its fastest one serves dense rows only. Throws
   /// Error: invalid_argument for extents < 1, strides below them, and in a build without oneDNN;
   /// out_of_memory; internal with oneDNN's words.
-  OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows typical);
+  OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows typical,
+               Precision precision = Precision::f32);
   ~OneDnnLinear();
   OneDnnLinear(OneDnnLinear&&) noexcept;
   OneDnnLinear& operator=(OneDnnLinear&&) noexcept;
@@ -57,7 +58,7 @@ class OneDnnLinear {
 
   /// Brings W (N,K), row stride ldw, into the layout, at `storage` (weight_bytes(), 64-byte
   /// aligned, the caller's), and uses it. Throws as the constructor.
-  void load(const float* w, Index ldw, float* storage);
+  void load(const void* w, Index ldw, float* storage);
 
   /// Uses another copy of what load() wrote.
   void use(const float* storage) noexcept;

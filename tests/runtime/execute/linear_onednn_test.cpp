@@ -10,6 +10,7 @@
 
 #include "runtime/base/arena.hpp"
 #include "runtime/base/error.hpp"
+#include "tests/reference/bf16.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/rows.hpp"
@@ -88,6 +89,42 @@ TEST_F(LinearOneDnnTest, MatchesTheReferenceOnRaggedExtents) {
     }
   }
   EXPECT_GT(ran, 400);
+}
+
+/// The bf16 nearest to each of `x`; `x` becomes their values.
+std::vector<std::uint16_t> narrow(GuardedBuffer<float>& x) {
+  std::vector<std::uint16_t> halves;
+  for (float& value : x) {
+    halves.push_back(reference::to_bf16(value));
+    value = reference::widen_bf16(halves.back());
+  }
+  return halves;
+}
+
+TEST_F(LinearOneDnnTest, MultipliesBf16) {
+  if (!cpu_supports(Isa::avx512_bf16)) GTEST_SKIP() << "oneDNN may have no kernel of bf16 here";
+  for (const Index M : {1, 8, 33}) {
+    for (const Index N : {48, 65}) {
+      for (const Index K : {32, 67}) {
+        GuardedBuffer<float> a = random_normal(M * K, 1), w = random_normal(N * K, 2);
+        const GuardedBuffer<float> bias = random_normal(N, 3);
+        const std::vector<std::uint16_t> narrow_a = narrow(a), narrow_w = narrow(w);
+        Rows c(M, N, 0);
+        OneDnnLinear onednn(N, K, bias.data(), {M, K, N}, Precision::bf16);
+        const Arena storage(onednn.weight_bytes(), "test");
+        onednn.load(narrow_w.data(), K, storage.floats(0));
+        ASSERT_TRUE(
+            onednn.run({.a = narrow_a.data(), .lda = K, .c = c.data(), .ldc = N, .M = M}, table()));
+        const auto expected = reference::gemm(a.data(), K, w.data(), K, bias.data(), M, N, K);
+        EXPECT_TRUE(test::near_elementwise(
+            c.dense(), expected.value,
+            [&](Index i) {
+              return test::gemm_tolerance(K, expected.magnitude[static_cast<std::size_t>(i)]);
+            }))
+            << "M=" << M << " N=" << N << " K=" << K;
+      }
+    }
+  }
 }
 
 TEST_F(LinearOneDnnTest, OneObjectRunsAnyNumberOfRows) {
