@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The f32 linears of the encoders that people run, C (M,N) = A (M,K) Wᵀ + bias, on one thread:
-// Tessera as a session runs it (planner, loop nest, micro-kernel) and oneDNN side by side.
+// The linears of the encoders that people run, C (M,N) = A (M,K) Wᵀ + bias, on one thread: Tessera
+// as a session runs it (planner, loop nest, micro-kernel) and oneDNN side by side.
 //
-//   gemm_f32/tessera_onednn/<level>/M:/N:/K:[/cold]      level: TESSERA_ISA, for both
+//   gemm_<precision>/tessera_onednn/<level>/M:/N:/K:[/cold]    level: TESSERA_ISA, for both
+//
+// Precision: of A and W, f32 or bf16; bias and C are f32, for both. Where oneDNN has no kernel
+// (bf16 below AVX-512) Tessera runs alone.
 //
 // Each iteration runs a short batch of the one and of the other, and the probes of the machine, so
 // that clock and neighbours are the same for all; figures are medians over the iterations, ratios
@@ -15,8 +18,9 @@
 //           most), as the layers of a large model are
 //
 // Counters   GFLOP/s, onednn_GFLOP/s, ratio     Tessera, oneDNN, Tessera : oneDNN
-//            peak_%      of the FMA peak of that level
-//            bound_%     of min(FMA peak, rate at which these weights stream · M/2 FLOP/byte)
+//            peak_%      of the multiply-add peak of that level and precision
+//            bound_%     of min(that peak, rate at which these weights stream · FLOP per byte of
+//                        them: M/2 in f32, M in bf16)
 //            stream_GB/s that rate, by a pure read loop over the same copies
 //            ema_l2_MB, ema_ratio   bytes into L2 by the model, and by the lower bound
 //            what --tessera_meter=hardware adds (bench/support/meter.hpp), of Tessera
@@ -54,7 +58,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Of the FMA peak: below it the clock was still rising, above it a reading was disturbed.
+/// Of the peak: below it the clock was still rising, above it a reading was disturbed.
 double upper_quartile(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() * 3 / 4];
@@ -93,9 +97,9 @@ bool check(GemmCell& cell, benchmark::State& state) {
   return false;
 }
 
-void bench_cell(benchmark::State& state, Isa isa, LinearShape shape, bool cold,
+void bench_cell(benchmark::State& state, Precision precision, Isa isa, LinearShape shape, bool cold,
                 const MachineRates& rates) {
-  GemmCell cell(shape, cold, isa, rates);
+  GemmCell cell(shape, precision, cold, isa, rates);
   if (!check(cell, state)) return;
   const auto tessera = [&] { cell.run_tessera(); };
   const auto onednn = [&] { cell.run_onednn(); };
@@ -108,7 +112,7 @@ void bench_cell(benchmark::State& state, Isa isa, LinearShape shape, bool cold,
       onednn_seconds.push_back(seconds_of(theirs, onednn));
       ratios.push_back(onednn_seconds.back() / seconds.back());
     }
-    peaks.push_back(fma_peak(isa));
+    peaks.push_back(fma_peak(isa, precision));
     streams.push_back(cell.stream_rate());
     state.SetIterationTime(seconds.back());
   }
@@ -131,14 +135,16 @@ void bench_cell(benchmark::State& state, Isa isa, LinearShape shape, bool cold,
   count_op(state, tessera);
 }
 
-void add_all(Isa isa, const MachineRates& rates) {
+void add_all(Precision precision, Isa isa, const MachineRates& rates) {
   const auto add = [&](Index M, Layer layer, bool cold) {
     const LinearShape shape{M, layer.N, layer.K};
-    const std::string name = fmt::format("gemm_f32/tessera_onednn/{}/M:{}/N:{}/K:{}{}",
-                                         to_string(isa), M, layer.N, layer.K, cold ? "/cold" : "");
-    benchmark::RegisterBenchmark(
-        name.c_str(),
-        [=, &rates](benchmark::State& state) { bench_cell(state, isa, shape, cold, rates); })
+    const std::string name =
+        fmt::format("gemm_{}/tessera_onednn/{}/M:{}/N:{}/K:{}{}", to_string(precision),
+                    to_string(isa), M, layer.N, layer.K, cold ? "/cold" : "");
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [=, &rates](benchmark::State& state) {
+                                   bench_cell(state, precision, isa, shape, cold, rates);
+                                 })
         ->UseManualTime()
         ->Iterations(kAlternations);
   };
@@ -164,14 +170,15 @@ int main(int argc, char** argv) {
   setenv("DNNL_MAX_CPU_ISA",
          isa == Isa::baseline ? "SSE41"
          : isa == Isa::avx2   ? "AVX2"
-                              : "AVX512_CORE",
+         : isa == Isa::avx512 ? "AVX512_CORE"
+                              : "AVX512_CORE_BF16",
          0);
   const MachineRates rates = measure_rates(isa);
   benchmark::AddCustomContext("cpu", machine().cpu_name);
   benchmark::AddCustomContext("rates", describe(rates));
   benchmark::AddCustomContext("cold_MiB", fmt::format("{}", bench::cold_bytes() >> 20));
   benchmark::AddCustomContext("llc_MiB", fmt::format("{}", bench::last_level_cache_bytes() >> 20));
-  bench::add_all(isa, rates);
+  for (const Precision precision : kPrecisions) bench::add_all(precision, isa, rates);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   return bench::run_checked();

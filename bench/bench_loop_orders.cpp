@@ -3,7 +3,9 @@
 // Every loop order side by side on one linear and one thread: what the model predicts, what the
 // clock says, and whether the planner's choice is the fastest.
 //
-//   loop_orders_f32/<level>/<model>/M:/N:/K:   the evaluation set of docs/DATAFLOW.md
+//   loop_orders_<precision>/<level>/<model>/M:/N:/K:   the evaluation set of docs/DATAFLOW.md
+//
+// Precision: of A and B, f32 or bf16; C is f32.
 //
 // One iteration runs each candidate once, in turn, so that a noisy machine is noisy for all of
 // them; figures are medians over the iterations. Candidates: the planner's best blocks for each of
@@ -24,14 +26,13 @@
 #include <vector>
 
 #include "bench/support/checked.hpp"
-#include "bench/support/machine_peaks.hpp"
+#include "bench/support/elements.hpp"
 #include "kernels/kernel_table.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
-#include "tests/support/random.hpp"
 
 namespace tessera::bench {
 namespace {
@@ -72,34 +73,30 @@ std::vector<Layer> evaluation_set() {
 }
 
 struct Operands {
-  Operands(const kernels::Gemm& gemm, LinearShape shape)
+  Operands(const kernels::Gemm& gemm, Precision precision, LinearShape shape)
       : s{shape},
-        lda{activation_stride(s.K)},
+        lda{activation_stride(s.K, element_type(precision))},
         ldc{activation_stride(s.N)},
-        a{s.M * lda},
-        panels{ceil_div(s.N, gemm.NR) * gemm.NR * s.K},
-        bias{s.N},
-        c{s.M * ldc} {
-    test::Random random{7};
-    for (LargeBuffer* x : {&a, &panels, &bias}) {
-      for (Index i = 0; i < x->size(); ++i) x->data()[i] = random.uniform(-1.0F, 1.0F);
-    }
-  }
+        a{s.M * lda, precision, 1},
+        panels{ceil_div(s.N, gemm.NR) * gemm.NR * s.K, precision, 2},
+        bias{s.N, Precision::f32, 3},
+        c{s.M * ldc} {}
   execute::GemmOperands operands(const kernels::Gemm& gemm) {
     return {.gemm = gemm,
-            .a = a.data(),
+            .a = a.from(0),
             .lda = lda,
-            .panels = panels.data(),
+            .panels = panels.from(0),
             .c = c.data(),
             .ldc = ldc,
             .N = s.N,
             .K = s.K,
-            .bias = bias.data(),
+            .bias = static_cast<const float*>(bias.from(0)),
             .resident = true};
   }
   LinearShape s;
   Index lda, ldc;
-  LargeBuffer a, panels, bias, c;
+  Elements a, panels, bias;  // K is a multiple of every KR: panels have no padding along it
+  LargeBuffer c;
 };
 
 struct Candidate {
@@ -139,19 +136,20 @@ PlanMachine plan_machine(Isa isa) {
           .rates = isa == best_isa() ? rates : resolve_rates(m, isa)};
 }
 
-std::vector<Candidate> candidates(const LinearPlan& plan, LinearShape s,
+std::vector<Candidate> candidates(const LinearPlan& plan, const LinearTask& task,
                                   const PlanMachine& machine) {
+  const LinearShape& s = task.shape;
+  const TileShape tile = tile_of(task, machine);
   std::vector<Candidate> list;
   for (const auto& best : plan.best) {
     if (best) list.push_back({to_string(best->nest.order), best->nest, best->cost.l2_bytes()});
   }
-  const double t = std::sqrt(machine.Z2() / 12);
+  const double t = std::sqrt(machine.Z2() / (tile.bytes.a + tile.bytes.b + tile.bytes.c));
   const auto blocks = [t](Index extent, Index unit) {
     const auto count = static_cast<Index>(std::ceil(static_cast<double>(extent) / t));
     return std::clamp<Index>(count, 1, ceil_div(extent, unit));
   };
-  const Index r = blocks(s.M, 1), c = blocks(s.N, machine.tile[Precision::f32].NR),
-              k = blocks(s.K, 1);
+  const Index r = blocks(s.M, 1), c = blocks(s.N, tile.NR), k = blocks(s.K, tile.KR);
   list.push_back({"IS", {LoopOrder::is_os_b, r, 1, k}, plan.classical.is});
   list.push_back({"WS", {LoopOrder::ws_os_b, 1, c, k}, plan.classical.ws});
   list.push_back({"OS", {LoopOrder::os_2d, r, c, k}, plan.classical.os});
@@ -170,12 +168,13 @@ bool all_agree(Operands& x, const execute::GemmOperands& o, const std::vector<Ca
   return true;
 }
 
-void bench_orders(benchmark::State& state, Isa isa, LinearShape s) {
-  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm[Precision::f32];
+void bench_orders(benchmark::State& state, Precision precision, Isa isa, LinearShape s) {
+  const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm[precision];
   const PlanMachine machine = plan_machine(isa);
-  const LinearPlan plan = plan_linear({.shape = s, .weights_stay_in_l3 = true}, machine);
-  std::vector<Candidate> list = candidates(plan, s, machine);
-  Operands x(gemm, s);
+  const LinearTask task{.shape = s, .weights_stay_in_l3 = true, .precision = precision};
+  const LinearPlan plan = plan_linear(task, machine);
+  std::vector<Candidate> list = candidates(plan, task, machine);
+  Operands x(gemm, precision, s);
   const execute::GemmOperands o = x.operands(gemm);
   if (!all_agree(x, o, list)) return skip_wrong(state);
   const double flops = 2.0 * static_cast<double>(s.M * s.N) * static_cast<double>(s.K);
@@ -201,16 +200,17 @@ void bench_orders(benchmark::State& state, Isa isa, LinearShape s) {
   state.counters["predicted_GFLOP/s"] = flops / plan.chosen.cost.seconds * 1e-9;
 }
 
-void add_all() {
+void add_all(Precision precision) {
   for (const Isa isa : kAllIsas) {
     if (!cpu_supports(isa)) continue;
     for (const Layer& layer : evaluation_set()) {
       for (const Index M : layer.rows) {
         const LinearShape s{M, layer.N, layer.K};
-        benchmark::RegisterBenchmark(fmt::format("loop_orders_f32/{}/{}/M:{}/N:{}/K:{}",
-                                                 to_string(isa), layer.model, s.M, s.N, s.K)
-                                         .c_str(),
-                                     [=](benchmark::State& state) { bench_orders(state, isa, s); })
+        benchmark::RegisterBenchmark(
+            fmt::format("loop_orders_{}/{}/{}/M:{}/N:{}/K:{}", to_string(precision), to_string(isa),
+                        layer.model, s.M, s.N, s.K)
+                .c_str(),
+            [=](benchmark::State& state) { bench_orders(state, precision, isa, s); })
             ->UseRealTime()
             ->Iterations(7);
       }
@@ -223,7 +223,7 @@ void add_all() {
 
 int main(int argc, char** argv) {
   using namespace tessera;
-  bench::add_all();
+  for (const Precision precision : kPrecisions) bench::add_all(precision);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   return tessera::bench::run_checked();

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One cell of bench_gemm: C (M,N) = A (M,K) Wᵀ + bias by Tessera, in the nest that the planner
-// chooses, and by oneDNN, on one thread. Weights in cache (one copy) or in memory (copies in turn).
+// chooses, and by oneDNN, on one thread. A and W of one precision, bias and C f32. Weights in cache
+// (one copy) or in memory (copies in turn).
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 
-#include "bench/support/machine_peaks.hpp"
+#include "bench/support/elements.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/linear_onednn.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
-#include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace tessera::bench {
@@ -33,6 +35,7 @@ struct Copies {
         block(elements * count) {}
 
   float* first() noexcept { return block.data(); }
+  std::byte* first_bytes() noexcept { return reinterpret_cast<std::byte*>(block.data()); }
   /// Fills the others from the first.
   void replicate() {
     for (Index i = 1; i < count; ++i) {
@@ -51,59 +54,57 @@ struct Copies {
 
 class GemmCell {
  public:
-  GemmCell(LinearShape shape, bool cold, Isa isa, const MachineRates& rates)
+  GemmCell(LinearShape shape, Precision precision, bool cold, Isa isa, const MachineRates& rates)
       : shape_(shape),
         kernels_(kernels::kernels_at(isa)),
+        gemm_(kernels_.gemm[precision]),
         cold_(cold),
-        lda_(activation_stride(shape.K)),
+        lda_(activation_stride(shape.K, element_type(precision))),
         ldc_(activation_stride(shape.N)),
-        a_(shape.M * lda_),
-        w_(shape.N * shape.K),
-        bias_(shape.N),
+        a_(shape.M * lda_, precision, 1),
+        w_(shape.N * shape.K, precision, 2),
+        bias_(shape.N, Precision::f32, 3),
         c_(shape.M * ldc_),
-        panels_(ceil_div(shape.N, NR()) * NR() * shape.K * Index{sizeof(float)}, cold) {
-    for (LargeBuffer* x : {&a_, &w_, &bias_}) {
-      test::Random random{static_cast<std::uint64_t>(x->size())};
-      for (Index i = 0; i < x->size(); ++i) x->data()[i] = random.uniform(-1.0F, 1.0F);
-    }
-    for (Index p = 0; p * NR() < shape.N; ++p) {
-      kernels_.gemm[Precision::f32].pack_panel(w_.data() + p * NR() * shape.K, DType::f32, shape.K,
-                                               std::min(NR(), shape.N - p * NR()), shape.K,
-                                               panels_.first() + p * shape.K * NR());
+        panels_(ceil_div(shape.N, gemm_.NR) * gemm_.panel_bytes(shape.K), cold) {
+    const Index NR = gemm_.NR;
+    for (Index p = 0; p * NR < shape.N; ++p) {
+      gemm_.pack_panel(w_.from(p * NR * shape.K), w_.type(), shape.K,
+                       std::min(NR, shape.N - p * NR), shape.K,
+                       panels_.first_bytes() + p * gemm_.panel_bytes(shape.K));
     }
     panels_.replicate();
     const Machine& facts = machine();
-    plan_ =
-        plan_linear({.shape = shape, .weights_stay_in_l3 = !cold}, {.l1_bytes = facts.l1d.bytes,
-                                                                    .l2_bytes = facts.l2.bytes,
-                                                                    .l3_bytes = facts.l3.bytes,
-                                                                    .tile = tile_shapes(kernels_),
-                                                                    .threads = 1,
-                                                                    .rates = rates});
-    if (execute::OneDnnLinear::is_available()) {
-      onednn_ = std::make_unique<execute::OneDnnLinear>(
-          shape.N, shape.K, bias_.data(), execute::OneDnnRows{shape.M, shape.K, shape.N});
-      dense_a_ = LargeBuffer(shape.M * shape.K);
-      dense_c_ = LargeBuffer(shape.M * shape.N);
-      for (Index i = 0; i < shape.M; ++i) {
-        std::copy_n(a_.data() + i * lda_, shape.K, dense_a_.data() + i * shape.K);
-      }
-      reordered_ = std::make_unique<Copies>(static_cast<Index>(onednn_->weight_bytes()), cold);
-      onednn_->load(w_.data(), shape.K, reordered_->first());
-      reordered_->replicate();
+    plan_ = plan_linear({.shape = shape, .weights_stay_in_l3 = !cold, .precision = precision},
+                        {.l1_bytes = facts.l1d.bytes,
+                         .l2_bytes = facts.l2.bytes,
+                         .l3_bytes = facts.l3.bytes,
+                         .tile = tile_shapes(kernels_),
+                         .threads = 1,
+                         .rates = rates});
+    onednn_ = opponent(precision);
+    if (onednn_ == nullptr) return;
+    const Index row_bytes = shape.K * size_of(a_.type());
+    dense_a_ = LargeBuffer(ceil_div(shape.M * row_bytes, Index{sizeof(float)}));
+    dense_c_ = LargeBuffer(shape.M * shape.N);
+    for (Index i = 0; i < shape.M; ++i) {
+      std::memcpy(reinterpret_cast<std::byte*>(dense_a_.data()) + i * row_bytes, a_.from(i * lda_),
+                  static_cast<std::size_t>(row_bytes));
     }
+    reordered_ = std::make_unique<Copies>(static_cast<Index>(onednn_->weight_bytes()), cold);
+    onednn_->load(w_.from(0), shape.K, reordered_->first());
+    reordered_->replicate();
   }
 
   void run_tessera() noexcept {
-    execute::run_gemm({.gemm = kernels_.gemm[Precision::f32],
-                       .a = a_.data(),
+    execute::run_gemm({.gemm = gemm_,
+                       .a = a_.from(0),
                        .lda = lda_,
                        .panels = panels_.next(),
                        .c = c_.data(),
                        .ldc = ldc_,
                        .N = shape_.N,
                        .K = shape_.K,
-                       .bias = bias_.data(),
+                       .bias = bias(),
                        .resident = !cold_},
                       plan_.chosen.nest, shape_.M);
   }
@@ -124,11 +125,10 @@ class GemmCell {
     test::Random random{11};
     for (int n = 0; n < 200; ++n) {
       const Index i = random.integer(0, M - 1), j = random.integer(0, N - 1);
-      double sum = static_cast<double>(bias_.data()[j]);
+      double sum = bias_[j];
       double magnitude = std::abs(sum);
       for (Index k = 0; k < K; ++k) {
-        const double p = static_cast<double>(a_.data()[i * lda_ + k]) *
-                         static_cast<double>(w_.data()[j * K + k]);
+        const double p = a_[i * lda_ + k] * w_[j * K + k];
         sum += p;
         magnitude += std::abs(p);
       }
@@ -162,21 +162,36 @@ class GemmCell {
     return 2.0 * static_cast<double>(shape_.M) * static_cast<double>(shape_.N * shape_.K);
   }
   double weight_bytes() const noexcept {
-    return sizeof(float) * static_cast<double>(shape_.N * shape_.K);
+    return static_cast<double>(shape_.N * shape_.K * size_of(w_.type()));
   }
 
  private:
-  Index NR() const noexcept { return kernels_.gemm[Precision::f32].NR; }
+  const float* bias() const noexcept { return static_cast<const float*>(bias_.from(0)); }
+
+  /// Null where oneDNN has nothing but its reference loops, or no kernel of this precision at all.
+  std::unique_ptr<execute::OneDnnLinear> opponent(Precision precision) const {
+    if (!execute::OneDnnLinear::is_available()) return nullptr;
+    const execute::OneDnnRows rows{shape_.M, shape_.K, shape_.N};
+    try {
+      auto linear =
+          std::make_unique<execute::OneDnnLinear>(shape_.N, shape_.K, bias(), rows, precision);
+      if (!linear->implementation(rows).starts_with("ref")) return linear;
+    } catch (const Error&) {
+      if (precision == Precision::f32) throw;
+    }
+    return nullptr;
+  }
 
   LinearShape shape_;
   const kernels::KernelTable& kernels_;
+  const kernels::Gemm& gemm_;
   bool cold_;
   Index lda_, ldc_;
-  LargeBuffer a_;                  // (M,K), row stride lda
-  LargeBuffer w_;                  // (N,K)
-  LargeBuffer bias_;               // (N)
+  Elements a_;                     // (M,K), row stride lda
+  Elements w_;                     // (N,K)
+  Elements bias_;                  // (N)
   LargeBuffer c_;                  // (M,N), row stride ldc
-  Copies panels_;                  // (⌈N/NR⌉, K, NR)
+  Copies panels_;                  // (⌈N/NR⌉, K, NR), packed
   LargeBuffer dense_a_, dense_c_;  // (M,K), (M,N) without gaps: what oneDNN is fastest with
   std::unique_ptr<Copies> reordered_;
   std::unique_ptr<execute::OneDnnLinear> onednn_;
