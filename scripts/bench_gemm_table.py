@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""Turns the JSON of bench_gemm into Markdown tables.
+"""Turns what the JSON of bench_gemm has of one precision into Markdown tables; nothing: no output.
 
-  bench_gemm_table.py FILE...
+  bench_gemm_table.py f32|bf16 FILE...
 """
 import json
 import math
 import re
 import sys
 
-NAME = re.compile(r"gemm_f32/tessera_onednn/(\w+)/M:(\d+)/N:(\d+)/K:(\d+)(/cold)?/iterations")
+NAME = re.compile(r"gemm_(\w+)/tessera_onednn/(\w+)/M:(\d+)/N:(\d+)/K:(\d+)(/cold)?/iterations")
 
 
 def load(path: str) -> dict:
@@ -43,32 +43,38 @@ def table(cells: dict, cold: bool, share: str, what: str) -> None:
     print()
 
 
-def report(path: str) -> None:
-    data = load(path)
-    context = data["context"]
-    cells, isa = {}, "?"
+def cells_of(data: dict, wanted: str) -> tuple[str, dict]:
+    cells, isa = {}, ""
     for run in data["benchmarks"]:
         match = NAME.match(run["name"])
-        if match is None or "error_message" in run:
+        if match is None or "error_message" in run or match[1] != wanted:
             continue
-        isa, M, N, K, cold = match.groups()
+        _, isa, M, N, K, cold = match.groups()
         cells[int(M), int(N), int(K), cold is not None] = run
+    return isa, cells
+
+
+def report(context: dict, isa: str, cells: dict) -> None:
     print(f"## {isa}, one thread\n")
-    print(f"{context['cpu']}, one of {context['num_cpus']} CPUs, {context['date'][:10]}; "
+    print(f"{context['cpu'].strip()}, one of {context['num_cpus']} CPUs, {context['date'][:10]}; "
           f"{context['rates']}.\n")
     for cold in (False, True):
-        ratios = [run["ratio"] for key, run in cells.items() if key[3] == cold and "ratio" in run]
-        if not ratios:
+        if not any(key[3] == cold for key in cells):
             continue
+        ratios = [run["ratio"] for key, run in cells.items() if key[3] == cold and "ratio" in run]
         if cold:
             print(f"### Weights cold (copies of {context['cold_MiB']} MiB in turn; last-level cache "
                   f"{context['llc_MiB']} MiB)\n")
             table(cells, True, "bound_%", "bound")
         else:
             print("### Weights hot\n")
-            table(cells, False, "peak_%", "FMA peak")
-        print(f"Geomean of all {len(ratios)} cells: **{geomean(ratios):.3f} x oneDNN**; least "
-              f"{min(ratios):.3f}.\n")
+            table(cells, False, "peak_%", "peak")
+        if ratios:
+            print(f"Geomean of all {len(ratios)} cells: **{geomean(ratios):.3f} x oneDNN**; least "
+                  f"{min(ratios):.3f}.\n")
+    if not any("ratio" in run for run in cells.values()):
+        print("Without oneDNN: it is not in this build, or has no kernel of this precision here.\n")
+        return
     gaps = sorted((run["ratio"], key) for key, run in cells.items() if run.get("ratio", 1) < 1)
     print("### Gaps to close: cells below 1.0 x oneDNN\n")
     print("\n".join(f"- {ratio:.3f}: M = {M}, N = {N}, K = {K}{', cold' if cold else ''}"
@@ -77,13 +83,23 @@ def report(path: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    print("# Linears against oneDNN, f32\n")
+    precision, paths = arguments[0], arguments[1:]
+    reports = []
+    for path in paths:
+        data = load(path)
+        isa, cells = cells_of(data, precision)
+        if cells:
+            reports.append((data["context"], isa, cells))
+    if not reports:
+        return
+    print(f"# Linears against oneDNN, {precision}\n")
     print("`scripts/bench_gemm.sh`. Medians of 11 alternations of short batches of both in one "
-          "process; ratios are medians of the ratios within each. Bound: the lesser of FMA peak and "
-          "(rate at which a pure read loop streams the same weights) x M/2 FLOP/byte. The ISA level "
-          "holds for both.\n")
-    for path in arguments:
-        report(path)
+          "process; ratios are medians of the ratios within each. Peak: multiply-adds of that "
+          "precision, probed in each turn. Bound: the lesser of peak and (rate at which a pure read "
+          f"loop streams the same weights) x {'M/2' if precision == 'f32' else 'M'} FLOP/byte. The "
+          "ISA level holds for both.\n")
+    for data in reports:
+        report(*data)
 
 
 if __name__ == "__main__":
