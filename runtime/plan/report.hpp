@@ -5,6 +5,7 @@
 // every other candidate lost. As text for people, as JSON for scripts.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,17 @@ struct OrderRange {
   std::string order;
 };
 
+/// What the batch takes where linears multiply elements of one precision.
+struct PrecisionCost {
+  std::string name{};  ///< "fp32", "bf16"
+  double seconds = 0;  ///< predicted: PlanReport::totals()
+  std::size_t weights_packed_bytes = 0, arena_bytes = 0;
+};
+
+struct PrecisionCosts {
+  PrecisionCost chosen, other;
+};
+
 struct PlanReport {
   PlanIdentity identity;
   std::string rates;
@@ -50,6 +62,9 @@ struct PlanReport {
   std::vector<OpReport> ops;
   std::vector<OrderRange> crossovers;
   std::vector<std::string> fallbacks;
+  /// Of the reported plan, and what the other precision would take: known to whoever has the model
+  /// that the plan's program was made of (Encoder::report()), else empty.
+  std::optional<PrecisionCosts> precisions{};
 
   CandidateReport totals() const;  ///< sums, each op alone; limit is empty
   /// Sum of OpReport::run_l2_bytes; empty if an op has none.

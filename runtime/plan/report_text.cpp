@@ -44,6 +44,31 @@ std::string json_of(const CandidateReport& c) {
       quoted(c.limit), quoted(c.why));
 }
 
+std::string text_of(const PrecisionCosts& costs) {
+  const auto& [now, other] = costs;
+  const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 0x1p20; };
+  const auto ratio = [](std::size_t a, std::size_t b) {
+    return static_cast<double>(a) / static_cast<double>(b);
+  };
+  return fmt::format(
+      "{} would take {:.2f} x the time ({} -> {} predicted), {:.2f} x the packed weights "
+      "({:.1f} -> {:.1f} MiB), {:.2f} x the arena ({:.1f} -> {:.1f} MiB)\n",
+      other.name, other.seconds / now.seconds, duration(now.seconds), duration(other.seconds),
+      ratio(other.weights_packed_bytes, now.weights_packed_bytes), mib(now.weights_packed_bytes),
+      mib(other.weights_packed_bytes), ratio(other.arena_bytes, now.arena_bytes),
+      mib(now.arena_bytes), mib(other.arena_bytes));
+}
+
+/// The fields that `tessera info --json` has, and the time.
+std::string json_fields(const PrecisionCosts& costs) {
+  const auto& [now, other] = costs;
+  return fmt::format(
+      R"("precision":{},"weights_packed_bytes":{},"arena_bytes":{},"other_precision":{},)"
+      R"("other_seconds":{:.9g},"other_weights_packed_bytes":{},"other_arena_bytes":{},)",
+      quoted(now.name), now.weights_packed_bytes, now.arena_bytes, quoted(other.name),
+      other.seconds, other.weights_packed_bytes, other.arena_bytes);
+}
+
 template <class Items, class Each>
 std::string json_array(const Items& items, Each&& each) {
   std::string text;
@@ -99,6 +124,7 @@ std::string PlanReport::text() const {
   }
   text += fmt::format("{:.2f} GFLOP, {:.1f} GFLOP/s predicted\n", flops / 1e9,
                       flops / sum.seconds / 1e9);
+  if (precisions) text += text_of(*precisions);
   text += fmt::format(
       "MB > L1: megabytes that cross the edge into L1 (from L2), into L2 (from L3), into L3 (from "
       "memory).\nx bound: into L2, over the least that any order moves.\n\n"
@@ -133,12 +159,12 @@ std::string PlanReport::json() const {
   };
   return fmt::format(
       R"({{"version":{},"program":{},"machine":{},"isa":{},"threads":{},"rates":{},"rows":{},)"
-      R"("sequences":{},"fallbacks":{},"totals":{},"crossovers":{},"ops":{}}})"
+      R"("sequences":{},{}"fallbacks":{},"totals":{},"crossovers":{},"ops":{}}})"
       "\n",
       quoted(identity.version), quoted(identity.program), quoted(identity.machine),
       quoted(identity.isa), identity.threads, quoted(rates), rows, sequences,
-      json_array(fallbacks, quoted), json_of(totals()), json_array(crossovers, range_json),
-      json_array(ops, op_json));
+      precisions ? json_fields(*precisions) : "", json_array(fallbacks, quoted), json_of(totals()),
+      json_array(crossovers, range_json), json_array(ops, op_json));
 }
 
 }  // namespace tessera

@@ -9,17 +9,23 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/execute/onednn_weights.hpp"
+#include "runtime/session/forecast.hpp"
 #include "runtime/session/parts.hpp"
 
 namespace tessera {
 namespace {
 
+/// `kept`, `options`: of session_program(), resolve().
+std::size_t arena_bytes(const Program& kept, const Plan& plan, Isa isa,
+                        const SessionOptions& options) {
+  const std::size_t copies = options.allow_onednn ? execute::OneDnnWeights::most_bytes(kept) : 0;
+  return lay_out(kept, options, plan.ops, kernels::kernels_at(isa)).bytes + copies;
+}
+
 std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options) {
   const SessionOptions resolved = resolve(options, isa);
   const Program kept = session_program(program, resolved);
-  const std::shared_ptr<const Plan> plan = plan_of(kept, isa, resolved);
-  const std::size_t copies = resolved.allow_onednn ? execute::OneDnnWeights::most_bytes(kept) : 0;
-  return lay_out(kept, resolved, plan->ops, kernels::kernels_at(isa)).bytes + copies;
+  return arena_bytes(kept, *plan_of(kept, isa, resolved), isa, resolved);
 }
 
 /// `rows` rows, and of the sequences the same share.
@@ -92,6 +98,22 @@ MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
   return {.weights_packed = weights.packed,
           .weights_mapped = weights.mapped,
           .arena = arena_bytes(kept, isa, options)};
+}
+
+Forecast forecast(const Program& program, const Checkpoint& checkpoint,
+                  const ModelOptions& model_options, const SessionOptions& options, Index rows,
+                  Index sequences) {
+  const Isa isa = resolve_isa(model_options.isa, model_options.precision);
+  const Program model = model_program(program, model_options);
+  const SessionOptions resolved = resolve(options, isa);
+  const Program kept = session_program(model, resolved);
+  const std::shared_ptr<const Plan> plan = plan_of(kept, isa, resolved);
+  const WeightBytes weights =
+      weight_bytes(model, checkpoint, kernels::kernels_at(isa), model_options.copy_tables);
+  return {.memory = {.weights_packed = weights.packed,
+                     .weights_mapped = weights.mapped,
+                     .arena = arena_bytes(kept, *plan, isa, resolved)},
+          .report = report_plan(*plan, plan_input(kept, isa, resolved), rows, sequences)};
 }
 
 std::size_t parameter_count(const Program& program, const ModelOptions& options) {

@@ -10,6 +10,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/machine/machine.hpp"
 #include "tessera/pipeline/batching.hpp"
+#include "tessera/pipeline/precision_costs.hpp"
 
 namespace tessera {
 namespace {
@@ -140,7 +141,18 @@ void Encoder::reserve(Index rows, Index sequences) {
 
 PlanReport Encoder::report(Index rows, Index sequences) {
   reserve(std::max(rows, options_.batch_tokens), std::max(sequences, options_.batch_sequences));
-  return session_->report(rows, sequences);
+  PlanReport report = session_->report(rows, sequences);
+  const Precision precision = precision_.precision;
+  if (std::optional<PrecisionCost> other =
+          cost_in(other_precision(precision), *package_, model_options(options_, precision),
+                  session_->options(), rows, sequences)) {
+    report.precisions = {.chosen = {.name = option_name(precision),
+                                    .seconds = report.totals().seconds,
+                                    .weights_packed_bytes = model_->packed_bytes(),
+                                    .arena_bytes = session_->memory_bytes()},
+                         .other = std::move(*other)};
+  }
+  return report;
 }
 
 const Plan& Encoder::plan() const {

@@ -75,7 +75,8 @@ class Encoder {
 
   /// The memory promise for sequences of up to `longest` tokens.
   MemoryBytes memory_bytes(Index longest) const;
-  /// What a Session for the whole budget will do for `rows` token rows in `sequences` sequences.
+  /// What a Session for the whole budget will do for `rows` token rows in `sequences` sequences, and
+  /// what it would take in the other precision.
   PlanReport report(Index rows, Index sequences);
   /// Of the Session that the last report() or run() made. Precondition: there was one.
   const Plan& plan() const;

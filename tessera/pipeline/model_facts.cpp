@@ -9,6 +9,8 @@
 #include <map>
 #include <utility>
 
+#include "kernels/kernel_table.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/pipeline/json_text.hpp"
 
@@ -77,6 +79,27 @@ void describe_inputs(const models::Package& package, const TokenSpec& tokens, Mo
   facts.add("tokenizer", tokenizer_text(package));
 }
 
+/// Of the level that bf16 would be computed at.
+MachineRates rates_for(const EncoderOptions& options) {
+  const Isa isa = resolve_isa(options.model.isa, Precision::bf16);
+  if (isa == resolve_isa(options.model.isa)) return *options.session.rates;
+  return resolve_rates(machine(), isa);
+}
+
+/// What the same takes in `other`: bytes, and the ratio of two rates. Time is of a batch: `tessera
+/// plan` says it.
+void add_other_precision(const models::Package& package, EncoderOptions options, Precision other,
+                         Index longest, ModelFacts& facts) {
+  const Isa isa = resolve_isa(options.model.isa, other);
+  if (kernels::kernels_at(isa).gemm[other].run == nullptr) return;
+  options.precision = other == Precision::f32 ? PrecisionOption::fp32 : PrecisionOption::bf16;
+  const MemoryBytes bytes = memory_bytes(package, options, longest);
+  facts.add("other_precision",
+            fmt::format("{} ({})", option_name(other), describe_speed(rates_for(options))));
+  facts.add_bytes("other_weights_packed_bytes", bytes.weights_packed);
+  facts.add_bytes("other_arena_bytes", bytes.arena);
+}
+
 }  // namespace
 
 void ModelFacts::add(std::string key, std::string_view value) {
@@ -125,8 +148,10 @@ std::string ModelFacts::as_json() const {
   return out + "}\n";
 }
 
-ModelFacts describe(const models::Package& package, const EncoderOptions& options) {
+ModelFacts describe(const models::Package& package, EncoderOptions options) {
   const auto extent = [](Index value) { return static_cast<std::size_t>(value); };
+  const Isa isa = resolve_isa(options.model.isa, precision_to_ask(options.precision));
+  if (!options.session.rates) options.session.rates = resolve_rates(machine(), isa);
   ModelFacts facts;
   facts.add("directory", package.directory.string());
   facts.add("model_type", package.model_type);
@@ -157,11 +182,12 @@ ModelFacts describe(const models::Package& package, const EncoderOptions& option
   facts.add("batch_tokens", extent(options.batch_tokens));
   facts.add("batch_sequences", extent(options.batch_sequences));
   const TokenSpec* tokens = package.program.tokens();
-  const MemoryBytes bytes =
-      memory_bytes(package, options, tokens == nullptr ? package.max_tokens : tokens->max_tokens);
+  const Index longest = tokens == nullptr ? package.max_tokens : tokens->max_tokens;
+  const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add_bytes("weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("weights_mapped_bytes", bytes.weights_mapped);
   facts.add_bytes("arena_bytes", bytes.arena);
+  add_other_precision(package, options, other_precision(precision.precision), longest, facts);
   return facts;
 }
 

@@ -27,7 +27,8 @@ class ModelFacts {
   std::vector<Fact> facts_;
 };
 
-/// Of an Encoder with these options. Reads shapes, not weights. Errors: as Encoder().
-ModelFacts describe(const models::Package& package, const EncoderOptions& options);
+/// Of an Encoder with these options, and what the other precision would take. Reads shapes, not
+/// weights. Errors: as Encoder().
+ModelFacts describe(const models::Package& package, EncoderOptions options);
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/base/log.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
@@ -23,11 +24,6 @@ const std::string* wide_matrix(const models::Package& package) {
   return nullptr;
 }
 
-std::string speed(const MachineRates& rates) {
-  return fmt::format("bf16 multiplies {:.2f} x as fast as fp32 here",
-                     rates.flops[Precision::bf16] / rates.flops[Precision::f32]);
-}
-
 }  // namespace
 
 const char* to_string(PrecisionOption option) noexcept {
@@ -46,25 +42,42 @@ const char* option_name(Precision precision) noexcept {
   return precision == Precision::f32 ? "fp32" : "bf16";
 }
 
+Precision other_precision(Precision precision) noexcept {
+  return precision == Precision::f32 ? Precision::bf16 : Precision::f32;
+}
+
+std::optional<double> bf16_speed(const MachineRates& rates) {
+  if (rates.source == "nominal") return std::nullopt;
+  return rates.flops[Precision::bf16] / rates.flops[Precision::f32];
+}
+
+std::string describe_speed(const MachineRates& rates) {
+  const std::optional<double> speed = bf16_speed(rates);
+  if (!speed) return "no rates were measured";
+  return fmt::format("bf16 multiplies {:.2f} x as fast as fp32 here", *speed);
+}
+
+void warn_if_slower(PrecisionOption option, const MachineRates& rates) {
+  if (option != PrecisionOption::bf16 || bf16_speed(rates).value_or(1) >= 1) return;
+  log(LogLevel::warning,
+      fmt::format("precision bf16 is asked for and the slower one: {}", describe_speed(rates)));
+}
+
 PrecisionChoice choose_precision(PrecisionOption option, const models::Package& package,
                                  const std::function<MachineRates()>& rates) {
   if (option == PrecisionOption::fp32) return {Precision::f32, "default"};
   const MachineRates measured = rates();
-  const bool anybody_measured = measured.source != "nominal";
-  if (option == PrecisionOption::bf16) {
-    return {Precision::bf16,
-            "asked for; " + (anybody_measured ? speed(measured) : "no rates were measured")};
-  }
-  if (!anybody_measured) {
-    return {Precision::f32, "auto: no rates were measured (tessera plan measures)"};
-  }
-  if (measured.flops[Precision::bf16] < kWorthIt * measured.flops[Precision::f32]) {
-    return {Precision::f32, fmt::format("auto: {}, expected {} x", speed(measured), kWorthIt)};
+  const std::string speed = describe_speed(measured);
+  if (option == PrecisionOption::bf16) return {Precision::bf16, "asked for; " + speed};
+  const std::optional<double> ratio = bf16_speed(measured);
+  if (!ratio) return {Precision::f32, "auto: " + speed + " (tessera plan measures)"};
+  if (*ratio < kWorthIt) {
+    return {Precision::f32, fmt::format("auto: {}, expected {} x", speed, kWorthIt)};
   }
   if (const std::string* wide = wide_matrix(package)) {
     return {Precision::f32, fmt::format("auto: {} is stored in more than 16 bits", *wide)};
   }
-  return {Precision::bf16, "auto: " + speed(measured) + ", and every matrix is stored in 16 bits"};
+  return {Precision::bf16, "auto: " + speed + ", and every matrix is stored in 16 bits"};
 }
 
 }  // namespace tessera

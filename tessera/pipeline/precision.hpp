@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,8 @@ inline constexpr PrecisionOption kPrecisionOptions[] = {
 const char* to_string(PrecisionOption option) noexcept;
 /// "fp32", "bf16": as options spell it.
 const char* option_name(Precision precision) noexcept;
+/// What is not `precision`.
+Precision other_precision(Precision precision) noexcept;
 
 /// Of the level that the choice is made at: an option that may become bf16 asks for its units.
 constexpr Precision precision_to_ask(PrecisionOption option) noexcept {
@@ -37,6 +40,15 @@ struct PrecisionChoice {
   Precision precision = Precision::f32;
   std::string why;  ///< "default", "asked for; bf16 multiplies 2.0 x as fast as fp32 here", …
 };
+
+/// Multiply-adds of bf16 in the time of one of fp32; empty where nobody measured.
+std::optional<double> bf16_speed(const MachineRates& rates);
+/// "bf16 multiplies 2.00 x as fast as fp32 here", "no rates were measured"
+std::string describe_speed(const MachineRates& rates);
+
+/// A warning to the log callback if bf16 is asked for and was measured slower than fp32. For whoever
+/// opens a model, once.
+void warn_if_slower(PrecisionOption option, const MachineRates& rates);
 
 /// Nothing is read of the weights but their types. `rates` is called where they are asked for: not for
 /// fp32.

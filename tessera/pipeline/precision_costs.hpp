@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a batch takes in either precision, said before any weight is read.
+#pragma once
+
+#include <optional>
+
+#include "models/package.hpp"
+#include "runtime/session/session.hpp"
+
+namespace tessera {
+
+/// Time and bytes of `rows` rows in `sequences` sequences where linears multiply `precision`, in a
+/// session of these options, of a plan of its own (a saved one is of one precision). Empty where the
+/// level has no such kernels. Errors: those of forecast().
+std::optional<PrecisionCost> cost_in(Precision precision, const models::Package& package,
+                                     ModelOptions model, SessionOptions session, Index rows,
+                                     Index sequences);
+
+}  // namespace tessera
