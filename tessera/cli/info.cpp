@@ -32,7 +32,9 @@ void Info::add_to(CLI::App& command) {
   command.footer(
       "The memory of a run is known before the weights are read: weights_packed_bytes are held,\n"
       "weights_mapped_bytes are read in place from the file, and arena_bytes are the most that\n"
-      "batches of batch_tokens tokens take.");
+      "batches of batch_tokens tokens take. other_weights_packed_bytes and other_arena_bytes are\n"
+      "those of the precision that is not computed, other_precision, with the ratio of the two\n"
+      "rates where this machine's were measured; its time is of a batch: tessera plan says it.");
 }
 
 }  // namespace

@@ -69,6 +69,10 @@ void PlanCommand::add_to(CLI::App& command) {
       "in embed, classify, search and run, where it is of the outputs that they compute:\n"
       "--output-name embedding for embed and search, those that it writes for run. A saved plan is "
       "for batches of up to --batch-tokens.\n"
+      "The line that says \"would take\" is of a plan in the other precision, same batch, threads "
+      "and\n"
+      "rates; in --json: other_precision, other_seconds, other_weights_packed_bytes, "
+      "other_arena_bytes.\n"
       "Rates are kept in $XDG_CACHE_HOME/tessera; TESSERA_RATES names another file.");
 }
 

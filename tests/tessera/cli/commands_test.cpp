@@ -223,8 +223,8 @@ class InfoTest : public CliTest {};
 TEST_F(InfoTest, SaysWhatTheModelIsAndTakes) {
   const CommandResult text = tessera("info model");
   ASSERT_EQ(text.status, 0) << text.err;
-  EXPECT_THAT(text.out, HasSubstr("architecture          BertModel\n"));
-  EXPECT_THAT(text.out, HasSubstr("layers                2\n"));
+  EXPECT_THAT(text.out, HasSubstr("architecture                BertModel\n"));
+  EXPECT_THAT(text.out, HasSubstr("layers                      2\n"));
   EXPECT_THAT(text.out, HasSubstr("arena_bytes"));
   const CommandResult json = tessera("info model --json");
   EXPECT_THAT(json.out, HasSubstr("\"vocabulary\": 20, "));

@@ -103,7 +103,7 @@ TEST_F(EncoderTest, ThePromiseIsTheSessionsAndReadsNoWeights) {
               HasSubstr(fmt::format("\"weights_packed_bytes\": {}, ", taken.weights_packed)));
   EXPECT_THAT(facts,
               HasSubstr(fmt::format("\"weights_mapped_bytes\": {}, ", taken.weights_mapped)));
-  EXPECT_THAT(facts, HasSubstr(fmt::format("\"arena_bytes\": {}}}", taken.arena)));
+  EXPECT_THAT(facts, HasSubstr(fmt::format("\"arena_bytes\": {}, ", taken.arena)));
   EXPECT_THAT(facts, HasSubstr(fmt::format("\"parameters\": {}, ", parameters)));
 }
 
