@@ -108,7 +108,8 @@ typedef enum tessera_tower {
 /// What linears multiply; everything else is computed in fp32.
 typedef enum tessera_precision {
   TESSERA_PRECISION_FP32 = 0,
-  TESSERA_PRECISION_BF16 = 1,       ///< weights and activations rounded to bf16, summed in fp32
+  TESSERA_PRECISION_BF16 = 1,       ///< weights and activations rounded to bf16, summed in fp32; a
+                                    ///< warning to the log callback where it was measured slower
   TESSERA_PRECISION_AUTOMATIC = 2,  ///< bf16 where it was measured faster on this machine (`tessera
                                     ///< plan` measures) and every matrix is stored in 16 bits
   TESSERA_PRECISION_MAX = 0x7fffffff

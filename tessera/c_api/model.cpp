@@ -73,7 +73,9 @@ ModelObject::ModelObject(models::Package package, ModelOptions options, Precisio
       options_(std::move(options)),
       main_output_(tessera::main_output(package_.program)) {
   options_.precision = choose_precision(precision, package_, [&] {
-                         return resolve_rates(machine(), isa());
+                         const MachineRates rates = resolve_rates(machine(), isa());
+                         warn_if_slower(precision, rates);
+                         return rates;
                        }).precision;
   for (const std::string& name : options_.outputs) output(name.c_str());
   if (package_.program.images() == nullptr) return;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
@@ -50,7 +51,7 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
   }
   RecordReader reader(file, preparer.format());
   OutputFile out(output);
-  TextEncoder encoder(package, std::move(options));
+  TextEncoder encoder(package, advised(model, *package, std::move(options)));
   const LabelWriter writer(*package, encoder.width(), format == "jsonl", top_k);
   Progress progress("classifying");
   run_records(
@@ -67,7 +68,7 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
 }
 
 void Classify::run_images(const PackagePointer& package, EncoderOptions options) const {
-  ImageEncoder encoder(package, std::move(options), images.options);
+  ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   const ImageList files = list_arguments(input.files, images, "classify");
   OutputFile out(output);
   const LabelWriter writer(*package, encoder.width(), format == "jsonl", top_k);

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
@@ -61,7 +62,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   RecordReader reader(file, preparer.format());
   OutputFile out(output);
   require_no_terminal(out);
-  TextEncoder encoder(package, std::move(options));
+  TextEncoder encoder(package, advised(model, *package, std::move(options)));
   require_per_input(encoder);
   const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width());
   Progress progress("embedding");
@@ -81,7 +82,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
 }
 
 void Embed::run_images(const PackagePointer& package, EncoderOptions options) const {
-  ImageEncoder encoder(package, std::move(options), images.options);
+  ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   require_per_input(encoder);
   const ImageList files = list_arguments(input.files, images, "embed");
   OutputFile out(output);

@@ -12,6 +12,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/meters/profile.hpp"
 #include "runtime/session/session.hpp"
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/measure/run_meters.hpp"
@@ -103,6 +104,11 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
   if (under_callgrind >= 0) {
     run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));
     return;
+  }
+  if (!is_replay && !is_callgrind) {
+    EncoderOptions asked = flags.encoder_options({main_output(package->program)});
+    asked.session.rates = metered.rates();
+    advised(flags, *package, std::move(asked));
   }
   std::optional<Error> failure;  // of the meter: the rest of the report is printed all the same
   meters::Measurement measured{.meter = meter};

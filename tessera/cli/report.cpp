@@ -10,6 +10,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan.hpp"
 #include "runtime/session/session.hpp"
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
@@ -73,6 +74,9 @@ void ReportCommand::run(const CLI::App& /*command*/) const {
   if (!plots.empty()) make_directory(plots);
   const PackagePointer package = model.open_package();
   MeteredModel metered(package, model.encoder_options({}), batch.shape(package->program));
+  EncoderOptions asked = model.encoder_options({main_output(package->program)});
+  asked.session.rates = metered.rates();
+  advised(model, *package, std::move(asked));
   const Session& session = metered.session();
   const SessionOptions& options = session.options();
   const Program& program = session.program();

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/output_file.hpp"
@@ -55,7 +56,7 @@ void Run::run(const CLI::App& /*command*/) const {
   if (model.batch_tokens == 0) {
     options.batch_tokens = std::clamp<Index>(kOutputFloats / widest, 64, options.batch_tokens);
   }
-  TextEncoder encoder(package, std::move(options));
+  TextEncoder encoder(package, advised(model, *package, std::move(options)));
   ReferenceOutput outputs(encoder, reference);
   Progress progress("computing");
   encoder.run(

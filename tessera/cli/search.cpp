@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/progress.hpp"
@@ -113,7 +114,7 @@ void Search::run(const CLI::App& /*command*/) const {
   const TextInputs index_texts(*package, index_options);
   SearchIndex searched{.entries = read_entries(index, entry_format), .vectors = {}};
   OutputFile out("-");
-  TextEncoder encoder(package, std::move(options));
+  TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
   fill(searched, index_texts, encoder);
 
   Queries source(queries);
@@ -166,7 +167,7 @@ void Search::add_to(CLI::App& command) {
       ->excludes(saved);
   add_count(command, "--top-k", top_k, "Answers per query (default: 5)", kMany, "K");
   add_choice(command, "--format", format, "FORMAT", {"text", "jsonl"}, "text (default), jsonl");
-  command.add_flag("-q,--quiet", is_quiet, "No timings on stderr");
+  command.add_flag("-q,--quiet", is_quiet, "No timings and no advice on stderr");
   text.add_to(command);
   auto* prompt = add_option(command, "--index-prompt", index_prompt, "TEXT",
                             "Put TEXT before every indexed text (--prompt: before queries)");

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <vector>
 
+#include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
@@ -66,7 +67,10 @@ void Similar::run(const CLI::App& command) const {
         fmt::format("--class: {} has one encoder, expected a class with both", model.architecture));
   }
   const std::vector<TokenSequence> tokens = sequences(command, *text_package);
-  ImageEncoder image_encoder(image_package, model.encoder_options({"embedding"}), images.options);
+  // Said of the one that takes the time.
+  ImageEncoder image_encoder(image_package,
+                             advised(model, *image_package, model.encoder_options({"embedding"})),
+                             images.options);
   const ImageList files = list_arguments(input.files, images, "similar");
   OutputFile out(output);
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/base/log.hpp"
 #include "tests/golden/stored.hpp"
 
 namespace tessera {
@@ -47,6 +48,22 @@ TEST_F(PrecisionTest, WhatIsAskedForIsWhatRuns) {
   EXPECT_EQ(choose(PrecisionOption::bf16, wide_, rates(2e11, 1e11)).precision, Precision::bf16);
   const auto nobody_asks = []() -> MachineRates { throw std::logic_error("rates"); };
   EXPECT_EQ(choose_precision(PrecisionOption::fp32, half_, nobody_asks).precision, Precision::f32);
+}
+
+TEST_F(PrecisionTest, OnlyBf16ThatWasMeasuredSlowerIsWarnedOf) {
+  std::vector<std::string> warnings;
+  set_log_callback([&](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) warnings.emplace_back(message);
+  });
+  warn_if_slower(PrecisionOption::bf16, rates(2e11, 2e11));
+  warn_if_slower(PrecisionOption::bf16, rates(2e11, 1e11, "nominal"));
+  warn_if_slower(PrecisionOption::fp32, rates(2e11, 1e11));
+  warn_if_slower(PrecisionOption::automatic, rates(2e11, 1e11));
+  EXPECT_TRUE(warnings.empty());
+  warn_if_slower(PrecisionOption::bf16, rates(2e11, 1.9e11));
+  set_log_callback({});
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], HasSubstr("bf16 multiplies 0.95 x as fast as fp32 here"));
 }
 
 }  // namespace
