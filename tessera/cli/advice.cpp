@@ -36,8 +36,9 @@ bool has_reader() {
 }
 
 std::optional<double> gain_of_auto(const models::Package& package, const EncoderOptions& options) {
-  const PrecisionChoice choice =
-      choose_precision(PrecisionOption::automatic, package, [&] { return *options.session.rates; });
+  const PrecisionChoice choice = choose_precision(PrecisionOption::automatic, package, [&] {
+    return rates_of_bf16(options.model.isa, *options.session.rates);
+  });
   if (choice.precision == Precision::f32) return std::nullopt;
   const BatchShape shape = BatchFlags{}.shape(package.program);
   ModelOptions model = options.model;
@@ -59,7 +60,8 @@ EncoderOptions advised(const ModelFlags& flags, const models::Package& package,
   const bool may_gain = !is_quiet && is_by_default(flags) && has_reader();
   if (options.precision == PrecisionOption::fp32 && !may_gain) return options;
   if (!options.session.rates) {
-    options.session.rates = resolve_rates(machine(), resolve_isa(options.model.isa));
+    options.session.rates = resolve_rates(
+        machine(), resolve_isa(options.model.isa, precision_to_ask(options.precision)));
   }
   warn_if_slower(options.precision, *options.session.rates);
   if (!may_gain || !has_outputs(package, options)) return options;

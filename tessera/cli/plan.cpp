@@ -32,6 +32,10 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
   const Isa isa = resolve_isa(options.model.isa, precision_to_ask(options.precision));
   options.session.rates =
       is_measured ? measured_rates(machine(), isa) : resolve_rates(machine(), isa);
+  if (const Isa other = resolve_isa(options.model.isa, Precision::bf16);
+      is_measured && other != isa) {
+    (void)measured_rates(machine(), other);  // of what the plan says of bf16
+  }
   TextEncoder encoder(package, options);
   const PlanReport report = encoder.report(shape.rows, shape.sequences);
   if (!save.empty()) save_plan(save, encoder.plan());

@@ -79,13 +79,6 @@ void describe_inputs(const models::Package& package, const TokenSpec& tokens, Mo
   facts.add("tokenizer", tokenizer_text(package));
 }
 
-/// Of the level that bf16 would be computed at.
-MachineRates rates_for(const EncoderOptions& options) {
-  const Isa isa = resolve_isa(options.model.isa, Precision::bf16);
-  if (isa == resolve_isa(options.model.isa)) return *options.session.rates;
-  return resolve_rates(machine(), isa);
-}
-
 /// What the same takes in `other`: bytes, and the ratio of two rates. Time is of a batch: `tessera
 /// plan` says it.
 void add_other_precision(const models::Package& package, EncoderOptions options, Precision other,
@@ -95,7 +88,8 @@ void add_other_precision(const models::Package& package, EncoderOptions options,
   options.precision = other == Precision::f32 ? PrecisionOption::fp32 : PrecisionOption::bf16;
   const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add("other_precision",
-            fmt::format("{} ({})", option_name(other), describe_speed(rates_for(options))));
+            fmt::format("{} ({})", option_name(other),
+                        describe_speed(rates_of_bf16(options.model.isa, *options.session.rates))));
   facts.add_bytes("other_weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("other_arena_bytes", bytes.arena);
 }

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "runtime/base/log.hpp"
+#include "runtime/machine/machine.hpp"
+#include "runtime/session/level.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
@@ -61,6 +63,11 @@ void warn_if_slower(PrecisionOption option, const MachineRates& rates) {
   if (option != PrecisionOption::bf16 || bf16_speed(rates).value_or(1) >= 1) return;
   log(LogLevel::warning,
       fmt::format("precision bf16 is asked for and the slower one: {}", describe_speed(rates)));
+}
+
+MachineRates rates_of_bf16(std::optional<Isa> asked, const MachineRates& rates) {
+  const Isa isa = resolve_isa(asked, Precision::bf16);
+  return isa == resolve_isa(asked) ? rates : resolve_rates(machine(), isa);
 }
 
 PrecisionChoice choose_precision(PrecisionOption option, const models::Package& package,

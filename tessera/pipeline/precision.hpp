@@ -31,6 +31,9 @@ constexpr Precision precision_to_ask(PrecisionOption option) noexcept {
   return option == PrecisionOption::fp32 ? Precision::f32 : Precision::bf16;
 }
 
+/// Rates of the level that bf16 is computed at: `rates`, where that is the level of fp32, too.
+MachineRates rates_of_bf16(std::optional<Isa> asked, const MachineRates& rates);
+
 /// What the probe must show. It multiplies in registers; a kernel also loads, and where it widens, it
 /// falls behind: MiniLM 1 x 128 on Zen 5 takes 1.39 x the time of fp32 at level avx2 and 1.0 to 1.14 x at
 /// avx512, where the probes say 0.95 to 1.2 x the rate (tessera profile, --precision).
