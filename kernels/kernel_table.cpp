@@ -83,7 +83,7 @@ void take(F& into, F from) noexcept {
 KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   for (const Precision precision : kPrecisions) {
     if (level.gemm[precision].run != nullptr) base.gemm[precision] = level.gemm[precision];
-    if (level.attention[precision].run != nullptr)
+    if (level.attention[precision].run != nullptr || level.attention[precision].is_absent)
       base.attention[precision] = level.attention[precision];
   }
   take(base.layer_norm, level.layer_norm);

@@ -12,6 +12,9 @@ constexpr KernelTable table() noexcept {
   using A = xsimd::avx512bw;
   KernelTable t{.isa = Isa::amx_bf16};
   t.gemm[Precision::bf16] = tile_family<A, AmxTiles>();
+  // VDPBF16PS has half the rate of FMA on the CPUs that have tiles (Sapphire, Emerald Rapids): until
+  // tiles multiply here, attention is f32's.
+  t.attention[Precision::bf16].is_absent = true;
   t.probe.products[Precision::bf16] = tiles_probe<AmxTiles>;
   return t;
 }

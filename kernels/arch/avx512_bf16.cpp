@@ -3,6 +3,7 @@
 #include "kernels/simd/avx512.inl.hpp"
 // (first: the vocabulary that the kernels are written in)
 #include "kernels/arch/tables.hpp"
+#include "kernels/attention/attention.inl.hpp"
 #include "kernels/gemm/bf16_dot.inl.hpp"
 #include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
@@ -21,6 +22,14 @@ constexpr KernelTable table() noexcept {
                              .NR = NV * kLanes<A>,
                              .KR = 2,
                              .bits = {.a = 16, .b = 16}};
+  t.attention[Precision::bf16] = {.run = attention<A, Bf16Dot>,
+                                  .Br = kQueryRows,
+                                  .Bc = kKeyTile,
+                                  .MR = kTileRows<A>,
+                                  .NR = 2 * kLanes<A>,
+                                  .V = kLanes<A>,
+                                  .scratch_elements = attention_scratch<true>,
+                                  .bytes = {.qkv = 2, .o = 2}};
   t.probe.products[Precision::bf16] = products_probe<A, Bf16Dot>;
   return t;
 }

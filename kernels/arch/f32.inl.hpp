@@ -35,13 +35,13 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
                              .NR = NV * kLanes<A>,
                              .KR = 2,
                              .bits = {.a = 16, .b = 16}};
-  t.attention[Precision::f32] = {.run = attention<A>,
+  t.attention[Precision::f32] = {.run = attention<A, F32Elements<A>>,
                                  .Br = kQueryRows,
                                  .Bc = kKeyTile,
                                  .MR = kTileRows<A>,
                                  .NR = 2 * kLanes<A>,
                                  .V = kLanes<A>,
-                                 .scratch_elements = attention_scratch};
+                                 .scratch_elements = attention_scratch<false>};
   t.layer_norm = layer_norm_rows<A>;
   t.activation = activation_rows<A>;
   t.gated = gated_rows<A>;

@@ -65,13 +65,13 @@ struct AttentionMask {
 /// before and after. Blocks of rows are cut by Tq alone: a row's bits depend on them where `mask`
 /// hides keys, and on nothing but its own inputs where it does not.
 struct AttentionTask {
-  const void* q;  // (Tq, d) of the family's type, row stride ldq
+  const void* q;  // (Tq, d) of the family's type, row stride ldq; bf16: d and strides are even
   Index ldq;
   const void* k;  // (Tk, d), row stride ldk
   Index ldk;
   const void* v;  // (Tk, d), row stride ldv
   Index ldv;
-  float* o;  // (Tq, d), row stride ldo
+  float* o;  // (Tq, d), row stride ldo; null if `narrow` is given
   Index ldo;
   Index Tq, Tk, d;  // Tq ≥ 1, Tk ≥ 0, 1 ≤ d ≤ kMaxHeadDim
   float scale;
@@ -85,6 +85,8 @@ struct AttentionTask {
   float slope = 0.0F;            // ALiBi
   const float* dense = nullptr;  // (Tq, Tk), row stride ld_dense
   Index ld_dense = 0;
+  std::uint16_t* narrow = nullptr;  // bf16: O goes there, rounded; (Tq, d), row stride ldn
+  Index ldn = 0;
 };
 using AttentionBlock = void (*)(const AttentionTask&) noexcept;
 
@@ -106,6 +108,7 @@ struct Attention {
   AttentionBytes bytes{};
   EnterUnit enter = nullptr;
   LeaveUnit leave = nullptr;
+  bool is_absent = false;  ///< in a level's table: what it would inherit loses on its CPUs
 };
 
 }  // namespace tessera::kernels

@@ -3,7 +3,7 @@
 // Streaming attention of two blocks of rows at a time: the exponentials of one stand in the
 // instruction stream of the other's score products, and overwrite their scores in place.
 //
-// One vector of exponentials follows every second step over d. The register tile leaves room for
+// One vector of exponentials follows every second element of d. The register tile leaves room for
 // them: 12x2 accumulators of 32 zmm, 4x2 of 16 ymm, 3x1 of 16 xmm. Softmax is the plain online one:
 // m moves with every tile. MAS-Attention (Shakerdargah et al. 2024) has two execution units for the
 // two streams; here it is one core's out-of-order window.
@@ -37,7 +37,7 @@ struct Exponentials {
 };
 
 /// Finish::store of products.inl.hpp with `e` between the steps.
-template <class A, int mr, int NV>
+template <class A, class E, int mr, int NV>
 __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
                                           Exponentials<A>& job) noexcept {
   constexpr Index V = kLanes<A>;
@@ -58,14 +58,14 @@ __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
   for (int g = 0; g < kGroups; ++g) k[g] = t.k + (j0 + g * kGroup) * ldk;  // (mr, d)
   const float* q = t.qt + i0;                                              // (d, NV·V)
   for (Index n = 0; n < d; ++n) {
-    Vectors<A, NV> b;
+    typename E::Factor b[static_cast<std::size_t>(NV)];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) b[v] = load<A>(q + v * V);
+    for (int v = 0; v < NV; ++v) b[v] = E::factor_of(load<A>(q + v * V));
 #pragma GCC unroll 16
     for (int j = 0; j < mr; ++j) {
-      const F32<A> a = splat<A>(k[j / kGroup][j % kGroup * ldk]);
+      const typename E::Factor a = E::splat(k[j / kGroup][j % kGroup * ldk]);
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) c[j][v] = mul_add<A>(a, b[v], c[j][v]);
+      for (int v = 0; v < NV; ++v) c[j][v] = E::mul_add(a, b[v], c[j][v]);
     }
 #pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g) {
@@ -73,7 +73,7 @@ __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
       asm("" : "+r"(k[g]));
     }
     q += ld;
-    if (n % 2 == 0 && e.left > 0) e.one();
+    if (n % (2 / E::kKR) == 0 && e.left > 0) e.one();
   }
   job = e;
   float* const top = t.top + i0;
@@ -91,7 +91,7 @@ __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
 }
 
 /// Sᵀ of a tile in t.st, its maximum in t.top, and what waits.
-template <class A>
+template <class A, class E>
 void woven_scores(const Block& b, const Scores& t, Index bc, Exponentials<A>& waiting) noexcept {
   constexpr Index V = kLanes<A>;
   constexpr int most = woven_rows(V), NV = woven_vectors(V);
@@ -100,8 +100,8 @@ void woven_scores(const Block& b, const Scores& t, Index bc, Exponentials<A>& wa
     with_rows<most>(
         rows, [&]<int mr>() __attribute__((always_inline)) {
           Index i = 0;
-          for (; i + NV * V <= b.ld; i += NV * V) woven_tile<A, mr, NV>(t, j, i, waiting);
-          for (; i < b.ld; i += V) woven_tile<A, mr, 1>(t, j, i, waiting);
+          for (; i + NV * V <= b.ld; i += NV * V) woven_tile<A, E, mr, NV>(t, j, i, waiting);
+          for (; i < b.ld; i += V) woven_tile<A, E, mr, 1>(t, j, i, waiting);
         });
   });
   waiting.drain();

@@ -8,6 +8,8 @@
 //   states  Q'ᵀ (d, ld), m, l, α, sum (ld) of each block   one, two (interleaved), or all
 //   S       (keys, ld) of each block                       one (flat_rows), or all
 //   P       the same                                       layerwise; else it is S
+//   vt      pairs of rows of V (Bc/2, d) as words           bf16: the tile that O is made of
+//   O       (Br, d) of each block with states               bf16: sums, before they are rounded
 #pragma once
 
 #include "kernels/attention/attention.hpp"
@@ -54,6 +56,8 @@ struct Block {
   float* alpha;        // (ld) 2^(m_old − m) of this tile
   float* sum;          // (ld) of this tile
   Index i0, rows, ld;  // rows [i0, i0+rows) of the task
+  float* o = nullptr;  // (rows, d) sums of O, row stride ldo: the task's, or scratch
+  Index ldo = 0;
 };
 constexpr Index block_elements(Index d) noexcept {
   return kQueryRows * (d + 4);
@@ -73,10 +77,11 @@ constexpr Block block_at(float* p, Index d, Index V, Index i0, Index i1) noexcep
 
 /// What only one tile needs.
 struct TileScratch {
-  float* st;      // (Bc, ld)
-  float* start;   // (Bc, ld) what S starts from, where it is looked up element by element
-  float* again;   // (Bc, V) scores of one vector of queries
-  float* window;  // (Bc + Br + 16) what S starts from, by falling difference
+  float* st;            // (Bc, ld)
+  float* start;         // (Bc, ld) what S starts from, where it is looked up element by element
+  float* again;         // (Bc, V) scores of one vector of queries
+  float* window;        // (Bc + Br + 16) what S starts from, by falling difference
+  float* vt = nullptr;  // (Bc/2, d) words: pairs of rows of V
 };
 constexpr Index tile_elements() noexcept {
   return 2 * kKeyTile * kQueryRows + 16 * kKeyTile + kKeyTile + kQueryRows + 16;
@@ -94,10 +99,11 @@ constexpr Index score_elements(Index Tk) noexcept {
 
 /// Where the parts begin, in elements.
 struct ScratchLayout {
-  Index second, states, S, P, end;
+  Index second, states, S, P, values, O, end;
 };
-constexpr ScratchLayout scratch_layout(AttentionDataflow dataflow, Index Tq, Index Tk,
-                                       Index d) noexcept {
+/// `narrow`: of the bf16 family.
+constexpr ScratchLayout scratch_layout(AttentionDataflow dataflow, Index Tq, Index Tk, Index d,
+                                       bool narrow = false) noexcept {
   const Index blocks = count_blocks(Tq, kQueryRows);
   const bool layerwise = dataflow == AttentionDataflow::layerwise;
   const bool whole = layerwise || dataflow == AttentionDataflow::flat_head;
@@ -111,14 +117,17 @@ constexpr ScratchLayout scratch_layout(AttentionDataflow dataflow, Index Tq, Ind
   at.states = at.second + (pair ? kKeyTile * kQueryRows : 0);
   at.S = at.states + states * block_elements(d);
   at.P = at.S + (layerwise ? scores * score_elements(Tk) : 0);
-  at.end = at.P + scores * score_elements(Tk);
+  at.values = at.P + scores * score_elements(Tk);
+  at.O = at.values + (narrow ? round_up(kKeyTile / 2 * d, 16) : 0);
+  at.end = at.O + (narrow ? states * kQueryRows * d : 0);
   return at;
 }
 
 /// Floats of scratch, a multiple of 16.
+template <bool narrow>
 constexpr Index attention_scratch(AttentionDataflow dataflow, Index Tq, Index Tk,
                                   Index d) noexcept {
-  return scratch_layout(dataflow, Tq, Tk, d).end;
+  return scratch_layout(dataflow, Tq, Tk, d, narrow).end;
 }
 
 }  // namespace

@@ -2,12 +2,15 @@
 //
 // Qᵀ of one block of query rows, scaled: qt[k,i] = c·q[i,k].      q (Tq,d) -> qt (d, ld)
 //
+// k counts words of 32 bits (gemm/elements.inl.hpp): in bf16, pairs stay pairs, and c·q is rounded.
+//
 // Queries become lanes, so that the row maximum, the exponentials and the row sum of softmax need
 // no horizontal operation, and K is used where it lies. The transposition is done 4 columns at a
 // time: each 128-bit group of a vector takes 4 elements of one row, and a 4x4 transposition inside
 // the groups gives 4 vectors of queries.
 #pragma once
 
+#include "kernels/gemm/elements.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
@@ -34,7 +37,7 @@ TESSERA_INLINE void transpose_groups(F32<A> (&x)[4]) noexcept {
 
 /// qt[k·ld + i] = c·q[i,k] for i < ld = Tq rounded up to whole vectors; rows beyond Tq repeat the
 /// last one.
-template <class A>
+template <class A, class E>
 void pack_queries(const float* q, Index ldq, Index Tq, Index d, float c, float* qt,
                   Index ld) noexcept {
   constexpr Index V = kLanes<A>;
@@ -52,10 +55,10 @@ void pack_queries(const float* q, Index ldq, Index Tq, Index d, float c, float* 
       }
       transpose_groups<A>(x);
 #pragma GCC unroll 4
-      for (Index r = 0; r < 4; ++r) store<A>(qt + (k + r) * ld + i0, splat<A>(c) * x[r]);
+      for (Index r = 0; r < 4; ++r) store<A>(qt + (k + r) * ld + i0, E::scaled(c, x[r]));
     }
     for (; k < d; ++k) {
-      for (Index i = 0; i < V; ++i) qt[k * ld + i0 + i] = c * row(i)[k];
+      for (Index i = 0; i < V; ++i) qt[k * ld + i0 + i] = E::scaled(c, row(i)[k]);
     }
   }
 }

@@ -6,7 +6,11 @@
 //   values   O  (br,d)  = (α O + P V)·w     broadcast P[i,j], vectors of V[j,:]    chain over j
 //
 // Pᵀ is stored key by key, which is what the second product broadcasts from: contiguous over the
-// rows of its tile. Neither K nor V is packed.
+// rows of its tile.
+//
+// k and j count words of 32 bits: one f32 element, or two of bf16; what is done with them is `E`
+// (gemm/elements.inl.hpp). Rows of K are words as they lie. Of V an f32 row is, and of bf16 a pair of
+// rows, woven (bf16.inl.hpp).
 //
 //   AVX-512  14x2: 28 accumulators + 2 vectors + 1 broadcast of 32 zmm; 16 loads for 28 FMAs
 //   AVX2      6x2: 12 + 2 + 1 of 16 ymm; 8 loads for 12 FMAs
@@ -14,6 +18,7 @@
 #pragma once
 
 #include "kernels/attention/layout.hpp"
+#include "kernels/gemm/elements.inl.hpp"
 #include "kernels/simd/math.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
@@ -40,7 +45,7 @@ TESSERA_INLINE void with_rows(Index rows, Body&& body) noexcept {
 /// P goes to memory from the registers, its sum over the keys into `sum`.
 enum class Finish { store, first, fused };
 
-struct Scores {
+struct Scores {    // strides and d in words
   const float* k;  // (keys, d), row stride ldk: bc rows are used, those after them prefetched
   Index ldk;
   const float* v;  // (keys, d), row stride ldv: prefetched
@@ -93,7 +98,7 @@ struct RowsAhead {
 };
 
 /// Keys [j0, j0+mr) and the NV vectors of queries from i0.
-template <class A, int mr, int NV, Finish finish>
+template <class A, class E, int mr, int NV, Finish finish>
 __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) noexcept {
   constexpr Index V = kLanes<A>;
   const Index d = t.d, ld = t.ld, ldk = t.ldk;  // copies: stores into Sᵀ could change t
@@ -122,14 +127,14 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
   RowsAhead ahead(t, j0, mr);
   if (!t.prefetch || NV < kTileVectors || i0 > 0) ahead.left = 0;
   const auto step = [&](Index n) __attribute__((always_inline)) {
-    Vectors<A, NV> b;
+    typename E::Factor b[static_cast<std::size_t>(NV)];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) b[v] = load<A>(q + n * ld + v * V);
+    for (int v = 0; v < NV; ++v) b[v] = E::factor_of(load<A>(q + n * ld + v * V));
 #pragma GCC unroll 16
     for (int j = 0; j < mr; ++j) {
-      const F32<A> a = splat<A>(k[j / kGroup][j % kGroup * ldk + n]);
+      const typename E::Factor a = E::splat(k[j / kGroup][j % kGroup * ldk + n]);
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) c[j][v] = mul_add<A>(a, b[v], c[j][v]);
+      for (int v = 0; v < NV; ++v) c[j][v] = E::mul_add(a, b[v], c[j][v]);
     }
   };
   const auto advance = [&](Index n) __attribute__((always_inline)) {
@@ -195,13 +200,13 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
 }
 
 /// Keys [j0, j0+rows) against the vectors of queries [i0, i1).
-template <class A, Finish finish>
+template <class A, class E, Finish finish>
 void scores_rows(const Scores& t, Index j0, Index rows, Index i0, Index i1) noexcept {
   constexpr Index V = kLanes<A>;
   with_rows<kTileRows<A>>(
       rows, [&]<int mr>() __attribute__((always_inline)) {
-        for (; i0 + 2 * V <= i1; i0 += 2 * V) scores_tile<A, mr, 2, finish>(t, j0, i0);
-        if (i0 < i1) scores_tile<A, mr, 1, finish>(t, j0, i0);
+        for (; i0 + 2 * V <= i1; i0 += 2 * V) scores_tile<A, E, mr, 2, finish>(t, j0, i0);
+        if (i0 < i1) scores_tile<A, E, mr, 1, finish>(t, j0, i0);
       });
 }
 
@@ -209,8 +214,8 @@ void scores_rows(const Scores& t, Index j0, Index rows, Index i0, Index i1) noex
 enum class Start { zero, kept, scaled };
 
 struct Values {
-  const float* pt;  // (bc, ld)
-  const float* v;   // (bc, d), row stride ldv
+  const float* pt;  // (bc, ld) words
+  const float* v;   // (bc, d) words, row stride ldv
   Index ldv;
   float* o;  // (Tq, d), row stride ldo
   Index ldo;
@@ -222,7 +227,7 @@ struct Values {
 
 /// Rows [i0, i0+mr) and NV vectors of columns from n0, the last with `lanes` lanes (all, unless
 /// `tail`).
-template <class A, int mr, int NV, bool tail>
+template <class A, class E, int mr, int NV, bool tail>
 __attribute__((noinline)) void values_tile(const Values& t, Index bc, Index i0, Index n0,
                                            Index lanes) noexcept {
   constexpr Index V = kLanes<A>;
@@ -245,14 +250,14 @@ __attribute__((noinline)) void values_tile(const Values& t, Index bc, Index i0, 
   const float* p = t.pt + i0;   // (bc, mr)
   const float* row = t.v + n0;  // (bc, NV·V)
   for (Index j = 0; j < bc; ++j, p += t.ld, row += t.ldv) {
-    Vectors<A, NV> b;
+    typename E::Factor b[static_cast<std::size_t>(NV)];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) b[v] = load_n<A>(row + v * V, at(v));
+    for (int v = 0; v < NV; ++v) b[v] = E::factor_of(load_n<A>(row + v * V, at(v)));
 #pragma GCC unroll 16
     for (int i = 0; i < mr; ++i) {
-      const F32<A> a = splat<A>(p[i]);
+      const typename E::Factor a = E::splat(p[i]);
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) c[i][v] = mul_add<A>(a, b[v], c[i][v]);  // + P V
+      for (int v = 0; v < NV; ++v) c[i][v] = E::mul_add(a, b[v], c[i][v]);  // + P V
     }
   }
 #pragma GCC unroll 16
@@ -264,7 +269,7 @@ __attribute__((noinline)) void values_tile(const Values& t, Index bc, Index i0, 
 }
 
 /// Rows [i_begin, i_end) and d columns of O.
-template <class A>
+template <class A, class E>
 void values(const Values& t, Index bc, Index i_begin, Index i_end, Index d) noexcept {
   constexpr Index V = kLanes<A>;
   for (Index n0 = 0; n0 < d; n0 += 2 * V) {
@@ -275,10 +280,10 @@ void values(const Values& t, Index bc, Index i_begin, Index i_end, Index d) noex
           const Index i0 = i_begin + i;
           with_rows<kTileRows<A>>(
               rows, [&]<int mr>() __attribute__((always_inline)) {
-                if (columns == 2 * V) return values_tile<A, mr, 2, false>(t, bc, i0, n0, V);
-                if (columns > V) return values_tile<A, mr, 2, true>(t, bc, i0, n0, lanes);
-                if (columns == V) return values_tile<A, mr, 1, false>(t, bc, i0, n0, V);
-                values_tile<A, mr, 1, true>(t, bc, i0, n0, lanes);
+                if (columns == 2 * V) return values_tile<A, E, mr, 2, false>(t, bc, i0, n0, V);
+                if (columns > V) return values_tile<A, E, mr, 2, true>(t, bc, i0, n0, lanes);
+                if (columns == V) return values_tile<A, E, mr, 1, false>(t, bc, i0, n0, V);
+                values_tile<A, E, mr, 1, true>(t, bc, i0, n0, lanes);
               });
         });
   }

@@ -18,12 +18,12 @@ namespace tessera::kernels {
 namespace {
 
 /// S of a tile into st (bc, ld); its maximum into b.m.
-template <class A>
+template <class A, class E>
 void tile_scores(const AttentionTask& t, const Block& b, const TileScratch& s, float* st,
                  const KeyTile& tile) noexcept {
-  Scores product = scores_of(t, b, s, tile);
+  Scores product = scores_of<E>(t, b, s, tile);
   product.st = st;
-  masked_scores<A>(t, b, product, tile.j0, tile.bc);
+  masked_scores<A, E>(t, b, product, tile.j0, tile.bc);
   for (Index i = 0; i < b.ld; i += kLanes<A>)
     store<A>(b.m + i, vmax<A>(load<A>(product.top + i), load<A>(b.m + i)));
 }

@@ -12,6 +12,7 @@
 
 #include "kernels/attention/pack_queries.inl.hpp"
 #include "kernels/attention/products.inl.hpp"
+#include "kernels/attention/value_words.inl.hpp"
 #include "kernels/attention/walk.hpp"
 #include "kernels/simd/math.inl.hpp"
 
@@ -23,15 +24,17 @@ constexpr float kMostSum = 0x1p12F;  // of P over a key tile, before the maximum
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLowest = -3.40282347e38F;  // stands for −inf in m: S − m is then −inf, not NaN
 
-/// Row i of Q, K or V.
+/// Row i of Q, K or V, in words.
+template <class E>
 TESSERA_INLINE const float* row_of(const void* x, Index ld, Index i) noexcept {
-  return static_cast<const float*>(x) + i * ld;
+  return static_cast<const float*>(x) + i * (ld / E::kKR);
 }
 
 /// Packs Q'ᵀ; m = lowest, l = 0.
-template <class A>
+template <class A, class E>
 void start_block(const AttentionTask& t, const Block& b) noexcept {
-  pack_queries<A>(row_of(t.q, t.ldq, b.i0), t.ldq, b.rows, t.d, t.scale * kLog2E, b.qt, b.ld);
+  pack_queries<A, E>(row_of<E>(t.q, t.ldq, b.i0), t.ldq / E::kKR, b.rows, t.d / E::kKR,
+                     t.scale * kLog2E, b.qt, b.ld);
   for (Index i = 0; i < b.ld; ++i) {
     b.m[i] = kLowest;
     b.l[i] = 0.0F;
@@ -86,13 +89,14 @@ TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, cons
   product.ldi = b.ld;
 }
 
+template <class E>
 TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const TileScratch& s,
                                 const KeyTile& tile) noexcept {
   const Index j0 = tile.j0;
-  Scores product{.k = row_of(t.k, t.ldk, j0),
-                 .ldk = t.ldk,
-                 .v = row_of(t.v, t.ldv, j0),
-                 .ldv = t.ldv,
+  Scores product{.k = row_of<E>(t.k, t.ldk, j0),
+                 .ldk = t.ldk / E::kKR,
+                 .v = row_of<E>(t.v, t.ldv, j0),
+                 .ldv = t.ldv / E::kKR,
                  .keys = t.Tk - j0,
                  .prefetch = t.Tk > kResidentKeys,
                  .qt = b.qt,
@@ -104,7 +108,7 @@ TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const Ti
                  .m = b.m,
                  .top = b.alpha,
                  .sum = b.sum,
-                 .d = t.d};
+                 .d = t.d / E::kKR};
   set_start(t, s, b, j0, tile.bc, tile.full, product);
   return product;
 }
@@ -113,14 +117,14 @@ TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const Ti
 
 /// Sᵀ of bc keys in p.st and its maximum over the keys in p.top. Register tiles that the mask hides
 /// are −inf without a multiplication.
-template <class A>
+template <class A, class E>
 void masked_scores(const AttentionTask& t, const Block& b, const Scores& p, Index j0,
                    Index bc) noexcept {
   constexpr Index V = kLanes<A>;
   for (Index i = 0; i < b.ld; ++i) p.top[i] = kLowest;
   for_each_score_tile(t.mask, t.q_begin + b.i0, b.rows, V, j0, bc,
                       [&](Index j, Index keys, Index i, Index end, bool visible) {
-                        if (visible) return scores_rows<A, Finish::store>(p, j, keys, i, end);
+                        if (visible) return scores_rows<A, E, Finish::store>(p, j, keys, i, end);
                         for (Index n = j; n < j + keys; ++n) {
                           for (Index x = i; x < end; x += V)
                             store<A>(p.st + n * p.lds + x, splat<A>(-kInf));
@@ -152,7 +156,7 @@ TESSERA_INLINE void online_softmax(const Block& b, const Scores& t, Index bc) no
 /// Vector i of queries with the maximum of the whole tile, for the lanes whose sum of P went beyond
 /// kMostSum (or is NaN): m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m'). The other lanes
 /// keep m and P bit for bit, so that no row depends on its neighbours.
-template <class A>
+template <class A, class E>
 __attribute__((noinline, cold)) void raise_maximum(const Block& b, const Scores& t, float* scratch,
                                                    Index bc, Index i) noexcept {
   constexpr Index V = kLanes<A>;
@@ -167,7 +171,7 @@ __attribute__((noinline, cold)) void raise_maximum(const Block& b, const Scores&
   store<A>(again.top, splat<A>(kLowest));
   for_each_group(
       bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
-        scores_rows<A, Finish::store>(again, j0, rows, 0, V);
+        scores_rows<A, E, Finish::store>(again, j0, rows, 0, V);
       });
   const F32<A> m = select_beyond<A>(sum, kMostSum, vmax<A>(load<A>(again.top), m_old), m_old);
   F32<A> total = splat<A>(0.0F);
@@ -184,14 +188,14 @@ __attribute__((noinline, cold)) void raise_maximum(const Block& b, const Scores&
 }
 
 /// P of one key tile in st, m, α and l = α l + rowsum P. True if some α differs from 1.
-template <class A>
+template <class A, class E>
 TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* again, Index bc,
                                         bool first) noexcept {
   for (Index i = 0; i < b.ld; ++i) b.sum[i] = 0.0F;
   for_each_group(
       bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
-        if (first && j0 == 0) return scores_rows<A, Finish::first>(t, j0, rows, 0, b.ld);
-        scores_rows<A, Finish::fused>(t, j0, rows, 0, b.ld);
+        if (first && j0 == 0) return scores_rows<A, E, Finish::first>(t, j0, rows, 0, b.ld);
+        scores_rows<A, E, Finish::fused>(t, j0, rows, 0, b.ld);
       });
   bool moved = false;
   for (Index i = 0; i < b.ld; i += kLanes<A>) {
@@ -201,7 +205,7 @@ TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* 
         for (Index n = 0; n < i; ++n) b.alpha[n] = 1.0F;
       }
       moved = true;
-      raise_maximum<A>(b, t, again, bc, i);
+      raise_maximum<A, E>(b, t, again, bc, i);
       alpha = load<A>(b.alpha + i);
     } else if (moved) {
       store<A>(b.alpha + i, alpha);
@@ -214,27 +218,31 @@ TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* 
 // ---- O ------------------------------------------------------------------------------------------
 
 /// O = (α O + P V)·w of a block. Under a mask, each group of rows takes the keys from its first to
-/// its last visible one.
-template <class A>
-void add_values(const AttentionTask& t, const Block& b, const float* pt, const KeyTile& tile,
-                Start start) noexcept {
+/// its last visible one. What is multiplied is E's: P and V as they are, or their pairs of keys.
+template <class A, class E>
+void add_values(const AttentionTask& t, const Block& b, const TileScratch& s, float* pt,
+                const KeyTile& tile, Start start) noexcept {
+  const Index pairs = E::kKR;
+  const ValueWords v = values_of<A, E>(t, s, pt, b.ld, tile);
   Values product{.pt = pt,
-                 .v = row_of(t.v, t.ldv, tile.j0),
-                 .ldv = t.ldv,
-                 .o = t.o + b.i0 * t.ldo,
-                 .ldo = t.ldo,
+                 .v = v.v,
+                 .ldv = v.ldv,
+                 .o = b.o,
+                 .ldo = b.ldo,
                  .start = tile.first ? Start::zero : start,
                  .alpha = b.alpha,
                  .w = tile.last ? b.sum : nullptr,
                  .ld = b.ld};
-  if (tile.full) return values<A>(product, tile.bc, 0, b.rows, t.d);
+  const auto words = [&](Index keys) { return (keys + pairs - 1) / pairs; };
+  if (tile.full) return values<A, E>(product, words(tile.bc), 0, b.rows, t.d);
   for_each_group(b.rows, kTileRows<A>, [&](Index i, Index rows) {
     const Index q_lo = t.q_begin + b.i0 + i;
     const KeyRun keys = visible_keys(t.mask, q_lo, q_lo + rows - 1, tile.j0, tile.j0 + tile.bc);
+    const Index first = (keys.begin - tile.j0) / pairs, end = words(keys.end - tile.j0);
     Values part = product;
-    part.pt = pt + (keys.begin - tile.j0) * b.ld;
-    part.v = row_of(t.v, t.ldv, keys.begin);
-    values<A>(part, keys.end - keys.begin, i, i + rows, t.d);
+    part.pt = pt + first * b.ld;
+    part.v = product.v + first * product.ldv;
+    values<A, E>(part, end - first, i, i + rows, t.d);
   });
 }
 
@@ -248,19 +256,19 @@ TESSERA_INLINE void reciprocal_of_sums(const Block& b) noexcept {
 }
 
 /// One key tile of one block: P, then O += P V.
-template <class A>
+template <class A, class E>
 void attend_tile(const AttentionTask& t, const Block& b, const TileScratch& s,
                  const KeyTile& tile) noexcept {
-  const Scores product = scores_of(t, b, s, tile);
+  const Scores product = scores_of<E>(t, b, s, tile);
   bool moved = true;
   if (tile.full) {
-    moved = fused_probabilities<A>(b, product, s.again, tile.bc, tile.first);
+    moved = fused_probabilities<A, E>(b, product, s.again, tile.bc, tile.first);
   } else {
-    masked_scores<A>(t, b, product, tile.j0, tile.bc);
+    masked_scores<A, E>(t, b, product, tile.j0, tile.bc);
     online_softmax<A>(b, product, tile.bc);
   }
   if (tile.last) reciprocal_of_sums<A>(b);  // b.sum is free until the next tile
-  add_values<A>(t, b, s.st, tile, moved ? Start::scaled : Start::kept);
+  add_values<A, E>(t, b, s, s.st, tile, moved ? Start::scaled : Start::kept);
 }
 
 /// O = O/l.
@@ -268,7 +276,7 @@ template <class A>
 void divide_rows(const AttentionTask& t, const Block& b) noexcept {
   reciprocal_of_sums<A>(b);
   for (Index i = 0; i < b.rows; ++i) {
-    float* o = t.o + (b.i0 + i) * t.ldo;
+    float* o = b.o + i * b.ldo;
     const F32<A> w = splat<A>(b.sum[i]);
     for_each_vector<A>(
         t.d, [&](Index n, Index lanes) __attribute__((always_inline)) {

@@ -7,6 +7,7 @@
 //   factor_of(word of each lane)   what B gives to the products
 //   splat(word)                    what A gives: one word for all lanes
 //   mul_add(a, b, c)               c += Σ a[k]·b[k] over the elements of a word
+//   scaled(c, words)               c·x of every element x
 #pragma once
 
 #include "kernels/simd/simd.inl.hpp"
@@ -45,6 +46,10 @@ struct F32Elements {
                                             const Register<A>& c) noexcept {
     return kernels::mul_add<A>(a, b, c);
   }
+  static TESSERA_INLINE Factor scaled(float c, F32<A> words) noexcept {
+    return kernels::splat<A>(c) * words;
+  }
+  static TESSERA_INLINE float scaled(float c, float word) noexcept { return c * word; }
   static TESSERA_INLINE void hold(Factor& x) noexcept { in_register<A>(x); }
   static TESSERA_INLINE void used(const Factor& x) noexcept { still_used<A>(x); }
 };

@@ -24,8 +24,9 @@ float alibi_slope(Index h, Index heads) noexcept {
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept {
   const kernels::Attention& kernel = context.kernels.attention[op.precision];
   const Index d = op.head_dim, Br = kernel.Br, V = kernel.V;
-  const TensorView<float> q = context.value(op.q.value), k = context.value(op.k.value),
-                          v = context.value(op.v.value), out = context.value(op.out);
+  const bool narrow = op.precision == Precision::bf16;
+  const TensorView<float> out = context.value(op.out);
+  const TensorView<std::uint16_t> narrow_out = context.narrow_value(op.out);
   const QkvLayout of_q = qkv_layout(context, op.q.value, d),
                   of_k = qkv_layout(context, op.k.value, d),
                   of_v = qkv_layout(context, op.v.value, d);
@@ -61,11 +62,13 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
   const bool alibi = std::holds_alternative<Alibi>(op.position);
   // Row `row` of head h of a slice: by heads its columns are whole matrices, one after another.
-  const auto head = [&](const TensorView<float>& x, const QkvLayout& layout, Index first, Index h,
-                        Index row) {
+  const auto head = [&](const Slice& slice, const QkvLayout& layout, Index h,
+                        Index row) -> const void* {
     const Index column =
-        layout.head_stride == d ? first + h * d : (first / d + h) * layout.head_stride;
-    return x.data + column + row * layout.row_stride;
+        layout.head_stride == d ? slice.first + h * d : (slice.first / d + h) * layout.head_stride;
+    const Index element = column + row * layout.row_stride;
+    if (narrow) return context.narrow_value(slice.value).data + element;
+    return context.value(slice.value).data + element;
   };
 
   // Blocks of one head are neighbours in the task order: its K and V stay in L2 from block to
@@ -86,13 +89,13 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         is_self && !context.columns.empty() ? context.columns.data() + begin : nullptr;
     const kernels::Entered entered(kernel);
     kernel.run({
-        .q = head(q, of_q, op.q.first, h, begin + q0),
+        .q = head(op.q, of_q, h, begin + q0),
         .ldq = of_q.row_stride,
-        .k = head(k, of_k, op.k.first, g, key_begin + k0),
+        .k = head(op.k, of_k, g, key_begin + k0),
         .ldk = of_k.row_stride,
-        .v = head(v, of_v, op.v.first, g, key_begin + k0),
+        .v = head(op.v, of_v, g, key_begin + k0),
         .ldv = of_v.row_stride,
-        .o = out.data + (begin + q0) * out.stride + h * d,
+        .o = narrow ? nullptr : out.data + (begin + q0) * out.stride + h * d,
         .ldo = out.stride,
         .Tq = q1 - q0,
         .Tk = Tk - k0,
@@ -108,6 +111,8 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         .slope = alibi ? alibi_slope(h, op.heads) : 0.0F,
         .dense = pairs == nullptr ? nullptr : pairs->data + h * pairs->cols + q0 * Tk,
         .ld_dense = Tk,
+        .narrow = narrow ? narrow_out.data + (begin + q0) * narrow_out.stride + h * d : nullptr,
+        .ldn = narrow_out.stride,
     });
   });
 }

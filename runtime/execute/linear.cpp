@@ -59,7 +59,7 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
   if (may.from != 0) {
     const Index head_dim = may.head_dim;
     const QkvLayout layout = qkv_layout(context, op.out, head_dim);
-    o.ldc = layout.row_stride;
+    o.ldc = o.ldn = layout.row_stride;
     o.block_columns = head_dim;
     o.block_stride = layout.head_stride;
     if (layout.head_stride == head_dim) o.block_columns = 0;  // row-major

@@ -17,7 +17,8 @@ inline QkvLayout qkv_layout(const Context& context, ValueId value, Index head_di
   if (may.from != 0 && context.longest >= may.from) {
     return {may.head_dim, context.rows * may.head_dim};
   }
-  return {context.value(value).stride, head_dim};
+  const Value& its = context.program.values[at(value)];
+  return {activation_stride(its.width, its.type), head_dim};
 }
 
 }  // namespace tessera::execute

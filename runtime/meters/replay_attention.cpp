@@ -13,19 +13,29 @@ class AttentionTouch final : TileTouch {
  public:
   AttentionTouch(const AttentionTask& t, Index V, Touch touch) noexcept
       : TileTouch(t, V, touch),
-        at_(kernels::scratch_layout(t.dataflow, t.Tq, t.Tk, t.d)),
-        st_{tile_.st, t.scratch + at_.second} {}
+        at_(kernels::scratch_layout(t.dataflow, t.Tq, t.Tk, t.d, t.narrow != nullptr)),
+        st_{tile_.st, t.scratch + at_.second} {
+    tile_.vt = t.scratch + at_.values;
+  }
 
   void zero_rows(Index i0, Index i1) noexcept {
+    if (t_.narrow != nullptr) {
+      return touch_.write_rows(t_.narrow + i0 * t_.ldn, t_.ldn, i1 - i0, t_.d);
+    }
     touch_.write_rows(t_.o + i0 * t_.ldo, t_.ldo, i1 - i0, t_.d);
   }
   Block block_at(Index slot, Index i0, Index i1) const noexcept {
     float* const state = t_.scratch + at_.states + slot * kernels::block_elements(t_.d);
-    return kernels::block_at(state, t_.d, V_, i0, i1);
+    Block b = kernels::block_at(state, t_.d, V_, i0, i1);
+    const bool narrow = t_.narrow != nullptr;
+    b.o = narrow ? t_.scratch + at_.O + slot * kernels::kQueryRows * t_.d : t_.o + i0 * t_.ldo;
+    b.ldo = narrow ? t_.d : t_.ldo;
+    return b;
   }
   Block start_block(Index slot, Index i0, Index i1) noexcept {
     const Block b = block_at(slot, i0, i1);
     pack_queries(b);
+    if (t_.narrow != nullptr) touch_.write(b.o, b.rows * t_.d);
     return b;
   }
   void attend_tile(const Block& b, const KeyTile& tile) noexcept {
@@ -40,10 +50,12 @@ class AttentionTouch final : TileTouch {
     }
     if (tile.last) reciprocal_of_sums(b);
     TileTouch::add_values(b, tile_.st, tile, tile.full ? Start::kept : Start::scaled);
+    if (tile.last) finish(b);
   }
   void divide_rows(const Block& b) noexcept {
     reciprocal_of_sums(b);
-    zero_rows(b.i0, b.i0 + b.rows);  // the same lines
+    touch_.write_rows(b.o, b.ldo, b.rows, t_.d);
+    finish(b);
   }
 
   void add_scores(const Block& b, Index slot, Index keys, const KeyTile& tile) noexcept {
@@ -58,6 +70,7 @@ class AttentionTouch final : TileTouch {
   void divide_sums(const Block& b) noexcept { reciprocal_of_sums(b); }
   void add_values(const Block& b, Index slot, Index keys, const KeyTile& tile) noexcept {
     TileTouch::add_values(b, scores(at_.P, slot) + keys * b.ld, tile, Start::kept);
+    if (tile.last) finish(b);
   }
 
   void multiply(int n, const Block& b, const KeyTile& tile) noexcept {
@@ -70,10 +83,11 @@ class AttentionTouch final : TileTouch {
         if (init.p != nullptr) {
           for (Index r = 0; r < keys; ++r) touch_.read(init.p + (j + r) * init.ld + i, lanes);
         }
-        touch_.broadcast_rows(rows_of(t_.k, t_.ldk, tile.j0 + j), t_.ldk, keys, t_.d, [&](Index k) {
-          touch_.read(b.qt + k * b.ld + i, lanes);
-          if (k % 2 == 1 && left_ > 0) one();
-        });
+        touch_.broadcast_rows(rows_of(t_.k, t_.ldk, tile.j0 + j), t_.ldk / KR_, keys, t_.d / KR_,
+                              [&](Index k) {
+                                touch_.read(b.qt + k * b.ld + i, lanes);
+                                if ((KR_ > 1 || k % 2 == 1) && left_ > 0) one();
+                              });
         touch_.write(b.alpha + i, lanes);
         touch_.write_rows(st_[n] + j * b.ld + i, b.ld, keys, lanes);
         i += lanes;
@@ -95,6 +109,7 @@ class AttentionTouch final : TileTouch {
   void add(int n, const Block& b, const KeyTile& tile) noexcept {
     if (tile.last) reciprocal_of_sums(b);
     TileTouch::add_values(b, st_[n], tile, Start::scaled);
+    if (tile.last) finish(b);
   }
 
  private:

@@ -19,26 +19,29 @@ using kernels::KeyTile;
 enum class Start { zero, kept, scaled };
 enum class Finish { store, first, fused };
 
-/// Row i of Q, K or V.
-inline const float* rows_of(const void* x, Index ld, Index i) noexcept {
-  return static_cast<const float*>(x) + i * ld;
-}
-
 class TileTouch {
  protected:
+  /// Rows of Q, K and V as words of KR elements: 1, or 2 of bf16.
   TileTouch(const AttentionTask& t, Index V, Touch touch) noexcept
       : t_(t),
         touch_(touch),
         V_(V),
         MR_(kernels::tile_rows(V)),
+        KR_(t.narrow == nullptr ? 1 : 2),
         tile_(kernels::split_tile(t.scratch)) {}
+
+  /// Row i of Q, K or V.
+  const float* rows_of(const void* x, Index ld, Index i) const noexcept {
+    return static_cast<const float*>(x) + i * (ld / KR_);
+  }
 
   void pack_queries(const Block& b) noexcept {
     const float* q = rows_of(t_.q, t_.ldq, b.i0);
+    const Index d = t_.d / KR_, ldq = t_.ldq / KR_;
     for (Index i = 0; i < b.ld; i += V_) {
-      for (Index k = 0; k < t_.d; k += 4) {
-        const Index n = std::min<Index>(4, t_.d - k);
-        for (Index r = 0; r < V_; ++r) touch_.read(q + std::min(i + r, b.rows - 1) * t_.ldq + k, n);
+      for (Index k = 0; k < d; k += 4) {
+        const Index n = std::min<Index>(4, d - k);
+        for (Index r = 0; r < V_; ++r) touch_.read(q + std::min(i + r, b.rows - 1) * ldq + k, n);
         for (Index r = 0; r < n; ++r) touch_.write(b.qt + (k + r) * b.ld + i, V_);
       }
     }
@@ -85,7 +88,7 @@ class TileTouch {
     if (init.p != nullptr) {
       for (Index r = 0; r < keys; ++r) touch_.read(init.p + (j + r) * init.ld + i, n);
     }
-    touch_.broadcast_rows(rows_of(t_.k, t_.ldk, j0 + j), t_.ldk, keys, t_.d,
+    touch_.broadcast_rows(rows_of(t_.k, t_.ldk, j0 + j), t_.ldk / KR_, keys, t_.d / KR_,
                           [&](Index k) { touch_.read(b.qt + k * b.ld + i, n); });
     float* top = finish == Finish::first ? b.m : b.alpha;
     if (finish != Finish::fused) touch_.write(top + i, n);
@@ -128,36 +131,67 @@ class TileTouch {
     }
   }
 
-  void values(const float* pt, Index ldp, const float* v, float* o, const Block& b, Start start,
-              bool last, Index bc, Index i_begin, Index i_end) noexcept {
+  /// Words of P and V (value_words.inl.hpp).
+  struct Words {
+    const float* v;
+    Index ldv;
+  };
+  Words words_of_values(const Block& b, float* pt, const KeyTile& tile) noexcept {
+    if (KR_ == 1) return {rows_of(t_.v, t_.ldv, tile.j0), t_.ldv};
+    for (Index j = 0; j < tile.bc; j += 2) {
+      for (Index i = 0; i < b.ld; i += V_) {
+        touch_.read(pt + j * b.ld + i, V_);
+        if (j + 1 < tile.bc) touch_.read(pt + (j + 1) * b.ld + i, V_);
+        touch_.write(pt + j / 2 * b.ld + i, V_);
+      }
+    }
+    for (Index j = 0; j < tile.bc; j += 2) {
+      for (Index r = j; r < std::min(j + 2, tile.bc); ++r) {
+        touch_.read(rows_of(t_.v, t_.ldv, tile.j0 + r), t_.d / 2);
+      }
+      touch_.write(tile_.vt + j / 2 * t_.d, t_.d);
+    }
+    return {tile_.vt, t_.d};
+  }
+
+  void values(const float* pt, const Words& w, const Block& b, Start start, bool last, Index bc,
+              Index i_begin, Index i_end) noexcept {
     for (Index n0 = 0; n0 < t_.d; n0 += 2 * V_) {
       const Index n = std::min(2 * V_, t_.d - n0);
       for_each_group(i_end - i_begin, MR_, [&](Index i, Index rows) {
         const Index at = i_begin + i;
         if (start == Start::scaled) touch_.read(b.alpha + at, rows);
-        if (start != Start::zero) touch_.read_rows(o + at * t_.ldo + n0, t_.ldo, rows, n);
+        if (start != Start::zero) touch_.read_rows(b.o + at * b.ldo + n0, b.ldo, rows, n);
         for (Index j = 0; j < bc; ++j) {
-          touch_.read(v + j * t_.ldv + n0, n);
-          touch_.read(pt + j * ldp + at, rows);
+          touch_.read(w.v + j * w.ldv + n0, n);
+          touch_.read(pt + j * b.ld + at, rows);
         }
         if (last) touch_.read(b.sum + at, rows);
-        touch_.write_rows(o + at * t_.ldo + n0, t_.ldo, rows, n);
+        touch_.write_rows(b.o + at * b.ldo + n0, b.ldo, rows, n);
       });
     }
   }
-  void add_values(const Block& b, const float* pt, const KeyTile& tile, Start after) noexcept {
+  void add_values(const Block& b, float* pt, const KeyTile& tile, Start after) noexcept {
     const Start start = tile.first ? Start::zero : after;
-    const float* v = rows_of(t_.v, t_.ldv, tile.j0);
-    float* o = t_.o + b.i0 * t_.ldo;
-    if (tile.full) return values(pt, b.ld, v, o, b, start, tile.last, tile.bc, 0, b.rows);
+    const Words w = words_of_values(b, pt, tile);
+    const auto words = [&](Index keys) { return (keys + KR_ - 1) / KR_; };
+    if (tile.full) return values(pt, w, b, start, tile.last, words(tile.bc), 0, b.rows);
     for_each_group(b.rows, MR_, [&](Index i, Index rows) {
       const Index q_lo = t_.q_begin + b.i0 + i;
       const KeyRun keys =
           kernels::visible_keys(t_.mask, q_lo, q_lo + rows - 1, tile.j0, tile.j0 + tile.bc);
-      const Index from = keys.begin - tile.j0;
-      values(pt + from * b.ld, b.ld, v + from * t_.ldv, o, b, start, tile.last,
-             keys.end - keys.begin, i, i + rows);
+      const Index from = (keys.begin - tile.j0) / KR_;
+      values(pt + from * b.ld, {w.v + from * w.ldv, w.ldv}, b, start, tile.last,
+             words(keys.end - tile.j0) - from, i, i + rows);
     });
+  }
+  /// O of a block is complete: bf16 is rounded now.
+  void finish(const Block& b) noexcept {
+    if (t_.narrow == nullptr) return;
+    for (Index i = 0; i < b.rows; ++i) {
+      touch_.read(b.o + i * b.ldo, t_.d);
+      touch_.write(t_.narrow + (b.i0 + i) * t_.ldn, t_.d);
+    }
   }
   void reciprocal_of_sums(const Block& b) noexcept {
     touch_.read(b.l, b.ld);
@@ -166,7 +200,7 @@ class TileTouch {
 
   const AttentionTask& t_;
   Touch touch_;
-  Index V_, MR_;
+  Index V_, MR_, KR_;
   kernels::TileScratch tile_;
 };
 

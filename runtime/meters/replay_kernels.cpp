@@ -167,8 +167,10 @@ KernelTable make_table() noexcept {
   table.gemm[Precision::f32].run = gemm<isa, Precision::f32>;
   table.gemm[Precision::bf16].run = gemm<isa, Precision::bf16>;
   for (const Precision p : kPrecisions) table.gemm[p].pack_panel = pack_panel;
-  table.attention[Precision::f32].run = attention<isa>;
-  table.attention[Precision::f32].scratch_elements = kernels::attention_scratch;
+  for (const Precision p : kPrecisions) {
+    if (table.attention[p].run != nullptr) table.attention[p].run = attention<isa>;
+  }
+  table.attention[Precision::f32].scratch_elements = kernels::attention_scratch<false>;
   table.layer_norm = layer_norm;
   table.activation = activation;
   table.gated = gated;

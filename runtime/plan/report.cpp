@@ -196,6 +196,7 @@ class Reporter {
                              .why = c.why,
                              .scratch_bytes = c.used_scratch_bytes};
     };
+    report.precision = o.precision;
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
                                T, to_string(o.mask));
     report.epilogue = std::holds_alternative<RelativeBias>(o.position) ? "relative bias"

@@ -203,7 +203,7 @@ class Checker {
     require(!o.in.empty() && total == width(o.out), "has widths that do not add up");
   }
 
-  // Everything is f32 but what a linear of Precision::bf16 reads.
+  // Everything is f32 but what a linear of Precision::bf16 reads, and attention of it reads and writes.
   template <class AnyOp>
   void types(const AnyOp& o) const {
     const auto f32 = [&](auto, std::int32_t id) {
@@ -218,6 +218,13 @@ class Checker {
     require(o.residual == kNone || value(o.residual).type == DType::f32,
             "has a residual that is not f32");
     require(!o.norm || value(o.out).type == DType::f32, "normalises what is not f32");
+  }
+  void types(const AttentionOp& o) const {
+    const DType type = o.precision == Precision::bf16 ? DType::bf16 : DType::f32;
+    for (const ValueId id : {o.q.value, o.k.value, o.v.value, o.out}) {
+      require(value(id).type == type, "has an operand of another type than its precision");
+    }
+    require(type == DType::f32 || o.head_dim % 2 == 0, "has an odd head size in bf16");
   }
   void types(const NarrowOp& o) const {
     require(value(o.in).type == DType::f32 && value(o.out).type == DType::bf16,

@@ -6,11 +6,13 @@ namespace {
 
 class ToBf16 {
  public:
-  explicit ToBf16(const Program& program)
+  ToBf16(const Program& program, bool attention)
       : result_(program),
+        attention_(attention),
         is_read_(program.values.size(), false),
         stays_(program.parameters.size(), false),
         as_f32_(program.values.size(), false),
+        wanted_(program.values.size(), false),
         narrow_(program.values.size(), kNone) {
     for (const Op& op : result_.ops) {
       for (const ValueId in : inputs_of(op)) is_read_[at(in)] = true;
@@ -22,30 +24,31 @@ class ToBf16 {
   }
 
   Program run() {
-    std::vector<bool> wanted(result_.values.size(), false);  // in bf16
     for (const Op& op : result_.ops) {
+      if (may_attend(op)) continue;
       if (!changes(op)) {
         for (const ValueId in : inputs_of(op)) as_f32_[at(in)] = true;
         continue;
       }
       const auto& linear = std::get<LinearOp>(op);
-      wanted[at(linear.in)] = true;
+      wanted_[at(linear.in)] = true;
       if (linear.residual != kNone) as_f32_[at(linear.residual)] = true;
     }
     for (const Output& output : result_.outputs) as_f32_[at(output.value)] = true;
+    for (const Op& op : result_.ops) {
+      if (!may_attend(op)) continue;
+      std::vector<bool>& form = attends(op) ? wanted_ : as_f32_;
+      for (const ValueId in : inputs_of(op)) form[at(in)] = true;
+    }
 
     std::vector<Op> ops;
     for (Op op : result_.ops) {
-      if (changes(op)) {
-        auto& linear = std::get<LinearOp>(op);
-        result_.parameters[at(linear.weight)].precision = Precision::bf16;
-        linear.in = narrow_[at(linear.in)];
-      }
       const ValueId out = output_of(op);
+      const bool writes = writes_bf16(op);  // itself
+      change(op);
       ops.push_back(op);
-      if (!wanted[at(out)]) continue;
-      if (const auto* writer = std::get_if<LinearOp>(&op);
-          writer != nullptr && !writer->norm && !as_f32_[at(out)]) {
+      if (!wanted_[at(out)]) continue;
+      if (writes) {
         result_.values[at(out)].type = DType::bf16;
         narrow_[at(out)] = out;
         continue;
@@ -71,18 +74,47 @@ class ToBf16 {
     return may_change(op) && !stays_[at(std::get<LinearOp>(op).weight)];
   }
 
+  bool may_attend(const Op& op) const {
+    const auto* attention = std::get_if<AttentionOp>(&op);
+    return attention_ && attention != nullptr && attention->head_dim % 2 == 0;
+  }
+  /// Nobody needs its result as f32.
+  bool attends(const Op& op) const {
+    return may_attend(op) && wanted_[at(output_of(op))] && !as_f32_[at(output_of(op))];
+  }
+  bool writes_bf16(const Op& op) const {
+    if (attends(op)) return true;
+    const auto* linear = std::get_if<LinearOp>(&op);
+    return linear != nullptr && !linear->norm && !as_f32_[at(linear->out)];
+  }
+  void change(Op& op) {
+    if (changes(op)) {
+      auto& linear = std::get<LinearOp>(op);
+      result_.parameters[at(linear.weight)].precision = Precision::bf16;
+      linear.in = narrow_[at(linear.in)];
+    } else if (attends(op)) {
+      auto& attention = std::get<AttentionOp>(op);
+      attention.precision = Precision::bf16;
+      for (Slice* slice : {&attention.q, &attention.k, &attention.v}) {
+        slice->value = narrow_[at(slice->value)];
+      }
+    }
+  }
+
   Program result_;
+  bool attention_;
   std::vector<bool> is_read_;    // values, by an op
   std::vector<bool> stays_;      // parameters
   std::vector<bool> as_f32_;     // values that somebody reads so
+  std::vector<bool> wanted_;     // values that somebody reads in bf16
   std::vector<ValueId> narrow_;  // the bf16 form of each value
 };
 
 }  // namespace
 
-Program in_precision(const Program& program, Precision precision) {
+Program in_precision(const Program& program, Precision precision, bool attention) {
   if (precision == Precision::f32) return program;
-  return ToBf16(program).run();
+  return ToBf16(program, attention).run();
 }
 
 }  // namespace tessera

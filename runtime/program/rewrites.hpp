@@ -27,11 +27,13 @@ Program pool_early(const Program& program);
 /// no other reader.
 Program fuse_epilogues(const Program& program);
 
-/// The linears of `program` in bf16 (Precision::bf16): weights, and what they multiply. A linear or
-/// a narrow op writes that as bf16; everything else stays f32: sums, residuals, norms, attention,
+/// The linears of `program` in bf16 (Precision::bf16): weights, and what they multiply. A linear, an
+/// attention or a narrow op writes that as bf16; everything else stays f32: sums, residuals, norms,
 /// pooling, patches. Linears of one row per sequence, and those whose result is an output that no op
 /// reads (the last one of a head), stay f32 too: they take no time worth an error in the answer.
+/// Attention multiplies bf16 if `attention` (the level has such kernels), its head size is even and
+/// its result is read by linears of bf16 alone.
 /// Precondition: `program` is in f32. Precision::f32: returned as it is.
-Program in_precision(const Program& program, Precision precision);
+Program in_precision(const Program& program, Precision precision, bool attention = false);
 
 }  // namespace tessera

@@ -51,9 +51,11 @@ void check_families(const Program& program, const kernels::KernelTable& kernels)
 Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
-  kept = in_precision(fuse_epilogues(pool_early(kept)), options.precision);
+  const kernels::KernelTable& kernels = kernels_of(options);
+  kept = in_precision(fuse_epilogues(pool_early(kept)), options.precision,
+                      kernels.attention[options.precision].run != nullptr);
   check(kept);
-  check_families(kept, kernels_of(options));
+  check_families(kept, kernels);
   return kept;
 }
 

@@ -142,6 +142,76 @@ TEST(InPrecisionTest, AResultThatIsAddedIsF32) {
   EXPECT_EQ(half.values[at(linear_of(half, "down").in)].name, "up.bf16");
 }
 
+/// tokens → QKV → attention → out; `also` reads the context, too.
+struct WithAttention {
+  explicit WithAttention(Index head_dim, bool also_in_f32 = false) {
+    const Index H = 2 * head_dim;
+    p.inputs = TokenSpec{.vocab_size = 9, .max_tokens = 8};
+    const auto matrix = [&](const char* name, Index n, Index k) {
+      return p.add_parameter({.name = name,
+                              .kind = ParameterKind::matrix,
+                              .rows = n,
+                              .cols = k,
+                              .sources = {{name, n}}});
+    };
+    const ParameterId table = p.add_parameter({.name = "table",
+                                               .kind = ParameterKind::table,
+                                               .rows = 9,
+                                               .cols = H,
+                                               .sources = {{"table", 9}}});
+    const ValueId e = p.add_value("e", kTokens, H), qkv = p.add_value("qkv", kTokens, 3 * H),
+                  context = p.add_value("context", kTokens, H), x = p.add_value("x", kTokens, H),
+                  pooled = p.add_value("pooled", kSequences, H);
+    p.ops = {EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = e},
+             LinearOp{.in = e, .weight = matrix("qkv.weight", 3 * H, H), .out = qkv},
+             self_attention(qkv, context, 2, head_dim, 1.0F),
+             LinearOp{.in = context, .weight = matrix("x.weight", H, H), .out = x, .residual = e},
+             PoolOp{.pooling = Pooling::mean, .in = also_in_f32 ? context : x, .out = pooled}};
+    p.outputs = {{"pooled", pooled}, {"x", x}};
+    check(p);
+  }
+  Program p;
+};
+
+const AttentionOp& attention_of(const Program& program) {
+  for (const Op& op : program.ops) {
+    if (const auto* attention = std::get_if<AttentionOp>(&op)) return *attention;
+  }
+  throw std::out_of_range("no attention");
+}
+
+TEST(InPrecisionTest, AttentionBetweenLinearsReadsAndWritesBf16) {
+  const WithAttention model(4);
+  const Program half = in_precision(model.p, Precision::bf16, true);
+  check(half);
+  EXPECT_EQ(attention_of(half).precision, Precision::bf16);
+  EXPECT_EQ(half.values[at(attention_of(half).q.value)].name, "qkv");
+  EXPECT_EQ(half.values[at(linear_of(half, "qkv").out)].type, DType::bf16);
+  EXPECT_EQ(half.values[at(attention_of(half).out)].type, DType::bf16);
+  EXPECT_EQ(linear_of(half, "x").in, attention_of(half).out);
+  EXPECT_EQ(count(half, "narrow"), 1U);  // of e
+}
+
+TEST(InPrecisionTest, AttentionStaysWhereTheLevelHasNoneOrItsResultIsReadAsF32OrHeadsAreOdd) {
+  const WithAttention even(4), read(4, true), odd(3);
+  for (const auto& [program, level_has] :
+       {std::pair{&even.p, false}, {&read.p, true}, {&odd.p, true}}) {
+    const Program half = in_precision(*program, Precision::bf16, level_has);
+    check(half);
+    EXPECT_EQ(attention_of(half).precision, Precision::f32);
+    EXPECT_EQ(half.values[at(attention_of(half).q.value)].type, DType::f32);
+    EXPECT_EQ(half.values[at(linear_of(half, "x").in)].name, "context.bf16");
+  }
+}
+
+TEST(InPrecisionTest, CheckRefusesAttentionOfMixedTypes) {
+  Program half = in_precision(WithAttention(4).p, Precision::bf16, true);
+  for (Op& op : half.ops) {
+    if (auto* attention = std::get_if<AttentionOp>(&op)) attention->precision = Precision::f32;
+  }
+  EXPECT_THROW(check(half), Error);
+}
+
 TEST(InPrecisionTest, AMatrixThatAnAnswerSharesStays) {
   Small small;
   std::get<LinearOp>(small.p.ops[4]).weight = linear_of(small.p, "up").weight;
