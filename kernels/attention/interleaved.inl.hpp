@@ -48,8 +48,9 @@ __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
   for (int v = 0; v < NV; ++v) {
 #pragma GCC unroll 16
     for (int j = 0; j < mr; ++j) {
-      c[j][v] =
-          t.init == nullptr ? splat<A>(0.0F) : load<A>(t.init + (j0 + j) * t.ldi + i0 + v * V);
+      c[j][v] = t.init == nullptr || E::kScalesScores
+                    ? splat<A>(0.0F)
+                    : load<A>(t.init + (j0 + j) * t.ldi + i0 + v * V);
     }
   }
   constexpr int kGroup = 3, kGroups = (mr + kGroup - 1) / kGroup;
@@ -76,6 +77,17 @@ __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
     if (n % (2 / E::kKR) == 0 && e.left > 0) e.one();
   }
   job = e;
+  if constexpr (E::kScalesScores) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+#pragma GCC unroll 16
+      for (int j = 0; j < mr; ++j) {
+        const F32<A> init =
+            t.init == nullptr ? splat<A>(0.0F) : load<A>(t.init + (j0 + j) * t.ldi + i0 + v * V);
+        c[j][v] = mul_add<A>(splat<A>(t.c), c[j][v], init);
+      }
+    }
+  }
   float* const top = t.top + i0;
   float* const st = t.st + j0 * lds + i0;
 #pragma GCC unroll 4

@@ -62,6 +62,7 @@ struct Scores {    // strides and d in words
   float* top;  // (ld) Finish::store
   float* sum;  // (ld)
   Index d;
+  float c;  // scale·log₂e: of scores, if E scales them; else Q' has it
 };
 
 /// Prefetches rows of K and V while a tile is multiplied, a few with every four steps of d. The
@@ -103,18 +104,30 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
   constexpr Index V = kLanes<A>;
   const Index d = t.d, ld = t.ld, ldk = t.ldk;  // copies: stores into Sᵀ could change t
   Tile<A, mr, NV> c;                            // (mr, NV·V)
+  // init − m: where the sums begin, or what is added to them once they are scaled.
+  const auto for_each_start = [&](auto&& body) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-  for (int v = 0; v < NV; ++v) {
-    F32<A> start = splat<A>(0.0F);
-    if constexpr (finish == Finish::fused) start = start - load<A>(t.m + i0 + v * V);  // −m
-    if (t.init == nullptr) {
+    for (int v = 0; v < NV; ++v) {
+      F32<A> start = splat<A>(0.0F);
+      if constexpr (finish == Finish::fused) start = start - load<A>(t.m + i0 + v * V);  // −m
+      if (t.init == nullptr) {
 #pragma GCC unroll 16
-      for (int j = 0; j < mr; ++j) c[j][v] = start;
-    } else {
-      const float* init = t.init + j0 * t.ldi + i0 + v * V;
+        for (int j = 0; j < mr; ++j) body(c[j][v], start);
+      } else {
+        const float* init = t.init + j0 * t.ldi + i0 + v * V;
 #pragma GCC unroll 16
-      for (int j = 0; j < mr; ++j) c[j][v] = start + load<A>(init + j * t.ldi);
+        for (int j = 0; j < mr; ++j) body(c[j][v], start + load<A>(init + j * t.ldi));
+      }
     }
+  };
+  if constexpr (E::kScalesScores) {
+#pragma GCC unroll 16
+    for (auto& row : c) {
+#pragma GCC unroll 4
+      for (auto& x : row) x = splat<A>(0.0F);
+    }
+  } else {
+    for_each_start([](F32<A> & x, F32<A> start) __attribute__((always_inline)) { x = start; });
   }
   // One pointer per three rows, as in gemm/ukernel.inl.hpp: more would be kept in vector
   // registers and take issue slots of the multiplications.
@@ -161,6 +174,11 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
   for (; n < d; ++n) {
     step(0);
     advance(1);
+  }
+  if constexpr (E::kScalesScores) {
+    const F32<A> scale = splat<A>(t.c);
+    for_each_start([&](F32<A> & x, F32<A> start)
+                       __attribute__((always_inline)) { x = mul_add<A>(scale, x, start); });
   }
   float* const m_at = t.m;  // copies: a store into Pᵀ could change t
   float* const sum_at = t.sum;

@@ -108,7 +108,8 @@ TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const Ti
                  .m = b.m,
                  .top = b.alpha,
                  .sum = b.sum,
-                 .d = t.d / E::kKR};
+                 .d = t.d / E::kKR,
+                 .c = t.scale * kLog2E};
   set_start(t, s, b, j0, tile.bc, tile.full, product);
   return product;
 }

@@ -31,14 +31,10 @@ struct Bf16Dot {
     const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
     return _mm512_castsi512_ps(_mm512_permutexvar_epi16(interleaved(), both));
   }
-  static TESSERA_INLINE Lanes scaled(float c, Lanes words) noexcept {
-    using W = Words<xsimd::avx512bw>;
-    const Lanes by = W::splat(c);
-    return pair(by * W::bf16_low(words), by * W::bf16_high(words));
-  }
-  static TESSERA_INLINE float scaled(float c, float word) noexcept {
-    return _mm_cvtss_f32(_mm512_castps512_ps128(scaled(c, Lanes(_mm512_set1_ps(word)))));
-  }
+  /// Q stays as it is: c·q would be rounded once more. Scores are scaled instead.
+  static constexpr bool kScalesScores = true;
+  static TESSERA_INLINE Lanes scaled(float, Lanes words) noexcept { return words; }
+  static TESSERA_INLINE float scaled(float, float word) noexcept { return word; }
   /// The first n elements at `low` and at `high` (null: zeros) as words; 0 in the other lanes.
   static TESSERA_INLINE Lanes weave(const std::uint16_t* low, const std::uint16_t* high,
                                     Index n) noexcept {

@@ -7,7 +7,7 @@
 //   factor_of(word of each lane)   what B gives to the products
 //   splat(word)                    what A gives: one word for all lanes
 //   mul_add(a, b, c)               c += Σ a[k]·b[k] over the elements of a word
-//   scaled(c, words)               c·x of every element x
+//   scaled(c, words)               c·x of every element x, or x itself if kScalesScores
 #pragma once
 
 #include "kernels/simd/simd.inl.hpp"
@@ -46,6 +46,7 @@ struct F32Elements {
                                             const Register<A>& c) noexcept {
     return kernels::mul_add<A>(a, b, c);
   }
+  static constexpr bool kScalesScores = false;
   static TESSERA_INLINE Factor scaled(float c, F32<A> words) noexcept {
     return kernels::splat<A>(c) * words;
   }

@@ -11,8 +11,8 @@
 #include "models/package.hpp"
 #include "runtime/session/session.hpp"
 #include "tests/golden/stored.hpp"
+#include "tests/kernels/probe/emulated_tiles.hpp"
 #include "tests/support/compare.hpp"
-#include "tests/support/emulated_tiles.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/random.hpp"
 

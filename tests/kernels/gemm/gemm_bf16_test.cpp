@@ -11,10 +11,10 @@
 
 #include "kernels/kernel_table.hpp"
 #include "tests/kernels/gemm/widths.hpp"
+#include "tests/kernels/probe/emulated_tiles.hpp"
 #include "tests/reference/bf16.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
-#include "tests/support/emulated_tiles.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"

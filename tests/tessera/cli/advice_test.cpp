@@ -127,8 +127,8 @@ TEST_F(AdviceTest, NobodyElseIsTold) {
 TEST_F(AdviceTest, LittleIsNotWorthALine) {
   rate(0.5);
   EXPECT_EQ(shown(embed_), "");
-  // The linears are worth it, the whole with its attention is not.
-  rate(1.01 * kWorthIt);
+  // The products are worth it, the whole with its exponentials is not.
+  rate(1.01 * kWorthIt, 1e7);
   EXPECT_LT(seconds("fp32") / seconds("bf16"), kWorthIt);
   EXPECT_EQ(shown(embed_), "");
 }

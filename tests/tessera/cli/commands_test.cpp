@@ -287,7 +287,7 @@ TEST_F(PlanCommandTest, SavesComparesAndRunsAPlan) {
 
 TEST_F(PlanCommandTest, ShowsWhatIsComputedInBf16) {
   const std::string text = plan("--precision bf16").out;
-  EXPECT_THAT(text, HasSubstr("narrow layer.0.context.bf16"));
+  EXPECT_THAT(text, HasSubstr("narrow layer.0.attention_norm.bf16"));
   EXPECT_THAT(text, HasSubstr("K is not split: C is written as bf16, once"));
   EXPECT_THAT(plan("--precision fp32").out, Not(HasSubstr("narrow")));
   ASSERT_EQ(plan("--precision bf16 --save half.json").status, 0);

@@ -13,14 +13,14 @@ namespace tessera::test {
 class RatedTest : public CliTest {
  protected:
   /// With linears that compute 1e11 and bf16_speed times that.
-  void rate(double bf16_speed) {
+  void rate(double bf16_speed, double exps = 1e10) {
     save_rates(path("rates.json"),
                {.flops = {1e11, bf16_speed * 1e11},
                 .l1_bytes = 4e11,
                 .l2_bytes = 2e11,
                 .l3_bytes = 1e11,
                 .memory_bytes = 2e10,
-                .exps = 1e10,
+                .exps = exps,
                 .source = ""},
                machine(), resolve_isa({}));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/support/emulated_tiles.hpp"
+#include "tests/kernels/probe/emulated_tiles.hpp"
 
 #include "kernels/simd/sse42.inl.hpp"
 // (the vocabulary that the kernel's epilogue is written in)
@@ -102,6 +102,7 @@ const kernels::KernelTable& emulated_level() noexcept {
     kernels::KernelTable t = kernels::kernels_at(best_isa());
     t.isa = Isa::amx_bf16;
     t.gemm[Precision::bf16] = kFamily;
+    t.attention[Precision::bf16] = {};  // as the level has it
     return t;
   }();
   return table;
