@@ -177,6 +177,23 @@ void AlignedText::replace(std::u32string_view pattern, std::u32string_view conte
   chars = std::move(out);
 }
 
+void AlignedText::replace_runs(char32_t c, std::size_t least, std::u32string_view content) {
+  std::vector<AlignedChar> out;
+  out.reserve(chars.size());
+  const auto is_c = [c](const AlignedChar& x) { return x.c == c; };
+  for (auto from = chars.cbegin(); from != chars.cend();) {
+    const auto begin = std::find_if(from, chars.cend(), is_c);
+    out.insert(out.end(), from, begin);
+    from = std::find_if_not(begin, chars.cend(), is_c);
+    if (static_cast<std::size_t>(from - begin) < std::max<std::size_t>(least, 1)) {
+      out.insert(out.end(), begin, from);
+      continue;
+    }
+    for (const char32_t x : content) out.push_back({x, from[-1].begin, from[-1].end});
+  }
+  chars = std::move(out);
+}
+
 void AlignedText::join_spaces() {
   std::vector<AlignedChar> out;
   out.reserve(chars.size());

@@ -39,6 +39,8 @@ struct AlignedText {
   void strip(bool left, bool right);
   /// Replaces every occurrence of `pattern`; an empty pattern occurs nowhere.
   void replace(std::u32string_view pattern, std::u32string_view content);
+  /// Replaces every run of `c`, `least` or more of them, by `content`.
+  void replace_runs(char32_t c, std::size_t least, std::u32string_view content);
   /// Replaces every run of white space by one space.
   void join_spaces();
   /// Puts `prefix` before a text that is not empty.

@@ -15,6 +15,18 @@ bool is_bert_control(char32_t c) noexcept {
   return c == kReplacementCharacter || is_other(c);  // U+0000 is Cc
 }
 
+// normalizers/unicode.rs, do_nmt.
+bool is_nmt_control(char32_t c) noexcept {
+  return (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F ||
+         c == 0x8F || c == 0x9F;
+}
+
+bool is_nmt_space(char32_t c) noexcept {
+  return c == U'\t' || c == U'\n' || c == U'\f' || c == U'\r' || c == 0x1680 ||
+         (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF ||
+         c == kReplacementCharacter;
+}
+
 struct Apply {
   AlignedText& text;
 
@@ -38,7 +50,15 @@ struct Apply {
   void operator()(const StripNormalizer& n) const { text.strip(n.left, n.right); }
   void operator()(const ReplaceNormalizer& n) const { text.replace(n.pattern, n.content); }
   void operator()(SpaceRunNormalizer) const { text.join_spaces(); }
+  void operator()(const SpacesNormalizer& n) const { text.replace_runs(U' ', 2, n.content); }
   void operator()(const PrependNormalizer& n) const { text.prepend(n.prefix); }
+  void operator()(NmtNormalizer) const {
+    text.remove_if(is_nmt_control);
+    for (AlignedChar& x : text.chars) {
+      if (is_nmt_space(x.c)) x.c = U' ';
+    }
+  }
+  void operator()(const PrecompiledNormalizer& n) const { n.map->apply(text); }
 };
 
 struct Describe {
@@ -67,7 +87,10 @@ struct Describe {
   std::string operator()(const StripNormalizer&) const { return "strips white space"; }
   std::string operator()(const ReplaceNormalizer&) const { return "replaces a string"; }
   std::string operator()(SpaceRunNormalizer) const { return "joins white space"; }
+  std::string operator()(const SpacesNormalizer&) const { return "joins spaces"; }
   std::string operator()(const PrependNormalizer&) const { return "prepends a string"; }
+  std::string operator()(NmtNormalizer) const { return "NMT"; }
+  std::string operator()(const PrecompiledNormalizer&) const { return "precompiled"; }
 };
 
 }  // namespace

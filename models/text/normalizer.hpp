@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "models/text/aligned_text.hpp"
+#include "models/text/charsmap.hpp"
 
 namespace tessera::text {
 
@@ -38,13 +40,23 @@ struct ReplaceNormalizer {
 };
 /// Every run of white space → one space: Replace with the regular expression \s+.
 struct SpaceRunNormalizer {};
+/// Every run of two and more spaces → `content`: Replace with the regular expression " {2,}".
+struct SpacesNormalizer {
+  std::u32string content;
+};
 struct PrependNormalizer {
   std::u32string prefix;
+};
+/// Control characters away, and what else SentencePiece takes for white space → ' '.
+struct NmtNormalizer {};
+struct PrecompiledNormalizer {
+  std::shared_ptr<const Charsmap> map;
 };
 
 using NormalizerStep =
     std::variant<BertNormalizer, UnicodeForm, LowercaseNormalizer, StripAccentsNormalizer,
-                 StripNormalizer, ReplaceNormalizer, SpaceRunNormalizer, PrependNormalizer>;
+                 StripNormalizer, ReplaceNormalizer, SpaceRunNormalizer, SpacesNormalizer,
+                 PrependNormalizer, NmtNormalizer, PrecompiledNormalizer>;
 
 /// Steps in order; none leaves the text as it is.
 struct Normalizer {

@@ -151,32 +151,51 @@ Predicate predicate_of(SplitAt at) noexcept {
     case SplitAt::word_change:
     case SplitAt::gpt2:
     case SplitAt::clip:
+    case SplitAt::metaspace:
       break;
   }
   return nullptr;
 }
 
+// Replaces `words` by the words that one rule finds in them.
+void split_by(const SplitRule& rule, const std::vector<AlignedChar>& chars,
+              std::vector<WordRange>& words) {
+  std::vector<Piece> pieces;
+  std::vector<WordRange> out;
+  for (const WordRange& word : words) {
+    if (rule.at == SplitAt::word_change) {
+      split_at_word_change(chars, word, out);
+    } else if (rule.at == SplitAt::gpt2) {
+      split_gpt2(chars, word, out);
+    } else if (rule.at == SplitAt::clip) {
+      split_clip(chars, word, out);
+    } else {
+      find_matches(chars, word, predicate_of(rule.at), pieces);
+      emit(pieces, rule.behavior, out);
+    }
+  }
+  words.swap(out);
+}
+
 }  // namespace
+
+bool PreTokenizer::rewrites() const noexcept {
+  return std::any_of(rules.begin(), rules.end(),
+                     [](const SplitRule& rule) { return rule.at == SplitAt::metaspace; });
+}
 
 void PreTokenizer::split(const std::vector<AlignedChar>& chars,
                          std::vector<WordRange>& words) const {
-  std::vector<Piece> pieces;
-  std::vector<WordRange> out;
+  for (const SplitRule& rule : rules) split_by(rule, chars, words);
+}
+
+void PreTokenizer::rewrite(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const {
   for (const SplitRule& rule : rules) {
-    out.clear();
-    for (const WordRange& word : words) {
-      if (rule.at == SplitAt::word_change) {
-        split_at_word_change(chars, word, out);
-      } else if (rule.at == SplitAt::gpt2) {
-        split_gpt2(chars, word, out);
-      } else if (rule.at == SplitAt::clip) {
-        split_clip(chars, word, out);
-      } else {
-        find_matches(chars, word, predicate_of(rule.at), pieces);
-        emit(pieces, rule.behavior, out);
-      }
+    if (rule.at == SplitAt::metaspace) {
+      rule.metaspace.apply(chars, words);
+    } else {
+      split_by(rule, chars, words);
     }
-    words.swap(out);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/text/aligned_text.hpp"
+#include "models/text/metaspace.hpp"
 
 namespace tessera::text {
 
@@ -27,11 +28,13 @@ enum class SplitAt : std::uint8_t {
   clip,         ///< the pattern of CLIP's words; space is removed
   word_change,  ///< \w+|[^\w\s]+: runs of word characters and runs of others are words, space is
                 ///< removed
+  metaspace,    ///< as SplitRule::metaspace says; the behaviour is not looked at
 };
 
 struct SplitRule {
   SplitAt at;
   SplitBehavior behavior;
+  Metaspace metaspace = {};
 };
 
 /// [begin, end) in characters of an AlignedText; never empty.
@@ -46,8 +49,13 @@ struct PreTokenizer {
   bool is_byte_level = false;     ///< has a ByteLevel step: what byte pair encoding needs
   bool add_prefix_space = false;  ///< puts a space before a stretch of text that begins without
 
+  /// Whether some rule changes the text, so that rewrite() is to be called instead of split().
+  bool rewrites() const noexcept;
+
   /// Replaces `words`, whose ranges are to be split, by the words inside them.
   void split(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
+  /// The same, and changes `chars`.
+  void rewrite(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
 
   /// White space removed, punctuation isolated: BertPreTokenizer.
   static PreTokenizer bert();

@@ -47,10 +47,17 @@ bool append_text_tokens(const std::vector<AlignedChar>& chars, WordRange range,
     return append_text_tokens(spaced.chars, {0, static_cast<std::uint32_t>(spaced.chars.size())},
                               rest, model, limit, scratch, tokens);
   }
+  const std::vector<AlignedChar>* split = &chars;
   scratch.words.assign(range.begin < range.end ? 1 : 0, range);
-  pre_tokenizer.split(chars, scratch.words);
+  if (pre_tokenizer.rewrites()) {
+    scratch.rewritten = chars;
+    pre_tokenizer.rewrite(scratch.rewritten, scratch.words);
+    split = &scratch.rewritten;
+  } else {
+    pre_tokenizer.split(chars, scratch.words);
+  }
   for (const WordRange& word : scratch.words) {
-    append_word_tokens(chars, word, model, scratch, tokens);
+    append_word_tokens(*split, word, model, scratch, tokens);
     if (tokens.size() >= limit) return false;
   }
   return true;

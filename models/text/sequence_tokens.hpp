@@ -33,6 +33,7 @@ struct WordScratch {
   std::vector<std::uint32_t> byte_to_char;  // for every byte of it, the index of its character
   AlignedText text;
   std::vector<WordRange> words;
+  std::vector<AlignedChar> rewritten;  // by the pre-tokenizer
 };
 
 /// Appends the tokens of `word`, whose characters are chars[range].

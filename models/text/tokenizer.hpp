@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text to token ids, as the tokenizer files of a checkpoint say.
 //
-//   text ─ added tokens ─ normaliser ─ words ─ WordPiece or BPE ─ truncation ─ template ─▶ ids
+//   text ─ added tokens ─ normaliser ─ words ─ model ─ truncation ─ template ─▶ ids
 //   (template: [CLS] A [SEP] B [SEP])
 //
-// Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Supported: WordPiece
-// and byte-level BPE, from a tokenizer.json, or from a vocab.txt, or a vocab.json and merges.txt,
-// with tokenizer_config.json, special_tokens_map.json and added_tokens.json where they exist.
-// Unigram is recognised and refused by name.
+// Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Models: WordPiece, byte-level
+// BPE, Unigram and WordLevel from a tokenizer.json; WordPiece from a vocab.txt, BPE from a
+// vocab.json and merges.txt, with tokenizer_config.json, special_tokens_map.json and
+// added_tokens.json where they exist.
 #pragma once
 
 #include <array>
@@ -59,10 +59,10 @@ struct EncodeOptions {
 
 /// Where a tokenizer came from and what it does, for people.
 struct TokenizerInfo {
-  std::string file;                      ///< "tokenizer.json", "vocab.txt" or "vocab.json"
-  std::string model;                     ///< "WordPiece" or "byte-level BPE"
-  std::string normalizer;                ///< "lowercase, strips accents"
-  bool lowercase = false;                ///< whether some step of the normaliser lowercases
+  std::string file;        ///< "tokenizer.json", "vocab.txt" or "vocab.json"
+  std::string model;       ///< "WordPiece", "byte-level BPE", "Unigram" or "WordLevel"
+  std::string normalizer;  ///< "lowercase, strips accents"
+  bool lowercase = false;  ///< whether some step of the normaliser lowercases
   std::optional<Truncation> truncation;  ///< of the file
   bool pads = false;                     ///< whether the file asks for padding
 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json, the format of Hugging Face tokenizers ("version": "1.0"), for WordPiece and
-// byte-level BPE.
+// tokenizer.json, the format of Hugging Face tokenizers ("version": "1.0").
 //
-// The reference ignores the
-// ids of added_tokens: a token has the id of the vocabulary, or the next free one. So does this.
+// The reference ignores the ids of added_tokens: a token has the id of the vocabulary, or the next
+// free one. So does this.
 #include <fmt/format.h>
 
 #include <cstdint>

@@ -27,7 +27,13 @@ std::string_view type_of(const Node& object);
 Vocabulary read_vocabulary(const Node& vocab);
 /// "a b" → a, b; nothing if the line is not two tokens.
 std::optional<BytePairs::Merge> split_merge(std::string_view line);
+Unigram read_unigram(const Node& model);
+WordLevel read_word_level(const Node& model);
 WordModel read_model(const Node& model);
+/// Of a "Precompiled" normalizer.
+PrecompiledNormalizer read_precompiled(const Node& node);
+/// Of a "Metaspace" pre-tokenizer.
+Metaspace read_metaspace(const Node& node);
 /// Appends the steps of a "normalizer".
 void read_normalizer(const Node& node, Normalizer& out);
 /// Appends the rules of a "pre_tokenizer".

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The model of a tokenizer.json: WordPiece or BPE.
+// The model of a tokenizer.json: WordPiece and BPE here, the others in tokenizer_json_unigram.cpp.
 //
 // An old file has no model.type; what its members are tells the model.
 #include <fmt/format.h>
@@ -106,7 +106,10 @@ WordModel read_model(const Node& model) {
   const std::string_view type = model_type(model);
   if (type == "WordPiece") return WordModel(read_word_piece(model));
   if (type == "BPE") return WordModel(read_byte_pairs(model));
-  unsupported({model.where + ".type", model.value}, type, "\"WordPiece\" or \"BPE\"");
+  if (type == "Unigram") return WordModel(read_unigram(model));
+  if (type == "WordLevel") return WordModel(read_word_level(model));
+  unsupported({model.where + ".type", model.value}, type,
+              "\"WordPiece\", \"BPE\", \"Unigram\" or \"WordLevel\"");
 }
 
 }  // namespace tessera::text

@@ -154,6 +154,11 @@ void read_normalizer(const Node& node, Normalizer& out) {
     const auto literal = find(pattern, "String");
     if (!literal) {
       const Node regex = require(pattern, "Regex", "a String or a Regex");
+      const std::string_view content = as_string(require(node, "content", "a string"));
+      if (as_string(regex) == " {2,}") {
+        out.steps.emplace_back(SpacesNormalizer{code_points(content)});
+        return;
+      }
       if (as_string(regex) != "\\s+" || as_string(require(node, "content", "a string")) != " ") {
         unsupported(regex, as_string(regex), "\"\\s+\" replaced by a space, or a String");
       }
@@ -163,11 +168,14 @@ void read_normalizer(const Node& node, Normalizer& out) {
     const Node content = require(node, "content", "a string");
     out.steps.emplace_back(
         ReplaceNormalizer{code_points(as_string(*literal)), code_points(as_string(content))});
+  } else if (type == "Nmt") {
+    out.steps.emplace_back(NmtNormalizer{});
+  } else if (type == "Precompiled") {
+    out.steps.emplace_back(read_precompiled(node));
   } else {
-    unsupported(
-        {node.where + ".type", node.value}, type,
-        "BertNormalizer, Sequence, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend "
-        "or Replace");
+    unsupported({node.where + ".type", node.value}, type,
+                "BertNormalizer, Sequence, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Lowercase, "
+                "StripAccents, Strip, Prepend or Replace");
   }
 }
 
@@ -204,12 +212,15 @@ void read_pre_tokenizer(const Node& node, PreTokenizer& out) {
     if (bool_or(node, "use_regex", true)) {
       out.rules.push_back({SplitAt::gpt2, SplitBehavior::isolated});
     }
+  } else if (type == "Metaspace") {
+    out.rules.push_back(
+        {SplitAt::metaspace, SplitBehavior::merged_with_next, read_metaspace(node)});
   } else if (type == "Split") {
     out.rules.push_back(read_split(node));
   } else {
     unsupported({node.where + ".type", node.value}, type,
-                "BertPreTokenizer, ByteLevel, Split, Sequence, Whitespace, WhitespaceSplit, "
-                "Punctuation or Digits");
+                "BertPreTokenizer, ByteLevel, Metaspace, Split, Sequence, Whitespace, "
+                "WhitespaceSplit, Punctuation or Digits");
   }
 }
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "models/text/byte_pairs.hpp"
+#include "models/text/unigram.hpp"
+#include "models/text/word_level.hpp"
 #include "models/text/wordpiece.hpp"
 
 namespace tessera::text {
@@ -18,10 +20,14 @@ class WordModel {
   struct Scratch {
     WordPiece::Scratch word_piece;
     BytePairs::Scratch byte_pairs;
+    Unigram::Scratch unigram;
+    std::vector<WordToken> word_level;
   };
 
   explicit WordModel(WordPiece model) : model_(std::move(model)) {}
   explicit WordModel(BytePairs model) : model_(std::move(model)) {}
+  explicit WordModel(Unigram model) : model_(std::move(model)) {}
+  explicit WordModel(WordLevel model) : model_(std::move(model)) {}
 
   /// The tokens of `word`, which has `code_points` code points and is not empty; they stay valid
   /// until the next call with this scratch.
@@ -31,12 +37,22 @@ class WordModel {
       model->tokenize(word, scratch.byte_pairs);
       return scratch.byte_pairs.tokens;
     }
+    if (const auto* model = std::get_if<Unigram>(&model_)) {
+      model->tokenize(word, scratch.unigram);
+      return scratch.unigram.tokens;
+    }
+    if (const auto* model = std::get_if<WordLevel>(&model_)) {
+      model->tokenize(word, scratch.word_level);
+      return scratch.word_level;
+    }
     std::get<WordPiece>(model_).tokenize(word, code_points, scratch.word_piece);
     return scratch.word_piece.tokens;
   }
 
   bool is_byte_level() const noexcept { return std::holds_alternative<BytePairs>(model_); }
   std::string_view name() const noexcept {
+    if (std::holds_alternative<Unigram>(model_)) return "Unigram";
+    if (std::holds_alternative<WordLevel>(model_)) return "WordLevel";
     return is_byte_level() ? "byte-level BPE" : "WordPiece";
   }
   const Vocabulary& vocabulary() const noexcept {
@@ -48,7 +64,7 @@ class WordModel {
   }
 
  private:
-  std::variant<WordPiece, BytePairs> model_;
+  std::variant<WordPiece, BytePairs, Unigram, WordLevel> model_;
 };
 
 }  // namespace tessera::text

@@ -56,26 +56,24 @@ TEST(BadTokenizerFilesTest, OtherModelsAreNamedAlsoInTheOldForm) {
                              {"model.type is BPE", "ByteLevel", "WordPiece", "--ids"}));
   s.model = R"({"vocab": {"a": 0}, "merges": []})";
   EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model, {"model.type is BPE"}));
-  s.model = R"({"unk_id": 0, "vocab": [["a", -1.5]]})";
-  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model, {"\"Unigram\""}));
-  s.model = R"({"unk_token": "a", "vocab": {"a": 0}})";
-  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model, {"\"WordLevel\""}));
+  s.model = R"({"type": "Other", "vocab": {"a": 0}})";
+  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
+                             {"model.type is \"Other\"", "Unigram", "WordLevel", "--ids"}));
 }
 
 TEST(BadTokenizerFilesTest, OtherPartsAreNamed) {
   JsonSections s;
-  s.normalizer =
-      R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Precompiled"}]})";
+  s.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Unheard"}]})";
   EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
-                             {"normalizer.normalizers[1].type", "Precompiled"}));
+                             {"normalizer.normalizers[1].type", "Unheard"}));
   s = {};
   s.normalizer = R"({"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""})";
   EXPECT_TRUE(
       json_complains(s.text(), ErrorCode::unsupported_model, {"normalizer.pattern", "Regex"}));
   s = {};
-  s.pre_tokenizer = R"({"type": "Metaspace"})";
-  EXPECT_TRUE(
-      json_complains(s.text(), ErrorCode::unsupported_model, {"pre_tokenizer.type", "Metaspace"}));
+  s.pre_tokenizer = R"({"type": "UnicodeScripts"})";
+  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
+                             {"pre_tokenizer.type", "UnicodeScripts"}));
   s = {};
   s.post_processor = R"({"type": "Sequence"})";
   EXPECT_TRUE(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every WordPiece and byte-level BPE vector of the shared reference data: what Hugging Face
+// Every WordPiece, byte-level BPE and Unigram vector of the shared reference data: what Hugging Face
 // tokenizers 0.23.2 gives. Skipped where the data is not there. TESSERA_SHARED names another place
 // for it.
 #include <gtest/gtest.h>
@@ -198,6 +198,51 @@ TEST_F(VectorsTest, RobertaBaseFromVocabJsonAndMergesTxt) {
     fs::copy_file(shared_tokenizers() / "files/roberta-base" / file, directory.path() / file);
   }
   EXPECT_EQ(check_all(Tokenizer::from_directory(directory.path()), "roberta-base"), kLines);
+}
+
+// A tokenizer whose tokenizer.json is stored compressed, as it is published.
+std::string compressed_json(const std::string& name) {
+  return read_gzip(shared_tokenizers() / "files" / name / "tokenizer.json.gz");
+}
+
+Tokenizer tokenizer_of_json(const std::string& json) {
+  const test::TemporaryDirectory directory;
+  directory.write("tokenizer.json", json);
+  return Tokenizer::from_directory(directory.path());
+}
+
+// What stands between `from` and the next `to`.
+std::string_view between(const std::string& json, std::string_view from, std::string_view to) {
+  const std::size_t begin = json.find(from) + from.size();
+  return std::string_view(json).substr(begin, json.find(to, begin) - begin);
+}
+
+constexpr const char* kXlmR = "xlmr-paraphrase-multilingual-mpnet-base-v2";
+
+TEST_F(VectorsTest, XlmRoberta) {
+  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json(kXlmR)), kXlmR), kLines);
+}
+
+// The form of bge-reranker and multilingual-e5, as xlmr-replace-metaspace.patch.json says it.
+TEST_F(VectorsTest, XlmRobertaWithReplaceAndMetaspaceAlone) {
+  const std::string json = compressed_json(kXlmR);
+  const std::string normalizer(between(json, R"("normalizer":)", R"(,"pre_tokenizer":)"));
+  const std::string rest(between(json, R"(,"post_processor":)", "\n"));
+  const std::string patched =
+      R"({"version": "1.0", "added_tokens":)" +
+      std::string(between(json, R"("added_tokens":)", R"(,"normalizer":)")) +
+      R"(, "normalizer": {"type": "Sequence", "normalizers": [)" + normalizer +
+      R"(, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]},
+          "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": true},
+          "post_processor":)" +
+      rest;
+  EXPECT_EQ(check_all(tokenizer_of_json(patched), "xlmr-replace-metaspace"), kLines);
+}
+
+TEST_F(VectorsTest, T5Small) {
+  constexpr std::size_t kLinesWithOffsets = 2650;
+  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json("t5-small")), "t5-small"),
+            kLinesWithOffsets);
 }
 
 // Its vocabulary and normaliser are those of bert-base-uncased.

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metaspace: spaces become a visible character, "▁" as a rule, that opens the word behind it.
+// tokenizers 0.23, pre_tokenizers/metaspace.rs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/text/aligned_text.hpp"
+
+namespace tessera::text {
+
+struct WordRange;
+
+/// Where one is put before a stretch of text that does not begin with one.
+enum class PrependScheme : std::uint8_t {
+  always,
+  first,  ///< only where the whole text begins
+  never,
+};
+
+struct Metaspace {
+  char32_t replacement = 0x2581;
+  PrependScheme prepend = PrependScheme::always;
+  bool splits = true;  ///< whether every replacement opens a word
+
+  /// Rewrites chars[words], which may grow, and splits the words. What is in no word is dropped.
+  void apply(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
+};
+
+}  // namespace tessera::text

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of a tokenizer.json that come from SentencePiece (Unigram, Precompiled, Metaspace), and
+// WordLevel.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/text/base64.hpp"
+#include "models/text/tokenizer_json.hpp"
+#include "models/text/unicode.hpp"
+
+namespace tessera::text {
+namespace {
+
+// [piece, score]
+ScoredPiece read_piece(const Node& vocab, std::size_t i, simdjson::dom::element value) {
+  simdjson::dom::array pair;
+  std::string_view piece;
+  double score = 0;
+  if (value.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+      pair.at(0).get(piece) != simdjson::SUCCESS || pair.at(1).get(score) != simdjson::SUCCESS) {
+    wrong(item(vocab, i, value), "a piece and its score");
+  }
+  return {std::string(piece), score};
+}
+
+}  // namespace
+
+Unigram read_unigram(const Node& model) {
+  const Node vocab = require(model, "vocab", "an array of pieces and their scores");
+  std::vector<ScoredPiece> pieces;
+  for (const auto value : as_array(vocab)) {
+    if (pieces.size() == Unigram::kMaxPieces) {
+      json::complain(ErrorCode::corrupt_file, vocab.where, "longer",
+                     fmt::format("at most {} pieces", Unigram::kMaxPieces));
+    }
+    pieces.push_back(read_piece(vocab, pieces.size(), value));
+  }
+  if (pieces.empty()) {
+    json::complain(ErrorCode::corrupt_file, vocab.where, "empty", "at least one piece");
+  }
+  std::optional<std::int32_t> unk_id;
+  if (const auto node = find(model, "unk_id")) {
+    const auto last = static_cast<std::int64_t>(pieces.size()) - 1;
+    unk_id = static_cast<std::int32_t>(as_integer(
+        *node, 0, last, fmt::format("the place of one of the {} pieces", pieces.size())));
+  }
+  return Unigram(pieces, unk_id, bool_or(model, "byte_fallback", false));
+}
+
+WordLevel read_word_level(const Node& model) {
+  const auto unk = find(model, "unk_token");
+  return WordLevel(read_vocabulary(require(model, "vocab", "an object of tokens and their ids")),
+                   unk ? std::string(as_string(*unk)) : "<unk>");
+}
+
+PrecompiledNormalizer read_precompiled(const Node& node) {
+  const Node map = require(node, "precompiled_charsmap", "a map in base64");
+  const auto bytes = decode_base64(as_string(map));
+  if (!bytes) json::complain(ErrorCode::corrupt_file, map.where, "no base64", "a map in base64");
+  return {std::make_shared<const Charsmap>(*bytes, map.where)};
+}
+
+Metaspace read_metaspace(const Node& node) {
+  Metaspace out;
+  const Node replacement = require(node, "replacement", "one character");
+  const std::string_view text = as_string(replacement);
+  if (count_code_points(text) != 1) invalid(replacement, text, "one character");
+  out.replacement = decode_utf8(text.data()).c;
+  out.splits = bool_or(node, "split", true);
+  if (const auto scheme = find(node, "prepend_scheme")) {
+    const std::string_view name = as_string(*scheme);
+    if (name == "first") {
+      out.prepend = PrependScheme::first;
+    } else if (name == "never") {
+      out.prepend = PrependScheme::never;
+    } else if (name != "always") {
+      invalid(*scheme, name, "always, first or never");
+    }
+  }
+  // The older key: true says nothing, and false says "never", which the newer one must say too.
+  const bool adds = bool_or(node, "add_prefix_space", true);
+  if (!adds && find(node, "prepend_scheme") && out.prepend != PrependScheme::never) {
+    json::complain(ErrorCode::corrupt_file, node.where + ".add_prefix_space", "false",
+                   "true, or \"never\" as prepend_scheme");
+  }
+  if (!adds) out.prepend = PrependScheme::never;
+  return out;
+}
+
+}  // namespace tessera::text
