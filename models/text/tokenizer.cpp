@@ -126,8 +126,6 @@ struct OtherTokenizer {
 constexpr OtherTokenizer kOtherTokenizers[] = {
     {"vocab.json", "byte-level BPE"},
     {"merges.txt", "byte-level BPE"},
-    {"sentencepiece.bpe.model", "Unigram"},
-    {"spiece.model", "Unigram"},
     {"spm.model", "Unigram"},
     {"tokenizer.model", "SentencePiece"},
 };
@@ -137,27 +135,34 @@ constexpr OtherTokenizer kOtherTokenizers[] = {
 Tokenizer Tokenizer::from_directory(const fs::path& directory) {
   const bool has_json = exists(directory, "tokenizer.json");
   const bool has_pairs = exists(directory, "vocab.json") && exists(directory, "merges.txt");
-  if (!has_json && !has_pairs && !exists(directory, "vocab.txt")) {
+  const char* spiece = nullptr;
+  for (const char* file : kSpieceModels) {
+    if (spiece == nullptr && exists(directory, file)) spiece = file;
+  }
+  if (!has_json && !has_pairs && !exists(directory, "vocab.txt") && spiece == nullptr) {
     for (const OtherTokenizer& other : kOtherTokenizers) {
       if (!exists(directory, other.file)) continue;
       throw Error(
           ErrorCode::unsupported_model,
           fmt::format("tokenizer: \"{}\" has {}, a {} tokenizer, which is not supported yet; "
-                      "expected tokenizer.json, vocab.txt, or vocab.json with merges.txt (token "
-                      "ids can be given instead of text: --ids)",
+                      "expected tokenizer.json, vocab.txt, vocab.json with merges.txt, "
+                      "sentencepiece.bpe.model or spiece.model (token ids can be given instead of "
+                      "text: --ids)",
                       directory.string(), other.file, other.model));
     }
     throw Error(
         ErrorCode::not_found,
         fmt::format("tokenizer: \"{}\" has no tokenizer file, expected tokenizer.json, vocab.txt, "
-                    "or vocab.json with merges.txt (token ids can be given instead of text: --ids)",
+                    "vocab.json with merges.txt, sentencepiece.bpe.model or spiece.model (token "
+                    "ids can be given instead of text: --ids)",
                     directory.string()));
   }
   const TokenizerConfig config = read_tokenizer_config(directory);
-  std::shared_ptr<TokenizerParts> parts = has_json
-                                              ? read_tokenizer_json(directory / "tokenizer.json")
-                                          : has_pairs ? read_vocab_json(directory, config)
-                                                      : read_vocab_txt(directory, config);
+  std::shared_ptr<TokenizerParts> parts =
+      has_json                         ? read_tokenizer_json(directory / "tokenizer.json")
+      : has_pairs                      ? read_vocab_json(directory, config)
+      : exists(directory, "vocab.txt") ? read_vocab_txt(directory, config)
+                                       : read_spiece_model(directory / spiece, config);
   parts->model_max_length = config.model_max_length;
   find_special_ids(config, *parts);
   parts->finish();
@@ -273,6 +278,9 @@ const TokenizerInfo& Tokenizer::info() const noexcept {
 
 bool directory_has_tokenizer(const fs::path& directory) {
   if (exists(directory, "tokenizer.json") || exists(directory, "vocab.txt")) return true;
+  for (const char* file : kSpieceModels) {
+    if (exists(directory, file)) return true;
+  }
   return std::any_of(std::begin(kOtherTokenizers), std::end(kOtherTokenizers),
                      [&](const OtherTokenizer& other) { return exists(directory, other.file); });
 }

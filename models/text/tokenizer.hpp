@@ -6,7 +6,7 @@
 //
 // Ids, type ids and offsets are those of Hugging Face tokenizers 0.23. Models: WordPiece, byte-level
 // BPE, Unigram and WordLevel from a tokenizer.json; WordPiece from a vocab.txt, BPE from a
-// vocab.json and merges.txt, with tokenizer_config.json, special_tokens_map.json and
+// vocab.json and merges.txt, Unigram from a SentencePiece model, with tokenizer_config.json, special_tokens_map.json and
 // added_tokens.json where they exist.
 #pragma once
 
@@ -59,7 +59,7 @@ struct EncodeOptions {
 
 /// Where a tokenizer came from and what it does, for people.
 struct TokenizerInfo {
-  std::string file;        ///< "tokenizer.json", "vocab.txt" or "vocab.json"
+  std::string file;        ///< "tokenizer.json", "vocab.txt", "vocab.json", …
   std::string model;       ///< "WordPiece", "byte-level BPE", "Unigram" or "WordLevel"
   std::string normalizer;  ///< "lowercase, strips accents"
   bool lowercase = false;  ///< whether some step of the normaliser lowercases
@@ -70,8 +70,8 @@ struct TokenizerInfo {
 /// A tokenizer, immutable: copies share it, and any number of threads may use it at once.
 class Tokenizer {
  public:
-  /// Reads tokenizer.json if the directory has one, else vocab.json and merges.txt, else
-  /// vocab.txt, and the files beside it.
+  /// Reads tokenizer.json if the directory has one, else vocab.json and merges.txt, else vocab.txt,
+  /// else sentencepiece.bpe.model or spiece.model, and the files beside it.
   ///
   /// Whether a vocab.txt is lowercased: `do_lower_case` of tokenizer_config.json; yes if that file
   /// does not say, as BertTokenizer does; if there is no such file, yes unless tokens have

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 
 #include "models/json.hpp"
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 using json::Node;
 
 constexpr double kNoModelMaxLength = 1e9;
+constexpr std::int64_t kMaxExtraIds = 100000;
 
 // Calls `f(key, node)` for every member of the object in `file` that is not null, in order; does
 // nothing if there is no such file.
@@ -94,14 +96,29 @@ std::string without_fast(std::string_view name) {
   return std::string(name);
 }
 
+struct ClassOfModelType {
+  std::string_view model_type;
+  const char* tokenizer_class;
+};
+constexpr ClassOfModelType kClassOfModelType[] = {
+    {"mpnet", "MPNetTokenizer"},
+    {"xlm-roberta", "XLMRobertaTokenizer"},
+    {"xlm-roberta-xl", "XLMRobertaTokenizer"},
+    {"camembert", "CamembertTokenizer"},
+    {"albert", "AlbertTokenizer"},
+    {"t5", "T5Tokenizer"},
+};
+
 // A checkpoint that does not name its tokenizer has the one of its model type.
 std::string class_of_model_type(const fs::path& directory) {
   std::string name;
   for_each_member(directory / "config.json", [&](std::string_view key, const Node& node) {
     std::string_view type;
-    if (key == "model_type" && node.value.get(type) == simdjson::SUCCESS && type == "mpnet") {
-      name = "MPNetTokenizer";
-    }
+    if (key != "model_type" || node.value.get(type) != simdjson::SUCCESS) return;
+    const auto known =
+        std::find_if(std::begin(kClassOfModelType), std::end(kClassOfModelType),
+                     [&](const ClassOfModelType& x) { return x.model_type == type; });
+    if (known != std::end(kClassOfModelType)) name = known->tokenizer_class;
   });
   return name;
 }
@@ -119,6 +136,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
     for_each_member(directory / file, [&](std::string_view key, const Node& node) {
       if (std::optional<AddedToken>* token = named_token(config, key)) {
         if (auto read = read_token(node, true)) *token = std::move(read);
+        if (key == "mask_token") config.mask_is_name = node.value.is_string();
       } else if (key == "do_lower_case") {
         config.do_lower_case = json::as_bool(node);
       } else if (key == "strip_accents") {
@@ -127,6 +145,13 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
         config.tokenize_chinese_chars = json::as_bool(node);
       } else if (key == "add_prefix_space") {
         config.add_prefix_space = json::as_bool(node);
+      } else if (key == "keep_accents") {
+        config.keep_accents = json::as_bool(node);
+      } else if (key == "legacy") {
+        config.legacy = json::as_bool(node);
+      } else if (key == "extra_ids") {
+        config.extra_ids = static_cast<std::size_t>(
+            json::as_integer(node, 0, kMaxExtraIds, "an integer from 0 to 100000"));
       } else if (key == "model_max_length") {
         const double length = json::as_number(node);
         if (length >= 1 && length < kNoModelMaxLength) {

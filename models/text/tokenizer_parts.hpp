@@ -65,9 +65,13 @@ struct TokenizerConfig {
   std::optional<bool> strip_accents;
   std::optional<bool> tokenize_chinese_chars;
   std::optional<bool> add_prefix_space;
+  std::optional<bool> keep_accents;  ///< AlbertTokenizer
+  std::optional<bool> legacy;        ///< T5Tokenizer
+  std::size_t extra_ids = 100;       ///< T5Tokenizer: how many <extra_id_N>
   std::optional<std::size_t>
       model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
   std::optional<AddedToken> unk, sep, pad, cls, mask;
+  bool mask_is_name = false;  ///< whether `mask` was a string, without flags
   std::vector<AddedToken>
       extra;  ///< added_tokens_decoder, additional_special_tokens, added_tokens.json
 };
@@ -80,6 +84,11 @@ void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts);
 std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file);
 std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& directory,
                                                const TokenizerConfig& config);
+
+/// The SentencePiece model files that are read without a tokenizer.json.
+inline constexpr const char* kSpieceModels[] = {"sentencepiece.bpe.model", "spiece.model"};
+std::shared_ptr<TokenizerParts> read_spiece_model(const std::filesystem::path& file,
+                                                  const TokenizerConfig& config);
 
 std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& directory,
                                                 const TokenizerConfig& config);

@@ -40,8 +40,8 @@ TEST(BadTokenizerFilesTest, NoFilesAtAll) {
 }
 
 TEST(BadTokenizerFilesTest, OtherKindsAreNamed) {
-  for (const auto& [file, model] : {std::pair{"vocab.json", "byte-level BPE"},
-                                    std::pair{"sentencepiece.bpe.model", "Unigram"}}) {
+  for (const auto& [file, model] :
+       {std::pair{"vocab.json", "byte-level BPE"}, std::pair{"tokenizer.model", "SentencePiece"}}) {
     const test::TemporaryDirectory directory;
     directory.write(file, "x");
     EXPECT_TRUE(directory_has_tokenizer(directory.path()));
