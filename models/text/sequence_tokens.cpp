@@ -7,6 +7,21 @@
 
 namespace tessera::text {
 
+void count_spaces(std::string_view text, SequenceToken& token) {
+  // U+0120 is how byte-level tokens spell a space; the reference counts it here too.
+  const auto is_counted = [](char32_t c) { return c == 0x120 || is_whitespace(c); };
+  for (std::string_view rest = text; !rest.empty(); ++token.leading_space) {
+    const Decoded d = decode_utf8(rest.data());
+    if (!is_counted(d.c)) break;
+    rest.remove_prefix(d.length);
+  }
+  for (std::string_view rest = text; !rest.empty(); ++token.trailing_space) {
+    const Decoded d = decode_utf8_before(rest.data() + rest.size());
+    if (!is_counted(d.c)) break;
+    rest.remove_suffix(d.length);
+  }
+}
+
 void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
                         const WordModel& model, WordScratch& scratch,
                         std::vector<SequenceToken>& tokens) {
@@ -28,6 +43,9 @@ void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
       token.leading_space = static_cast<std::uint32_t>(first);
       token.trailing_space = static_cast<std::uint32_t>(
           bytes.size() - (last == std::string_view::npos ? 0 : last + 1));
+    }
+    if (model.may_hold_spaces()) {
+      count_spaces(std::string_view(scratch.word).substr(t.begin, t.end - t.begin), token);
     }
     tokens.push_back(token);
     opens_word = false;

@@ -36,6 +36,10 @@ struct WordScratch {
   std::vector<AlignedChar> rewritten;  // by the pre-tokenizer
 };
 
+/// Sets the leading and the trailing space of a token whose text is `text`, for the post-processors
+/// that trim offsets (pre_tokenizers/byte_level.rs, process_offsets).
+void count_spaces(std::string_view text, SequenceToken& token);
+
 /// Appends the tokens of `word`, whose characters are chars[range].
 void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
                         const WordModel& model, WordScratch& scratch,

@@ -10,27 +10,10 @@
 namespace tessera::text {
 namespace {
 
-// White space at the ends of the text of an added token. U+0120 is how byte-level tokens spell a
-// space; the reference counts it here too (pre_tokenizers/byte_level.rs, process_offsets).
-bool is_trimmed(char32_t c) noexcept {
-  return c == 0x120 || is_whitespace(c);
-}
-
 SequenceToken added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
                           std::string_view text) {
   SequenceToken token{id, begin, end, true, true};
-  for (std::string_view rest = text; !rest.empty();) {
-    const Decoded d = decode_utf8(rest.data());
-    if (!is_trimmed(d.c)) break;
-    ++token.leading_space;
-    rest.remove_prefix(d.length);
-  }
-  for (std::string_view rest = text; !rest.empty();) {
-    const Decoded d = decode_utf8_before(rest.data() + rest.size());
-    if (!is_trimmed(d.c)) break;
-    ++token.trailing_space;
-    rest.remove_suffix(d.length);
-  }
+  count_spaces(text, token);
   return token;
 }
 

@@ -26,6 +26,14 @@ std::vector<ByteTrie::Key> sorted_keys(const Vocabulary& vocabulary) {
   return keys;
 }
 
+[[noreturn]] void complain_of_unknown(std::string_view character, std::size_t piece_count) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("tokenizer: the text has \"{}\", which is none of the {} pieces of the "
+                          "vocabulary; expected pieces only, since the tokenizer's file has no "
+                          "unk_id",
+                          character, piece_count));
+}
+
 }  // namespace
 
 Unigram::Unigram(const std::vector<ScoredPiece>& pieces, std::optional<std::int32_t> unk_id,
@@ -51,24 +59,20 @@ void Unigram::find_best_path(std::string_view word, Scratch& scratch) const {
     const double score_here = best[begin].score;
     const std::size_t length = decode_utf8(word.data() + begin).length;
     bool has_character = false;
-    const auto offer = [&](std::size_t n, double score, std::int32_t id) {
-      Scratch::Node& node = best[begin + n];
-      if (node.begin != kUnreached && !(score > node.score)) return;
-      node = {score, static_cast<std::uint32_t>(begin), id};
+    const auto is_better = [&](std::size_t end, double score) {
+      return best[end].begin == kUnreached || score > best[end].score;
     };
     trie_.for_each_prefix(word.substr(begin), [&](std::size_t n, std::int32_t id) {
-      offer(n, scores_[static_cast<std::size_t>(id)] + score_here, id);
+      const double score = scores_[static_cast<std::size_t>(id)] + score_here;
+      if (is_better(begin + n, score)) {
+        best[begin + n] = {score, static_cast<std::uint32_t>(begin), id};
+      }
       has_character = has_character || n == length;
     });
-    if (!has_character) {
-      if (!unk_id_) {
-        throw Error(ErrorCode::invalid_argument,
-                    fmt::format("tokenizer: the text has \"{}\", which is none of the {} pieces of "
-                                "the vocabulary; expected pieces only, since the tokenizer's file "
-                                "has no unk_id",
-                                word.substr(begin, length), vocabulary_.size()));
-      }
-      offer(length, unk_score_ + score_here, *unk_id_);
+    const double score = unk_score_ + score_here;
+    if (!has_character && is_better(begin + length, score)) {
+      if (!unk_id_) complain_of_unknown(word.substr(begin, length), vocabulary_.size());
+      best[begin + length] = {score, static_cast<std::uint32_t>(begin), *unk_id_};
     }
     begin += length;
   }

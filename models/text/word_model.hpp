@@ -50,6 +50,8 @@ class WordModel {
   }
 
   bool is_byte_level() const noexcept { return std::holds_alternative<BytePairs>(model_); }
+  /// Whether a token may begin or end with a space that is spelled as one.
+  bool may_hold_spaces() const noexcept { return std::holds_alternative<Unigram>(model_); }
   std::string_view name() const noexcept {
     if (std::holds_alternative<Unigram>(model_)) return "Unigram";
     if (std::holds_alternative<WordLevel>(model_)) return "WordLevel";
