@@ -86,7 +86,7 @@ const AddedTokens::Entry* AddedTokens::entry(std::string_view content) const noe
 void AddedTokens::add(const std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
                       const Normalizer& normalizer) {
   // The reference continues after the vocabulary's count, not after its largest id.
-  auto next = static_cast<std::int32_t>(vocabulary.size());
+  auto next = static_cast<std::int32_t>(vocabulary.next_id());
   std::unordered_map<std::string_view, std::size_t> known;
   tokens_.reserve(tokens_.size() + tokens.size());  // keeps the views in `known` valid
   for (const AddedToken& token : tokens) {

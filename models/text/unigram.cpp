@@ -45,6 +45,7 @@ Unigram::Unigram(const std::vector<ScoredPiece>& pieces, std::optional<std::int3
     scores_.push_back(p.score);
   }
   vocabulary_.finish();
+  vocabulary_.set_next_id(pieces.size());  // the reference counts equal pieces, too
   trie_ = ByteTrie(sorted_keys(vocabulary_));
   unk_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty;
   for (std::size_t b = 0; b < byte_ids_.size(); ++b) {

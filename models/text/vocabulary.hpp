@@ -65,6 +65,9 @@ class Vocabulary {
 
   /// Number of distinct tokens.
   std::size_t size() const noexcept { return table_.size(); }
+  /// Where the ids of added tokens begin: size(), unless set.
+  std::size_t next_id() const noexcept { return next_id_.value_or(size()); }
+  void set_next_id(std::size_t id) noexcept { next_id_ = id; }
   /// Largest id + 1.
   std::size_t id_count() const noexcept { return static_cast<std::size_t>(max_id_ + 1); }
 
@@ -99,6 +102,7 @@ class Vocabulary {
   std::vector<Line> by_id_;  // ascending, one line per id
   PrefixTable table_;
   std::int64_t max_id_ = -1;
+  std::optional<std::size_t> next_id_;
 };
 
 }  // namespace tessera::text
