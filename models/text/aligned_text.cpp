@@ -178,6 +178,10 @@ void AlignedText::replace(std::u32string_view pattern, std::u32string_view conte
 }
 
 void AlignedText::replace_runs(char32_t c, std::size_t least, std::u32string_view content) {
+  const auto are_run = [c](const AlignedChar& a, const AlignedChar& b) {
+    return a.c == c && b.c == c;
+  };
+  if (least >= 2 && std::adjacent_find(chars.begin(), chars.end(), are_run) == chars.end()) return;
   std::vector<AlignedChar> out;
   out.reserve(chars.size());
   const auto is_c = [c](const AlignedChar& x) { return x.c == c; };

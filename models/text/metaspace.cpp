@@ -5,8 +5,9 @@
 
 namespace tessera::text {
 
-void Metaspace::apply(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const {
-  std::vector<AlignedChar> out;
+void Metaspace::apply(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words,
+                      std::vector<AlignedChar>& out) const {
+  out.clear();
   std::vector<WordRange> split;
   out.reserve(chars.size() + words.size());
   split.reserve(words.size());
@@ -29,7 +30,6 @@ void Metaspace::apply(std::vector<AlignedChar>& chars, std::vector<WordRange>& w
     }
     split.push_back({begin, static_cast<std::uint32_t>(out.size())});
   }
-  chars.swap(out);
   words.swap(split);
 }
 

@@ -24,8 +24,10 @@ struct Metaspace {
   PrependScheme prepend = PrependScheme::always;
   bool splits = true;  ///< whether every replacement opens a word
 
-  /// Rewrites chars[words], which may grow, and splits the words. What is in no word is dropped.
-  void apply(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
+  /// Makes `out` of the words of `chars`, one after another, and splits them: `words` are then
+  /// those of `out`.
+  void apply(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words,
+             std::vector<AlignedChar>& out) const;
 };
 
 }  // namespace tessera::text

@@ -189,13 +189,18 @@ void PreTokenizer::split(const std::vector<AlignedChar>& chars,
   for (const SplitRule& rule : rules) split_by(rule, chars, words);
 }
 
-void PreTokenizer::rewrite(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const {
+void PreTokenizer::rewrite(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words,
+                           std::vector<AlignedChar>& out) const {
+  const std::vector<AlignedChar>* now = &chars;
   for (const SplitRule& rule : rules) {
-    if (rule.at == SplitAt::metaspace) {
-      rule.metaspace.apply(chars, words);
-    } else {
-      split_by(rule, chars, words);
+    if (rule.at != SplitAt::metaspace) {
+      split_by(rule, *now, words);
+      continue;
     }
+    std::vector<AlignedChar> before;
+    if (now == &out) before.swap(out);
+    rule.metaspace.apply(now == &out ? before : *now, words, out);
+    now = &out;
   }
 }
 

@@ -54,8 +54,9 @@ struct PreTokenizer {
 
   /// Replaces `words`, whose ranges are to be split, by the words inside them.
   void split(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
-  /// The same, and changes `chars`.
-  void rewrite(std::vector<AlignedChar>& chars, std::vector<WordRange>& words) const;
+  /// The same, and the words are those of `out`.
+  void rewrite(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words,
+               std::vector<AlignedChar>& out) const;
 
   /// White space removed, punctuation isolated: BertPreTokenizer.
   static PreTokenizer bert();

@@ -68,8 +68,7 @@ bool append_text_tokens(const std::vector<AlignedChar>& chars, WordRange range,
   const std::vector<AlignedChar>* split = &chars;
   scratch.words.assign(range.begin < range.end ? 1 : 0, range);
   if (pre_tokenizer.rewrites()) {
-    scratch.rewritten = chars;
-    pre_tokenizer.rewrite(scratch.rewritten, scratch.words);
+    pre_tokenizer.rewrite(chars, scratch.words, scratch.rewritten);
     split = &scratch.rewritten;
   } else {
     pre_tokenizer.split(chars, scratch.words);
