@@ -198,10 +198,11 @@ Unigram make_unigram(const Source& source, const Family& family) {
   }
   const Pieces pieces = family.pieces(source);
   const auto count = static_cast<std::int64_t>(pieces.size());
+  const auto in_file = static_cast<std::int64_t>(source.model.pieces.size());
   const std::int64_t unk_id = family.is_fairseq ? kUnkAfterFairseq : source.model.unk_id;
-  if (unk_id < 0 || unk_id >= count) {
+  if (unk_id < 0 || (unk_id >= in_file && !family.is_fairseq)) {
     source.complain(fmt::format("says that trainer_spec.unk_id is {}", unk_id),
-                    fmt::format("one of its {} pieces", source.model.pieces.size()));
+                    fmt::format("one of its {} pieces", in_file));
   }
   if (count > static_cast<std::int64_t>(Unigram::kMaxPieces)) {
     source.complain(fmt::format("makes {} pieces", count),
@@ -212,13 +213,17 @@ Unigram make_unigram(const Source& source, const Family& family) {
 
 // Control pieces are special tokens, user-defined ones tokens; then what the configuration lists;
 // then the special tokens of the class, under the names that the configuration gives them. Of two
-// with one name the first counts.
+// with one name the first counts, unless the later one has flags.
 std::vector<AddedToken> added_tokens(const Source& source, const Family& family) {
   std::vector<AddedToken> out;
   const auto add = [&](const AddedToken& token) {
-    const bool is_known = std::any_of(
+    const auto known = std::find_if(
         out.begin(), out.end(), [&](const AddedToken& t) { return t.content == token.content; });
-    if (!is_known && !token.content.empty()) out.push_back(token);
+    if (known == out.end()) {
+      if (!token.content.empty()) out.push_back(token);
+    } else if (token.lstrip || token.rstrip || token.single_word || token.normalized) {
+      *known = token;
+    }
   };
   using Type = SentencePieceModel::Type;
   for (const SentencePieceModel::Piece& p : source.model.pieces) {
@@ -241,8 +246,11 @@ std::vector<AddedToken> added_tokens(const Source& source, const Family& family)
   add(named_or(config.pad, family.pad));
   add(named_or(config.cls, family.cls));
   AddedToken mask = named_or(config.mask, family.mask);
-  // A name alone stands for a token that takes the space before it, as words do.
-  if (!config.mask || config.mask_is_name) mask.lstrip = true;
+  // A name alone stands for the token that is listed, or one that takes the space before it.
+  const bool is_listed =
+      std::any_of(config.extra.begin(), config.extra.end(),
+                  [&](const AddedToken& t) { return t.content == mask.content; });
+  if (!config.mask || (config.mask_is_name && !is_listed)) mask.lstrip = true;
   add(mask);
   for (const std::string& content : family.more(source)) add(named_or({}, content));
   return out;

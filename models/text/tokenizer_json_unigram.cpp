@@ -81,7 +81,7 @@ Metaspace read_metaspace(const Node& node) {
       invalid(*scheme, name, "always, first or never");
     }
   }
-  // The older key: true says nothing, and false says "never", which the newer one must say too.
+  // The older key: true says nothing, and false "never", which the newer one must not contradict.
   const bool adds = bool_or(node, "add_prefix_space", true);
   if (!adds && find(node, "prepend_scheme") && out.prepend != PrependScheme::never) {
     json::complain(ErrorCode::corrupt_file, node.where + ".add_prefix_space", "false",
