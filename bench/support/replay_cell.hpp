@@ -61,17 +61,20 @@ inline ReplayedBytes finish_replay(CacheSimulator& caches) {
 
 /// C (M,N) = A (M,K) Bᵀ + bias in `nest` on one thread, through empty caches.
 inline ReplayedBytes replay_linear(const LinearShape& s, const LoopNest& nest, Isa isa,
-                                   std::span<const SimulatedCache> levels) {
+                                   std::span<const SimulatedCache> levels,
+                                   Precision precision = Precision::f32) {
   Addresses memory;
-  const kernels::Gemm& gemm = meters::replay_kernels(isa).gemm[Precision::f32];
-  const Index panels = ceil_div(s.N, gemm.NR), lda = activation_stride(s.K),
+  const kernels::Gemm& gemm = meters::replay_kernels(isa).gemm[precision];
+  const DType type = precision == Precision::f32 ? DType::f32 : DType::bf16;
+  const Index panels = ceil_div(s.N, gemm.NR), lda = activation_stride(s.K, type),
               ldc = activation_stride(s.N);
+  const auto bytes = [&](Index n) { return memory.floats(ceil_div(n, Index{sizeof(float)})); };
   CacheSimulator caches(levels);
   meters::replay_into(&caches);
   execute::run_gemm({.gemm = gemm,
-                     .a = memory.floats(s.M * lda),
+                     .a = bytes(s.M * lda * size_of(type)),
                      .lda = lda,
-                     .panels = memory.floats(panels * gemm.NR * s.K),
+                     .panels = bytes(panels * gemm.panel_bytes(s.K)),
                      .c = memory.floats(s.M * ldc),
                      .ldc = ldc,
                      .N = s.N,
@@ -83,15 +86,21 @@ inline ReplayedBytes replay_linear(const LinearShape& s, const LoopNest& nest, I
 
 /// All heads of one sequence, one after another, through empty caches; QKV as a session has it.
 inline ReplayedBytes replay_attention(const AttentionShape& s, kernels::AttentionDataflow dataflow,
-                                      Isa isa, std::span<const SimulatedCache> levels) {
+                                      Isa isa, std::span<const SimulatedCache> levels,
+                                      Precision precision = Precision::f32) {
   Addresses memory;
-  const kernels::Attention& kernel = meters::replay_kernels(isa).attention[Precision::f32];
+  const kernels::Attention& kernel = meters::replay_kernels(isa).attention[precision];
+  const bool narrow = precision == Precision::bf16;
+  const DType type = narrow ? DType::bf16 : DType::f32;
   const Index T = s.T, d = s.d, rows = rows_per_task(dataflow, T, kernel.Br);
   const bool by_heads = T >= kByHeadsFrom && d % kernel.NR == 0;
-  const Index ld = by_heads ? d : activation_stride(3 * s.heads * d);
-  const Index head_stride = by_heads ? T * d : d, ldo = activation_stride(s.heads * d);
-  const float* qkv = memory.floats(by_heads ? 3 * s.heads * T * d : T * ld);
-  float* o = memory.floats(T * ldo);
+  const Index ld = by_heads ? d : activation_stride(3 * s.heads * d, type);
+  const Index head_stride = by_heads ? T * d : d, ldo = activation_stride(s.heads * d, type);
+  const auto elements = [&](Index n) {
+    return reinterpret_cast<std::byte*>(memory.floats(ceil_div(n * size_of(type), Index{4})));
+  };
+  const std::byte* qkv = elements(by_heads ? 3 * s.heads * T * d : T * ld);
+  std::byte* o = elements(T * ldo);
   float* scratch = memory.floats(kernel.scratch_elements(dataflow, std::min(rows, T), T, d));
   CacheSimulator caches(levels);
   meters::replay_into(&caches);
@@ -100,13 +109,15 @@ inline ReplayedBytes replay_attention(const AttentionShape& s, kernels::Attentio
     for (Index n = 0; n < blocks; ++n) {
       const Index i0 = kernels::first_row(T, blocks, kernel.V, n),
                   i1 = kernels::first_row(T, blocks, kernel.V, n + 1);
-      kernel.run({.q = qkv + i0 * ld + head * head_stride,
+      const auto at = [&](auto* p, Index element) { return p + element * size_of(type); };
+      std::byte* const o_at = at(o, i0 * ldo + head * d);
+      kernel.run({.q = at(qkv, i0 * ld + head * head_stride),
                   .ldq = ld,
-                  .k = qkv + (s.heads + head) * head_stride,
+                  .k = at(qkv, (s.heads + head) * head_stride),
                   .ldk = ld,
-                  .v = qkv + (2 * s.heads + head) * head_stride,
+                  .v = at(qkv, (2 * s.heads + head) * head_stride),
                   .ldv = ld,
-                  .o = o + i0 * ldo + head * d,
+                  .o = narrow ? nullptr : reinterpret_cast<float*>(o_at),
                   .ldo = ldo,
                   .Tq = i1 - i0,
                   .Tk = T,
@@ -115,7 +126,9 @@ inline ReplayedBytes replay_attention(const AttentionShape& s, kernels::Attentio
                   .q_begin = i0,
                   .scratch = scratch,
                   .dataflow = dataflow,
-                  .mask = s.mask});
+                  .mask = s.mask,
+                  .narrow = narrow ? reinterpret_cast<std::uint16_t*>(o_at) : nullptr,
+                  .ldn = ldo});
     }
   }
   return finish_replay(caches);

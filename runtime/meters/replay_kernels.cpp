@@ -166,7 +166,12 @@ KernelTable make_table() noexcept {
   KernelTable table = kernels::kernels_at(isa);
   table.gemm[Precision::f32].run = gemm<isa, Precision::f32>;
   table.gemm[Precision::bf16].run = gemm<isa, Precision::bf16>;
-  for (const Precision p : kPrecisions) table.gemm[p].pack_panel = pack_panel;
+  for (const Precision p : kPrecisions) {
+    kernels::Gemm& family = table.gemm[p];
+    family.pack_panel = pack_panel;
+    family.enter = family.leave = nullptr;  // no unit is used, and this CPU may have none
+    table.attention[p].enter = table.attention[p].leave = nullptr;
+  }
   for (const Precision p : kPrecisions) {
     if (table.attention[p].run != nullptr) table.attention[p].run = attention<isa>;
   }

@@ -61,7 +61,6 @@ TEST_P(ReplayTest, ChosenAttentionMovesWhatTheModelSays) {
 }
 
 TEST_P(ReplayTest, ScratchIsThatOfTheRealKernels) {
-  if (!cpu_supports(GetParam())) GTEST_SKIP();
   const kernels::Attention& real = kernels::kernels_at(GetParam()).attention[Precision::f32];
   for (Index n = 0; n < kernels::kAttentionDataflows; ++n) {
     const auto dataflow = static_cast<kernels::AttentionDataflow>(n);
@@ -74,20 +73,57 @@ TEST_P(ReplayTest, ScratchIsThatOfTheRealKernels) {
   }
 }
 
-/// Every line of A, the panels and C comes in once and C goes back once, ragged edges included.
+std::uint64_t lines(Index bytes) {
+  return static_cast<std::uint64_t>(ceil_div(bytes, Index{64}));
+}
+constexpr SimulatedCache kLarge[] = {{.bytes = 16 << 20, .ways = 16}};
+
+/// Every line of A, the panels and C comes in once and C goes back once, ragged edges included; a unit
+/// that takes several rows reads those behind the last.
 TEST_P(ReplayTest, TouchesEveryLineOfALinearOnce) {
-  constexpr SimulatedCache kLarge[] = {{.bytes = 16 << 20, .ways = 16}};
   const LinearShape s{.M = 45, .N = 131, .K = 70};
-  const bench::ReplayedBytes seen = bench::replay_linear(s, {}, GetParam(), kLarge);
-  const auto lines = [](Index floats) { return static_cast<std::uint64_t>(ceil_div(floats, 16)); };
-  const Index NR = table_.gemm[Precision::f32].NR;
-  const std::uint64_t a = 45 * lines(70), c = 45 * lines(131),
-                      b = lines(ceil_div(s.N, NR) * NR * s.K), bias = lines(131);
-  const std::uint64_t stack = lines(512);  // at most
-  EXPECT_GE(seen.at[0].fills, a + b + c + bias);
-  EXPECT_LE(seen.at[0].fills, a + b + c + bias + stack);
-  EXPECT_GE(seen.at[0].written_back, c);
-  EXPECT_LE(seen.at[0].written_back, c + stack);
+  for (const Precision precision : kPrecisions) {
+    const bench::ReplayedBytes seen = bench::replay_linear(s, {}, GetParam(), kLarge, precision);
+    const kernels::Gemm& gemm = table_.gemm[precision];
+    const std::uint64_t row = lines(s.K * gemm.bits.a / 8), c = 45 * lines(131 * 4),
+                        b = lines(ceil_div(s.N, gemm.NR) * gemm.panel_bytes(s.K)),
+                        bias = lines(131 * 4),
+                        beyond = static_cast<std::uint64_t>(gemm.rows_read - 1) * row;
+    const std::uint64_t least = 45 * row + b + c + bias, stack = lines(4096);  // at most
+    EXPECT_GE(seen.at[0].fills, least) << to_string(precision);
+    EXPECT_LE(seen.at[0].fills, least + stack + beyond) << to_string(precision);
+    EXPECT_GE(seen.at[0].written_back, c) << to_string(precision);
+    EXPECT_LE(seen.at[0].written_back, c + stack) << to_string(precision);
+  }
+}
+
+/// Every line of Q, K, V and O once, in every dataflow; the scratch as far as it is used.
+TEST_P(ReplayTest, TouchesEveryLineOfAttentionOnce) {
+  for (const Precision precision : kPrecisions) {
+    const kernels::Attention& kernel = table_.attention[precision];
+    if (kernel.run == nullptr) continue;
+    const AttentionShape s{.T = 197, .d = 64, .heads = 1};
+    for (const kernels::AttentionDataflow dataflow : kAllDataflows) {
+      const bench::ReplayedBytes seen =
+          bench::replay_attention(s, dataflow, GetParam(), kLarge, precision);
+      const Index rows = std::min(rows_per_task(dataflow, s.T, kernel.Br), s.T);
+      const std::uint64_t qkv = 197 * lines(3 * s.d * kernel.bytes.qkv),
+                          o = 197 * lines(s.d * kernel.bytes.o),
+                          scratch = lines(4 * kernel.scratch_elements(dataflow, rows, s.T, s.d));
+      EXPECT_GE(seen.at[0].fills, qkv + o) << kernels::to_string(dataflow);
+      EXPECT_LE(seen.at[0].fills, qkv + o + scratch) << kernels::to_string(dataflow);
+      EXPECT_GE(seen.at[0].written_back, o) << kernels::to_string(dataflow);
+      EXPECT_LE(seen.at[0].written_back, o + scratch) << kernels::to_string(dataflow);
+    }
+  }
+}
+
+/// A level is replayed wherever it is asked for: nothing of its unit is touched.
+TEST_P(ReplayTest, NeedsNoUnit) {
+  for (const Precision p : kPrecisions) {
+    EXPECT_TRUE(table_.gemm[p].enter == nullptr && table_.gemm[p].leave == nullptr);
+    EXPECT_TRUE(table_.attention[p].enter == nullptr && table_.attention[p].leave == nullptr);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(AllIsas, ReplayTest, testing::ValuesIn(kAllIsas),
