@@ -12,16 +12,12 @@
 #include "runtime/machine/machine.hpp"
 
 namespace tessera {
-namespace {
-
 std::string refusal(int error) {
   std::string text =
       fmt::format("the operating system refuses its state: {}", std::strerror(error));
   if (error == ENOSPC) text += " (a thread has an alternate signal stack that is too small for it)";
   return text;
 }
-
-}  // namespace
 
 LevelChoice choose_level(std::optional<Isa> asked, const DefaultIsa& by_default,
                          Precision precision, const std::function<int(Isa)>& enable) {

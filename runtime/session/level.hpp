@@ -22,6 +22,9 @@ struct LevelChoice {
 LevelChoice choose_level(std::optional<Isa> asked, const DefaultIsa& by_default,
                          Precision precision, const std::function<int(Isa)>& enable);
 
+/// What to say of a level that enable() could not have for another reason than EOPNOTSUPP.
+std::string refusal(int error);
+
 /// choose_level() of this process; its warning is logged, once.
 Isa resolve_isa(std::optional<Isa> asked, Precision precision = Precision::f32);
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <map>
 
@@ -169,10 +170,11 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
   if (batch_tokens != 0) options.batch_tokens = batch_tokens;
   if (!isa.empty()) {
     options.model.isa = isa_from_string(isa);
-    if (!options.model.isa || enable(*options.model.isa) != 0) {
+    const int error = options.model.isa ? enable(*options.model.isa) : EOPNOTSUPP;
+    if (error != 0) {
       throw UsageError(
-          fmt::format("--isa: got '{}', expected one that this CPU supports, up to '{}'", isa,
-                      to_string(best_isa())));
+          fmt::format("--isa: got '{}', expected one that this CPU supports, up to '{}'{}", isa,
+                      to_string(best_isa()), error == EOPNOTSUPP ? "" : "; " + refusal(error)));
     }
   }
   options.precision =
