@@ -26,25 +26,25 @@ const LinearOp& linear_of(const Program& program, std::string_view out) {
   throw std::out_of_range(std::string(out));
 }
 
+ParameterId parameter(Program& p, ParameterKind kind, const char* name, Index rows, Index cols) {
+  return p.add_parameter(
+      {.name = name, .kind = kind, .rows = rows, .cols = cols, .sources = {{name, rows}}});
+}
+ParameterId matrix(Program& p, const char* name, Index rows, Index cols) {
+  return parameter(p, ParameterKind::matrix, name, rows, cols);
+}
+/// Of nine tokens.
+ParameterId table(Program& p, Index width) {
+  return parameter(p, ParameterKind::table, "table", 9, width);
+}
+
 /// tokens → norm → up → GELU → down + norm's result → logits; a pooled row → its own linear.
 struct Small {
   Small() {
     p.inputs = TokenSpec{.vocab_size = 9, .max_tokens = 8};
-    const auto matrix = [&](const char* name, Index n, Index k) {
-      return p.add_parameter({.name = name,
-                              .kind = ParameterKind::matrix,
-                              .rows = n,
-                              .cols = k,
-                              .sources = {{name, n}}});
-    };
     const auto vector = [&](const char* name, Index n) {
       return p.add_parameter({.name = name, .rows = n, .sources = {{name, n}}});
     };
-    const ParameterId table = p.add_parameter({.name = "table",
-                                               .kind = ParameterKind::table,
-                                               .rows = 9,
-                                               .cols = 4,
-                                               .sources = {{"table", 9}}});
     e = p.add_value("e", kTokens, 4);
     x = p.add_value("x", kTokens, 4);
     up = p.add_value("up", kTokens, 6);
@@ -52,20 +52,21 @@ struct Small {
     logits = p.add_value("logits", kTokens, 3);
     pooled = p.add_value("pooled", kSequences, 4);
     label = p.add_value("label", kSequences, 2);
-    p.ops = {EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = e},
-             LayerNormOp{.in = e,
-                         .gamma = vector("gamma", 4),
-                         .beta = vector("beta", 4),
-                         .eps = 1e-5F,
-                         .out = x},
-             LinearOp{.in = x,
-                      .weight = matrix("up.weight", 6, 4),
-                      .out = up,
-                      .activation = Activation::gelu_erf},
-             LinearOp{.in = up, .weight = matrix("down.weight", 4, 6), .out = down, .residual = x},
-             LinearOp{.in = down, .weight = matrix("logits.weight", 3, 4), .out = logits},
-             PoolOp{.pooling = Pooling::first, .in = down, .out = pooled},
-             LinearOp{.in = pooled, .weight = matrix("label.weight", 2, 4), .out = label}};
+    p.ops = {
+        EmbeddingOp{.terms = {{table(p, 4), TokenInput::ids}}, .out = e},
+        LayerNormOp{.in = e,
+                    .gamma = vector("gamma", 4),
+                    .beta = vector("beta", 4),
+                    .eps = 1e-5F,
+                    .out = x},
+        LinearOp{.in = x,
+                 .weight = matrix(p, "up.weight", 6, 4),
+                 .out = up,
+                 .activation = Activation::gelu_erf},
+        LinearOp{.in = up, .weight = matrix(p, "down.weight", 4, 6), .out = down, .residual = x},
+        LinearOp{.in = down, .weight = matrix(p, "logits.weight", 3, 4), .out = logits},
+        PoolOp{.pooling = Pooling::first, .in = down, .out = pooled},
+        LinearOp{.in = pooled, .weight = matrix(p, "label.weight", 2, 4), .out = label}};
     p.outputs = {{"logits", logits}, {"label", label}};
   }
   Program p;
@@ -147,26 +148,15 @@ struct WithAttention {
   explicit WithAttention(Index head_dim, bool also_in_f32 = false) {
     const Index H = 2 * head_dim;
     p.inputs = TokenSpec{.vocab_size = 9, .max_tokens = 8};
-    const auto matrix = [&](const char* name, Index n, Index k) {
-      return p.add_parameter({.name = name,
-                              .kind = ParameterKind::matrix,
-                              .rows = n,
-                              .cols = k,
-                              .sources = {{name, n}}});
-    };
-    const ParameterId table = p.add_parameter({.name = "table",
-                                               .kind = ParameterKind::table,
-                                               .rows = 9,
-                                               .cols = H,
-                                               .sources = {{"table", 9}}});
     const ValueId e = p.add_value("e", kTokens, H), qkv = p.add_value("qkv", kTokens, 3 * H),
                   context = p.add_value("context", kTokens, H), x = p.add_value("x", kTokens, H),
                   pooled = p.add_value("pooled", kSequences, H);
-    p.ops = {EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = e},
-             LinearOp{.in = e, .weight = matrix("qkv.weight", 3 * H, H), .out = qkv},
-             self_attention(qkv, context, 2, head_dim, 1.0F),
-             LinearOp{.in = context, .weight = matrix("x.weight", H, H), .out = x, .residual = e},
-             PoolOp{.pooling = Pooling::mean, .in = also_in_f32 ? context : x, .out = pooled}};
+    p.ops = {
+        EmbeddingOp{.terms = {{table(p, H), TokenInput::ids}}, .out = e},
+        LinearOp{.in = e, .weight = matrix(p, "qkv.weight", 3 * H, H), .out = qkv},
+        self_attention(qkv, context, 2, head_dim, 1.0F),
+        LinearOp{.in = context, .weight = matrix(p, "x.weight", H, H), .out = x, .residual = e},
+        PoolOp{.pooling = Pooling::mean, .in = also_in_f32 ? context : x, .out = pooled}};
     p.outputs = {{"pooled", pooled}, {"x", x}};
     check(p);
   }

@@ -6,7 +6,9 @@
 
 #include <random>
 
+#include "kernels/kernel_table.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/plan/memory_plan.hpp"
 #include "tests/runtime/tiny_model.hpp"
 #include "tests/support/isa.hpp"
 
@@ -294,6 +296,20 @@ TEST_F(SessionErrorTest, ARefusedBatchLeavesTheLastResult) {
   const std::vector<std::int32_t> bad{1, 2, 99};
   EXPECT_THROW(session_->run({.ids = bad, .types = {}, .offsets = offsets_}), Error);
   EXPECT_EQ(before, copy_rows(session_->output("last_hidden_state"), 0, 3));
+}
+
+// A unit that takes 16 rows reads 15 behind the last one of the last value: they are in the arena.
+TEST(SessionMemoryTest, RowsThatAUnitReadsBehindTheLastAreInTheArena) {
+  const TinyModel tiny(TinyShape{});
+  const auto arena = [&](Index rows_read) {
+    kernels::KernelTable table = kernels::kernels_at(best_isa());
+    table.gemm[Precision::f32].rows_read = rows_read;
+    const auto model = Model::create(tiny.program(), tiny.checkpoint(), {.kernels = &table});
+    return Session::create(model, {.max_rows = 20, .max_sequences = 2, .threads = 1})
+        ->memory_bytes();
+  };
+  const Index widest = activation_stride(tiny.shape().inner) * Index{sizeof(float)};
+  EXPECT_GE(arena(16), arena(1) + static_cast<std::size_t>(15 * widest));
 }
 
 }  // namespace
