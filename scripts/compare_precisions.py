@@ -3,6 +3,7 @@
 
     scripts/compare_precisions.py [TOOL]        default: build/release/tessera/tessera
 
+embeddings  of models/demo/text: how far bf16 turns one at most
 sections    accuracy of models/demo/text-sections on data/sections-test.tsv
 retrieval   recall and MRR of models/demo/text: the first sentence of each of these descriptions
             looks for the rest of it among the rests of all
@@ -49,7 +50,7 @@ def show_right(what: str, right: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Three tables, a line each."""
+    """A line each."""
     tool = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "build/release/tessera/tessera")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -67,15 +68,18 @@ def main() -> None:
 
         pairs = [parts for parts in (row[1].split(". ", 1) for row in rows) if len(parts) == 2]
         files = [lines(work / f"{side}.txt", [pair[side] for pair in pairs]) for side in (0, 1)]
-        ranks = {}
+        ranks, embedded = {}, {}
         for precision in PRECISIONS:
             sides = []
             for file in files:
                 out = str(work / "rows.npy")
                 run(tool, "embed", str(DEMO / "text"), file, "--precision", precision, "--format", "npy", "-o", out)
                 sides.append(np.load(out))
+            embedded[precision] = np.concatenate(sides).astype(np.float64)
             scores = sides[0] @ sides[1].T
             ranks[precision] = 1 + (scores > np.diag(scores)[:, None]).sum(1)
+        a, b = (embedded[p] / np.linalg.norm(embedded[p], axis=1, keepdims=True) for p in PRECISIONS)
+        print(f"{'embeddings':<22} n {len(a):<5} 1 - cosine of fp32 and bf16: worst {1 - (a * b).sum(1).min():.1e}")
         for most in (1, 10):
             show_right(f"retrieval, recall@{most}", {p: ranks[p] <= most for p in PRECISIONS})
         mrr = [float((1 / ranks[p]).mean()) for p in PRECISIONS]
