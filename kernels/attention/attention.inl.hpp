@@ -9,8 +9,9 @@
 //   O  = α O + P V                    (Tq, d)   α = 1, or 2^(m_old − m) where m was raised
 //   after the last tile: O = O / l
 //
-// E says what Q, K, P and V are when they are multiplied (gemm/elements.inl.hpp): f32, or bf16, of
-// which Q' and P are rounded here and O at the end; sums, exponents and exponentials are f32.
+// E says what Q, K, P and V are when they are multiplied (gemm/elements.inl.hpp): f32, or bf16. Of
+// bf16 P is rounded here and O at the end, and Q' is Q: scores are scaled instead; sums, exponents and
+// exponentials are f32.
 //
 // The order of blocks and tiles is the walk's (walk.hpp), the steps are here. A row's arithmetic
 // depends on d, Tk, the ISA and, under a mask, on where its block begins: queries are lanes of

@@ -2,7 +2,7 @@
 //
 // Qᵀ of one block of query rows, scaled: qt[k,i] = c·q[i,k].      q (Tq,d) -> qt (d, ld)
 //
-// k counts words of 32 bits (gemm/elements.inl.hpp): in bf16, pairs stay pairs, and c·q is rounded.
+// k counts words of 32 bits (gemm/elements.inl.hpp): in bf16, pairs stay pairs, and c = 1.
 //
 // Queries become lanes, so that the row maximum, the exponentials and the row sum of softmax need
 // no horizontal operation, and K is used where it lies. The transposition is done 4 columns at a

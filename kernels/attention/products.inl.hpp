@@ -9,8 +9,8 @@
 // rows of its tile.
 //
 // k and j count words of 32 bits: one f32 element, or two of bf16; what is done with them is `E`
-// (gemm/elements.inl.hpp). Rows of K are words as they lie. Of V an f32 row is, and of bf16 a pair of
-// rows, woven (bf16.inl.hpp).
+// (gemm/elements.inl.hpp). Rows of K are words as they lie, and so are rows of V in f32; in bf16 two of
+// them are woven (value_words.inl.hpp).
 //
 //   AVX-512  14x2: 28 accumulators + 2 vectors + 1 broadcast of 32 zmm; 16 loads for 28 FMAs
 //   AVX2      6x2: 12 + 2 + 1 of 16 ymm; 8 loads for 12 FMAs

@@ -12,7 +12,7 @@
 // memory, and a load of what was stored just before is moved in front of the store.
 #pragma once
 
-#include <cstring>
+#include <utility>
 
 #include "kernels/gemm/gemm.hpp"
 #include "kernels/simd/base.inl.hpp"
@@ -20,7 +20,6 @@
 namespace tessera::kernels {
 namespace {
 
-inline constexpr Index kTileRows16 = 16;
 inline constexpr Index kTileBytes = 64;  // of a row
 
 /// The operand of LDTILECFG (Intel SDM vol. 1, 18.3).

@@ -43,10 +43,10 @@ class OneDnnLinear {
   /// Whether this build has oneDNN. Without it the constructor throws.
   static bool is_available() noexcept;
 
-  /// A and W are of `precision`; bias and C are f32. `bias` (N) or null stays the caller's. oneDNN chooses the layout of the weight for calls like
-  /// `typical` (others run too, perhaps slower): its fastest one serves dense rows only. Throws
-  /// Error: invalid_argument for extents < 1, strides below them, and in a build without oneDNN;
-  /// out_of_memory; internal with oneDNN's words.
+  /// A and W are of `precision`; bias and C are f32. `bias` (N) or null stays the caller's. oneDNN
+  /// chooses the layout of the weight for calls like `typical` (others run too, perhaps slower): its
+  /// fastest one serves dense rows only. Throws Error: invalid_argument for extents < 1, strides below
+  /// them, and in a build without oneDNN; out_of_memory; internal with oneDNN's words.
   OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows typical,
                Precision precision = Precision::f32);
   ~OneDnnLinear();

@@ -68,8 +68,8 @@ MachineRates nominal_rates(const Machine& machine, Isa isa) {
   const double V = lanes_of(isa);
   const double flops = kHertz * (isa == Isa::baseline ? 2 : 4) * V;
   // Without an instruction for it half of the time goes into widening; with one it is twice as fast
-  // on some CPUs and half as fast on others. Tiles: 1024 of 64
-  // FLOP per cycle, less what stores and loads take.
+  // on some CPUs and half as fast on others. Tiles do 1024 FLOP per cycle where FMA does 64; loads and
+  // stores take their part.
   const double bf16 = contains(level_of(isa), level_of(Isa::amx_bf16))      ? 12 * flops
                       : contains(level_of(isa), level_of(Isa::avx512_bf16)) ? flops
                                                                             : flops / 2;
