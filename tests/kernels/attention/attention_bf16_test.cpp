@@ -54,6 +54,7 @@ struct Case {
   float scale = 1.0F;  ///< of the scores' standard deviation
   float slope = 0.0F;
   bool boolean = false, biased = false;
+  Index q_begin = 0;
 };
 constexpr Index kAll = AttentionMask::kAll;
 const std::vector<Case> kCases{
@@ -61,6 +62,7 @@ const std::vector<Case> kCases{
     {.name = "full, sharp", .scale = 6.0F},
     {.name = "causal", .mask = {.left = kAll, .right = 0}},
     {.name = "causal window 100", .mask = {.left = 99, .right = 0}},
+    {.name = "rows before all keys", .mask = {.left = kAll, .right = 0}, .q_begin = -70},
     {.name = "window of odd width", .mask = {.left = 3, .right = 8}},
     {.name = "log-sparse", .mask = {.kind = MaskKind::log_sparse, .local = 9}},
     {.name = "ALiBi", .slope = 0.125F},
@@ -143,6 +145,7 @@ TEST_P(AttentionBf16Test, IsWithinTheBoundInEveryDataflow) {
       t.d = d;
       t.scale = c.scale / std::sqrt(static_cast<float>(d));
       t.mask = c.mask;
+      t.q_begin = c.q_begin;
       t.slope = c.slope;
       t.bias = c.biased ? bias.data() + T : nullptr;
       t.dense = c.boolean ? hidden.data() : nullptr;
@@ -170,6 +173,9 @@ TEST_P(AttentionBf16Test, IsWithinTheBoundInEveryDataflow) {
         }
         if (c.boolean && T > 1) {  // a row that sees no key
           EXPECT_EQ(got[static_cast<std::size_t>(T / 2 * d)], 0) << to_string(dataflow);
+        }
+        if (c.q_begin < 0) {  // a block of such rows
+          EXPECT_EQ(got.front(), 0) << to_string(dataflow);
         }
       }
     }
