@@ -120,6 +120,7 @@ only_in '<omp\.h>' 'runtime/threads/threads\.cpp|bench/' OpenMP
 only_in '<xsimd/' 'kernels/' xsimd
 only_in '<hwloc' 'runtime/machine/machine\.cpp' hwloc
 only_in '<utf8proc' 'models/text/' utf8proc
+only_in '<pcre2' 'models/text/regex(_unicode)?\.cpp' PCRE2
 only_in '<(jpeglib|jerror)\.h>' 'models/image/decode_jpeg\.cpp' libjpeg-turbo
 only_in '<png\.h>' 'models/image/decode_png\.cpp' libpng
 only_in '<CLI/' 'tessera/cli/' CLI11

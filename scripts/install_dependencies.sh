@@ -11,7 +11,7 @@ set -euo pipefail
 packages_of() {
   case $1 in
     build) echo build-essential cmake ninja-build pkg-config libxsimd-dev libfmt-dev \
-      libsimdjson-dev libutf8proc-dev libhwloc-dev libcli11-dev \
+      libsimdjson-dev libutf8proc-dev libpcre2-dev libhwloc-dev libcli11-dev \
       libjpeg62-turbo-dev libpng-dev libpfm4-dev ;;
     test) echo libgtest-dev libgmock-dev zlib1g-dev valgrind ;;
     bench) echo libbenchmark-dev libdnnl-dev systemtap-sdt-dev ;;

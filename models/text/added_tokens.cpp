@@ -130,7 +130,8 @@ void AddedTokens::split(std::string_view text, bool normalized,
     }
     if (token.lstrip) begin = std::max(trailing_space_begin(text.substr(0, begin)), done);
     if (token.rstrip) end += leading_space_length(text.substr(end));
-    if (end <= done) continue;  // white space that the token before took with it
+    // A token in white space that the one before took with it counts all the same.
+    if (end <= begin) continue;
     if (done < begin) out.push_back({AddedSplit::kText, done, begin});
     out.push_back({match->value, begin, end});
     done = end;

@@ -55,7 +55,8 @@ class StringMatcher {
   std::string first_bytes_;                            // the distinct ones
 };
 
-/// A stretch of a text: an added token, or what lies between two. In bytes; never empty.
+/// A stretch of a text: an added token, or what lies between two. In bytes. They follow each other,
+/// but a token may lie in white space that the one before took with it.
 struct AddedSplit {
   static constexpr std::uint32_t kText = 0xFFFFFFFF;
   std::uint32_t token;  ///< index for AddedTokens::id(), or kText

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "models/text/byte_level.hpp"
+#include "models/text/split_pattern.hpp"
 #include "models/text/unicode.hpp"
 
 namespace tessera::text {
@@ -161,7 +163,6 @@ void AlignedText::strip(bool left, bool right) {
 }
 
 void AlignedText::replace(std::u32string_view pattern, std::u32string_view content) {
-  if (pattern.empty()) return;
   const auto matches = [](const AlignedChar& x, char32_t c) { return x.c == c; };
   std::vector<AlignedChar> out;
   out.reserve(chars.size());
@@ -177,39 +178,29 @@ void AlignedText::replace(std::u32string_view pattern, std::u32string_view conte
   chars = std::move(out);
 }
 
-void AlignedText::replace_runs(char32_t c, std::size_t least, std::u32string_view content) {
-  const auto are_run = [c](const AlignedChar& a, const AlignedChar& b) {
-    return a.c == c && b.c == c;
-  };
-  if (least >= 2 && std::adjacent_find(chars.begin(), chars.end(), are_run) == chars.end()) return;
+void AlignedText::replace(const Regex& pattern, std::u32string_view content) {
+  std::vector<Piece> pieces;
+  PatternFinder(pattern).find(chars, {0, static_cast<std::uint32_t>(chars.size())}, pieces);
+  const auto is_match = [](const Piece& p) { return p.is_match; };
+  if (std::none_of(pieces.begin(), pieces.end(), is_match)) return;
   std::vector<AlignedChar> out;
   out.reserve(chars.size());
-  const auto is_c = [c](const AlignedChar& x) { return x.c == c; };
-  for (auto from = chars.cbegin(); from != chars.cend();) {
-    const auto begin = std::find_if(from, chars.cend(), is_c);
-    out.insert(out.end(), from, begin);
-    from = std::find_if_not(begin, chars.cend(), is_c);
-    if (static_cast<std::size_t>(from - begin) < std::max<std::size_t>(least, 1)) {
-      out.insert(out.end(), begin, from);
+  for (const auto& [range, is_replaced] : pieces) {
+    if (!is_replaced) {
+      out.insert(out.end(), chars.begin() + range.begin, chars.begin() + range.end);
       continue;
     }
-    for (const char32_t x : content) out.push_back({x, from[-1].begin, from[-1].end});
+    AlignedChar place{0, origin, origin};
+    if (range.end > 0) place = chars[range.end - 1];
+    for (const char32_t c : content) out.push_back({c, place.begin, place.end});
   }
   chars = std::move(out);
 }
 
-void AlignedText::join_spaces() {
+void AlignedText::spell_bytes() {
   std::vector<AlignedChar> out;
-  out.reserve(chars.size());
-  for (const AlignedChar& x : chars) {
-    if (!is_whitespace(x.c)) {
-      out.push_back(x);
-    } else if (out.size() > 0 && &x != chars.data() && is_whitespace((&x)[-1].c)) {
-      out.back() = {U' ', x.begin, x.end};  // the place of the last one, as replace() has it
-    } else {
-      out.push_back({U' ', x.begin, x.end});
-    }
-  }
+  out.reserve(chars.size() + chars.size() / 2);
+  for (const AlignedChar& x : chars) append_spelled(x, out);
   chars = std::move(out);
 }
 

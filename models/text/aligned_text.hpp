@@ -11,11 +11,19 @@
 #include <string_view>
 #include <vector>
 
+#include "models/text/regex.hpp"
+
 namespace tessera::text {
 
 /// `c` stands for the code points [begin, end) of the original text.
 struct AlignedChar {
   char32_t c;
+  std::uint32_t begin;
+  std::uint32_t end;
+};
+
+/// [begin, end) in characters of an AlignedText; never empty.
+struct WordRange {
   std::uint32_t begin;
   std::uint32_t end;
 };
@@ -37,12 +45,12 @@ struct AlignedText {
   void isolate_cjk_ideographs();
   /// Removes white space at either end.
   void strip(bool left, bool right);
-  /// Replaces every occurrence of `pattern`; an empty pattern occurs nowhere.
+  /// Replaces every occurrence of `pattern`, which is not empty.
   void replace(std::u32string_view pattern, std::u32string_view content);
-  /// Replaces every run of `c`, `least` or more of them, by `content`.
-  void replace_runs(char32_t c, std::size_t least, std::u32string_view content);
-  /// Replaces every run of white space by one space.
-  void join_spaces();
+  /// Replaces every match of `pattern`, the empty ones too.
+  void replace(const Regex& pattern, std::u32string_view content);
+  /// Replaces every character by those that spell its bytes (byte_alphabet.hpp).
+  void spell_bytes();
   /// Puts `prefix` before a text that is not empty.
   void prepend(std::u32string_view prefix);
 

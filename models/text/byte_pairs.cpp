@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "models/text/unicode.hpp"
+#include "models/text/byte_alphabet.hpp"
 #include "runtime/base/error.hpp"
 
 namespace tessera::text {
@@ -19,99 +19,80 @@ struct ComesLater {
   }
 };
 
-bool is_spelled_as_itself(unsigned byte) noexcept {
-  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte != 0xAD);
-}
-
 }  // namespace
-
-char32_t character_of_byte(unsigned char byte) noexcept {
-  if (is_spelled_as_itself(byte)) return byte;
-  char32_t c = 0x100;
-  for (unsigned b = 0; b < byte; ++b) c += is_spelled_as_itself(b) ? 0U : 1U;
-  return c;
-}
 
 BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                      BytePairsConfig config, std::string_view where)
-    : vocabulary_(std::move(vocabulary)), config_(std::move(config)) {
-  const auto require = [&](const std::string& token, std::size_t merge) {
+    : vocabulary_(std::move(vocabulary)),
+      config_(std::move(config)),
+      where_(where),
+      first_(vocabulary_, config_),
+      merges_(merges.size()) {
+  const auto require = [&](std::string_view token, std::size_t merge) {
     if (const auto id = vocabulary_.id(token)) return *id;
     throw Error(ErrorCode::corrupt_file,
                 fmt::format("{}[{}] needs \"{}\", which is none of the {} tokens of the vocabulary",
                             where, merge, token, vocabulary_.size()));
   };
-  if (!config_.unk_token.empty()) {
-    unk_id_ = vocabulary_.id(config_.unk_token);
-    if (!unk_id_) {
-      throw Error(ErrorCode::corrupt_file,
-                  fmt::format("{}: the vocabulary has no token \"{}\", expected the unk_token",
-                              where, config_.unk_token));
-    }
+  if (config_.byte_fallback && config_.unk_token.empty() && first_.byte_piece_count() < 256) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: the vocabulary has {} of the tokens \"<0x00>\" to \"<0xFF>\", "
+                            "expected all 256 of byte_fallback, or an unk_token",
+                            where, first_.byte_piece_count()));
   }
-  for (std::size_t b = 0; b < 256; ++b) {
-    std::string spelled;
-    append_utf8(spelled, character_of_byte(static_cast<unsigned char>(b)));
-    inner_[b] = vocabulary_.id(spelled).value_or(-1);
-    last_[b] = vocabulary_.id(spelled + config_.end_of_word_suffix).value_or(-1);
-  }
-  merges_.reserve(merges.size());
+  const std::size_t prefix = config_.continuing_subword_prefix.size();
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
-    const std::uint64_t pair = key(require(left, i), require(right, i));
+    const std::int32_t a = require(left, i);
+    const std::int32_t b = require(right, i);
+    if (right.size() < prefix) {
+      throw Error(ErrorCode::corrupt_file,
+                  fmt::format("{}[{}] continues a word with \"{}\", expected a token behind the "
+                              "continuing_subword_prefix \"{}\"",
+                              where, i, right, config_.continuing_subword_prefix));
+    }
+    const std::int32_t both = require(left + right.substr(prefix), i);
     // Of a pair that is listed twice the last place counts, as in the reference.
-    merges_.insert_or_assign(pair, Merged{static_cast<std::uint32_t>(i), require(left + right, i)});
+    merges_.insert_or_assign(a, b, {static_cast<std::uint32_t>(i), both});
   }
 }
 
-void BytePairs::push_symbols(std::string_view word, Scratch& scratch) const {
-  scratch.symbols.clear();
-  bool after_unknown = false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const bool is_last = i + 1 == word.size();
-    const std::int32_t id =
-        (is_last ? last_ : inner_)[static_cast<std::size_t>(static_cast<unsigned char>(word[i]))];
-    const auto begin = static_cast<std::uint32_t>(i);
-    if (id < 0 && !unk_id_) continue;
-    if (id < 0 && after_unknown && config_.fuse_unk) {
-      scratch.symbols.back().end = begin + 1;
-      continue;
-    }
-    const auto index = static_cast<std::int32_t>(scratch.symbols.size());
-    scratch.symbols.push_back({id < 0 ? *unk_id_ : id, index - 1, index + 1, begin, begin + 1});
-    after_unknown = id < 0;
-  }
-  if (!scratch.symbols.empty()) scratch.symbols.back().next = -1;
+// Appends the pair that begins at `left` to the heap, without its order, if it is in a merge.
+bool BytePairs::add_candidate(std::int32_t left, Scratch& scratch) const {
+  const auto at = [&](std::int32_t i) -> const PairSymbol& {
+    return scratch.symbols[static_cast<std::size_t>(i)];
+  };
+  if (left < 0 || at(left).next < 0) return false;
+  const PairTable::Merge* merge = merges_.find(at(left).id, at(at(left).next).id);
+  if (merge == nullptr) return false;
+  scratch.heap.push_back({merge->rank, left, merge->id});
+  return true;
 }
 
 void BytePairs::push_candidate(std::int32_t left, Scratch& scratch) const {
-  const auto at = [&](std::int32_t i) -> const Scratch::Symbol& {
-    return scratch.symbols[static_cast<std::size_t>(i)];
-  };
-  if (left < 0 || at(left).next < 0) return;
-  const auto found = merges_.find(key(at(left).id, at(at(left).next).id));
-  if (found == merges_.end()) return;
-  scratch.heap.push_back({found->second.rank, left, found->second.id});
-  std::push_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
+  if (add_candidate(left, scratch)) {
+    std::push_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
+  }
 }
 
-void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
-  push_symbols(word, scratch);
-  std::vector<Scratch::Symbol>& symbols = scratch.symbols;
+// scratch.symbols → scratch.tokens.
+void BytePairs::merge(Scratch& scratch) const {
+  std::vector<PairSymbol>& symbols = scratch.symbols;
   scratch.heap.clear();
   for (std::size_t i = 0; i < symbols.size(); ++i) {
-    push_candidate(static_cast<std::int32_t>(i), scratch);
+    add_candidate(static_cast<std::int32_t>(i), scratch);
   }
+  std::make_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
   while (!scratch.heap.empty()) {
     std::pop_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
     const Scratch::Candidate best = scratch.heap.back();
     scratch.heap.pop_back();
-    Scratch::Symbol& left = symbols[static_cast<std::size_t>(best.place)];
+    PairSymbol& left = symbols[static_cast<std::size_t>(best.place)];
     if (left.begin == left.end || left.next < 0) continue;
-    Scratch::Symbol& right = symbols[static_cast<std::size_t>(left.next)];
+    PairSymbol& right = symbols[static_cast<std::size_t>(left.next)];
     // The pair may have changed since it was pushed.
-    const auto now = merges_.find(key(left.id, right.id));
-    if (now == merges_.end() || now->second.id != best.id) continue;
+    const PairTable::Merge* now = merges_.find(left.id, right.id);
+    if (now == nullptr || now->id != best.id) continue;
     left.id = best.id;
     left.end = right.end;
     left.next = right.next;
@@ -121,9 +102,62 @@ void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
     push_candidate(best.place, scratch);
   }
   scratch.tokens.clear();
-  for (const Scratch::Symbol& s : symbols) {
+  for (const PairSymbol& s : symbols) {
     if (s.begin != s.end) scratch.tokens.push_back({s.id, s.begin, s.end});
   }
+}
+
+void BytePairs::tokenize_characters(std::string_view text, Scratch& scratch) const {
+  if (config_.ignore_merges) {
+    if (const auto id = vocabulary_.id(text)) {
+      scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(text.size())});
+      return;
+    }
+  }
+  first_.of_characters(text, vocabulary_, config_, where_, scratch.key, scratch.symbols);
+  merge(scratch);
+  // Bytes of a prefix take places too, which the text does not have.
+  const auto size = static_cast<std::uint32_t>(text.size());
+  for (WordToken& t : scratch.tokens) {
+    t.end = std::min(t.end, size);
+    t.begin = std::min(t.begin, t.end - 1);
+  }
+}
+
+// A byte-level word whose bytes are not all that there is to it: as the text that spells it.
+void BytePairs::tokenize_spelled(std::string_view word, Scratch& scratch) const {
+  tokenize_characters(scratch.spelled, scratch);
+  std::vector<std::uint32_t> byte_of;  // by byte of the spelling
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    std::string one;
+    append_spelled(one, word.substr(i, 1));
+    byte_of.resize(byte_of.size() + one.size(), static_cast<std::uint32_t>(i));
+  }
+  for (WordToken& t : scratch.tokens) t = {t.id, byte_of[t.begin], byte_of[t.end - 1] + 1};
+}
+
+void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
+  scratch.is_general = !config_.end_of_word_suffix.empty();
+  if (!config_.byte_level) {
+    scratch.is_general = true;
+    tokenize_characters(word, scratch);
+    return;
+  }
+  scratch.spelled.clear();
+  if (config_.ignore_merges) {
+    append_spelled(scratch.spelled, word);
+    if (const auto id = vocabulary_.id(scratch.spelled)) {
+      scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(word.size())});
+      return;
+    }
+  }
+  if (first_.of_bytes(word, scratch.symbols)) {
+    merge(scratch);
+    return;
+  }
+  scratch.is_general = true;
+  if (scratch.spelled.empty()) append_spelled(scratch.spelled, word);
+  tokenize_spelled(word, scratch);
 }
 
 }  // namespace tessera::text

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/text/metaspace.hpp"
 
-#include "models/text/pre_tokenizer.hpp"
-
 namespace tessera::text {
 
 void Metaspace::apply(const std::vector<AlignedChar>& chars, std::vector<WordRange>& words,

@@ -10,8 +10,6 @@
 
 namespace tessera::text {
 
-struct WordRange;
-
 /// Where one is put before a stretch of text that does not begin with one.
 enum class PrependScheme : std::uint8_t {
   always,

@@ -49,8 +49,8 @@ struct Apply {
   void operator()(StripAccentsNormalizer) const { text.remove_if(is_combining_mark); }
   void operator()(const StripNormalizer& n) const { text.strip(n.left, n.right); }
   void operator()(const ReplaceNormalizer& n) const { text.replace(n.pattern, n.content); }
-  void operator()(SpaceRunNormalizer) const { text.join_spaces(); }
-  void operator()(const SpacesNormalizer& n) const { text.replace_runs(U' ', 2, n.content); }
+  void operator()(const ReplacePatternNormalizer& n) const { text.replace(n.pattern, n.content); }
+  void operator()(ByteLevelNormalizer) const { text.spell_bytes(); }
   void operator()(const PrependNormalizer& n) const { text.prepend(n.prefix); }
   void operator()(NmtNormalizer) const {
     text.remove_if(is_nmt_control);
@@ -86,8 +86,10 @@ struct Describe {
   std::string operator()(StripAccentsNormalizer) const { return "strips accents"; }
   std::string operator()(const StripNormalizer&) const { return "strips white space"; }
   std::string operator()(const ReplaceNormalizer&) const { return "replaces a string"; }
-  std::string operator()(SpaceRunNormalizer) const { return "joins white space"; }
-  std::string operator()(const SpacesNormalizer&) const { return "joins spaces"; }
+  std::string operator()(const ReplacePatternNormalizer& n) const {
+    return "replaces " + n.pattern.pattern();
+  }
+  std::string operator()(ByteLevelNormalizer) const { return "spells bytes"; }
   std::string operator()(const PrependNormalizer&) const { return "prepends a string"; }
   std::string operator()(NmtNormalizer) const { return "NMT"; }
   std::string operator()(const PrecompiledNormalizer&) const { return "precompiled"; }

@@ -35,15 +35,15 @@ struct StripNormalizer {
 struct StripAccentsNormalizer {};
 struct LowercaseNormalizer {};
 struct ReplaceNormalizer {
-  std::u32string pattern;
+  std::u32string pattern;  ///< not empty
   std::u32string content;
 };
-/// Every run of white space → one space: Replace with the regular expression \s+.
-struct SpaceRunNormalizer {};
-/// Every run of two and more spaces → `content`: Replace with the regular expression " {2,}".
-struct SpacesNormalizer {
+struct ReplacePatternNormalizer {
+  Regex pattern;
   std::u32string content;
 };
+/// Every byte → the character that spells it.
+struct ByteLevelNormalizer {};
 struct PrependNormalizer {
   std::u32string prefix;
 };
@@ -55,7 +55,7 @@ struct PrecompiledNormalizer {
 
 using NormalizerStep =
     std::variant<BertNormalizer, UnicodeForm, LowercaseNormalizer, StripAccentsNormalizer,
-                 StripNormalizer, ReplaceNormalizer, SpaceRunNormalizer, SpacesNormalizer,
+                 StripNormalizer, ReplaceNormalizer, ReplacePatternNormalizer, ByteLevelNormalizer,
                  PrependNormalizer, NmtNormalizer, PrecompiledNormalizer>;
 
 /// Steps in order; none leaves the text as it is.

@@ -2,16 +2,15 @@
 #include "models/text/pre_tokenizer.hpp"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
+#include "models/text/byte_level.hpp"
+#include "models/text/split_pattern.hpp"
 #include "models/text/unicode.hpp"
 
 namespace tessera::text {
 namespace {
-
-struct Piece {
-  WordRange range;
-  bool is_match;
-};
 
 using Predicate = bool (*)(char32_t) noexcept;
 
@@ -67,6 +66,9 @@ void emit(const std::vector<Piece>& pieces, SplitBehavior behavior, std::vector<
       std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
       break;
   }
+  const auto is_empty = [](const WordRange& word) { return word.begin == word.end; };
+  out.erase(std::remove_if(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(), is_empty),
+            out.end());
 }
 
 void split_at_word_change(const std::vector<AlignedChar>& chars, WordRange word,
@@ -84,62 +86,6 @@ void split_at_word_change(const std::vector<AlignedChar>& chars, WordRange word,
   }
 }
 
-// 's 't 're 've 'm 'll 'd: how many characters of one begin at `i`, or 0.
-std::uint32_t contraction(const std::vector<AlignedChar>& chars, std::uint32_t i,
-                          std::uint32_t end) {
-  if (chars[i].c != U'\'' || i + 1 == end) return 0;
-  const char32_t a = chars[i + 1].c;
-  const char32_t b = i + 2 < end ? chars[i + 2].c : U'\0';
-  if (a == U's' || a == U't' || a == U'm' || a == U'd') return 2;
-  return ((a == U'r' || a == U'v') && b == U'e') || (a == U'l' && b == U'l') ? 3 : 0;
-}
-
-enum class CharKind : std::uint8_t { space, letter, number, other };
-
-CharKind kind_of(char32_t c) noexcept {
-  if (is_whitespace(c)) return CharKind::space;
-  if (is_letter(c)) return CharKind::letter;
-  return is_numeric(c) ? CharKind::number : CharKind::other;
-}
-
-std::uint32_t end_of_run(const std::vector<AlignedChar>& chars, std::uint32_t i, std::uint32_t end,
-                         CharKind kind) {
-  while (i < end && kind_of(chars[i].c) == kind) ++i;
-  return i;
-}
-
-//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-void split_gpt2(const std::vector<AlignedChar>& chars, WordRange word,
-                std::vector<WordRange>& out) {
-  for (std::uint32_t i = word.begin; i < word.end;) {
-    std::uint32_t end = i + contraction(chars, i, word.end);
-    if (end == i) {
-      const bool takes_space = chars[i].c == U' ' && i + 1 < word.end;
-      const std::uint32_t first = takes_space ? i + 1 : i;
-      const CharKind kind = kind_of(chars[first].c);
-      end = end_of_run(chars, first, word.end, kind);
-      if (kind == CharKind::space) {
-        // The last space of a run goes to the word behind it, unless it is the only one.
-        if (end < word.end && end > i + 1) --end;
-      }
-    }
-    out.push_back({i, end});
-    i = end;
-  }
-}
-
-//   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
-void split_clip(const std::vector<AlignedChar>& chars, WordRange word,
-                std::vector<WordRange>& out) {
-  for (std::uint32_t i = word.begin; i < word.end;) {
-    std::uint32_t end = i + contraction(chars, i, word.end);
-    const CharKind kind = kind_of(chars[i].c);
-    if (end == i) end = kind == CharKind::number ? i + 1 : end_of_run(chars, i, word.end, kind);
-    if (kind != CharKind::space) out.push_back({i, end});
-    i = end;
-  }
-}
-
 Predicate predicate_of(SplitAt at) noexcept {
   switch (at) {
     case SplitAt::whitespace:
@@ -149,12 +95,24 @@ Predicate predicate_of(SplitAt at) noexcept {
     case SplitAt::numeric:
       return is_numeric;
     case SplitAt::word_change:
-    case SplitAt::gpt2:
-    case SplitAt::clip:
+    case SplitAt::pattern:
+    case SplitAt::prefix_space:
+    case SplitAt::byte_level:
     case SplitAt::metaspace:
       break;
   }
   return nullptr;
+}
+
+void split_at_pattern(const SplitRule& rule, const std::vector<AlignedChar>& chars,
+                      const std::vector<WordRange>& words, std::vector<WordRange>& out) {
+  PatternFinder finder(rule.pattern.value());
+  std::vector<Piece> pieces;
+  for (const WordRange& word : words) {
+    finder.find(chars, word, pieces);
+    for (Piece& p : pieces) p.is_match = p.is_match != rule.invert;
+    emit(pieces, rule.behavior, out);
+  }
 }
 
 // Replaces `words` by the words that one rule finds in them.
@@ -162,13 +120,14 @@ void split_by(const SplitRule& rule, const std::vector<AlignedChar>& chars,
               std::vector<WordRange>& words) {
   std::vector<Piece> pieces;
   std::vector<WordRange> out;
+  if (rule.at == SplitAt::pattern) {
+    split_at_pattern(rule, chars, words, out);
+    words.swap(out);
+    return;
+  }
   for (const WordRange& word : words) {
     if (rule.at == SplitAt::word_change) {
       split_at_word_change(chars, word, out);
-    } else if (rule.at == SplitAt::gpt2) {
-      split_gpt2(chars, word, out);
-    } else if (rule.at == SplitAt::clip) {
-      split_clip(chars, word, out);
     } else {
       find_matches(chars, word, predicate_of(rule.at), pieces);
       emit(pieces, rule.behavior, out);
@@ -177,11 +136,27 @@ void split_by(const SplitRule& rule, const std::vector<AlignedChar>& chars,
   words.swap(out);
 }
 
+bool changes_text(const SplitRule& rule) noexcept {
+  return rule.at == SplitAt::prefix_space || rule.at == SplitAt::byte_level ||
+         rule.at == SplitAt::metaspace;
+}
+
+// Makes `out` of `chars` by one rule that changes the text.
+void rewrite_by(const SplitRule& rule, const std::vector<AlignedChar>& chars,
+                std::vector<WordRange>& words, std::vector<AlignedChar>& out) {
+  if (rule.at == SplitAt::prefix_space) {
+    prefix_spaces(chars, words, out);
+  } else if (rule.at == SplitAt::byte_level) {
+    spell_bytes(chars, words, out);
+  } else {
+    rule.metaspace.apply(chars, words, out);
+  }
+}
+
 }  // namespace
 
 bool PreTokenizer::rewrites() const noexcept {
-  return std::any_of(rules.begin(), rules.end(),
-                     [](const SplitRule& rule) { return rule.at == SplitAt::metaspace; });
+  return std::any_of(rules.begin(), rules.end(), changes_text);
 }
 
 void PreTokenizer::split(const std::vector<AlignedChar>& chars,
@@ -193,15 +168,28 @@ void PreTokenizer::rewrite(const std::vector<AlignedChar>& chars, std::vector<Wo
                            std::vector<AlignedChar>& out) const {
   const std::vector<AlignedChar>* now = &chars;
   for (const SplitRule& rule : rules) {
-    if (rule.at != SplitAt::metaspace) {
+    if (!changes_text(rule)) {
       split_by(rule, *now, words);
       continue;
     }
     std::vector<AlignedChar> before;
     if (now == &out) before.swap(out);
-    rule.metaspace.apply(now == &out ? before : *now, words, out);
+    rewrite_by(rule, now == &out ? before : *now, words, out);
     now = &out;
   }
+}
+
+SplitRule SplitRule::at_pattern(Regex regex, SplitBehavior behavior, bool invert) {
+  SplitRule rule{SplitAt::pattern, behavior};
+  rule.pattern = std::move(regex);
+  rule.invert = invert;
+  return rule;
+}
+
+SplitRule SplitRule::gpt2() {
+  constexpr std::string_view kWords =
+      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+  return at_pattern(Regex(kWords, "ByteLevel"), SplitBehavior::isolated);
 }
 
 PreTokenizer PreTokenizer::bert() {
@@ -210,7 +198,7 @@ PreTokenizer PreTokenizer::bert() {
 }
 
 bool PreTokenizer::is_bert() const noexcept {
-  return !is_byte_level && rules.size() == 2 && rules[0].at == SplitAt::whitespace &&
+  return rules.size() == 2 && rules[0].at == SplitAt::whitespace &&
          rules[0].behavior == SplitBehavior::removed && rules[1].at == SplitAt::punctuation &&
          rules[1].behavior == SplitBehavior::isolated;
 }

@@ -2,25 +2,12 @@
 #include "models/text/sequence_tokens.hpp"
 
 #include <algorithm>
+#include <optional>
 
+#include "models/text/trimmed_offsets.hpp"
 #include "models/text/unicode.hpp"
 
 namespace tessera::text {
-
-void count_spaces(std::string_view text, SequenceToken& token) {
-  // U+0120 is how byte-level tokens spell a space; the reference counts it here too.
-  const auto is_counted = [](char32_t c) { return c == 0x120 || is_whitespace(c); };
-  for (std::string_view rest = text; !rest.empty(); ++token.leading_space) {
-    const Decoded d = decode_utf8(rest.data());
-    if (!is_counted(d.c)) break;
-    rest.remove_prefix(d.length);
-  }
-  for (std::string_view rest = text; !rest.empty(); ++token.trailing_space) {
-    const Decoded d = decode_utf8_before(rest.data() + rest.size());
-    if (!is_counted(d.c)) break;
-    rest.remove_suffix(d.length);
-  }
-}
 
 void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
                         const WordModel& model, WordScratch& scratch,
@@ -32,20 +19,26 @@ void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
     scratch.byte_to_char.resize(scratch.word.size(), i);
   }
   bool opens_word = true;
-  for (const WordToken& t : model.tokenize(scratch.word, range.end - range.begin, scratch.pieces)) {
+  const std::vector<WordToken>& pieces =
+      model.tokenize(scratch.word, range.end - range.begin, scratch.pieces);
+  // Where every token is the bytes at its place, they tell its spaces without a look-up.
+  const bool is_spelled_by_place = model.is_byte_level() && !scratch.pieces.byte_pairs.is_general;
+  const std::optional<std::int32_t> unk_id = model.unk_id();
+  for (const WordToken& t : pieces) {
     SequenceToken token{t.id, chars[scratch.byte_to_char[t.begin]].begin,
                         chars[scratch.byte_to_char[t.end - 1]].end, opens_word, false};
-    if (model.is_byte_level()) {
+    if (is_spelled_by_place) {
       const std::string_view bytes =
           std::string_view(scratch.word).substr(t.begin, t.end - t.begin);
       const std::size_t first = std::min(bytes.find_first_not_of(' '), bytes.size());
       const std::size_t last = bytes.find_last_not_of(' ');
+      token.has_spaces_measured = true;
       token.leading_space = static_cast<std::uint32_t>(first);
       token.trailing_space = static_cast<std::uint32_t>(
           bytes.size() - (last == std::string_view::npos ? 0 : last + 1));
     }
-    if (model.may_hold_spaces()) {
-      count_spaces(std::string_view(scratch.word).substr(t.begin, t.end - t.begin), token);
+    if (model.spells_unknown() && t.id == unk_id) {
+      measure_spaces(std::string_view(scratch.word).substr(t.begin, t.end - t.begin), token);
     }
     tokens.push_back(token);
     opens_word = false;
@@ -56,15 +49,6 @@ bool append_text_tokens(const std::vector<AlignedChar>& chars, WordRange range,
                         const PreTokenizer& pre_tokenizer, const WordModel& model,
                         std::size_t limit, WordScratch& scratch,
                         std::vector<SequenceToken>& tokens) {
-  if (pre_tokenizer.add_prefix_space && range.begin < range.end && chars[range.begin].c != U' ') {
-    PreTokenizer rest = pre_tokenizer;
-    rest.add_prefix_space = false;
-    AlignedText spaced;
-    spaced.chars.assign(chars.begin() + range.begin, chars.begin() + range.end);
-    spaced.prepend(U" ");
-    return append_text_tokens(spaced.chars, {0, static_cast<std::uint32_t>(spaced.chars.size())},
-                              rest, model, limit, scratch, tokens);
-  }
   const std::vector<AlignedChar>* split = &chars;
   scratch.words.assign(range.begin < range.end ? 1 : 0, range);
   if (pre_tokenizer.rewrites()) {

@@ -22,7 +22,8 @@ struct SequenceToken {
   std::uint32_t end;
   bool opens_word;  ///< the first token of its word; an added token is a word of its own
   bool is_added;
-  std::uint32_t leading_space = 0;  ///< white space that an added or a byte-level token begins with
+  bool has_spaces_measured = false;
+  std::uint32_t leading_space = 0;  ///< white space that the token begins with, if it was measured
   std::uint32_t trailing_space = 0;
 };
 
@@ -35,10 +36,6 @@ struct WordScratch {
   std::vector<WordRange> words;
   std::vector<AlignedChar> rewritten;  // by the pre-tokenizer
 };
-
-/// Sets the leading and the trailing space of a token whose text is `text`, for the post-processors
-/// that trim offsets (pre_tokenizers/byte_level.rs, process_offsets).
-void count_spaces(std::string_view text, SequenceToken& token);
 
 /// Appends the tokens of `word`, whose characters are chars[range].
 void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,

@@ -103,10 +103,16 @@ void append_precompiled(const Source& source, Normalizer& out) {
       map, source.file + ": normalizer_spec.precompiled_charsmap")});
 }
 
+// Two and more spaces → `content`.
+void append_replace_spaces(const Source& source, std::u32string_view content, Normalizer& out) {
+  out.steps.emplace_back(
+      ReplacePatternNormalizer{Regex(" {2,}", source.file), std::u32string(content)});
+}
+
 void set_up_normalizer(const Source& source, Normalizer& out) {
   append_precompiled(source, out);
   out.steps.emplace_back(StripNormalizer{false, true});
-  out.steps.emplace_back(SpacesNormalizer{std::u32string(kMetaspace)});
+  append_replace_spaces(source, kMetaspace, out);
 }
 
 void set_up_albert_normalizer(const Source& source, Normalizer& out) {
@@ -118,7 +124,7 @@ void set_up_albert_normalizer(const Source& source, Normalizer& out) {
   }
   if (source.config.do_lower_case.value_or(true)) out.steps.emplace_back(LowercaseNormalizer{});
   append_precompiled(source, out);
-  out.steps.emplace_back(SpacesNormalizer{U" "});
+  append_replace_spaces(source, U" ", out);
 }
 
 // A family of tokenizer classes.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "models/text/tokenizer_parts.hpp"
+#include "models/text/trimmed_offsets.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -62,18 +63,6 @@ void keep(std::size_t count, Side side, std::vector<SequenceToken>& tokens) {
     tokens.erase(tokens.begin(), tokens.end() - static_cast<std::ptrdiff_t>(count));
   } else {
     tokens.resize(count);
-  }
-}
-
-// pre_tokenizers/byte_level.rs, process_offsets.
-void trim_offsets(bool add_prefix_space, std::vector<SequenceToken>& tokens) {
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    SequenceToken& t = tokens[i];
-    const bool is_first = i == 0 || t.begin == 0;
-    if (!(is_first && add_prefix_space && t.leading_space == 1)) {
-      t.begin = std::min(t.begin + t.leading_space, t.end);
-    }
-    if (t.end >= t.trailing_space) t.end = std::max(t.end - t.trailing_space, t.begin);
   }
 }
 
@@ -201,8 +190,8 @@ Encoding Tokenizer::encode_sequences(std::string_view a, const std::string_view*
     keep(kept.second, truncation->side, second);
   }
   if (parts_->post.trim_offsets) {
-    trim_offsets(parts_->post.add_prefix_space, first);
-    trim_offsets(parts_->post.add_prefix_space, second);
+    trim_offsets(parts_->post.add_prefix_space, parts_->model, first);
+    trim_offsets(parts_->post.add_prefix_space, parts_->model, second);
   }
 
   Encoding out;

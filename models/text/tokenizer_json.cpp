@@ -80,21 +80,16 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
     const std::string_view name = json::as_string(*version);
     if (name != "1.0") unsupported(*version, name, "\"1.0\"");
   }
-  auto parts =
-      std::make_shared<TokenizerParts>(read_model(json::require(root, "model", "an object")));
+  PreTokenizer pre_tokenizer;
+  if (const auto node = json::find(root, "pre_tokenizer")) {
+    read_pre_tokenizer(*node, pre_tokenizer);
+  }
+  auto parts = std::make_shared<TokenizerParts>(
+      read_model(json::require(root, "model", "an object"), pre_tokenizer.ends_in_bytes()));
   parts->info.file = "tokenizer.json";
   if (const auto node = json::find(root, "normalizer")) read_normalizer(*node, parts->normalizer);
-  if (const auto node = json::find(root, "pre_tokenizer")) {
-    read_pre_tokenizer(*node, parts->pre_tokenizer);
-  }
-  if (parts->model.is_byte_level() != parts->pre_tokenizer.is_byte_level) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: model.type is {} with{} a ByteLevel pre_tokenizer, which is not "
-                            "supported; expected both of byte-level BPE, or WordPiece (token ids "
-                            "can be given instead of text: --ids)",
-                            root.where, parts->model.is_byte_level() ? "BPE" : "WordPiece",
-                            parts->model.is_byte_level() ? "out" : ""));
-  }
+  if (parts->model.is_byte_level()) pre_tokenizer.rules.pop_back();
+  parts->pre_tokenizer = std::move(pre_tokenizer);
   const auto post = json::find(root, "post_processor");
   parts->post = post ? read_post_processor(*post) : Template::none();
   if (const auto node = json::find(root, "truncation")) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "models/json.hpp"
@@ -29,7 +30,8 @@ Vocabulary read_vocabulary(const Node& vocab);
 std::optional<BytePairs::Merge> split_merge(std::string_view line);
 Unigram read_unigram(const Node& model);
 WordLevel read_word_level(const Node& model);
-WordModel read_model(const Node& model);
+/// `byte_level`: byte pair encoding is of bytes.
+WordModel read_model(const Node& model, bool byte_level);
 /// Of a "Precompiled" normalizer.
 PrecompiledNormalizer read_precompiled(const Node& node);
 /// Of a "Metaspace" pre-tokenizer.
@@ -38,6 +40,14 @@ Metaspace read_metaspace(const Node& node);
 void read_normalizer(const Node& node, Normalizer& out);
 /// Appends the rules of a "pre_tokenizer".
 void read_pre_tokenizer(const Node& node, PreTokenizer& out);
+std::u32string code_points(std::string_view utf8);
+SplitBehavior read_behavior(const Node& node);
+/// Of a "Split" pre-tokenizer.
+SplitRule read_split(const Node& node);
+/// Of a "Replace" normalizer.
+NormalizerStep read_replace(const Node& node);
+/// Appends the rules of a "ByteLevel" pre-tokenizer.
+void read_byte_level(const Node& node, PreTokenizer& out);
 Template read_post_processor(const Node& node);
 
 }  // namespace tessera::text

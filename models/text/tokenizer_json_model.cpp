@@ -53,29 +53,30 @@ BytePairs::Merge read_merge(const Node& merge) {
   wrong(merge, "two tokens with a space between");
 }
 
-BytePairs read_byte_pairs(const Node& model) {
-  if (const auto node = find(model, "dropout"); node && double(node->value.get_double()) != 0) {
-    unsupported(*node, "a number", "null");
-  }
-  if (const auto node = find(model, "continuing_subword_prefix")) {
-    const std::string_view prefix = as_string(*node);
-    if (!prefix.empty()) unsupported(*node, prefix, "\"\"");
-  }
-  for (const char* key : {"byte_fallback", "ignore_merges"}) {
-    if (bool_or(model, key, false)) unsupported(require(model, key, "false"), "true", "false");
+std::string string_or_empty(const Node& model, std::string_view key) {
+  const auto node = find(model, key);
+  return node ? std::string(as_string(*node)) : std::string();
+}
+
+BytePairs read_byte_pairs(const Node& model, bool byte_level) {
+  if (const auto node = find(model, "dropout"); node && as_number(*node) != 0) {
+    unsupported(*node, json::shown(node->value), "null");
   }
   BytePairsConfig config;
-  if (const auto node = find(model, "unk_token")) config.unk_token = as_string(*node);
-  if (const auto node = find(model, "end_of_word_suffix")) {
-    config.end_of_word_suffix = as_string(*node);
-  }
+  config.byte_level = byte_level;
+  config.unk_token = string_or_empty(model, "unk_token");
+  config.continuing_subword_prefix = string_or_empty(model, "continuing_subword_prefix");
+  config.end_of_word_suffix = string_or_empty(model, "end_of_word_suffix");
   config.fuse_unk = bool_or(model, "fuse_unk", false);
+  config.byte_fallback = bool_or(model, "byte_fallback", false);
+  config.ignore_merges = bool_or(model, "ignore_merges", false);
   Vocabulary vocabulary =
       read_vocabulary(require(model, "vocab", "an object of tokens and their ids"));
   const Node list = require(model, "merges", "an array of pairs of tokens");
   std::vector<BytePairs::Merge> merges;
-  for (const auto value : as_array(list))
+  for (const auto value : as_array(list)) {
     merges.push_back(read_merge(item(list, merges.size(), value)));
+  }
   return BytePairs(std::move(vocabulary), merges, std::move(config), list.where);
 }
 
@@ -102,10 +103,10 @@ std::optional<BytePairs::Merge> split_merge(std::string_view line) {
   return BytePairs::Merge(line.substr(0, space), line.substr(space + 1));
 }
 
-WordModel read_model(const Node& model) {
+WordModel read_model(const Node& model, bool byte_level) {
   const std::string_view type = model_type(model);
   if (type == "WordPiece") return WordModel(read_word_piece(model));
-  if (type == "BPE") return WordModel(read_byte_pairs(model));
+  if (type == "BPE") return WordModel(read_byte_pairs(model, byte_level));
   if (type == "Unigram") return WordModel(read_unigram(model));
   if (type == "WordLevel") return WordModel(read_word_level(model));
   unsupported({model.where + ".type", model.value}, type,

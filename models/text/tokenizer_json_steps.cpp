@@ -12,54 +12,6 @@
 namespace tessera::text {
 namespace {
 
-std::u32string code_points(std::string_view utf8) {
-  std::u32string out;
-  for (std::size_t i = 0; i < utf8.size();) {
-    const Decoded d = decode_utf8(utf8.data() + i);
-    out.push_back(d.c);
-    i += d.length;
-  }
-  return out;
-}
-
-SplitBehavior read_behavior(const Node& node) {
-  const auto behavior = find(node, "behavior");
-  if (!behavior) return SplitBehavior::isolated;
-  const std::string_view name = as_string(*behavior);
-  if (name == "Removed") return SplitBehavior::removed;
-  if (name == "Isolated") return SplitBehavior::isolated;
-  if (name == "MergedWithPrevious") return SplitBehavior::merged_with_previous;
-  if (name == "MergedWithNext") return SplitBehavior::merged_with_next;
-  if (name == "Contiguous") return SplitBehavior::contiguous;
-  unsupported(*behavior, name,
-              "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
-}
-
-// The patterns of published files; nothing here interprets a regular expression.
-constexpr std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kClipPattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
-// The tokens that it begins with are cut out of the text before.
-constexpr std::string_view kClipPrefix = R"(<\|startoftext\|>|<\|endoftext\|>|)";
-
-SplitRule read_split(const Node& node) {
-  const Node pattern = require(node, "pattern", "{\"Regex\": text}");
-  const Node regex = require(pattern, "Regex", "a regular expression");
-  std::string_view text = as_string(regex);
-  if (text.starts_with(kClipPrefix)) text.remove_prefix(kClipPrefix.size());
-  const SplitBehavior behavior = read_behavior(node);
-  const bool invert = bool_or(node, "invert", false);
-  if (text == kClipPattern && behavior == SplitBehavior::removed && invert) {
-    return {SplitAt::clip, behavior};
-  }
-  if (text == kGpt2Pattern &&
-      (behavior == SplitBehavior::isolated || (behavior == SplitBehavior::removed && invert))) {
-    return {SplitAt::gpt2, behavior};
-  }
-  unsupported(regex, text, "the pattern of GPT-2, isolated, or that of CLIP, removed and inverted");
-}
-
 std::vector<TemplatePiece> read_pieces(const Node& pieces, const Node& special_tokens,
                                        bool is_pair) {
   std::vector<TemplatePiece> out;
@@ -97,6 +49,29 @@ std::int32_t token_id_of(const Node& object, std::string_view key) {
   simdjson::dom::element id;
   if (array.at(1).get(id) != simdjson::SUCCESS) wrong(pair, "an array of token and id");
   return as_id(item(pair, 1, id));
+}
+
+// One step may put tokens around the sequences, and one may trim offsets, in either order.
+Template read_post_processors(const Node& processors) {
+  Template all = Template::none();
+  bool adds = false;
+  std::size_t i = 0;
+  for (const auto value : as_array(processors)) {
+    const Node processor = item(processors, i++, value);
+    Template next = read_post_processor(processor);
+    const bool trims = next.trim_offsets;
+    if (trims && all.trim_offsets) unsupported(processor, type_of(processor), "one that trims");
+    const bool trim_offsets = trims || all.trim_offsets;
+    const bool add_prefix_space = trims ? next.add_prefix_space : all.add_prefix_space;
+    if (type_of(processor) != "ByteLevel") {
+      if (adds) unsupported(processor, type_of(processor), "one that adds tokens");
+      adds = true;
+      all = std::move(next);
+    }
+    all.trim_offsets = trim_offsets;
+    all.add_prefix_space = add_prefix_space;
+  }
+  return all;
 }
 
 }  // namespace
@@ -150,24 +125,9 @@ void read_normalizer(const Node& node, Normalizer& out) {
     const Node prefix = require(node, "prepend", "a string");
     out.steps.emplace_back(PrependNormalizer{code_points(as_string(prefix))});
   } else if (type == "Replace") {
-    const Node pattern = require(node, "pattern", "{\"String\": text}");
-    const auto literal = find(pattern, "String");
-    if (!literal) {
-      const Node regex = require(pattern, "Regex", "a String or a Regex");
-      const std::string_view content = as_string(require(node, "content", "a string"));
-      if (as_string(regex) == " {2,}") {
-        out.steps.emplace_back(SpacesNormalizer{code_points(content)});
-        return;
-      }
-      if (as_string(regex) != "\\s+" || as_string(require(node, "content", "a string")) != " ") {
-        unsupported(regex, as_string(regex), "\"\\s+\" replaced by a space, or a String");
-      }
-      out.steps.emplace_back(SpaceRunNormalizer{});
-      return;
-    }
-    const Node content = require(node, "content", "a string");
-    out.steps.emplace_back(
-        ReplaceNormalizer{code_points(as_string(*literal)), code_points(as_string(content))});
+    out.steps.push_back(read_replace(node));
+  } else if (type == "ByteLevel") {
+    out.steps.emplace_back(ByteLevelNormalizer{});
   } else if (type == "Nmt") {
     out.steps.emplace_back(NmtNormalizer{});
   } else if (type == "Precompiled") {
@@ -175,7 +135,7 @@ void read_normalizer(const Node& node, Normalizer& out) {
   } else {
     unsupported({node.where + ".type", node.value}, type,
                 "BertNormalizer, Sequence, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Lowercase, "
-                "StripAccents, Strip, Prepend or Replace");
+                "StripAccents, Strip, Prepend, Replace or ByteLevel");
   }
 }
 
@@ -201,17 +161,7 @@ void read_pre_tokenizer(const Node& node, PreTokenizer& out) {
     out.rules.push_back(
         {SplitAt::numeric, individual ? SplitBehavior::isolated : SplitBehavior::contiguous});
   } else if (type == "ByteLevel") {
-    if (bool_or(node, "add_prefix_space", true)) {
-      if (!out.rules.empty()) {
-        unsupported({node.where + ".add_prefix_space", node.value}, "true",
-                    "false behind another pre-tokenizer");
-      }
-      out.add_prefix_space = true;
-    }
-    out.is_byte_level = true;
-    if (bool_or(node, "use_regex", true)) {
-      out.rules.push_back({SplitAt::gpt2, SplitBehavior::isolated});
-    }
+    read_byte_level(node, out);
   } else if (type == "Metaspace") {
     out.rules.push_back(
         {SplitAt::metaspace, SplitBehavior::merged_with_next, read_metaspace(node)});
@@ -248,8 +198,9 @@ Template read_post_processor(const Node& node) {
     t.add_prefix_space = bool_or(node, "add_prefix_space", true);
     return t;
   }
+  if (type == "Sequence") return read_post_processors(require(node, "processors", "an array"));
   unsupported({node.where + ".type", node.value}, type,
-              "TemplateProcessing, BertProcessing, RobertaProcessing or ByteLevel");
+              "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or Sequence");
 }
 
 }  // namespace tessera::text

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "models/text/trimmed_offsets.hpp"
 #include "models/text/unicode.hpp"
 
 namespace tessera::text {
@@ -13,7 +14,7 @@ namespace {
 SequenceToken added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
                           std::string_view text) {
   SequenceToken token{id, begin, end, true, true};
-  count_spaces(text, token);
+  measure_spaces(text, token);
   return token;
 }
 
@@ -86,23 +87,30 @@ std::vector<SequenceToken> TokenizerParts::tokenize(std::string_view text,
   WordScratch scratch;
   std::vector<AddedSplit> splits;
   added.split(text, false, splits);
-  std::uint32_t position = 0;
+  std::size_t byte = 0;
+  std::uint32_t position = 0;  // in code points, of `byte`
+  const auto move_to = [&](std::size_t to) {
+    const auto count = [&](std::size_t from, std::size_t end) {
+      return static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
+    };
+    if (to >= byte) {
+      position += count(byte, to);
+    } else {
+      position -= count(to, byte);
+    }
+    byte = to;
+    return position;
+  };
   for (const AddedSplit& split : splits) {
     const std::string_view stretch = text.substr(split.begin, split.end - split.begin);
-    if (split.token == AddedSplit::kText && scanner && &split == &splits.back()) {
-      scanner->scan(stretch, position, model, limit, scratch, tokens);
-      break;  // without counting the code points
-    }
-    const auto end = position + static_cast<std::uint32_t>(count_code_points(stretch));
+    const std::uint32_t begin = move_to(split.begin);
     if (split.token != AddedSplit::kText) {
-      tokens.push_back(added_token(added.id(split.token), position, end, stretch));
-    } else {
-      const bool goes_on = scanner
-                               ? scanner->scan(stretch, position, model, limit, scratch, tokens)
-                               : append_general(*this, stretch, position, limit, scratch, tokens);
-      if (!goes_on) break;
+      tokens.push_back(added_token(added.id(split.token), begin, move_to(split.end), stretch));
+      continue;
     }
-    position = end;
+    const bool goes_on = scanner ? scanner->scan(stretch, begin, model, limit, scratch, tokens)
+                                 : append_general(*this, stretch, begin, limit, scratch, tokens);
+    if (!goes_on) break;
   }
   return tokens;
 }

@@ -205,12 +205,6 @@ bool is_numeric(char32_t c) noexcept {
   return numeric || contains(kNewNumeric, c);
 }
 
-bool is_letter(char32_t c) noexcept {
-  const utf8proc_category_t k = category(c);
-  return k == UTF8PROC_CATEGORY_LU || k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT ||
-         k == UTF8PROC_CATEGORY_LM || k == UTF8PROC_CATEGORY_LO;
-}
-
 bool is_word(char32_t c) noexcept {
   const utf8proc_category_t k = category(c);
   const bool letter = k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO;

@@ -63,9 +63,7 @@ bool is_punctuation(char32_t c) noexcept;
 bool is_nonspacing_mark(char32_t c) noexcept;
 /// Mn, Mc or Me; what the StripAccents normalizer strips.
 bool is_combining_mark(char32_t c) noexcept;
-/// L*; \p{L}.
-bool is_letter(char32_t c) noexcept;
-/// N*; Rust char::is_numeric, and \p{N}.
+/// N*; Rust char::is_numeric.
 bool is_numeric(char32_t c) noexcept;
 /// \w of Rust's regex crate: Alphabetic, M*, Nd, Pc, Join_Control.
 bool is_word(char32_t c) noexcept;

@@ -59,11 +59,17 @@ std::string named_or(const std::optional<AddedToken>& named, const char* otherwi
   return named ? named->content : otherwise;
 }
 
+constexpr std::string_view kClipWords =
+    R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
+
 // The words of CLIP: NFC, one space for every run of white space, lower case.
 void set_up_clip(TokenizerParts& parts) {
-  parts.normalizer.steps = {UnicodeForm::nfc, SpaceRunNormalizer{}, LowercaseNormalizer{}};
-  parts.pre_tokenizer.rules = {{SplitAt::clip, SplitBehavior::removed},
-                               {SplitAt::gpt2, SplitBehavior::isolated}};
+  const std::string_view where = "CLIPTokenizer";
+  parts.normalizer.steps = {UnicodeForm::nfc, ReplacePatternNormalizer{Regex("\\s+", where), U" "},
+                            LowercaseNormalizer{}};
+  parts.pre_tokenizer.rules = {
+      SplitRule::at_pattern(Regex(kClipWords, where), SplitBehavior::removed, true),
+      SplitRule::gpt2()};
 }
 
 }  // namespace
@@ -104,9 +110,8 @@ std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& dir
       std::move(vocabulary), read_merges(directory / "merges.txt"), pairs, "merges.txt")));
   parts->info.file = "vocab.json";
   parts->post = std::move(post);
-  parts->pre_tokenizer.is_byte_level = true;
-  parts->pre_tokenizer.add_prefix_space = parts->post.add_prefix_space;
-  parts->pre_tokenizer.rules = {{SplitAt::gpt2, SplitBehavior::isolated}};
+  if (parts->post.add_prefix_space) parts->pre_tokenizer.rules.push_back({SplitAt::prefix_space});
+  parts->pre_tokenizer.rules.push_back(SplitRule::gpt2());
   if (is_clip) set_up_clip(*parts);
 
   std::vector<AddedToken> added = config.extra;

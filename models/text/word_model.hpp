@@ -49,13 +49,18 @@ class WordModel {
     return scratch.word_piece.tokens;
   }
 
-  bool is_byte_level() const noexcept { return std::holds_alternative<BytePairs>(model_); }
-  /// Whether a token may begin or end with a space that is spelled as one.
-  bool may_hold_spaces() const noexcept { return std::holds_alternative<Unigram>(model_); }
+  /// Whether its symbols are bytes: a ByteLevel step before it has nothing left to do.
+  bool is_byte_level() const noexcept {
+    const auto* model = std::get_if<BytePairs>(&model_);
+    return model != nullptr && model->config().byte_level;
+  }
+  /// Whether the text of an unknown token is what stands there, not that of the vocabulary.
+  bool spells_unknown() const noexcept { return std::holds_alternative<Unigram>(model_); }
   std::string_view name() const noexcept {
     if (std::holds_alternative<Unigram>(model_)) return "Unigram";
     if (std::holds_alternative<WordLevel>(model_)) return "WordLevel";
-    return is_byte_level() ? "byte-level BPE" : "WordPiece";
+    if (std::holds_alternative<WordPiece>(model_)) return "WordPiece";
+    return is_byte_level() ? "byte-level BPE" : "BPE";
   }
   const Vocabulary& vocabulary() const noexcept {
     return std::visit([](const auto& m) -> const Vocabulary& { return m.vocabulary(); }, model_);

@@ -56,7 +56,6 @@ TEST(AlignedTextTest, CompositionSwallowsThePlaces) {
 TEST(AlignedTextTest, ReplacementTakesThePlaceOfTheLastReplacedCharacter) {
   EXPECT_EQ(normalized("abab", ReplaceNormalizer{U"ab", U"xyz"}), "x1-2 y1-2 z1-2 x3-4 y3-4 z3-4 ");
   EXPECT_EQ(normalized("abc", ReplaceNormalizer{U"b", U""}), "a0-1 c2-3 ");
-  EXPECT_EQ(normalized("abc", ReplaceNormalizer{U"", U"x"}), "a0-1 b1-2 c2-3 ");
 }
 
 TEST(AlignedTextTest, StripAndPrepend) {

@@ -49,13 +49,8 @@ TEST(BadTokenizerFilesTest, OtherKindsAreNamed) {
   }
 }
 
-TEST(BadTokenizerFilesTest, OtherModelsAreNamedAlsoInTheOldForm) {
+TEST(BadTokenizerFilesTest, OtherModelsAreNamed) {
   JsonSections s;
-  s.model = R"({"type": "BPE", "vocab": {"a": 0}, "merges": []})";
-  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
-                             {"model.type is BPE", "ByteLevel", "WordPiece", "--ids"}));
-  s.model = R"({"vocab": {"a": 0}, "merges": []})";
-  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model, {"model.type is BPE"}));
   s.model = R"({"type": "Other", "vocab": {"a": 0}})";
   EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
                              {"model.type is \"Other\"", "Unigram", "WordLevel", "--ids"}));
@@ -67,17 +62,20 @@ TEST(BadTokenizerFilesTest, OtherPartsAreNamed) {
   EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
                              {"normalizer.normalizers[1].type", "Unheard"}));
   s = {};
-  s.normalizer = R"({"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""})";
-  EXPECT_TRUE(
-      json_complains(s.text(), ErrorCode::unsupported_model, {"normalizer.pattern", "Regex"}));
+  s.normalizer = R"({"type": "Replace", "pattern": {"Glob": "a+"}, "content": ""})";
+  EXPECT_TRUE(json_complains(s.text(), ErrorCode::corrupt_file, {"normalizer.pattern", "Regex"}));
   s = {};
   s.pre_tokenizer = R"({"type": "UnicodeScripts"})";
   EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
                              {"pre_tokenizer.type", "UnicodeScripts"}));
   s = {};
-  s.post_processor = R"({"type": "Sequence"})";
+  s.post_processor = R"({"type": "Jinja"})";
   EXPECT_TRUE(
-      json_complains(s.text(), ErrorCode::unsupported_model, {"post_processor.type", "Sequence"}));
+      json_complains(s.text(), ErrorCode::unsupported_model, {"post_processor.type", "Jinja"}));
+  s.post_processor = R"({"type": "Sequence", "processors": [
+    {"type": "ByteLevel", "trim_offsets": true}, {"type": "ByteLevel", "trim_offsets": true}]})";
+  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
+                             {"post_processor.processors[1]", "ByteLevel", "one that trims"}));
 }
 
 TEST(BadTokenizerFilesTest, BrokenJsonIsCorrupt) {

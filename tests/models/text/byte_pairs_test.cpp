@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Byte-level BPE on vocabularies small enough to merge by hand, in the forms of GPT-2 and CLIP.
+// BPE on vocabularies small enough to merge by hand, in the forms of GPT-2 and CLIP.
 #include "models/text/byte_pairs.hpp"
 
 #include <gmock/gmock.h>
@@ -7,7 +7,7 @@
 
 #include <set>
 
-#include "models/text/unicode.hpp"
+#include "models/text/byte_alphabet.hpp"
 #include "tests/models/text/tokenizer_files.hpp"
 
 namespace tessera::text {
@@ -80,12 +80,32 @@ TEST(BytePairsTest, UnknownBytesAreDroppedOrUnknownOrFused) {
   EXPECT_THAT(tokens_of(model_of({"a", "?"}, {}, config), "xaxx"), ElementsAre("?", "a", "?"));
 }
 
-TEST(BytePairsTest, MergesAndUnknownTokenMustBeInTheVocabulary) {
+TEST(BytePairsTest, MergesMustBeInTheVocabulary) {
   EXPECT_THROW(model_of({"a", "b"}, {{"a", "b"}}), Error);
   EXPECT_THROW(model_of({"a", "ab"}, {{"a", "b"}}), Error);
+}
+
+TEST(BytePairsTest, AnUnknownTokenMustBeInTheVocabularyWhereItIsNeeded) {
   BytePairsConfig config;
   config.unk_token = "?";
-  EXPECT_THROW(model_of({"a"}, {}, config), Error);
+  const BytePairs model = model_of({"a"}, {}, config);
+  EXPECT_THAT(tokens_of(model, "aa"), ElementsAre("a", "a"));
+  try {
+    tokens_of(model, "ab");
+    ADD_FAILURE() << "expected an error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::corrupt_file);
+    EXPECT_THAT(e.what(),
+                testing::HasSubstr("has no token \"?\", expected the unk_token, which the "
+                                   "text's \"b\" needs"));
+  }
+}
+
+TEST(BytePairsTest, OfAPairThatIsListedTwiceTheLastPlaceCounts) {
+  const std::vector<std::string> tokens = {"a", "b", "c", "ab", "bc"};
+  EXPECT_THAT(tokens_of(model_of(tokens, {{"a", "b"}, {"b", "c"}}), "abc"), ElementsAre("ab", "c"));
+  EXPECT_THAT(tokens_of(model_of(tokens, {{"a", "b"}, {"b", "c"}, {"a", "b"}}), "abc"),
+              ElementsAre("a", "bc"));
 }
 
 // --- through a tokenizer.json -------------------------------------------------------------------
@@ -156,14 +176,9 @@ TEST(ByteLevelTest, WhatIsNotUnderstoodIsNamed) {
     return error_of(directory);
   };
   JsonSections s = gpt2_sections();
-  s.model.insert(1, R"("byte_fallback": true, )");
+  s.model.replace(s.model.find("null"), 4, "0.1");  // dropout
   EXPECT_EQ(error(s).code(), ErrorCode::unsupported_model);
-  EXPECT_THAT(error(s).what(), testing::HasSubstr("byte_fallback"));
-  s = gpt2_sections();
-  s.pre_tokenizer =
-      R"({"type": "Split", "pattern": {"Regex": "x+"}, "behavior": "Isolated", "invert": false})";
-  EXPECT_EQ(error(s).code(), ErrorCode::unsupported_model);
-  EXPECT_THAT(error(s).what(), testing::HasSubstr("x+"));
+  EXPECT_THAT(error(s).what(), testing::HasSubstr("model.dropout is \"0.1\""));
   s = gpt2_sections();
   s.model.replace(s.model.find("h i"), 3, "h q");
   EXPECT_EQ(error(s).code(), ErrorCode::corrupt_file);

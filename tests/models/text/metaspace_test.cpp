@@ -45,7 +45,7 @@ Words split(const std::vector<SplitRule>& rules, std::string_view text, std::uin
 SplitRule metaspace(PrependScheme prepend, bool splits = true, char32_t replacement = 0x2581) {
   return {SplitAt::metaspace, SplitBehavior::merged_with_next, {replacement, prepend, splits}};
 }
-constexpr SplitRule kWhitespaceSplit = {SplitAt::whitespace, SplitBehavior::removed};
+const SplitRule kWhitespaceSplit = {SplitAt::whitespace, SplitBehavior::removed};
 
 TEST(MetaspaceTest, EverySpaceOpensAWord) {
   const auto always = metaspace(PrependScheme::always);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every WordPiece, byte-level BPE and Unigram vector of the shared reference data: what Hugging Face
+// Every WordPiece, BPE and Unigram vector of the shared reference data: what Hugging Face
 // tokenizers 0.23.2 gives. Skipped where the data is not there. TESSERA_SHARED names another place
 // for it.
 #include <gtest/gtest.h>
@@ -162,6 +162,7 @@ class VectorsTest : public ::testing::Test {
 };
 
 constexpr std::size_t kLines = 2639;
+constexpr std::size_t kLinesOfNewer = 2650;
 
 TEST_F(VectorsTest, BertBaseUncasedFromTokenizerJson) {
   EXPECT_EQ(check_all(load("bert-base-uncased"), "bert-base-uncased"), kLines);
@@ -283,9 +284,22 @@ TEST_F(VectorsTest, XlmRobertaFromItsSentencePieceModel) {
 }
 
 TEST_F(VectorsTest, T5Small) {
-  constexpr std::size_t kLinesWithOffsets = 2650;
-  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json("t5-small")), "t5-small"),
-            kLinesWithOffsets);
+  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json("t5-small")), "t5-small"), kLinesOfNewer);
+}
+
+TEST_F(VectorsTest, NeoXFromTokenizerJson) {
+  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json("20B_tokenizer")), "20B_tokenizer"),
+            kLinesOfNewer);
+}
+
+TEST_F(VectorsTest, ModernBertLikeFromTokenizerJson) {
+  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json("modernbert-like")), "modernbert-like"),
+            kLinesOfNewer);
+}
+
+TEST_F(VectorsTest, Phi3MiniFromTokenizerJson) {
+  EXPECT_EQ(check_all(tokenizer_of_json(compressed_json("phi-3-mini")), "phi-3-mini"),
+            kLinesOfNewer);
 }
 
 // Its vocabulary and normaliser are those of bert-base-uncased.
