@@ -48,7 +48,7 @@ class Document {
   Node root_;
 };
 
-/// The bytes of a tokenizer's file. Errors  not_found, io_error.
+/// The bytes of a tokenizer's file. Errors  as read_file(); corrupt_file (a Git LFS pointer, ...).
 simdjson::padded_string read_text(const std::filesystem::path& file);
 
 /// "a string", "null", ...

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/base/files.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
 #include <string_view>
 #include <system_error>
@@ -62,6 +66,40 @@ Result in_memory(const fs::path& path, Result otherwise, F&& f) {
   return otherwise;
 }
 
+[[noreturn]] void throw_errno(const fs::path& path, std::string_view what, int error) {
+  const bool is_missing = error == ENOENT || error == ENOTDIR;
+  throw Error(is_missing ? ErrorCode::not_found : ErrorCode::io_error,
+              fmt::format("{}: {}: {}, expected a readable file", path.string(), what,
+                          std::generic_category().message(error)));
+}
+
+/// Of what `path` leads to; nothing if there is nothing. A link to nothing is something: what it
+/// was meant to be is not known.
+std::optional<struct stat> status_of(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return status;
+  const int error = errno;
+  if (error != ENOENT && error != ENOTDIR) throw_errno(path, "cannot tell what this is", error);
+  if (error == ENOENT && ::lstat(path.c_str(), &status) == 0) {
+    std::error_code ignored;
+    throw Error(ErrorCode::io_error,
+                fmt::format("{}: a link to {}, which does not exist, expected the file (an "
+                            "incomplete download or copy?)",
+                            path.string(), fs::read_symlink(path, ignored).string()));
+  }
+  return std::nullopt;
+}
+
+struct Descriptor {
+  int number;
+  explicit Descriptor(int n) noexcept : number(n) {}
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
 }  // namespace
 
 MemoryFiles::MemoryFiles(Map files) : files_(std::move(files)) {
@@ -87,8 +125,9 @@ std::optional<std::span<const std::byte>> find_in_memory(const fs::path& path) {
 }
 
 bool file_exists(const fs::path& path) {
-  std::error_code ignored;
-  return find_in_memory(path).has_value() || fs::is_regular_file(path, ignored);
+  if (find_in_memory(path)) return true;
+  const std::optional<struct stat> status = status_of(path);
+  return status && S_ISREG(status->st_mode);
 }
 
 bool directory_exists(const fs::path& path) {
@@ -97,13 +136,57 @@ bool directory_exists(const fs::path& path) {
     const auto below = files.lower_bound(std::string(name) + "/");
     return below != files.end() && below->first.starts_with(std::string(name) + "/");
   };
-  std::error_code ignored;
-  return in_memory(path, false, holds) || fs::is_directory(path, ignored);
+  if (in_memory(path, false, holds)) return true;
+  const std::optional<struct stat> status = status_of(path);
+  return status && S_ISDIR(status->st_mode);
 }
 
 bool path_exists(const fs::path& path) {
-  std::error_code ignored;
-  return directory_exists(path) || file_exists(path) || fs::exists(path, ignored);
+  return file_exists(path) || directory_exists(path) || status_of(path).has_value();
+}
+
+void read_file(const fs::path& path, const std::function<char*(std::size_t)>& allocate) {
+  if (const auto bytes = find_in_memory(path)) {
+    char* const to = allocate(bytes->size());
+    std::copy_n(reinterpret_cast<const char*>(bytes->data()), bytes->size(), to);
+    return;
+  }
+  // O_NONBLOCK: a FIFO without a writer would otherwise block here for ever.
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.number < 0) throw_errno(path, "cannot open", errno);
+  struct stat status {};
+  if (::fstat(file.number, &status) != 0) throw_errno(path, "cannot ask about", errno);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::io_error,
+                fmt::format("{}: cannot be read: it is a {}, expected a regular file", path.string(),
+                            S_ISDIR(status.st_mode) ? "directory" : "special file"));
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  char* to = allocate(size);
+  for (std::size_t left = size; left > 0;) {
+    const ssize_t count = ::read(file.number, to, left);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno(path, "cannot read", errno);
+    if (count == 0) {
+      throw Error(ErrorCode::io_error,
+                  fmt::format("{}: got {} bytes, expected {}: the file was cut while it was read",
+                              path.string(), size - left, size));
+    }
+    to += count;
+    left -= static_cast<std::size_t>(count);
+  }
+}
+
+std::string_view stand_in(std::string_view head) noexcept {
+  if (head.starts_with("version https://git-lfs")) {
+    return "a Git LFS pointer, not the file itself (git lfs pull fetches it)";
+  }
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!head.empty() && is_blank(head.front())) head.remove_prefix(1);
+  for (const std::string_view page : {"<!doctype", "<!DOCTYPE", "<html", "<HTML", "<?xml"}) {
+    if (head.starts_with(page)) return "a web page, not the file itself (download it again)";
+  }
+  return {};
 }
 
 }  // namespace tessera

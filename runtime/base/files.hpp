@@ -9,10 +9,12 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace tessera {
 
@@ -38,10 +40,23 @@ class MemoryFiles {
   std::filesystem::path directory_;
 };
 
-/// As std::filesystem's, of both kinds of files; an error counts as "no".
+/// Of both kinds of files. "Cannot tell" is never "is not there": a link that leads nowhere or in a
+/// circle, a directory that may not be searched, an overlong name, ... are errors.
+///
+/// Errors    io_error naming the path with the system's words
 bool path_exists(const std::filesystem::path& path);
-bool file_exists(const std::filesystem::path& path);
+bool file_exists(const std::filesystem::path& path);  ///< a regular file
 bool directory_exists(const std::filesystem::path& path);
+
+/// Reads a whole regular file: asks `allocate` once for so many bytes, and fills them.
+///
+/// Errors    not_found, io_error with the system's words; also for a directory or a device
+void read_file(const std::filesystem::path& path,
+               const std::function<char*(std::size_t bytes)>& allocate);
+
+/// What stands in place of a file that people meant to have, told by how it begins: "a Git LFS
+/// pointer, ..." or "a web page"; "" where nothing is known. `head`: the first bytes, 64 are enough.
+std::string_view stand_in(std::string_view head) noexcept;
 
 /// The bytes of a file in memory; empty if `path` names none.
 std::optional<std::span<const std::byte>> find_in_memory(const std::filesystem::path& path);

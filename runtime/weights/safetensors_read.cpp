@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/weights/safetensors.hpp"
 
@@ -58,13 +59,12 @@ class Reader {
 };
 
 /// What people often have in place of the file that they meant.
-const char* looks_like(std::string_view file) {
-  if (file.starts_with("version https://git-lfs")) {
-    return " (this is a Git LFS pointer, not the file: fetch the file itself)";
+std::string looks_like(std::string_view file) {
+  if (const std::string_view got = stand_in(file.substr(0, 64)); !got.empty()) {
+    return fmt::format(" (this is {})", got);
   }
   if (file.starts_with("GGUF")) return " (this is a GGUF file)";
   if (file.starts_with("PK\x03\x04")) return " (this is a zip archive, perhaps a PyTorch .bin)";
-  if (file.starts_with("<")) return " (this looks like a web page)";
   return "";
 }
 

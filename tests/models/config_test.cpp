@@ -96,7 +96,7 @@ TEST(ConfigTest, AMissingFileIsNotFoundAndADirectoryIsNotRead) {
   EXPECT_THAT(error_of([&] { Config::read(directory.path() / "config.json", "config.json"); }),
               StartsWith("not_found: config.json: no such file in "));
   EXPECT_THAT(error_of([&] { Config::read(directory.path(), "config.json"); }),
-              StartsWith("io_error: config.json: "));
+              testing::HasSubstr("cannot be read: it is a directory"));
 }
 
 TEST(ConfigTest, AListNamesItsElements) {

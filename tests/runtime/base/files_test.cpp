@@ -2,12 +2,14 @@
 #include "runtime/base/files.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <memory>
 
 #include "runtime/base/error.hpp"
 #include "runtime/weights/mapped_file.hpp"
+#include "tests/support/temporary.hpp"
 
 namespace tessera {
 namespace {
@@ -42,6 +44,64 @@ TEST(FilesTest, RefusesNamesThatLeadElsewhere) {
   for (const char* name : {"", "/a", "../a", "a/../b", ".", "./a", "a//b", "a/"}) {
     EXPECT_THROW(MemoryFiles({{name, kBytes}}), Error) << name;
   }
+}
+
+std::string read(const std::filesystem::path& path) {
+  std::string content;
+  read_file(path, [&](std::size_t bytes) {
+    content.resize(bytes);
+    return content.data();
+  });
+  return content;
+}
+
+TEST(FilesTest, CannotTellIsNotAbsent) {
+  const test::TemporaryDirectory directory;
+  const std::filesystem::path root = directory.path();
+  directory.write("file", "abc");
+  EXPECT_EQ(read(root / "file"), "abc");
+  EXPECT_FALSE(path_exists(root / "file" / "below"));
+  EXPECT_FALSE(path_exists(root / "none"));
+  std::filesystem::create_symlink("file", root / "link");
+  EXPECT_TRUE(file_exists(root / "link"));
+  std::filesystem::create_symlink("nowhere", root / "dangling");
+  std::filesystem::create_symlink("circle", root / "circle");
+  const std::string overlong(5000, 'x');
+  for (const std::string& name : {std::string("dangling"), std::string("circle"), overlong}) {
+    EXPECT_THROW(path_exists(root / name), Error) << name.substr(0, 20);
+    EXPECT_THROW(file_exists(root / name), Error) << name.substr(0, 20);
+    EXPECT_THROW(directory_exists(root / name), Error) << name.substr(0, 20);
+    EXPECT_THROW(read(root / name), Error) << name.substr(0, 20);
+  }
+  EXPECT_THROW(read(root), Error);
+  EXPECT_THROW(read("/dev/null"), Error);
+}
+
+// A file that is there is not absent because the process has no descriptor left for it.
+TEST(FilesTest, NoDescriptorLeftIsSaidInTheSystemsWords) {
+  const test::TemporaryDirectory directory;
+  directory.write("file", "abc");
+  struct rlimit limit {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  struct rlimit none = limit;
+  none.rlim_cur = 3;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::string message;
+  try {
+    read(directory.path() / "file");
+  } catch (const Error& e) {
+    message = e.what();
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_NE(message.find("Too many open files"), std::string::npos) << message;
+}
+
+TEST(FilesTest, NamesWhatStandsInPlaceOfAFile) {
+  EXPECT_NE(stand_in("version https://git-lfs.github.com/spec/v1").find("Git LFS"),
+            std::string_view::npos);
+  EXPECT_NE(stand_in(" \r\n<!DOCTYPE html>").find("web page"), std::string_view::npos);
+  EXPECT_EQ(stand_in("{\"a\": \"<html>\"}"), "");
+  EXPECT_EQ(stand_in(""), "");
 }
 
 }  // namespace
