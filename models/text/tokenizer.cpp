@@ -29,11 +29,13 @@ std::optional<Truncation> resolve_truncation(const TokenizerParts& parts,
     if (!result) result.emplace();
     result->max_length = *options.max_length;
     result->strategy = TruncationStrategy::longest_first;
-  } else if (!result && options.truncation && parts.model_max_length) {
-    result.emplace();
+  } else if (options.truncation && parts.model_max_length) {
+    // A length that stands in tokenizer.json is left over from some earlier use.
+    if (!result) result.emplace();
     result->max_length = *parts.model_max_length;
   }
   if (!result) return std::nullopt;
+  if (parts.truncation_side) result->side = *parts.truncation_side;
   if (options.truncation) result->strategy = *options.truncation;
   if (options.truncation_side) result->side = *options.truncation_side;
   if (result->strategy == TruncationStrategy::do_not_truncate) return std::nullopt;
@@ -148,11 +150,12 @@ Tokenizer Tokenizer::from_directory(const fs::path& directory) {
   }
   const TokenizerConfig config = read_tokenizer_config(directory);
   std::shared_ptr<TokenizerParts> parts =
-      has_json                         ? read_tokenizer_json(directory / "tokenizer.json")
+      has_json                         ? read_tokenizer_json(directory / "tokenizer.json", config)
       : has_pairs                      ? read_vocab_json(directory, config)
       : exists(directory, "vocab.txt") ? read_vocab_txt(directory, config)
                                        : read_spiece_model(directory / spiece, config);
   parts->model_max_length = config.model_max_length;
+  parts->truncation_side = config.truncation_side;
   find_special_ids(config, *parts);
   parts->finish();
   return Tokenizer(std::move(parts));
@@ -179,13 +182,19 @@ Encoding Tokenizer::encode_sequences(std::string_view a, const std::string_view*
                     truncation->max_length, special, is_pair ? "a pair" : "a text"));
   }
 
+  // A text that has exactly as many tokens as the limit is not cut: one more is looked for where no
+  // special token makes the difference.
+  std::optional<Truncation> seen = truncation;
+  if (seen && special == 0 && !is_pair) ++seen->max_length;
   const bool cuts_first = truncation && truncation->strategy != TruncationStrategy::only_second;
-  std::vector<SequenceToken> first = tokenize(*parts_, a, cuts_first ? truncation : std::nullopt);
+  std::vector<SequenceToken> first = tokenize(*parts_, a, cuts_first ? seen : std::nullopt);
   std::vector<SequenceToken> second;
   if (is_pair) second = tokenize(*parts_, *b, truncation);
+  bool is_cut = false;
   if (truncation) {
     const KeptLengths kept = kept_lengths(first.size(), second.size(), is_pair,
                                           truncation->max_length - special, truncation->strategy);
+    is_cut = kept.first < first.size() || kept.second < second.size();
     keep(kept.first, truncation->side, first);
     keep(kept.second, truncation->side, second);
   }
@@ -195,6 +204,7 @@ Encoding Tokenizer::encode_sequences(std::string_view a, const std::string_view*
   }
 
   Encoding out;
+  out.is_cut = is_cut;
   const std::size_t size = first.size() + second.size() + special;
   out.ids.reserve(size);
   out.type_ids.reserve(size);
@@ -253,8 +263,13 @@ std::optional<std::int32_t> Tokenizer::mask_id() const noexcept {
 }
 
 std::optional<std::size_t> Tokenizer::max_length() const noexcept {
-  if (parts_->info.truncation) return parts_->info.truncation->max_length;
   return parts_->model_max_length;
+}
+
+std::optional<Side> Tokenizer::truncation_side() const noexcept {
+  if (parts_->truncation_side) return parts_->truncation_side;
+  if (parts_->info.truncation) return parts_->info.truncation->side;
+  return std::nullopt;
 }
 
 std::size_t Tokenizer::special_tokens_count(bool pair) const noexcept {

@@ -35,6 +35,7 @@ struct Encoding {
   std::vector<std::array<std::uint32_t, 2>> offsets;  // (T)
   std::vector<std::uint8_t> special_mask;    // (T) 1 for what the template or padding added
   std::vector<std::uint8_t> attention_mask;  // (T) 0 for padding
+  bool is_cut = false;                       // whether truncation left tokens out
 
   std::size_t size() const noexcept { return ids.size(); }
 };
@@ -43,12 +44,13 @@ struct EncodeOptions {
   /// Whether [CLS], [SEP] and the like are put around the text. Those written in the text count as
   /// tokens in any case.
   bool add_special_tokens = true;
-  /// Largest number of tokens, special tokens included. nullopt: what the file's own truncation
-  /// says.
+  /// Largest number of tokens, special tokens included. nullopt: model_max_length of
+  /// tokenizer_config.json if `truncation` is given, else what the file's own truncation says.
   std::optional<std::size_t> max_length{};
   /// nullopt: the file's if `max_length` is not given either, else longest_first.
   std::optional<TruncationStrategy> truncation{};
-  /// nullopt: the file's, else right.
+  /// nullopt: that of tokenizer_config.json, else the file's where its truncation is used, else
+  /// right.
   std::optional<Side> truncation_side{};
   /// false: ignores the truncation section of the file.
   bool use_file_truncation = true;
@@ -65,6 +67,9 @@ struct TokenizerInfo {
   bool lowercase = false;  ///< whether some step of the normaliser lowercases
   std::optional<Truncation> truncation;  ///< of the file
   bool pads = false;                     ///< whether the file asks for padding
+  /// What other files changed of a tokenizer.json: "tokenizer_config.json: do_lower_case"; "" if
+  /// nothing.
+  std::string settings;
 };
 
 /// A tokenizer, immutable: copies share it, and any number of threads may use it at once.
@@ -73,9 +78,9 @@ class Tokenizer {
   /// Reads tokenizer.json if the directory has one, else vocab.json and merges.txt, else vocab.txt,
   /// else sentencepiece.bpe.model or spiece.model, and the files beside it.
   ///
-  /// Whether a vocab.txt is lowercased: `do_lower_case` of tokenizer_config.json; yes if that file
-  /// does not say, as BertTokenizer does; if there is no such file, yes unless tokens have
-  /// upper-case letters. The name of the directory is not looked at.
+  /// tokenizer_config.json is applied over tokenizer.json (tokenizer_settings.cpp). A vocab.txt is
+  /// lowercased unless `do_lower_case` of tokenizer_config.json is false, as BertTokenizer does;
+  /// neither the vocabulary nor the name of the directory is looked at.
   ///
   /// Errors    not_found (no tokenizer file), corrupt_file, io_error, and unsupported_model, which
   ///           names the part that is missing.
@@ -104,10 +109,12 @@ class Tokenizer {
   std::optional<std::int32_t> sep_id() const noexcept;
   std::optional<std::int32_t> mask_id() const noexcept;
 
-  /// The length at which the files want texts cut: the truncation of tokenizer.json, else
-  /// model_max_length of tokenizer_config.json. nullopt: they do not say (or say 10⁹ and more), and
-  /// a text that is too long for the model is an error.
+  /// model_max_length of tokenizer_config.json, the length at which the reference cuts texts;
+  /// nullopt if it is not said or 10⁹ and more, which means none. A truncation that stands in
+  /// tokenizer.json is left over from some earlier use: the reference puts its own in its place.
   std::optional<std::size_t> max_length() const noexcept;
+  /// truncation_side of tokenizer_config.json, else that of the truncation in tokenizer.json.
+  std::optional<Side> truncation_side() const noexcept;
   /// How many tokens the template adds.
   std::size_t special_tokens_count(bool pair) const noexcept;
 

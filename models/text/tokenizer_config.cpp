@@ -37,6 +37,10 @@ std::optional<AddedToken> read_token(const Node& node, bool special) {
   AddedToken token;
   token.special = special;
   token.normalized = !special;
+  if (node.value.is_object()) {
+    token.special = json::bool_or(node, "special", special);
+    token.normalized = !token.special;
+  }
   if (node.value.is_string()) {
     token.content = json::as_string(node);
   } else if (node.value.is_object()) {
@@ -45,7 +49,6 @@ std::optional<AddedToken> read_token(const Node& node, bool special) {
     token.rstrip = json::bool_or(node, "rstrip", token.rstrip);
     token.single_word = json::bool_or(node, "single_word", token.single_word);
     token.normalized = json::bool_or(node, "normalized", token.normalized);
-    token.special = json::bool_or(node, "special", token.special);
   } else if (!node.value.is_null()) {
     json::wrong(node, "a string or an object");
   }
@@ -101,71 +104,95 @@ struct ClassOfModelType {
   const char* tokenizer_class;
 };
 constexpr ClassOfModelType kClassOfModelType[] = {
+    {"bert", "BertTokenizer"},
+    {"distilbert", "DistilBertTokenizer"},
+    {"electra", "ElectraTokenizer"},
     {"mpnet", "MPNetTokenizer"},
+    {"roberta", "RobertaTokenizer"},
     {"xlm-roberta", "XLMRobertaTokenizer"},
     {"xlm-roberta-xl", "XLMRobertaTokenizer"},
     {"camembert", "CamembertTokenizer"},
     {"albert", "AlbertTokenizer"},
     {"t5", "T5Tokenizer"},
+    {"clip", "CLIPTokenizer"},
 };
 
-// A checkpoint that does not name its tokenizer has the one of its model type.
-std::string class_of_model_type(const fs::path& directory) {
-  std::string name;
+// A checkpoint that does not name its tokenizer in tokenizer_config.json has the one of config.json:
+// named there, or that of its model type.
+std::string class_of_model(const fs::path& directory) {
+  std::string name, of_type;
   for_each_member(directory / "config.json", [&](std::string_view key, const Node& node) {
-    std::string_view type;
-    if (key != "model_type" || node.value.get(type) != simdjson::SUCCESS) return;
+    std::string_view text;
+    if (node.value.get(text) != simdjson::SUCCESS) return;
+    if (key == "tokenizer_class") name = without_fast(text);
+    if (key != "model_type") return;
     const auto known =
         std::find_if(std::begin(kClassOfModelType), std::end(kClassOfModelType),
-                     [&](const ClassOfModelType& x) { return x.model_type == type; });
-    if (known != std::end(kClassOfModelType)) name = known->tokenizer_class;
+                     [&](const ClassOfModelType& x) { return x.model_type == text; });
+    if (known != std::end(kClassOfModelType)) of_type = known->tokenizer_class;
   });
-  return name;
+  return name.empty() ? of_type : name;
 }
 
-}  // namespace
+[[noreturn]] void refuse(const Node& node, std::string_view expected) {
+  json::unsupported(node,
+                    fmt::format("{} (token ids can be given instead of text: --ids)", expected));
+}
 
-TokenizerConfig read_tokenizer_config(const fs::path& directory) {
-  TokenizerConfig config;
-  config.exists = file_exists(directory / "tokenizer_config.json");
-  std::map<std::int64_t, AddedToken> by_id;
-  std::vector<AddedToken> additional;
-
-  // The map is the older file; what tokenizer_config.json says counts.
-  for (const char* file : {"special_tokens_map.json", "tokenizer_config.json"}) {
-    for_each_member(directory / file, [&](std::string_view key, const Node& node) {
-      if (std::optional<AddedToken>* token = named_token(config, key)) {
-        if (auto read = read_token(node, true)) *token = std::move(read);
-        if (key == "mask_token") config.mask_is_name = node.value.is_string();
-      } else if (key == "do_lower_case") {
-        config.do_lower_case = json::as_bool(node);
-      } else if (key == "strip_accents") {
-        config.strip_accents = json::as_bool(node);
-      } else if (key == "tokenize_chinese_chars") {
-        config.tokenize_chinese_chars = json::as_bool(node);
-      } else if (key == "add_prefix_space") {
-        config.add_prefix_space = json::as_bool(node);
-      } else if (key == "keep_accents") {
-        config.keep_accents = json::as_bool(node);
-      } else if (key == "legacy") {
-        config.legacy = json::as_bool(node);
-      } else if (key == "extra_ids") {
-        config.extra_ids = static_cast<std::size_t>(
-            json::as_integer(node, 0, kMaxExtraIds, "an integer from 0 to 100000"));
-      } else if (key == "model_max_length") {
-        const double length = json::as_number(node);
-        if (length >= 1 && length < kNoModelMaxLength) {
-          config.model_max_length = static_cast<std::size_t>(length);
-        }
-      } else if (key == "tokenizer_class") {
-        config.tokenizer_class = without_fast(json::as_string(node));
-      } else if (key == "added_tokens_decoder") {
-        read_added_tokens_decoder(node, by_id);
-      } else if (key == "additional_special_tokens") {
-        read_additional(node, additional);
-      }
-    });
+// The code that a directory brings along is never run; without it the ids would be others.
+void refuse_remote_code(const Node& node) {
+  if (const auto own = json::find(node, "AutoTokenizer")) {
+    refuse(*own, "a tokenizer without code of its own");
   }
+}
+
+/// Reads one key of tokenizer_config.json or special_tokens_map.json.
+void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
+              std::map<std::int64_t, AddedToken>& by_id, std::vector<AddedToken>& additional) {
+  if (std::optional<AddedToken>* token = named_token(config, key)) {
+    if (auto read = read_token(node, true)) *token = std::move(read);
+    if (key == "mask_token") config.mask_is_name = node.value.is_string();
+  } else if (key == "do_lower_case") {
+    config.do_lower_case = json::as_bool(node);
+  } else if (key == "strip_accents") {
+    config.strip_accents = json::as_bool(node);
+  } else if (key == "tokenize_chinese_chars") {
+    config.tokenize_chinese_chars = json::as_bool(node);
+  } else if (key == "add_prefix_space") {
+    config.add_prefix_space = json::as_bool(node);
+  } else if (key == "keep_accents") {
+    config.keep_accents = json::as_bool(node);
+  } else if (key == "legacy") {
+    config.legacy = json::as_bool(node);
+  } else if (key == "extra_ids") {
+    config.extra_ids = static_cast<std::size_t>(
+        json::as_integer(node, 0, kMaxExtraIds, "an integer from 0 to 100000"));
+  } else if (key == "model_max_length") {
+    const double length = json::as_number(node);
+    if (length >= 1 && length < kNoModelMaxLength) {
+      config.model_max_length = static_cast<std::size_t>(length);
+    }
+  } else if (key == "truncation_side") {
+    const std::string_view side = json::as_string(node);
+    if (side != "left" && side != "right") json::unsupported(node, "\"left\" or \"right\"");
+    config.truncation_side = side == "left" ? Side::left : Side::right;
+  } else if (key == "tokenizer_class") {
+    config.tokenizer_class = without_fast(json::as_string(node));
+  } else if (key == "split_special_tokens") {
+    if (json::as_bool(node)) refuse(node, "false");
+  } else if (key == "auto_map") {
+    refuse_remote_code(node);
+  } else if (key == "added_tokens_decoder") {
+    read_added_tokens_decoder(node, by_id);
+  } else if (key == "additional_special_tokens" ||
+             (key == "extra_special_tokens" && node.value.is_array())) {
+    additional.clear();
+    read_additional(node, additional);
+  }
+}
+
+void read_added_tokens_json(const fs::path& directory, const TokenizerConfig& config,
+                            std::map<std::int64_t, AddedToken>& by_id) {
   for_each_member(directory / "added_tokens.json", [&](std::string_view key, const Node& node) {
     AddedToken token;
     token.content = key;
@@ -176,7 +203,30 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
     }
     by_id.try_emplace(json::as_id(node), std::move(token));
   });
-  if (config.tokenizer_class.empty()) config.tokenizer_class = class_of_model_type(directory);
+}
+
+}  // namespace
+
+TokenizerConfig read_tokenizer_config(const fs::path& directory) {
+  TokenizerConfig config;
+  config.exists = file_exists(directory / "tokenizer_config.json");
+  std::map<std::int64_t, AddedToken> by_id;
+  std::vector<AddedToken> additional;
+  bool lists_added = false;
+  const auto read = [&](const char* file) {
+    for_each_member(directory / file, [&](std::string_view key, const Node& node) {
+      lists_added |= key == "added_tokens_decoder";
+      read_key(key, node, config, by_id, additional);
+    });
+  };
+  read("tokenizer_config.json");
+  // A tokenizer_config.json that lists the added tokens needs no other file, and the reference reads
+  // none; an older one is overruled by the two.         PreTrainedTokenizerBase._from_pretrained
+  if (!lists_added) {
+    read("special_tokens_map.json");
+    read_added_tokens_json(directory, config, by_id);
+  }
+  if (config.tokenizer_class.empty()) config.tokenizer_class = class_of_model(directory);
 
   for (auto& [id, token] : by_id) config.extra.push_back(std::move(token));
   for (AddedToken& token : additional) {

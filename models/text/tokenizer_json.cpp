@@ -73,7 +73,8 @@ std::vector<AddedToken> read_added_tokens(const Node& node) {
 
 }  // namespace
 
-std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file) {
+std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file,
+                                                    const TokenizerConfig& config) {
   const auto document = json::Document::read(file);
   const Node& root = document.root();
   if (const auto version = json::find(root, "version")) {
@@ -96,9 +97,11 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
     parts->info.truncation = read_truncation(*node);
   }
   if (const auto node = json::find(root, "padding")) parts->padding = read_padding(*node);
-  if (const auto node = json::find(root, "added_tokens")) {
-    parts->added.add(read_added_tokens(*node), parts->model.vocabulary(), parts->normalizer);
-  }
+  apply_settings(config, *parts);
+  std::vector<AddedToken> added;
+  if (const auto node = json::find(root, "added_tokens")) added = read_added_tokens(*node);
+  parts->added.add(with_settings(std::move(added), config), parts->model.vocabulary(),
+                   parts->normalizer);
   return parts;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/json.hpp"
 #include "models/text/normalizer.hpp"
@@ -13,6 +14,9 @@
 #include "models/text/word_model.hpp"
 
 namespace tessera::text {
+
+struct AddedToken;
+struct TokenizerConfig;
 
 using json::Node;
 
@@ -49,5 +53,9 @@ NormalizerStep read_replace(const Node& node);
 /// Appends the rules of a "ByteLevel" pre-tokenizer.
 void read_byte_level(const Node& node, PreTokenizer& out);
 Template read_post_processor(const Node& node);
+
+/// The added tokens of a tokenizer.json with those that `config` adds or changes.
+std::vector<AddedToken> with_settings(std::vector<AddedToken> tokens,
+                                      const TokenizerConfig& config);
 
 }  // namespace tessera::text

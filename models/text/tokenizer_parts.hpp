@@ -44,6 +44,7 @@ struct TokenizerParts {
   Template post;
   std::optional<Padding> padding;
   std::optional<std::size_t> model_max_length;  ///< of tokenizer_config.json
+  std::optional<Side> truncation_side;          ///< of tokenizer_config.json
   SpecialIds special;
   std::optional<BertScanner> scanner;  ///< where normaliser and pre-tokenizer are BERT's
 
@@ -70,6 +71,7 @@ struct TokenizerConfig {
   std::size_t extra_ids = 100;       ///< T5Tokenizer: how many <extra_id_N>
   std::optional<std::size_t>
       model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
+  std::optional<Side> truncation_side;
   std::optional<AddedToken> unk, sep, pad, cls, mask;
   bool mask_is_name = false;  ///< whether `mask` was a string, without flags
   std::vector<AddedToken>
@@ -81,7 +83,13 @@ TokenizerConfig read_tokenizer_config(const std::filesystem::path& directory);
 /// Sets the ids of the special tokens, by the names in `config` or by BERT's and MPNet's.
 void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts);
 
-std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file);
+/// What the class that `config` names makes of a tokenizer.json: its settings are applied over the
+/// file's (tokenizer_settings.cpp).
+void apply_settings(const TokenizerConfig& config, TokenizerParts& parts);
+
+/// `config` adds tokens to those of the file.
+std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file,
+                                                    const TokenizerConfig& config);
 std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& directory,
                                                const TokenizerConfig& config);
 

@@ -83,31 +83,6 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
   return vocabulary;
 }
 
-// Whether some token, other than [CLS] and the like, has a letter that lowercasing would change.
-bool has_upper_case(const Vocabulary& vocabulary) {
-  bool found = false;
-  vocabulary.for_each([&](std::string_view token, std::int32_t) {
-    const bool is_special = token.size() > 2 && ((token.front() == '[' && token.back() == ']') ||
-                                                 (token.front() == '<' && token.back() == '>'));
-    for (std::size_t i = 0; i < token.size() && !is_special && !found;) {
-      const Decoded d = decode_utf8(token.data() + i);
-      CodePoints lower;
-      to_lowercase(d.c, lower);
-      found = lower[0] != d.c;
-      i += d.length;
-    }
-  });
-  return found;
-}
-
-// What the files say; as BertTokenizer's default if there is a configuration that does not say.
-// With no configuration at all the vocabulary tells: one with upper-case letters in its tokens has
-// no use for them in a lowercased text.
-bool lowercases(const TokenizerConfig& config, const Vocabulary& vocabulary) {
-  if (config.do_lower_case) return *config.do_lower_case;
-  return config.exists || !has_upper_case(vocabulary);
-}
-
 AddedToken named_or(const std::optional<AddedToken>& named, const char* otherwise,
                     bool lstrip = false) {
   if (named) return *named;
@@ -148,7 +123,7 @@ std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& dire
       std::make_shared<TokenizerParts>(WordModel(WordPiece(std::move(vocabulary), wordpiece)));
   parts->info.file = "vocab.txt";
   BertNormalizer normalizer;
-  normalizer.lowercase = lowercases(config, parts->model.vocabulary());
+  normalizer.lowercase = config.do_lower_case.value_or(true);
   normalizer.strip_accents = config.strip_accents;
   normalizer.handle_chinese_chars = config.tokenize_chinese_chars.value_or(true);
   parts->normalizer.steps.emplace_back(normalizer);

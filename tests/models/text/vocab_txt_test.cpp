@@ -27,11 +27,16 @@ TEST_F(VocabTxtTest, AloneItIsABertTokenizerThatLowercases) {
   EXPECT_EQ(t.mask_id(), 4);
 }
 
-TEST_F(VocabTxtTest, AloneItIsCasedIfItsTokensAre) {
-  directory.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nHello\nhello\n");
-  EXPECT_EQ(load().encode("Hello hello HELLO").ids, (Ids{2, 4, 5, 1, 3}));
-  directory.write("tokenizer_config.json", "{}");  // BertTokenizer lowercases unless told otherwise
+// BertTokenizer lowercases unless it is told otherwise, whatever the tokens look like.
+TEST_F(VocabTxtTest, AloneItLowercasesWhateverItsTokensAre) {
+  for (const char* mark : {"", "\uFEFF"}) {
+    directory.write("vocab.txt", std::string(mark) + "[PAD]\n[UNK]\n[CLS]\n[SEP]\nHello\nhello\n");
+    EXPECT_EQ(load().encode("Hello hello HELLO").ids, (Ids{2, 5, 5, 5, 3})) << mark;
+  }
+  directory.write("tokenizer_config.json", "{}");
   EXPECT_EQ(load().encode("Hello hello HELLO").ids, (Ids{2, 5, 5, 5, 3}));
+  directory.write("tokenizer_config.json", R"({"do_lower_case": false})");
+  EXPECT_EQ(load().encode("Hello hello HELLO").ids, (Ids{2, 4, 5, 1, 3}));
 }
 
 TEST_F(VocabTxtTest, ConfigDecidesAboutCaseAccentsAndIdeographs) {
@@ -133,7 +138,7 @@ TEST_F(VocabTxtTest, TokenizerJsonComesFirst) {
   s.post_processor = "null";
   directory.write("tokenizer.json", s.text());
   directory.write("tokenizer_config.json", R"({"do_lower_case": false, "model_max_length": 77})");
-  EXPECT_EQ(load().encode("HELLO").ids, Ids{5});
+  EXPECT_EQ(load().encode("HELLO hello").ids, (Ids{1, 5}));
   EXPECT_EQ(load().max_length(), 77u);
 }
 

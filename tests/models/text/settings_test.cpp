@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// docs/SOURCES.md, tokenizers: a test per row of the table.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/models/text/tokenizer_files.hpp"
+
+namespace tessera::text {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+using testing::HasSubstr;
+
+/// A directory of a tokenizer.json and what stands beside it.
+class SettingsTest : public ::testing::Test {
+ protected:
+  void write_json(const JsonSections& sections = {}) {
+    directory.write("tokenizer.json", sections.text());
+  }
+  void config(const std::string& members, const std::string& tokenizer_class = "BertTokenizer") {
+    directory.write("tokenizer_config.json", "{\"tokenizer_class\": \"" + tokenizer_class + "\"" +
+                                                 (members.empty() ? "" : ", " + members) + "}");
+  }
+  Tokenizer load() const { return Tokenizer::from_directory(directory.path()); }
+  Ids ids(const std::string& text) const { return load().encode(text).ids; }
+
+  test::TemporaryDirectory directory;
+};
+
+const std::string kCased =
+    R"({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": false, "strip_accents": false, "lowercase": false})";
+
+TEST_F(SettingsTest, WithoutAConfigTheTokenizerJsonStands) {
+  JsonSections s;
+  s.normalizer = kCased;
+  write_json(s);
+  EXPECT_EQ(ids("Hello hello"), (Ids{2, 1, 5, 3}));
+  EXPECT_EQ(load().info().settings, "");
+}
+
+TEST_F(SettingsTest, DoLowerCaseWinsOverTokenizerJson) {
+  write_json();
+  for (const char* name : {"BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer",
+                           "ElectraTokenizerFast", "MPNetTokenizer", ""}) {
+    config(R"("do_lower_case": false)", name);
+    EXPECT_EQ(ids("Hello hello"), (Ids{2, 1, 5, 3})) << name;
+    EXPECT_EQ(load().info().settings, "tokenizer_config.json: do_lower_case") << name;
+    EXPECT_FALSE(load().info().lowercase);
+  }
+  // A class that takes the file as it is.
+  config(R"("do_lower_case": false)", "PreTrainedTokenizerFast");
+  EXPECT_EQ(ids("Hello hello"), (Ids{2, 5, 5, 3}));
+}
+
+TEST_F(SettingsTest, BertsClassesHaveDefaultsOfTheirOwn) {
+  JsonSections s;
+  s.normalizer = kCased;
+  write_json(s);
+  config("");
+  EXPECT_EQ(ids("Hello HELLO \u4E2D\u4E2D"), (Ids{2, 5, 5, 12, 12, 3}));
+  EXPECT_EQ(load().info().settings,
+            "tokenizer_config.json: do_lower_case, strip_accents, tokenize_chinese_chars");
+  config("", "MPNetTokenizer");  // has no tokenize_chinese_chars
+  EXPECT_EQ(ids("HELLO \u4E2D\u4E2D"), (Ids{2, 5, 1, 3}));
+  config("", "");  // a class that nobody names has none
+  EXPECT_EQ(ids("Hello hello"), (Ids{2, 1, 5, 3}));
+}
+
+TEST_F(SettingsTest, StripAccentsAndIdeographsWinOverTokenizerJson) {
+  write_json();
+  config(R"("strip_accents": false)");
+  EXPECT_EQ(ids("w\u00F6rld world"), (Ids{2, 1, 6, 3}));
+  config(R"("strip_accents": true, "do_lower_case": false)");
+  EXPECT_EQ(ids("w\u00F6rld World"), (Ids{2, 6, 1, 3}));
+  config(R"("strip_accents": null)");
+  EXPECT_EQ(ids("w\u00F6rld"), (Ids{2, 6, 3}));
+  config(R"("tokenize_chinese_chars": false)");
+  EXPECT_EQ(ids("\u4E2D\u4E2D"), (Ids{2, 1, 3}));
+}
+
+TEST_F(SettingsTest, TheClassIsThatOfTheConfigThenOfTheModel) {
+  write_json();
+  directory.write("config.json", R"({"model_type": "bert"})");
+  directory.write("tokenizer_config.json", R"({"model_max_length": 9})");
+  JsonSections s;
+  s.normalizer = kCased;
+  write_json(s);
+  EXPECT_EQ(ids("Hello"), (Ids{2, 5, 3})) << "model_type bert: BertTokenizer's defaults";
+  directory.write("config.json",
+                  R"({"model_type": "bert", "tokenizer_class": "PreTrainedTokenizerFast"})");
+  EXPECT_EQ(ids("Hello"), (Ids{2, 1, 3})) << "config.json names another class";
+  config("", "BertTokenizer");
+  EXPECT_EQ(ids("Hello"), (Ids{2, 5, 3})) << "tokenizer_config.json comes first";
+}
+
+TEST_F(SettingsTest, AddedTokensOfTheConfigAreTokens) {
+  write_json();
+  EXPECT_EQ(ids("foo,foo"), (Ids{2, 13, 10, 13, 3}));
+  config(R"("added_tokens_decoder": {"7": {"content": "foo,foo", "special": true},
+                                     "99": {"content": "<new>", "special": false}})");
+  EXPECT_EQ(ids("foo,foo"), (Ids{2, 14, 3})) << "what the vocabulary lacks gets the next id";
+  EXPECT_EQ(ids("<new>"), (Ids{2, 15, 3})) << "whatever id the file gives it";
+  EXPECT_TRUE(load().is_special(14));
+  EXPECT_FALSE(load().is_special(15));
+}
+
+TEST_F(SettingsTest, FlagsOfTheConfigTakeThePlaceOfThoseOfTokenizerJson) {
+  write_json();
+  EXPECT_EQ(load().encode("foo [MASK]").offsets[2], (std::array<std::uint32_t, 2>{4, 10}));
+  config(
+      R"("added_tokens_decoder": {"4": {"content": "[MASK]", "lstrip": true, "special": true}})");
+  EXPECT_EQ(load().encode("foo [MASK]").offsets[2], (std::array<std::uint32_t, 2>{3, 10}));
+}
+
+TEST_F(SettingsTest, NamedAndAdditionalTokensAreAddedWhereTheFileLacksThem) {
+  JsonSections s;
+  s.added_tokens = "[]";
+  write_json(s);
+  EXPECT_EQ(ids("[MASK]"), (Ids{2, 1, 1, 1, 3}));
+  config(R"("mask_token": "[MASK]", "additional_special_tokens": ["hello world"])");
+  EXPECT_EQ(ids("[MASK]hello world"), (Ids{2, 4, 14, 3}));
+  config(R"("mask_token": {"__type": "AddedToken", "content": "[MASK]", "lstrip": true})");
+  EXPECT_EQ(load().encode("foo [MASK]").offsets[2], (std::array<std::uint32_t, 2>{3, 10}));
+}
+
+TEST_F(SettingsTest, OlderFilesAreReadWhereTheConfigListsNoAddedTokens) {
+  write_json();
+  config(R"("mask_token": "[MASK]")");
+  directory.write("special_tokens_map.json", R"({"mask_token": "foo"})");
+  directory.write("added_tokens.json", R"({"hello world": 14})");
+  EXPECT_EQ(load().mask_id(), 13) << "special_tokens_map.json overrules an old config";
+  EXPECT_EQ(ids("hello world"), (Ids{2, 14, 3}));
+  config(R"("mask_token": "[MASK]", "added_tokens_decoder": {})");
+  EXPECT_EQ(load().mask_id(), 4) << "a newer one is all that is read";
+  EXPECT_EQ(ids("hello world"), (Ids{2, 5, 6, 3}));
+}
+
+TEST_F(SettingsTest, ModelMaxLengthCountsAndALeftOverTruncationDoesNot) {
+  JsonSections s;
+  s.truncation =
+      R"({"direction": "Left", "max_length": 3, "strategy": "LongestFirst", "stride": 0})";
+  write_json(s);
+  config(R"("model_max_length": 4)");
+  EXPECT_EQ(load().max_length(), 4U);
+  EXPECT_EQ(load().truncation_side(), Side::left);
+  EncodeOptions o;
+  o.truncation = TruncationStrategy::longest_first;
+  EXPECT_EQ(load().encode("hello world foo", o).ids, (Ids{2, 6, 13, 3}));
+  config(R"("model_max_length": 4, "truncation_side": "right", "padding_side": "left")");
+  EXPECT_EQ(load().truncation_side(), Side::right);
+  EXPECT_EQ(load().encode("hello world foo", o).ids, (Ids{2, 5, 6, 3}));
+  config(R"("truncation_side": "middle")");
+  EXPECT_THAT(error_of(directory).what(), HasSubstr("truncation_side is \"middle\""));
+}
+
+TEST_F(SettingsTest, WhatIsCutIsMarked) {
+  write_json();
+  EncodeOptions o;
+  o.max_length = 4;
+  EXPECT_FALSE(load().encode("hello world", o).is_cut);
+  EXPECT_TRUE(load().encode("hello world foo", o).is_cut);
+  EXPECT_TRUE(load().encode_pair("hello", "world foo", o).is_cut);
+  o.add_special_tokens = false;
+  EXPECT_FALSE(load().encode("hello world foo !", o).is_cut);
+  EXPECT_TRUE(load().encode("hello world foo ! foo", o).is_cut);
+  EXPECT_EQ(load().encode("hello world foo ! foo", o).ids, (Ids{5, 6, 13, 11}));
+  o.truncation = TruncationStrategy::do_not_truncate;
+  EXPECT_FALSE(load().encode("hello world foo ! foo", o).is_cut);
+}
+
+TEST_F(SettingsTest, WhatChangesIdsAndIsNotComputedIsRefusedByName) {
+  write_json();
+  const auto message = [&] { return std::string(error_of(directory).what()); };
+  config(R"("split_special_tokens": true)");
+  EXPECT_THAT(message(), HasSubstr("split_special_tokens is true"));
+  config(R"("auto_map": {"AutoTokenizer": ["tokenization_x.XTokenizer", null]})");
+  EXPECT_THAT(message(), HasSubstr("tokenization_x.XTokenizer"));
+  config("", "BertJapaneseTokenizer");
+  EXPECT_THAT(message(), HasSubstr("BertJapaneseTokenizer"));
+}
+
+TEST_F(SettingsTest, FilesAreTakenInOneOrder) {
+  directory.write("vocab.txt", kVocabTxt);
+  EXPECT_EQ(load().info().file, "vocab.txt");
+  write_json();
+  EXPECT_EQ(load().info().file, "tokenizer.json");
+}
+
+}  // namespace
+}  // namespace tessera::text
