@@ -173,6 +173,14 @@ std::map<std::string, std::string> Config::string_map(std::string_view key) cons
   return map;
 }
 
+std::vector<std::pair<std::string, std::string>> Config::shown_members() const {
+  std::vector<std::pair<std::string, std::string>> members;
+  for (const dom::key_value_pair pair : json_->object) {
+    members.emplace_back(pair.key, json::shown(pair.value));
+  }
+  return members;
+}
+
 std::size_t Config::size_of(std::string_view key) const {
   const auto value = Json::find<dom::element>(*this, key, "");
   if (!value) return 0;

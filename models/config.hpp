@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/types.hpp"
@@ -69,6 +70,8 @@ class Config {
   std::vector<std::string> strings(std::string_view key) const;
   /// An object whose values are strings (id2label, prompts); empty if absent.
   std::map<std::string, std::string> string_map(std::string_view key) const;
+  /// The members of this object in order, each value as JSON for a message.
+  std::vector<std::pair<std::string, std::string>> shown_members() const;
   /// Number of elements of an array or object; 0 if absent.
   std::size_t size_of(std::string_view key) const;
 

@@ -9,6 +9,35 @@
 
 namespace tessera::models {
 
+namespace {
+
+/// The activation that CrossEncoder of sentence-transformers puts on a single logit: the newer key,
+/// else the older, else the sigmoid. A class that is not PyTorch's is not loaded there either.
+///                                                   CrossEncoder.get_default_activation_fn
+void read_score_activation(const Config& config, Package& package) {
+  const Config newer = config.object("sentence_transformers");
+  const bool is_newer = newer.has("activation_fn");
+  const Config& from = is_newer ? newer : config;
+  const char* const key = is_newer ? "activation_fn" : "sbert_ce_default_activation_function";
+  const std::string name = from.string(key, "");
+  if (!name.starts_with("torch.")) return;
+  const std::string last = name.substr(name.rfind('.') + 1);
+  if (last == "Identity") {
+    package.score_activation = Activation::none;
+  } else if (last == "Tanh") {
+    package.score_activation = Activation::tanh;
+  } else if (last == "ReLU") {
+    package.score_activation = Activation::relu;
+  } else if (last == "Sigmoid") {
+    package.score_activation = Activation::sigmoid;
+  } else {
+    from.unsupported(key, "Identity, Sigmoid, Tanh or ReLU of torch.nn");
+  }
+  package.score_activation_from = fmt::format("{} of {}", key, from.name());
+}
+
+}  // namespace
+
 Dim read_labels(BuildContext& context) {
   // num_labels = len(id2label)   transformers v4.57 configuration_utils.py PretrainedConfig
   const Config& config = context.config;
@@ -27,6 +56,7 @@ Dim read_labels(BuildContext& context) {
     package.labels[static_cast<std::size_t>(i)] = label;
   }
   package.problem_type = config.string("problem_type", "");
+  if (labels.size == 1) read_score_activation(config, package);
   return labels;
 }
 

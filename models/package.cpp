@@ -7,10 +7,10 @@
 #include <optional>
 #include <utility>
 
+#include "models/hub_cache.hpp"
 #include "models/registry.hpp"
 #include "models/sentence/embedding.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/base/files.hpp"
 #include "runtime/base/log.hpp"
 
 namespace tessera::models {
@@ -19,13 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "config.json";
-
-void check_directory(const fs::path& directory) {
-  if (directory_exists(directory)) return;
-  throw Error(ErrorCode::not_found,
-              fmt::format("{}: {}, expected the directory of a checkpoint", directory.string(),
-                          path_exists(directory) ? "not a directory" : "no such directory"));
-}
 
 std::string known_model_types() {
   std::string text;
@@ -69,6 +62,20 @@ const ModelClass& choose_class(const Config& config, const Family& family,
   return *named;
 }
 
+/// Code that a directory brings along is never run, and what it computes is not what the model_type
+/// beside it says (Jina's "bert" has ALiBi and gated linears).
+void refuse_remote_code(const Config& config) {
+  if (!config.has("auto_map")) return;
+  for (const auto& [name, code] : config.object("auto_map").shown_members()) {
+    if (name != "AutoConfig" && !name.starts_with("AutoModel")) continue;
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: \"auto_map\" names {} as {}: code that comes with the model, which "
+                    "is never run, expected a model of transformers' own classes",
+                    config.name(), code, name));
+  }
+}
+
 void open_tokenizer(const fs::path& directory, Package& package) {
   const TokenSpec* tokens = package.program.tokens();
   if (tokens == nullptr) {
@@ -76,11 +83,11 @@ void open_tokenizer(const fs::path& directory, Package& package) {
         fmt::format("{}: the model takes images, not texts", directory.string());
     return;
   }
-  if (!text::directory_has_tokenizer(directory)) {
-    package.tokenizer_problem = fmt::format("{}: no tokenizer files", directory.string());
-    return;
-  }
   try {
+    if (!text::directory_has_tokenizer(directory)) {
+      package.tokenizer_problem = fmt::format("{}: no tokenizer files", directory.string());
+      return;
+    }
     package.tokenizer = text::Tokenizer::from_directory(directory);
   } catch (const Error& error) {
     package.tokenizer_problem = error.what();
@@ -96,36 +103,47 @@ void open_tokenizer(const fs::path& directory, Package& package) {
   }
 }
 
-/// max_seq_length takes the place of the tokenizer's own limit, as the reference's Transformer
-/// passes it to the tokenizer (all-MiniLM-L6-v2: 256, though its tokenizer.json says 128).
-Index longest_sequence(const Package& package, const SentenceFiles& files) {
-  if (const ImageSpec* images = package.program.images()) return images->native_rows();
-  const Index positions = package.program.tokens()->max_tokens;
-  if (files.max_seq_length) return std::min(positions, *files.max_seq_length);
-  if (!package.tokenizer) return positions;
-  const std::optional<std::size_t> limit = package.tokenizer->max_length();
-  if (!limit) return positions;
-  return static_cast<Index>(std::min(static_cast<std::size_t>(positions), *limit));
+/// The smaller of the position table and model_max_length; max_seq_length takes the place of the
+/// latter, as the reference's Transformer passes it to the tokenizer.
+void set_longest_sequence(const SentenceFiles& files, Package& package) {
+  if (const ImageSpec* images = package.program.images()) {
+    package.max_tokens = images->native_rows();
+    return;
+  }
+  package.max_tokens = package.program.tokens()->max_tokens;
+  package.max_tokens_from = "position table";
+  std::optional<Index> limit = files.max_seq_length;
+  std::string from = files.max_seq_length_from;
+  if (!limit && package.tokenizer && package.tokenizer->max_length()) {
+    limit = static_cast<Index>(std::min(*package.tokenizer->max_length(), std::size_t{1} << 30));
+    from = "model_max_length of tokenizer_config.json";
+  }
+  if (!limit || *limit > package.max_tokens) return;
+  package.max_tokens = *limit;
+  package.max_tokens_from = from;
 }
 
 }  // namespace
 
-Package open_package(const fs::path& directory, const PackageOptions& options) {
-  check_directory(directory);
+Package open_package(const fs::path& model, const PackageOptions& options) {
+  const fs::path directory = find_model(model);
   SentenceFiles files = read_sentence_files(directory);
   const fs::path transformer = directory / files.transformer_path;
   const Config config = Config::read(transformer / kConfig, kConfig);
   const Family& family = choose_family(config);
+  refuse_remote_code(config);
   const ModelClass& model_class = choose_class(config, family, files, options);
 
   Package package;
   package.directory = directory;
+  package.transformer_directory = transformer;
   package.model_type = family.model_type;
   package.architecture = family.name_of(model_class);
   package.task = model_class.task;
   package.embedding_from_files = files.has_modules;
   package.prompts = files.prompts;
   package.default_prompt_name = files.default_prompt_name;
+  package.similarity_measure = files.similarity_measure;
   package.lower_case_first = files.lower_case_first;
 
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
@@ -135,10 +153,18 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
                        .builder = builder,
                        .package = package,
                        .prefix = family.base_prefix,
-                       .tower = options.tower};
+                       .tower = options.tower,
+                       .embedding_is_as_projected = files.is_clip};
   const ValueId last_hidden_state = family.build(context);
 
-  if (package.program.find_output("embedding") == kNone) {
+  const std::int32_t of_family = package.program.find_output("embedding");
+  if (files.is_clip && of_family == kNone) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("modules.json[0]: \"type\" is CLIPModel, but config.json is of a {}, "
+                            "expected a CLIPModel",
+                            package.architecture));
+  }
+  if (of_family == kNone || !files.modules.empty()) {
     if (!files.has_modules) files = plain_transformer_modules(std::move(files));
     merge_module_weights(directory, files, *checkpoint);
     add_embedding(directory, files, *checkpoint, last_hidden_state, package);
@@ -147,7 +173,7 @@ Package open_package(const fs::path& directory, const PackageOptions& options) {
   package.checkpoint = std::move(checkpoint);
 
   open_tokenizer(transformer, package);
-  package.max_tokens = longest_sequence(package, files);
+  set_longest_sequence(files, package);
   return package;
 }
 

@@ -55,10 +55,21 @@ struct PackageOptions {
   std::string architecture;
 };
 
+/// How sentence-transformers compares embeddings: similarity_fn_name of
+/// config_sentence_transformers.json.
+enum class SimilarityMeasure : std::uint8_t {
+  cosine,
+  dot,
+  euclidean,  ///< minus the distance
+  manhattan,  ///< likewise
+};
+const char* to_string(SimilarityMeasure measure) noexcept;
+
 struct Package {
   std::filesystem::path directory;
-  std::string model_type;    ///< "bert", "xlm-roberta", …
-  std::string architecture;  ///< "BertForMaskedLM"
+  std::filesystem::path transformer_directory;  ///< where config.json, weights and tokenizer are
+  std::string model_type;                       ///< "bert", "xlm-roberta", …
+  std::string architecture;                     ///< "BertForMaskedLM"
   Task task = Task::features;
   Index layers = 0, hidden = 0, heads = 0, intermediate = 0;
 
@@ -70,10 +81,11 @@ struct Package {
 
   std::optional<text::Tokenizer> tokenizer;
   std::string tokenizer_problem;  ///< why there is none ("" if there is one)
-  /// Longest token sequence: what the position table holds, or less where sentence_bert_config's
-  /// max_seq_length says so, or, without that, the tokenizer's own limit.
+  /// Where texts are cut: at what the position table holds, or less where sentence_bert_config's
+  /// max_seq_length says so, or, without that, model_max_length of tokenizer_config.json.
   /// Of a model that takes images: rows of an image of the native size.
   Index max_tokens = 0;
+  std::string max_tokens_from;  ///< which of them, in words; "" of images
 
   /// What compares the "embedding" of one tower with that of the other; empty: there is one tower.
   std::optional<Similarity> similarity;
@@ -82,6 +94,10 @@ struct Package {
   /// "single_label_classification", "multi_label_classification", "regression" or "" as in
   /// config.json.
   std::string problem_type;
+  /// What makes the score of a model with one label (a reranker) out of its logit, where config.json
+  /// names it for sentence-transformers' CrossEncoder; none: the sigmoid.
+  std::optional<Activation> score_activation;
+  std::string score_activation_from;  ///< the key that names it
 
   /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised");
   /// "" if none.
@@ -90,14 +106,16 @@ struct Package {
   bool embedding_is_normalized = false;
   std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
+  std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine
   bool lower_case_first =
       false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
 };
 
 /// Reads a directory as published: config.json, model.safetensors (single or sharded), tokenizer
-/// files, modules.json and what it names. Throws Error: not_found, corrupt_file, unsupported_model
+/// files, modules.json and what it names. `model` may also name a model that huggingface_hub has
+/// downloaded (find_model()). Throws Error: not_found, corrupt_file, unsupported_model
 /// (naming the config key and value that this version does not compute).
-Package open_package(const std::filesystem::path& directory, const PackageOptions& options = {});
+Package open_package(const std::filesystem::path& model, const PackageOptions& options = {});
 
 /// Classes that open_package understands, as "model_type: Class, Class".
 std::string supported_architectures();

@@ -21,6 +21,8 @@ struct BuildContext {
   Package& package;
   std::string prefix{};  ///< the family's base_prefix
   Tower tower = Tower::automatic;
+  /// "embedding" is the projection as it comes, not of length 1 (sentence-transformers' CLIPModel).
+  bool embedding_is_as_projected = false;
 };
 
 /// A class of the reference: config.json's "architectures" names it by the family's class_prefix and

@@ -8,6 +8,20 @@
 
 namespace tessera::models {
 
+const char* to_string(SimilarityMeasure measure) noexcept {
+  switch (measure) {
+    case SimilarityMeasure::cosine:
+      return "cosine";
+    case SimilarityMeasure::dot:
+      return "dot";
+    case SimilarityMeasure::euclidean:
+      return "euclidean";
+    case SimilarityMeasure::manhattan:
+      return "manhattan";
+  }
+  return "unknown";
+}
+
 void logits_per_image(const Similarity& similarity, TensorView<const float> images,
                       TensorView<const float> texts, std::span<float> logits) {
   if (images.cols != texts.cols || std::ssize(logits) != images.rows * texts.rows) {

@@ -36,8 +36,8 @@ struct PreprocessorConfig {
   std::array<double, kChannels> mean{0.5, 0.5, 0.5}, std{0.5, 0.5, 0.5};
 };
 
-/// Reads preprocessor_config.json of `directory` (or the part "image_processor" of
-/// processor_config.json). Absent keys have the defaults of the class; a file that names no class
+/// Reads the part "image_processor" of processor_config.json in `directory`, or, where there is none,
+/// preprocessor_config.json. Absent keys have the defaults of the class; a file that names no class
 /// is of the class that the reference uses for `model_type`.
 ///
 /// Understood: the processors of ViT, DeiT, CLIP, SigLIP, BiT (DINOv2) and BEiT, by their names of

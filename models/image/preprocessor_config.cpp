@@ -91,8 +91,10 @@ std::optional<Size> height_and_width(const Node& node) {
 
 void read_size(const Node& root, const Family& family, PreprocessorConfig& config) {
   const auto node = json::find(root, "size");
+  // What one number means: BaseImageProcessorFast reads it from the file, the others have it fixed.
+  const bool is_shortest_edge = !json::bool_or(root, "default_to_square", !family.is_shortest_edge);
   const auto take = [&](Index side) {
-    if (family.is_shortest_edge) {
+    if (is_shortest_edge) {
       config.shortest_edge = side;
     } else {
       config.size = Size{side, side};
@@ -163,18 +165,24 @@ void refuse_other_steps(const Node& root) {
 
 PreprocessorConfig read_preprocessor_config(const fs::path& directory,
                                             const std::string& model_type) {
-  const bool is_combined = !path_exists(directory / "preprocessor_config.json") &&
-                           path_exists(directory / "processor_config.json");
-  const fs::path file =
-      directory / (is_combined ? "processor_config.json" : "preprocessor_config.json");
-  if (!path_exists(file)) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{}: no such file, expected the settings of an image processor",
-                            file.string()));
+  // An image processor inside processor_config.json wins over a file of its own.
+  //                                     ImageProcessingMixin.get_image_processor_dict
+  std::optional<json::Document> document;
+  std::optional<Node> nested;
+  if (path_exists(directory / "processor_config.json")) {
+    document = json::Document::read(directory / "processor_config.json");
+    nested = json::find(document->root(), "image_processor");
   }
-  const auto document = json::Document::read(file);
-  Node root = document.root();
-  if (is_combined) root = json::require(root, "image_processor", "the settings of a processor");
+  const fs::path file = directory / "preprocessor_config.json";
+  if (!nested) {
+    if (!path_exists(file)) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("{}: no such file, expected the settings of an image processor",
+                              file.string()));
+    }
+    document = json::Document::read(file);
+  }
+  const Node root = nested ? *nested : document->root();
   json::as_object(root);
 
   PreprocessorConfig config;

@@ -75,8 +75,10 @@ Activation read_dense_activation(const Config& config) {
 /// Walks the modules with the value that the next one reads.
 class EmbeddingBuilder {
  public:
-  EmbeddingBuilder(const fs::path& directory, const Checkpoint& checkpoint, Package& package)
-      : directory_(directory), checkpoint_(checkpoint), package_(package) {}
+  /// `value`: what the first module reads where there is an embedding already (CLIP), else kNone.
+  EmbeddingBuilder(const fs::path& directory, const Checkpoint& checkpoint, Package& package,
+                   ValueId value)
+      : directory_(directory), checkpoint_(checkpoint), package_(package), value_(value) {}
 
   void pooling(const SentenceModule& module, ValueId last_hidden_state, bool has_prompts) {
     std::vector<Pooling> modes{Pooling::mean};
@@ -176,7 +178,7 @@ class EmbeddingBuilder {
   const fs::path& directory_;
   const Checkpoint& checkpoint_;
   Package& package_;
-  ValueId value_ = kNone;
+  ValueId value_;
 };
 
 }  // namespace
@@ -224,7 +226,14 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
                    const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package) {
   const bool has_prompts = std::any_of(files.prompts.begin(), files.prompts.end(),
                                        [](const auto& p) { return !p.second.empty(); });
-  EmbeddingBuilder builder(directory, checkpoint, package);
+  std::vector<Output>& outputs = package.program.outputs;
+  const std::int32_t known = package.program.find_output("embedding");
+  ValueId value = kNone;
+  if (known != kNone) {
+    value = outputs[static_cast<std::size_t>(known)].value;
+    outputs.erase(outputs.begin() + known);
+  }
+  EmbeddingBuilder builder(directory, checkpoint, package, value);
   package.embedding_is_normalized = false;
   for (std::size_t i = 0; i < files.modules.size(); ++i) {
     const SentenceModule& module = files.modules[i];
@@ -252,7 +261,7 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
     }
     package.embedding_is_normalized = module.kind == Kind::normalize;
   }
-  if (builder.value() != kNone) package.program.outputs.push_back({"embedding", builder.value()});
+  if (builder.value() != kNone) outputs.push_back({"embedding", builder.value()});
 }
 
 }  // namespace tessera::models

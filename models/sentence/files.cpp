@@ -56,8 +56,11 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
     const std::string path = entry.string("path", "");
     check_path(entry, path);
     if (&entry == &entries.front()) {
-      if (class_of(entry.string("type", "")) != "Transformer") {
-        entry.unsupported("type", "\"sentence_transformers.models.Transformer\" first");
+      const std::string name = class_of(entry.string("type", ""));
+      files.is_clip = name == "CLIPModel";
+      if (name != "Transformer" && !files.is_clip) {
+        entry.unsupported("type",
+                          "\"sentence_transformers.models.Transformer\" or CLIPModel first");
       }
       files.transformer_path = path;
     } else {
@@ -83,6 +86,7 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
     const Config config = Config::read(directory / name, name);
     if (config.has("max_seq_length")) {
       files.max_seq_length = config.integer("max_seq_length", 0, 1);
+      files.max_seq_length_from = fmt::format("max_seq_length of {}", name);
     }
     files.lower_case_first = config.boolean("do_lower_case", false);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
@@ -90,9 +94,22 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
   }
 }
 
+/// SimilarityFunction.to_similarity_fn
+SimilarityMeasure read_measure(const Config& config) {
+  const std::string name = config.string("similarity_fn_name", "");
+  for (const SimilarityMeasure measure :
+       {SimilarityMeasure::cosine, SimilarityMeasure::dot, SimilarityMeasure::euclidean,
+        SimilarityMeasure::manhattan}) {
+    if (name == to_string(measure)) return measure;
+  }
+  if (name == "dot_product") return SimilarityMeasure::dot;
+  config.unsupported("similarity_fn_name", "cosine, dot, euclidean or manhattan");
+}
+
 void read_prompts(const fs::path& directory, SentenceFiles& files) {
   if (!is_there(directory / kPrompts)) return;
   const Config config = Config::read(directory / kPrompts, kPrompts);
+  if (config.has("similarity_fn_name")) files.similarity_measure = read_measure(config);
   files.prompts = config.string_map("prompts");
   files.default_prompt_name = config.string("default_prompt_name", "");
   if (!files.default_prompt_name.empty() && !files.prompts.contains(files.default_prompt_name)) {

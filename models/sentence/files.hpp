@@ -6,7 +6,7 @@
 //   1_Pooling/config.json              which pooling
 //   2_Dense/{config.json, model.safetensors}
 //   sentence_bert_config.json          max_seq_length, do_lower_case (beside config.json)
-//   config_sentence_transformers.json  prompts, default_prompt_name
+//   config_sentence_transformers.json  prompts, default_prompt_name, similarity_fn_name
 //
 // As in sentence-transformers 5: UKPLab/sentence-transformers, sentence_transformers/models/*.py;
 // since 5.4 the classes have other paths and Pooling other keys, both forms are read.
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "models/config.hpp"
+#include "models/package.hpp"
 
 namespace tessera::models {
 
@@ -33,12 +34,15 @@ struct SentenceFiles {
   bool has_modules = false;      ///< modules.json is there
   std::string transformer_path;  ///< where config.json and the weights are; "" for the directory
   std::vector<SentenceModule> modules;
+  bool is_clip = false;  ///< the first module is a CLIPModel, which has an embedding by itself
   std::optional<Index> max_seq_length;
+  std::string max_seq_length_from;  ///< "max_seq_length of sentence_bert_config.json"
   bool lower_case_first = false;
   /// sentence_bert_config's transformer_task: "feature-extraction" takes the class without head.
   std::string transformer_task = "feature-extraction";
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
+  std::optional<SimilarityMeasure> similarity_measure;
 };
 
 /// Reads what there is; a directory without any of the files is a plain Transformer directory.

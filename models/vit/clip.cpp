@@ -30,8 +30,10 @@ void project(BuildContext& context, const Config& config, const std::string& out
   const ValueId embeds =
       is_model ? b.l2_normalize(output + ".normalized", projected, kNormEps) : projected;
   b.output(output, embeds);
-  output_embedding(context, embeds, is_model ? "projection, normalised" : "projection");
-  context.package.embedding_is_normalized = is_model;
+  const bool is_normalized = is_model && !context.embedding_is_as_projected;
+  output_embedding(context, is_normalized ? embeds : projected,
+                   is_normalized ? "projection, normalised" : "projection");
+  context.package.embedding_is_normalized = is_normalized;
 }
 
 ValueId build_text(BuildContext& context) {
