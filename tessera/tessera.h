@@ -254,7 +254,7 @@ TESSERA_API tessera_status tessera_model_find_output(const tessera_model* model,
 // ---- Tokens ------------------------------------------------------------------------------------
 
 typedef enum tessera_truncation {
-  TESSERA_TRUNCATE_AS_PUBLISHED = 0,  ///< cut at max_tokens where the model's files give a limit
+  TESSERA_TRUNCATE_AS_PUBLISHED = 0,  ///< as the reference does: cut at max_tokens
   TESSERA_TRUNCATE = 1,               ///< cut at max_tokens
   TESSERA_DO_NOT_TRUNCATE = 2,        ///< a longer text is INVALID_ARGUMENT
   TESSERA_TRUNCATION_MAX = 0x7fffffff
@@ -272,9 +272,13 @@ typedef struct tessera_texts {
   int64_t max_tokens;          ///< special tokens included; 0: as the model's files say
   const char* prompt;          ///< put before every text; NULL: as the model's files say
   const char* prompt_name;     ///< one of the prompts in the model's files; NULL: their default
+  unsigned char* is_cut;  ///< (S) written: 1 where tokens were left out, else 0; NULL: unwanted
 } tessera_texts;
-#define TESSERA_TEXTS_INIT \
-  { sizeof(tessera_texts), TESSERA_TRUNCATE_AS_PUBLISHED, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL }
+#define TESSERA_TEXTS_INIT                                                                    \
+  {                                                                                           \
+    sizeof(tessera_texts), TESSERA_TRUNCATE_AS_PUBLISHED, NULL, NULL, NULL, NULL, 0, 0, NULL, \
+        NULL, NULL                                                                            \
+  }
 
 /// Texts to token ids, special tokens included.
 ///
@@ -515,15 +519,16 @@ TESSERA_API tessera_status tessera_model_compare(const tessera_model* model,
 /// search at once.
 typedef struct tessera_index tessera_index;
 
-/// Copies the rows, at least one, and divides each by its length; a row of zeros stays.
+/// Copies the rows, at least one, and divides each by its length; a row of zeros stays, and so does
+/// one whose length is 1 up to rounding.
 ///
 /// Errors    as tessera_compare()
 TESSERA_API tessera_status tessera_index_create(const tessera_matrix* rows, tessera_index** index);
 
-/// Reads what tessera_index_save() or `tessera search --save-index` wrote: an .npy file, float32,
-/// rows of length 1. It is read whole, and not needed afterwards.
+/// Reads vectors from an .npy file, float32, (rows, width): what tessera_index_save(), `tessera search
+/// --save-index` or `tessera embed --format npy` wrote. It is read whole, and not needed afterwards.
 ///
-/// Errors    NOT_FOUND, IO_ERROR; CORRUPT_FILE: also for a row whose length is not 1 (or 0)
+/// Errors    NOT_FOUND, IO_ERROR; CORRUPT_FILE: also for a row with an infinity or NaN
 TESSERA_API tessera_status tessera_index_open(const char* path, tessera_index** index);
 
 /// Writes the rows to `path`, a regular file, which appears whole or not at all.

@@ -117,6 +117,7 @@ struct TextOptions {
   std::int64_t max_tokens = 0;
   const char* prompt = nullptr;
   const char* prompt_name = nullptr;
+  unsigned char* is_cut = nullptr;
 };
 
 /// Texts with what is to be done with them; the views must outlive the object.
@@ -138,6 +139,7 @@ class Texts {
     texts_.max_tokens = options.max_tokens;
     texts_.prompt = options.prompt;
     texts_.prompt_name = options.prompt_name;
+    texts_.is_cut = options.is_cut;
   }
   std::size_t size() const noexcept { return texts_.count; }
   tessera_texts get() const noexcept {

@@ -82,7 +82,8 @@ ModelObject::ModelObject(models::Package package, ModelOptions options, Precisio
   for (const std::string& name : options_.outputs) output(name.c_str());
   if (package_.program.images() == nullptr) return;
   try {
-    preprocessor_.emplace(image::read_preprocessor_config(package_.directory, package_.model_type));
+    preprocessor_.emplace(
+        image::read_preprocessor_config(package_.transformer_directory, package_.model_type));
   } catch (const Error& error) {  // pixels as the model wants them may come another way
     preprocessor_problem_ = error.what();
   }

@@ -61,6 +61,9 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
   const TextInputs inputs(model.package(), read_text_options(given));
   TokenizedTexts result;
   result.offsets.push_back(0);
+  const auto is_cut =
+      checked_span(given.is_cut, given.is_cut == nullptr ? 0 : given.count, "texts.is_cut");
+  std::vector<unsigned char> cut;
   for (std::size_t s = 0; s < given.count; ++s) {
     std::optional<std::string_view> second;
     if (!pairs.empty()) second = text_at(pairs, pair_lengths, s, "pairs");
@@ -69,6 +72,7 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
       const text::Encoding encoding = inputs.encode(first, second);
       result.ids.insert(result.ids.end(), encoding.ids.begin(), encoding.ids.end());
       result.types.insert(result.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+      cut.push_back(encoding.is_cut ? 1 : 0);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("text {}: {}", s, error.what()));
     }
@@ -77,6 +81,7 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
   if (require_tokens(model.package().program).type_vocab_size == 0) {
     std::fill(result.types.begin(), result.types.end(), 0);
   }
+  if (!is_cut.empty()) std::copy(cut.begin(), cut.end(), is_cut.begin());
   return result;
 }
 

@@ -65,6 +65,7 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
       [&](std::size_t done, double fraction) { progress.update(done, fraction); });
   progress.clear();
   out.finish();
+  if (preparer.texts() != nullptr) say_what_was_cut("classify", *preparer.texts());
 }
 
 void Classify::run_images(const PackagePointer& package, EncoderOptions options) const {

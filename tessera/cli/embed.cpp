@@ -79,6 +79,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   writer->finish();
   progress.clear();
   out.finish();
+  if (preparer.texts() != nullptr) say_what_was_cut("embed", *preparer.texts());
 }
 
 void Embed::run_images(const PackagePointer& package, EncoderOptions options) const {

@@ -85,6 +85,9 @@ void require_kind(const CLI::App& command, const models::Package& package);
 Preparer make_preparer(const CLI::App& command, const models::Package& package,
                        const InputFlags& input, const TextFlags& text);
 
+/// A line on stderr if texts were cut: how many, and to what. To be called at the end.
+void say_what_was_cut(std::string_view command, const TextInputs& texts);
+
 /// Throws Error{unsupported_model} unless the model has an output "embedding".
 void require_embedding(const models::Package& package);
 

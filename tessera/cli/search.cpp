@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tessera search: indexes a file, answers queries by cosine.
+// tessera search: indexes a file, answers queries by the similarity that the model's files name.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -13,6 +13,8 @@
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
+#include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/index_identity.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
@@ -33,7 +35,8 @@ struct Search {
   void run(const CLI::App& command) const;
 
  private:
-  void fill(SearchIndex& searched, const TextInputs& texts, TextEncoder& encoder) const;
+  VectorIndex fill(const std::vector<Entry>& entries, const TextInputs& texts,
+                   TextEncoder& encoder) const;
 };
 
 class Stopwatch {
@@ -75,25 +78,39 @@ class Queries {
 };
 
 // Vectors computed, or read from a file; saved to one.
-void Search::fill(SearchIndex& searched, const TextInputs& texts, TextEncoder& encoder) const {
+VectorIndex Search::fill(const std::vector<Entry>& entries, const TextInputs& texts,
+                         TextEncoder& encoder) const {
   const Stopwatch watch;
+  const models::Package& package = encoder.package();
+  const auto measure = package.similarity_measure.value_or(models::SimilarityMeasure::cosine);
+  std::vector<float> rows;
   if (load.empty()) {
     Progress progress("indexing");
-    searched.embed(texts, encoder, progress.of_known());
+    rows = embed_entries(entries, texts, encoder, progress.of_known());
   } else {
-    searched.load(load, encoder.width(), index);
+    rows = load_rows(load, encoder.width());
+    const IndexIdentity saved = load_identity(load);
+    require_same(load, saved, identity_of(package, texts, measure, entries, rows));
   }
   if (!save.empty()) {
-    OutputFile out(save);
-    searched.vectors.save(out);
-    out.finish();
+    OutputFile vectors(save), identity(identity_file(save));
+    const auto writer = MatrixWriter::create(MatrixFormat::npy, vectors, encoder.width());
+    const auto width = static_cast<std::size_t>(encoder.width());
+    for (std::size_t at = 0; at < rows.size(); at += width) {
+      writer->write_row(std::span(rows).subspan(at, width), std::nullopt);
+    }
+    writer->finish();
+    identity.write(to_json(identity_of(package, texts, measure, entries, rows)));
+    vectors.finish();
+    identity.finish();
   }
-  if (is_quiet) return;
+  VectorIndex searched(std::move(rows), encoder.width(), measure);
+  if (is_quiet) return searched;
   const double ms = watch.ms();
-  const std::size_t count = searched.entries.size();
   fmt::print(stderr, "tessera search: {} {} texts in {:.2f} s ({:.0f} texts/s)\n",
-             load.empty() ? "indexed" : "loaded", count, ms / 1e3,
-             static_cast<double>(count) / ms * 1e3);
+             load.empty() ? "indexed" : "loaded", entries.size(), ms / 1e3,
+             static_cast<double>(entries.size()) / ms * 1e3);
+  return searched;
 }
 
 void Search::run(const CLI::App& /*command*/) const {
@@ -107,15 +124,15 @@ void Search::run(const CLI::App& /*command*/) const {
   EncoderOptions options = model.encoder_options({"embedding"});
   const auto package = model.open_package();
   require_embedding(*package);
-  const TextInputs query_texts(*package, text);
+  const TextInputs query_texts(*package, with_prompt_of(*package, text, kQueryPrompts));
   TextOptions index_options = text;
   index_options.prompt = index_prompt;
   index_options.prompt_name = index_prompt_name;
-  const TextInputs index_texts(*package, index_options);
+  const TextInputs index_texts(*package, with_prompt_of(*package, index_options, kDocumentPrompts));
   SearchIndex searched{.entries = read_entries(index, entry_format), .vectors = {}};
   OutputFile out("-");
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  fill(searched, index_texts, encoder);
+  searched.vectors = fill(searched.entries, index_texts, encoder);
 
   Queries source(queries);
   std::string query, where;
@@ -139,6 +156,8 @@ void Search::run(const CLI::App& /*command*/) const {
     out.flush();
   }
   out.finish();
+  say_what_was_cut("search", index_texts);
+  say_what_was_cut("search", query_texts);
   if (is_quiet || count == 0) return;
   const auto n = static_cast<double>(count);
   fmt::print(stderr,
@@ -160,10 +179,10 @@ void Search::add_to(CLI::App& command) {
                    "The first line names the columns: not indexed");
   command.add_flag("--jsonl", entry_format.is_json,
                    "Each line is {\"text\": ...} (implied by a name in .jsonl)");
-  auto* saved =
-      add_option(command, "--save-index", save, "FILE", "Keep the vectors in FILE (.npy)");
+  auto* saved = add_option(command, "--save-index", save, "FILE",
+                           "Keep the vectors in FILE (.npy), and what they are of in FILE.json");
   add_option(command, "--load-index", load, "FILE",
-             "Take the vectors from FILE, made by --save-index from the same lines")
+             "Take the vectors from FILE, made by --save-index from the same lines and model")
       ->excludes(saved);
   add_count(command, "--top-k", top_k, "Answers per query (default: 5)", kMany, "K");
   add_choice(command, "--format", format, "FORMAT", {"text", "jsonl"}, "text (default), jsonl");
@@ -175,7 +194,11 @@ void Search::add_to(CLI::App& command) {
              "The same, by its name in the model's files")
       ->excludes(prompt);
   command.footer(
-      "Empty lines of the file are left out. Equal scores are ordered by line.\n"
+      "Empty lines of the file are left out. Equal scores are ordered by line. The score is what\n"
+      "similarity_fn_name of the model's files names: cosine (default), dot, euclidean, manhattan\n"
+      "(the last two: minus the distance). The model's prompts called query, and document, "
+      "passage\n"
+      "or corpus, are put before queries and indexed texts unless a prompt is given.\n"
       "Examples:\n"
       "  tessera search model --index notes.txt \"how do I brew tea\" --top-k 3\n"
       "  tessera search model --index films.tsv --save-index films.npy < queries.txt");
@@ -184,7 +207,7 @@ void Search::add_to(CLI::App& command) {
 }  // namespace
 
 void add_search(CLI::App& root) {
-  add_command<Search>(root, "search", "Index a file, answer queries by cosine");
+  add_command<Search>(root, "search", "Index a file, answer queries by similarity");
 }
 
 }  // namespace tessera::cli

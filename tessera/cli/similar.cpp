@@ -59,6 +59,15 @@ std::vector<TokenSequence> Similar::sequences(const CLI::App& command,
   return sequences;
 }
 
+// What the two encoders are compared by, of length 1. The "embedding" of a directory of
+// sentence-transformers is of the length that the projection gives it.
+std::string compared_output(const models::Package& package) {
+  for (const char* name : {"image_embeds", "text_embeds"}) {
+    if (package.program.find_output(name) != kNone) return name;
+  }
+  return "embedding";
+}
+
 void Similar::run(const CLI::App& command) const {
   const auto text_package = open_tower(models::Tower::text);
   const auto image_package = open_tower(models::Tower::image);
@@ -68,16 +77,17 @@ void Similar::run(const CLI::App& command) const {
   }
   const std::vector<TokenSequence> tokens = sequences(command, *text_package);
   // Said of the one that takes the time.
-  ImageEncoder image_encoder(image_package,
-                             advised(model, *image_package, model.encoder_options({"embedding"})),
-                             images.options);
+  ImageEncoder image_encoder(
+      image_package,
+      advised(model, *image_package, model.encoder_options({compared_output(*image_package)})),
+      images.options);
   const ImageList files = list_arguments(input.files, images, "similar");
   OutputFile out(output);
 
   std::vector<float> text_rows;  // (texts, D)
   Index width = 0;
   {
-    TextEncoder encoder(text_package, model.encoder_options({"embedding"}));
+    TextEncoder encoder(text_package, model.encoder_options({compared_output(*text_package)}));
     width = encoder.width();
     text_rows.resize(tokens.size() * static_cast<std::size_t>(width));
     encoder.run(tokens, text_rows);

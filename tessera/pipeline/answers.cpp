@@ -23,14 +23,32 @@ std::string one_line(const std::string& text, std::size_t most) {
   return std::string(code_points(line, 0, most - 3)) + "...";
 }
 
+// How many decimals tell falling scores apart, four at least and nine at most.
+int decimals_of(const std::vector<double>& scores) {
+  int decimals = 4;
+  for (; decimals < 9; ++decimals) {
+    const auto text = [&](double score) { return fmt::format("{:.{}f}", score, decimals); };
+    bool tells = true;
+    for (std::size_t i = 1; i < scores.size() && tells; ++i) {
+      tells = scores[i] == scores[i - 1] || text(scores[i]) != text(scores[i - 1]);
+    }
+    if (tells) break;
+  }
+  return decimals;
+}
+
 }  // namespace
 
 std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
                       const std::vector<Entry>& entries) {
   std::string out = fmt::format("query: {}\n", one_line(query, kShownCharacters));
+  std::vector<double> scores;
+  for (const Hit& hit : hits) scores.push_back(static_cast<double>(hit.score));
+  const int decimals = decimals_of(scores);
   for (std::size_t rank = 0; rank < hits.size(); ++rank) {
     const Entry& entry = entries[hits[rank].row];
-    fmt::format_to(std::back_inserter(out), "{:>3}  {:7.4f}  ", rank + 1, hits[rank].score);
+    fmt::format_to(std::back_inserter(out), "{:>3}  {:{}.{}f}  ", rank + 1, hits[rank].score,
+                   decimals + 3, decimals);
     for (const std::string& column : entry.columns)
       out += one_line(column, kShownCharacters) + " | ";
     out += one_line(entry.text, kShownCharacters) + "\n";

@@ -55,7 +55,8 @@ struct ImageEncoder::Pending {
 ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options,
                            ImageOptions image_options)
     : Encoder((check_channels(*package), package), std::move(options)),
-      preprocessor_(image::read_preprocessor_config(package->directory, package->model_type)),
+      preprocessor_(
+          image::read_preprocessor_config(package->transformer_directory, package->model_type)),
       image_options_(image_options) {
   if (image_options_.loaders <= 0) {
     image_options_.loaders = std::min(default_thread_count(), kMostLoaders);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 
 #include "models/text/unicode.hpp"
@@ -14,16 +15,40 @@
 namespace tessera {
 namespace {
 
-std::string number(double value) {
-  std::string out;
-  append_json_float(out, static_cast<float>(value));
-  return out;
+/// A score in so many digits that it can be told from its neighbour: near 1, of what is missing.
+std::string score_text(double score) {
+  constexpr int kDigits = 9, kMost = 17;  // of a float, of a double
+  int digits = kDigits;
+  if (score > 0.9 && score < 1.0) digits -= static_cast<int>(std::floor(std::log10(1.0 - score)));
+  return std::isfinite(score) ? fmt::format("{:.{}g}", score, std::min(digits, kMost)) : "null";
+}
+
+/// A probability for people: six decimals, more where they would all be 0 or 9.
+std::string probability_text(double score) {
+  const bool is_plain = score >= 1e-4 && score <= 1 - 1e-4;
+  return is_plain || score < 0.0 || score > 1.0 ? fmt::format("{:.6f}", score) : score_text(score);
+}
+
+double apply(Activation activation, double x) {
+  switch (activation) {
+    case Activation::tanh:
+      return std::tanh(x);
+    case Activation::relu:
+      return std::max(x, 0.0);
+    case Activation::none:
+      return x;
+    default:
+      return sigmoid(static_cast<float>(x));
+  }
 }
 
 }  // namespace
 
 LabelWriter::LabelWriter(const models::Package& package, Index width, bool is_json, Index top_k)
-    : labels_(package.labels), scoring_(scoring_of(package, width)), is_json_(is_json) {
+    : labels_(package.labels),
+      scoring_(scoring_of(package, width)),
+      activation_(package.score_activation.value_or(Activation::sigmoid)),
+      is_json_(is_json) {
   for (auto i = static_cast<Index>(labels_.size()); i < width; ++i) {
     labels_.push_back(fmt::format("LABEL_{}", i));
   }
@@ -33,6 +58,7 @@ LabelWriter::LabelWriter(const models::Package& package, Index width, bool is_js
 }
 
 LabelWriter::Scoring LabelWriter::scoring_of(const models::Package& package, Index width) {
+  if (width == 1 && package.score_activation) return Scoring::score;
   if (package.problem_type == "regression") return Scoring::regression;
   if (package.problem_type == "multi_label_classification") return Scoring::sigmoid;
   return width == 1 ? Scoring::score : Scoring::softmax;
@@ -43,7 +69,8 @@ std::vector<double> LabelWriter::scores_of(std::span<const float> logits) const 
   if (scoring_ == Scoring::softmax) return softmax(logits);
   std::vector<double> scores(logits.begin(), logits.end());
   if (scoring_ == Scoring::regression) return scores;
-  std::transform(logits.begin(), logits.end(), scores.begin(), sigmoid);
+  const Activation activation = scoring_ == Scoring::score ? activation_ : Activation::sigmoid;
+  for (double& score : scores) score = apply(activation, score);
   return scores;
 }
 
@@ -60,10 +87,10 @@ std::string LabelWriter::line(std::span<const float> logits,
     line += '\t';
   }
   if (scoring_ == Scoring::score) {
-    line += is_json_ ? fmt::format("\"score\": {}, \"logit\": {}}}\n", number(scores[0]),
-                                   number(static_cast<double>(logits[0])))
-                     : fmt::format("{:.6f}\n", scores[0]);
-    return line;
+    if (!is_json_) return line + score_text(scores[0]) + "\n";
+    line += fmt::format("\"score\": {}, \"logit\": ", score_text(scores[0]));
+    append_json_float(line, logits[0]);
+    return line + "}\n";
   }
   const std::vector<std::size_t> order = ranked(scores, shown_);
   if (is_json_) line += "\"labels\": [";
@@ -72,8 +99,8 @@ std::string LabelWriter::line(std::span<const float> logits,
       line += i == 0 ? "" : ", ";
       append_label(line, order[i], scores[order[i]]);
     } else {
-      fmt::format_to(std::back_inserter(line), "{}{}\t{:.6f}", i == 0 ? "" : "\t",
-                     labels_[order[i]], scores[order[i]]);
+      fmt::format_to(std::back_inserter(line), "{}{}\t{}", i == 0 ? "" : "\t", labels_[order[i]],
+                     shown(scores[order[i]]));
     }
   }
   line += is_json_ ? "]}\n" : "\n";
@@ -115,7 +142,7 @@ std::string LabelWriter::token_lines(std::string_view given, const text::Encodin
         out += is_first_label ? "" : ", ";
         append_label(out, label, scores[label]);
       } else {
-        fmt::format_to(std::back_inserter(out), "\t{}\t{:.6f}", labels_[label], scores[label]);
+        fmt::format_to(std::back_inserter(out), "\t{}\t{}", labels_[label], shown(scores[label]));
       }
       is_first_label = false;
     }
@@ -131,8 +158,11 @@ void LabelWriter::append_label(std::string& out, std::size_t label, double score
   append_json_string(out, labels_[label]);
   fmt::format_to(std::back_inserter(out),
                  ", \"{}\": ", scoring_ == Scoring::regression ? "value" : "probability");
-  append_json_float(out, static_cast<float>(score));
-  out += '}';
+  out += score_text(score) + '}';
+}
+
+std::string LabelWriter::shown(double score) const {
+  return scoring_ == Scoring::regression ? score_text(score) : probability_text(score);
 }
 
 }  // namespace tessera

@@ -3,7 +3,9 @@
 //
 //   one label per input (the default)    p = softmax(logits)
 //   several labels per input             p_i = 1/(1 + exp(-logit_i))      problem_type
-//   multi_label_classification one logit (rerankers)               score = 1/(1 + exp(-logit))
+//                                                                         multi_label_classification
+//   one logit (rerankers)                score = 1/(1 + exp(-logit)), or the activation that
+//                                        config.json names (Package::score_activation)
 //   regression                           the logits themselves            problem_type regression
 #pragma once
 
@@ -39,9 +41,11 @@ class LabelWriter {
   static Scoring scoring_of(const models::Package& package, Index width);
   std::vector<double> scores_of(std::span<const float> logits) const;
   void append_label(std::string& out, std::size_t label, double score) const;
+  std::string shown(double score) const;  ///< for people
 
   std::vector<std::string> labels_;
   Scoring scoring_;
+  Activation activation_;  // of Scoring::score
   bool is_json_;
   std::size_t shown_ = 1;  // labels per line
 };

@@ -54,6 +54,7 @@ std::string tokenizer_text(const models::Package& package) {
   std::string out =
       fmt::format("{} from {}, {} tokens", info.model, info.file, package.tokenizer->vocab_size());
   if (!info.normalizer.empty()) out += "; " + info.normalizer;
+  if (!info.settings.empty()) out += "; " + info.settings;
   return out;
 }
 
@@ -75,8 +76,23 @@ void describe_inputs(const models::Package& package, const TokenSpec& tokens, Mo
   facts.add("vocabulary", extent(tokens.vocab_size));
   facts.add("token_types", extent(tokens.type_vocab_size));
   facts.add("max_tokens", extent(package.max_tokens));
+  facts.add("max_tokens_from", package.max_tokens_from);
   facts.add("position_table", extent(tokens.max_tokens));
   facts.add("tokenizer", tokenizer_text(package));
+}
+
+/// What a run takes beside weights and arena, which the promise leaves out.
+std::string not_counted(const models::Package& package, const EncoderOptions& options) {
+  const Program& program = package.program;
+  const std::int32_t output = program.find_output(options.session.outputs.front());
+  if (output == kNone) return "inputs and outputs of a run, the tokenizer";
+  const Value& value = program.values[static_cast<std::size_t>(
+      program.outputs[static_cast<std::size_t>(output)].value)];
+  const Index rows = value.space == kTokens ? options.batch_tokens : options.batch_sequences;
+  return fmt::format(
+      "the caller's inputs and outputs (of a full batch {} rows of {} floats, {:.1f} "
+      "MiB), the tokenizer, the files of a stream that wait for their turn",
+      rows, value.width, static_cast<double>(rows) * static_cast<double>(value.width) * 4 / 0x1p20);
 }
 
 /// What the same takes in `other`: bytes, and the ratio of two rates. Time is of a batch: `tessera
@@ -161,6 +177,10 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("outputs", names_of_outputs(package.program));
   if (!package.labels.empty()) facts.add("labels", package.labels);
   if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
+  if (package.score_activation) {
+    facts.add("score_activation", fmt::format("{} ({})", to_string(*package.score_activation),
+                                              package.score_activation_from));
+  }
   if (!package.embedding_description.empty()) {
     facts.add("embedding",
               fmt::format("{}{}", package.embedding_description,
@@ -169,6 +189,13 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   std::vector<std::string> prompts;
   for (const auto& [name, prompt] : package.prompts) prompts.push_back(name);
   if (!prompts.empty()) facts.add("prompts", prompts);
+  if (package.program.find_output("embedding") != kNone) {
+    facts.add("similarity",
+              package.similarity_measure
+                  ? fmt::format("{} (similarity_fn_name of config_sentence_transformers.json)",
+                                to_string(*package.similarity_measure))
+                  : "cosine (default, no files say)");
+  }
   const PrecisionChoice precision = precision_of(package, options);
   facts.add("instruction_set", to_string(resolve_isa(options.model.isa, precision.precision)));
   facts.add("precision", fmt::format("{} ({})", option_name(precision.precision), precision.why));
@@ -181,6 +208,7 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add_bytes("weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("weights_mapped_bytes", bytes.weights_mapped);
   facts.add_bytes("arena_bytes", bytes.arena);
+  facts.add("not_counted", not_counted(package, options));
   add_other_precision(package, options, other_precision(precision.precision), longest, facts);
   return facts;
 }

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/about.hpp"
+#include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/records.hpp"
 
 namespace tessera {
@@ -69,8 +70,8 @@ std::vector<Entry> read_entries(const std::string& path, const EntryFormat& form
   return entries;
 }
 
-void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
-                        const ProgressCallback& progress) {
+std::vector<float> embed_entries(std::span<const Entry> entries, const TextInputs& texts,
+                                 TextEncoder& encoder, const ProgressCallback& progress) {
   const auto step = static_cast<std::size_t>(encoder.width());
   const TokenSpec& spec = require_tokens(encoder.package().program);
   std::vector<float> rows(entries.size() * step);
@@ -78,7 +79,7 @@ void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
   for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
     const std::size_t count = std::min(kWindow, entries.size() - begin);
     sequences.clear();
-    for (const Entry& entry : std::span(entries).subspan(begin, count)) {
+    for (const Entry& entry : entries.subspan(begin, count)) {
       about(entry.where, [&] { sequences.push_back(to_sequence(spec, texts.encode(entry.text))); });
     }
     about_sequences([&](std::size_t i) { return entries[begin + i].where; },
@@ -89,19 +90,18 @@ void SearchIndex::embed(const TextInputs& texts, TextEncoder& encoder,
                                   });
                     });
   }
-  vectors = VectorIndex(std::move(rows), encoder.width());
+  return rows;
 }
 
-void SearchIndex::load(const std::string& path, Index expected_width, const std::string& source) {
-  VectorIndex loaded = VectorIndex::load(path);
-  if (loaded.size() != entries.size() || loaded.width() != expected_width) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("{}: got {} rows of {} floats, expected {} rows of {} floats as {} has lines "
-                    "with text and the model has features",
-                    path, loaded.size(), loaded.width(), entries.size(), expected_width, source));
+std::vector<float> load_rows(const std::string& path, Index width) {
+  const NpyMatrix matrix = read_npy(path);
+  if (matrix.width != width) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got rows of {} floats, expected {} as the model has features",
+                            path, matrix.width, width));
   }
-  vectors = std::move(loaded);
+  const std::size_t count = matrix.rows * static_cast<std::size_t>(width);
+  return {matrix.values.get(), matrix.values.get() + count};
 }
 
 }  // namespace tessera

@@ -31,15 +31,17 @@ struct EntryFormat {
 /// there is no entry.
 std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format);
 
+/// The embeddings (n, width) of the entries, as `tessera embed` writes them. Errors: of a text, after
+/// its Entry::where.
+std::vector<float> embed_entries(std::span<const Entry> entries, const TextInputs& texts,
+                                 TextEncoder& encoder, const ProgressCallback& progress = {});
+
+/// Rows that were saved. Errors: as read_npy(); corrupt_file if they are not `width` wide.
+std::vector<float> load_rows(const std::string& path, Index width);
+
 struct SearchIndex {
   std::vector<Entry> entries;
   VectorIndex vectors;  // one per entry
-
-  /// Computes the vectors. Errors: of a text, after its Entry::where.
-  void embed(const TextInputs& texts, TextEncoder& encoder, const ProgressCallback& progress = {});
-  /// Reads vectors that were saved for the same entries, those of `source`, and for the same model.
-  /// Errors: as VectorIndex::load(); invalid_argument if they are others in number or width.
-  void load(const std::string& path, Index expected_width, const std::string& source);
 };
 
 }  // namespace tessera

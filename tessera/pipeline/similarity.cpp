@@ -8,17 +8,40 @@
 
 namespace tessera {
 
-// Eight partial sums: an order of summation that is fixed and that a compiler can hold in
-// registers.
-float dot(std::span<const float> a, std::span<const float> b) noexcept {
+namespace {
+
+// Σ f(a_i, b_i) in eight partial sums: an order of summation that is fixed and that a compiler can
+// hold in registers.
+template <class F>
+float sum_of(std::span<const float> a, std::span<const float> b, F f) noexcept {
   const std::size_t width = a.size();
   std::array<float, 8> sums{};
   std::size_t i = 0;
   for (; i + 8 <= width; i += 8) {
-    for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+    for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += f(a[i + lane], b[i + lane]);
   }
-  for (std::size_t lane = 0; i < width; ++i, ++lane) sums[lane] += a[i] * b[i];
+  for (std::size_t lane = 0; i < width; ++i, ++lane) sums[lane] += f(a[i], b[i]);
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+constexpr double kUnitWithin = 4e-7;  // of ‖row‖²: what rounding each element to f32 can do
+
+}  // namespace
+
+float dot(std::span<const float> a, std::span<const float> b) noexcept {
+  return sum_of(a, b, [](float x, float y) { return x * y; });
+}
+
+float agreement(models::SimilarityMeasure measure, std::span<const float> a,
+                std::span<const float> b) noexcept {
+  using models::SimilarityMeasure;
+  if (measure == SimilarityMeasure::euclidean) {
+    return -std::sqrt(sum_of(a, b, [](float x, float y) { return (x - y) * (x - y); }));
+  }
+  if (measure == SimilarityMeasure::manhattan) {
+    return -sum_of(a, b, [](float x, float y) { return std::abs(x - y); });
+  }
+  return dot(a, b);
 }
 
 std::size_t first_not_finite(std::span<const float> row) noexcept {
@@ -33,18 +56,18 @@ void normalize_rows(std::span<float> rows, Index width) noexcept {
     const std::span<float> row = rows.subspan(begin, step);
     double sum = 0.0;
     for (const float x : row) sum += static_cast<double>(x) * static_cast<double>(x);
-    if (!(sum > 0.0)) continue;
+    if (!(sum > 0.0) || std::abs(sum - 1.0) <= kUnitWithin) continue;
     const double scale = 1.0 / std::sqrt(sum);
     for (float& x : row) x = static_cast<float>(static_cast<double>(x) * scale);
   }
 }
 
 std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> query,
-                           std::size_t count) {
+                           std::size_t count, models::SimilarityMeasure measure) {
   const std::size_t width = query.size();
   std::vector<Hit> hits(rows.size() / width);
   for (std::size_t row = 0; row < hits.size(); ++row) {
-    hits[row] = {row, dot(rows.subspan(row * width, width), query)};
+    hits[row] = {row, agreement(measure, rows.subspan(row * width, width), query)};
   }
   count = std::min(count, hits.size());
   // A NaN compares with nothing: it goes last, so that the order stays strict.

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact search by cosine: normalised rows, dot products, the k best.
+// Exact search: how well two vectors agree, and the k rows that agree best.
+//
+//   cosine     ⟨a,b⟩ / (‖a‖·‖b‖)     rows and query have length 1, then ⟨a,b⟩
+//   dot        ⟨a,b⟩
+//   euclidean  −‖a−b‖₂
+//   manhattan  −‖a−b‖₁               sentence-transformers, util.similarity
 #pragma once
 
 #include <cstddef>
@@ -11,7 +16,8 @@
 
 namespace tessera {
 
-/// Divides every row of `rows` (n, width) by its length; a row of zeros stays.
+/// Divides every row of `rows` (n, width) by its length; a row of zeros stays, and so does one whose
+/// length is 1 up to rounding, bit for bit.
 void normalize_rows(std::span<float> rows, Index width) noexcept;
 
 /// ⟨a, b⟩ of equally many floats, in one order of summation.
@@ -28,10 +34,15 @@ struct Hit {
   float score;
 };
 
-/// The `count` rows of `rows` (n, width) with the largest dot product with `query` (width): falling
-/// score, ties by index.
+/// How well a and b, equally many floats, agree: larger is better. Of cosine both have length 1.
+float agreement(models::SimilarityMeasure measure, std::span<const float> a,
+                std::span<const float> b) noexcept;
+
+/// The `count` rows of `rows` (n, width) that agree best with `query` (width): falling score, ties
+/// by index. Of cosine all of them have length 1.
 std::vector<Hit> best_rows(std::span<const float> rows, std::span<const float> query,
-                           std::size_t count);
+                           std::size_t count,
+                           models::SimilarityMeasure measure = models::SimilarityMeasure::cosine);
 
 double sigmoid(float x) noexcept;
 std::vector<double> softmax(std::span<const float> logits);

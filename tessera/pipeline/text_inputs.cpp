@@ -48,8 +48,8 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
                                                   names_it ? "" : ": ", package.tokenizer_problem));
   }
   const Index position_limit = require_tokens(package.program).max_tokens;
-  const bool files_give_limit =
-      tokenizer_->max_length().has_value() || package.max_tokens < position_limit;
+  const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
+  const bool cuts = strategy != text::TruncationStrategy::do_not_truncate;
   if (options.max_length) {
     const auto fewest = static_cast<Index>(tokenizer_->special_tokens_count(false)) + 1;
     if (*options.max_length < fewest || *options.max_length > position_limit) {
@@ -58,21 +58,19 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
     }
     max_tokens_ = *options.max_length;
     limit_reason_ = "as asked for";
-  } else {
+  } else if (cuts) {
     max_tokens_ = package.max_tokens;
-    limit_reason_ = package.max_tokens < position_limit
-                        ? fmt::format("from the model's files; position table {}", position_limit)
-                        : "position table";
+    limit_reason_ = package.max_tokens_from;
+  } else {  // a text that the model can take is taken whole
+    max_tokens_ = position_limit;
+    limit_reason_ = "position table";
   }
-  const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
-  const bool cuts = options.max_length || options.truncation || files_give_limit;
   options_.use_file_truncation = false;
-  if (cuts && strategy != text::TruncationStrategy::do_not_truncate) {
+  if (cuts) {
     options_.max_length = static_cast<std::size_t>(max_tokens_);
     options_.truncation = strategy;
-    options_.truncation_side = options.truncation_side;
-    const auto& of_file = tokenizer_->info().truncation;
-    if (!options_.truncation_side && of_file) options_.truncation_side = of_file->side;
+    options_.truncation_side =
+        options.truncation_side ? options.truncation_side : tokenizer_->truncation_side();
   }
 }
 
@@ -92,10 +90,29 @@ text::Encoding TextInputs::encode(std::string_view text,
   text::Encoding encoding =
       pair ? tokenizer_->encode_pair(text, *pair, options_) : tokenizer_->encode(text, options_);
   if (static_cast<Index>(encoding.size()) > max_tokens_) {
-    refuse(fmt::format("the text has {} tokens, expected at most {} ({}); nothing allows to cut it",
+    refuse(fmt::format("the text has {} tokens, expected at most {} ({}), as it is not to be cut",
                        encoding.size(), max_tokens_, limit_reason_));
   }
+  ++encoded_;
+  if (encoding.is_cut) ++cut_;
   return encoding;
+}
+
+std::string TextInputs::cutting() const {
+  if (!options_.max_length) return fmt::format("{} tokens, none", max_tokens_);
+  return fmt::format("{} tokens, {}, {}", max_tokens_, to_string(*options_.truncation),
+                     to_string(options_.truncation_side.value_or(text::Side::right)));
+}
+
+TextOptions with_prompt_of(const models::Package& package, TextOptions options,
+                           std::initializer_list<const char*> names) {
+  if (options.prompt || options.prompt_name) return options;
+  for (const char* name : names) {
+    if (!package.prompts.contains(name)) continue;
+    options.prompt_name = name;
+    break;
+  }
+  return options;
 }
 
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding) {

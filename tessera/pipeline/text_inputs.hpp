@@ -4,6 +4,8 @@
 // case, truncation, and the checks that name what is wrong.
 #pragma once
 
+#include <atomic>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,31 +24,48 @@ struct TextOptions {
   std::optional<std::string> prompt_name;  ///< one of Package::prompts
 };
 
-/// Encodes texts for one Package, which must outlive it. Immutable.
+/// Encodes texts for one Package, which must outlive it. Only its counters change.
 class TextInputs {
  public:
   /// Throws Error: not_found (no tokenizer, no such prompt), invalid_argument (a limit that the
   /// model or the tokenizer cannot keep, two prompts).
   TextInputs(const models::Package& package, const TextOptions& options);
 
-  /// Errors    invalid_argument: the text has more tokens than the model takes and nothing allows
-  ///           to cut it.
+  /// Texts are cut at the limit of the model's files, or at the position table, as the reference
+  /// does; Encoding::is_cut says so.
+  ///
+  /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
 
   /// The longest sequence that encode() returns.
   Index max_tokens() const noexcept { return max_tokens_; }
-  /// Whether longer texts are cut; otherwise they are errors.
-  bool truncates() const noexcept { return options_.max_length.has_value(); }
+  /// Where max_tokens() comes from, in words: "max_seq_length of sentence_bert_config.json".
+  const std::string& limit_reason() const noexcept { return limit_reason_; }
+  /// How many texts encode() has returned, and how many of them cut.
+  std::size_t encoded() const noexcept { return encoded_; }
+  std::size_t cut() const noexcept { return cut_; }
   const std::string& prompt() const noexcept { return prompt_; }
+  /// What decides where texts are cut: "256 tokens, longest_first, right".
+  std::string cutting() const;
 
  private:
   const text::Tokenizer* tokenizer_;
   text::EncodeOptions options_;
   std::string prompt_;
-  std::string limit_reason_;  // for messages: where max_tokens_ comes from
+  std::string limit_reason_;
   Index max_tokens_ = 0;
   bool lower_case_first_ = false;
+  mutable std::atomic<std::size_t> encoded_ = 0, cut_ = 0;
 };
+
+/// `options` with the first of `names` that the model has a prompt for, unless a prompt was chosen:
+/// sentence-transformers takes the prompt called "query" for queries, and for what is searched the
+/// first of "document", "passage", "corpus".
+TextOptions with_prompt_of(const models::Package& package, TextOptions options,
+                           std::initializer_list<const char*> names);
+inline constexpr std::initializer_list<const char*> kQueryPrompts{"query"};
+inline constexpr std::initializer_list<const char*> kDocumentPrompts{"document", "passage",
+                                                                     "corpus"};
 
 /// The ids and types of `encoding` as the model reads them.
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding);

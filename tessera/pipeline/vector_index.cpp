@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <utility>
 
 #include "runtime/base/error.hpp"
@@ -11,30 +10,24 @@
 
 namespace tessera {
 
-VectorIndex::VectorIndex(std::vector<float> rows, Index width)
-    : rows_(std::move(rows)), size_(rows_.size() / static_cast<std::size_t>(width)), width_(width) {
-  normalize_rows(rows_, width_);
+VectorIndex::VectorIndex(std::vector<float> rows, Index width, Measure measure)
+    : rows_(std::move(rows)),
+      size_(rows_.size() / static_cast<std::size_t>(width)),
+      width_(width),
+      measure_(measure) {
+  if (measure_ == Measure::cosine) normalize_rows(rows_, width_);
 }
 
-VectorIndex VectorIndex::load(const std::string& path) {
+VectorIndex VectorIndex::load(const std::string& path, Measure measure) {
   const NpyMatrix matrix = read_npy(path);
   const auto width = static_cast<std::size_t>(matrix.width);
-  VectorIndex index;
-  index.rows_.assign(matrix.values.get(), matrix.values.get() + matrix.rows * width);
-  index.size_ = matrix.rows;
-  index.width_ = matrix.width;
-  for (std::size_t row = 0; row < matrix.rows; ++row) {
-    double sum = 0.0;
-    for (const float x : std::span(index.rows_).subspan(row * width, width)) {
-      sum += static_cast<double>(x) * static_cast<double>(x);
-    }
-    // Rounding to float moves the length by less than 1e-6.
-    if (sum == 0.0 || std::abs(std::sqrt(sum) - 1.0) < 1e-4) continue;
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: row {} has length {:.6g}, expected 1: vectors that an index saved",
-                            path, row, std::sqrt(sum)));
+  std::vector<float> rows(matrix.values.get(), matrix.values.get() + matrix.rows * width);
+  const std::size_t bad = first_not_finite(rows);
+  if (bad != rows.size()) {
+    throw Error(ErrorCode::corrupt_file, fmt::format("{}: row {} has {}, expected finite numbers",
+                                                     path, bad / width, rows[bad]));
   }
-  return index;
+  return matrix.rows == 0 ? VectorIndex() : VectorIndex(std::move(rows), matrix.width, measure);
 }
 
 void VectorIndex::save(ByteSink& out) const {
@@ -47,8 +40,8 @@ void VectorIndex::save(ByteSink& out) const {
 }
 
 std::vector<Hit> VectorIndex::find(std::span<float> query, std::size_t count) const {
-  normalize_rows(query, width_);
-  return best_rows(rows_, query, count);
+  if (measure_ == Measure::cosine) normalize_rows(query, width_);
+  return best_rows(rows_, query, count, measure_);
 }
 
 }  // namespace tessera

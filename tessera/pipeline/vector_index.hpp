@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vectors, and the exact ranking of them by cosine.
+// Vectors, and the exact ranking of them.
 #pragma once
 
 #include <span>
@@ -11,28 +11,31 @@
 
 namespace tessera {
 
-/// Rows of length 1, or of zeros. Immutable, thread-safe.
+/// Rows that are searched. Immutable, thread-safe.
 class VectorIndex {
  public:
+  using Measure = models::SimilarityMeasure;
+
   VectorIndex() = default;
-  /// Divides each of `rows` (n, width) by its length; width ≥ 1.
-  VectorIndex(std::vector<float> rows, Index width);
-  /// Reads what save() wrote. Errors: as read_npy(); corrupt_file naming a row whose length is
-  /// neither 1 nor 0.
-  static VectorIndex load(const std::string& path);
-  /// As .npy, float32.
+  /// Of cosine each of `rows` (n, width) is divided by its length; width ≥ 1.
+  VectorIndex(std::vector<float> rows, Index width, Measure measure = Measure::cosine);
+  /// Reads vectors from an .npy file. Errors: as read_npy(); corrupt_file naming a row that has an
+  /// infinity or NaN.
+  static VectorIndex load(const std::string& path, Measure measure = Measure::cosine);
+  /// As .npy, float32: the rows as they are searched.
   void save(ByteSink& out) const;
 
   std::size_t size() const noexcept { return size_; }
   Index width() const noexcept { return width_; }
 
-  /// The `count` rows with the largest cosine with `query` (width), which becomes a unit vector.
+  /// The `count` rows that agree best with `query` (width), which of cosine becomes a unit vector.
   std::vector<Hit> find(std::span<float> query, std::size_t count) const;
 
  private:
   std::vector<float> rows_;  // (size_, width_)
   std::size_t size_ = 0;
   Index width_ = 0;
+  Measure measure_ = Measure::cosine;
 };
 
 }  // namespace tessera

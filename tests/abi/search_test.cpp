@@ -352,9 +352,8 @@ TEST_F(BadSearchTest, FilesAreLookedAt) {
     directory.write("changed.npy", changed);
     return open("changed.npy");
   };
-  EXPECT_REFUSED(with_float(2.0F), TESSERA_CORRUPT_FILE,
-                 HasSubstr("changed.npy: row 0 has length 2, expected 1"));
-  EXPECT_REFUSED(with_float(kNaN), TESSERA_CORRUPT_FILE, HasSubstr("row 0 has length"));
+  EXPECT_REFUSED(with_float(kNaN), TESSERA_CORRUPT_FILE,
+                 HasSubstr("changed.npy: row 0 has nan, expected finite numbers"));
   const auto save = [&](const std::string& path) {
     return tessera_index_save(index_, path.c_str());
   };

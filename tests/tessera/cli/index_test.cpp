@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// search: what an index is of, the similarity and the prompts that the model's files name.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <regex>
+
+#include "tessera/pipeline/embedding_writer.hpp"
+#include "tests/tessera/cli/cli_test.hpp"
+
+namespace tessera::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class IndexTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    file("notes.txt", "hello world\nbrew tea\nthe cat sat on the mat\n\na\n");
+  }
+  std::string search(const std::string& more) {
+    return "search model --index notes.txt -q --format jsonl --top-k 4 " + more;
+  }
+  /// Of the one answer: line and score of each hit.
+  std::vector<std::pair<int, double>> hits(const std::string& more) {
+    const CommandResult result = tessera(search(more));
+    EXPECT_EQ(result.status, 0) << result.err;
+    std::vector<std::pair<int, double>> found;
+    const std::regex hit("\"line\": ([0-9]+), \"score\": ([-0-9.e]+)");
+    for (std::sregex_iterator at(result.out.begin(), result.out.end(), hit), end; at != end; ++at) {
+      found.emplace_back(std::stoi((*at)[1]), std::stod((*at)[2]));
+    }
+    return found;
+  }
+  void sentence_config(const std::string& members) {
+    file("model/config_sentence_transformers.json", "{" + members + "}");
+  }
+  std::vector<std::vector<float>> embed(const std::string& lines, const std::string& flags = "") {
+    file("some.txt", lines);
+    std::vector<std::vector<float>> rows;
+    for (const std::string& line :
+         lines_of(tessera("embed model some.txt --format text " + flags).out)) {
+      rows.push_back(numbers_of(line));
+    }
+    return rows;
+  }
+};
+
+TEST_F(IndexTest, SavedVectorsAreThoseOfEmbedBitForBit) {
+  file("model/modules.json", std::regex_replace(read_file(path("model/modules.json")),
+                                                std::regex(R"(,\s*\{"idx": 2[^}]*\})"), ""));
+  file("same.txt", "hello world\nbrew tea\nthe cat sat on the mat\na\n");
+  ASSERT_EQ(tessera("embed model same.txt --format npy -o embed.npy").status, 0);
+  for (const char* measure : {"\"cosine\"", "\"dot\"", "\"euclidean\""}) {
+    sentence_config(std::string("\"similarity_fn_name\": ") + measure);
+    ASSERT_EQ(tessera(search("--save-index index.npy tea")).status, 0);
+    EXPECT_EQ(read_file(path("index.npy")), read_file(path("embed.npy"))) << measure;
+    EXPECT_EQ(tessera(search("--load-index index.npy tea")).out, tessera(search("tea")).out);
+  }
+}
+
+TEST_F(IndexTest, AnIndexKnowsWhatItIsOfAndRefusesOthers) {
+  ASSERT_EQ(tessera(search("--save-index index.npy tea")).status, 0);
+  const auto refused = [&](const std::string& flags, const std::string& part) {
+    expect_failure(tessera(search("--load-index index.npy tea " + flags)), 1, part);
+  };
+  const auto works = [&] {
+    EXPECT_EQ(tessera(search("--load-index index.npy tea")).out, tessera(search("tea")).out);
+  };
+  works();
+  refused("--index-prompt 'a '",
+          "index.npy: the index was made for another \"prompt\": got \"\", "
+          "expected \"a \"");
+  refused("--max-length 4", "\"cutting\"");
+  const std::string lines = read_file(path("notes.txt"));
+  for (const char* other : {"hello world\n", "brew tea\nhello world\nthe cat sat on the mat\na\n",
+                            "hello world\nbrew tea\nthe cat sat on the mat\nb\n"}) {
+    file("notes.txt", other);
+    refused("", "\"lines\"");
+  }
+  file("notes.txt", lines);
+  works();
+  sentence_config("\"similarity_fn_name\": \"dot\"");
+  refused("", "\"similarity\": got \"cosine\", expected \"dot\"");
+  std::filesystem::remove(path("model/config_sentence_transformers.json"));
+  const std::string weights = read_file(path("model/model.safetensors"));
+  std::string changed = weights;
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  file("model/model.safetensors", changed);
+  refused("", "\"model\"");
+  file("model/model.safetensors", weights);
+  const std::string vocabulary = read_file(path("model/vocab.txt"));
+  file("model/vocab.txt", std::regex_replace(vocabulary, std::regex("mat"), "map"));
+  refused("", "\"model\"");
+  file("model/vocab.txt", vocabulary);
+  works();
+  std::string rows = read_file(path("index.npy"));
+  std::swap(rows[rows.size() - 4], rows[rows.size() - 8]);
+  file("index.npy", rows);
+  refused("", "\"vectors\"");
+  std::filesystem::remove(path("index.npy.json"));
+  refused("", "index.npy.json: no such file");
+}
+
+TEST_F(IndexTest, ScoresAreOfTheSimilarityThatTheFilesName) {
+  file("model/modules.json", std::regex_replace(read_file(path("model/modules.json")),
+                                                std::regex(R"(,\s*\{"idx": 2[^}]*\})"), ""));
+  const auto rows = embed("hello world\nbrew tea\nthe cat sat on the mat\na\ntea\n");
+  const std::vector<int> line{1, 2, 3, 5};
+  const auto expected = [&](const std::string& measure, std::size_t i) {
+    double dot = 0, a = 0, b = 0, squares = 0, sizes = 0;
+    for (std::size_t j = 0; j < rows[i].size(); ++j) {
+      const double x = static_cast<double>(rows[i][j]), y = static_cast<double>(rows[4][j]);
+      dot += x * y, a += x * x, b += y * y, squares += (x - y) * (x - y), sizes += std::abs(x - y);
+    }
+    return measure == "cosine"      ? dot / std::sqrt(a * b)
+           : measure == "dot"       ? dot
+           : measure == "euclidean" ? -std::sqrt(squares)
+                                    : -sizes;
+  };
+  for (const char* measure : {"cosine", "dot", "euclidean", "manhattan"}) {
+    sentence_config(std::string("\"similarity_fn_name\": \"") + measure + "\"");
+    const auto found = hits("tea");
+    ASSERT_EQ(found.size(), 4U);
+    for (std::size_t i = 0; i < 4; ++i) {
+      EXPECT_GE(found[i == 0 ? 0 : i - 1].second, found[i].second);
+      for (std::size_t k = 0; k < 4; ++k) {
+        if (line[k] != found[i].first) continue;
+        EXPECT_NEAR(found[i].second, expected(measure, k), 2e-5);
+      }
+    }
+  }
+}
+
+TEST_F(IndexTest, PromptsOfQueriesAndDocumentsAreTakenByTheirNames) {
+  const auto plain = hits("tea"), query = hits("tea --prompt 'hello '"),
+             both = hits("tea --prompt 'hello ' --index-prompt 'the '");
+  EXPECT_NE(plain, query);
+  EXPECT_NE(query, both);
+  sentence_config(R"("prompts": {"query": "hello "})");
+  EXPECT_EQ(hits("tea"), query);
+  EXPECT_EQ(hits("tea --prompt ''"), plain);
+  for (const char* name : {"document", "passage", "corpus"}) {
+    sentence_config(std::string(R"("prompts": {"query": "hello ", ")") + name + "\": \"the \"}");
+    EXPECT_EQ(hits("tea"), both) << name;
+    EXPECT_EQ(hits("tea --index-prompt ''"), query) << name;
+  }
+  sentence_config(R"("prompts": {"query": "hello ", "passage": "a ", "document": "the "})");
+  EXPECT_EQ(hits("tea"), both) << "document comes before passage";
+  sentence_config(R"("prompts": {"other": "hello "}, "default_prompt_name": "other")");
+  EXPECT_EQ(hits("tea"), hits("tea --prompt 'hello ' --index-prompt 'hello '"));
+}
+
+TEST_F(IndexTest, ScoresThatDifferAreShownDifferently) {
+  file("notes.txt",
+       "hello world hello world hello world hello world\n"
+       "hello world hello world hello world world hello\n");
+  const CommandResult result =
+      tessera("search model --index notes.txt -q 'hello world hello world hello world'");
+  const auto shown = lines_of(result.out);
+  ASSERT_EQ(shown.size(), 3U);
+  EXPECT_NE(shown[1].substr(0, 20).substr(4), shown[2].substr(0, 20).substr(4)) << result.out;
+}
+
+TEST_F(IndexTest, WhatWasCutIsSaidAtTheEnd) {
+  const std::string many =
+      "tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea "
+      "tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea";
+  file("long.txt", "tea\n" + many + "\n" + many + "\n");
+  const CommandResult embed = tessera("embed model long.txt");
+  EXPECT_EQ(embed.status, 0);
+  EXPECT_EQ(lines_of(embed.out).size(), 3U);
+  EXPECT_THAT(embed.err, HasSubstr("tessera embed: 2 of 3 texts were cut to 24 tokens "
+                                   "(model_max_length of tokenizer_config.json)"));
+  EXPECT_EQ(tessera("embed model notes.txt").err, "");
+  EXPECT_THAT(tessera("search model -q --index long.txt tea").err,
+              HasSubstr("2 of 3 texts were cut to 24 tokens"));
+  file("model/tokenizer_config.json", "{\"do_lower_case\": true}");
+  EXPECT_THAT(tessera("embed model long.txt").err, HasSubstr("(position table)"));
+  EXPECT_THAT(tessera("embed model long.txt --max-length 5").err,
+              HasSubstr("to 5 tokens (as asked for)"));
+  expect_failure(tessera("embed model long.txt --truncation none"), 1,
+                 "36 tokens, expected at most 24");
+}
+
+TEST_F(IndexTest, InfoSaysWhereValuesComeFrom) {
+  sentence_config(R"("similarity_fn_name": "dot")");
+  const CommandResult info = tessera("info model");
+  EXPECT_THAT(info.out,
+              AllOf(HasSubstr("model_max_length of tokenizer_config.json"),
+                    HasSubstr("dot (similarity_fn_name of config_sentence_transformers.json)")));
+}
+
+}  // namespace
+}  // namespace tessera::test
