@@ -1,0 +1,180 @@
+#!/usr/bin/python3
+"""make_keys_table.py TESSERA > docs/KEYS.md : what each key of config.json does, found out by changing it.
+
+For every family a small checkpoint of tests/golden/data is opened with one key changed at a time, and its outputs are
+compared, bit for bit, with those of the unchanged directory:
+
+  honoured    the outputs change, or the checkpoint no longer fits the key
+  refused     the directory is refused by name
+  no effect   neither
+
+Nothing is listed by hand but the keys and the values to try. Standard library only.
+"""
+import json, os, shutil, struct, subprocess, sys, tempfile, zlib
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DATA = ROOT + '/tests/golden/data/'
+
+# family: the checkpoints that stand for it (a key counts where one of them shows an effect)
+FAMILIES = {
+    'bert': ['bert-model', 'bert-mlm', 'bert-seqcls'],
+    'roberta': ['roberta-model', 'roberta-mlm', 'roberta-seqcls'],
+    'xlm-roberta': ['xlm-roberta-model-bf16', 'xlm-roberta-reranker'],
+    'distilbert': ['distilbert-model-sharded', 'distilbert-mlm', 'distilbert-seqcls'],
+    'mpnet': ['mpnet-model', 'mpnet-mlm'],
+    'electra': ['electra-model', 'electra-mlm', 'electra-discriminator'],
+    'albert': ['albert-model', 'albert-mlm'],
+    'vit': ['vit-model', 'vit-imgcls'],
+    'deit': ['deit-model', 'deit-teacher'],
+    'dinov2': ['dinov2-model', 'dinov2-imgcls'],
+    'dinov2_with_registers': ['dinov2-registers-model', 'dinov2-registers-swiglu'],
+    'beit': ['beit-model'],
+    'clip_text_model': ['clip-text-proj'],
+    'clip_vision_model': ['clip-vision-proj'],
+    'siglip_vision_model': ['siglip-vision'],
+}
+# camembert is roberta by another name; clip and siglip hold the two towers under text_config and vision_config.
+
+EVERY = {
+    'is_decoder': [True], 'add_cross_attention': [True], 'is_encoder_decoder': [True], 'tie_word_embeddings': [False],
+    'tie_encoder_decoder': [True], 'pruned_heads': [{'0': [0]}], 'quantization_config': [{'quant_method': 'bitsandbytes', 'load_in_8bit': True}],
+    'auto_map': [{'AutoModel': 'modeling_x.XModel'}], 'chunk_size_feed_forward': [2], 'use_cache': [False], 'torchscript': [True],
+    'output_attentions': [True], 'output_hidden_states': [True], 'return_dict': [False], 'use_return_dict': [False], 'torch_dtype': ['float16'],
+    'dtype': ['float16'], 'initializer_range': [0.5], 'initializer_factor': [2.0], 'transformers_version': ['3.0.0'], '_name_or_path': ['x'],
+    '_attn_implementation': ['eager'], 'attn_implementation': ['eager'], 'gradient_checkpointing': [True], 'finetuning_task': ['x'],
+    'problem_type': ['regression', 'multi_label_classification'], 'num_labels': [7], 'id2label': [{'0': 'a', '1': 'b', '2': 'c', '3': 'd', '4': 'e', '5': 'f', '6': 'g', '7': 'h', '8': 'i'}],
+    'label2id': [{'a': 0}], 'task_specific_params': [{}], 'hidden_act': ['relu', 'unknown'], 'layer_norm_eps': [0.3], 'hidden_size': [24],
+    'num_hidden_layers': [1], 'num_attention_heads': [1], 'intermediate_size': [12], 'attention_probs_dropout_prob': [0.5], 'hidden_dropout_prob': [0.5],
+    'attention_dropout': [0.5], 'sbert_ce_default_activation_function': ['torch.nn.modules.linear.Identity', 'torch.nn.modules.activation.Softplus'],
+    'sentence_transformers': [{'activation_fn': 'torch.nn.modules.linear.Identity'}],
+}
+TEXT = {
+    'vocab_size': [33], 'type_vocab_size': [1, 3], 'max_position_embeddings': [17], 'pad_token_id': [5], 'bos_token_id': [7], 'eos_token_id': [9],
+    'sep_token_id': [9], 'cls_token_id': [7], 'mask_token_id': [7], 'position_embedding_type': ['relative_key', 'rotary'], 'classifier_dropout': [0.5], 'embedding_size': [8],
+    'summary_type': ['mean'], 'summary_activation': ['tanh'], 'summary_use_proj': [False], 'summary_last_dropout': [0.5],
+    'relative_attention_num_buckets': [8], 'num_hidden_groups': [2], 'inner_group_num': [2], 'classifier_dropout_prob': [0.5],
+    'activation': ['relu', 'unknown'], 'dim': [24], 'hidden_dim': [12], 'n_heads': [1], 'n_layers': [1], 'dropout': [0.5], 'qa_dropout': [0.5],
+    'seq_classif_dropout': [0.5], 'sinusoidal_pos_embds': [True], 'tie_weights_': [False], 'projection_dim': [5], 'down_scale_factor': [2], 'gap_size': [1],
+    'net_structure_type': [1], 'num_memory_blocks': [1], 'directionality': ['uni'], 'pooler_fc_size': [8], 'pooler_num_attention_heads': [1],
+    'pooler_num_fc_layers': [1], 'pooler_size_per_head': [8], 'pooler_type': ['x'], 'output_past': [False], 'adapters': [{}],
+}
+VISION = {
+    'image_size': [16, 64], 'patch_size': [4], 'num_channels': [1], 'qkv_bias': [False], 'encoder_stride': [8], 'pooler_act': ['relu'], 'pooler_output_size': [24],
+    'mlp_ratio': [1], 'layerscale_value': [0.5], 'use_swiglu_ffn': [True], 'drop_path_rate': [0.5], 'apply_layernorm': [False], 'use_mask_token': [False],
+    'num_register_tokens': [1], 'interpolate_antialias': [True], 'interpolate_offset': [0.1], 'out_features': [['stage1']], 'out_indices': [[1]], 'stage_names': [['stem', 'stage1']],
+    'reshape_hidden_states': [False], 'use_absolute_position_embeddings': [True], 'use_relative_position_bias': [False], 'use_shared_relative_position_bias': [True],
+    'use_mean_pooling': [False], 'layer_scale_init_value': [0.0], 'pool_scales': [[1]], 'use_auxiliary_head': [False], 'auxiliary_loss_weight': [0.1],
+    'auxiliary_channels': [8], 'auxiliary_num_convs': [2], 'auxiliary_concat_input': [True], 'semantic_loss_ignore_index': [0], 'add_fpn': [True],
+    'projection_dim': [5], 'vision_use_head': [False],
+}
+
+
+def run(tessera, directory, is_text):
+    """(exit status, everything that was computed, stderr)."""
+    out = directory + '/out'
+    if is_text:
+        command = [tessera, 'run', directory, '--input', directory + '/inputs.safetensors', '--output', out, '--hidden-states', '--threads', '1']
+    else:
+        command = [tessera, 'embed', directory, directory + '/image.png', '--threads', '1']
+    done = subprocess.run(command, capture_output=True)
+    computed = done.stdout
+    if done.returncode == 0 and is_text:
+        with open(out, 'rb') as f:
+            computed += f.read()
+        os.remove(out)
+    if done.returncode == 0 and not is_text:
+        computed += subprocess.run(command + ['--output-name', 'pooler_output'], capture_output=True).stdout
+    if done.returncode == 0:   # and what a person is shown of the head
+        lines = ['classify', directory, '--threads', '1', '--format', 'jsonl'] + (['--ids', '-'] if is_text else [directory + '/image.png'])
+        shown = subprocess.run([tessera] + lines, input=b'5 9 7 2\n', capture_output=True)
+        computed += shown.stdout if shown.returncode == 0 else b''
+        if shown.returncode != 0 and b'does not compute' in shown.stderr:
+            return shown.returncode, computed, shown.stderr.decode(errors='replace')
+    return done.returncode, computed, done.stderr.decode(errors='replace')
+
+
+def copy(case, to, is_text):
+    for name in os.listdir(DATA + case):
+        if name.startswith('model') or name == 'config.json' or (name == 'inputs.safetensors' and is_text):
+            shutil.copy(DATA + case + '/' + name, to)
+    if not is_text:
+        with open(to + '/image.png', 'wb') as f:
+            f.write(picture(24))
+        with open(to + '/preprocessor_config.json', 'w') as f:
+            json.dump({'image_processor_type': 'ViTImageProcessor', 'size': SIDE[case]}, f)
+
+
+SIDE = {}
+
+
+def picture(side):
+    """A PNG file of pixels that all differ."""
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    rows = b''.join(b'\0' + bytes((x * 7 + y * 13 + c * 31) % 256 for x in range(side) for c in range(3)) for y in range(side))
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)) +
+            chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
+
+
+def effect_of(tessera, directory, config, base, key, values, is_text):
+    found = set()
+    for value in values:
+        with open(directory + '/config.json', 'w') as f:
+            json.dump(dict(config, **{key: value}), f)
+        status, computed, said = run(tessera, directory, is_text)
+        if status != 0 and ('does not compute' in said or 'never run' in said):
+            found.add('refused')
+        elif status != 0 or computed != base:
+            found.add('honoured')
+        else:
+            found.add('no effect')
+    return found
+
+
+def main(tessera):
+    table, keys = {}, []
+    for family, cases in FAMILIES.items():
+        for case in cases:
+            with open(DATA + case + '/config.json') as f:
+                config = json.load(f)
+            is_text = 'image_size' not in config
+            SIDE[case] = config.get('image_size')
+            with tempfile.TemporaryDirectory() as directory:
+                copy(case, directory, is_text)
+                status, base, said = run(tessera, directory, is_text)
+                if status != 0:
+                    sys.exit(f'{case}: {said}')
+                for key, values in {**EVERY, **(TEXT if is_text else VISION)}.items():
+                    if key not in keys:
+                        keys.append(key)
+                    table.setdefault((key, family), set()).update(effect_of(tessera, directory, config, base, key, values, is_text))
+    print('# Keys of config.json\n')
+    print('Written by `scripts/make_keys_table.py build/release/tessera/tessera > docs/KEYS.md`, which opens a small checkpoint of every family '
+          'with one key changed at a time. **yes**: honoured, the outputs change or the weights no longer fit. **refused**: some values are refused '
+          'by name, the others that were tried do nothing. **yes, or refused**: both. A dot: no effect. `camembert` is `roberta`; `clip` and `siglip` '
+          'have the keys of their towers under `text_config` and `vision_config`. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
+    for title, families in (('Texts', TEXT_FAMILIES), ('Images', [f for f in FAMILIES if f not in TEXT_FAMILIES])):
+        print(f'## {title}\n')
+        print('| key | ' + ' | '.join(families) + ' |')
+        print('|---' * (len(families) + 1) + '|')
+        quiet = []
+        for key in keys:
+            cells = []
+            for family in families:
+                found = table.get((key, family), set())
+                cells.append('yes, or refused' if {'honoured', 'refused'} <= found else 'yes' if 'honoured' in found else
+                             'refused' if 'refused' in found else '·')
+            if all(c == '·' for c in cells):
+                if any((key, f) in table for f in families):
+                    quiet.append(key)
+                continue
+            print(f'| `{key}` | ' + ' | '.join(cells) + ' |')
+        print('\nNo effect in any of them: ' + ', '.join(f'`{k}`' for k in quiet) + '.\n')
+
+
+TEXT_FAMILIES = ['bert', 'roberta', 'xlm-roberta', 'distilbert', 'mpnet', 'electra', 'albert', 'clip_text_model']
+
+if __name__ == '__main__':
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(os.path.abspath(sys.argv[1]))
