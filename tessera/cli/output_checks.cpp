@@ -33,12 +33,16 @@ std::string called(const NamedOutput& output) {
 }  // namespace
 
 std::vector<std::string> model_files(const std::string& directory) {
+  constexpr int kDepth = 1;  // 1_Pooling/config.json; whoever names "." has other trees there
   std::vector<std::string> files;
   std::error_code error;
-  fs::recursive_directory_iterator at(directory, error);
+  fs::recursive_directory_iterator at(directory, fs::directory_options::skip_permission_denied,
+                                      error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (at.depth() == kDepth) at.disable_recursion_pending();
     if (may_be_of_a_model(at->path())) files.push_back(at->path().string());
   }
+  std::sort(files.begin(), files.end());
   return files;
 }
 
@@ -64,10 +68,10 @@ std::string format_by_name(const std::string& format, const std::string& output,
                            const std::vector<std::string>& formats, const char* otherwise) {
   if (!format.empty()) return format;
   const std::string ending = fs::path(output).extension().string();
-  const std::string named = ending == ".npy"                            ? "npy"
-                            : ending == ".jsonl" || ending == ".ndjson" ? "jsonl"
-                            : ending == ".txt" || ending == ".tsv"      ? "text"
-                                                                        : otherwise;
+  std::string named = ending == ".npy"                            ? "npy"
+                      : ending == ".jsonl" || ending == ".ndjson" ? "jsonl"
+                      : ending == ".txt" || ending == ".tsv"      ? "text"
+                                                                  : otherwise;
   if (std::find(formats.begin(), formats.end(), named) != formats.end()) return named;
   throw UsageError(fmt::format("-o {}: the name says {}, expected one of {} (or --format)", output,
                                named, fmt::join(formats, ", ")));

@@ -61,10 +61,12 @@ std::string progress_line(const std::string& label, std::size_t items, double fr
   const std::string rest =
       fraction > 0.0 ? fmt::format("  {} left", minutes_and_seconds(left)) : "";
   for (int width = kBarWidth; width >= kLeastBar; width /= 2) {
-    std::string line = label + bar(fraction, width) + percent + counts + rest;
+    std::string line =
+        fmt::format("{}{}{}{}{}", label, bar(fraction, width), percent, counts, rest);
     if (columns == 0 || line.size() < columns) return line;
   }
-  for (std::string line : {label + percent + counts + rest, label + percent + rest}) {
+  for (std::string line : {fmt::format("{}{}{}{}", label, percent, counts, rest),
+                           fmt::format("{}{}{}", label, percent, rest)}) {
     if (line.size() < columns) return line;
   }
   return cut(label + percent, columns);

@@ -120,7 +120,7 @@ std::optional<OtherEncoding> other_encoding(std::string_view head) {
 
 TextDecoder::TextDecoder(TextEncoding encoding)
     : encoding_(encoding), converter_(::iconv_open("UTF-8", iconv_name(encoding))) {
-  if (converter_ == iconv_t(-1)) {
+  if (reinterpret_cast<std::uintptr_t>(converter_) == UINTPTR_MAX) {  // iconv_t(-1)
     throw Error(
         ErrorCode::internal,
         fmt::format("encoding {}: iconv lacks it, expected one that it has", to_string(encoding)));

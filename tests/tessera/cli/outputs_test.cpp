@@ -29,6 +29,12 @@ TEST_F(OutputsTest, AnInputIsNeverTheOutput) {
   }
   expect_failure(tessera("embed model in.txt -o link.txt"), 2,
                  "-o link.txt: is the input in.txt, expected another file");
+  expect_failure(tessera("run model --input in.txt --output in.txt"), 2, "is the input in.txt");
+  expect_failure(tessera("similar model --image in.txt --text tea -o in.txt"), 2,
+                 "is the input in.txt");
+  EXPECT_EQ(read_file(path("in.txt")), "tea\n");
+  expect_failure(tessera("embed model in.txt -o model/1_Pooling/config.json"), 2,
+                 "model/1_Pooling/config.json");
   const std::string config = read_file(path("model/config.json"));
   expect_failure(tessera("embed model in.txt -o model/config.json"), 2, "model/config.json");
   EXPECT_EQ(read_file(path("model/config.json")), config);
