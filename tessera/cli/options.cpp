@@ -167,7 +167,7 @@ void ModelFlags::add_to(CLI::App& command) {
   add_count(command, "--batch-tokens", batch_tokens,
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
   add_option(command, "--packed-cache", packed_cache, "DIR",
-             "Keep packed weights in DIR, an existing folder: the next start maps them")
+             "Keep packed weights in the folder DIR: the next start maps them")
       ->check(not_empty());
   command
       .add_option_function<std::string>(
