@@ -158,8 +158,8 @@ void read_file(const fs::path& path, const std::function<char*(std::size_t)>& al
   if (::fstat(file.number, &status) != 0) throw_errno(path, "cannot ask about", errno);
   if (!S_ISREG(status.st_mode)) {
     throw Error(ErrorCode::io_error,
-                fmt::format("{}: cannot be read: it is a {}, expected a regular file", path.string(),
-                            S_ISDIR(status.st_mode) ? "directory" : "special file"));
+                fmt::format("{}: cannot be read: it is a {}, expected a regular file",
+                            path.string(), S_ISDIR(status.st_mode) ? "directory" : "special file"));
   }
   const auto size = static_cast<std::size_t>(status.st_size);
   char* to = allocate(size);

@@ -10,7 +10,8 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/progress.hpp"
+#include "tessera/cli/output_checks.hpp"
+#include "tessera/cli/text_job.hpp"
 #include "tessera/pipeline/label_writer.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
@@ -22,12 +23,12 @@ struct Classify {
   TextFlags text;
   ImageFlags images;
   InputFlags input;
-  std::string format = "text";
+  std::string format;  // empty: by the output's name
   std::string output = "-";
   Index top_k = 0;  // 0: not given
 
   void add_to(CLI::App& command);
-  void run(const CLI::App& command) const;
+  void run(const CLI::App& command);
 
  private:
   using PackagePointer = std::shared_ptr<const models::Package>;
@@ -38,7 +39,6 @@ struct Classify {
 
 void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
                          EncoderOptions options) const {
-  const std::string file = input.file();
   const bool is_per_token = package->task == models::Task::token_classification;
   const Preparer preparer = make_preparer(command, *package, input, text);
   if (is_per_token && preparer.texts() != nullptr &&
@@ -49,23 +49,27 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
                     "no prompt and no do_lower_case (--ids works)",
                     model.model));
   }
-  RecordReader reader(file, preparer.format());
+  RecordStream stream(input.inputs());
   OutputFile out(output);
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
   const LabelWriter writer(*package, encoder.width(), format == "jsonl", top_k);
-  Progress progress("classifying");
-  run_records(
-      reader, preparer, encoder,
-      [&](const RecordResult& result) {
-        out.write(is_per_token ? writer.token_lines(result.record.text, result.encoding,
-                                                    result.sequence.ids, result.output)
-                               : writer.line(result.output.row(0)));
-      },
-      [&] { out.flush_pipe(); },
-      [&](std::size_t done, double fraction) { progress.update(done, fraction); });
-  progress.clear();
+  const RecordCounts counts = cli::run_texts(
+      {.command = "classify", .label = "classifying", .shows_stats = images.shows_stats}, stream,
+      preparer, encoder,
+      {.result =
+           [&](const RecordResult& result) {
+             const Record& record = result.record;
+             std::string line = is_per_token
+                                    ? writer.token_lines(record.text, result.encoding,
+                                                         result.sequence.ids, result.output)
+                                    : writer.line(result.output.row(0));
+             out.write(format == "jsonl" ? with_id(std::move(line), record.id) : line);
+           },
+       .failed = {},
+       .end_of_window = [&](const RecordCounts&) { out.flush_pipe(); },
+       .progress = {}});
   out.finish();
-  if (preparer.texts() != nullptr) say_what_was_cut("classify", *preparer.texts());
+  require_all(counts);
 }
 
 void Classify::run_images(const PackagePointer& package, EncoderOptions options) const {
@@ -82,7 +86,9 @@ void Classify::run_images(const PackagePointer& package, EncoderOptions options)
   require_all(failed, files);
 }
 
-void Classify::run(const CLI::App& command) const {
+void Classify::run(const CLI::App& command) {
+  format = format_by_name(format, output, {"text", "jsonl"}, "text");
+  require_distinct({{"-o", output}}, input.paths(), model.model);
   EncoderOptions options = model.encoder_options({"logits"});
   const PackagePointer package = model.open_package();
   const bool has_labels = package->task == models::Task::token_classification ||
@@ -105,8 +111,10 @@ void Classify::add_to(CLI::App& command) {
   model.add_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, true);
-  add_choice(command, "--format", format, "FORMAT", {"text", "jsonl"},
-             "text (default: label, tab, probability), jsonl");
+  add_choice(
+      command, "--format", format, "FORMAT", {"text", "jsonl"},
+      "text (label, tab, probability), jsonl (default: as the name given with -o ends: .txt, "
+      ".tsv, .jsonl; else text)");
   add_output(command, output);
   add_count(command, "--top-k", top_k,
             "Labels to show (default: the best, or all if several may hold)", kMany, "K");
@@ -117,10 +125,13 @@ void Classify::add_to(CLI::App& command) {
       "multi_label_classification; a model with one logit (a reranker) gives sigmoid scores; a\n"
       "regression gives the logits. Models that label tokens give a line per token: begin, end,\n"
       "text, label, probability, and an empty line after each text. Of images each line begins\n"
-      "with the path; a file that gives nothing is named on stderr, and the exit status is 1.\n"
+      "with the path. A file or a line that gives nothing is named on stderr and left out, and "
+      "the\n"
+      "exit status is 1.\n"
       "Examples:\n"
       "  echo 'What a lovely film' | tessera classify sentiment-model --top-k 2\n"
       "  printf 'query\\ta passage\\n' | tessera classify reranker --pairs\n"
+      "  tessera classify reranker pairs.csv --column query --pair-column passage\n"
       "  tessera classify vit photos/ portrait.png --top-k 5");
 }
 

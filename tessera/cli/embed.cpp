@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
-#include "tessera/cli/progress.hpp"
+#include "tessera/cli/output_checks.hpp"
+#include "tessera/cli/resumable_job.hpp"
+#include "tessera/cli/text_job.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
@@ -21,14 +25,14 @@ struct Embed {
   TextFlags text;
   ImageFlags images;
   InputFlags input;
-  std::string format = "jsonl";
+  std::string format;  // empty: by the output's name
   std::string output = "-";
   std::string output_name = "embedding";
   std::string paths;  // empty: not given
-  bool with_text = false;
+  bool with_text = false, resumes = false;
 
   void add_to(CLI::App& command);
-  void run(const CLI::App& command) const;
+  void run(const CLI::App& command);
 
  private:
   using PackagePointer = std::shared_ptr<const models::Package>;
@@ -57,29 +61,51 @@ void Embed::require_no_terminal(const OutputFile& out) const {
 
 void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
                       EncoderOptions options) const {
-  const std::string file = input.file();
   const Preparer preparer = make_preparer(command, *package, input, text);
-  RecordReader reader(file, preparer.format());
-  OutputFile out(output);
-  require_no_terminal(out);
+  RecordStream stream(input.inputs());
+  std::unique_ptr<OutputFile> file;
+  if (!resumes) {
+    file = std::make_unique<OutputFile>(output);
+    require_no_terminal(*file);
+  }
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
   require_per_input(encoder);
-  const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width());
-  Progress progress("embedding");
-  run_records(
-      reader, preparer, encoder,
-      [&](const RecordResult& result) {
-        writer->write_row(
-            result.output.row(0),
-            with_text ? std::optional<std::string_view>(result.record.text) : std::nullopt);
-      },
-      // Whoever reads the pipe need not wait for the next window.
-      [&] { out.flush_pipe(); },
-      [&](std::size_t done, double fraction) { progress.update(done, fraction); });
+  std::optional<ResumableJob> job;
+  if (resumes) job.emplace(output, facts_of(command, input, model.model, encoder, format));
+  OutputFile& out = job ? job->out() : *file;
+  const RecordCounts before = job ? job->before() : RecordCounts{};
+  if (before.read > 0) {
+    fmt::print(stderr, "tessera embed: goes on behind {} lines\n", before.read);
+  }
+  const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width(), "text",
+                                           job ? job->rows_before() : std::nullopt);
+  const RecordSinks sinks{.result =
+                              [&](const RecordResult& result) {
+                                const Record& record = result.record;
+                                writer->write_row(result.output.row(0),
+                                                  with_text
+                                                      ? std::optional<std::string_view>(record.text)
+                                                      : std::nullopt,
+                                                  record.id, result.is_cut);
+                              },
+                          .failed = {},
+                          .end_of_window =
+                              [&](const RecordCounts& counts) {
+                                // Whoever reads the pipe need not wait for the next window.
+                                out.flush_pipe();
+                                if (job) job->save(counts);
+                              },
+                          .progress = {}};
+  const RecordCounts counts =
+      cli::run_texts({.command = "embed", .label = "embedding", .shows_stats = images.shows_stats},
+                     stream, preparer, encoder, sinks, before);
   writer->finish();
-  progress.clear();
-  out.finish();
-  if (preparer.texts() != nullptr) say_what_was_cut("embed", *preparer.texts());
+  if (job) {
+    job->finish();
+  } else {
+    out.finish();
+  }
+  require_all(counts);
 }
 
 void Embed::run_images(const PackagePointer& package, EncoderOptions options) const {
@@ -104,11 +130,14 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   require_all(failed, files);
 }
 
-void Embed::run(const CLI::App& command) const {
+void Embed::run(const CLI::App& command) {
+  format = format_by_name(format, output, {"jsonl", "npy", "text"}, "jsonl");
   if (with_text && (format != "jsonl" || input.is_ids)) {
     throw UsageError("--with-text: needs --format jsonl and input that is text");
   }
+  if (resumes) require_resumable(input, output);
   // What is wrong with flags, input or output shows before the weights are packed.
+  require_distinct({{"-o", output}, {"--paths", paths}}, input.paths(), model.model);
   EncoderOptions options = model.encoder_options({output_name});
   const PackagePointer package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);
@@ -125,8 +154,12 @@ void Embed::add_to(CLI::App& command) {
   model.add_plan_to(command);
   input.add_format_to(command, false);
   add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "text"},
-             "jsonl (default), npy (float32, shape (n, D)), text");
+             "jsonl, npy (float32, shape (n, D)), text (default: as the name given with -o "
+             "ends: .jsonl, .npy, .txt; else jsonl)");
   add_output(command, output);
+  command.add_flag(
+      "--resume", resumes,
+      "Texts: keep what is done in FILE.partial, and go on there if it is interrupted");
   command.add_flag("--with-text", with_text, "jsonl: repeat the text beside its embedding");
   add_option(command, "--output-name", output_name, "NAME",
              "Write this output of the model, e.g. pooler_output (default: embedding)");
@@ -135,16 +168,24 @@ void Embed::add_to(CLI::App& command) {
   add_option(command, "--paths", paths, "FILE",
              "Images: write the path of every vector to FILE, one a line");
   command.footer(
-      "Every line gets a vector, an empty line too. A pair is embedded as one input.\n"
+      "Every line gets a vector, an empty line too; blank lines between JSON lines and rows are\n"
+      "none. A pair is embedded as one input. A line that gives no vector (no JSON, too long and\n"
+      "not to be cut) is named on stderr and left out, in .npy too; the others are written, and "
+      "the\n"
+      "exit status is 1. Where the writer of a pipe pauses, what it wrote is answered.\n"
       "A model of images takes JPEG and PNG files and directories, whose files come in the order\n"
       "of their paths. A file that gives no vector is named on stderr, the others are written, "
       "and\n"
       "the exit status is 1. `tessera info` says what the embedding is.\n"
+      "With --resume the same command goes on with what an interrupted one has written, and "
+      "writes\n"
+      "the same bytes; a job that differs (flags, inputs, model, machine) is refused.\n"
       "Examples:\n"
-      "  tessera embed model texts.txt -o vectors.npy --format npy\n"
+      "  tessera embed model a.txt b.jsonl -o vectors.npy\n"
+      "  tessera embed model films.csv --column plot --id-key imdb -o films.jsonl\n"
       "  echo 'Hello there' | tessera embed model --format text\n"
       "  echo '101 7592 2045 102' | tessera embed model --ids\n"
-      "  tessera embed vit photos/ --format npy -o vectors.npy --paths vectors.txt");
+      "  tessera embed vit photos/ -o vectors.npy --paths vectors.txt");
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ void ImageFlags::add_to(CLI::App& command) {
       std::int64_t{1} << 31);
   add_count(command, "--loaders", options.loaders,
             "Images: threads that decode and resize (default: one per CPU)", 1024);
-  command.add_flag("--stats", shows_stats, "Images: say on stderr where the time went");
+  command.add_flag("--stats", shows_stats,
+                   "Say on stderr how many there were and where the time went");
 }
 
 ImageList list_arguments(const std::vector<std::string>& arguments, const ImageFlags& flags,
@@ -83,8 +84,12 @@ std::size_t run_images(ImageEncoder& encoder, const ImageList& files, const Imag
         fmt::print(stderr, "tessera {}: {}\n", command, error.what());
       },
       progress.of_known());
-  progress.clear();
-  if (flags.shows_stats) print_stats(stats);
+  if (flags.shows_stats) {
+    progress.clear();
+    print_stats(stats);
+  } else {
+    progress.close(fmt::format("tessera {}", command), stats.images, "image", false);
+  }
   return stats.failed + files.unreadable;
 }
 

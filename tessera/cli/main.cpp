@@ -5,10 +5,13 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/isa.hpp"
 #include "models/package.hpp"
@@ -52,6 +55,7 @@ std::string indented(std::string text) {
 
 std::string footer() {
   return fmt::format(
+      "`tessera help COMMAND` says what a command takes.\n"
       "A MODEL is a directory as published: config.json, model.safetensors, tokenizer files, and\n"
       "where it has them the files of sentence-transformers. Understood:\n"
       "{}\n"
@@ -89,6 +93,18 @@ int report(const CLI::App& root, const std::string& message, int status) {
   return status;
 }
 
+// `tessera help COMMAND` is `tessera COMMAND --help`, and `tessera help` `tessera --help`.
+std::vector<std::string> arguments(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty() || words.front() != "help") return words;
+  if (words.size() > 2) {
+    throw UsageError(fmt::format("help: got {} words, expected one command", words.size() - 1));
+  }
+  words.erase(words.begin());
+  words.emplace_back("--help");
+  return words;
+}
+
 // A first word that is no command: CLI11 would only say that one is missing.
 void check_command_name(const CLI::App& root, const std::string& word) {
   std::vector<std::string> names;
@@ -103,9 +119,11 @@ void check_command_name(const CLI::App& root, const std::string& word) {
 
 int run(CLI::App& root, int argc, char** argv) {
   try {
-    const std::string first = argc > 1 ? argv[1] : "";
+    std::vector<std::string> words = arguments(argc, argv);
+    const std::string first = words.empty() ? "" : words.front();
     if (first.empty() || first.front() != '-') check_command_name(root, first);
-    root.parse(argc, argv);
+    std::reverse(words.begin(), words.end());  // as parse() takes them
+    root.parse(std::move(words));
     return kExitOk;
   } catch (const CLI::CallForHelp&) {
     return print_and_finish(root.help());

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
 #include <map>
 
 #include "kernels/isa.hpp"
@@ -46,6 +47,30 @@ text::TruncationStrategy strategy_of(const std::string& name) {
   if (name == "only_first") return Strategy::only_first;
   if (name == "only_second") return Strategy::only_second;
   return name == "none" ? Strategy::do_not_truncate : Strategy::longest_first;
+}
+
+// "64K", "500M", "2G", or a number of bytes; nullopt for what is none of these, or no byte.
+std::optional<std::size_t> parse_bytes(const std::string& text) {
+  std::size_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc{} || value == 0) return std::nullopt;
+  const std::string_view unit(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr));
+  constexpr std::string_view kUnits = "KMG";
+  const std::size_t at = unit.size() == 1 ? kUnits.find(unit.front()) : std::string_view::npos;
+  if (unit.empty()) return value;
+  const std::size_t shift = 10 * (at + 1);
+  if (at == std::string_view::npos || value > (SIZE_MAX >> shift)) return std::nullopt;
+  return value << shift;
+}
+
+CLI::Validator byte_count() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        if (parse_bytes(text)) return std::string();
+        return fmt::format("got '{}', expected bytes as 500000000, 64K, 500M or 2G", text);
+      },
+      "");
 }
 
 // The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
@@ -109,15 +134,17 @@ void require_none(const CLI::App& command, std::initializer_list<const char*> fl
 
 void require_kind(const CLI::App& command, const models::Package& package) {
   if (package.program.images() != nullptr) {
-    require_none(command,
-                 {"--max-length", "--truncation", "--truncation-side", "--prompt", "--prompt-name",
-                  "--jsonl", "--ids", "--pairs", "--with-text"},
-                 "applies to texts, the model takes images");
+    require_none(
+        command,
+        {"--max-length", "--truncation", "--truncation-side", "--prompt", "--prompt-name",
+         "--jsonl", "--csv", "--tsv", "--ids", "--pairs", "--with-text", "--text-key", "--id-key",
+         "--column", "--pair-column", "--header", "--no-quotes", "--encoding", "--resume"},
+        "applies to texts, the model takes images");
   } else {
-    require_none(command,
-                 {"--interpolate-positions", "--skip-others", "--stats", "--max-pixels",
-                  "--loaders", "--paths"},
-                 "applies to images, the model takes texts");
+    require_none(
+        command,
+        {"--interpolate-positions", "--skip-others", "--max-pixels", "--loaders", "--paths"},
+        "applies to images, the model takes texts");
   }
 }
 
@@ -139,6 +166,17 @@ void ModelFlags::add_to(CLI::App& command) {
       "Without it a terminal is told what auto would gain");
   add_count(command, "--batch-tokens", batch_tokens,
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
+  add_option(command, "--packed-cache", packed_cache, "DIR",
+             "Keep packed weights in the folder DIR: the next start maps them")
+      ->check(not_empty());
+  command
+      .add_option_function<std::string>(
+          "--memory-cap",
+          [this](const std::string& text) { memory_cap = parse_bytes(text).value_or(0); },
+          "Most bytes of weights and arena together, e.g. 500M or 2G: batches become smaller, and "
+          "what does not fit is refused (default: none)")
+      ->check(byte_count())
+      ->type_name("BYTES");
 }
 
 void ModelFlags::add_plan_to(CLI::App& command) {
@@ -168,6 +206,9 @@ std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower to
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
   EncoderOptions options;
   if (batch_tokens != 0) options.batch_tokens = batch_tokens;
+  options.model.packed_cache = packed_cache;
+  options.session.memory_cap_bytes = memory_cap;
+  options.split_to_cap = memory_cap != 0;
   if (!isa.empty()) {
     options.model.isa = isa_from_string(isa);
     const int error = options.model.isa ? enable(*options.model.isa) : EOPNOTSUPP;
@@ -249,38 +290,9 @@ void TextFlags::add_to(CLI::App& command) {
       ->excludes(text);
 }
 
-void InputFlags::add_format_to(CLI::App& command, bool with_pairs) {
-  add_option(command, "FILE", files, "",
-             "Texts: input, one per line ('-' or none: stdin); images: files and directories");
-  auto* jsonl =
-      command.add_flag("--jsonl", is_jsonl,
-                       "Each line is {\"text\": ..., \"pair\": ...} (implied by a name in .jsonl)");
-  auto* ids = command.add_flag("--ids", is_ids,
-                               "Each line is token ids between blanks or commas, or "
-                               "{\"ids\": [...], \"type_ids\": [...]}; needs no tokenizer");
-  ids->excludes(jsonl);
-  if (!with_pairs) return;
-  auto* pairs = command.add_flag("--pairs", is_pairs, "Each line is a text, a tab, a second text");
-  pairs->excludes(jsonl)->excludes(ids);
-}
-
-std::string InputFlags::file() const {
-  if (files.size() > 1) {
-    throw UsageError(
-        fmt::format("got {} files, expected one: the model takes texts", files.size()));
-  }
-  return files.empty() ? "-" : files.front();
-}
-
-LineFormat InputFlags::format() const {
-  if (is_ids) return LineFormat::ids;
-  if (is_pairs) return LineFormat::pairs;
-  return is_jsonl ? LineFormat::jsonl : format_of(file());
-}
-
 Preparer make_preparer(const CLI::App& command, const models::Package& package,
                        const InputFlags& input, const TextFlags& text) {
-  const LineFormat format = input.format();
+  const LineFormat format = input.is_ids ? LineFormat::ids : LineFormat::text;
   if (format == LineFormat::ids) {
     require_none(command,
                  {"--max-length", "--truncation", "--truncation-side", "--prompt", "--prompt-name"},

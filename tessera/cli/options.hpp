@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tessera/cli/input_flags.hpp"
 #include "tessera/measure/metered_model.hpp"
 #include "tessera/pipeline/image_encoder.hpp"
 #include "tessera/pipeline/preparer.hpp"
@@ -26,6 +27,8 @@ struct ModelFlags {
   std::string loop_order, attention;  // empty: not given
   bool allow_onednn = false;
   std::string precision;
+  std::string packed_cache;    // empty: none
+  std::size_t memory_cap = 0;  // bytes; 0: none
 
   void add_to(CLI::App& command);
   void add_plan_to(CLI::App& command);  ///< --plan, --loop-order, --attention, --allow-onednn
@@ -40,17 +43,6 @@ struct ModelFlags {
 struct TextFlags : TextOptions {
   void add_to(CLI::App& command);
   void add_truncation_to(CLI::App& command);  ///< without the prompts
-};
-
-/// Which lines a command reads.
-struct InputFlags {
-  std::vector<std::string> files = {};  ///< one of texts, or any number of images
-  bool is_jsonl = false, is_ids = false, is_pairs = false;
-
-  void add_format_to(CLI::App& command, bool with_pairs);
-  /// The one file of texts, "-" without any. Throws UsageError if there are more.
-  std::string file() const;
-  LineFormat format() const;
 };
 
 /// How images are read, and what is written about them.

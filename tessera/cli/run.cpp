@@ -12,6 +12,7 @@
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/reference_tensors.hpp"
@@ -42,6 +43,7 @@ bool Run::is_wanted(const models::Package& package, const std::string& name) con
 }
 
 void Run::run(const CLI::App& /*command*/) const {
+  require_distinct({{"--output", output}}, {input}, model.model);
   check_replaceable(output);
   const auto package = model.open_package();
   const ReferenceInput reference = ReferenceInput::open(input, *package);

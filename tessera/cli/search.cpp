@@ -9,7 +9,9 @@
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
+#include "tessera/cli/input_flags.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
@@ -25,6 +27,7 @@ struct Search {
   TextFlags text;
   std::string index, save, load;  // load, save: .npy files; empty: none
   EntryFormat entry_format;
+  std::string encoding = "utf-8";
   std::vector<std::string> queries;
   std::optional<std::string> index_prompt, index_prompt_name;
   std::string format = "text";
@@ -53,8 +56,8 @@ class Stopwatch {
 // Queries from the command line, or from stdin while there are lines.
 class Queries {
  public:
-  explicit Queries(const std::vector<std::string>& given) : given_(given) {
-    if (given_.empty()) lines_ = std::make_unique<LineReader>("-");
+  Queries(const std::vector<std::string>& given, TextEncoding encoding) : given_(given) {
+    if (given_.empty()) lines_ = std::make_unique<LineReader>("-", encoding);
   }
 
   bool next(std::string& query, std::string& where) {
@@ -121,6 +124,10 @@ void Search::run(const CLI::App& /*command*/) const {
   if (is_json && entry_format.column) {
     throw UsageError("--column: applies to lines split at tabs, got JSON lines");
   }
+  if (!save.empty()) {
+    require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}}, {index},
+                     model.model);
+  }
   EncoderOptions options = model.encoder_options({"embedding"});
   const auto package = model.open_package();
   require_embedding(*package);
@@ -129,12 +136,14 @@ void Search::run(const CLI::App& /*command*/) const {
   index_options.prompt = index_prompt;
   index_options.prompt_name = index_prompt_name;
   const TextInputs index_texts(*package, with_prompt_of(*package, index_options, kDocumentPrompts));
-  SearchIndex searched{.entries = read_entries(index, entry_format), .vectors = {}};
+  EntryFormat entries_as = entry_format;
+  entries_as.encoding = encoding_from_string(encoding).value_or(TextEncoding::utf8);
+  SearchIndex searched{.entries = read_entries(index, entries_as), .vectors = {}};
   OutputFile out("-");
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
   searched.vectors = fill(searched.entries, index_texts, encoder);
 
-  Queries source(queries);
+  Queries source(queries, entries_as.encoding);
   std::string query, where;
   std::vector<float> vector(static_cast<std::size_t>(encoder.width()));
   double embedding_ms = 0.0, search_ms = 0.0;

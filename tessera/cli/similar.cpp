@@ -12,6 +12,7 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/image_input.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
 #include "tessera/pipeline/output_file.hpp"
@@ -69,6 +70,7 @@ std::string compared_output(const models::Package& package) {
 }
 
 void Similar::run(const CLI::App& command) const {
+  require_distinct({{"-o", output}}, input.files, model.model);
   const auto text_package = open_tower(models::Tower::text);
   const auto image_package = open_tower(models::Tower::image);
   if (text_package->program.tokens() == nullptr || image_package->program.images() == nullptr) {

@@ -7,6 +7,7 @@
 
 #include "models/sentence/files.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/token_lines.hpp"
 
@@ -14,16 +15,18 @@ namespace tessera::cli {
 namespace {
 
 struct Tokens {
-  std::string model, file = "-", output = "-";
+  std::string model, output = "-";
   TextFlags text;
-  bool is_jsonl = false, is_pairs = false, is_json = false;
+  InputFlags input;
+  bool is_json = false;
   bool no_special_tokens = false, truncates_as_file = false;
 
   void add_to(CLI::App& command);
-  void run(const CLI::App& command) const;
+  void run(const CLI::App& command);
 
  private:
   text::EncodeOptions encode_options() const;
+  std::string answer(const text::Tokenizer& tokenizer, const Record& record) const;
 };
 
 text::EncodeOptions Tokens::encode_options() const {
@@ -47,48 +50,70 @@ std::filesystem::path tokenizer_directory(const std::filesystem::path& model) {
   return model / models::read_sentence_files(model).transformer_path;
 }
 
-void Tokens::run(const CLI::App& /*command*/) const {
-  const text::Tokenizer tokenizer = text::Tokenizer::from_directory(tokenizer_directory(model));
+std::string Tokens::answer(const text::Tokenizer& tokenizer, const Record& record) const {
   const text::EncodeOptions options = encode_options();
-  RecordReader reader(file, is_pairs              ? LineFormat::pairs
-                            : is_json || is_jsonl ? LineFormat::jsonl
-                                                  : format_of(file));
+  const text::Encoding encoding = record.pair
+                                      ? tokenizer.encode_pair(record.text, *record.pair, options)
+                                      : tokenizer.encode(record.text, options);
+  return is_json ? tokens_json(encoding) : tokens_table(tokenizer, record, encoding);
+}
+
+void Tokens::run(const CLI::App& /*command*/) {
+  require_distinct({{"-o", output}}, input.paths(), model);
+  input.is_jsonl = input.is_jsonl || (is_json && !input.is_csv && !input.is_tsv && !input.is_pairs);
+  const text::Tokenizer tokenizer = text::Tokenizer::from_directory(tokenizer_directory(model));
+  RecordStream stream(input.inputs());
   OutputFile out(output);
-  Record record;
-  std::size_t failed = 0;
-  std::string first_problem, answer;
-  while (reader.next(record)) {
+  std::size_t lines = 0, failed = 0;
+  std::string first_problem;
+  // One answer per line, so that outputs stay beside their inputs.
+  const auto fail = [&](const std::string& reason, const std::string& message) {
+    if (++failed == 1) first_problem = message;
+    out.write(is_json ? tokens_error_json(reason) : fmt::format("error: {}\n", message));
+  };
+  for (bool at_end = false; !at_end;) {
+    Record record;
     try {
-      const text::Encoding encoding =
-          record.pair ? tokenizer.encode_pair(record.text, *record.pair, options)
-                      : tokenizer.encode(record.text, options);
-      answer = is_json ? tokens_json(encoding) : tokens_table(tokenizer, record, encoding);
-    } catch (const Error& e) {
-      // One answer per line, so that outputs stay beside their inputs.
-      if (++failed == 1) first_problem = record.where + ": " + e.what();
-      answer = is_json ? tokens_error_json(e.what())
-                       : fmt::format("{}: error: {}\n", record.where, e.what());
+      const ReadState state = stream.read(record, false);
+      if (state == ReadState::waits) {
+        out.flush_pipe();
+        at_end = stream.read(record, true) == ReadState::end;
+      } else {
+        at_end = state == ReadState::end;
+      }
+    } catch (const BadRecord& e) {
+      ++lines;
+      fail(e.what(), e.what());
+      continue;
     }
-    out.write(answer);
+    if (at_end) break;
+    ++lines;
+    try {
+      out.write(answer(tokenizer, record));
+    } catch (const Error& e) {
+      fail(e.what(), record.where + ": " + e.what());
+    }
   }
   out.finish();
   if (failed != 0) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("{} of {} lines failed; the first: {}", failed,
-                            reader.lines().line_number(), first_problem));
+                fmt::format("{} of {} lines failed; the first: {}", failed, lines, first_problem));
   }
 }
 
 void Tokens::add_to(CLI::App& command) {
   add_option(command, "MODEL", model, "DIR", "Directory with tokenizer files")->required();
-  add_option(command, "FILE", file, "", "Input, one text per line ('-' or none: stdin)");
+  add_option(command, "FILE", input.files, "", "Inputs, one text per line ('-' or none: stdin)");
   command.add_flag(
       "--json", is_json,
       "Read {\"text\": ..., \"pair\": ...} lines, write {\"ids\": [...], \"type_ids\": [...], "
       "\"offsets\": [[begin, end], ...]} lines");
-  auto* jsonl = command.add_flag("--jsonl", is_jsonl, "Read JSON lines, write tables");
-  command.add_flag("--pairs", is_pairs, "Each line is a text, a tab, a second text")
-      ->excludes(jsonl);
+  input.add_lines_to(command);
+  auto* pairs =
+      command.add_flag("--pairs", input.is_pairs, "Each line is a text, a tab, a second text");
+  for (const char* other : {"--jsonl", "--csv", "--tsv"}) {
+    pairs->excludes(command.get_option(other));
+  }
   command.add_flag("--no-special-tokens", no_special_tokens, "Leave out [CLS], [SEP] and the like");
   command.add_flag("--file-truncation", truncates_as_file,
                    "Truncate where the tokenizer's file says so (embed and classify do)");
@@ -97,7 +122,7 @@ void Tokens::add_to(CLI::App& command) {
   command.footer(
       "Offsets are code points of the input text, the end exclusive; special tokens have 0, 0.\n"
       "Shows every token unless told to truncate; never pads. A line that cannot be\n"
-      "truncated as asked gives {\"error\": ...}, and exit status 1 at the end.\n"
+      "truncated as asked, or read, gives {\"error\": ...}, and exit status 1 at the end.\n"
       "Examples:\n"
       "  echo 'Unaffable!' | tessera tokens model\n"
       "  echo '{\"text\": \"a\", \"pair\": \"b\"}' | tessera tokens model --json --max-length 16");

@@ -16,14 +16,21 @@ class JsonlWriter final : public MatrixWriter {
   JsonlWriter(ByteSink& output, std::string_view source_key)
       : output_(output), source_key_(source_key) {}
 
-  void write_row(std::span<const float> row, std::optional<std::string_view> source) override {
+  void write_row(std::span<const float> row, std::optional<std::string_view> source,
+                 std::string_view id, bool is_cut) override {
     line_.assign(1, '{');
+    if (!id.empty()) {
+      line_ += "\"id\": ";
+      line_ += id;
+      line_ += ", ";
+    }
     if (source) {
       append_json_string(line_, source_key_);
       line_ += ": ";
       append_json_string(line_, *source);
       line_ += ", ";
     }
+    if (is_cut) line_ += "\"cut\": true, ";
     line_ += "\"embedding\": [";
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (i != 0) line_ += ", ";
@@ -42,7 +49,8 @@ class TextWriter final : public MatrixWriter {
  public:
   explicit TextWriter(ByteSink& output) : output_(output) {}
 
-  void write_row(std::span<const float> row, std::optional<std::string_view>) override {
+  void write_row(std::span<const float> row, std::optional<std::string_view>, std::string_view,
+                 bool) override {
     line_.clear();
     for (std::size_t i = 0; i < row.size(); ++i) {
       fmt::format_to(std::back_inserter(line_), "{}{:.9g}", i == 0 ? "" : " ", row[i]);
@@ -60,11 +68,13 @@ class TextWriter final : public MatrixWriter {
 // where the output cannot go back (a pipe), the rows wait in memory.
 class NpyWriter final : public MatrixWriter {
  public:
-  NpyWriter(ByteSink& output, Index width) : output_(output), width_(width) {
-    if (output_.is_seekable()) output_.write(npy_header(0, width_));
+  NpyWriter(ByteSink& output, Index width, std::optional<std::size_t> rows_before)
+      : output_(output), width_(width), rows_(rows_before.value_or(0)) {
+    if (output_.is_seekable() && !rows_before) output_.write(npy_header(0, width_));
   }
 
-  void write_row(std::span<const float> row, std::optional<std::string_view>) override {
+  void write_row(std::span<const float> row, std::optional<std::string_view>, std::string_view,
+                 bool) override {
     ++rows_;
     if (output_.is_seekable()) {
       output_.write_floats(row);
@@ -85,14 +95,15 @@ class NpyWriter final : public MatrixWriter {
  private:
   ByteSink& output_;
   Index width_;
-  std::size_t rows_ = 0;
+  std::size_t rows_;
   std::vector<float> waiting_;  // (rows_, width_) where the output cannot go back
 };
 
 }  // namespace
 
 std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, ByteSink& output,
-                                                   Index width, std::string_view source_key) {
+                                                   Index width, std::string_view source_key,
+                                                   std::optional<std::size_t> rows_before) {
   switch (format) {
     case MatrixFormat::jsonl:
       return std::make_unique<JsonlWriter>(output, source_key);
@@ -101,7 +112,7 @@ std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, ByteSink
     case MatrixFormat::npy:
       break;
   }
-  return std::make_unique<NpyWriter>(output, width);
+  return std::make_unique<NpyWriter>(output, width, rows_before);
 }
 
 }  // namespace tessera

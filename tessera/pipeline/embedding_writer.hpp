@@ -15,20 +15,24 @@
 namespace tessera {
 
 enum class MatrixFormat : std::uint8_t {
-  jsonl,  ///< {"embedding": […]}, with "text" or "path" before it on request
+  jsonl,  ///< {"embedding": […]}, with "id", "text" or "path" before it where they are given
   text,   ///< numbers between blanks
   npy,    ///< NumPy format 1.0: float32, C order, shape (n, D)
 };
 
 class MatrixWriter {
  public:
-  /// `source_key`: what JSON calls what a row came from.
+  /// `source_key`: what JSON calls what a row came from. `rows_before`: rows that `output` has
+  /// already, where it goes on with an interrupted one.
   static std::unique_ptr<MatrixWriter> create(MatrixFormat format, ByteSink& output, Index width,
-                                              std::string_view source_key = "text");
+                                              std::string_view source_key = "text",
+                                              std::optional<std::size_t> rows_before = {});
   virtual ~MatrixWriter() = default;
 
-  /// `source`: what the row came from, where the format carries it.
-  virtual void write_row(std::span<const float> row, std::optional<std::string_view> source) = 0;
+  /// `source`: what the row came from, where the format carries it; `id`: its name, as JSON, or
+  /// empty; `is_cut`: whether the text was cut, which JSON says.
+  virtual void write_row(std::span<const float> row, std::optional<std::string_view> source,
+                         std::string_view id = {}, bool is_cut = false) = 0;
   /// Completes headers; does not finish the ByteSink.
   virtual void finish() {}
 };

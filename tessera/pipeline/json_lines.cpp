@@ -8,6 +8,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
@@ -110,11 +111,45 @@ std::string replace_lone_surrogates(std::string_view json) {
   return out;
 }
 
+std::string_view raw_member(std::string_view json, std::size_t index) noexcept {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  std::size_t depth = 0, member = 0, begin = 0;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    switch (json[at]) {
+      case '"':  // to the end of the string
+        for (++at; at < json.size() && json[at] != '"'; ++at) at += json[at] == '\\' ? 1U : 0U;
+        break;
+      case ':':
+        if (depth == 1 && member == index) begin = json.find_first_not_of(kBlanks, at + 1);
+        break;
+      case '{':
+      case '[':
+        ++depth;
+        break;
+      case '}':
+      case ']':
+        if (--depth != 0) break;
+        [[fallthrough]];
+      case ',':
+        if (depth > 1) break;
+        if (member++ == index) {
+          const std::string_view value = json.substr(begin, at - begin);
+          return value.substr(0, value.find_last_not_of(kBlanks) + 1);
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  return {};
+}
+
 struct JsonLineParser::State {
   simdjson::dom::parser parser;
 };
 
-JsonLineParser::JsonLineParser() : state_(std::make_unique<State>()) {}
+JsonLineParser::JsonLineParser(JsonKeys keys)
+    : state_(std::make_unique<State>()), keys_(std::move(keys)) {}
 JsonLineParser::~JsonLineParser() = default;
 
 JsonRecord JsonLineParser::parse(std::string_view line) {
@@ -137,9 +172,14 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
   if (root.get(object) != simdjson::SUCCESS) {
     refuse(fmt::format("got {}, expected a JSON object", type_name(root.type())));
   }
+  const std::string_view json = repaired.empty() ? line : std::string_view(repaired);
+  const std::string_view id_key = keys_.id ? std::string_view(*keys_.id) : "id";
   JsonRecord record;
+  std::size_t member = 0;
   for (const auto field : object) {
-    if (field.key == "text") {
+    if (field.key == id_key) record.id = raw_member(json, member);
+    ++member;
+    if (field.key == keys_.text) {
       record.text = string_value(field.key, field.value);
     } else if (field.key == "pair") {
       if (!field.value.is_null()) record.pair = string_value(field.key, field.value);
@@ -148,6 +188,9 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
     } else if (field.key == "type_ids") {
       if (!field.value.is_null()) record.type_ids = id_list(field.key, field.value);
     }
+  }
+  if (keys_.id && record.id.empty()) {
+    refuse(fmt::format("got no \"{}\", expected one (--id-key)", *keys_.id));
   }
   return record;
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,11 +52,7 @@ OutputFile::OutputFile(const std::string& path) {
       descriptor_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
       if (descriptor_ < 0) fail("open for writing", errno);
     } else {
-      // A link is followed, so that its target is replaced and the link stays.
-      std::error_code error;
-      const std::filesystem::path followed = std::filesystem::canonical(path, error);
-      target_ = error ? path : followed.string();
-      if (exists && ::access(target_.c_str(), W_OK) != 0) fail("open for writing", errno);
+      find_target(path, exists);
       temporary_ = target_ + ".tmpXXXXXX";
       descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
       if (descriptor_ < 0) {
@@ -77,9 +74,54 @@ OutputFile::OutputFile(const std::string& path) {
   buffer_.reserve(kBufferBytes);
 }
 
+// A link is followed, so that its target is replaced and the link stays.
+void OutputFile::find_target(const std::string& path, bool exists) {
+  std::error_code error;
+  const std::filesystem::path followed = std::filesystem::canonical(path, error);
+  target_ = error ? path : followed.string();
+  if (exists && ::access(target_.c_str(), W_OK) != 0) fail("open for writing", errno);
+}
+
+std::unique_ptr<OutputFile> OutputFile::open_partial(const std::string& path) {
+  check_replaceable(path);
+  std::unique_ptr<OutputFile> file(new OutputFile);
+  file->name_ = path;
+  file->find_target(path, std::filesystem::exists(path));
+  file->is_partial_ = file->is_seekable_ = true;
+  file->temporary_ = file->target_ + ".partial";
+  const char* const name = file->temporary_.c_str();
+  file->descriptor_ = ::open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file->descriptor_ < 0) file->fail("open its partial file", errno);
+  if (::flock(file->descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorCode::io_error,
+                fmt::format("{}: got a lock of another process, expected to write it alone", name));
+  }
+  file->buffer_.reserve(kBufferBytes);
+  return file;
+}
+
+std::uint64_t OutputFile::partial_bytes() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) fail("look at its partial file", errno);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+void OutputFile::keep(std::uint64_t bytes) {
+  const auto size = static_cast<off_t>(bytes);
+  if (::ftruncate(descriptor_, size) != 0 || ::lseek(descriptor_, size, SEEK_SET) != size) {
+    fail("go on with its partial file", errno);
+  }
+}
+
+std::uint64_t OutputFile::sync() {
+  flush();
+  if (::fdatasync(descriptor_) != 0) fail("write", errno);
+  return partial_bytes();
+}
+
 OutputFile::~OutputFile() {
   if (descriptor_ >= 0 && descriptor_ != STDOUT_FILENO) ::close(descriptor_);
-  if (!temporary_.empty()) {
+  if (!temporary_.empty() && !is_partial_) {
     ::unlink(temporary_.c_str());
     tell_hook(nullptr);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,10 @@ class OutputFile final : public ByteSink {
  public:
   /// "-" or "": stdout.
   explicit OutputFile(const std::string& path);
+  /// A file whose unfinished bytes stay, in partial_path(), whatever ends the process. Call keep()
+  /// before the first write. Errors: also invalid_argument for what is no regular file, and io_error
+  /// where another process is writing it.
+  static std::unique_ptr<OutputFile> open_partial(const std::string& path);
   ~OutputFile() override;
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -49,7 +54,17 @@ class OutputFile final : public ByteSink {
   /// Flushes, closes, and gives the file its name. Nothing may be written afterwards.
   void finish();
 
+  /// Of a partial file: its name; what an earlier process left; the first `bytes` of that stay, and
+  /// writing goes on behind them.
+  const std::string& partial_path() const noexcept { return temporary_; }
+  std::uint64_t partial_bytes() const;
+  void keep(std::uint64_t bytes);
+  /// Hands all that was written to the disk, and says how much it is.
+  std::uint64_t sync();
+
  private:
+  OutputFile() = default;
+  void find_target(const std::string& path, bool exists);
   void write_all(const char* data, std::size_t size);
   [[noreturn]] void fail(const char* action, int error) const;
 
@@ -57,6 +72,7 @@ class OutputFile final : public ByteSink {
   std::string target_;     // the final path; empty if written directly
   std::string temporary_;  // what is renamed to target_; empty if none
   int descriptor_ = -1;
+  bool is_partial_ = false;
   bool is_seekable_ = false;
   std::uint64_t begin_ = 0;  // offset of the descriptor when this output began
   std::string buffer_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines of text or JSON from a file or stdin, one record at a time, whatever the size of the file.
+// Records of one file or of standard input, one at a time, whatever the size of the file.
 #pragma once
 
 #include <cstdint>
@@ -8,46 +8,19 @@
 #include <string_view>
 #include <vector>
 
+#include "tessera/pipeline/column_records.hpp"
 #include "tessera/pipeline/json_lines.hpp"
+#include "tessera/pipeline/line_reader.hpp"
 
 namespace tessera {
-
-/// Lines without their end (LF or CR LF). A last line without an end counts; a byte-order mark at
-/// the very beginning does not.
-class LineReader {
- public:
-  /// "-" or "": stdin. Throws Error: not_found, io_error, invalid_argument (a directory).
-  explicit LineReader(const std::string& path);
-  ~LineReader();
-  LineReader(const LineReader&) = delete;
-  LineReader& operator=(const LineReader&) = delete;
-
-  /// False at the end. Throws Error{io_error}.
-  bool next(std::string& line);
-
-  std::size_t line_number() const noexcept { return line_number_; }  ///< of the last line, from 1
-  std::uint64_t bytes_read() const noexcept { return bytes_read_; }
-  std::uint64_t size_bytes() const noexcept { return size_bytes_; }  ///< 0 if unknown (a pipe)
-  /// "line 7", or "notes.txt: line 7".
-  std::string where() const;
-
- private:
-  bool fill();
-
-  std::string name_;  // empty for stdin
-  int descriptor_ = -1;
-  std::string buffer_;
-  std::size_t begin_ = 0;  // the part of buffer_ that has not been handed out
-  bool at_end_ = false;
-  std::size_t line_number_ = 0;
-  std::uint64_t bytes_read_ = 0, size_bytes_ = 0;
-};
 
 enum class LineFormat : std::uint8_t {
   text,   ///< a line is a text
   pairs,  ///< text, tab, pair
-  jsonl,  ///< {"text": …, "pair": …}
+  jsonl,  ///< {"text": …, "pair": …}; lines of blanks are none
   ids,    ///< token ids between blanks or commas, or {"ids": […], "type_ids": […]}
+  csv,    ///< comma-separated values: columns of texts
+  tsv,    ///< the same with tabs
 };
 
 /// One input: a text, a pair of texts, or token ids.
@@ -56,33 +29,58 @@ struct Record {
   std::string text;
   std::optional<std::string> pair;
   std::vector<std::int32_t> ids, type_ids;  ///< LineFormat::ids only; type_ids may be empty: all 0
+  std::string id = {};                      ///< the user's own, as JSON; empty if there is none
+};
+
+struct RecordOptions {
+  LineFormat format = LineFormat::text;
+  TextEncoding encoding = TextEncoding::utf8;
+  JsonKeys keys = {};
+  ColumnOptions columns = {};
+};
+
+enum class ReadState : std::uint8_t {
+  record,  ///< there it is
+  waits,   ///< whoever writes the input has not written the next one yet
+  end,
 };
 
 class RecordReader {
  public:
-  RecordReader(const std::string& path, LineFormat format) : lines_(path), format_(format) {}
+  RecordReader(const std::string& path, RecordOptions options);
+  RecordReader(const std::string& path, LineFormat format)
+      : RecordReader(path, RecordOptions{.format = format}) {}
 
-  /// False at the end. Throws Error{invalid_argument} naming the line, what was found and what
-  /// expected.
-  bool next(Record& record);
+  /// Without `may_wait` it comes back with ReadState::waits instead of waiting for a line.
+  /// Throws BadRecord naming the line, what was found and what expected: the next call goes on
+  /// behind it. Throws Error for what ends the input: not the encoding, not lines of JSON.
+  ReadState read(Record& record, bool may_wait);
+  /// read() that waits; false at the end.
+  bool next(Record& record) { return read(record, true) == ReadState::record; }
   /// Skips a line; false at the end.
   bool skip_line() { return lines_.next(line_); }
-  /// Up to `count` records; fewer at the end.
-  std::vector<Record> next_window(std::size_t count);
 
   const LineReader& lines() const noexcept { return lines_; }
 
  private:
+  bool is_blank() const noexcept;
+  void parse_line(Record& record);
+  void check_first_json_line() const;
+  bool convert_row(Record& record);
+
   LineReader lines_;
   LineFormat format_;
   JsonLineParser json_;
+  ColumnReader columns_;
   std::string line_;
+  bool has_json_ = false;  // a line of JSON has been seen
 };
 
 /// "101 2023 102" or "101,2023,102" as numbers. Throws Error{invalid_argument}.
 std::vector<std::int32_t> parse_ids(std::string_view line);
 
-/// jsonl for a path that ends in ".jsonl" or ".ndjson", else text.
+/// jsonl for a path that ends in ".jsonl", ".ndjson" or ".json", csv for ".csv", tsv for ".tsv",
+/// else text.
 LineFormat format_of(const std::string& path);
 
 }  // namespace tessera

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/about.hpp"
+#include "tessera/pipeline/csv_reader.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/records.hpp"
 
@@ -27,9 +28,9 @@ std::vector<std::string> split_at_tabs(const std::string& line) {
   }
 }
 
-// Moves the chosen column of a line to `text`; the others stay columns.
-void choose_column(Entry& entry, const std::string& line, const std::optional<Index>& column) {
-  entry.columns = split_at_tabs(line);
+// Moves the chosen column of a row to `text`; the others stay columns.
+void choose_column(Entry& entry, std::vector<std::string> row, const std::optional<Index>& column) {
+  entry.columns = std::move(row);
   const auto count = static_cast<Index>(entry.columns.size());
   const Index chosen = column.value_or(count);
   if (chosen > count) {
@@ -42,12 +43,28 @@ void choose_column(Entry& entry, const std::string& line, const std::optional<In
   entry.columns.erase(at);
 }
 
-}  // namespace
+std::vector<Entry> read_csv(const std::string& path, const EntryFormat& format) {
+  LineReader lines(path, format.encoding);
+  CsvReader csv(lines, {.separator = ',', .has_quotes = true});
+  std::vector<Entry> entries;
+  std::vector<std::string> row;
+  bool is_header = format.has_header;
+  while (csv.next(row)) {
+    const bool is_skipped = is_header || row.empty();
+    is_header = false;
+    if (is_skipped) continue;
+    Entry entry{.line = csv.row_line(), .where = csv.where(), .text = {}, .columns = {}};
+    choose_column(entry, std::move(row), format.column);
+    if (!entry.text.empty()) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
 
-std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format) {
+std::vector<Entry> read_lines(const std::string& path, const EntryFormat& format) {
   const bool is_json = format.is_json || format_of(path) == LineFormat::jsonl;
   const bool has_columns = !is_json && (format.column.has_value() || path.ends_with(".tsv"));
-  RecordReader reader(path, is_json ? LineFormat::jsonl : LineFormat::text);
+  RecordReader reader(path, RecordOptions{.format = is_json ? LineFormat::jsonl : LineFormat::text,
+                                          .encoding = format.encoding});
   std::vector<Entry> entries;
   Record record;
   if (format.has_header && !reader.skip_line()) return entries;
@@ -56,13 +73,21 @@ std::vector<Entry> read_entries(const std::string& path, const EntryFormat& form
     entry.line = reader.lines().line_number();
     entry.where = std::move(record.where);
     if (has_columns && !record.text.empty()) {
-      choose_column(entry, record.text, format.column);
+      choose_column(entry, split_at_tabs(record.text), format.column);
     } else {
       entry.text = std::move(record.text);
       if (record.pair) entry.columns.push_back(std::move(*record.pair));
     }
     if (!entry.text.empty()) entries.push_back(std::move(entry));
   }
+  return entries;
+}
+
+}  // namespace
+
+std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format) {
+  const bool is_csv = !format.is_json && path.ends_with(".csv");
+  std::vector<Entry> entries = is_csv ? read_csv(path, format) : read_lines(path, format);
   if (entries.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{}: got no line with text, expected at least one to search in", path));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tessera/pipeline/encoder.hpp"
+#include "tessera/pipeline/text_encoding.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
 #include "tessera/pipeline/vector_index.hpp"
 
@@ -22,9 +23,11 @@ struct Entry {
 
 /// How the lines of a file become entries.
 struct EntryFormat {
-  bool is_json = false;         ///< {"text": …, "pair": …}; implied by a name in .jsonl
-  bool has_header = false;      ///< the first line names the columns
-  std::optional<Index> column;  ///< from 1; nullopt: the last one of a .tsv, else the whole line
+  bool is_json = false;     ///< {"text": …, "pair": …}; implied by a name in .jsonl
+  bool has_header = false;  ///< the first line names the columns
+  std::optional<Index>
+      column;  ///< from 1; nullopt: the last one of a .tsv or .csv, else the whole line
+  TextEncoding encoding = TextEncoding::utf8;
 };
 
 /// The entries of the file, without empty texts. Throws Error naming the line; invalid_argument if

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tool says about the precision on stderr, to whom, and how often.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <pty.h>
-#include <unistd.h>
 
 #include "tessera/pipeline/precision.hpp"
 #include "tests/tessera/cli/rated_test.hpp"
+#include "tests/tessera/cli/terminal.hpp"
 #include "tests/tessera/image_directory.hpp"
 
 namespace tessera::test {
@@ -15,37 +13,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-/// A terminal that nobody sits at.
-class Terminal {
- public:
-  Terminal() {
-    char name[256] = "";
-    if (::openpty(&near_, &far_, name, nullptr, nullptr) != 0) return;
-    name_ = name;
-    ::fcntl(near_, F_SETFL, O_NONBLOCK);
-  }
-  ~Terminal() {
-    if (near_ >= 0) ::close(near_);
-    if (far_ >= 0) ::close(far_);
-  }
-  Terminal(const Terminal&) = delete;
-  Terminal& operator=(const Terminal&) = delete;
-
-  const std::string& name() const { return name_; }  ///< empty: this system gives none
-  /// What was written to it since the last call.
-  std::string shown() const {
-    std::string text;
-    char bytes[4096];
-    for (ssize_t n = 0; (n = ::read(near_, bytes, sizeof bytes)) > 0;)
-      text.append(bytes, static_cast<std::size_t>(n));
-    return text;
-  }
-
- private:
-  int near_ = -1, far_ = -1;  // `far_` stays open, so that nothing is lost between two commands
-  std::string name_;
-};
 
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t found = 0;

@@ -62,4 +62,13 @@ void expect_failure(const CommandResult& result, int status, const std::string& 
   EXPECT_EQ(lines_of(result.err).size(), status == 2 ? 2U : 1U) << result.err;
 }
 
+void expect_bad_lines(const CommandResult& result, std::size_t results, const std::string& part) {
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_EQ(lines_of(result.out).size(), results) << result.out;
+  EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+  const auto said = lines_of(result.err);
+  ASSERT_GE(said.size(), 2U) << result.err;
+  EXPECT_NE(said.back().find(" lines gave no result, expected all"), std::string::npos);
+}
+
 }  // namespace tessera::test

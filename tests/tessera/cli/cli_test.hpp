@@ -52,4 +52,8 @@ class CliTest : public testing::Test {
 /// usage errors).
 void expect_failure(const CommandResult& result, int status, const std::string& part);
 
+/// Expects exit status 1, `results` lines on stdout, `part` on stderr, and there as the last word how
+/// many lines gave no result.
+void expect_bad_lines(const CommandResult& result, std::size_t results, const std::string& part);
+
 }  // namespace tessera::test

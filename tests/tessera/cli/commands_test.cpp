@@ -40,7 +40,8 @@ TEST_F(TokensTest, OffsetsCountCodePoints) {
   // U+1F375 (4 bytes), then "tea"; an accent that the normaliser strips.
   EXPECT_THAT(json("{\"text\": \"\\ud83c\\udf75 tea caf\xC3\xA9\"}").out,
               HasSubstr("\"offsets\": [[0, 0], [0, 1], [2, 5], [6, 9], [9, 10], [0, 0]]"));
-  EXPECT_THAT(json("{\"text\": \"\xFF tea\"}").out, HasSubstr("[2, 5]"));
+  EXPECT_THAT(json("{\"text\": \"\xFF tea\"}", "--encoding utf-8-replace").out,
+              HasSubstr("[2, 5]"));
   EXPECT_THAT(json("{\"text\": \"\\udf75 tea\"}").out, HasSubstr("[2, 5]"));
 }
 
@@ -141,7 +142,8 @@ TEST_F(ClassifyTest, SeveralLabelsAndScoresUseTheSigmoid) {
        "{\"text\": \"tea\", \"pair\": \"brew tea\"}\n{\"text\": \"the cat\", \"pair\": \"sat on "
        "the mat\"}\n");
   EXPECT_EQ(tessera("classify reranker pairs.jsonl --format jsonl").out, tabs.out);
-  expect_failure(sh("echo tea | \"$TESSERA\" classify reranker --pairs"), 1, "line 1: got no tab");
+  expect_bad_lines(sh("echo tea | \"$TESSERA\" classify reranker --pairs"), 0,
+                   "line 1: got no tab");
   write("regression", 1, "regression");
   EXPECT_THAT(sh("echo tea | \"$TESSERA\" classify regression --format jsonl").out,
               HasSubstr("\"value\": "));
@@ -162,8 +164,8 @@ TEST_F(ClassifyTest, TokensHaveLabelsAndOffsets) {
           "{\"tokens\": [{\"text\": \"the\", \"begin\": 0, \"end\": 3, \"id\": 15, \"labels\": "
           "[{\"label\": \"label"));
   EXPECT_EQ(lines_of(sh("echo '2 15 3' | \"$TESSERA\" classify tagger --ids").out).size(), 4U);
-  expect_failure(sh("printf 'a\\tb\\n' | \"$TESSERA\" classify tagger --pairs"), 1,
-                 "line 1: got a pair");
+  expect_bad_lines(sh("printf 'a\\tb\\n' | \"$TESSERA\" classify tagger --pairs"), 0,
+                   "line 1: got a pair");
 }
 
 TEST_F(ClassifyTest, AModelWithoutLabelsIsRefused) {

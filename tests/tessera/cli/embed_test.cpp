@@ -79,7 +79,7 @@ TEST_F(EmbedTest, JsonLinesReadTextAndPairAndCarryTheText) {
   ASSERT_EQ(result.status, 0) << result.err;
   const auto rows = lines_of(result.out);
   ASSERT_EQ(rows.size(), 2U);
-  EXPECT_THAT(rows[0], HasSubstr("{\"text\": \"hello\", \"embedding\": ["));
+  EXPECT_THAT(rows[0], HasSubstr("{\"id\": 3, \"text\": \"hello\", \"embedding\": ["));
   EXPECT_NE(rows[0], rows[1]);
 }
 
@@ -123,11 +123,12 @@ TEST_F(EmbedTest, LineEndsAndByteOrderMarkAreNotText) {
             expected);
 }
 
-TEST_F(EmbedTest, InvalidUtf8IsReplacedAsTheReferenceDoes) {
-  const std::string raw = sh("printf 'caf\\351 tea\\n' | \"$TESSERA\" embed model").out;
+TEST_F(EmbedTest, InvalidUtf8IsReplacedAsTheReferenceDoesIfAskedFor) {
+  const std::string replaced = "\"$TESSERA\" embed model --encoding utf-8-replace";
+  const std::string raw = sh("printf 'caf\\351 tea\\n' | " + replaced).out;
   EXPECT_EQ(raw, sh("printf 'caf\\357\\277\\275 tea\\n' | \"$TESSERA\" embed model").out);
   const CommandResult json =
-      sh("printf '{\"text\": \"caf\\351 tea\"}\\n' | \"$TESSERA\" embed model --jsonl --with-text");
+      sh("printf '{\"text\": \"caf\\351 tea\"}\\n' | " + replaced + " --jsonl --with-text");
   ASSERT_EQ(json.status, 0) << json.err;
   EXPECT_THAT(json.out, HasSubstr("\"caf\xEF\xBF\xBD tea\""));
   const CommandResult surrogate =
@@ -149,20 +150,21 @@ TEST_F(EmbedTest, IdsNeedNoTokenizer) {
 }
 
 TEST_F(EmbedTest, WrongIdsAreNamed) {
-  expect_failure(sh("printf '2 3\\n2 20\\n' | \"$TESSERA\" embed model --ids"), 1,
-                 "line 2: token id 1 is 20, expected 0 to 19");
-  expect_failure(sh("echo '2 -1' | \"$TESSERA\" embed model --ids"), 1, "token id 1 is -1");
-  expect_failure(sh("echo '2 x3' | \"$TESSERA\" embed model --ids"), 1, "token id 1: got \"x3\"");
-  expect_failure(sh("echo '2 99999999999' | \"$TESSERA\" embed model --ids"), 1, "32-bit integer");
-  expect_failure(sh("echo '' | \"$TESSERA\" embed model --ids"), 1, "line 1: got no token ids");
-  expect_failure(sh("echo '{\"ids\": [2], \"type_ids\": [2]}' | \"$TESSERA\" embed model --ids"), 1,
-                 "type id 0 is 2, expected 0 to 1");
-  expect_failure(sh("echo '{\"ids\": [2], \"type_ids\": []}' | \"$TESSERA\" embed model --ids"), 1,
-                 "got 0 \"type_ids\", expected 1");
-  expect_failure(sh("echo '{\"ids\": [2.5]}' | \"$TESSERA\" embed model --ids"), 1,
-                 "\"ids\"[0] is a number");
-  expect_failure(sh("seq 1 25 | sed 's/.*/5/' | tr '\\n' ' ' | \"$TESSERA\" embed model --ids"), 1,
-                 "got 25 tokens, expected at most 24");
+  expect_bad_lines(sh("printf '2 3\\n2 20\\n' | \"$TESSERA\" embed model --ids"), 1,
+                   "line 2: token id 1 is 20, expected 0 to 19");
+  expect_bad_lines(sh("echo '2 -1' | \"$TESSERA\" embed model --ids"), 0, "token id 1 is -1");
+  expect_bad_lines(sh("echo '2 x3' | \"$TESSERA\" embed model --ids"), 0, "token id 1: got \"x3\"");
+  expect_bad_lines(sh("echo '2 99999999999' | \"$TESSERA\" embed model --ids"), 0,
+                   "32-bit integer");
+  expect_bad_lines(sh("echo '' | \"$TESSERA\" embed model --ids"), 0, "line 1: got no token ids");
+  expect_bad_lines(sh("echo '{\"ids\": [2], \"type_ids\": [2]}' | \"$TESSERA\" embed model --ids"),
+                   0, "type id 0 is 2, expected 0 to 1");
+  expect_bad_lines(sh("echo '{\"ids\": [2], \"type_ids\": []}' | \"$TESSERA\" embed model --ids"),
+                   0, "got 0 \"type_ids\", expected 1");
+  expect_bad_lines(sh("echo '{\"ids\": [2.5]}' | \"$TESSERA\" embed model --ids"), 0,
+                   "\"ids\"[0] is a number");
+  expect_bad_lines(sh("seq 1 25 | sed 's/.*/5/' | tr '\\n' ' ' | \"$TESSERA\" embed model --ids"),
+                   0, "got 25 tokens, expected at most 24");
   expect_failure(tessera("embed model /dev/null --ids --max-length 3"), 2, "--max-length");
 }
 
@@ -171,8 +173,8 @@ TEST_F(EmbedTest, LongTextsAreCutAtTheLimitOfTheFilesOrThePositionTable) {
   for (int i = 0; i < 40; ++i) text += "tea ";
   file("long.txt", "hello\n" + text + "\n");
   EXPECT_EQ(tessera("embed model long.txt").status, 0);
-  expect_failure(tessera("embed model long.txt --truncation none"), 1,
-                 "long.txt: line 2: the text has 42 tokens, expected at most 24");
+  expect_bad_lines(tessera("embed model long.txt --truncation none"), 1,
+                   "long.txt: line 2: the text has 42 tokens, expected at most 24");
   write_model(path("unlimited"), {.model_max_length = 0});
   EXPECT_EQ(tessera("embed unlimited long.txt").out, tessera("embed model long.txt").out)
       << "at the position table";

@@ -153,6 +153,19 @@ TEST_F(IndexTest, PromptsOfQueriesAndDocumentsAreTakenByTheirNames) {
   EXPECT_EQ(hits("tea"), hits("tea --prompt 'hello ' --index-prompt 'hello '"));
 }
 
+TEST_F(IndexTest, CsvFilesAndOtherEncodingsAreSearched) {
+  file("films.csv", "year,text\n1999,\"the cat, sat on\nthe mat\"\n2001,brew tea\n");
+  const CommandResult csv = tessera("search model --index films.csv --header -q tea --top-k 1");
+  ASSERT_EQ(csv.status, 0) << csv.err;
+  EXPECT_THAT(csv.out, HasSubstr("2001 | brew tea"));
+  file("latin.txt", "caf\xE9\n");
+  expect_failure(tessera("search model --index latin.txt -q tea"), 1, "--encoding");
+  EXPECT_THAT(tessera("search model --index latin.txt -q tea --encoding latin-1").out,
+              HasSubstr("caf\u00E9"));
+  expect_failure(tessera("search model --index notes.txt -q --save-index notes.txt tea"), 2,
+                 "--save-index");
+}
+
 TEST_F(IndexTest, ScoresThatDifferAreShownDifferently) {
   file("notes.txt",
        "hello world hello world hello world hello world\n"

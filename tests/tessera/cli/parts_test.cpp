@@ -53,6 +53,24 @@ TEST(JsonTest, CodePointsCutText) {
   EXPECT_EQ(code_points("", 0, 1), "");
 }
 
+TEST(JsonTest, MembersAreFoundAsTheyStand) {
+  const std::string json = R"( { "a" : {"b": [1, "}]\"\\", 2]} , "c":1.50,"d": "x\"," , "e":[] } )";
+  EXPECT_EQ(raw_member(json, 0), R"({"b": [1, "}]\"\\", 2]})");
+  EXPECT_EQ(raw_member(json, 1), "1.50");
+  EXPECT_EQ(raw_member(json, 2), R"("x\",")");
+  EXPECT_EQ(raw_member(json, 3), "[]");
+}
+
+TEST(JsonTest, KeysHaveTheNamesThatTheUserGives) {
+  JsonLineParser parser({.text = "body", .id = "key"});
+  const JsonRecord record = parser.parse(R"({"text": 1, "id": 2, "key": 1.50, "body": "x"})");
+  EXPECT_EQ(record.text, "x");
+  EXPECT_EQ(record.id, "1.50") << "as it stands";
+  EXPECT_THROW(parser.parse(R"({"body": "x"})"), Error);
+  EXPECT_EQ(JsonLineParser().parse(R"({"text": "x"})").id, "");
+  EXPECT_EQ(JsonLineParser().parse(R"({"id": 1, "text": "x", "id": 2})").id, "2");
+}
+
 TEST(IdsTest, BlanksAndCommasSeparate) {
   EXPECT_THAT(parse_ids("1 2,3,, 4\t5 "), ElementsAre(1, 2, 3, 4, 5));
   EXPECT_THAT(parse_ids(""), ElementsAre());
@@ -115,6 +133,23 @@ TEST(ProgressTest, LineSaysHowFarAndHowFast) {
             "embedding [############............]  50%  50 done  5/s  0:10 left");
   EXPECT_EQ(progress_line("embedding", 50, -1.0, 10.0), "embedding  50 done  5/s");
   EXPECT_THAT(progress_line("x", 1, 2.0, 1.0), HasSubstr("100%"));
+}
+
+TEST(ProgressTest, LineFitsIntoTheTerminal) {
+  const std::size_t whole = progress_line("embedding", 50, 0.5, 10.0).size();
+  for (std::size_t columns = 1; columns < 100; ++columns) {
+    const std::string line = progress_line("embedding", 50, 0.5, 10.0, columns);
+    EXPECT_LT(line.size(), columns);
+    EXPECT_EQ(line.size() == whole, columns > whole) << columns;
+    EXPECT_LT(progress_line("embedding", 50, -1.0, 10.0, columns).size(), columns);
+  }
+  EXPECT_THAT(progress_line("embedding", 50, 0.5, 10.0, 40), HasSubstr(" 50%"));
+}
+
+TEST(ProgressTest, TheLastWordCounts) {
+  EXPECT_EQ(closing_line("tessera embed", 50, "text", 10.0),
+            "tessera embed: 50 texts in 10.00 s (5/s)");
+  EXPECT_EQ(closing_line("tessera embed", 1, "text", 2.0), "tessera embed: 1 text in 2.00 s (0/s)");
 }
 
 }  // namespace

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/cli/output_checks.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <system_error>
+
+#include "tessera/cli/failure.hpp"
+#include "tessera/pipeline/same_file.hpp"
+
+namespace tessera::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Users keep their own files in a model's directory too.
+bool may_be_of_a_model(const fs::path& file) {
+  constexpr std::array kEndings{".json", ".safetensors", ".model", ".bin", ".gguf", ".onnx"};
+  const std::string name = file.filename().string();
+  return name == "vocab.txt" || name == "merges.txt" ||
+         std::any_of(kEndings.begin(), kEndings.end(),
+                     [&](const char* ending) { return name.ends_with(ending); });
+}
+
+std::string called(const NamedOutput& output) {
+  return output.path == "-" ? "standard output" : fmt::format("{} {}", output.flag, output.path);
+}
+
+}  // namespace
+
+std::vector<std::string> model_files(const std::string& directory) {
+  constexpr int kDepth = 1;  // 1_Pooling/config.json; whoever names "." has other trees there
+  std::vector<std::string> files;
+  std::error_code error;
+  fs::recursive_directory_iterator at(directory, fs::directory_options::skip_permission_denied,
+                                      error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (at.depth() == kDepth) at.disable_recursion_pending();
+    if (may_be_of_a_model(at->path())) files.push_back(at->path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void require_distinct(const std::vector<NamedOutput>& outputs,
+                      const std::vector<std::string>& inputs, const std::string& model) {
+  std::vector<std::string> read = model_files(model);
+  read.insert(read.end(), inputs.begin(), inputs.end());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].path.empty()) continue;
+    if (const auto same = find_same_file(outputs[i].path, read)) {
+      throw UsageError(
+          fmt::format("{}: is the input {}, expected another file", called(outputs[i]), *same));
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (outputs[j].path.empty() || !is_same_target(outputs[i].path, outputs[j].path)) continue;
+      throw UsageError(fmt::format("{}: is the file of {}, expected another", called(outputs[i]),
+                                   called(outputs[j])));
+    }
+  }
+}
+
+std::string format_by_name(const std::string& format, const std::string& output,
+                           const std::vector<std::string>& formats, const char* otherwise) {
+  if (!format.empty()) return format;
+  const std::string ending = fs::path(output).extension().string();
+  std::string named = ending == ".npy"                            ? "npy"
+                      : ending == ".jsonl" || ending == ".ndjson" ? "jsonl"
+                      : ending == ".txt" || ending == ".tsv"      ? "text"
+                                                                  : otherwise;
+  if (std::find(formats.begin(), formats.end(), named) != formats.end()) return named;
+  throw UsageError(fmt::format("-o {}: the name says {}, expected one of {} (or --format)", output,
+                               named, fmt::join(formats, ", ")));
+}
+
+}  // namespace tessera::cli

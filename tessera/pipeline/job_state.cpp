@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/job_state.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <filesystem>
+
+#include "runtime/base/error.hpp"
+#include "tessera/pipeline/json_text.hpp"
+#include "tessera/pipeline/output_file.hpp"
+
+namespace tessera {
+namespace {
+
+std::string value_or_nothing(const JobFacts& facts, const std::string& name) {
+  const auto found = facts.find(name);
+  return found == facts.end() ? "nothing" : found->second;
+}
+
+}  // namespace
+
+void save_job(const std::string& path, const JobState& state) {
+  std::string json = "{\"job\": {";
+  bool is_first = true;
+  for (const auto& [name, value] : state.facts) {
+    json += is_first ? "\n  " : ",\n  ";
+    append_json_string(json, name);
+    json += ": ";
+    append_json_string(json, value);
+    is_first = false;
+  }
+  json += fmt::format("}},\n\"read\": {}, \"failed\": {}, \"bytes\": {}}}\n", state.counts.read,
+                      state.counts.failed, state.bytes);
+  OutputFile out(path);
+  out.write(json);
+  out.finish();
+}
+
+std::optional<JobState> load_job(const std::string& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  simdjson::dom::parser parser;
+  simdjson::dom::object root, job;
+  JobState state;
+  std::uint64_t read = 0, failed = 0;
+  const bool is_good = parser.load(path).get(root) == simdjson::SUCCESS &&
+                       root["job"].get(job) == simdjson::SUCCESS &&
+                       root["read"].get(read) == simdjson::SUCCESS &&
+                       root["failed"].get(failed) == simdjson::SUCCESS &&
+                       root["bytes"].get(state.bytes) == simdjson::SUCCESS;
+  if (is_good) {
+    for (const auto field : job) {
+      std::string_view value;
+      if (field.value.get(value) != simdjson::SUCCESS) continue;  // differs from any fact
+      state.facts.emplace(field.key, value);
+    }
+  }
+  if (!is_good || failed > read) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: got something else, expected the state of a job that --resume "
+                            "wrote; without the file the job begins anew",
+                            path));
+  }
+  state.counts = {.read = read, .failed = failed};
+  return state;
+}
+
+std::string difference(const JobFacts& got, const JobFacts& expected) {
+  JobFacts names = got;
+  names.insert(expected.begin(), expected.end());
+  for (const auto& [name, ignored] : names) {
+    const std::string mine = value_or_nothing(got, name), its = value_or_nothing(expected, name);
+    if (mine != its) return fmt::format("{}: got {}, expected {}", name, mine, its);
+  }
+  return {};
+}
+
+}  // namespace tessera

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/text_encoding.hpp"
+
+#include <fmt/format.h>
+#include <iconv.h>
+
+#include <cerrno>
+
+#include "models/text/unicode.hpp"
+#include "runtime/base/error.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kHeadBytes = 1024;  // where UTF-16 shows by its NUL bytes
+
+// As iconv_open(3) of glibc calls it.
+const char* iconv_name(TextEncoding encoding) noexcept {
+  switch (encoding) {
+    case TextEncoding::utf16:
+      return "UTF-16";
+    case TextEncoding::utf16le:
+      return "UTF-16LE";
+    case TextEncoding::utf16be:
+      return "UTF-16BE";
+    case TextEncoding::latin1:
+      return "ISO-8859-1";
+    case TextEncoding::cp1252:
+      return "CP1252";
+    default:
+      return "UTF-8";
+  }
+}
+
+unsigned byte_at(std::string_view text, std::size_t at) noexcept {
+  return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+}
+
+// Bytes of the code point that begins at `at`; 0 if none does. Unicode 15, table 3-7.
+std::size_t code_point_length(std::string_view text, std::size_t at) noexcept {
+  const unsigned first = byte_at(text, at);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
+                             : first >= 0xE0 && first <= 0xEF ? 3
+                             : first >= 0xF0 && first <= 0xF4 ? 4
+                                                              : 0;
+  unsigned least = 0x80, most = 0xBF;  // of the second byte
+  if (first == 0xE0) least = 0xA0;
+  if (first == 0xED) most = 0x9F;
+  if (first == 0xF0) least = 0x90;
+  if (first == 0xF4) most = 0x8F;
+  for (std::size_t i = 1; i < length; ++i) {
+    const unsigned next = byte_at(text, at + i);
+    if (next < least || next > most) return 0;
+    least = 0x80;
+    most = 0xBF;
+  }
+  return length;
+}
+
+}  // namespace
+
+const char* to_string(TextEncoding encoding) noexcept {
+  switch (encoding) {
+    case TextEncoding::utf8:
+      return "utf-8";
+    case TextEncoding::utf8_replace:
+      return "utf-8-replace";
+    case TextEncoding::utf16:
+      return "utf-16";
+    case TextEncoding::utf16le:
+      return "utf-16le";
+    case TextEncoding::utf16be:
+      return "utf-16be";
+    case TextEncoding::latin1:
+      return "latin-1";
+    case TextEncoding::cp1252:
+      break;
+  }
+  return "cp1252";
+}
+
+std::optional<TextEncoding> encoding_from_string(std::string_view name) noexcept {
+  for (const TextEncoding encoding : kTextEncodings) {
+    if (name == to_string(encoding)) return encoding;
+  }
+  return std::nullopt;
+}
+
+bool is_utf8(TextEncoding encoding) noexcept {
+  return encoding == TextEncoding::utf8 || encoding == TextEncoding::utf8_replace;
+}
+
+std::size_t find_invalid_utf8(std::string_view text) noexcept {
+  if (text::is_valid_utf8(text)) return std::string_view::npos;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = code_point_length(text, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::string_view::npos;
+}
+
+std::optional<OtherEncoding> other_encoding(std::string_view head) {
+  head = head.substr(0, kHeadBytes);
+  if (head.starts_with("\xFF\xFE")) {
+    return OtherEncoding{"begins with FF FE, the byte-order mark of UTF-16 (little-endian)",
+                         TextEncoding::utf16};
+  }
+  if (head.starts_with("\xFE\xFF")) {
+    return OtherEncoding{"begins with FE FF, the byte-order mark of UTF-16 (big-endian)",
+                         TextEncoding::utf16};
+  }
+  const std::size_t zero = head.find('\0');
+  if (zero == std::string_view::npos) return std::nullopt;
+  return OtherEncoding{
+      fmt::format("has a NUL byte at offset {}, as UTF-16 has beside every letter", zero),
+      zero % 2 == 0 ? TextEncoding::utf16be : TextEncoding::utf16le};
+}
+
+TextDecoder::TextDecoder(TextEncoding encoding)
+    : encoding_(encoding), converter_(::iconv_open("UTF-8", iconv_name(encoding))) {
+  if (reinterpret_cast<std::uintptr_t>(converter_) == UINTPTR_MAX) {  // iconv_t(-1)
+    throw Error(
+        ErrorCode::internal,
+        fmt::format("encoding {}: iconv lacks it, expected one that it has", to_string(encoding)));
+  }
+}
+
+TextDecoder::~TextDecoder() {
+  ::iconv_close(converter_);
+}
+
+void TextDecoder::refuse(const char* what) const {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("at byte {} of the file: got 0x{:02X}{}, expected {} (--encoding)",
+                          consumed_, byte_at(pending_, 0), what, to_string(encoding_)));
+}
+
+void TextDecoder::append(std::string_view bytes, std::string& text) {
+  pending_ += bytes;
+  char* in = pending_.data();
+  std::size_t left = pending_.size();
+  int reason = 0;
+  while (left > 0 && reason != EINVAL && reason != EILSEQ) {
+    char block[4096];
+    char* out = block;
+    std::size_t room = sizeof block;
+    reason = 0;
+    if (::iconv(converter_, &in, &left, &out, &room) == static_cast<std::size_t>(-1)) {
+      reason = errno;
+    }
+    text.append(block, out);
+  }
+  consumed_ += pending_.size() - left;
+  pending_.erase(0, pending_.size() - left);
+  if (reason == EILSEQ) refuse("");
+}
+
+void TextDecoder::finish() const {
+  if (!pending_.empty()) refuse(" and the end");
+}
+
+}  // namespace tessera

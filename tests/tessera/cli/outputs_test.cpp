@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where results go: never over what is read, in the format that the name says, and on from where an
+// interrupted job stopped.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/tessera/cli/cli_test.hpp"
+
+namespace tessera::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+class OutputsTest : public CliTest {};
+
+TEST_F(OutputsTest, AnInputIsNeverTheOutput) {
+  file("in.txt", "tea\n");
+  std::filesystem::create_symlink("in.txt", path("link.txt"));
+  std::filesystem::create_hard_link(path("in.txt"), path("hard.txt"));
+  for (const char* command : {"embed model in.txt -o in.txt", "embed model link.txt -o in.txt",
+                              "embed model in.txt -o link.txt", "embed model in.txt -o hard.txt",
+                              "embed model in.txt -o ./model/../in.txt",
+                              "embed model -o in.txt < in.txt", "embed model in.txt >> in.txt",
+                              "tokens model in.txt -o in.txt", "classify model in.txt -o in.txt"}) {
+    expect_failure(tessera(command), 2, "expected another file");
+    EXPECT_EQ(read_file(path("in.txt")), "tea\n") << command;
+  }
+  expect_failure(tessera("embed model in.txt -o link.txt"), 2,
+                 "-o link.txt: is the input in.txt, expected another file");
+  expect_failure(tessera("run model --input in.txt --output in.txt"), 2, "is the input in.txt");
+  expect_failure(tessera("similar model --image in.txt --text tea -o in.txt"), 2,
+                 "is the input in.txt");
+  EXPECT_EQ(read_file(path("in.txt")), "tea\n");
+  expect_failure(tessera("embed model in.txt -o model/1_Pooling/config.json"), 2,
+                 "model/1_Pooling/config.json");
+  const std::string config = read_file(path("model/config.json"));
+  expect_failure(tessera("embed model in.txt -o model/config.json"), 2, "model/config.json");
+  EXPECT_EQ(read_file(path("model/config.json")), config);
+  // Devices are no files, and one's own files may lie beside the model's.
+  EXPECT_EQ(tessera("embed model /dev/null -o /dev/null").status, 0);
+  EXPECT_EQ(tessera("embed model in.txt -o model/vectors.npy").status, 0);
+  EXPECT_EQ(tessera("embed model in.txt -o model/vectors.npy").status, 0);
+}
+
+TEST_F(OutputsTest, TheNameSaysTheFormat) {
+  file("in.txt", "tea\n");
+  for (const auto& [name, begin] : std::vector<std::pair<std::string, std::string>>{
+           {"out.npy", "\x93NUMPY"}, {"out.jsonl", "{\"embedding\""}, {"out.other", "{\"emb"}}) {
+    ASSERT_EQ(tessera("embed model in.txt -o " + name).status, 0) << name;
+    EXPECT_THAT(read_file(path(name)), StartsWith(begin));
+  }
+  const std::string text = tessera("embed model in.txt --format text").out;
+  for (const char* name : {"out.txt", "out.tsv"}) {
+    ASSERT_EQ(tessera(fmt::format("embed model in.txt -o {}", name)).status, 0);
+    EXPECT_EQ(read_file(path(name)), text);
+  }
+  ASSERT_EQ(tessera("embed model in.txt -o named.npy --format text").status, 0);
+  EXPECT_EQ(read_file(path("named.npy")), text) << "what is said wins";
+  write_model(
+      path("labels"),
+      {.architecture = "BertForSequenceClassification", .labels = 2, .has_sentence_files = false});
+  ASSERT_EQ(tessera("classify labels in.txt -o labels.jsonl").status, 0);
+  EXPECT_THAT(read_file(path("labels.jsonl")), StartsWith("{\"labels\""));
+  expect_failure(tessera("classify labels in.txt -o labels.npy"), 2,
+                 "-o labels.npy: the name says npy, expected one of text, jsonl");
+}
+
+TEST_F(OutputsTest, StatsAreSaidOnlyWhereTheyAreAskedFor) {
+  file("in.txt", "tea\nhello\n");
+  EXPECT_EQ(tessera("embed model in.txt").err, "");
+  EXPECT_THAT(tessera("embed model in.txt --stats").err, StartsWith("tessera embed: 2 texts in "));
+}
+
+TEST_F(OutputsTest, MemoryIsCappedAndPackedWeightsAreKept) {
+  file("in.txt", "tea\nthe cat sat\n");
+  const std::string expected = tessera("embed model in.txt").out;
+  EXPECT_EQ(tessera("embed model in.txt --memory-cap 1G").out, expected);
+  expect_failure(tessera("embed model in.txt --memory-cap 1K"), 1, "1024");
+  for (const char* bad : {"0", "-1", "2T", "x", "1.5G", "99999999999999999999", "99999999999G"}) {
+    expect_failure(tessera(fmt::format("embed model in.txt --memory-cap {}", bad)), 2,
+                   "--memory-cap: got '");
+  }
+  std::filesystem::create_directories(path("cache"));
+  EXPECT_EQ(tessera("embed model in.txt --packed-cache cache").out, expected);
+  EXPECT_FALSE(std::filesystem::is_empty(path("cache")));
+  EXPECT_EQ(tessera("embed model in.txt --packed-cache cache").out, expected);
+}
+
+class ResumeTest : public CliTest {
+ protected:
+  static constexpr int kLines = 30000;
+
+  void SetUp() override {
+    CliTest::SetUp();
+    std::string text;
+    for (int i = 0; i < kLines; ++i) {
+      text += i % 1000 == 13 ? "{}\n"
+                             : fmt::format("{{\"text\": \"{}\"}}\n",
+                                           i % 3 == 0 ? "the cat sat on the mat" : "tea");
+    }
+    file("in.jsonl", text);
+  }
+  // Ends the job by SIGKILL behind its first windows; again if it was quicker.
+  void interrupt(const std::string& output) {
+    for (int attempt = 0; attempt < 10; ++attempt) {
+      std::filesystem::remove(path(output));
+      sh(fmt::format(
+          "\"$TESSERA\" embed model in.jsonl -o {0} --resume --threads 1 --batch-tokens 1 & "
+          "child=$!; n=0; while ! grep -q '\"read\": [1-9]' {0}.partial.json && "
+          "[ $n -lt 2000 ]; do n=$((n+1)); sleep 0.01; done; kill -KILL $child; wait",
+          output));
+      if (!std::filesystem::exists(path(output))) break;
+    }
+    ASSERT_FALSE(std::filesystem::exists(path(output)));
+    ASSERT_TRUE(std::filesystem::exists(path(output + ".partial.json")));
+  }
+};
+
+TEST_F(ResumeTest, AnInterruptedJobGoesOnToTheSameBytes) {
+  for (const char* output : {"out.npy", "out.jsonl"}) {
+    ASSERT_EQ(tessera(fmt::format("embed model in.jsonl -o whole-{}", output)).status, 1);
+    interrupt(output);
+    // What came behind the last window that counts.
+    sh(fmt::format("printf 'half a row' >> {}.partial", output));
+    const CommandResult result =
+        tessera(fmt::format("embed model in.jsonl -o {} --resume", output));
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.err, HasSubstr("tessera embed: goes on behind "));
+    EXPECT_THAT(result.err, HasSubstr("30 of 30000 lines gave no result"));
+    EXPECT_TRUE(read_file(path(output)) == read_file(path(fmt::format("whole-{}", output))));
+    EXPECT_FALSE(std::filesystem::exists(path(fmt::format("{}.partial", output))));
+    EXPECT_FALSE(std::filesystem::exists(path(fmt::format("{}.partial.json", output))));
+  }
+  EXPECT_THAT(temporaries(), IsEmpty());
+}
+
+TEST_F(ResumeTest, AnotherJobIsRefused) {
+  interrupt("out.npy");
+  const std::string command = "embed model in.jsonl -o out.npy --resume";
+  expect_failure(tessera(command + " --max-length 8"), 1,
+                 "of another job: --max-length: got 8, expected nothing");
+  expect_failure(tessera(command + " --format text"), 1, "format: got text, expected npy");
+  expect_failure(tessera(command + " --isa baseline"), 1, "instruction set: got baseline");
+  expect_failure(tessera("embed model in.jsonl in.jsonl -o out.npy --resume"), 1, "input 2: got");
+  sh("touch model/config.json");
+  expect_failure(tessera(command), 1, "model's config.json: got ");
+  file("out.npy.partial.json", "{}");
+  expect_failure(tessera(command), 1, "expected the state of a job");
+  std::filesystem::remove(path("out.npy.partial.json"));
+  expect_failure(tessera(command), 1, "expected none by ");
+  std::filesystem::remove(path("out.npy.partial"));
+  EXPECT_THAT(tessera(command).err, HasSubstr("30 of 30000 lines"));
+}
+
+TEST_F(ResumeTest, OnlyFilesCanBeResumed) {
+  expect_failure(tessera("embed model in.jsonl --resume"), 2, "got no -o FILE");
+  expect_failure(tessera("embed model --resume -o out.npy < in.jsonl"), 2, "got standard input");
+  expect_failure(tessera("embed model in.jsonl --resume -o /dev/null"), 1, "is no regular file");
+}
+
+}  // namespace
+}  // namespace tessera::test
