@@ -111,10 +111,10 @@ struct Package {
       false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
 };
 
-/// Reads a directory as published: config.json, model.safetensors (single or sharded), tokenizer
-/// files, modules.json and what it names. `model` may also name a model that huggingface_hub has
-/// downloaded (find_model()). Throws Error: not_found, corrupt_file, unsupported_model
-/// (naming the config key and value that this version does not compute).
+/// Reads a directory as published: config.json, model.safetensors or pytorch_model.bin (single or
+/// sharded), tokenizer files, modules.json and what it names. `model` may also name a model that
+/// huggingface_hub has downloaded (find_model()). Throws not_found, corrupt_file,
+/// unsupported_model (naming the config key and value that this version does not compute).
 Package open_package(const std::filesystem::path& model, const PackageOptions& options = {});
 
 /// Classes that open_package understands, as "model_type: Class, Class".

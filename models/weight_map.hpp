@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "models/config.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 
 namespace tessera::models {
 

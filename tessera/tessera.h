@@ -147,8 +147,8 @@ typedef struct tessera_file {
 #define TESSERA_FILE_INIT \
   { sizeof(tessera_file), 0, NULL, NULL, 0 }
 
-/// Opens a checkpoint directory as published: config.json, model.safetensors (or shards), tokenizer
-/// files, preprocessor_config.json, the files of sentence-transformers.
+/// Opens a checkpoint directory as published: config.json, model.safetensors or pytorch_model.bin
+/// (or shards), tokenizer files, preprocessor_config.json, the files of sentence-transformers.
 ///
 /// Reads and checks everything but the weights, which are mapped and packed by the first session
 /// (or tessera_model_prepare()), once per model.
@@ -163,7 +163,7 @@ TESSERA_API tessera_status tessera_model_open(const char* directory,
 
 /// As tessera_model_open(), from files in memory.
 ///
-/// Memory    *.safetensors must stay where they are until the model and all its sessions are
+/// Memory    The files of weights must stay where they are until the model and all its sessions are
 ///           closed: tables are read in place. Everything else is copied. With copy_tables = 1
 ///           nothing is needed any more after tessera_model_prepare().
 TESSERA_API tessera_status tessera_model_open_memory(const tessera_file* files, size_t file_count,

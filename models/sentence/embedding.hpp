@@ -14,7 +14,7 @@
 
 #include "models/package.hpp"
 #include "models/sentence/files.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 
 namespace tessera::models {
 

@@ -4,7 +4,7 @@
 //
 //   modules.json                       the modules, one after another: Transformer, Pooling, …
 //   1_Pooling/config.json              which pooling
-//   2_Dense/{config.json, model.safetensors}
+//   2_Dense/{config.json, model.safetensors or pytorch_model.bin}
 //   sentence_bert_config.json          max_seq_length, do_lower_case (beside config.json)
 //   config_sentence_transformers.json  prompts, default_prompt_name, similarity_fn_name
 //

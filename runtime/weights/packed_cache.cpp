@@ -61,7 +61,7 @@ std::size_t whole_pages(std::size_t bytes) noexcept {
 std::uint64_t sample_hash(const Checkpoint& checkpoint) {
   constexpr std::size_t kPlaces = 256, kBytes = 64;
   ContentHash hash;
-  for (const SafetensorsFile& file : checkpoint.files()) {
+  for (const TensorFile& file : checkpoint.files()) {
     const std::span<const std::byte> bytes = file.file().bytes();
     if (bytes.size() < kPlaces * kBytes) {
       hash.update(bytes.first(bytes.size() / kBytes * kBytes));
@@ -109,7 +109,7 @@ PackedCache::PackedCache(std::filesystem::path directory, std::string key,
       opened_ns_(now_ns()),
       directory_(std::move(directory)) {
   std::string name = key_;
-  for (const SafetensorsFile& file : checkpoint.files()) {
+  for (const TensorFile& file : checkpoint.files()) {
     stamps_.push_back(file.file().stamp());
     name += fmt::format("{} bytes\n", file.file().bytes().size());
   }
@@ -120,7 +120,7 @@ PackedCache::PackedCache(std::filesystem::path directory, std::string key,
 std::uint64_t PackedCache::checkpoint_hash() const {
   constexpr std::size_t kPiece = std::size_t{4} << 20;
   ContentHash all;
-  for (const SafetensorsFile& file : checkpoint_.files()) {
+  for (const TensorFile& file : checkpoint_.files()) {
     std::span<const std::byte> bytes = file.file().bytes();
     ContentHash hash;
     while (!bytes.empty()) {

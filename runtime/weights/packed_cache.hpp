@@ -24,7 +24,7 @@
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/program/program.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 
 namespace tessera {
 

@@ -16,7 +16,7 @@
 #include "kernels/kernel_table.hpp"
 #include "runtime/base/arena.hpp"
 #include "runtime/program/program.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 
 namespace tessera {
 

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
-#include "runtime/base/files.hpp"
 #include "runtime/base/json_text.hpp"
+#include "runtime/weights/looks_like.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
@@ -58,28 +58,18 @@ class Reader {
   std::string where_;
 };
 
-/// What people often have in place of the file that they meant.
-std::string looks_like(std::string_view file) {
-  if (const std::string_view got = stand_in(file.substr(0, 64)); !got.empty()) {
-    return fmt::format(" (this is {})", got);
-  }
-  if (file.starts_with("GGUF")) return " (this is a GGUF file)";
-  if (file.starts_with("PK\x03\x04")) return " (this is a zip archive, perhaps a PyTorch .bin)";
-  return "";
-}
-
 std::string_view Reader::header(std::span<const std::byte> file) const {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (file.size() < kLengthBytes) {
     fail(fmt::format("the file has {} bytes, expected at least {} for the header's length{}",
-                     file.size(), kLengthBytes, looks_like(text)));
+                     file.size(), kLengthBytes, looks_like(file)));
   }
   std::uint64_t length = 0;
   static_assert(std::endian::native == std::endian::little);
   std::memcpy(&length, file.data(), kLengthBytes);
   if (length > kMaxHeaderBytes) {
     fail(fmt::format("the header's length is {}, expected at most {}{}", length, kMaxHeaderBytes,
-                     looks_like(text)));
+                     looks_like(file)));
   }
   if (length > file.size() - kLengthBytes) {
     fail(
@@ -126,29 +116,20 @@ void Reader::offsets(Entry& entry, dom::element value) const {
   entry.end = integer(entry.tensor.name, "data_offsets", pair.at(1).value_unsafe());
 }
 
-/// Bytes that dtype and shape ask for. Zero extents are left out of the overflow check, so that any
-/// product of some extents can be formed later without a check.
+/// Bytes that dtype and shape ask for.
 std::uint64_t Reader::size_of(const StoredTensor& tensor) const {
-  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  std::uint64_t bits = static_cast<std::uint64_t>(bits_of(tensor.type));
-  bool is_empty = false;
-  for (const std::int64_t extent : tensor.shape) {
-    if (extent == 0) {
-      is_empty = true;
-    } else if (bits > kMax / static_cast<std::uint64_t>(extent)) {
-      fail(tensor.name, fmt::format("shape {} of {} is larger than any memory, expected a "
-                                    "product below 2^63 bits",
-                                    shape_to_string(tensor.shape), to_string(tensor.type)));
-    } else {
-      bits *= static_cast<std::uint64_t>(extent);
-    }
+  const std::optional<std::uint64_t> bits = bits_without_zeros(tensor.type, tensor.shape);
+  if (!bits) {
+    fail(tensor.name, fmt::format("shape {} of {} is larger than any memory, expected a "
+                                  "product below 2^63 bits",
+                                  shape_to_string(tensor.shape), to_string(tensor.type)));
   }
-  if (is_empty) return 0;
-  if (bits % 8 != 0) {
+  if (std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end()) return 0;
+  if (*bits % 8 != 0) {
     fail(tensor.name, fmt::format("shape {} of {} has {} bits, expected whole bytes",
-                                  shape_to_string(tensor.shape), to_string(tensor.type), bits));
+                                  shape_to_string(tensor.shape), to_string(tensor.type), *bits));
   }
-  return bits / 8;
+  return *bits / 8;
 }
 
 Entry Reader::entry(std::string_view name, dom::element value) const {
@@ -242,7 +223,7 @@ void Reader::check_layout(std::span<const Entry> sorted, std::uint64_t buffer_by
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   SafetensorsFile result(path, MappedFile::open(path));
-  const std::span<const std::byte> file = result.file_.bytes();
+  const std::span<const std::byte> file = result.file().bytes();
   const Reader reader(path);
   const std::string_view header = reader.header(file);
   const std::span<const std::byte> buffer = file.subspan(kLengthBytes + header.size());
@@ -279,30 +260,17 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   });
   reader.check_layout(entries, buffer.size());
 
-  result.tensors_.reserve(entries.size());
+  std::vector<StoredTensor> tensors;
+  tensors.reserve(entries.size());
   for (Entry& entry : entries) {
     entry.tensor.data = file.data() + kLengthBytes + header.size() + entry.begin;
     entry.tensor.bytes = static_cast<std::size_t>(entry.end - entry.begin);
-    result.tensors_.push_back(std::move(entry.tensor));
-    result.by_name_.push_back(static_cast<std::uint32_t>(result.by_name_.size()));
+    tensors.push_back(std::move(entry.tensor));
   }
-  const auto name = [&](std::uint32_t i) -> std::string_view { return result.tensors_[i].name; };
-  std::sort(result.by_name_.begin(), result.by_name_.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return name(a) < name(b); });
-  const auto twice =
-      std::adjacent_find(result.by_name_.begin(), result.by_name_.end(),
-                         [&](std::uint32_t a, std::uint32_t b) { return name(a) == name(b); });
-  if (twice != result.by_name_.end()) {
-    reader.fail(name(*twice), "the name occurs twice, expected unique names");
+  if (const auto twice = result.set_tensors(std::move(tensors))) {
+    reader.fail(*twice, "the name occurs twice, expected unique names");
   }
   return result;
-}
-
-const StoredTensor* SafetensorsFile::find(std::string_view name) const noexcept {
-  const auto at = std::lower_bound(
-      by_name_.begin(), by_name_.end(), name,
-      [&](std::uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
-  return at != by_name_.end() && tensors_[*at].name == name ? &tensors_[*at] : nullptr;
 }
 
 }  // namespace tessera

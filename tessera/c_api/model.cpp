@@ -2,7 +2,7 @@
 // Opening and closing models, and what they say about themselves.
 #include "runtime/base/files.hpp"
 #include "runtime/machine/machine.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/objects.hpp"

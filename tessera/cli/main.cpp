@@ -56,8 +56,8 @@ std::string indented(std::string text) {
 std::string footer() {
   return fmt::format(
       "`tessera help COMMAND` says what a command takes.\n"
-      "A MODEL is a directory as published: config.json, model.safetensors, tokenizer files, and\n"
-      "where it has them the files of sentence-transformers. Understood:\n"
+      "A MODEL is a directory as published: config.json, model.safetensors or pytorch_model.bin,\n"
+      "tokenizer files, and where it has them the files of sentence-transformers. Understood:\n"
       "{}\n"
       "Exit status: 0 done; 1 a model, an input or the system refuses (stderr says what);\n"
       "  2 wrong usage; {} the reader of stdout has gone.\n"

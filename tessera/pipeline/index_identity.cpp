@@ -10,7 +10,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 #include "runtime/weights/content_hash.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "tessera/pipeline/json_text.hpp"
 
 namespace tessera {

@@ -11,7 +11,7 @@
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/machine/machine.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "tessera/pipeline/json_text.hpp"
 
 namespace tessera {

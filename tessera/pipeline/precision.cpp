@@ -6,7 +6,7 @@
 #include "runtime/base/log.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/session/level.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 
 namespace tessera {
 namespace {

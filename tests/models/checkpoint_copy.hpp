@@ -15,6 +15,7 @@
 #include "models/package.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/session/session.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tests/support/temporary.hpp"
 #include "tests/support/tensors.hpp"

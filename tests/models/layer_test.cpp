@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "models/encoder.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "tests/models/checkpoint_copy.hpp"
 #include "tests/support/temporary.hpp"
 

@@ -22,7 +22,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/session/memory_bytes.hpp"
-#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "tests/runtime/ragged.hpp"
 
 namespace tessera {

@@ -10,6 +10,7 @@
 
 #include "runtime/program/program.hpp"
 #include "runtime/session/session.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "tests/support/temporary.hpp"
 #include "tests/support/tensors.hpp"
 

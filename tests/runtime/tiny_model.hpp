@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/weights/checkpoint.hpp"
 #include "tests/runtime/op_model.hpp"
 
 namespace tessera::test {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/weights/checkpoint.hpp"
 #include "tests/runtime/op_model.hpp"
 #include "tests/support/tolerance.hpp"
 

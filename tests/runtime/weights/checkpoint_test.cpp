@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/runtime/weights/files.hpp"
+#include "tests/support/torch_files.hpp"
 
 namespace tessera {
 namespace {
@@ -21,8 +22,16 @@ class CheckpointTest : public testing::Test {
                                std::to_string(bytes) + "]}}";
     test::write_text(folder_ / file, file_of(header, static_cast<std::size_t>(bytes)));
   }
-  void write_index(const std::string& weight_map) {
-    test::write_text(folder_ / kIndex,
+  /// An F32 tensor of two elements.
+  void write_torch_shard(const std::string& file, const std::string& tensor) {
+    using namespace test;
+    write_text(
+        folder_ / file,
+        torch_zip(p_dict({{tensor, p_tensor(p_storage("0", 2), 0, p_ints({2}), p_ints({1}))}}),
+                  {bytes_of(1.0F) + bytes_of(2.0F)}));
+  }
+  void write_index(const std::string& weight_map, const char* name = kIndex) {
+    test::write_text(folder_ / name,
                      R"({"metadata":{"total_size":5},"weight_map":)" + weight_map + "}");
   }
   std::string refusal(ErrorCode code) {
@@ -66,6 +75,78 @@ TEST_F(CheckpointTest, TheSingleFileComesBeforeTheIndex) {
   write_shard("model.safetensors", "w", 2);
   write_index(R"({"a":"missing.safetensors"})");
   EXPECT_NE(Checkpoint::open(folder_.path()).find("w"), nullptr);
+}
+
+TEST_F(CheckpointTest, SourcesHaveTheOrderOfTransformers) {
+  write_torch_shard("shard.bin", "d");
+  write_index(R"({"d":"shard.bin"})", "pytorch_model.bin.index.json");
+  EXPECT_NE(Checkpoint::open(folder_.path()).find("d"), nullptr);
+  write_torch_shard("pytorch_model.bin", "c");
+  EXPECT_NE(Checkpoint::open(folder_.path()).find("c"), nullptr);
+  write_shard("shard.safetensors", "b", 2);
+  write_index(R"({"b":"shard.safetensors"})");
+  EXPECT_NE(Checkpoint::open(folder_.path()).find("b"), nullptr);
+  write_shard("model.safetensors", "a", 2);
+  EXPECT_NE(Checkpoint::open(folder_.path()).find("a"), nullptr);
+}
+
+TEST_F(CheckpointTest, ShardsOfPyTorchAreOneCheckpoint) {
+  write_torch_shard("pytorch_model-00001-of-00002.bin", "b");
+  write_torch_shard("pytorch_model-00002-of-00002.bin", "a");
+  write_index(R"({"a":"pytorch_model-00002-of-00002.bin","b":"pytorch_model-00001-of-00002.bin"})",
+              "pytorch_model.bin.index.json");
+  const Checkpoint checkpoint = Checkpoint::open(folder_.path());
+  EXPECT_EQ(checkpoint.files().size(), 2U);
+  EXPECT_EQ(checkpoint.at("a").bytes, 8U);
+  EXPECT_EQ(scalar_value(checkpoint.at("b")), std::nullopt);
+  checkpoint.release("a");
+  checkpoint.check_unchanged();
+}
+
+TEST_F(CheckpointTest, FilesOfBothKindsCanBeMerged) {
+  write_shard("model.safetensors", "w", 2);
+  for (const char* name : {"x.bin", "x.pt", "x.pth", "x.ckpt"}) {
+    write_torch_shard(name, "w");
+    Checkpoint checkpoint = Checkpoint::open(folder_.path());
+    checkpoint.merge("2_Dense/", folder_ / name);
+    EXPECT_EQ(checkpoint.at("w").bytes, 2U);
+    EXPECT_EQ(checkpoint.at("2_Dense/w").bytes, 8U);
+  }
+}
+
+TEST_F(CheckpointTest, WhatIsThereInsteadOfWeightsIsNamedWithTheWayOut) {
+  test::write_text(folder_ / "tf_model.h5", "x");
+  std::filesystem::create_directories(folder_ / "onnx");
+  test::write_text(folder_ / "onnx/model.onnx", "x");
+  test::write_text(folder_ / "model.fp16.safetensors", "x");
+  test::write_text(folder_ / "q4.gguf", "x");
+  const std::string message = refusal(ErrorCode::not_found);
+  EXPECT_THAT(message, HasSubstr("expected model.safetensors or pytorch_model.bin"));
+  EXPECT_THAT(message, HasSubstr("tf_model.h5 is of TensorFlow: load it with from_tf=True"));
+  EXPECT_THAT(message, HasSubstr("onnx/model.onnx is an ONNX model: take the weights of"));
+  EXPECT_THAT(message,
+              HasSubstr("model.fp16.safetensors is a variant: rename it to model.safeten"));
+  EXPECT_THAT(message, HasSubstr("q4.gguf is a GGUF file"));
+}
+
+TEST_F(CheckpointTest, AFileOfTheOtherKindIsNamed) {
+  write_shard("pytorch_model.bin", "w", 2);
+  EXPECT_THAT(
+      refusal(ErrorCode::corrupt_file),
+      testing::AllOf(HasSubstr("pytorch_model.bin: the file of"),
+                     HasSubstr("it begins as a safetensors file: model.safetensors is the")));
+  const auto says = [&](const std::string& text, const char* what) {
+    for (const char* name : {"x.bin", "x.safetensors"}) {
+      test::write_text(folder_ / name, text);
+      EXPECT_THAT(message_of(ErrorCode::corrupt_file, [&] { Checkpoint::open(folder_ / name); }),
+                  HasSubstr(what));
+    }
+  };
+  says("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer");
+  says("<!DOCTYPE html>\n<html>", "a web page");
+  says("<html lang=en>", "a web page");
+  says("\x1F\x8B\x08 and what follows", "a gzip file");
+  says("GGUF and what follows", "a GGUF file");
 }
 
 TEST_F(CheckpointTest, MovingKeepsTensorsWhereTheyAre) {

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "runtime/base/error.hpp"
+#include "runtime/weights/checkpoint.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tests/support/temporary.hpp"
 

@@ -12,6 +12,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/weights/safetensors.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/temporary.hpp"
 

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checkpoint of one file or of shards named by model.safetensors.index.json:
+// A checkpoint of one file or of shards named by an index:
 //   {"metadata": {…}, "weight_map": {"tensor name": "shard file name", …}}
+#include "runtime/weights/checkpoint.hpp"
+
 #include <fmt/format.h>
 #include <simdjson.h>
 
 #include <algorithm>
-#include <system_error>
+#include <array>
+#include <map>
+#include <utility>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 #include "runtime/base/json_text.hpp"
+#include "runtime/weights/looks_like.hpp"
+#include "runtime/weights/other_weights.hpp"
 #include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/torch_file.hpp"
 
 namespace tessera {
 namespace {
@@ -18,10 +25,11 @@ namespace {
 namespace fs = std::filesystem;
 using detail::in_quotes;
 
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
-
 using WeightMap = std::map<std::string, std::string, std::less<>>;  // tensor -> shard
+
+/// transformers' order.   transformers v4.57 modeling_utils.py _get_resolved_checkpoint_files
+constexpr std::array kSources{"model.safetensors", "model.safetensors.index.json",
+                              "pytorch_model.bin", "pytorch_model.bin.index.json"};
 
 /// The file to open for `path`: itself, or the one that a directory holds.
 fs::path locate(const fs::path& path) {
@@ -30,12 +38,22 @@ fs::path locate(const fs::path& path) {
                 fmt::format("{}: no such file or directory, expected a checkpoint", path.string()));
   }
   if (!directory_exists(path)) return path;
-  for (const char* name : {kSingleFile, kIndexFile}) {
+  for (const char* name : kSources) {
     if (path_exists(path / name)) return path / name;
   }
-  throw Error(ErrorCode::not_found,
-              fmt::format("{}: the directory has no weights that can be read, expected {} or {}",
-                          path.string(), kSingleFile, kIndexFile));
+  throw Error(
+      ErrorCode::not_found,
+      fmt::format("{}: the directory has no weights that can be read, expected {} or {} ({} "
+                  "or {}){}",
+                  path.string(), kSources[0], kSources[2], kSources[1], kSources[3],
+                  other_weights(path)));
+}
+
+TensorFile open_file(const fs::path& path) {
+  for (const char* ending : {".bin", ".pt", ".pth", ".ckpt"}) {
+    if (path.extension() == ending) return TorchFile::open(path);
+  }
+  return SafetensorsFile::open(path);
 }
 
 /// A shard stands beside its index; a name that leads elsewhere is not followed.
@@ -59,8 +77,8 @@ WeightMap read_index(const fs::path& path) {
           .get_object()
           .get(root);
   if (error != simdjson::SUCCESS) {
-    fail(fmt::format("the index is malformed ({}), expected one JSON object in UTF-8",
-                     simdjson::error_message(error)));
+    fail(fmt::format("the index is malformed ({}), expected one JSON object in UTF-8{}",
+                     simdjson::error_message(error), looks_like(bytes)));
   }
   if (root["weight_map"].get_object().get(map) != simdjson::SUCCESS) {
     fail("weight_map is missing or no object, expected {\"tensor\": \"shard file\", ...}");
@@ -81,13 +99,13 @@ WeightMap read_index(const fs::path& path) {
 }
 
 /// The shards that `map` names, sorted, each opened.
-std::vector<SafetensorsFile> open_shards(const fs::path& index, const WeightMap& map) {
+std::vector<TensorFile> open_shards(const fs::path& index, const WeightMap& map) {
   std::vector<std::string_view> names;
   for (const auto& [tensor, shard] : map) names.push_back(shard);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
 
-  std::vector<SafetensorsFile> files;
+  std::vector<TensorFile> files;
   for (const std::string_view name : names) {
     const fs::path path = index.parent_path() / name;
     if (!path_exists(path)) {
@@ -96,17 +114,17 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index, const WeightMap&
                               "beside the index",
                               index.string(), in_quotes(name), names.size()));
     }
-    files.push_back(SafetensorsFile::open(path));
+    files.push_back(open_file(path));
   }
   return files;
 }
 
 void check_placement(const fs::path& index, const WeightMap& map,
-                     std::span<const SafetensorsFile> files) {
+                     std::span<const TensorFile> files) {
   for (const auto& [tensor, shard] : map) {
     const auto file = std::lower_bound(
         files.begin(), files.end(), shard,
-        [](const SafetensorsFile& f, const std::string& n) { return f.path().filename() < n; });
+        [](const TensorFile& f, const std::string& n) { return f.path().filename() < n; });
     if (file->find(tensor) != nullptr) continue;
     throw Error(ErrorCode::corrupt_file,
                 fmt::format("{}: tensor {} is not in shard {}, expected it there from weight_map",
@@ -128,10 +146,10 @@ Checkpoint Checkpoint::open(const fs::path& path) {
     result.files_ = open_shards(result.path_, map);
     check_placement(result.path_, map, result.files_);
   } else {
-    result.files_.push_back(SafetensorsFile::open(result.path_));
+    result.files_.push_back(open_file(result.path_));
   }
 
-  for (const SafetensorsFile& file : result.files_) {
+  for (const TensorFile& file : result.files_) {
     for (const StoredTensor& tensor : file.tensors()) result.tensors_.push_back(&tensor);
   }
   std::sort(result.tensors_.begin(), result.tensors_.end(),
@@ -161,7 +179,7 @@ void Checkpoint::merge(const std::string& prefix, const fs::path& path) {
     renamed_.back().name = prefix + tensor->name;
     tensors_.push_back(&renamed_.back());
   }
-  for (SafetensorsFile& file : other.files_) files_.push_back(std::move(file));
+  for (TensorFile& file : other.files_) files_.push_back(std::move(file));
   std::sort(tensors_.begin(), tensors_.end(),
             [](const StoredTensor* a, const StoredTensor* b) { return a->name < b->name; });
 }
@@ -184,11 +202,11 @@ const StoredTensor& Checkpoint::at(std::string_view name) const {
 void Checkpoint::release(std::string_view name) const noexcept {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr) return;
-  for (const SafetensorsFile& file : files_) file.file().release({tensor->data, tensor->bytes});
+  for (const TensorFile& file : files_) file.file().release({tensor->data, tensor->bytes});
 }
 
 void Checkpoint::check_unchanged() const {
-  for (const SafetensorsFile& file : files_) file.file().check_unchanged();
+  for (const TensorFile& file : files_) file.file().check_unchanged();
 }
 
 }  // namespace tessera

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dtypes of the format: spelling, width, and which of them can be weights.
+// The dtypes of safetensors: spelling, width, and which of them can be weights; a file's tensors.
+#include "runtime/weights/stored_tensor.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include "kernels/kernel_table.hpp"
-#include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
 namespace {
@@ -85,6 +88,18 @@ std::optional<DType> weight_dtype(StoredType type) noexcept {
   }
 }
 
+std::optional<std::uint64_t> bits_without_zeros(StoredType type,
+                                                std::span<const std::int64_t> shape) noexcept {
+  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  auto bits = static_cast<std::uint64_t>(bits_of(type));
+  for (const std::int64_t extent : shape) {
+    if (extent == 0) continue;
+    if (bits > kMax / static_cast<std::uint64_t>(extent)) return std::nullopt;
+    bits *= static_cast<std::uint64_t>(extent);
+  }
+  return bits;
+}
+
 std::string shape_to_string(std::span<const std::int64_t> shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
 }
@@ -103,6 +118,33 @@ std::optional<float> scalar_value(const StoredTensor& tensor) noexcept {
   float value = 0.0F;
   kernels::kernels_at(Isa::baseline).widen(element.data(), *type, &value, 1);
   return value;
+}
+
+const StoredTensor* TensorFile::find(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(
+      by_name_.begin(), by_name_.end(), name,
+      [&](std::uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
+  return at != by_name_.end() && tensors_[*at].name == name ? &tensors_[*at] : nullptr;
+}
+
+std::optional<std::string_view> TensorFile::set_tensors(std::vector<StoredTensor> tensors) {
+  tensors_ = std::move(tensors);
+  by_name_.clear();
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    by_name_.push_back(static_cast<std::uint32_t>(i));
+  }
+  const auto name = [&](std::uint32_t i) -> std::string_view { return tensors_[i].name; };
+  std::sort(by_name_.begin(), by_name_.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return name(a) < name(b); });
+  const auto twice =
+      std::adjacent_find(by_name_.begin(), by_name_.end(),
+                         [&](std::uint32_t a, std::uint32_t b) { return name(a) == name(b); });
+  if (twice == by_name_.end()) return std::nullopt;
+  return name(*twice);
+}
+
+std::span<std::byte> TensorFile::own(std::size_t bytes) {
+  return owned_.emplace_back(bytes);
 }
 
 }  // namespace tessera

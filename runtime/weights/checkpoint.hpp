@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights of a model: one file, or shards that an index names, of safetensors or of PyTorch.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/weights/stored_tensor.hpp"
+
+namespace tessera {
+
+/// The tensors of a checkpoint: one file, or shards with an index.
+///
+/// open() takes a directory, in which it looks, as transformers does, for `model.safetensors`,
+/// `model.safetensors.index.json`, `pytorch_model.bin` and `pytorch_model.bin.index.json`, in this
+/// order; or a file by any name: an index ends in .json, PyTorch's files in .bin, .pt, .pth or .ckpt,
+/// all others are safetensors. With an index, every shard that it names must exist beside it and hold
+/// every tensor that the index places there; tensors of a shard that the index does not list are
+/// visible too; a name in two shards is an error.
+class Checkpoint {
+ public:
+  static Checkpoint open(const std::filesystem::path& path);
+
+  /// Adds the tensors of another checkpoint (given as to open()), each under `prefix` + its name.
+  /// Errors: as open(); corrupt_file if a name is taken. The checkpoint is unchanged then.
+  void merge(const std::string& prefix, const std::filesystem::path& path);
+
+  /// Null if no shard has a tensor of that name.
+  const StoredTensor* find(std::string_view name) const noexcept;
+
+  /// As find(), but throws not_found naming the checkpoint and the tensor.
+  const StoredTensor& at(std::string_view name) const;
+
+  /// Lets go of the mapped pages of a tensor; its data are read again from the file when touched.
+  void release(std::string_view name) const noexcept;
+  /// Throws Error{corrupt_file} if a shard has changed since it was opened.
+  void check_unchanged() const;
+
+  /// All tensors, sorted by name.
+  const std::vector<const StoredTensor*>& tensors() const noexcept { return tensors_; }
+
+  /// The shards, one at least, in the order of their names; then those of merge().
+  const std::vector<TensorFile>& files() const noexcept { return files_; }
+
+  /// What was opened: the file or the index.
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  std::vector<TensorFile> files_;
+  std::deque<StoredTensor> renamed_;          // what merge() added; elements never move
+  std::vector<const StoredTensor*> tensors_;  // sorted by name
+};
+
+}  // namespace tessera

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/weights/other_weights.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+#include <vector>
+
+#include "runtime/base/files.hpp"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Other {
+  const char* name;
+  const char* meaning;  ///< what it is, and the way out
+};
+
+constexpr const char* kOnnx =
+    "an ONNX model: take the weights of the directory that it was exported from";
+constexpr const char* kSafetensorsVariant = "a variant: rename it to model.safetensors to use it";
+constexpr const char* kTorchVariant = "a variant: rename it to pytorch_model.bin to use it";
+constexpr const char* kOpenClip =
+    "of OpenCLIP, with other names for its tensors: take the same model for transformers";
+
+constexpr Other kOthers[] = {
+    {"model.fp16.safetensors", kSafetensorsVariant},
+    {"model.bf16.safetensors", kSafetensorsVariant},
+    {"model.fp32.safetensors", kSafetensorsVariant},
+    {"pytorch_model.fp16.bin", kTorchVariant},
+    {"pytorch_model.bf16.bin", kTorchVariant},
+    {"pytorch_model.fp32.bin", kTorchVariant},
+    {"tf_model.h5", "of TensorFlow: load it with from_tf=True in transformers, and save it"},
+    {"flax_model.msgpack", "of Flax: load it with from_flax=True in transformers, and save it"},
+    {"model.onnx", kOnnx},
+    {"onnx/model.onnx", kOnnx},
+    {"open_clip_model.safetensors", kOpenClip},
+    {"open_clip_pytorch_model.bin", kOpenClip},
+    {"rust_model.ot", "of rust-bert: take the same model for transformers"},
+    {"adapter_model.safetensors", "an adapter: merge it into the model that it was trained for"},
+    {"adapter_model.bin", "an adapter: merge it into the model that it was trained for"},
+};
+
+/// The names of the GGUF files of a directory of the system, sorted.
+std::vector<std::string> gguf_files(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().extension() == ".gguf") names.push_back(at->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::string other_weights(const fs::path& directory) {
+  std::string text;
+  const auto add = [&](const std::string& name, const char* meaning) {
+    text += fmt::format("; {} is {}", name, meaning);
+  };
+  for (const Other& other : kOthers) {
+    if (path_exists(directory / other.name)) add(other.name, other.meaning);
+  }
+  for (const std::string& name : gguf_files(directory)) {
+    add(name, "a GGUF file: take the same model for transformers");
+  }
+  return text;
+}
+
+}  // namespace tessera
