@@ -9,8 +9,8 @@
 #include "models/json.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
-#include "runtime/weights/content_hash.hpp"
 #include "runtime/weights/checkpoint.hpp"
+#include "runtime/weights/content_hash.hpp"
 #include "tessera/pipeline/json_text.hpp"
 
 namespace tessera {
