@@ -63,7 +63,8 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
                                     ? writer.token_lines(record.text, result.encoding,
                                                          result.sequence.ids, result.output)
                                     : writer.line(result.output.row(0));
-             out.write(format == "jsonl" ? with_id(std::move(line), record.id) : line);
+             out.write(format == "jsonl" ? with_id(std::move(line), record.id, result.is_cut)
+                                         : line);
            },
        .failed = {},
        .end_of_window = [&](const RecordCounts&) { out.flush_pipe(); },
