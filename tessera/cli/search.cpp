@@ -188,6 +188,7 @@ void Search::add_to(CLI::App& command) {
                    "The first line names the columns: not indexed");
   command.add_flag("--jsonl", entry_format.is_json,
                    "Each line is {\"text\": ...} (implied by a name in .jsonl)");
+  add_encoding(command, encoding);
   auto* saved = add_option(command, "--save-index", save, "FILE",
                            "Keep the vectors in FILE (.npy), and what they are of in FILE.json");
   add_option(command, "--load-index", load, "FILE",
