@@ -152,7 +152,8 @@ def main(tessera):
     print('Written by `scripts/make_keys_table.py build/release/tessera/tessera > docs/KEYS.md`, which opens a small checkpoint of every family '
           'with one key changed at a time. **yes**: honoured, the outputs change or the weights no longer fit. **refused**: some values are refused '
           'by name, the others that were tried do nothing. **yes, or refused**: both. A dot: no effect. `camembert` is `roberta`; `clip` and `siglip` '
-          'have the keys of their towers under `text_config` and `vision_config`. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
+          'have the keys of their towers under `text_config` and `vision_config`. A reranker\'s activation counts where a checkpoint has one label, '
+          'which here is that of xlm-roberta. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
     for title, families in (('Texts', TEXT_FAMILIES), ('Images', [f for f in FAMILIES if f not in TEXT_FAMILIES])):
         print(f'## {title}\n')
         print('| key | ' + ' | '.join(families) + ' |')
