@@ -10,6 +10,7 @@ cd "$ROOT"
 tessera=${1:-build/release/tessera/tessera}
 cases=../shared/cases
 [ -f "$cases/cases.json" ] || { say "no $cases: skipped"; exit 77; }
+[ -x "$tessera" ] || { say "no $tessera: skipped"; exit 77; }
 /usr/bin/python3 -c 'import numpy' 2>/dev/null || { say "no python3-numpy: skipped"; exit 77; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
