@@ -84,6 +84,17 @@ bool is_valid_utf8(std::string_view text) noexcept {
   return simdjson::validate_utf8(text.data(), text.size());
 }
 
+std::size_t find_invalid_utf8(std::string_view text) noexcept {
+  if (is_valid_utf8(text)) return std::string_view::npos;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+  for (std::size_t i = 0; i < text.size();) {
+    const Sequence s = next_sequence(bytes + i, text.size() - i);
+    if (!s.is_valid) return i;
+    i += s.length;
+  }
+  return std::string_view::npos;
+}
+
 std::string replace_invalid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

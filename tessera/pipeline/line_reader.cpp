@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 
 namespace tessera {
@@ -59,9 +60,10 @@ bool LineReader::fill() {
   bytes_ += buffer_.size() - used;
   if (encoding_ == TextEncoding::utf8 && bytes_ == buffer_.size() && used < kHeadBytes) {
     if (const auto other = other_encoding(buffer_)) {
+      const std::string way =
+          other->likely ? fmt::format(" (--encoding {} reads it)", to_string(*other->likely)) : "";
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: {}, expected UTF-8 (--encoding {} reads it)", source_.name(),
-                              other->what, to_string(other->likely)));
+                  fmt::format("{}: {}, expected UTF-8{}", source_.name(), other->what, way));
     }
   }
   return !at_end_;
@@ -78,7 +80,7 @@ bool LineReader::is_ready() {
 }
 
 void LineReader::check(std::string_view line) const {
-  const std::size_t at = find_invalid_utf8(line);
+  const std::size_t at = text::find_invalid_utf8(line);
   if (at == std::string_view::npos) return;
   throw Error(
       ErrorCode::invalid_argument,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <iconv.h>
 
+#include <array>
 #include <cerrno>
 
 #include "models/text/unicode.hpp"
@@ -34,28 +35,6 @@ const char* iconv_name(TextEncoding encoding) noexcept {
 
 unsigned byte_at(std::string_view text, std::size_t at) noexcept {
   return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-}
-
-// Bytes of the code point that begins at `at`; 0 if none does. Unicode 15, table 3-7.
-std::size_t code_point_length(std::string_view text, std::size_t at) noexcept {
-  const unsigned first = byte_at(text, at);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
-                             : first >= 0xE0 && first <= 0xEF ? 3
-                             : first >= 0xF0 && first <= 0xF4 ? 4
-                                                              : 0;
-  unsigned least = 0x80, most = 0xBF;  // of the second byte
-  if (first == 0xE0) least = 0xA0;
-  if (first == 0xED) most = 0x9F;
-  if (first == 0xF0) least = 0x90;
-  if (first == 0xF4) most = 0x8F;
-  for (std::size_t i = 1; i < length; ++i) {
-    const unsigned next = byte_at(text, at + i);
-    if (next < least || next > most) return 0;
-    least = 0x80;
-    most = 0xBF;
-  }
-  return length;
 }
 
 }  // namespace
@@ -91,16 +70,6 @@ bool is_utf8(TextEncoding encoding) noexcept {
   return encoding == TextEncoding::utf8 || encoding == TextEncoding::utf8_replace;
 }
 
-std::size_t find_invalid_utf8(std::string_view text) noexcept {
-  if (text::is_valid_utf8(text)) return std::string_view::npos;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = code_point_length(text, at);
-    if (length == 0) return at;
-    at += length;
-  }
-  return std::string_view::npos;
-}
-
 std::optional<OtherEncoding> other_encoding(std::string_view head) {
   head = head.substr(0, kHeadBytes);
   if (head.starts_with("\xFF\xFE")) {
@@ -113,9 +82,17 @@ std::optional<OtherEncoding> other_encoding(std::string_view head) {
   }
   const std::size_t zero = head.find('\0');
   if (zero == std::string_view::npos) return std::nullopt;
-  return OtherEncoding{
-      fmt::format("has a NUL byte at offset {}, as UTF-16 has beside every letter", zero),
-      zero % 2 == 0 ? TextEncoding::utf16be : TextEncoding::utf16le};
+  std::array<std::size_t, 2> zeros{};  // at even offsets, at odd ones
+  for (std::size_t at = 0; at < head.size(); ++at) zeros[at % 2] += head[at] == '\0' ? 1U : 0U;
+  const bool is_big = zeros[0] > zeros[1];
+  const std::string where = fmt::format("has a NUL byte at offset {}", zero);
+  // Text is mostly of letters, digits and blanks below 256, whose other byte is NUL.
+  if (zeros[is_big ? 0 : 1] * 8 < head.size() ||
+      zeros[is_big ? 1 : 0] * 4 > zeros[is_big ? 0 : 1]) {
+    return OtherEncoding{where + ", which no text has", std::nullopt};
+  }
+  return OtherEncoding{where + ", as UTF-16 has beside every letter",
+                       is_big ? TextEncoding::utf16be : TextEncoding::utf16le};
 }
 
 TextDecoder::TextDecoder(TextEncoding encoding)

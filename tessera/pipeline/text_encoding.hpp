@@ -31,14 +31,11 @@ std::optional<TextEncoding> encoding_from_string(std::string_view name) noexcept
 /// Whether its bytes are read as they are.
 bool is_utf8(TextEncoding encoding) noexcept;
 
-/// The offset of the first byte that is no part of UTF-8, or npos.
-std::size_t find_invalid_utf8(std::string_view text) noexcept;
-
 /// What a file that begins with `head` is rather than UTF-8: "UTF-16, little-endian (a byte-order
 /// mark FF FE)", say, and the encoding to ask for; nullopt where nothing speaks against UTF-8.
 struct OtherEncoding {
   std::string what;
-  TextEncoding likely;
+  std::optional<TextEncoding> likely;  ///< nullopt: none, as of a binary file
 };
 std::optional<OtherEncoding> other_encoding(std::string_view head);
 

@@ -20,13 +20,13 @@ TEST(TextEncodingTest, NamesReadBackTheSame) {
 
 TEST(TextEncodingTest, FirstInvalidByteIsFound) {
   constexpr std::size_t kNone = std::string::npos;
-  EXPECT_EQ(find_invalid_utf8(""), kNone);
-  EXPECT_EQ(find_invalid_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x8D\xB5"), kNone);
-  EXPECT_EQ(find_invalid_utf8("\xF4\x8F\xBF\xBF"), kNone);
+  EXPECT_EQ(text::find_invalid_utf8(""), kNone);
+  EXPECT_EQ(text::find_invalid_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x8D\xB5"), kNone);
+  EXPECT_EQ(text::find_invalid_utf8("\xF4\x8F\xBF\xBF"), kNone);
   for (const std::string& bad :
        {"\x80"s, "\xC1\xBF"s, "\xE0\x9F\xBF"s, "\xED\xA0\x80"s, "\xF0\x8F\xBF\xBF"s,
         "\xF4\x90\x80\x80"s, "\xF5\x80\x80\x80"s, "\xC3"s, "\xE2\x82"s, "\xE2\x82z"s, "\xFF"s}) {
-    EXPECT_EQ(find_invalid_utf8("ab\xC3\xA9" + bad), 4U);
+    EXPECT_EQ(text::find_invalid_utf8("ab\xC3\xA9" + bad), 4U);
     EXPECT_FALSE(text::is_valid_utf8(bad));
   }
 }
@@ -35,6 +35,10 @@ TEST(TextEncodingTest, Utf16ShowsByItsMarkOrItsZeros) {
   EXPECT_EQ(other_encoding("\xFF\xFEx")->likely, TextEncoding::utf16);
   EXPECT_EQ(other_encoding("\xFE\xFFx")->likely, TextEncoding::utf16);
   EXPECT_EQ(other_encoding("x\0"s)->likely, TextEncoding::utf16le);
+  // "12" and two Chinese characters, and what is no text at all
+  EXPECT_EQ(other_encoding("1\0002\0\x2D\x4E\x87\x65"s)->likely, TextEncoding::utf16le);
+  EXPECT_EQ(other_encoding(std::string(600, 'x') + "\0\0\0\1"s)->likely, std::nullopt);
+  EXPECT_EQ(other_encoding("\1\0\0\0\2\0\0\0"s)->likely, std::nullopt);
   EXPECT_EQ(other_encoding("\0x"s)->likely, TextEncoding::utf16be);
   EXPECT_FALSE(other_encoding("\xEF\xBB\xBFx").has_value());
   EXPECT_FALSE(other_encoding(std::string(1024, 'x') + '\0').has_value());
