@@ -77,9 +77,11 @@ Regex::Regex(std::string_view shown, const std::string& translated, std::string_
       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C,
       &error, &at, context.get()));
   if (!code) {
-    const bool is_lookbehind = error == PCRE2_ERROR_LOOKBEHIND_NOT_FIXED_LENGTH ||
-                               error == PCRE2_ERROR_LOOKBEHIND_TOO_COMPLICATED;
-    throw Error(is_lookbehind ? ErrorCode::unsupported_model : ErrorCode::corrupt_file,
+    const bool is_beyond_pcre2 = error == PCRE2_ERROR_LOOKBEHIND_NOT_FIXED_LENGTH ||
+                                 error == PCRE2_ERROR_LOOKBEHIND_TOO_COMPLICATED ||
+                                 error == PCRE2_ERROR_PATTERN_TOO_LARGE ||
+                                 error == PCRE2_ERROR_PATTERN_TOO_COMPLICATED;
+    throw Error(is_beyond_pcre2 ? ErrorCode::unsupported_model : ErrorCode::corrupt_file,
                 fmt::format("{} is \"{}\", expected a regular expression that PCRE2 compiles: {}",
                             where, shown.substr(0, 500), message_of(error)));
   }

@@ -20,7 +20,8 @@ struct RegexLimits {
   /// Of one place: what Oniguruma allows too.
   std::uint32_t steps = 10'000'000;
   std::uint32_t heap_kib = std::uint32_t{512} << 10;
-  /// Of one text, however long.
+  /// Of one text. The clock is looked at between windows of it: within one, and of a text that is
+  /// no longer than one, steps are the limit.
   std::chrono::milliseconds time{10'000};
   /// On top of that, for every MiB of it.
   std::chrono::milliseconds time_per_mib{10'000};

@@ -70,13 +70,20 @@ class Translator {
 
   std::string translate() {
     groups_.push_back({});
-    while (!at_end()) piece();
+    while (!at_end()) {
+      piece();
+      if (out_.size() > kMostBytes)
+        unsupported("classes that need more than 1 MiB to be spelled out");
+    }
     if (groups_.size() > 1) bad("a group that does not end");
     close_options();
     return std::move(out_);
   }
 
  private:
+  static constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // of what is made of a pattern
+  static constexpr int kMostRepeats = 100;                         // PCRE2 nests 250 groups
+
   struct Options {
     bool ignore_case = false;
     bool dot_all = false;
@@ -120,6 +127,7 @@ class Translator {
   void begin_atom() {
     atom_ = out_.size();
     is_quantified_ = false;
+    repeats_ = 0;
   }
   void emit(std::string_view text) {
     begin_atom();
@@ -414,9 +422,12 @@ class Translator {
   // [:alpha:] and [:^alpha:]; `next_` is behind the first bracket.
   bool posix_bracket(CharacterSet& set) {
     if (peek() != ':') return false;
-    const std::size_t end = pattern_.find(":]", next_ + 1);
-    if (end == std::string_view::npos || end - next_ > 20) return false;
-    std::string_view name = pattern_.substr(next_ + 1, end - next_ - 1);
+    constexpr std::size_t kLongest = 20;  // "^alphabetic" is shorter
+    std::string_view name = pattern_.substr(next_ + 1, kLongest);
+    const std::size_t length = name.find(":]");
+    if (length == std::string_view::npos) return false;
+    const std::size_t end = next_ + 1 + length;
+    name = name.substr(0, length);
     const bool complement = name.starts_with('^');
     if (complement) name.remove_prefix(1);
     const CharacterSet named = set_of_posix_bracket(name);
@@ -564,6 +575,7 @@ class Translator {
   void quantifier() {
     if (!atom_) bad("nothing to repeat");
     if (is_quantified_) {
+      if (++repeats_ > kMostRepeats) unsupported("one quantifier upon another too often");
       out_.insert(*atom_, "(?:");
       out_ += ')';
     }
@@ -599,6 +611,7 @@ class Translator {
   std::vector<Group> groups_;
   std::optional<std::size_t> atom_;
   bool is_quantified_ = false;
+  int repeats_ = 0;       // quantifiers upon the first one
   char32_t literal_ = 0;  // the last one, and where it ends in out_
   std::size_t literal_end_ = std::string::npos;
   std::string_view low_;  // of the interval at hand

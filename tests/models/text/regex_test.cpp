@@ -192,6 +192,26 @@ TEST(RegexTest, WhatPcre2CannotExpressIsRefusedByName) {
   }
 }
 
+// Patterns of a file that nobody wrote by hand: small ones that become large, long ones without end.
+TEST(RegexTest, WhatIsMadeOfAPatternIsLimited) {
+  const auto refusal = [](const std::string& pattern) {
+    const Error e = error_of_pattern(pattern);
+    EXPECT_EQ(e.code(), ErrorCode::unsupported_model) << pattern.substr(0, 20);
+    return std::string(e.what());
+  };
+  std::string repeats = "a", words, open;
+  for (int i = 0; i < 200'000; ++i) repeats += '*';
+  for (int i = 0; i < 20'000; ++i) words += "\\b";
+  for (int i = 0; i < 100'000; ++i) open += "[[:";
+  EXPECT_THAT(refusal(repeats), HasSubstr("one quantifier upon another too often"));
+  EXPECT_THAT(refusal(words), HasSubstr("more than 1 MiB"));
+  EXPECT_THAT(error_of_pattern(open).what(), HasSubstr("expected"));
+  // What PCRE2 finds too large is no fault of the file.
+  std::string alternatives = "\\ba\\b";
+  for (int i = 0; i < 40; ++i) alternatives += "|\\ba\\b";
+  EXPECT_THAT(refusal(alternatives), HasSubstr("too large"));
+}
+
 TEST(RegexTest, NestingIsLimited) {
   EXPECT_EQ(error_of_pattern(std::string(100000, '(')).code(), ErrorCode::corrupt_file);
   EXPECT_EQ(error_of_pattern(std::string(100000, '[')).code(), ErrorCode::unsupported_model);
