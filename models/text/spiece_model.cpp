@@ -239,7 +239,8 @@ std::vector<AddedToken> added_tokens(const Source& source, const Family& family)
     token.special = p.type == Type::control;
     add(token);
   }
-  for (const AddedToken& token : source.config.extra) add(token);
+  const std::vector<AddedToken> listed = source.config.listed();
+  for (const AddedToken& token : listed) add(token);
   const auto named_or = [](const std::optional<AddedToken>& named, std::string_view otherwise) {
     if (named) return *named;
     AddedToken token;
@@ -253,9 +254,8 @@ std::vector<AddedToken> added_tokens(const Source& source, const Family& family)
   add(named_or(config.cls, family.cls));
   AddedToken mask = named_or(config.mask, family.mask);
   // A name alone stands for the token that is listed, or one that takes the space before it.
-  const bool is_listed =
-      std::any_of(config.extra.begin(), config.extra.end(),
-                  [&](const AddedToken& t) { return t.content == mask.content; });
+  const bool is_listed = std::any_of(
+      listed.begin(), listed.end(), [&](const AddedToken& t) { return t.content == mask.content; });
   if (!config.mask || (config.mask_is_name && !is_listed)) mask.lstrip = true;
   add(mask);
   for (const std::string& content : family.more(source)) add(named_or({}, content));

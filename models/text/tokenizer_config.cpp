@@ -7,6 +7,7 @@
 #include <charconv>
 #include <iterator>
 #include <map>
+#include <unordered_set>
 
 #include "models/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
@@ -57,6 +58,8 @@ std::optional<AddedToken> read_token(const Node& node, bool special) {
 }
 
 std::optional<AddedToken>* named_token(TokenizerConfig& config, std::string_view key) {
+  if (key == "bos_token") return &config.bos;
+  if (key == "eos_token") return &config.eos;
   if (key == "unk_token") return &config.unk;
   if (key == "sep_token") return &config.sep;
   if (key == "pad_token") return &config.pad;
@@ -85,13 +88,27 @@ void read_added_tokens_decoder(const Node& node, std::map<std::int64_t, AddedTok
   }
 }
 
+std::unordered_set<std::string> contents_of(const std::vector<AddedToken>& tokens) {
+  std::unordered_set<std::string> contents;
+  for (const AddedToken& token : tokens) contents.insert(token.content);
+  return contents;
+}
+
+// A list of tokens; extra_special_tokens may also be an object of them.
 void read_additional(const Node& node, std::vector<AddedToken>& out) {
-  std::size_t i = 0;
-  for (const auto value : json::as_array(node)) {
-    if (auto token = read_token(json::item(node, i++, value), true)) {
-      out.push_back(*std::move(token));
-    }
+  std::unordered_set<std::string> known = contents_of(out);
+  const auto add = [&](const Node& item) {
+    auto token = read_token(item, true);
+    if (!token || !known.insert(token->content).second) return;
+    token->special = true;
+    out.push_back(*std::move(token));
+  };
+  if (node.value.is_object()) {
+    for (const auto& [key, value] : json::as_object(node)) add(json::member(node, key, value));
+    return;
   }
+  std::size_t i = 0;
+  for (const auto value : json::as_array(node)) add(json::item(node, i++, value));
 }
 
 std::string without_fast(std::string_view name) {
@@ -148,7 +165,7 @@ void refuse_remote_code(const Node& node) {
 
 /// Reads one key of tokenizer_config.json or special_tokens_map.json.
 void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
-              std::map<std::int64_t, AddedToken>& by_id, std::vector<AddedToken>& additional) {
+              std::map<std::int64_t, AddedToken>& by_id) {
   if (std::optional<AddedToken>* token = named_token(config, key)) {
     if (auto read = read_token(node, true)) *token = std::move(read);
     if (key == "mask_token") config.mask_is_name = node.value.is_string();
@@ -184,22 +201,25 @@ void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
     refuse_remote_code(node);
   } else if (key == "added_tokens_decoder") {
     read_added_tokens_decoder(node, by_id);
-  } else if (key == "additional_special_tokens" ||
-             (key == "extra_special_tokens" && node.value.is_array())) {
-    additional.clear();
-    read_additional(node, additional);
+  } else if (key == "additional_special_tokens" || key == "extra_special_tokens") {
+    read_additional(node, config.additional);
   }
 }
 
 void read_added_tokens_json(const fs::path& directory, const TokenizerConfig& config,
                             std::map<std::int64_t, AddedToken>& by_id) {
+  const std::unordered_set<std::string> additional = contents_of(config.additional);
   for_each_member(directory / "added_tokens.json", [&](std::string_view key, const Node& node) {
     AddedToken token;
     token.content = key;
     token.special = false;
     token.normalized = true;
-    for (const auto* named : {&config.unk, &config.sep, &config.pad, &config.cls, &config.mask}) {
-      if (*named && (*named)->content == key) token = **named;
+    for (const AddedToken* named : config.named()) {
+      if (named->content == key) token = *named;
+    }
+    if (additional.contains(token.content)) {
+      token.special = true;
+      token.normalized = false;
     }
     by_id.try_emplace(json::as_id(node), std::move(token));
   });
@@ -211,12 +231,11 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
   TokenizerConfig config;
   config.exists = file_exists(directory / "tokenizer_config.json");
   std::map<std::int64_t, AddedToken> by_id;
-  std::vector<AddedToken> additional;
   bool lists_added = false;
   const auto read = [&](const char* file) {
     for_each_member(directory / file, [&](std::string_view key, const Node& node) {
       lists_added |= key == "added_tokens_decoder";
-      read_key(key, node, config, by_id, additional);
+      read_key(key, node, config, by_id);
     });
   };
   read("tokenizer_config.json");
@@ -228,13 +247,25 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
   }
   if (config.tokenizer_class.empty()) config.tokenizer_class = class_of_model(directory);
 
-  for (auto& [id, token] : by_id) config.extra.push_back(std::move(token));
-  for (AddedToken& token : additional) {
-    const bool known = std::any_of(config.extra.begin(), config.extra.end(),
-                                   [&](const AddedToken& t) { return t.content == token.content; });
-    if (!known) config.extra.push_back(std::move(token));
-  }
+  for (auto& [id, token] : by_id) config.decoder.push_back(std::move(token));
   return config;
+}
+
+std::vector<const AddedToken*> TokenizerConfig::named() const {
+  std::vector<const AddedToken*> tokens;
+  for (const auto* token : {&bos, &eos, &unk, &sep, &pad, &cls, &mask}) {
+    if (*token) tokens.push_back(&**token);
+  }
+  return tokens;
+}
+
+std::vector<AddedToken> TokenizerConfig::listed() const {
+  std::vector<AddedToken> tokens = decoder;
+  const std::unordered_set<std::string> known = contents_of(decoder);
+  for (const AddedToken& token : additional) {
+    if (!known.contains(token.content)) tokens.push_back(token);
+  }
+  return tokens;
 }
 
 void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts) {

@@ -82,13 +82,18 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
     if (name != "1.0") unsupported(*version, name, "\"1.0\"");
   }
   PreTokenizer pre_tokenizer;
+  LoneSteps lone;
   if (const auto node = json::find(root, "pre_tokenizer")) {
     read_pre_tokenizer(*node, pre_tokenizer);
+    lone.byte_level = type_of(*node) == "ByteLevel";
   }
   auto parts = std::make_shared<TokenizerParts>(
       read_model(json::require(root, "model", "an object"), pre_tokenizer.ends_in_bytes()));
   parts->info.file = "tokenizer.json";
-  if (const auto node = json::find(root, "normalizer")) read_normalizer(*node, parts->normalizer);
+  if (const auto node = json::find(root, "normalizer")) {
+    read_normalizer(*node, parts->normalizer);
+    lone.bert_normalizer = parts->normalizer.as_bert() != nullptr && type_of(*node) != "Sequence";
+  }
   if (parts->model.is_byte_level()) pre_tokenizer.rules.pop_back();
   parts->pre_tokenizer = std::move(pre_tokenizer);
   const auto post = json::find(root, "post_processor");
@@ -97,10 +102,11 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
     parts->info.truncation = read_truncation(*node);
   }
   if (const auto node = json::find(root, "padding")) parts->padding = read_padding(*node);
-  apply_settings(config, *parts);
+  apply_settings(config, lone, *parts);
   std::vector<AddedToken> added;
   if (const auto node = json::find(root, "added_tokens")) added = read_added_tokens(*node);
-  parts->added.add(with_settings(std::move(added), config), parts->model.vocabulary(),
+  const Vocabulary& vocabulary = parts->model.vocabulary();
+  parts->added.add(with_settings(std::move(added), config, vocabulary), vocabulary,
                    parts->normalizer);
   return parts;
 }

@@ -55,7 +55,7 @@ void read_byte_level(const Node& node, PreTokenizer& out);
 Template read_post_processor(const Node& node);
 
 /// The added tokens of a tokenizer.json with those that `config` adds or changes.
-std::vector<AddedToken> with_settings(std::vector<AddedToken> tokens,
-                                      const TokenizerConfig& config);
+std::vector<AddedToken> with_settings(std::vector<AddedToken> tokens, const TokenizerConfig& config,
+                                      const Vocabulary& vocabulary);
 
 }  // namespace tessera::text

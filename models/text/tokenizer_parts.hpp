@@ -72,20 +72,52 @@ struct TokenizerConfig {
   std::optional<std::size_t>
       model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
   std::optional<Side> truncation_side;
-  std::optional<AddedToken> unk, sep, pad, cls, mask;
-  bool mask_is_name = false;  ///< whether `mask` was a string, without flags
-  std::vector<AddedToken>
-      extra;  ///< added_tokens_decoder, additional_special_tokens, added_tokens.json
+  std::optional<AddedToken> bos, eos, unk, sep, pad, cls, mask;
+  bool mask_is_name = false;        ///< whether `mask` was a string, without flags
+  std::vector<AddedToken> decoder;  ///< added_tokens_decoder or added_tokens.json, by id
+  /// additional_special_tokens and extra_special_tokens
+  std::vector<AddedToken> additional;
+
+  /// Those that the files name, in the reference's order: bos, eos, unk, sep, pad, cls, mask.
+  std::vector<const AddedToken*> named() const;
+  /// `decoder`, and of `additional` those that are not in it.
+  std::vector<AddedToken> listed() const;
 };
+
+/// The special tokens of a tokenizer class, where no file names others.
+struct SpecialTokenNames {
+  const char* unk;
+  const char* sep;
+  const char* pad;
+  const char* cls;
+  const char* mask;               ///< "": none
+  bool mask_takes_space = false;  ///< lstrip
+};
+inline constexpr SpecialTokenNames kBertTokens{"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+inline constexpr SpecialTokenNames kMpnetTokens{"[UNK]", "</s>", "<pad>", "<s>", "<mask>", true};
+inline constexpr SpecialTokenNames kRobertaTokens{"<unk>", "</s>", "<pad>", "<s>", "<mask>", true};
+inline constexpr SpecialTokenNames kClipTokens{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>",
+                                               "<|startoftext|>", ""};
 
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& directory);
 
 /// Sets the ids of the special tokens, by the names in `config` or by BERT's and MPNet's.
 void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts);
 
+/// BertTokenizer and the classes that are the same by another name; without the suffix "Fast".
+bool is_bert_tokenizer(std::string_view tokenizer_class) noexcept;
+
+/// RobertaTokenizer and the classes that are the same by another name.
+bool is_roberta_tokenizer(std::string_view tokenizer_class) noexcept;
+
+/// What stands in a tokenizer.json by itself, not as a step of a Sequence.
+struct LoneSteps {
+  bool bert_normalizer = false;  ///< "normalizer" is a BertNormalizer
+  bool byte_level = false;       ///< "pre_tokenizer" is a ByteLevel
+};
 /// What the class that `config` names makes of a tokenizer.json: its settings are applied over the
 /// file's (tokenizer_settings.cpp).
-void apply_settings(const TokenizerConfig& config, TokenizerParts& parts);
+void apply_settings(const TokenizerConfig& config, const LoneSteps& lone, TokenizerParts& parts);
 
 /// `config` adds tokens to those of the file.
 std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path& file,

@@ -35,26 +35,6 @@ std::vector<BytePairs::Merge> read_merges(const std::filesystem::path& file) {
   return merges;
 }
 
-// Special tokens, ids and template of RoBERTa, or of CLIP.
-struct Form {
-  const char* cls;
-  const char* sep;
-  const char* pad;
-  const char* unk;
-  const char* mask;  // "": none
-};
-constexpr Form kRoberta{"<s>", "</s>", "<pad>", "<unk>", "<mask>"};
-constexpr Form kClip{"<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", ""};
-
-constexpr std::string_view kRobertaClasses[] = {"", "RobertaTokenizer", "BartTokenizer",
-                                                "LongformerTokenizer"};
-constexpr std::string_view kClipClasses[] = {"", "CLIPTokenizer"};
-
-template <std::size_t N>
-bool contains(const std::string_view (&names)[N], std::string_view name) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
 std::string named_or(const std::optional<AddedToken>& named, const char* otherwise) {
   return named ? named->content : otherwise;
 }
@@ -78,8 +58,9 @@ std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& dir
                                                 const TokenizerConfig& config) {
   Vocabulary vocabulary = read_vocabulary(json::Document::read(directory / "vocab.json").root());
   const std::string& name = config.tokenizer_class;
-  const bool is_clip = contains(kClipClasses, name) && vocabulary.id(kClip.cls).has_value();
-  if (!is_clip && !contains(kRobertaClasses, name)) {
+  const bool is_clip =
+      (name.empty() || name == "CLIPTokenizer") && vocabulary.id(kClipTokens.cls).has_value();
+  if (!is_clip && !name.empty() && !is_roberta_tokenizer(name)) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("tokenizer_config.json: tokenizer_class is \"{}\", which is not "
                             "supported from a vocab.json; expected RobertaTokenizer, CLIPTokenizer "
@@ -87,7 +68,7 @@ std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& dir
                             "of text: --ids)",
                             name));
   }
-  const Form& form = is_clip ? kClip : kRoberta;
+  const SpecialTokenNames& form = is_clip ? kClipTokens : kRobertaTokens;
   const std::string cls = named_or(config.cls, form.cls);
   const std::string sep = named_or(config.sep, form.sep);
   const auto require = [&](const std::string& token) {
@@ -114,7 +95,7 @@ std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& dir
   parts->pre_tokenizer.rules.push_back(SplitRule::gpt2());
   if (is_clip) set_up_clip(*parts);
 
-  std::vector<AddedToken> added = config.extra;
+  std::vector<AddedToken> added = config.listed();
   for (const std::string& token :
        {cls, named_or(config.pad, form.pad), sep, named_or(config.unk, form.unk),
         named_or(config.mask, form.mask)}) {
@@ -123,7 +104,7 @@ std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& dir
     if (listed || !parts->model.vocabulary().id(token)) continue;
     AddedToken& t = added.emplace_back();
     t.content = token;
-    t.lstrip = token == kRoberta.mask;
+    t.lstrip = token == kRobertaTokens.mask;
     t.normalized = true;
   }
   parts->added.add(added, parts->model.vocabulary(), parts->normalizer);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "models/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
@@ -15,39 +14,16 @@ namespace {
 
 // The special tokens and the template of a family of tokenizer classes.
 struct Family {
-  const char* unk;
-  const char* sep;
-  const char* pad;
-  const char* cls;
-  const char* mask;
-  bool mask_takes_space;  // lstrip
+  SpecialTokenNames names;
   Template (*make_template)(std::int32_t cls, std::int32_t sep);
 };
 
-constexpr Family kBert{"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]", false, &Template::bert};
-constexpr Family kMpnet{"[UNK]", "</s>", "<pad>", "<s>", "<mask>", true, &Template::roberta};
-
-constexpr std::string_view kBertClasses[] = {
-    "",  // not named
-    "BertTokenizer",
-    "DistilBertTokenizer",
-    "ElectraTokenizer",
-    "MobileBertTokenizer",
-    "ConvBertTokenizer",
-    "SqueezeBertTokenizer",
-    "LayoutLMTokenizer",
-    "RetriBertTokenizer",
-    "DPRQuestionEncoderTokenizer",
-    "DPRReaderTokenizer",
-    "DPRContextEncoderTokenizer",
-};
+constexpr Family kBert{kBertTokens, &Template::bert};
+constexpr Family kMpnet{kMpnetTokens, &Template::roberta};
 
 const Family& family_of(const std::string& tokenizer_class) {
   if (tokenizer_class == "MPNetTokenizer") return kMpnet;
-  if (std::find(std::begin(kBertClasses), std::end(kBertClasses), tokenizer_class) !=
-      std::end(kBertClasses)) {
-    return kBert;
-  }
+  if (tokenizer_class.empty() || is_bert_tokenizer(tokenizer_class)) return kBert;
   throw Error(
       ErrorCode::unsupported_model,
       fmt::format("tokenizer_config.json: tokenizer_class is \"{}\", which is not supported from a "
@@ -108,11 +84,11 @@ std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& dire
                                                const TokenizerConfig& config) {
   const Family& family = family_of(config.tokenizer_class);
   Vocabulary vocabulary = read_vocabulary(directory / "vocab.txt");
-  const AddedToken unk = named_or(config.unk, family.unk);
-  const AddedToken sep = named_or(config.sep, family.sep);
-  const AddedToken pad = named_or(config.pad, family.pad);
-  const AddedToken cls = named_or(config.cls, family.cls);
-  const AddedToken mask = named_or(config.mask, family.mask, family.mask_takes_space);
+  const AddedToken unk = named_or(config.unk, family.names.unk);
+  const AddedToken sep = named_or(config.sep, family.names.sep);
+  const AddedToken pad = named_or(config.pad, family.names.pad);
+  const AddedToken cls = named_or(config.cls, family.names.cls);
+  const AddedToken mask = named_or(config.mask, family.names.mask, family.names.mask_takes_space);
   require_id(vocabulary, unk, "unk_token");
   const std::int32_t cls_id = require_id(vocabulary, cls, "cls_token");
   const std::int32_t sep_id = require_id(vocabulary, sep, "sep_token");
@@ -132,7 +108,7 @@ std::shared_ptr<TokenizerParts> read_vocab_txt(const std::filesystem::path& dire
 
   // A special token that neither the vocabulary nor added_tokens.json has would get an id that the
   // model's embedding lacks, so it stays ordinary text.
-  std::vector<AddedToken> added = config.extra;
+  std::vector<AddedToken> added = config.listed();
   for (const AddedToken& token : {unk, sep, pad, cls, mask}) {
     const bool listed = std::any_of(added.begin(), added.end(), [&](const AddedToken& t) {
       return t.content == token.content;

@@ -68,6 +68,14 @@ TEST_F(SettingsTest, BertsClassesHaveDefaultsOfTheirOwn) {
   EXPECT_EQ(ids("Hello hello"), (Ids{2, 1, 5, 3}));
 }
 
+TEST_F(SettingsTest, ABertNormalizerInASequenceIsLeftAsItIs) {
+  JsonSections s;
+  s.normalizer = R"({"type": "Sequence", "normalizers": [)" + kCased + "]}";
+  write_json(s);
+  config(R"("do_lower_case": true)");
+  EXPECT_EQ(ids("Hello hello"), (Ids{2, 1, 5, 3}));
+}
+
 TEST_F(SettingsTest, StripAccentsAndIdeographsWinOverTokenizerJson) {
   write_json();
   config(R"("strip_accents": false)");
@@ -114,6 +122,48 @@ TEST_F(SettingsTest, FlagsOfTheConfigTakeThePlaceOfThoseOfTokenizerJson) {
   EXPECT_EQ(load().encode("foo [MASK]").offsets[2], (std::array<std::uint32_t, 2>{3, 10}));
 }
 
+TEST_F(SettingsTest, ATokenThatIsNamedIsSpecialWhateverItsFlagsSay) {
+  write_json();
+  config(R"("mask_token": "foo", "added_tokens_decoder": {"13": {"content": "foo"}})");
+  EXPECT_TRUE(load().is_special(13));
+  config(R"("added_tokens_decoder": {"13": {"content": "foo"}})");
+  EXPECT_FALSE(load().is_special(13));
+}
+
+TEST_F(SettingsTest, APrefixSpaceIsPutOrNotAsTheConfigSays) {
+  const auto write = [&](const std::string& pre_tokenizer) {
+    JsonSections s;
+    s.added_tokens = "[]";
+    s.normalizer = "null";
+    s.pre_tokenizer = pre_tokenizer;
+    s.post_processor = "null";
+    s.model = R"({"type": "BPE", "vocab": {"a": 0, "\u0120": 1, "\u0120a": 2},
+                  "merges": ["\u0120 a"]})";
+    write_json(s);
+  };
+  for (const bool of_file : {false, true}) {
+    const std::string step = std::string(R"({"type": "ByteLevel", "add_prefix_space": )") +
+                             (of_file ? "true}" : "false}");
+    write(step);
+    std::filesystem::remove(directory.path() / "tokenizer_config.json");
+    EXPECT_EQ(ids("a"), Ids{of_file ? 2 : 0});
+    config(R"("add_prefix_space": true)", "RobertaTokenizer");
+    EXPECT_EQ(ids("a"), Ids{2});
+    EXPECT_EQ(load().info().settings, of_file ? "" : "tokenizer_config.json: add_prefix_space");
+    config(R"("add_prefix_space": false)", "RobertaTokenizer");
+    EXPECT_EQ(ids("a"), Ids{0});
+    config("", "PreTrainedTokenizerFast");
+    EXPECT_EQ(ids("a"), Ids{0}) << "unless said";
+    // In a Sequence the reference leaves it as it is.
+    for (const char* before : {R"({"type": "Digits"}, )", ""}) {
+      write(R"({"type": "Sequence", "pretokenizers": [)" + std::string(before) + step + "]}");
+      config(of_file ? R"("add_prefix_space": false)" : R"("add_prefix_space": true)",
+             "RobertaTokenizer");
+      EXPECT_EQ(ids("a"), Ids{of_file ? 2 : 0}) << before;
+    }
+  }
+}
+
 TEST_F(SettingsTest, NamedAndAdditionalTokensAreAddedWhereTheFileLacksThem) {
   JsonSections s;
   s.added_tokens = "[]";
@@ -123,6 +173,37 @@ TEST_F(SettingsTest, NamedAndAdditionalTokensAreAddedWhereTheFileLacksThem) {
   EXPECT_EQ(ids("[MASK]hello world"), (Ids{2, 4, 14, 3}));
   config(R"("mask_token": {"__type": "AddedToken", "content": "[MASK]", "lstrip": true})");
   EXPECT_EQ(load().encode("foo [MASK]").offsets[2], (std::array<std::uint32_t, 2>{3, 10}));
+}
+
+TEST_F(SettingsTest, EveryRoleIsAddedInTheOrderOfTheReference) {
+  JsonSections s;
+  s.added_tokens = "[]";
+  write_json(s);
+  config(R"("eos_token": "<e>", "bos_token": "<b>", "additional_special_tokens": ["<a>"],
+            "extra_special_tokens": {"image_token": "<x>"}, "mask_token": "<m>")");
+  EXPECT_EQ(ids("<b><e><m><a><x>"), (Ids{2, 14, 15, 16, 17, 18, 3}));
+  EXPECT_EQ(ids("[SEP]"), (Ids{2, 3, 3})) << "the class's own, where the vocabulary has it";
+  config("", "PreTrainedTokenizerFast");
+  EXPECT_EQ(ids("[SEP]"), (Ids{2, 1, 1, 1, 3})) << "a class without any";
+}
+
+TEST_F(SettingsTest, AnAdditionalTokenThatTheFileListsKeepsTheFilesFlags) {
+  JsonSections s;
+  s.added_tokens =
+      R"([{"id": 13, "content": "foo", "special": false, "lstrip": true, "normalized": false}])";
+  write_json(s);
+  config(R"("additional_special_tokens": ["foo"])");
+  EXPECT_EQ(load().encode("hello foo").offsets[2], (std::array<std::uint32_t, 2>{5, 9}));
+  EXPECT_TRUE(load().is_special(13));
+}
+
+TEST_F(SettingsTest, TokensOfBothOlderFilesCount) {
+  write_json();
+  config(R"("additional_special_tokens": ["<a>"])");
+  directory.write("special_tokens_map.json", R"({"additional_special_tokens": ["<b>", "<a>"]})");
+  directory.write("added_tokens.json", R"({"<A>": 14, "<b>": 15})");
+  EXPECT_EQ(ids("<A><b><a>"), (Ids{2, 14, 15, 16, 3}));
+  EXPECT_TRUE(load().is_special(15)) << "it is among the additional ones";
 }
 
 TEST_F(SettingsTest, OlderFilesAreReadWhereTheConfigListsNoAddedTokens) {
