@@ -24,7 +24,9 @@ std::string variable(const char* name) {
 }
 
 fs::path cache_directory() {
-  if (const std::string cache = variable("HF_HUB_CACHE"); !cache.empty()) return cache;
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (const std::string cache = variable(name); !cache.empty()) return cache;
+  }
   if (const std::string home = variable("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
   const std::string cache = variable("XDG_CACHE_HOME");
   const fs::path base = cache.empty() ? fs::path(variable("HOME")) / ".cache" : fs::path(cache);
@@ -49,11 +51,7 @@ std::string folder_of(const std::string& model) {
 }
 
 std::string first_line(const fs::path& file) {
-  std::string text;
-  read_file(file, [&](std::size_t bytes) {
-    text.resize(bytes);
-    return text.data();
-  });
+  const std::string text = read_file(file);
   return text.substr(0, text.find_first_of("\r\n \t"));
 }
 
@@ -75,8 +73,14 @@ fs::path snapshot_of(const fs::path& folder) {
                             commit.substr(0, 60), (folder / "snapshots").string()));
   }
   std::vector<std::string> snapshots;
-  for (const auto& entry : fs::directory_iterator(folder / "snapshots")) {
-    if (entry.is_directory()) snapshots.push_back(entry.path().filename().string());
+  std::error_code error;
+  fs::directory_iterator entry(folder / "snapshots", error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (directory_exists(entry->path())) snapshots.push_back(entry->path().filename().string());
+  }
+  if (error) {
+    throw Error(ErrorCode::io_error, fmt::format("{}: cannot list: {}, expected a directory",
+                                                 (folder / "snapshots").string(), error.message()));
   }
   if (snapshots.size() == 1) return folder / "snapshots" / snapshots.front();
   std::sort(snapshots.begin(), snapshots.end());

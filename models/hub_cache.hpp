@@ -5,7 +5,7 @@
 //   <cache>/models--<org>--<name>/refs/main               the name of a snapshot
 //                                /snapshots/<commit>/...  links into blobs/
 //
-// <cache> is $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
+// <cache> is $HF_HUB_CACHE (or $HUGGINGFACE_HUB_CACHE, its older name), else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
 // ~/.cache/huggingface/hub (huggingface_hub, constants.py). Nothing is ever downloaded.
 #pragma once
 

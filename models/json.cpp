@@ -18,6 +18,11 @@ simdjson::padded_string load(const fs::path& file) {
   simdjson::padded_string content;
   read_file(file, [&](std::size_t bytes) {
     content = simdjson::padded_string(bytes);
+    if (content.data() == nullptr && bytes > 0) {
+      throw Error(ErrorCode::out_of_memory,
+                  fmt::format("{}: got {} bytes, expected a file that fits into memory",
+                              file.string(), bytes));
+    }
     return content.data();
   });
   return content;

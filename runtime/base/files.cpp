@@ -73,19 +73,38 @@ Result in_memory(const fs::path& path, Result otherwise, F&& f) {
                           std::generic_category().message(error)));
 }
 
-/// Of what `path` leads to; nothing if there is nothing. A link to nothing is something: what it
-/// was meant to be is not known.
+[[noreturn]] void refuse_link(const fs::path& link) {
+  std::error_code ignored;
+  throw Error(ErrorCode::io_error,
+              fmt::format("{}: a link to {}, which does not exist, expected what it was meant to "
+                          "lead to (an incomplete download or copy?)",
+                          link.string(), fs::read_symlink(link, ignored).string()));
+}
+
+/// Whether `path` is a file in memory, or a directory that holds one.
+bool is_in_memory(const fs::path& path) {
+  return in_memory(path, false, [](const MemoryFiles::Map& files, std::string_view name) {
+    if (name.empty() || files.contains(name)) return true;
+    const std::string folder = std::string(name) + "/";
+    const auto below = files.lower_bound(folder);
+    return below != files.end() && below->first.starts_with(folder);
+  });
+}
+
+/// Of what `path` leads to; nothing if there is nothing. A link to nothing, as the file or as a
+/// directory on the way to it, is something: what it was meant to be is not known.
 std::optional<struct stat> status_of(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) return status;
   const int error = errno;
   if (error != ENOENT && error != ENOTDIR) throw_errno(path, "cannot tell what this is", error);
-  if (error == ENOENT && ::lstat(path.c_str(), &status) == 0) {
-    std::error_code ignored;
-    throw Error(ErrorCode::io_error,
-                fmt::format("{}: a link to {}, which does not exist, expected the file (an "
-                            "incomplete download or copy?)",
-                            path.string(), fs::read_symlink(path, ignored).string()));
+  if (error == ENOTDIR) return std::nullopt;
+  for (fs::path part = path; !part.empty(); part = part.parent_path()) {
+    if (::lstat(part.c_str(), &status) == 0) {
+      if (S_ISLNK(status.st_mode) && ::stat(part.c_str(), &status) != 0) refuse_link(part);
+      break;  // it exists: what lies below it does not
+    }
+    if (part == part.parent_path()) break;
   }
   return std::nullopt;
 }
@@ -131,18 +150,13 @@ bool file_exists(const fs::path& path) {
 }
 
 bool directory_exists(const fs::path& path) {
-  const auto holds = [](const MemoryFiles::Map& files, std::string_view name) {
-    if (name.empty()) return true;
-    const auto below = files.lower_bound(std::string(name) + "/");
-    return below != files.end() && below->first.starts_with(std::string(name) + "/");
-  };
-  if (in_memory(path, false, holds)) return true;
+  if (is_in_memory(path)) return !find_in_memory(path);
   const std::optional<struct stat> status = status_of(path);
   return status && S_ISDIR(status->st_mode);
 }
 
 bool path_exists(const fs::path& path) {
-  return file_exists(path) || directory_exists(path) || status_of(path).has_value();
+  return is_in_memory(path) || status_of(path).has_value();
 }
 
 void read_file(const fs::path& path, const std::function<char*(std::size_t)>& allocate) {
@@ -175,6 +189,15 @@ void read_file(const fs::path& path, const std::function<char*(std::size_t)>& al
     to += count;
     left -= static_cast<std::size_t>(count);
   }
+}
+
+std::string read_file(const fs::path& path) {
+  std::string content;
+  read_file(path, [&](std::size_t bytes) {
+    content.resize(bytes);
+    return content.data();
+  });
+  return content;
 }
 
 std::string_view stand_in(std::string_view head) noexcept {

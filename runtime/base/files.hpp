@@ -54,6 +54,8 @@ bool directory_exists(const std::filesystem::path& path);
 void read_file(const std::filesystem::path& path,
                const std::function<char*(std::size_t bytes)>& allocate);
 
+std::string read_file(const std::filesystem::path& path);
+
 /// What stands in place of a file that people meant to have, told by how it begins: "a Git LFS
 /// pointer, ..." or "a web page"; "" where nothing is known. `head`: the first bytes, 64 are enough.
 std::string_view stand_in(std::string_view head) noexcept;

@@ -63,6 +63,9 @@ TEST_F(HubCacheTest, MainSaysWhichSnapshot) {
   std::filesystem::remove(folder() / "refs" / "main");
   EXPECT_THAT(error("org/tiny"), AllOf(HasSubstr("c0ffee, deadbeef"), HasSubstr("no refs/main")));
   std::filesystem::remove_all(snapshot("deadbeef"));
+  std::filesystem::create_symlink(snapshot("circle"), snapshot("circle"));
+  EXPECT_THAT(error("org/tiny"), AllOf(HasSubstr("io_error"), HasSubstr("circle")));
+  std::filesystem::remove(snapshot("circle"));
   EXPECT_EQ(find_model("org/tiny"), snapshot("c0ffee")) << "the only one";
 }
 
@@ -77,6 +80,9 @@ TEST_F(HubCacheTest, WhatIsNowhereSaysWhereItWasLookedFor) {
 
 TEST_F(HubCacheTest, TheCacheIsWhereHuggingFaceHasIt) {
   ::unsetenv("HF_HUB_CACHE");
+  ::setenv("HUGGINGFACE_HUB_CACHE", cache().c_str(), 1);
+  EXPECT_EQ(find_model("org/tiny"), snapshot("c0ffee"));
+  ::unsetenv("HUGGINGFACE_HUB_CACHE");
   ::setenv("HF_HOME", directory.path().c_str(), 1);
   EXPECT_EQ(find_model("org/tiny"), snapshot("c0ffee"));
   ::unsetenv("HF_HOME");

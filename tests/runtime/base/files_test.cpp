@@ -46,20 +46,11 @@ TEST(FilesTest, RefusesNamesThatLeadElsewhere) {
   }
 }
 
-std::string read(const std::filesystem::path& path) {
-  std::string content;
-  read_file(path, [&](std::size_t bytes) {
-    content.resize(bytes);
-    return content.data();
-  });
-  return content;
-}
-
 TEST(FilesTest, CannotTellIsNotAbsent) {
   const test::TemporaryDirectory directory;
   const std::filesystem::path root = directory.path();
   directory.write("file", "abc");
-  EXPECT_EQ(read(root / "file"), "abc");
+  EXPECT_EQ(read_file(root / "file"), "abc");
   EXPECT_FALSE(path_exists(root / "file" / "below"));
   EXPECT_FALSE(path_exists(root / "none"));
   std::filesystem::create_symlink("file", root / "link");
@@ -71,10 +62,25 @@ TEST(FilesTest, CannotTellIsNotAbsent) {
     EXPECT_THROW(path_exists(root / name), Error) << name.substr(0, 20);
     EXPECT_THROW(file_exists(root / name), Error) << name.substr(0, 20);
     EXPECT_THROW(directory_exists(root / name), Error) << name.substr(0, 20);
-    EXPECT_THROW(read(root / name), Error) << name.substr(0, 20);
+    EXPECT_THROW(read_file(root / name), Error) << name.substr(0, 20);
   }
-  EXPECT_THROW(read(root), Error);
-  EXPECT_THROW(read("/dev/null"), Error);
+  const auto message = [](const std::filesystem::path& path) {
+    try {
+      path_exists(path);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(message(root / "dangling").find("dangling: a link to nowhere, which does not exist"),
+            std::string::npos);
+  // A folder on the way that leads nowhere is no absent folder either.
+  EXPECT_EQ(message(root / "dangling" / "a" / "b"), message(root / "dangling"));
+  EXPECT_EQ(message(root / "none" / "a"), "");
+  EXPECT_NE(message(root / "circle").find("cannot tell what this is: Too many levels"),
+            std::string::npos);
+  EXPECT_THROW(read_file(root), Error);
+  EXPECT_THROW(read_file("/dev/null"), Error);
 }
 
 // A file that is there is not absent because the process has no descriptor left for it.
@@ -88,7 +94,7 @@ TEST(FilesTest, NoDescriptorLeftIsSaidInTheSystemsWords) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
   std::string message;
   try {
-    read(directory.path() / "file");
+    read_file(directory.path() / "file");
   } catch (const Error& e) {
     message = e.what();
   }

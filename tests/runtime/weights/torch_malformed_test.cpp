@@ -3,8 +3,6 @@
 // accepts or throws Error, runs nothing, reads nothing outside the file, and takes no memory to speak of.
 #include <gmock/gmock.h>
 
-#include <chrono>
-
 #include "runtime/weights/torch_file.hpp"
 #include "tests/runtime/weights/files.hpp"
 #include "tests/support/torch_files.hpp"
@@ -187,8 +185,6 @@ INSTANTIATE_TEST_SUITE_P(
 
 /// Pickles that are small and mean much: none may take long, or memory.
 TEST(LargePickleTest, ValuesThatAreSharedOrNestedAreNeverUnfolded) {
-  using namespace std::chrono;
-  const auto begin = steady_clock::now();
   const TemporaryDirectory folder;
   const auto path = folder / "x.bin";
   const auto refusal = [&](const std::string& value) {
@@ -209,7 +205,6 @@ TEST(LargePickleTest, ValuesThatAreSharedOrNestedAreNeverUnfolded) {
               HasSubstr("a list of 1000000"));  // holds itself
   EXPECT_THAT(refusal("](" + repeated("}", 1000) + "e" + repeated("(Ne", 3'000'000)),
               HasSubstr("more than 8388608 operations"));
-  EXPECT_LT(duration_cast<seconds>(steady_clock::now() - begin).count(), 60);
 }
 
 }  // namespace
