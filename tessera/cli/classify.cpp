@@ -76,6 +76,7 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
 void Classify::run_images(const PackagePointer& package, EncoderOptions options) const {
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   const ImageList files = list_arguments(input.files, images, "classify");
+  require_distinct({{"-o", output}}, files.names(), model.model);
   OutputFile out(output);
   const LabelWriter writer(*package, encoder.width(), format == "jsonl", top_k);
   const std::size_t failed =
@@ -110,6 +111,7 @@ void Classify::run(const CLI::App& command) {
 
 void Classify::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_memory_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, true);
   add_choice(

@@ -71,7 +71,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
   require_per_input(encoder);
   std::optional<ResumableJob> job;
-  if (resumes) job.emplace(output, facts_of(command, input, model.model, encoder, format));
+  if (resumes) job.emplace(output, facts_of(command, input, encoder, format));
   OutputFile& out = job ? job->out() : *file;
   const RecordCounts before = job ? job->before() : RecordCounts{};
   if (before.read > 0) {
@@ -112,6 +112,7 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   require_per_input(encoder);
   const ImageList files = list_arguments(input.files, images, "embed");
+  require_distinct({{"-o", output}, {"--paths", paths}}, files.names(), model.model);
   OutputFile out(output);
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
@@ -136,6 +137,11 @@ void Embed::run(const CLI::App& command) {
     throw UsageError("--with-text: needs --format jsonl and input that is text");
   }
   if (resumes) require_resumable(input, output);
+  if (resumes && model.allow_onednn) {
+    throw UsageError(
+        "--resume: got --allow-onednn, whose last bits depend on the batch, expected "
+        "linears that give the same bytes again");
+  }
   // What is wrong with flags, input or output shows before the weights are packed.
   require_distinct({{"-o", output}, {"--paths", paths}}, input.paths(), model.model);
   EncoderOptions options = model.encoder_options({output_name});
@@ -151,11 +157,12 @@ void Embed::run(const CLI::App& command) {
 
 void Embed::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_memory_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, false);
   add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "text"},
              "jsonl, npy (float32, shape (n, D)), text (default: as the name given with -o "
-             "ends: .jsonl, .npy, .txt; else jsonl)");
+             "ends: .jsonl, .ndjson, .npy, .txt; else jsonl)");
   add_output(command, output);
   command.add_flag(
       "--resume", resumes,

@@ -80,7 +80,8 @@ LineFormat InputFlags::format(const std::string& path) const {
   if (is_pairs) return LineFormat::pairs;
   if (is_csv) return LineFormat::csv;
   if (is_tsv) return LineFormat::tsv;
-  return is_jsonl ? LineFormat::jsonl : format_of(path);
+  const LineFormat named = format_of(path);
+  return is_jsonl || (plain_is_jsonl && named == LineFormat::text) ? LineFormat::jsonl : named;
 }
 
 void InputFlags::require_readers_of_flags(const std::vector<RecordInput>& inputs) const {
@@ -115,7 +116,7 @@ std::vector<RecordInput> InputFlags::inputs() const {
                       .options = {.format = format(path),
                                   .encoding = encoding_from_string(encoding).value(),
                                   .keys = {.text = text_name, .id = id_key},
-                                  .columns = {.text = column,
+                                  .columns = {.text = column ? column : text_key,
                                               .pair = pair_column,
                                               .id = id_key,
                                               .text_name = text_name,

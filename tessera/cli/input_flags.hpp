@@ -15,6 +15,7 @@ struct InputFlags {
   std::vector<std::string> files = {};  ///< of texts, or of images
   bool is_jsonl = false, is_ids = false, is_pairs = false;
   bool is_csv = false, is_tsv = false;
+  bool plain_is_jsonl = false;  ///< a name that says nothing is of JSON lines
   std::optional<std::string> text_key = {}, id_key = {}, column = {}, pair_column = {};
   bool has_header = false, has_no_quotes = false;
   std::string encoding = "utf-8";

@@ -166,6 +166,9 @@ void ModelFlags::add_to(CLI::App& command) {
       "Without it a terminal is told what auto would gain");
   add_count(command, "--batch-tokens", batch_tokens,
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
+}
+
+void ModelFlags::add_memory_to(CLI::App& command) {
   add_option(command, "--packed-cache", packed_cache, "DIR",
              "Keep packed weights in the folder DIR: the next start maps them")
       ->check(not_empty());

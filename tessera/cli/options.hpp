@@ -31,7 +31,8 @@ struct ModelFlags {
   std::size_t memory_cap = 0;  // bytes; 0: none
 
   void add_to(CLI::App& command);
-  void add_plan_to(CLI::App& command);  ///< --plan, --loop-order, --attention, --allow-onednn
+  void add_memory_to(CLI::App& command);  ///< --packed-cache, --memory-cap
+  void add_plan_to(CLI::App& command);    ///< --plan, --loop-order, --attention, --allow-onednn
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package(
       models::Tower tower = models::Tower::automatic) const;

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "models/hub_cache.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/pipeline/same_file.hpp"
 
@@ -48,7 +49,7 @@ std::vector<std::string> model_files(const std::string& directory) {
 
 void require_distinct(const std::vector<NamedOutput>& outputs,
                       const std::vector<std::string>& inputs, const std::string& model) {
-  std::vector<std::string> read = model_files(model);
+  std::vector<std::string> read = model_files(models::find_model(model).string());
   read.insert(read.end(), inputs.begin(), inputs.end());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].path.empty()) continue;
@@ -67,12 +68,16 @@ void require_distinct(const std::vector<NamedOutput>& outputs,
 std::string format_by_name(const std::string& format, const std::string& output,
                            const std::vector<std::string>& formats, const char* otherwise) {
   if (!format.empty()) return format;
+  const auto has = [&](const char* name) {
+    return std::find(formats.begin(), formats.end(), name) != formats.end();
+  };
   const std::string ending = fs::path(output).extension().string();
-  std::string named = ending == ".npy"                            ? "npy"
-                      : ending == ".jsonl" || ending == ".ndjson" ? "jsonl"
-                      : ending == ".txt" || ending == ".tsv"      ? "text"
-                                                                  : otherwise;
-  if (std::find(formats.begin(), formats.end(), named) != formats.end()) return named;
+  std::string named = otherwise;
+  if (ending == ".npy" || ending == ".npz" || ending == ".csv") named = ending.substr(1);
+  if (ending == ".jsonl" || ending == ".ndjson") named = "jsonl";
+  if (ending == ".txt") named = "text";
+  if (ending == ".tsv") named = has("npy") ? "tsv" : "text";  // text of vectors has no tabs
+  if (has(named.c_str())) return named;
   throw UsageError(fmt::format("-o {}: the name says {}, expected one of {} (or --format)", output,
                                named, fmt::join(formats, ", ")));
 }

@@ -14,8 +14,9 @@ struct NamedOutput {
   std::string path;
 };
 
-/// Throws UsageError, naming both, if an output is one of `inputs` (files, or directories with all
-/// that is in them), a file of the model, or another output, through whatever links.
+/// Throws UsageError, naming both, if an output is one of the files `inputs`, a file of the model, or
+/// another output, through whatever links. Directories of images: their listed files. Throws Error
+/// as models::find_model().
 void require_distinct(const std::vector<NamedOutput>& outputs,
                       const std::vector<std::string>& inputs, const std::string& model);
 
@@ -23,7 +24,7 @@ void require_distinct(const std::vector<NamedOutput>& outputs,
 std::vector<std::string> model_files(const std::string& directory);
 
 /// The format of an output: as asked for (`format` is not empty), else as the name of the file says:
-/// .npy npy; .jsonl, .ndjson jsonl; .txt, .tsv text; else `otherwise`. Throws UsageError for a name
+/// .npy npy; .jsonl, .ndjson jsonl; .txt text, and .tsv where text has tabs; else `otherwise`. Throws UsageError for a name
 /// whose format is none of `formats`.
 std::string format_by_name(const std::string& format, const std::string& output,
                            const std::vector<std::string>& formats, const char* otherwise);

@@ -5,6 +5,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
@@ -22,6 +23,11 @@ struct PlanCommand {
 };
 
 void PlanCommand::run(const CLI::App& /*command*/) const {
+  std::vector<std::string> read;
+  for (const std::string& file : {diff, model.plan}) {
+    if (!file.empty()) read.push_back(file);
+  }
+  require_distinct({{"--save", save}}, read, model.model);
   const auto package = model.open_package();
   const BatchShape shape = batch.shape(package->program);
   EncoderOptions options =

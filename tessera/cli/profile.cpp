@@ -15,6 +15,7 @@
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/precision.hpp"
@@ -85,6 +86,11 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
         "--meter replay: got {}, expected one thread of Tessera's own kernels",
         model.allow_onednn ? "--allow-onednn" : fmt::format("--threads {}", model.threads)));
   }
+  std::vector<std::string> read;
+  for (const std::string& file : {events, model.plan}) {
+    if (!file.empty()) read.push_back(file);
+  }
+  require_distinct({{"-o", output}}, read, model.model);
   OutputFile out(output);  // first: what cannot be written is said before anything is measured
   MeteredOptions options;
   if (is_callgrind) options = {.most_isa = Isa::avx2, .threads = 1};

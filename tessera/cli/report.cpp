@@ -12,6 +12,7 @@
 #include "runtime/session/session.hpp"
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/output_checks.hpp"
 #include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/report/page.hpp"
@@ -70,6 +71,7 @@ std::optional<meters::Measurement> ReportCommand::measure(const std::string& met
 }
 
 void ReportCommand::run(const CLI::App& /*command*/) const {
+  require_distinct({{"-o", out}}, {}, model.model);
   OutputFile page(out);  // first: what cannot be written is said before anything is measured
   if (!plots.empty()) make_directory(plots);
   const PackagePointer package = model.open_package();

@@ -37,13 +37,14 @@ std::string size_and_time(const std::string& path) {
 
 }  // namespace
 
-JobFacts facts_of(const CLI::App& command, const InputFlags& input, const std::string& model,
-                  const Encoder& encoder, const std::string& format) {
+JobFacts facts_of(const CLI::App& command, const InputFlags& input, const Encoder& encoder,
+                  const std::string& format) {
   JobFacts facts;
   facts["version"] = TESSERA_VERSION;
   facts["format"] = format;
   facts["instruction set"] = to_string(encoder.model().isa());
   facts["precision"] = option_name(encoder.precision().precision);
+  const std::string model = encoder.package().directory.string();
   for (const std::string& file : model_files(model)) {
     const auto name = std::filesystem::path(file).lexically_relative(model);
     facts["model's " + name.string()] = size_and_time(file);
@@ -79,7 +80,8 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
       state_path_(out_->partial_path() + ".json"),
       facts_(std::move(facts)) {
   const std::uint64_t found = out_->partial_bytes();
-  const std::optional<JobState> state = load_job(state_path_);
+  // A state without what it is of is left over from a job that ended: this one begins anew.
+  const std::optional<JobState> state = found > 0 ? load_job(state_path_) : std::nullopt;
   if (state) {
     const std::string differs = difference(facts_, state->facts);
     if (!differs.empty()) {

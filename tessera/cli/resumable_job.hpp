@@ -22,8 +22,8 @@ namespace tessera::cli {
 
 /// What the results of `command` depend on: options that were given, the model's files and the
 /// inputs by size and time, instruction set and precision. `format`: of the output.
-JobFacts facts_of(const CLI::App& command, const InputFlags& input, const std::string& model,
-                  const Encoder& encoder, const std::string& format);
+JobFacts facts_of(const CLI::App& command, const InputFlags& input, const Encoder& encoder,
+                  const std::string& format);
 
 /// Throws UsageError unless `output` is a file and all inputs are files that can be read twice.
 void require_resumable(const InputFlags& input, const std::string& output);

@@ -70,6 +70,7 @@ void Run::run(const CLI::App& /*command*/) const {
 
 void Run::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "--input", input, "FILE",
              "safetensors: input_ids (B,T), attention_mask, token_type_ids, position_ids")

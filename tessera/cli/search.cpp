@@ -87,6 +87,11 @@ VectorIndex Search::fill(const std::vector<Entry>& entries, const TextInputs& te
   const models::Package& package = encoder.package();
   const auto measure = package.similarity_measure.value_or(models::SimilarityMeasure::cosine);
   std::vector<float> rows;
+  std::unique_ptr<OutputFile> vectors, identity;  // what cannot be written is said before the work
+  if (!save.empty()) {
+    vectors = std::make_unique<OutputFile>(save);
+    identity = std::make_unique<OutputFile>(identity_file(save));
+  }
   if (load.empty()) {
     Progress progress("indexing");
     rows = embed_entries(entries, texts, encoder, progress.of_known());
@@ -95,17 +100,16 @@ VectorIndex Search::fill(const std::vector<Entry>& entries, const TextInputs& te
     const IndexIdentity saved = load_identity(load);
     require_same(load, saved, identity_of(package, texts, measure, entries, rows));
   }
-  if (!save.empty()) {
-    OutputFile vectors(save), identity(identity_file(save));
-    const auto writer = MatrixWriter::create(MatrixFormat::npy, vectors, encoder.width());
+  if (vectors) {
+    const auto writer = MatrixWriter::create(MatrixFormat::npy, *vectors, encoder.width());
     const auto width = static_cast<std::size_t>(encoder.width());
     for (std::size_t at = 0; at < rows.size(); at += width) {
       writer->write_row(std::span(rows).subspan(at, width), std::nullopt);
     }
     writer->finish();
-    identity.write(to_json(identity_of(package, texts, measure, entries, rows)));
-    vectors.finish();
-    identity.finish();
+    identity->write(to_json(identity_of(package, texts, measure, entries, rows)));
+    vectors->finish();
+    identity->finish();
   }
   VectorIndex searched(std::move(rows), encoder.width(), measure);
   if (is_quiet) return searched;
@@ -147,14 +151,21 @@ void Search::run(const CLI::App& /*command*/) const {
   std::string query, where;
   std::vector<float> vector(static_cast<std::size_t>(encoder.width()));
   double embedding_ms = 0.0, search_ms = 0.0;
-  std::size_t count = 0;
+  std::size_t count = 0, failed = 0;
   while (source.next(query, where)) {
     const Stopwatch embedding;
-    const TokenSequence sequence = about(where, [&] {
-      return to_sequence(require_tokens(package->program), query_texts.encode(query));
-    });
-    about_sequences([&](std::size_t) { return where; },
-                    [&] { encoder.run(std::span(&sequence, 1), vector); });
+    try {
+      const TokenSequence sequence = about(where, [&] {
+        return to_sequence(require_tokens(package->program), query_texts.encode(query));
+      });
+      about_sequences([&](std::size_t) { return where; },
+                      [&] { encoder.run(std::span(&sequence, 1), vector); });
+    } catch (const Error& error) {  // of this query: the others are answered
+      if (error.code() != ErrorCode::invalid_argument) throw;
+      fmt::print(stderr, "tessera search: {}\n", error.what());
+      ++failed;
+      continue;
+    }
     embedding_ms += embedding.ms();
     const Stopwatch searching;
     const std::vector<Hit> hits = searched.vectors.find(vector, static_cast<std::size_t>(top_k));
@@ -167,27 +178,33 @@ void Search::run(const CLI::App& /*command*/) const {
   out.finish();
   say_what_was_cut("search", index_texts);
   say_what_was_cut("search", query_texts);
-  if (is_quiet || count == 0) return;
-  const auto n = static_cast<double>(count);
-  fmt::print(stderr,
-             "tessera search: {} quer{}, {:.2f} ms each ({:.2f} embedding, {:.2f} searching)\n",
-             count, count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n,
-             search_ms / n);
+  if (!is_quiet && count > 0) {
+    const auto n = static_cast<double>(count);
+    fmt::print(stderr,
+               "tessera search: {} quer{}, {:.2f} ms each ({:.2f} embedding, {:.2f} searching)\n",
+               count, count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n,
+               search_ms / n);
+  }
+  if (failed == 0) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{} of {} queries gave no answer, expected all", failed, failed + count));
 }
 
 void Search::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "QUERY", queries, "", "What to look for (none: a query per line of stdin)");
   add_option(command, "--index", index, "FILE",
-             "The file to search: a text per line, .tsv, or .jsonl")
+             "The file to search: a text per line, .tsv, .csv, or .jsonl (.ndjson, .json)")
       ->required();
   add_count(command, "--column", entry_format.column,
-            "Embed column N of lines split at tabs (default in a .tsv: the last)", 1 << 20);
+            "Embed column N of lines split at tabs or of a .csv (default in these: the last)",
+            1 << 20);
   command.add_flag("--header", entry_format.has_header,
                    "The first line names the columns: not indexed");
   command.add_flag("--jsonl", entry_format.is_json,
-                   "Each line is {\"text\": ...} (implied by a name in .jsonl)");
+                   "Each line is {\"text\": ...} (implied by a name in .jsonl, .ndjson or .json)");
   add_encoding(command, encoding);
   auto* saved = add_option(command, "--save-index", save, "FILE",
                            "Keep the vectors in FILE (.npy), and what they are of in FILE.json");

@@ -25,11 +25,11 @@ struct Similar {
   ImageFlags images;
   InputFlags input;  // files: images
   std::vector<std::string> texts;
-  std::string format = "text";
+  std::string format;  // empty: not given
   std::string output = "-";
 
   void add_to(CLI::App& command);
-  void run(const CLI::App& command) const;
+  void run(const CLI::App& command);
 
  private:
   std::shared_ptr<const models::Package> open_tower(models::Tower tower) const;
@@ -69,7 +69,8 @@ std::string compared_output(const models::Package& package) {
   return "embedding";
 }
 
-void Similar::run(const CLI::App& command) const {
+void Similar::run(const CLI::App& command) {
+  format = format_by_name(format, output, {"text", "jsonl"}, "text");
   require_distinct({{"-o", output}}, input.files, model.model);
   const auto text_package = open_tower(models::Tower::text);
   const auto image_package = open_tower(models::Tower::image);
@@ -84,6 +85,7 @@ void Similar::run(const CLI::App& command) const {
       advised(model, *image_package, model.encoder_options({compared_output(*image_package)})),
       images.options);
   const ImageList files = list_arguments(input.files, images, "similar");
+  require_distinct({{"-o", output}}, files.names(), model.model);
   OutputFile out(output);
 
   std::vector<float> text_rows;  // (texts, D)
@@ -111,6 +113,7 @@ void Similar::run(const CLI::App& command) const {
 
 void Similar::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_memory_to(command);
   add_option(command, "--image", input.files, "FILE...", "Image files and directories")->required();
   add_option(command, "--text", texts, "TEXT...", "Texts to compare each image with")->required();
   command.add_flag("--ids", input.is_ids,

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "models/hub_cache.hpp"
 #include "models/sentence/files.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
@@ -43,11 +44,10 @@ text::EncodeOptions Tokens::encode_options() const {
 
 // sentence-transformers may keep the Transformer and its tokenizer in a folder, as modules.json
 // says.
-std::filesystem::path tokenizer_directory(const std::filesystem::path& model) {
-  if (text::directory_has_tokenizer(model) || !std::filesystem::exists(model / "modules.json")) {
-    return model;
-  }
-  return model / models::read_sentence_files(model).transformer_path;
+std::filesystem::path tokenizer_directory(const std::string& model) {
+  const std::filesystem::path directory = models::find_model(model);
+  if (text::directory_has_tokenizer(directory)) return directory;
+  return directory / models::read_sentence_files(directory).transformer_path;
 }
 
 std::string Tokens::answer(const text::Tokenizer& tokenizer, const Record& record) const {
@@ -60,7 +60,7 @@ std::string Tokens::answer(const text::Tokenizer& tokenizer, const Record& recor
 
 void Tokens::run(const CLI::App& /*command*/) {
   require_distinct({{"-o", output}}, input.paths(), model);
-  input.is_jsonl = input.is_jsonl || (is_json && !input.is_csv && !input.is_tsv && !input.is_pairs);
+  input.plain_is_jsonl = is_json;
   const text::Tokenizer tokenizer = text::Tokenizer::from_directory(tokenizer_directory(model));
   RecordStream stream(input.inputs());
   OutputFile out(output);
@@ -85,6 +85,9 @@ void Tokens::run(const CLI::App& /*command*/) {
       ++lines;
       fail(e.what(), e.what());
       continue;
+    } catch (const Error&) {  // ends the input: the answers before are out
+      out.flush_pipe();
+      throw;
     }
     if (at_end) break;
     ++lines;

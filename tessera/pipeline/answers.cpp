@@ -7,6 +7,7 @@
 
 #include "models/text/unicode.hpp"
 #include "tessera/pipeline/json_text.hpp"
+#include "tessera/pipeline/score_text.hpp"
 
 namespace tessera {
 namespace {
@@ -83,8 +84,8 @@ std::string fits_text(const std::string& path, std::span<const std::string> text
   const std::vector<double> scores = probabilities(similarity, logits);
   std::string out;
   for (const std::size_t t : ranked(scores, scores.size())) {
-    fmt::format_to(std::back_inserter(out), "{}\t{}\t{:.4f}\t{:.6f}\n", path, texts[t], logits[t],
-                   scores[t]);
+    fmt::format_to(std::back_inserter(out), "{}\t{}\t{:.4f}\t{}\n", path, texts[t], logits[t],
+                   probability_text(scores[t]));
   }
   return out;
 }
@@ -102,8 +103,7 @@ std::string fits_json(const std::string& path, std::span<const std::string> text
     out += ", \"logit\": ";
     append_json_float(out, logits[t]);
     out += ", \"probability\": ";
-    append_json_float(out, static_cast<float>(scores[t]));
-    out += '}';
+    out += score_text(scores[t]) + '}';
     is_first = false;
   }
   return out + "]}\n";

@@ -48,7 +48,8 @@ std::optional<std::size_t> ColumnReader::find_name(const std::string& name) cons
 
 // The index of a column that was asked for, in the first row.
 std::size_t ColumnReader::find(const std::string& column) const {
-  if (const auto number = column_number(column)) {
+  const auto number = column_number(column);
+  if (number && !(options_.has_header && find_name(column))) {
     if (*number <= row_.size()) return *number - 1;
     refuse_first(fmt::format("got {} column{}, expected at least {} (--column)", row_.size(),
                              plural(row_.size()), *number));
@@ -61,6 +62,15 @@ std::size_t ColumnReader::find(const std::string& column) const {
 }
 
 // Reads the first row. True if it is a record itself, false if it is a header.
+bool ColumnReader::take_row() {
+  try {
+    return rows_.next(row_);
+  } catch (const BadRecord& error) {
+    if (width_ != 0) throw;
+    throw Error(error.code(), error.what());
+  }
+}
+
 bool ColumnReader::choose_columns() {
   width_ = row_.size();
   const bool names_text = !options_.text && find_name(options_.text_name).has_value();

@@ -35,8 +35,9 @@ class ColumnReader {
   /// with more or fewer fields than the first; Error{invalid_argument} for a first row without the
   /// columns that are asked for.
   bool convert(ColumnRecord& record);
-  /// Takes the next row; false at the end. Throws BadRecord.
-  bool take_row() { return rows_.next(row_); }
+  /// Takes the next row; false at the end. Throws BadRecord, and Error for the first row, without
+  /// which the others mean nothing.
+  bool take_row();
 
  private:
   bool choose_columns();

@@ -22,7 +22,9 @@ void CsvReader::read_quoted(std::string& field, std::size_t number) {
     if (quote == std::string::npos) {
       field += lines_.line_end();
       if (!take_line())
-        refuse(number, "got an opening quote and the end, expected a closing quote");
+        refuse(number, fmt::format("got an opening quote and no other up to line {}, the end, "
+                                   "expected a closing quote (--no-quotes: quotes mean nothing)",
+                                   lines_.line_number()));
       continue;
     }
     at_ = quote + 1;

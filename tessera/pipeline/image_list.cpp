@@ -51,6 +51,12 @@ void walk(const fs::path& folder, const ImageListOptions& options, ImageList& li
 
 }  // namespace
 
+std::vector<std::string> ImageList::names() const {
+  std::vector<std::string> names;
+  for (const std::filesystem::path& path : paths) names.push_back(path.string());
+  return names;
+}
+
 ImageList list_images(std::span<const std::string> names, const ImageListOptions& options) {
   ImageList list;
   for (const std::string& name : names) {

@@ -14,6 +14,8 @@ namespace tessera {
 struct ImageList {
   std::vector<std::filesystem::path> paths;
   std::size_t unreadable = 0;  ///< directories
+
+  std::vector<std::string> names() const;
 };
 
 struct ImageListOptions {

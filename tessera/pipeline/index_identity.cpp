@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <set>
 #include <vector>
 
 #include "models/json.hpp"
@@ -25,7 +26,6 @@ constexpr std::array kFiles{
     "config.json",
     "modules.json",
     "1_Pooling/config.json",
-    "sentence_bert_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -52,15 +52,6 @@ std::uint64_t hash_text(std::string_view text) {
   return content_hash(std::as_bytes(std::span(text)));
 }
 
-std::uint64_t hash_file(const fs::path& file) {
-  std::string content;
-  read_file(file, [&](std::size_t bytes) {
-    content.resize(bytes);
-    return content.data();
-  });
-  return hash_text(content);
-}
-
 std::uint64_t hash_of(const std::vector<std::uint64_t>& parts) {
   return content_hash(std::as_bytes(std::span(parts)));
 }
@@ -71,13 +62,14 @@ std::string model_text(const models::Package& package) {
     parts.push_back(hash_text(tensor->name));
     parts.push_back(content_hash({tensor->data, tensor->bytes}));
   }
-  for (const fs::path& directory : {package.directory, package.transformer_directory}) {
+  for (const fs::path& directory : std::set{package.directory, package.transformer_directory}) {
     for (const char* name : kFiles) {
       if (!file_exists(directory / name)) continue;
       parts.push_back(hash_text(name));
-      parts.push_back(hash_file(directory / name));
+      parts.push_back(hash_text(read_file(directory / name)));
     }
   }
+  parts.push_back(package.lower_case_first ? 1 : 0);  // of a file with several names
   return fmt::format("{}, {}, {:016x}", package.architecture, package.embedding_description,
                      hash_of(parts));
 }

@@ -4,9 +4,8 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <filesystem>
-
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 #include "tessera/pipeline/json_text.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
@@ -38,7 +37,7 @@ void save_job(const std::string& path, const JobState& state) {
 }
 
 std::optional<JobState> load_job(const std::string& path) {
-  if (!std::filesystem::exists(path)) return std::nullopt;
+  if (!path_exists(path)) return std::nullopt;
   simdjson::dom::parser parser;
   simdjson::dom::object root, job;
   JobState state;

@@ -179,14 +179,15 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
   for (const auto field : object) {
     if (field.key == id_key) record.id = raw_member(json, member);
     ++member;
-    if (field.key == keys_.text) {
+    if (keys_.of_ids) {
+      if (field.key == "ids") record.ids = id_list(field.key, field.value);
+      if (field.key == "type_ids" && !field.value.is_null()) {
+        record.type_ids = id_list(field.key, field.value);
+      }
+    } else if (field.key == keys_.text) {
       record.text = string_value(field.key, field.value);
     } else if (field.key == "pair") {
       if (!field.value.is_null()) record.pair = string_value(field.key, field.value);
-    } else if (field.key == "ids") {
-      record.ids = id_list(field.key, field.value);
-    } else if (field.key == "type_ids") {
-      if (!field.value.is_null()) record.type_ids = id_list(field.key, field.value);
     }
   }
   if (keys_.id && record.id.empty()) {

@@ -17,6 +17,8 @@ namespace tessera {
 struct JsonKeys {
   std::string text = "text";
   std::optional<std::string> id = {};  ///< nullopt: "id", where a record has it
+  bool of_ids =
+      false;  ///< "ids" and "type_ids" are read, not texts; what is not read may be anything
 };
 
 /// What one JSON line may say. Unknown keys are ignored: users keep labels beside the text.

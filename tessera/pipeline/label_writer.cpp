@@ -10,24 +10,11 @@
 
 #include "models/text/unicode.hpp"
 #include "tessera/pipeline/json_text.hpp"
+#include "tessera/pipeline/score_text.hpp"
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera {
 namespace {
-
-/// A score in so many digits that it can be told from its neighbour: near 1, of what is missing.
-std::string score_text(double score) {
-  constexpr int kDigits = 9, kMost = 17;  // of a float, of a double
-  int digits = kDigits;
-  if (score > 0.9 && score < 1.0) digits -= static_cast<int>(std::floor(std::log10(1.0 - score)));
-  return std::isfinite(score) ? fmt::format("{:.{}g}", score, std::min(digits, kMost)) : "null";
-}
-
-/// A probability for people: six decimals, more where they would all be 0 or 9.
-std::string probability_text(double score) {
-  const bool is_plain = score >= 1e-4 && score <= 1 - 1e-4;
-  return is_plain || score < 0.0 || score > 1.0 ? fmt::format("{:.6f}", score) : score_text(score);
-}
 
 double apply(Activation activation, double x) {
   switch (activation) {

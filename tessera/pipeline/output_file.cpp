@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/base/files.hpp"
+
 namespace tessera {
 namespace {
 
@@ -86,7 +88,7 @@ std::unique_ptr<OutputFile> OutputFile::open_partial(const std::string& path) {
   check_replaceable(path);
   std::unique_ptr<OutputFile> file(new OutputFile);
   file->name_ = path;
-  file->find_target(path, std::filesystem::exists(path));
+  file->find_target(path, path_exists(path));
   file->is_partial_ = file->is_seekable_ = true;
   file->temporary_ = file->target_ + ".partial";
   const char* const name = file->temporary_.c_str();

@@ -47,9 +47,10 @@ class OutputFile final : public ByteSink {
 
   /// Hands the buffer to the system.
   void flush();
-  /// flush(), where somebody may wait at the other end of a pipe.
+  /// flush(), where what is written counts at once: somebody may wait at the other end of a pipe,
+  /// and standard output keeps what came before an error.
   void flush_pipe() {
-    if (!is_seekable_) flush();
+    if (temporary_.empty()) flush();
   }
   /// Flushes, closes, and gives the file its name. Nothing may be written afterwards.
   void finish();

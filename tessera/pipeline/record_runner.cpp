@@ -2,6 +2,7 @@
 #include "tessera/pipeline/record_runner.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "tessera/pipeline/about.hpp"
@@ -52,6 +53,7 @@ class Runner {
   const bool is_per_token_;
   RecordCounts counts_;
   bool at_end_ = false;
+  std::exception_ptr ended_by_;
   std::uint64_t window_begin_ = 0;  // in bytes
   std::size_t done_ = 0;            // results of the windows before
   // Of one window.
@@ -95,6 +97,10 @@ void Runner::read_window(std::size_t limit) {
       ++counts_.read;
       fail(error);
       continue;
+    } catch (const Error&) {  // ends the input, behind what was read
+      ended_by_ = std::current_exception();
+      at_end_ = true;
+      return;
     }
     ++counts_.read;
     try {
@@ -160,6 +166,7 @@ RecordCounts Runner::run() {
     done_ += records_.size();
     sinks_.end_of_window(counts_);
   }
+  if (ended_by_) std::rethrow_exception(ended_by_);
   return counts_;
 }
 

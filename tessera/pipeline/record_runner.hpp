@@ -41,7 +41,7 @@ struct RecordSinks {
 /// Runs `encoder` over all records of `stream`. Windows grow up to 4096 records; where the writer of
 /// the input pauses, what is there makes a window. Results do not depend on windows.
 /// `before`: counts of an earlier run, whose records are skipped.
-/// Errors: what ends the input; the windows before are out then.
+/// Errors: what ends the input; the results of all records before are out then.
 RecordCounts run_records(RecordStream& stream, const Preparer& preparer, TextEncoder& encoder,
                          const RecordSinks& sinks, const RecordCounts& before = {});
 

@@ -85,7 +85,9 @@ void read_pair(const std::string& line, Record& record) {
 RecordReader::RecordReader(const std::string& path, RecordOptions options)
     : lines_(path, options.encoding),
       format_(options.format),
-      json_(std::move(options.keys)),
+      json_({.text = std::move(options.keys.text),
+             .id = std::move(options.keys.id),
+             .of_ids = format_ == LineFormat::ids}),
       columns_(lines_, format_ == LineFormat::tsv ? '\t' : ',', std::move(options.columns)) {}
 
 bool RecordReader::is_blank() const noexcept {

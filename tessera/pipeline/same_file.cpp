@@ -28,16 +28,6 @@ bool is_same(const struct stat& a, const struct stat& b) noexcept {
   return S_ISREG(a.st_mode) && S_ISREG(b.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-std::optional<std::string> find_within(const struct stat& output, const std::string& directory) {
-  std::error_code error;
-  fs::recursive_directory_iterator at(directory, error);
-  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    const std::string file = at->path().string();
-    if (is_same(output, status_of(file, -1))) return file;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::optional<std::string> find_same_file(const std::string& path,
@@ -45,10 +35,7 @@ std::optional<std::string> find_same_file(const std::string& path,
   const struct stat output = status_of(path, STDOUT_FILENO);
   if (!S_ISREG(output.st_mode)) return std::nullopt;
   for (const std::string& input : inputs) {
-    const struct stat status = status_of(input, STDIN_FILENO);
-    if (S_ISDIR(status.st_mode)) {
-      if (auto found = find_within(output, input)) return found;
-    } else if (is_same(output, status)) {
+    if (is_same(output, status_of(input, STDIN_FILENO))) {
       return is_standard_stream(input) ? "standard input" : input;
     }
   }

@@ -11,8 +11,7 @@
 namespace tessera {
 
 /// Which of `inputs` the output `path` is: the same regular file through whatever names and links.
-/// "-" is standard output, and standard input among the inputs; of a directory, all files that are
-/// in it. An output that does not exist yet is none of them. Returns the input as a message calls
+/// "-" is standard output, and standard input among the inputs. An output that does not exist yet is none of them. Returns the input as a message calls
 /// it.
 std::optional<std::string> find_same_file(const std::string& path,
                                           std::span<const std::string> inputs);

@@ -203,6 +203,13 @@ TEST(ApiTest, TextsAreCutAndPairedAsAskedFor) {
   for (std::size_t s = 0; s < kTexts.size(); ++s) {
     EXPECT_LE(cut.offsets[s + 1] - cut.offsets[s], 4);
   }
+  std::vector<unsigned char> is_cut(kTexts.size(), 7);
+  demo().tokenize(Texts(kTexts, {.max_tokens = 6, .is_cut = is_cut.data()}));
+  for (std::size_t s = 0; s < kTexts.size(); ++s) {
+    EXPECT_EQ(is_cut[s], alone.offsets[s + 1] - alone.offsets[s] > 6 ? 1 : 0) << s;
+  }
+  demo().tokenize(Texts(kTexts, {.is_cut = is_cut.data()}));
+  EXPECT_EQ(is_cut, std::vector<unsigned char>(kTexts.size(), 0));
   EXPECT_THROW(
       demo().tokenize(Texts(kTexts, {.truncation = TESSERA_DO_NOT_TRUNCATE, .max_tokens = 4})),
       Error);

@@ -149,6 +149,38 @@ TEST_F(ClassifyTest, SeveralLabelsAndScoresUseTheSigmoid) {
               HasSubstr("\"value\": "));
 }
 
+TEST_F(ClassifyTest, ARerankersScoreHasTheActivationThatConfigNames) {
+  write("reranker", 1);
+  file("pairs.tsv", "tea\tbrew tea\nthe cat\tsat on the mat\n");
+  const std::string config = read_file(path("reranker/config.json"));
+  const auto scores = [&](const std::string& activation) {  // and logits
+    file("reranker/config.json",
+         activation.empty()
+             ? config
+             : config.substr(0, config.size() - 1) +
+                   ", \"sbert_ce_default_activation_function\": \"torch.nn." + activation + "\"}");
+    std::vector<double> found;
+    for (const std::string& line :
+         lines_of(tessera("classify reranker pairs.tsv --pairs --format jsonl").out)) {
+      found.push_back(std::stod(line.substr(line.find(": ") + 2)));
+      found.push_back(std::stod(line.substr(line.rfind(": ") + 2)));
+    }
+    EXPECT_EQ(found.size(), 4U);
+    found.resize(4);
+    return found;
+  };
+  const auto plain = scores(""), identity = scores("Identity"), tanh = scores("Tanh"),
+             relu = scores("ReLU");
+  for (const std::size_t i : {0U, 2U}) {
+    const double logit = plain[i + 1];
+    EXPECT_NEAR(plain[i], 1 / (1 + std::exp(-logit)), 1e-8);
+    EXPECT_NEAR(identity[i], logit, 1e-8 * std::abs(logit));
+    EXPECT_NEAR(tanh[i], std::tanh(logit), 1e-8);
+    EXPECT_NEAR(relu[i], std::max(logit, 0.0), 1e-8 * std::abs(logit));
+  }
+  EXPECT_EQ(scores("Sigmoid"), plain);
+}
+
 TEST_F(ClassifyTest, TokensHaveLabelsAndOffsets) {
   write("tagger", 2, "", "BertForTokenClassification");
   const CommandResult text = sh("printf 'the cat\\n\\n' | \"$TESSERA\" classify tagger");

@@ -173,6 +173,13 @@ TEST_F(ImageCliTest, ComparesTextsWithImages) {
   const CommandResult json = tessera("similar clip --format jsonl" + flags);
   EXPECT_THAT(json.out, StartsWith("{\"path\": \"photos/a.jpg\", \"texts\": [{\"text\": \"0"));
 
+  // As sentence-transformers keeps it: embeddings are as projected, and compared as before.
+  copy_image_model("clip-full", path("st/0_CLIPModel"), R"({"size": 24, "crop_size": 24})");
+  file("st/modules.json",
+       R"([{"path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}])");
+  EXPECT_EQ(tessera("similar st" + flags).out, text.out);
+  EXPECT_NE(tessera("embed st photos/a.jpg").out, tessera("embed clip photos/a.jpg").out);
+
   copy_image_model("siglip-full", path("siglip"), R"({"size": {"height": 24, "width": 24}})");
   const CommandResult pair = tessera("similar siglip --image photos/a.jpg --ids --text '5 1' '7'");
   EXPECT_EQ(pair.status, 0) << pair.err;
@@ -192,6 +199,10 @@ TEST_F(ImageCliTest, AnInputIsNeverTheOutput) {
   expect_failure(tessera("embed vit photos -o out.txt --paths ./out.txt"), 2,
                  "--paths ./out.txt: is the file of -o out.txt, expected another");
   EXPECT_EQ(read_file(path("photos/a.jpg")), before);
+  // What is in the folder and no image that is read may be written again.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(tessera("embed vit photos --skip-others -o photos/vectors.npy").status, 0) << i;
+  }
 }
 
 TEST_F(ImageCliTest, FlagsOfTheOtherKindAreRefused) {

@@ -166,17 +166,6 @@ TEST_F(IndexTest, CsvFilesAndOtherEncodingsAreSearched) {
                  "--save-index");
 }
 
-TEST_F(IndexTest, ScoresThatDifferAreShownDifferently) {
-  file("notes.txt",
-       "hello world hello world hello world hello world\n"
-       "hello world hello world hello world world hello\n");
-  const CommandResult result =
-      tessera("search model --index notes.txt -q 'hello world hello world hello world'");
-  const auto shown = lines_of(result.out);
-  ASSERT_EQ(shown.size(), 3U);
-  EXPECT_NE(shown[1].substr(0, 20).substr(4), shown[2].substr(0, 20).substr(4)) << result.out;
-}
-
 TEST_F(IndexTest, WhatWasCutIsSaidAtTheEnd) {
   const std::string many =
       "tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea "
@@ -184,7 +173,17 @@ TEST_F(IndexTest, WhatWasCutIsSaidAtTheEnd) {
   file("long.txt", "tea\n" + many + "\n" + many + "\n");
   const CommandResult embed = tessera("embed model long.txt");
   EXPECT_EQ(embed.status, 0);
-  EXPECT_EQ(lines_of(embed.out).size(), 3U);
+  const auto answers = lines_of(embed.out);
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_THAT(answers[0], testing::StartsWith("{\"embedding\": "));
+  EXPECT_THAT(answers[1], testing::StartsWith("{\"cut\": true, \"embedding\": "));
+  write_model(
+      path("labels"),
+      {.architecture = "BertForSequenceClassification", .labels = 3, .has_sentence_files = false});
+  const auto labels = lines_of(tessera("classify labels long.txt --format jsonl").out);
+  ASSERT_EQ(labels.size(), 3U);
+  EXPECT_THAT(labels[0], testing::StartsWith("{\"labels\": "));
+  EXPECT_THAT(labels[2], testing::StartsWith("{\"cut\": true, \"labels\": "));
   EXPECT_THAT(embed.err, HasSubstr("tessera embed: 2 of 3 texts were cut to 24 tokens "
                                    "(model_max_length of tokenizer_config.json)"));
   EXPECT_EQ(tessera("embed model notes.txt").err, "");
@@ -196,6 +195,31 @@ TEST_F(IndexTest, WhatWasCutIsSaidAtTheEnd) {
               HasSubstr("to 5 tokens (as asked for)"));
   expect_bad_lines(tessera("embed model long.txt --truncation none"), 1,
                    "36 tokens, expected at most 24");
+}
+
+TEST_F(IndexTest, NoTruncationTakesATextThatFitsIntoThePositionTable) {
+  file("model/tokenizer_config.json", "{\"do_lower_case\": true, \"model_max_length\": 6}");
+  file("one.txt", "the cat sat on the mat the cat\n");
+  const CommandResult cut = tessera("embed model one.txt"),
+                      whole = tessera("embed model one.txt --truncation none");
+  EXPECT_THAT(cut.err, HasSubstr("1 of 1 texts were cut to 6 tokens"));
+  EXPECT_EQ(whole.status, 0);
+  EXPECT_EQ(whole.err, "");
+  EXPECT_EQ(whole.out, tessera("embed model one.txt --max-length 24").out);
+  EXPECT_NE(whole.out, cut.out);
+}
+
+TEST_F(IndexTest, TheEndThatIsCutIsTheOneThatTheConfigNames) {
+  file("one.txt", "the cat sat on the mat the cat\n");
+  file("model/tokenizer_config.json",
+       R"({"do_lower_case": true, "model_max_length": 6, "truncation_side": "left"})");
+  const auto vector_of = [](const std::string& out) {
+    return out.substr(out.find("\"embedding\""));
+  };
+  const std::string left = vector_of(tessera("embed model one.txt").out);
+  file("end.txt", "the mat the cat\n");
+  EXPECT_EQ(left, vector_of(tessera("embed model end.txt").out));
+  EXPECT_NE(left, vector_of(tessera("embed model one.txt --truncation-side right").out));
 }
 
 TEST_F(IndexTest, InfoSaysWhereValuesComeFrom) {

@@ -42,6 +42,45 @@ TEST_F(LinesTest, APauseOfTheWriterIsAnswered) {
       2U);
 }
 
+TEST_F(LinesTest, APauseOfTheWriterIsAnsweredWithLabelsToo) {
+  write_model(
+      path("labels"),
+      {.architecture = "BertForSequenceClassification", .labels = 2, .has_sentence_files = false});
+  EXPECT_EQ(lines_of(converse("classify labels", "hello", "tea").out).size(), 2U);
+}
+
+TEST_F(LinesTest, WhatCameBeforeAnotherEncodingIsAnswered) {
+  file("in.txt", "tea\nthe cat\n\xFF\nhello\n");
+  const std::string two = sh("printf 'tea\nthe cat\n' | \"$TESSERA\" embed model").out;
+  const CommandResult embed = tessera("embed model in.txt");
+  EXPECT_EQ(embed.status, 1);
+  EXPECT_EQ(embed.out, two);
+  EXPECT_THAT(embed.err, HasSubstr("in.txt: line 3: at byte 0: got 0xFF"));
+  file("start.txt", "tea\nthe cat\n");
+  EXPECT_EQ(tessera("tokens model in.txt").out,
+            sh("\"$TESSERA\" tokens model start.txt | sed s/start/in/").out);
+}
+
+TEST_F(LinesTest, KeysOfOtherFormatsMayBeAnything) {
+  file("in.jsonl", "{\"text\": \"tea\", \"ids\": [\"u\"], \"type_ids\": 7}\n");
+  EXPECT_EQ(tessera("embed model in.jsonl").out, sh("echo tea | \"$TESSERA\" embed model").out);
+  file("ids.jsonl", "{\"ids\": [2, 7, 3], \"text\": 7, \"pair\": []}\n");
+  EXPECT_EQ(tessera("embed model ids.jsonl --ids").status, 0);
+}
+
+TEST_F(LinesTest, AQueryThatGivesNoAnswerIsNamedAndTheOthersAreAnswered) {
+  file("notes.txt", "hello world\nbrew tea\n");
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "tea ";
+  const CommandResult result =
+      sh("printf 'tea\n" + many +
+         "\nhello\n' | \"$TESSERA\" search model --index notes.txt -q --truncation none");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.out, testing::AllOf(HasSubstr("query: tea\n"), HasSubstr("query: hello\n")));
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("line 2: the text has 42 tokens"),
+                                         HasSubstr("1 of 3 queries gave no answer")));
+}
+
 TEST_F(LinesTest, ALineInPiecesIsOneLine) {
   const CommandResult pieces =
       sh("(printf 'the c'; sleep 0.2; printf 'at\\ntea'; sleep 0.2) | \"$TESSERA\" embed model");

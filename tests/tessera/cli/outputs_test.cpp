@@ -36,7 +36,20 @@ TEST_F(OutputsTest, AnInputIsNeverTheOutput) {
   expect_failure(tessera("embed model in.txt -o model/1_Pooling/config.json"), 2,
                  "model/1_Pooling/config.json");
   const std::string config = read_file(path("model/config.json"));
-  expect_failure(tessera("embed model in.txt -o model/config.json"), 2, "model/config.json");
+  for (const char* command : {"embed model in.txt -o", "plan model --save", "profile model -o",
+                              "report model -o", "search model --index in.txt tea --save-index"}) {
+    expect_failure(tessera(fmt::format("{} model/config.json", command)), 2, "model/config.json");
+    EXPECT_EQ(read_file(path("model/config.json")), config) << command;
+  }
+  ASSERT_EQ(tessera("plan model --save plan.json --no-measure").status, 0);
+  expect_failure(tessera("plan model --diff plan.json --save plan.json"), 2,
+                 "is the input plan.json");
+  // The same of a model by its name.
+  std::filesystem::create_directories(path("hub/models--org--tiny/snapshots"));
+  std::filesystem::create_directory_symlink(path("model"),
+                                            path("hub/models--org--tiny/snapshots/abc"));
+  expect_failure(sh("HF_HUB_CACHE=hub \"$TESSERA\" embed org/tiny in.txt -o model/config.json"), 2,
+                 "config.json");
   EXPECT_EQ(read_file(path("model/config.json")), config);
   // Devices are no files, and one's own files may lie beside the model's.
   EXPECT_EQ(tessera("embed model /dev/null -o /dev/null").status, 0);
@@ -52,9 +65,10 @@ TEST_F(OutputsTest, TheNameSaysTheFormat) {
     EXPECT_THAT(read_file(path(name)), StartsWith(begin));
   }
   const std::string text = tessera("embed model in.txt --format text").out;
-  for (const char* name : {"out.txt", "out.tsv"}) {
-    ASSERT_EQ(tessera(fmt::format("embed model in.txt -o {}", name)).status, 0);
-    EXPECT_EQ(read_file(path(name)), text);
+  ASSERT_EQ(tessera("embed model in.txt -o out.txt").status, 0);
+  EXPECT_EQ(read_file(path("out.txt")), text);
+  for (const char* name : {"out.tsv", "out.csv", "out.npz"}) {
+    expect_failure(tessera(fmt::format("embed model in.txt -o {}", name)), 2, "the name says ");
   }
   ASSERT_EQ(tessera("embed model in.txt -o named.npy --format text").status, 0);
   EXPECT_EQ(read_file(path("named.npy")), text) << "what is said wins";
@@ -63,6 +77,8 @@ TEST_F(OutputsTest, TheNameSaysTheFormat) {
       {.architecture = "BertForSequenceClassification", .labels = 2, .has_sentence_files = false});
   ASSERT_EQ(tessera("classify labels in.txt -o labels.jsonl").status, 0);
   EXPECT_THAT(read_file(path("labels.jsonl")), StartsWith("{\"labels\""));
+  ASSERT_EQ(tessera("classify labels in.txt -o labels.tsv").status, 0);
+  EXPECT_THAT(read_file(path("labels.tsv")), StartsWith("label"));
   expect_failure(tessera("classify labels in.txt -o labels.npy"), 2,
                  "-o labels.npy: the name says npy, expected one of text, jsonl");
 }
@@ -82,6 +98,7 @@ TEST_F(OutputsTest, MemoryIsCappedAndPackedWeightsAreKept) {
     expect_failure(tessera(fmt::format("embed model in.txt --memory-cap {}", bad)), 2,
                    "--memory-cap: got '");
   }
+  EXPECT_EQ(tessera("info model --memory-cap 1G").status, 2) << "only where it has an effect";
   std::filesystem::create_directories(path("cache"));
   EXPECT_EQ(tessera("embed model in.txt --packed-cache cache").out, expected);
   EXPECT_FALSE(std::filesystem::is_empty(path("cache")));
@@ -136,6 +153,42 @@ TEST_F(ResumeTest, AnInterruptedJobGoesOnToTheSameBytes) {
   EXPECT_THAT(temporaries(), IsEmpty());
 }
 
+TEST_F(ResumeTest, AJobGoesOnBehindTheBorderOfTwoInputs) {
+  std::string rows = "text\n";
+  for (int i = 0; i < kLines; ++i) rows += i % 2 == 0 ? "tea\n" : "the cat\n";
+  file("a.txt", "hello\nworld\n");
+  file("b.csv", rows);
+  const std::string command = "embed model a.txt b.csv -o out.npy --threads 1 --batch-tokens 1";
+  ASSERT_EQ(tessera(command).status, 0);
+  std::filesystem::rename(path("out.npy"), path("whole.npy"));
+  sh("\"$TESSERA\" " + command +
+     " --resume & child=$!; n=0; while ! grep -q '\"read\": [1-9]' out.npy.partial.json && "
+     "[ $n -lt 2000 ]; do n=$((n+1)); sleep 0.01; done; kill -KILL $child; wait");
+  if (std::filesystem::exists(path("out.npy"))) GTEST_SKIP() << "it was quicker";
+  const CommandResult result = tessera(command + " --resume");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.err, HasSubstr("goes on behind "));
+  EXPECT_TRUE(read_file(path("out.npy")) == read_file(path("whole.npy")));
+}
+
+TEST_F(ResumeTest, TwoJobsDoNotWriteOneFile) {
+  const CommandResult result = sh(
+      "\"$TESSERA\" embed model in.jsonl -o out.npy --resume --threads 1 --batch-tokens 1 2>/dev/null & "
+      "child=$!; n=0; while ! [ -e out.npy.partial.json ] && [ $n -lt 2000 ]; do n=$((n+1)); "
+      "sleep 0.01; done; kill -STOP $child; \"$TESSERA\" embed model in.jsonl -o out.npy --resume; "
+      "status=$?; kill -KILL $child; kill -CONT $child; exit $status");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("out.npy.partial"));
+}
+
+TEST_F(ResumeTest, AStateWithoutItsFileIsOfNoJob) {
+  file("few.txt", "tea\nhello\n");
+  ASSERT_EQ(tessera("embed model few.txt -o whole.npy").status, 0);
+  file("few.npy.partial.json", "{\"job\": {}, \"read\": 2, \"failed\": 0, \"bytes\": 256}");
+  EXPECT_EQ(tessera("embed model few.txt -o few.npy --resume").status, 0);
+  EXPECT_TRUE(read_file(path("few.npy")) == read_file(path("whole.npy")));
+}
+
 TEST_F(ResumeTest, AnotherJobIsRefused) {
   interrupt("out.npy");
   const std::string command = "embed model in.jsonl -o out.npy --resume";
@@ -156,6 +209,8 @@ TEST_F(ResumeTest, AnotherJobIsRefused) {
 
 TEST_F(ResumeTest, OnlyFilesCanBeResumed) {
   expect_failure(tessera("embed model in.jsonl --resume"), 2, "got no -o FILE");
+  expect_failure(tessera("embed model in.jsonl -o out.npy --resume --allow-onednn"), 2,
+                 "--allow-onednn");
   expect_failure(tessera("embed model --resume -o out.npy < in.jsonl"), 2, "got standard input");
   expect_failure(tessera("embed model in.jsonl --resume -o /dev/null"), 1, "is no regular file");
 }

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/pipeline/answers.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/json_lines.hpp"
 #include "tessera/pipeline/records.hpp"
@@ -126,6 +127,15 @@ TEST(CosineTest, FindsTheBestInOrder) {
   EXPECT_EQ(best_rows(rows, query, 1000).size(), 50U);
   rows[0] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(best_rows(rows, query, 50).back().row, 0U);
+}
+
+TEST(AnswersTest, ScoresThatDifferAreShownDifferently) {
+  const std::vector<Entry> entries(3, Entry{.line = 1, .where = "", .text = "x", .columns = {}});
+  const auto shown = [&](std::vector<Hit> hits) { return hits_text("q", hits, entries); };
+  EXPECT_EQ(shown({{0, 0.75F}, {1, 0.5F}}), "query: q\n  1   0.7500  x\n  2   0.5000  x\n");
+  EXPECT_EQ(shown({{0, 0.999992F}, {1, 0.999991F}, {2, 0.5F}}),
+            "query: q\n  1   0.999992  x\n  2   0.999991  x\n  3   0.500000  x\n");
+  EXPECT_EQ(shown({{0, 0.5F}, {1, 0.5F}}), "query: q\n  1   0.5000  x\n  2   0.5000  x\n");
 }
 
 TEST(ProgressTest, LineSaysHowFarAndHowFast) {

@@ -54,6 +54,37 @@ TEST_F(TablesTest, TheColumnOfTextsMayNameItself) {
   EXPECT_EQ(texts("one.csv"), "\"tea\"\n\"the cat\"\n");
 }
 
+TEST_F(TablesTest, WithoutTheFirstRowTheOthersMeanNothing) {
+  file("in.csv", "id,te\"xt\n1,one\n2,two\n");
+  for (const char* flags : {"--column 2", "--header --column 2", "--column id"}) {
+    expect_failure(tessera(fmt::format("embed model in.csv {}", flags)), 1,
+                   "in.csv: line 1: field 2: got a quote within");
+  }
+}
+
+TEST_F(TablesTest, AColumnThatIsAskedForIsFoundOrRefused) {
+  file("one.csv", "content\ntea\n");
+  expect_failure(tessera("embed model one.csv --text-key body"), 1, "got no column \"body\"");
+  file("years.csv", "2019,2020\ntea,hello\n");
+  EXPECT_EQ(texts("years.csv --header --column 2020"), "\"hello\"\n");
+  EXPECT_EQ(texts("years.csv --header --column 1"), "\"tea\"\n");
+}
+
+TEST_F(TablesTest, AQuoteThatDoesNotEndSaysHowFarItWent) {
+  file("in.csv", "text\n\"never closed\na\nb\n");
+  const CommandResult result = tessera("embed model in.csv");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("line 2: field 1: got an opening quote and no "
+                                                   "other up to line 4"),
+                                         HasSubstr("--no-quotes")));
+}
+
+TEST_F(TablesTest, TokensReadsTablesByTheirNameToo) {
+  file("in.csv", "text\ntea\n");
+  EXPECT_EQ(tessera("tokens model --json in.csv").out,
+            sh("echo '{\"text\": \"tea\"}' | \"$TESSERA\" tokens model --json").out);
+}
+
 TEST_F(TablesTest, TabsSeparateToo) {
   file("in.tsv", "n\ttext\n1\ttea, a\n2\t\"the\tcat\"\n");
   EXPECT_EQ(texts("in.tsv"), "\"tea, a\"\n\"the\\tcat\"\n");
@@ -69,8 +100,7 @@ TEST_F(TablesTest, BadRowsAreNamedAndTheOthersAreAnswered) {
   EXPECT_THAT(result.err, HasSubstr("in.csv: line 4: field 2: got a quote within"));
   EXPECT_THAT(result.err, HasSubstr("in.csv: line 5: got 3 fields, expected 2"));
   EXPECT_THAT(result.err,
-              HasSubstr("in.csv: line 8: field 2: got an opening quote and the end, expected a "
-                        "closing quote"));
+              HasSubstr("in.csv: line 8: field 2: got an opening quote and no other up to line 8"));
   EXPECT_THAT(result.err, HasSubstr("4 of 6 lines gave no result"));
 }
 

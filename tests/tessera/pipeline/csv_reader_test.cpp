@@ -65,7 +65,8 @@ TEST_F(CsvReaderTest, ABadRowIsNamedAndTheNextIsRead) {
   EXPECT_THAT(rows[2][0], HasSubstr("line 3: field 1: got 'b' behind the closing quote"));
   EXPECT_THAT(rows[3], ElementsAre("y"));
   EXPECT_THAT(rows[4][0], HasSubstr("line 5: field 1: got 'z'")) << "where the row begins";
-  EXPECT_THAT(rows[5][0], HasSubstr("line 8: field 2: got an opening quote and the end"));
+  EXPECT_THAT(rows[5][0],
+              HasSubstr("line 8: field 2: got an opening quote and no other up to line 9"));
 }
 
 }  // namespace
