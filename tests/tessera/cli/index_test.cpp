@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "tessera/pipeline/embedding_writer.hpp"
+#include "tests/models/text/tokenizer_files.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
 
 namespace tessera::test {
@@ -220,6 +221,20 @@ TEST_F(IndexTest, TheEndThatIsCutIsTheOneThatTheConfigNames) {
   file("end.txt", "the mat the cat\n");
   EXPECT_EQ(left, vector_of(tessera("embed model end.txt").out));
   EXPECT_NE(left, vector_of(tessera("embed model one.txt --truncation-side right").out));
+}
+
+TEST_F(IndexTest, ElseTheEndThatTokenizerJsonCutsOff) {
+  text::JsonSections sections;
+  sections.truncation =
+      R"({"direction": "Left", "max_length": 3, "strategy": "LongestFirst", "stride": 0})";
+  file("model/tokenizer.json", sections.text());
+  file("one.txt", "hello world foo\n");
+  file("end.txt", "world foo\n");
+  const auto vector_of = [](const std::string& out) {
+    return out.substr(out.find("\"embedding\""));
+  };
+  EXPECT_EQ(vector_of(tessera("embed model one.txt --max-length 4").out),
+            vector_of(tessera("embed model end.txt").out));
 }
 
 TEST_F(IndexTest, InfoSaysWhereValuesComeFrom) {

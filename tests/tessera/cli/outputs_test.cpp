@@ -173,7 +173,8 @@ TEST_F(ResumeTest, AJobGoesOnBehindTheBorderOfTwoInputs) {
 
 TEST_F(ResumeTest, TwoJobsDoNotWriteOneFile) {
   const CommandResult result = sh(
-      "\"$TESSERA\" embed model in.jsonl -o out.npy --resume --threads 1 --batch-tokens 1 2>/dev/null & "
+      "\"$TESSERA\" embed model in.jsonl -o out.npy --resume --threads 1 --batch-tokens 1 "
+      "2>/dev/null & "
       "child=$!; n=0; while ! [ -e out.npy.partial.json ] && [ $n -lt 2000 ]; do n=$((n+1)); "
       "sleep 0.01; done; kill -STOP $child; \"$TESSERA\" embed model in.jsonl -o out.npy --resume; "
       "status=$?; kill -KILL $child; kill -CONT $child; exit $status");

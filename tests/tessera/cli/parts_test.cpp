@@ -129,6 +129,15 @@ TEST(CosineTest, FindsTheBestInOrder) {
   EXPECT_EQ(best_rows(rows, query, 50).back().row, 0U);
 }
 
+TEST(CosineTest, RowsOfLengthOneStayAsTheyAre) {
+  std::vector<float> rows;
+  for (int i = 0; i < 7000; ++i) rows.push_back(static_cast<float>((i * 7919) % 1009 - 500));
+  normalize_rows(rows, 7);
+  const std::vector<float> once = rows;
+  normalize_rows(rows, 7);
+  EXPECT_EQ(rows, once);
+}
+
 TEST(AnswersTest, ScoresThatDifferAreShownDifferently) {
   const std::vector<Entry> entries(3, Entry{.line = 1, .where = "", .text = "x", .columns = {}});
   const auto shown = [&](std::vector<Hit> hits) { return hits_text("q", hits, entries); };
