@@ -123,6 +123,9 @@ only_in '<utf8proc' 'models/text/' utf8proc
 only_in '<pcre2' 'models/text/regex(_unicode)?\.cpp' PCRE2
 only_in '<(jpeglib|jerror)\.h>' 'models/image/decode_jpeg\.cpp' libjpeg-turbo
 only_in '<png\.h>' 'models/image/decode_png\.cpp' libpng
+only_in '<webp/' 'models/image/decode_webp\.cpp' libwebp
+only_in '<gif_lib\.h>' 'models/image/decode_gif\.cpp' giflib
+only_in '<tiff(io|conf|vers)?\.h>' 'models/image/decode_tiff\.cpp' libtiff
 only_in '<CLI/' 'tessera/cli/' CLI11
 only_in '<simdjson' 'models/|runtime/weights/|runtime/base/json_text\.|runtime/machine/rates_file\.cpp|runtime/plan/|tessera/pipeline/|tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"

@@ -3,8 +3,9 @@
 
     scripts/make_image_vectors.py [--out DIR] [--count N] [--seed S]
 
-decode/NAME.{jpg,png} with NAME.ppm beside it: Image.open, ImageOps.exif_transpose,
-convert("RGB"). resize/SOURCE.FILTER.WxH.ppm: Image.resize of resize/SOURCE.ppm. The default
+decode/NAME.{jpg,png,webp,gif,bmp,tif} with NAME.ppm beside it: Image.open,
+ImageOps.exif_transpose, convert("RGB"); a TIFF is loaded instead, which turns it, as Pillow 9.4
+would turn it twice. resize/SOURCE.FILTER.WxH.ppm: Image.resize of resize/SOURCE.ppm. The default
 writes the committed set; --count N writes N random images per kind, for a longer comparison
 (TESSERA_IMAGE_VECTORS=DIR build/release/tests/tests_models_image). Needs python3-pil 9.4.
 """
@@ -18,6 +19,9 @@ import zlib
 
 import numpy as np
 from PIL import Image, ImageOps
+
+import image_formats
+import image_tiffs
 
 FILTERS = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
@@ -182,8 +186,22 @@ def kinds(rng, size):
     yield "two-pictures.jpg", jpeg(frames[0], quality=70) + jpeg(frames[1], quality=70)
 
 
+def other_kinds(rng, size):
+    """As kinds(), of the formats in image_formats.py and image_tiffs.py."""
+    def pic(mode):
+        return picture(rng, mode, *size())
+
+    yield from image_formats.webp(rng, pic, tiff_orientation)
+    yield from image_formats.gif(rng, pic)
+    yield from image_formats.bmp(rng, pic)
+    yield from image_tiffs.tiff(rng, pic)
+
+
 def rgb_of(data):
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    image = Image.open(io.BytesIO(data))
+    if image.format != "TIFF":
+        image = ImageOps.exif_transpose(image)
+    return image.convert("RGB")
 
 
 def write_ppm(path, image):
@@ -191,9 +209,9 @@ def write_ppm(path, image):
     path.write_bytes(header + image.tobytes())
 
 
-def write_decode(folder, rng, size, suffix=""):
+def write_decode(folder, files, suffix=""):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in kinds(rng, size):
+    for name, data in files:
         stem, extension = name.rsplit(".", 1)
         path = folder / f"{stem}{suffix}.{extension}"
         path.write_bytes(data)
@@ -219,16 +237,19 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # "should be converted to RGBA"
-    rng = random.Random(args.seed)
+    rng, other = random.Random(args.seed), random.Random(args.seed + 1000)
     if args.count == 0:
-        write_decode(args.out / "decode", rng, lambda: (19, 13))
+        write_decode(args.out / "decode", kinds(rng, lambda: (19, 13)))
+        write_decode(args.out / "decode", other_kinds(other, lambda: (19, 13)))
         small = [(0, (5, 4)), (1, (9, 7)), (2, (16, 16)), (3, (17, 9)), (4, (8, 8)), (5, (11, 6)),
                  (3, (37, 23)), (1, (60, 40)), (2, (37, 10)), (0, (61, 50))]
         write_resize(args.out / "resize", rng, [((37, 23), small), ((3, 40), [(2, (7, 9))])])
         return
     for i in range(args.count):
-        write_decode(args.out / "decode", rng,
-                     lambda: (rng.randrange(1, 300), rng.randrange(1, 300)), f"-{i}")
+        write_decode(args.out / "decode",
+                     kinds(rng, lambda: (rng.randrange(1, 300), rng.randrange(1, 300))), f"-{i}")
+        extents = (other.randrange(10, 200), other.randrange(4, 200))
+        write_decode(args.out / "decode", other_kinds(other, lambda: extents), f"-{i}")
         cases = []
         for _ in range(10):
             targets = [(rng.randrange(6), (rng.randrange(1, 300), rng.randrange(1, 300)))

@@ -463,8 +463,8 @@ TESSERA_API tessera_status tessera_encode_pixels(tessera_session* session,
                                                  const tessera_output* outputs, size_t output_count,
                                                  int64_t* row_offsets);
 
-/// As tessera_encode_pixels(), of JPEG and PNG files in memory, told apart by content; turned
-/// upright as EXIF says. `name` (or NULL) is how messages call the file.
+/// As tessera_encode_pixels(), of JPEG, PNG, WebP, GIF, BMP and TIFF files in memory, told
+/// apart by content; the first image of each, turned upright as EXIF says. `name` (or NULL) is how messages call the file.
 ///
 /// Errors    also CORRUPT_FILE, which names the image
 TESSERA_API tessera_status tessera_encode_images(tessera_session* session,

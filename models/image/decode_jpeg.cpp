@@ -119,16 +119,10 @@ bool read_pixels(Reader& reader, std::uint8_t* pixels, std::size_t row_bytes) {
   return true;
 }
 
-// Adobe's inverted CMYK to RGB as Pillow's "CMYK;I" and cmyk2rgb() compute it:
-//   nk = k',  rgb = clip(nk − round(nk·(255 − c')/255))      with c', k' as stored
+// CMYK as Adobe stores it, inverted, to RGB.
 void convert_cmyk(const std::uint8_t* cmyk, std::uint8_t* rgb, Index pixels) {
   for (Index i = 0; i < pixels; ++i, cmyk += 4, rgb += kChannels) {
-    const int nk = cmyk[3];
-    for (Index c = 0; c < kChannels; ++c) {
-      const int product = (255 - cmyk[c]) * nk + 128;
-      const int value = nk - (((product >> 8) + product) >> 8);
-      rgb[c] = static_cast<std::uint8_t>(std::clamp(value, 0, 255));
-    }
+    for (Index c = 0; c < kChannels; ++c) rgb[c] = cmyk_to_rgb(255 - cmyk[c], cmyk[3]);
   }
 }
 
@@ -146,17 +140,9 @@ int orientation_of(const Reader& reader) {
 }
 
 [[noreturn]] void fail(const Reader& reader, const std::string& name, std::size_t size) {
-  if (reader.is_out_of_memory) {
-    throw Error(ErrorCode::out_of_memory, fmt::format("{}: JPEG: out of memory", name));
-  }
-  if (reader.is_truncated) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: JPEG: got {} bytes and no end of the image, expected more: the "
-                            "file is truncated",
-                            name, size));
-  }
-  throw Error(ErrorCode::corrupt_file,
-              fmt::format("{}: JPEG: {}, expected a valid file", name, reader.message.data()));
+  if (reader.is_out_of_memory) fail_memory(name, "JPEG");
+  if (reader.is_truncated) fail_truncated(name, "JPEG", size);
+  fail_corrupt(name, "JPEG", fmt::format("{}, expected a valid file", reader.message.data()));
 }
 
 }  // namespace
@@ -175,8 +161,7 @@ int decode_jpeg(Bytes bytes, const std::string& name, const DecodeLimits& limits
   check_extents(width, height, name, limits);
   const int components = reader.info.num_components;
   if (components != 1 && components != 3 && components != 4) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: JPEG: got {} components, expected 1, 3 or 4", name, components));
+    fail_corrupt(name, "JPEG", fmt::format("got {} components, expected 1, 3 or 4", components));
   }
   const int orientation = orientation_of(reader);  // the end of the decoding frees the markers
   image.resize(width, height);

@@ -162,14 +162,8 @@ int orientation_of(const Reader& reader) {
 }
 
 [[noreturn]] void fail(const Reader& reader, const std::string& name, std::size_t size) {
-  if (reader.is_truncated) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: PNG: got {} bytes and no end of the image, expected more: the "
-                            "file is truncated",
-                            name, size));
-  }
-  throw Error(ErrorCode::corrupt_file,
-              fmt::format("{}: PNG: {}, expected a valid file", name, reader.message.data()));
+  if (reader.is_truncated) fail_truncated(name, "PNG", size);
+  fail_corrupt(name, "PNG", fmt::format("{}, expected a valid file", reader.message.data()));
 }
 
 }  // namespace
@@ -179,9 +173,7 @@ int decode_png(Bytes bytes, const std::string& name, const DecodeLimits& limits,
   reader.rest = bytes;
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, leave, note_warning);
   if (reader.png != nullptr) reader.info = png_create_info_struct(reader.png);
-  if (reader.info == nullptr) {
-    throw Error(ErrorCode::out_of_memory, fmt::format("{}: PNG: out of memory", name));
-  }
+  if (reader.info == nullptr) fail_memory(name, "PNG");
   if (!read_header(reader)) fail(reader, name, bytes.size());
   check_extents(reader.width, reader.height, name, limits);
   int passes = 1;

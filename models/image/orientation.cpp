@@ -9,19 +9,18 @@
 namespace tessera::image {
 namespace {
 
-constexpr unsigned kTag = 0x0112, kShort = 3, kLong = 4;
-constexpr std::size_t kEntryBytes = 12;
+constexpr unsigned kOrientation = 0x0112, kShort = 3, kLong = 4, kMagic = 42, kBigMagic = 43;
 
 // Numbers of a TIFF block, in its byte order; nothing beyond its end.
 struct Tiff {
   std::span<const std::uint8_t> bytes;
   bool is_big_endian;
 
-  std::optional<std::uint32_t> number(std::size_t at, std::size_t size) const {
+  std::optional<std::uint64_t> number(std::uint64_t at, std::size_t size) const {
     if (at > bytes.size() || bytes.size() - at < size) return std::nullopt;
-    std::uint32_t value = 0;
+    std::uint64_t value = 0;
     for (std::size_t i = 0; i < size; ++i) {
-      const std::uint32_t byte = bytes[at + (is_big_endian ? i : size - 1 - i)];
+      const std::uint64_t byte = bytes[at + (is_big_endian ? i : size - 1 - i)];
       value = value << 8U | byte;
     }
     return value;
@@ -42,22 +41,30 @@ std::optional<int> exif_orientation(std::span<const std::uint8_t> block) {
   if (block.size() >= kExif.size() && std::equal(kExif.begin(), kExif.end(), block.begin())) {
     block = block.subspan(kExif.size());
   }
+  const auto value = tiff_number(block, kOrientation);
+  return value && *value <= 8 ? std::optional(static_cast<int>(*value)) : std::nullopt;
+}
+
+std::optional<std::uint32_t> tiff_number(std::span<const std::uint8_t> block, unsigned tag) {
   if (block.size() < 8 || block[0] != block[1] || (block[0] != 'I' && block[0] != 'M')) {
     return std::nullopt;
   }
   const Tiff tiff{block, block[0] == 'M'};
-  const auto magic = tiff.number(2, 2), directory = tiff.number(4, 4);
-  if (magic != 42U || !directory) return std::nullopt;
-  const auto entries = tiff.number(*directory, 2);
-  std::optional<int> found;
-  for (std::size_t i = 0; entries && i < *entries; ++i) {
-    const std::size_t at = std::size_t{*directory} + 2 + i * kEntryBytes;
-    const auto tag = tiff.number(at, 2), type = tiff.number(at + 2, 2),
-               count = tiff.number(at + 4, 4);
+  const auto magic = tiff.number(2, 2);
+  const bool is_big = magic == kBigMagic;
+  if (!is_big && magic != kMagic) return std::nullopt;
+  const std::size_t word = is_big ? 8 : 4, head = is_big ? 8 : 2, entry = 4 + 2 * word;
+  const auto directory = tiff.number(word, word);
+  const auto entries = directory ? tiff.number(*directory, head) : std::nullopt;
+  std::optional<std::uint32_t> found;
+  for (std::uint64_t i = 0; entries && i < *entries; ++i) {
+    const std::uint64_t at = *directory + head + i * entry;
+    const auto name = tiff.number(at, 2), type = tiff.number(at + 2, 2),
+               count = tiff.number(at + 4, word);
     if (!count) break;  // beyond the end
-    if (tag != kTag || count != 1U || (type != kShort && type != kLong)) continue;
-    const auto value = tiff.number(at + 8, type == kShort ? 2 : 4);
-    if (value && *value <= 8) found = static_cast<int>(*value);
+    if (name != tag || count != 1U || (type != kShort && type != kLong)) continue;
+    const auto value = tiff.number(at + 4 + word, type == kShort ? 2 : 4);
+    if (value) found = static_cast<std::uint32_t>(*value);
   }
   return found;
 }

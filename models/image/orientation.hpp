@@ -15,6 +15,9 @@ namespace tessera::image {
 /// From the first directory of a TIFF block, with or without "Exif\0\0" before it.
 std::optional<int> exif_orientation(std::span<const std::uint8_t> block);
 
+/// The field `tag` (one SHORT or LONG) of the first directory of a TIFF, BigTIFF too.
+std::optional<std::uint32_t> tiff_number(std::span<const std::uint8_t> block, unsigned tag);
+
 /// From the hexadecimal text of a PNG's "Raw profile type exif", after its three lines of heading.
 std::optional<int> raw_profile_orientation(std::string_view text);
 

@@ -38,7 +38,7 @@ void ImageFlags::add_to(CLI::App& command) {
   command.add_flag("--interpolate-positions", options.interpolate_positions,
                    "Images: other sizes than the model's own (interpolate_pos_encoding)");
   command.add_flag("--skip-others", skips_others,
-                   "Images: pass over files of a directory that are neither JPEG nor PNG");
+                   "Images: pass over files of a directory that are no images");
   add_count(
       command, "--max-pixels", options.limits.decode.max_pixels,
       fmt::format("Images: refuse larger ones (default: {})", image::DecodeLimits{}.max_pixels),

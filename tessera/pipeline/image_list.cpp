@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
-#include <string_view>
 #include <system_error>
 
+#include "models/image/decode.hpp"
 #include "runtime/base/error.hpp"
 
 namespace tessera {
@@ -17,11 +18,11 @@ namespace fs = std::filesystem;
 
 // An empty file may have been meant as one.
 bool may_be_an_image(const fs::path& file) {
-  char head[8] = {};
+  std::array<std::uint8_t, image::kImageHead> head{};
   std::ifstream in(file, std::ios::binary);
-  in.read(head, sizeof head);
-  const std::string_view text(head, sizeof head);
-  return in.gcount() == 0 || text.starts_with("\xFF\xD8\xFF") || text == "\x89PNG\r\n\x1A\n";
+  in.read(reinterpret_cast<char*>(head.data()), head.size());
+  const auto size = static_cast<std::size_t>(in.gcount());
+  return size == 0 || image::is_image(std::span(head).first(size));
 }
 
 void walk(const fs::path& folder, const ImageListOptions& options, ImageList& list) {
@@ -42,7 +43,7 @@ void walk(const fs::path& folder, const ImageListOptions& options, ImageList& li
       walk(entry, options, list);
     } else if (options.skips_others && fs::is_regular_file(entry, error) &&
                !may_be_an_image(entry)) {
-      options.skipped(fmt::format("{}: neither JPEG nor PNG, skipped", entry.string()));
+      options.skipped(fmt::format("{}: no image of a known type, skipped", entry.string()));
     } else {
       list.paths.push_back(entry);
     }
@@ -68,9 +69,10 @@ ImageList list_images(std::span<const std::string> names, const ImageListOptions
     const std::size_t before = list.paths.size() + list.unreadable;
     walk(name, options, list);
     if (list.paths.size() + list.unreadable == before) {
-      throw Error(ErrorCode::not_found,
-                  fmt::format("{}: got a directory without {}, expected at least one", name,
-                              options.skips_others ? "JPEG or PNG images" : "files"));
+      throw Error(
+          ErrorCode::not_found,
+          fmt::format("{}: got a directory without {}, expected at least one", name,
+                      options.skips_others ? "JPEG, PNG, WebP, GIF, BMP or TIFF images" : "files"));
     }
   }
   return list;

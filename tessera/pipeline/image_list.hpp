@@ -19,7 +19,7 @@ struct ImageList {
 };
 
 struct ImageListOptions {
-  /// A file of a directory that begins like neither JPEG nor PNG is left out.
+  /// A file of a directory that begins like none of the image types is left out.
   bool skips_others = false;
   std::function<void(const std::string& message)> unreadable = {};  ///< told of each directory
   std::function<void(const std::string& message)> skipped = {};     ///< and of each file left out

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/image/decode.hpp"
 
-#include <gmock/gmock.h>
-
 #include "models/image/orientation.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
@@ -13,28 +11,6 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string message_of(std::span<const std::uint8_t> bytes, const DecodeLimits& limits = {},
-                       ErrorCode code = ErrorCode::corrupt_file) {
-  RgbImage image;
-  try {
-    decode(bytes, "a.file", limits, image);
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), code) << e.what();
-    EXPECT_THAT(e.what(), testing::StartsWith("a.file: "));
-    EXPECT_THAT(e.what(), HasSubstr("expected"));
-    return e.what();
-  }
-  return "decoded";
-}
-
-std::vector<std::uint8_t> bytes_of_text(std::string_view text) {
-  return {text.begin(), text.end()};
-}
-
-fs::path seed(const std::string& name) {
-  return fs::path(TESSERA_SOURCE_DIR) / "tests/data/images/decode" / name;
-}
-
 TEST(DecodeTest, GivesPillowsPixelsForEveryKindOfFile) {
   int count = 0;
   for (const fs::path& file : files_in(vectors() / "decode")) {
@@ -42,7 +18,7 @@ TEST(DecodeTest, GivesPillowsPixelsForEveryKindOfFile) {
     expect_equal(decoded(file), ppm(file.string() + ".ppm"), file.filename().string());
     ++count;
   }
-  EXPECT_GE(count, 50);
+  EXPECT_GE(count, 220);
 }
 
 TEST(DecodeTest, TakesTheTypeFromTheContent) {
@@ -53,9 +29,11 @@ TEST(DecodeTest, TakesTheTypeFromTheContent) {
 }
 
 TEST(DecodeTest, SaysWhatAFileIsInstead) {
-  EXPECT_THAT(message_of({}), HasSubstr("got an empty file, expected a JPEG or PNG"));
-  EXPECT_THAT(message_of(bytes_of_text("GIF89a....")), HasSubstr("got a GIF image"));
-  EXPECT_THAT(message_of(bytes_of_text("RIFF1234WEBPVP8 ")), HasSubstr("got a WebP image"));
+  EXPECT_THAT(message_of({}),
+              HasSubstr("got an empty file, expected a JPEG, PNG, WebP, GIF, BMP or TIFF"));
+  EXPECT_THAT(message_of(bytes_of_text("....ftypavif")), HasSubstr("got an AVIF image"));
+  EXPECT_THAT(message_of(bytes_of_text("....ftypheic")), HasSubstr("got a HEIF image"));
+  EXPECT_THAT(message_of(bytes_of_text("BMW is a car")), HasSubstr("begins with 42 4d 57 20"));
   EXPECT_THAT(message_of(bytes_of_text("%PDF-1.7")), HasSubstr("got a PDF document"));
   EXPECT_THAT(message_of(bytes_of_text("hello")), HasSubstr("begins with 68 65 6c 6c"));
   EXPECT_THAT(message_of(bytes_of_text("\xFF")), HasSubstr("begins with ff"));
@@ -64,7 +42,7 @@ TEST(DecodeTest, SaysWhatAFileIsInstead) {
 
 TEST(DecodeTest, EveryCutOfEveryKindIsTruncated) {
   for (const fs::path& file : files_in(seed(""))) {
-    if (file.extension() == ".ppm") continue;
+    if (file.extension() != ".png" && file.extension() != ".jpg") continue;
     const auto bytes = bytes_of(file);
     const bool is_png = file.extension() == ".png";
     const RgbImage whole = decoded(file);

@@ -3,6 +3,7 @@
 // scripts/make_image_vectors.py.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "models/image/decode.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::image::test {
 
@@ -41,6 +43,30 @@ inline RgbImage decoded(const fs::path& path, const DecodeLimits& limits = {}) {
   RgbImage image;
   decode(bytes_of(path), path.filename().string(), limits, image);
   return image;
+}
+
+/// What decode() says of `bytes`, which it refuses with `code`; else "decoded".
+inline std::string message_of(std::span<const std::uint8_t> bytes, const DecodeLimits& limits = {},
+                              ErrorCode code = ErrorCode::corrupt_file) {
+  RgbImage image;
+  try {
+    decode(bytes, "a.file", limits, image);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    EXPECT_THAT(e.what(), testing::StartsWith("a.file: "));
+    EXPECT_THAT(e.what(), testing::HasSubstr("expected"));
+    return e.what();
+  }
+  return "decoded";
+}
+
+inline std::vector<std::uint8_t> bytes_of_text(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
+/// A committed file.
+inline fs::path seed(const std::string& name) {
+  return fs::path(TESSERA_SOURCE_DIR) / "tests/data/images/decode" / name;
 }
 
 /// A binary PPM: "P6\nW H\n255\n" and the pixels.

@@ -28,6 +28,7 @@ class ImageCliTest : public CliTest {
     copy("grey.jpg", "photos/b/inner.jpg");
   }
   void copy(const std::string& image, const std::string& to) const {
+    fs::create_directories(path(to).parent_path());
     fs::copy_file(image_file(image), path(to));
   }
 };
@@ -69,7 +70,9 @@ TEST_F(ImageCliTest, FilesThatFailAreNamedAndTheRestIsWritten) {
   file("photos/0-empty.jpg", "");
   file("photos/notes.txt", "not an image\n");
   file("photos/page.jpg", "<!DOCTYPE html>");
-  file("photos/picture.gif", "GIF89a...");
+  file("photos/picture.avif", std::string("\0\0\0\x1C"
+                                          "ftypavif",
+                                          12));
   const std::string jpeg = read_file(path("photos/a.jpg"));
   file("photos/z-cut.jpg", jpeg.substr(0, jpeg.size() / 2));
   fs::create_symlink("nowhere", path("photos/link.jpg"));
@@ -79,7 +82,7 @@ TEST_F(ImageCliTest, FilesThatFailAreNamedAndTheRestIsWritten) {
   EXPECT_EQ(result.out, expected);
   for (const char* part :
        {"photos/0-empty.jpg: got an empty file", "photos/notes.txt: got a file that begins with",
-        "photos/page.jpg: got a file", "photos/picture.gif: got a GIF image",
+        "photos/page.jpg: got a file", "photos/picture.avif: got an AVIF image",
         "photos/z-cut.jpg: JPEG: got", "photos/link.jpg: No such file",
         "photos/pipe.jpg: is no regular file", "7 of 10 inputs gave no result"}) {
     EXPECT_THAT(result.err, HasSubstr(part));
@@ -91,7 +94,7 @@ TEST_F(ImageCliTest, FilesThatFailAreNamedAndTheRestIsWritten) {
 
   const CommandResult skipping = tessera("embed vit photos --skip-others");
   EXPECT_EQ(skipping.out, expected);
-  EXPECT_THAT(skipping.err, HasSubstr("note: photos/notes.txt: neither JPEG nor PNG, skipped"));
+  EXPECT_THAT(skipping.err, HasSubstr("note: photos/notes.txt: no image of a known type, skipped"));
   EXPECT_THAT(skipping.err, HasSubstr("4 of 7 inputs gave no result"));
   for (const char* name : {"0-empty.jpg", "link.jpg", "pipe.jpg", "z-cut.jpg"}) {
     fs::remove(path(std::string("photos/") + name));
@@ -104,9 +107,14 @@ TEST_F(ImageCliTest, WrongExtensionsAndSeveralPicturesAreImages) {
   copy("grey-8.png", "wrong.jpg");
   copy("animated.png", "animated.png");
   copy("two-pictures.jpg", "two.jpg");
-  const CommandResult result = tessera("embed vit wrong.jpg animated.png two.jpg");
+  for (const char* name : {"lossy.webp", "global-8.gif", "rgb-24.bmp", "rgb-lzw.tif"}) {
+    copy(name, std::string("others/") + name);
+  }
+  const CommandResult result =
+      tessera("embed vit wrong.jpg animated.png two.jpg others --skip-others");
   EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_EQ(lines_of(result.out).size(), 3U);
+  EXPECT_EQ(result.err.find("skipped"), std::string::npos) << result.err;
+  EXPECT_EQ(lines_of(result.out).size(), 7U);
 }
 
 TEST_F(ImageCliTest, NothingToDoIsAnError) {

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GIF through giflib, which unpacks the blocks and LZW codes; what an index means is decided here,
+// as Pillow does for the first frame:
+//
+//   canvas   the logical screen, grown to hold the frame; filled with the transparent index, or 0
+//   colours  the frame's table, else the global one; an index beyond it is that grey
+//   A transparent pixel has the colour of its index: convert("RGB") drops transparency.
+#include <fmt/format.h>
+#include <gif_lib.h>
+
+#include <array>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "models/image/codecs.hpp"
+
+namespace tessera::image {
+namespace {
+
+constexpr std::string_view kFormat = "GIF";
+constexpr int kGraphicsControl = 0xF9;
+
+struct Source {
+  Bytes rest;
+  bool is_truncated = false;
+};
+
+int read_bytes(GifFileType* gif, GifByteType* to, int count) {
+  Source& source = *static_cast<Source*>(gif->UserData);
+  const std::size_t wanted = static_cast<std::size_t>(std::max(count, 0));
+  const std::size_t got = std::min(wanted, source.rest.size());
+  source.is_truncated = source.is_truncated || got < wanted;
+  if (got > 0) std::memcpy(to, source.rest.data(), got);
+  source.rest = source.rest.subspan(got);
+  return static_cast<int>(got);
+}
+
+struct Close {
+  void operator()(GifFileType* gif) const { DGifCloseFile(gif, nullptr); }
+};
+
+struct Reader {
+  const std::string& name;
+  std::size_t size;
+  Source source;
+  std::unique_ptr<GifFileType, Close> gif;
+
+  [[noreturn]] void fail(int error) const {
+    if (source.is_truncated) fail_truncated(name, kFormat, size);
+    if (error == D_GIF_ERR_NOT_ENOUGH_MEM) fail_memory(name, kFormat);
+    const char* text = GifErrorString(error);
+    fail_corrupt(
+        name, kFormat,
+        fmt::format("{}, expected a valid file", text != nullptr ? text : "unknown error"));
+  }
+  void check(int status) const {
+    if (status != GIF_OK) fail(gif->Error);
+  }
+};
+
+using Palette = std::array<GifColorType, 256>;
+
+bool is_grey_ramp(const ColorMapObject& map) {
+  for (int i = 0; i < map.ColorCount; ++i) {
+    const GifColorType& color = map.Colors[i];
+    if (color.Red != i || color.Green != i || color.Blue != i) return false;
+  }
+  return true;
+}
+
+// A frame's own table that is i → (i, i, i) counts as none in Pillow, where the global one is not.
+Palette palette_of(const GifFileType& gif) {
+  const ColorMapObject *own = gif.Image.ColorMap, *global = gif.SColorMap;
+  const bool takes_own = own != nullptr && (global == nullptr || !is_grey_ramp(*own));
+  Palette palette;
+  for (int i = 0; i < 256; ++i) {
+    const auto grey = static_cast<GifByteType>(i);
+    palette[static_cast<std::size_t>(i)] = {grey, grey, grey};
+  }
+  const ColorMapObject* map = takes_own ? own : global;
+  if (map != nullptr)
+    std::copy_n(map->Colors, std::clamp(map->ColorCount, 0, 256), palette.begin());
+  return palette;
+}
+
+// Reads up to the first frame; returns its transparent index, or 0.
+GifByteType find_frame(Reader& reader) {
+  GifFileType* const gif = reader.gif.get();
+  GifByteType background = 0;
+  for (;;) {
+    GifRecordType record = UNDEFINED_RECORD_TYPE;
+    if (DGifGetRecordType(gif, &record) != GIF_OK) {
+      if (gif->Error == D_GIF_ERR_WRONG_RECORD) continue;  // a stray byte, which Pillow skips too
+      reader.fail(gif->Error);
+    }
+    if (record == IMAGE_DESC_RECORD_TYPE) break;
+    if (record == TERMINATE_RECORD_TYPE) {
+      fail_corrupt(reader.name, kFormat, "got no image before the end, expected at least one");
+    }
+    int code = 0;
+    GifByteType* block = nullptr;  // its length, its bytes
+    reader.check(DGifGetExtension(gif, &code, &block));
+    if (code == kGraphicsControl && block != nullptr && block[0] >= 4 && (block[1] & 1) != 0) {
+      background = block[4];
+    }
+    while (block != nullptr) reader.check(DGifGetExtensionNext(gif, &block));
+  }
+  reader.check(DGifGetImageDesc(gif));
+  return background;
+}
+
+}  // namespace
+
+int decode_gif(Bytes bytes, const std::string& name, const DecodeLimits& limits, RgbImage& image) {
+  Reader reader{name, bytes.size(), {bytes}, nullptr};
+  int error = D_GIF_ERR_OPEN_FAILED;
+  reader.gif.reset(DGifOpen(&reader.source, read_bytes, &error));
+  if (reader.gif == nullptr) reader.fail(error);
+  const GifByteType background = find_frame(reader);
+  const GifFileType& gif = *reader.gif;
+  const Index x0 = gif.Image.Left, y0 = gif.Image.Top, w = gif.Image.Width, h = gif.Image.Height;
+  if (w < 1 || h < 1) {
+    fail_corrupt(name, kFormat,
+                 fmt::format("got a frame of {} x {} pixels, expected at least 1 x 1", w, h));
+  }
+  const Index width = std::max<Index>(gif.SWidth, x0 + w),
+              height = std::max<Index>(gif.SHeight, y0 + h);
+  check_extents(width, height, name, limits);
+  image.resize(width, height);
+  const Palette palette = palette_of(gif);
+  const auto put = [&palette](GifByteType index, std::uint8_t* rgb) {
+    const GifColorType& color = palette[index];
+    rgb[0] = color.Red, rgb[1] = color.Green, rgb[2] = color.Blue;
+  };
+  if (w < width || h < height) {
+    std::uint8_t* const end = image.pixels.data() + image.pixels.size();
+    for (std::uint8_t* rgb = image.pixels.data(); rgb != end; rgb += kChannels) {
+      put(background, rgb);
+    }
+  }
+  std::vector<GifByteType> row(static_cast<std::size_t>(w));
+  const auto read_rows = [&](Index first, Index step) {
+    for (Index y = first; y < h; y += step) {
+      reader.check(DGifGetLine(reader.gif.get(), row.data(), static_cast<int>(w)));
+      std::uint8_t* const out = image.row(y0 + y) + x0 * kChannels;
+      for (Index x = 0; x < w; ++x) put(row[static_cast<std::size_t>(x)], out + x * kChannels);
+    }
+  };
+  if (gif.Image.Interlace) {
+    read_rows(0, 8), read_rows(4, 8), read_rows(2, 4), read_rows(1, 2);
+  } else {
+    read_rows(0, 1);
+  }
+  return 1;
+}
+
+}  // namespace tessera::image
