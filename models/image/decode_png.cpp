@@ -8,6 +8,7 @@
 
 #include <array>
 #include <csetjmp>
+#include <cstdlib>
 #include <cstring>
 
 #include "models/image/codecs.hpp"
@@ -21,7 +22,8 @@ namespace {
 struct Reader {
   png_struct* png = nullptr;
   png_info* info = nullptr;
-  Bytes rest;  // of the file
+  Bytes rest;                   // of the file
+  std::size_t most_memory = 0;  // that libpng may take at once
   std::array<char, 200> message{};
   bool is_truncated = false;
   int warnings = 0;
@@ -46,6 +48,16 @@ void keep(Reader& reader, const char* message) {
 void note_warning(png_struct* png, const char* message) {
   Reader& reader = *static_cast<Reader*>(png_get_error_ptr(png));
   if (reader.warnings++ == 0) keep(reader, message);
+}
+
+// libpng takes a chunk's memory by its length, which may be 2 GB, before its bytes are missed.
+void* take_memory(png_struct* png, png_alloc_size_t size) {
+  const Reader& reader = *static_cast<Reader*>(png_get_mem_ptr(png));
+  return size <= reader.most_memory ? std::malloc(size) : nullptr;
+}
+
+void free_memory(png_struct* /*png*/, void* memory) {
+  std::free(memory);
 }
 
 void read_bytes(png_struct* png, png_byte* to, std::size_t count) {
@@ -171,7 +183,11 @@ int orientation_of(const Reader& reader) {
 int decode_png(Bytes bytes, const std::string& name, const DecodeLimits& limits, RgbImage& image) {
   Reader reader;
   reader.rest = bytes;
-  reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, leave, note_warning);
+  // rows of 16-bit RGBA, and what a chunk of this file can hold
+  reader.most_memory =
+      (std::size_t{1} << 20) + 16 * static_cast<std::size_t>(limits.max_side) + 2 * bytes.size();
+  reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, leave, note_warning,
+                                        &reader, take_memory, free_memory);
   if (reader.png != nullptr) reader.info = png_create_info_struct(reader.png);
   if (reader.info == nullptr) fail_memory(name, "PNG");
   if (!read_header(reader)) fail(reader, name, bytes.size());

@@ -114,6 +114,13 @@ TEST(DecodeTest, RefusesExtentsBeforeItAllocates) {
   EXPECT_THAT(message_of(png, {.max_side = 100, .max_pixels = 246}),
               HasSubstr("at most 100 on a side and 246 in all"));
   EXPECT_EQ(message_of(png, {.max_side = 19, .max_pixels = 247}), "decoded");
+  // a text of 1.8 GB by its length
+  auto text = bytes_of(seed("raw-profile-5.png"));
+  const std::string_view kind = "tEXt";
+  const auto chunk = std::search(text.begin(), text.end(), kind.begin(), kind.end());
+  ASSERT_NE(chunk, text.end());
+  chunk[-4] = 0x6B;
+  EXPECT_THAT(message_of(text), HasSubstr("truncated"));  // soon
   const auto jpeg = bytes_of(seed("progressive.jpg"));
   EXPECT_THAT(message_of(jpeg, {.max_side = 12}), HasSubstr("got an image of 19 x 13 pixels"));
   // 60000 x 60000 in a JPEG of a few hundred bytes: 3.6 gigapixels
