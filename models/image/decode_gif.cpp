@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GIF through giflib, which unpacks the blocks and LZW codes; what an index means is decided here,
-// as Pillow does for the first frame:
+// GIF through giflib, which finds the frame and its blocks; codes and what an index means are decided
+// here, as Pillow does for the first frame:
 //
 //   canvas   the logical screen, grown to hold the frame; filled with the transparent index, or 0
 //   colours  the frame's table, else the global one; an index beyond it is that grey
@@ -12,7 +12,6 @@
 #include <array>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "models/image/codecs.hpp"
 
@@ -58,6 +57,93 @@ struct Reader {
   void check(int status) const {
     if (status != GIF_OK) fail(gif->Error);
   }
+};
+
+// Variable-width LZW: codes below `clear` are indices, `clear` and `clear + 1` begin anew and end,
+// each code beyond is the text of an earlier code and one index more. giflib's own decoder takes
+// codes that the table has not for something; here, as in Pillow, they are an error.
+class Lzw {
+ public:
+  explicit Lzw(const Reader& reader) : reader_(reader) {
+    reader_.check(DGifGetCode(reader_.gif.get(), &bits_, &block_));
+    if (block_ != nullptr) left_ = *block_++;
+    clear_ = 1 << bits_;
+    reset();
+  }
+
+  GifByteType next() {
+    while (count_ == 0) read_text();
+    return text_[static_cast<std::size_t>(--count_)];
+  }
+
+ private:
+  static constexpr int kMostBits = 12, kMostCodes = 1 << kMostBits;
+
+  [[noreturn]] void fail(const char* what) const {
+    fail_corrupt(reader_.name, kFormat, fmt::format("got {}, expected valid codes", what));
+  }
+
+  void reset() {
+    width_ = bits_ + 1;
+    next_code_ = clear_ + 2;
+    last_ = -1;
+  }
+
+  int read_code() {
+    while (held_ < width_) {
+      if (left_ == 0) {
+        if (block_ != nullptr) reader_.check(DGifGetCodeNext(reader_.gif.get(), &block_));
+        if (block_ == nullptr) fail("the end of the data before that of the image");
+        left_ = *block_++;
+      }
+      buffer_ |= std::uint32_t{*block_++} << held_;
+      --left_;
+      held_ += 8;
+    }
+    const auto code = static_cast<int>(buffer_ & ((1U << width_) - 1));
+    buffer_ >>= width_;
+    held_ -= width_;
+    return code;
+  }
+
+  // The indices of a code into text_, the last one first.
+  void read_text() {
+    int code = read_code();
+    if (code == clear_) return reset();
+    if (code == clear_ + 1) fail("an end before that of the image");
+    const int whole = code;
+    if (code > next_code_ || (last_ < 0 && code > clear_)) fail("a code that is not in the table");
+    if (last_ >= 0 && code == next_code_) {  // the last text and its own first index
+      push(first_);
+      code = last_;
+    }
+    for (; code > clear_; code = before_[static_cast<std::size_t>(code)]) {
+      push(index_[static_cast<std::size_t>(code)]);
+    }
+    first_ = static_cast<GifByteType>(code);
+    push(first_);
+    if (last_ >= 0 && next_code_ < kMostCodes) {
+      index_[static_cast<std::size_t>(next_code_)] = first_;
+      before_[static_cast<std::size_t>(next_code_)] = static_cast<std::uint16_t>(last_);
+      if (next_code_ == (1 << width_) - 1 && width_ < kMostBits) ++width_;
+      ++next_code_;
+    }
+    last_ = whole;
+  }
+
+  void push(GifByteType index) { text_[static_cast<std::size_t>(count_++)] = index; }
+
+  const Reader& reader_;
+  GifByteType* block_ = nullptr;  // what is left of it
+  int left_ = 0;
+  int bits_ = 0, clear_ = 0, width_ = 0, next_code_ = 0, last_ = -1;
+  GifByteType first_ = 0;  // of the last text
+  std::uint32_t buffer_ = 0;
+  int held_ = 0;  // bits of buffer_
+  std::array<std::uint16_t, kMostCodes> before_{};
+  std::array<GifByteType, kMostCodes> index_{};
+  std::array<GifByteType, kMostCodes + 2> text_{};  // no text is longer than the table
+  int count_ = 0;
 };
 
 using Palette = std::array<GifColorType, 256>;
@@ -140,12 +226,11 @@ int decode_gif(Bytes bytes, const std::string& name, const DecodeLimits& limits,
       put(background, rgb);
     }
   }
-  std::vector<GifByteType> row(static_cast<std::size_t>(w));
+  Lzw codes(reader);
   const auto read_rows = [&](Index first, Index step) {
     for (Index y = first; y < h; y += step) {
-      reader.check(DGifGetLine(reader.gif.get(), row.data(), static_cast<int>(w)));
       std::uint8_t* const out = image.row(y0 + y) + x0 * kChannels;
-      for (Index x = 0; x < w; ++x) put(row[static_cast<std::size_t>(x)], out + x * kChannels);
+      for (Index x = 0; x < w; ++x) put(codes.next(), out + x * kChannels);
     }
   };
   if (gif.Image.Interlace) {

@@ -114,13 +114,14 @@ struct Reader {
   }
 };
 
-void open(Reader& reader, const DecodeLimits& limits) {
+void open(Reader& reader) {
   const std::unique_ptr<TIFFOpenOptions, Close> options(TIFFOpenOptionsAlloc());
   if (options == nullptr) fail_memory(reader.name, kFormat);
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), keep_error, &reader.source);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), keep_warning, &reader.source);
+  // Strips and tiles have their memory here; what libtiff takes is rows, and parts of the file.
   TIFFOpenOptionsSetMaxSingleMemAlloc(
-      options.get(), std::max<std::int64_t>(kLeastMemory, limits.max_pixels * kChannels));
+      options.get(), kLeastMemory + 8 * static_cast<std::int64_t>(reader.source.bytes.size()));
   // C: strips as they are in the file
   reader.tiff.reset(TIFFClientOpenExt("", "rC", &reader.source, read_bytes, write_nothing, seek,
                                       close_nothing, size_of, map, unmap, options.get()));
@@ -332,7 +333,7 @@ void read_rgba(Reader& reader, RgbImage& image) {
 
 int decode_tiff(Bytes bytes, const std::string& name, const DecodeLimits& limits, RgbImage& image) {
   Reader reader{name, {bytes}, nullptr, 0, 0, {}, false};
-  open(reader, limits);
+  open(reader);
   read_directory(reader, limits);
   reader.source.reads_pixels = true;
   if (reader.layout.kind == SampleKind::ycbcr) {

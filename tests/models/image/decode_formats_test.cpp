@@ -143,6 +143,22 @@ TEST(DecodeFormatsTest, GifWithoutAnImageIsRefusedAndStrayBytesArePassed) {
   EXPECT_THAT(message_of(gif), HasSubstr("GIF: got no image before the end"));
 }
 
+TEST(DecodeFormatsTest, GifOfWrongCodesIsRefused) {
+  ByteVector gif = bytes_of(seed("no-table.gif"));  // the frame is at 13, codes of 6 bits at 25
+  const auto with_codes = [&gif](std::uint32_t codes) {
+    ByteVector other = gif;
+    put(other, 25, codes, 3);
+    return other;
+  };
+  ASSERT_EQ(gif[23], 5);  // clear is 32, end 33
+  EXPECT_THAT(message_of(with_codes(32 | 33 << 6)),
+              HasSubstr("got an end before that of the image"));
+  EXPECT_THAT(message_of(with_codes(32 | 34 << 6)), HasSubstr("a code that is not in the table"));
+  EXPECT_THAT(message_of(with_codes(32 | 1 << 6 | 35 << 12)), HasSubstr("not in the table"));
+  gif[24] = 6;  // the first block ends, and the next is taken for one of no bytes, perhaps
+  EXPECT_NE(message_of(gif), "decoded");
+}
+
 TEST(DecodeFormatsTest, BmpRunLengthsMoveAndEndRowsAsWritten) {
   // what Pillow 9.4 takes amiss: 2 pixels, a move right by 1 and up by 1, 1 pixel
   EXPECT_EQ(greys_of(bmp(4, 2, 8, 1, {2, 1, 0, 2, 1, 1, 1, 2, 0, 1})),
