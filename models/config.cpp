@@ -11,21 +11,20 @@
 
 namespace tessera::models {
 
-namespace dom = simdjson::dom;
 namespace fs = std::filesystem;
 
 struct Config::Json {
   json::Document document;  // owns what `object` points into
-  dom::object object;
+  json::Object object;
 
   /// The member as a T; nothing if it is absent or null. Complains in the name of `config`.
   template <class T>
   static std::optional<T> find(const Config& config, std::string_view key,
                                const std::string& expected) {
-    const auto found = json::last_member(config.json_->object, key);
+    const auto found = config.json_->object.find(key);
     if (!found || found->is_null()) return std::nullopt;
     T value{};
-    if (found->get(value) != simdjson::SUCCESS) config.wrong(key, expected);
+    if (!found->get(value)) config.wrong(key, expected);
     return value;
   }
 };
@@ -47,14 +46,14 @@ Config Config::read(const fs::path& file, const std::string& shown_as) {
 }
 
 Config Config::parse(std::string_view text, const std::string& shown_as) {
-  const auto document = json::Document::parse(text, shown_as, kObject);
+  const auto document = json::Document::parse(std::string(text), shown_as, kObject);
   return {document, document.root(), shown_as};
 }
 
 std::vector<Config> Config::read_list(const fs::path& file, const std::string& shown_as) {
   const auto document = json::Document::read(file, shown_as, kObjects);
   std::vector<Config> list;
-  for (const dom::element element : json::as_array(document.root())) {
+  for (const json::Value element : json::as_array(document.root())) {
     std::string name = fmt::format("{}[{}]", shown_as, list.size());
     list.push_back(Config(document, json::item(document.root(), list.size(), element), name));
   }
@@ -62,18 +61,18 @@ std::vector<Config> Config::read_list(const fs::path& file, const std::string& s
 }
 
 bool Config::has(std::string_view key) const {
-  const auto found = json::last_member(json_->object, key);
+  const auto found = json_->object.find(key);
   return found && !found->is_null();
 }
 
 bool Config::is_null(std::string_view key) const {
-  const auto found = json::last_member(json_->object, key);
+  const auto found = json_->object.find(key);
   return found && found->is_null();
 }
 
 void Config::complain(ErrorCode code, std::string_view key, std::string_view why,
                       const std::string& expected) const {
-  const auto found = json::last_member(json_->object, key);
+  const auto found = json_->object.find(key);
   json::complain(code, fmt::format("{}: \"{}\"", name_, key),
                  fmt::format("{}{}", found ? json::shown(*found) : "absent", why), expected);
 }
@@ -99,16 +98,16 @@ Dim Config::dim(std::string_view key, Index fallback, Index min) const {
 
 Config::Pair Config::pair(std::string_view key, Index fallback) const {
   const char* const kExpected = "a size, or [height, width]";
-  const auto value = Json::find<dom::element>(*this, key, kExpected);
+  const auto value = Json::find<json::Value>(*this, key, kExpected);
   if (!value || !value->is_array()) {
     const Index size = integer(key, fallback, 1);
     return {size, size};
   }
   std::vector<Index> sizes;
-  for (const dom::element element : dom::array(*value)) {
+  for (const json::Value element : value->array()) {
     std::int64_t size = 0;
-    const bool ok = element.get(size) == simdjson::SUCCESS && size >= 1 &&
-                    size <= std::numeric_limits<std::int32_t>::max();
+    const bool ok =
+        element.get(size) && size >= 1 && size <= std::numeric_limits<std::int32_t>::max();
     if (!ok) wrong(key, kExpected);
     sizes.push_back(static_cast<Index>(size));
   }
@@ -118,7 +117,7 @@ Config::Pair Config::pair(std::string_view key, Index fallback) const {
 
 Config Config::object(std::string_view key) const {
   const std::string name = fmt::format("{} {}", name_, key);
-  const auto value = Json::find<dom::element>(*this, key, "an object");
+  const auto value = Json::find<json::Value>(*this, key, "an object");
   if (!value) return parse("{}", name);
   if (!value->is_object()) wrong(key, "an object");
   return {json_->document, {name, *value}, name};
@@ -141,14 +140,14 @@ std::string Config::string(std::string_view key, std::string_view fallback) cons
 
 std::vector<std::string> Config::strings(std::string_view key) const {
   const char* const kExpected = "an array of strings";
-  const auto value = Json::find<dom::element>(*this, key, kExpected);
+  const auto value = Json::find<json::Value>(*this, key, kExpected);
   if (!value) return {};
   std::string_view text;
-  if (value->get(text) == simdjson::SUCCESS) return {std::string(text)};
+  if (value->get(text)) return {std::string(text)};
   if (!value->is_array()) wrong(key, kExpected);
   std::vector<std::string> list;
-  for (const dom::element element : dom::array(*value)) {
-    if (element.get(text) != simdjson::SUCCESS) wrong(key, kExpected);
+  for (const json::Value element : value->array()) {
+    if (!element.get(text)) wrong(key, kExpected);
     list.emplace_back(text);
   }
   return list;
@@ -156,16 +155,16 @@ std::vector<std::string> Config::strings(std::string_view key) const {
 
 std::map<std::string, std::string> Config::string_map(std::string_view key) const {
   const char* const kExpected = "an object of strings";
-  const auto object = Json::find<dom::object>(*this, key, kExpected);
+  const auto object = Json::find<json::Object>(*this, key, kExpected);
   if (!object) return {};
   std::map<std::string, std::string> map;
-  for (const dom::key_value_pair pair : *object) {
+  for (const json::Member pair : *object) {
     std::string_view text;
     if (pair.value.is_null()) continue;
-    if (pair.value.get(text) == simdjson::SUCCESS) {
+    if (pair.value.get(text)) {
       map[std::string(pair.key)] = std::string(text);
-    } else if (pair.value.is_int64() || pair.value.is_double() || pair.value.is_bool()) {
-      map[std::string(pair.key)] = simdjson::minify(pair.value);  // labels 0, 1, … in some files
+    } else if (pair.value.is_number() || pair.value.type() == json::Type::boolean) {
+      map[std::string(pair.key)] = json::minify(pair.value);  // labels 0, 1, … in some files
     } else {
       wrong(key, kExpected);
     }
@@ -175,17 +174,17 @@ std::map<std::string, std::string> Config::string_map(std::string_view key) cons
 
 std::vector<std::pair<std::string, std::string>> Config::shown_members() const {
   std::vector<std::pair<std::string, std::string>> members;
-  for (const dom::key_value_pair pair : json_->object) {
+  for (const json::Member pair : json_->object) {
     members.emplace_back(pair.key, json::shown(pair.value));
   }
   return members;
 }
 
 std::size_t Config::size_of(std::string_view key) const {
-  const auto value = Json::find<dom::element>(*this, key, "");
+  const auto value = Json::find<json::Value>(*this, key, "");
   if (!value) return 0;
-  if (value->is_array()) return dom::array(*value).size();
-  return value->is_object() ? dom::object(*value).size() : 1;
+  if (value->is_array()) return value->array().size();
+  return value->is_object() ? value->object().size() : 1;
 }
 
 Activation Config::activation(std::string_view key, std::string_view fallback) const {

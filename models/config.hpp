@@ -88,7 +88,7 @@ class Config {
   [[noreturn]] void unsupported(std::string_view key, const std::string& expected) const;
 
  private:
-  struct Json;  // keeps simdjson out of this header
+  struct Json;  // keeps the JSON library out of this header
   Config(const json::Document& document, const json::Node& object, std::string name);
   [[noreturn]] void complain(ErrorCode code, std::string_view key, std::string_view why,
                              const std::string& expected) const;

@@ -11,48 +11,23 @@
 namespace tessera::json {
 namespace {
 
-namespace dom = simdjson::dom;
 namespace fs = std::filesystem;
 
-simdjson::padded_string load(const fs::path& file) {
-  simdjson::padded_string content;
-  read_file(file, [&](std::size_t bytes) {
-    content = simdjson::padded_string(bytes);
-    if (content.data() == nullptr && bytes > 0) {
-      throw Error(ErrorCode::out_of_memory,
-                  fmt::format("{}: got {} bytes, expected a file that fits into memory",
-                              file.string(), bytes));
-    }
-    return content.data();
-  });
-  return content;
-}
-
-/// `text` with ".0" behind every integer that is too long for 64 bits.
-std::string with_long_integers_as_doubles(std::string_view text) {
-  constexpr std::size_t kDigits = 18;  // any integer of so many fits
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  std::string out;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (in_string || !is_digit(c)) {
-      const bool escapes = in_string && c == '\\' && i + 1 < text.size();
-      out.append(text, i, escapes ? 2 : 1);
-      i += escapes ? 2 : 1;
-      if (c == '"') in_string = !in_string;
-      continue;
-    }
-    std::size_t end = i;
-    while (end < text.size() && is_digit(text[end])) ++end;
-    const bool is_integer =
-        (i == 0 || text[i - 1] != '.') &&
-        (end == text.size() || std::string_view(".eE").find(text[end]) == std::string_view::npos);
-    out.append(text, i, end - i);
-    if (is_integer && end - i > kDigits) out += ".0";
-    i = end;
+std::string load(const fs::path& file) {
+  std::string content;
+  std::size_t size = 0;
+  try {
+    read_file(file, [&](std::size_t bytes) {
+      size = bytes;
+      content.resize(bytes);
+      return content.data();
+    });
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory,
+                fmt::format("{}: got {} bytes, expected a file that fits into memory",
+                            file.string(), size));
   }
-  return out;
+  return content;
 }
 
 void check_is_itself(const fs::path& file, std::string_view content) {
@@ -73,7 +48,7 @@ std::string child(const Node& object, std::string_view key) {
 template <class T>
 T value_as(const Node& node, std::string_view expected) {
   T value{};
-  if (node.value.get(value) != simdjson::SUCCESS) wrong(node, expected);
+  if (!node.value.get(value)) wrong(node, expected);
   return value;
 }
 
@@ -85,57 +60,49 @@ Document Document::read(const fs::path& file, const std::string& shown_as,
     throw Error(ErrorCode::not_found, fmt::format("{}: no such file in {}, expected {}", shown_as,
                                                   file.parent_path().string(), expected));
   }
-  const simdjson::padded_string text = load(file);
+  std::string text = load(file);
   check_is_itself(file, text);
-  return parse(text, shown_as, expected);
+  return parse(std::move(text), shown_as, expected);
 }
 
-Document Document::parse(std::string_view text, const std::string& shown_as,
-                         std::string_view expected) {
+Document Document::parse(std::string text, const std::string& shown_as, std::string_view expected) {
   Document document;
-  dom::parser& parser = *document.parser_;
-  auto error = parser.parse(text.data(), text.size()).get(document.root_.value);
-  if (error == simdjson::NUMBER_ERROR) {
-    error = parser.parse(with_long_integers_as_doubles(text)).get(document.root_.value);
+  document.tree_ = Tree::parse(std::move(text));
+  if (!document.tree_) {
+    throw Error(ErrorCode::corrupt_file, fmt::format("{}: not valid JSON ({}), expected {}",
+                                                     shown_as, document.tree_.message(), expected));
   }
-  if (error != simdjson::SUCCESS) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: not valid JSON ({}), expected {}", shown_as,
-                            simdjson::error_message(error), expected));
-  }
-  document.root_.where = shown_as + ": ";
+  document.root_ = {shown_as + ": ", document.tree_.root()};
   return document;
 }
 
-simdjson::padded_string read_text(const fs::path& file) {
-  simdjson::padded_string text = load(file);
+std::string read_text(const fs::path& file) {
+  std::string text = load(file);
   check_is_itself(file, text);
   return text;
 }
 
-std::string_view type_name(dom::element value) {
+std::string_view type_name(Value value) {
   switch (value.type()) {
-    case dom::element_type::ARRAY:
+    case Type::array:
       return "an array";
-    case dom::element_type::OBJECT:
+    case Type::object:
       return "an object";
-    case dom::element_type::INT64:
-    case dom::element_type::UINT64:
-    case dom::element_type::DOUBLE:
+    case Type::number:
       return "a number";
-    case dom::element_type::STRING:
+    case Type::string:
       return "a string";
-    case dom::element_type::BOOL:
+    case Type::boolean:
       return "a boolean";
-    case dom::element_type::NULL_VALUE:
+    case Type::null:
       break;
   }
   return "null";
 }
 
-std::string shown(dom::element value) {
+std::string shown(Value value) {
   constexpr std::size_t kMost = 60;
-  std::string text = simdjson::minify(value);
+  std::string text = minify(value);
   return text.size() > kMost ? text.substr(0, kMost) + "..." : text;
 }
 
@@ -154,16 +121,8 @@ void unsupported(const Node& node, std::string_view expected) {
            fmt::format("{}{}", shown(node.value), kNotComputed), expected);
 }
 
-std::optional<dom::element> last_member(dom::object object, std::string_view key) {
-  std::optional<dom::element> found;
-  for (const dom::key_value_pair pair : object) {
-    if (pair.key == key) found = pair.value;
-  }
-  return found;
-}
-
 std::optional<Node> find(const Node& object, std::string_view key) {
-  const auto value = last_member(as_object(object), key);
+  const auto value = as_object(object).find(key);
   if (!value || value->is_null()) return std::nullopt;
   return member(object, key, *value);
 }
@@ -174,11 +133,11 @@ Node require(const Node& object, std::string_view key, std::string_view expected
               fmt::format("{} is missing, expected {}", child(object, key), expected));
 }
 
-Node member(const Node& object, std::string_view key, dom::element value) {
+Node member(const Node& object, std::string_view key, Value value) {
   return {child(object, key), value};
 }
 
-Node item(const Node& array, std::size_t index, dom::element value) {
+Node item(const Node& array, std::size_t index, Value value) {
   return {fmt::format("{}[{}]", array.where, index), value};
 }
 
@@ -193,9 +152,9 @@ std::string_view as_string(const Node& node) {
 std::int32_t as_id(const Node& node) {
   constexpr std::int64_t kLast = std::numeric_limits<std::int32_t>::max() - 1;
   std::int64_t value = -1;
-  if (node.value.get(value) != simdjson::SUCCESS || value < 0 || value > kLast) {
+  if (!node.value.get(value) || value < 0 || value > kLast) {
     if (!node.value.is_number()) wrong(node, "an integer");
-    complain(ErrorCode::corrupt_file, node.where, simdjson::minify(node.value),
+    complain(ErrorCode::corrupt_file, node.where, minify(node.value),
              fmt::format("an integer from 0 to {}", kLast));
   }
   return static_cast<std::int32_t>(value);
@@ -209,7 +168,7 @@ std::int64_t as_integer(const Node& node, std::int64_t min, std::int64_t max,
                         std::string_view expected) {
   const auto value = value_as<std::int64_t>(node, expected);
   if (value < min || value > max) {
-    complain(ErrorCode::corrupt_file, node.where, simdjson::minify(node.value), expected);
+    complain(ErrorCode::corrupt_file, node.where, minify(node.value), expected);
   }
   return value;
 }
@@ -220,12 +179,12 @@ double as_number(const Node& node) {
   return value;
 }
 
-dom::array as_array(const Node& node) {
-  return value_as<dom::array>(node, "an array");
+Array as_array(const Node& node) {
+  return value_as<Array>(node, "an array");
 }
 
-dom::object as_object(const Node& node) {
-  return value_as<dom::object>(node, "an object");
+Object as_object(const Node& node) {
+  return value_as<Object>(node, "an object");
 }
 
 bool bool_or(const Node& object, std::string_view key, bool otherwise) {

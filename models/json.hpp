@@ -8,23 +8,21 @@
 // limit"); such a one is read as a double.
 #pragma once
 
-#include <simdjson.h>
-
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/json.hpp"
 
 namespace tessera::json {
 
 /// "tokenizer.json: model.vocab" and the value there.
 struct Node {
   std::string where;
-  simdjson::dom::element value;
+  Value value;
 };
 
 /// A parsed file; its values are valid as long as one of its copies lives.
@@ -38,23 +36,22 @@ class Document {
   static Document read(const std::filesystem::path& file) {
     return read(file, file.filename().string(), "an object");
   }
-  static Document parse(std::string_view text, const std::string& shown_as,
-                        std::string_view expected);
+  static Document parse(std::string text, const std::string& shown_as, std::string_view expected);
 
   const Node& root() const noexcept { return root_; }
 
  private:
-  std::shared_ptr<simdjson::dom::parser> parser_ = std::make_shared<simdjson::dom::parser>();
+  Tree tree_;
   Node root_;
 };
 
 /// The bytes of a tokenizer's file. Errors  as read_file(); corrupt_file (a Git LFS pointer, ...).
-simdjson::padded_string read_text(const std::filesystem::path& file);
+std::string read_text(const std::filesystem::path& file);
 
 /// "a string", "null", ...
-std::string_view type_name(simdjson::dom::element value);
+std::string_view type_name(Value value);
 /// The value as JSON, no longer than a message can bear.
-std::string shown(simdjson::dom::element value);
+std::string shown(Value value);
 
 /// Throws `code`: `<where> is <got>, expected <expected>`.
 [[noreturn]] void complain(ErrorCode code, std::string_view where, std::string_view got,
@@ -66,16 +63,13 @@ inline constexpr std::string_view kNotComputed = ", which this version does not 
 /// Throws unsupported_model: `node` is a value which this version does not compute.
 [[noreturn]] void unsupported(const Node& node, std::string_view expected);
 
-/// The last member `key` of an object, null or not; nothing if there is none.
-std::optional<simdjson::dom::element> last_member(simdjson::dom::object object,
-                                                  std::string_view key);
 /// The member `key` of an object; nothing if it is absent or null.
 std::optional<Node> find(const Node& object, std::string_view key);
 /// As find(), but a missing member is an error.
 Node require(const Node& object, std::string_view key, std::string_view expected);
 /// `value` as the member `key` of an object, as the element `index` of an array.
-Node member(const Node& object, std::string_view key, simdjson::dom::element value);
-Node item(const Node& array, std::size_t index, simdjson::dom::element value);
+Node member(const Node& object, std::string_view key, Value value);
+Node item(const Node& array, std::size_t index, Value value);
 
 bool as_bool(const Node& node);
 std::string_view as_string(const Node& node);
@@ -87,8 +81,8 @@ std::int64_t as_integer(const Node& node, std::int64_t min, std::int64_t max,
                         std::string_view expected);
 /// A finite number.
 double as_number(const Node& node);
-simdjson::dom::array as_array(const Node& node);
-simdjson::dom::object as_object(const Node& node);
+Array as_array(const Node& node);
+Object as_object(const Node& node);
 
 /// A boolean member, or `otherwise` where it is absent or null.
 bool bool_or(const Node& object, std::string_view key, bool otherwise);

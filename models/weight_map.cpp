@@ -110,7 +110,7 @@ float WeightMap::scalar(std::string_view name) const {
   } else if (tensor->elements() != 1) {
     find(name, {Dim{.size = 1, .key = {}}});
   }
-  const std::optional<float> value = scalar_value(*tensor);
+  const std::optional<float> value = checkpoint_.scalar(*tensor);
   if (!value) find(name, {Dim{.size = 1, .key = {}}});  // throws: the dtype is none of a weight
   return *value;
 }

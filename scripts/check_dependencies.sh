@@ -41,16 +41,17 @@ includes tests/abi tests/consumer | grep ':"' | grep -vE ':"(tests/abi/demo\.hpp
   forbid "the tests of the ABI see what is installed" || true
 includes tests bench | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera|bench|tests)/' |
   forbid "headers are named from the root, those of tests as tests/..." || true
-includes "${ALL_FOLDERS[@]}" | grep -E ':[<"]tessera/tessera\.hpp[>"]' | grep -vE '^tests/abi/' |
+includes "${ALL_FOLDERS[@]}" | grep -E ':[<"]tessera/tessera\.hpp[>"]' | grep -vE '^tests/(abi|embedding)/' |
   forbid "tessera.hpp and the inside have classes of the same names" || true
 
 # The rooms of runtime/, and which a room may see: itself, and these and what these may see.
 rooms_of() {
   case $1 in
     base) ;;
+    plugins) echo base ;;
     machine | image) echo base ;;
     program) echo base ;;
-    threads) echo machine ;;
+    threads) echo machine plugins ;;
     weights) echo program ;;
     plan) echo machine program ;;
     execute) echo plan threads weights ;;
@@ -108,7 +109,7 @@ includes models |
 
 # 3. kernels/: the standard library, the vector headers; no allocation, thread or file.
 includes kernels |
-  grep -E ':<((vector|string|map|unordered_map|set|deque|list|memory|functional|thread|mutex|filesystem|fstream|iostream|sstream)>|fmt/|simdjson|hwloc)' |
+  grep -E ':<((vector|string|map|unordered_map|set|deque|list|memory|functional|thread|mutex|filesystem|fstream|iostream|sstream)>|fmt/|rapidjson)' |
   forbid "a kernel owns nothing" || true
 includes kernels | grep -E '\.inl\.hpp:' | grep -E ':<(algorithm|numeric|optional|span|string_view)>' |
   forbid "no std algorithms or containers in .inl.hpp: their weak symbols would be compiled per ISA" || true
@@ -116,9 +117,9 @@ includes runtime models tessera bench tests | grep -E ':"[^"]*\.inl\.hpp"' | gre
   forbid ".inl.hpp is included by kernels/ and the probes of its tests only" || true
 
 # 4. One place per package.
-only_in '<omp\.h>' 'runtime/threads/threads\.cpp|bench/' OpenMP
+only_in '<omp\.h>' 'runtime/plugins/openmp_plugin\.cpp|bench/|tests/embedding/' OpenMP
 only_in '<xsimd/' 'kernels/' xsimd
-only_in '<hwloc' 'runtime/machine/machine\.cpp' hwloc
+only_in '<rapidjson/' 'runtime/base/json\.cpp' RapidJSON
 only_in '<utf8proc' 'models/text/' utf8proc
 only_in '<pcre2' 'models/text/regex(_unicode)?\.cpp' PCRE2
 only_in '<(jpeglib|jerror)\.h>' 'models/image/decode_jpeg\.cpp' libjpeg-turbo
@@ -127,16 +128,16 @@ only_in '<webp/' 'models/image/decode_webp\.cpp' libwebp
 only_in '<gif_lib\.h>' 'models/image/decode_gif\.cpp' giflib
 only_in '<tiff(io|conf|vers)?\.h>' 'models/image/decode_tiff\.cpp' libtiff
 only_in '<CLI/' 'tessera/cli/' CLI11
-only_in '<simdjson' 'models/|runtime/weights/|runtime/base/json_text\.|runtime/machine/rates_file\.cpp|runtime/plan/|tessera/pipeline/|tests/' simdjson
+only_in '<simdjson' 'tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<perfmon/' 'runtime/meters/perf_encoding\.cpp' libpfm4
 only_in '<sys/sdt' 'runtime/session/markers\.cpp' "SystemTap's probes"
 only_in '<valgrind/' 'runtime/meters/callgrind_marks\.cpp' Valgrind
-only_in '<(oneapi/)?dnnl' 'runtime/execute/linear_onednn\.cpp' oneDNN
+only_in '<(oneapi/)?dnnl' 'runtime/plugins/onednn_plugin\.cpp' oneDNN
 mapfile -t product < <(sources_in kernels runtime models tessera)
-grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/threads/threads\.cpp:' |
-  cut -d: -f1,2 | forbid "OpenMP is for runtime/threads/threads.cpp only" || true
+grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/plugins/openmp_plugin\.cpp:' |
+  cut -d: -f1,2 | forbid "OpenMP is for runtime/plugins/openmp_plugin.cpp only" || true
 
 if [ -s "$problems" ]; then
   cat "$problems"

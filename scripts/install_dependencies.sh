@@ -11,9 +11,10 @@ set -euo pipefail
 packages_of() {
   case $1 in
     build) echo build-essential cmake ninja-build pkg-config libxsimd-dev libfmt-dev \
-      libsimdjson-dev libutf8proc-dev libpcre2-dev libhwloc-dev libcli11-dev \
-      libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libpfm4-dev ;;
-    test) echo libgtest-dev libgmock-dev zlib1g-dev valgrind ;;
+      rapidjson-dev libutf8proc-dev libpcre2-dev libcli11-dev zlib1g-dev \
+      libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libpfm4-dev \
+      libtiff-dev libzstd-dev liblzma-dev libdeflate-dev ;;
+    test) echo libgtest-dev libgmock-dev libsimdjson-dev zlib1g-dev valgrind ;;
     bench) echo libbenchmark-dev libdnnl-dev systemtap-sdt-dev ;;
     check) echo clang-format clang-tidy binutils shellcheck ;;
     compare) echo nodejs python3-numpy python3-onnx ;;

@@ -13,6 +13,11 @@
 #ifndef TESSERA_TESSERA_HPP
 #define TESSERA_TESSERA_HPP
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 202002L
+#error \
+    "tessera.hpp needs C++20 (-std=c++20; CMake's tessera::tessera asks for it): or use tessera.h"
+#endif
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -125,6 +130,19 @@ class Texts {
  public:
   Texts(std::span<const std::string_view> texts, const TextOptions& options = {})
       : Texts(texts, {}, options) {}
+  Texts(std::initializer_list<std::string_view> texts, const TextOptions& options = {})
+      : Texts(std::span(texts.begin(), texts.size()), options) {}
+  Texts(const std::vector<std::string>& texts, const TextOptions& options = {})
+      : Texts(std::span<const std::string_view>(
+                  std::vector<std::string_view>(texts.begin(), texts.end())),
+              options) {}
+  /// One text.
+  Texts(std::string_view text, const TextOptions& options = {})
+      : Texts(std::span(&text, 1), options) {}
+  Texts(const char* text, const TextOptions& options = {})
+      : Texts(std::string_view(text), options) {}
+  Texts(const std::string& text, const TextOptions& options = {})
+      : Texts(std::string_view(text), options) {}
   /// Pairs: (texts[s], pairs[s]).
   Texts(std::span<const std::string_view> texts, std::span<const std::string_view> pairs,
         const TextOptions& options = {}) {
@@ -397,7 +415,6 @@ class Session {
     encode(texts, std::span(&output, 1), options);
     return result;
   }
-  std::vector<float> embed(std::string_view text) { return embed(Texts(std::span(&text, 1))); }
   std::int64_t width() const noexcept { return output_.width; }
 
  private:

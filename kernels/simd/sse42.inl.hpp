@@ -69,14 +69,19 @@ struct Words<xsimd::sse4_2> {
     return _mm_shuffle_ps(x, y, halves);
   }
 
-  /// f16 → f32, exactly. Shifting exponent and fraction up by 13 bits gives x·2^(15−127);
-  /// multiplying by 2^112 repairs the bias and normalises denormals on the way. Infinities and NaNs
-  /// (exponent 31) get exponent 255 instead.
+  /// f16 → f32, exactly, where subnormal f32 count as zero too. Exponent and fraction move up by 13
+  /// bits, 112 repairs the exponent's bias. A subnormal f16, m·2^−24, has exponent 0 where 2^−14·(1 + …)
+  /// has 1: it gets that, and 2^−14 is taken off. Infinities and NaNs (exponent 31) get exponent 255.
   static TESSERA_INLINE __m128 f16_4(__m128i h16) noexcept {
     const __m128i h = _mm_cvtepu16_epi32(h16);
     const __m128i magnitude = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x7FFF)), 13);
     const __m128i sign = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x8000)), 16);
-    const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(magnitude), _mm_set1_ps(0x1p112F));
+    const __m128i biased = _mm_add_epi32(magnitude, _mm_set1_epi32(112 << 23));
+    const __m128 normalised = _mm_sub_ps(
+        _mm_castsi128_ps(_mm_add_epi32(biased, _mm_set1_epi32(1 << 23))), _mm_set1_ps(0x1p-14F));
+    const __m128i subnormal = _mm_cmpgt_epi32(_mm_set1_epi32(1 << 23), magnitude);
+    const __m128 scaled =
+        _mm_blendv_ps(_mm_castsi128_ps(biased), normalised, _mm_castsi128_ps(subnormal));
     const __m128i special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x0F7FFFFF));
     const __m128i exponent = _mm_and_si128(special, _mm_set1_epi32(0x7F800000));
     return _mm_castsi128_ps(_mm_or_si128(_mm_or_si128(_mm_castps_si128(scaled), exponent), sign));

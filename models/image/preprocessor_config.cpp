@@ -80,8 +80,7 @@ std::optional<Size> height_and_width(const Node& node) {
   if (node.value.is_array()) {
     const auto array = json::as_array(node);
     if (array.size() != 2) json::wrong(node, "[height, width]");
-    return Size{as_side(json::item(node, 0, array.at(0).value())),
-                as_side(json::item(node, 1, array.at(1).value()))};
+    return Size{as_side(json::item(node, 0, array[0])), as_side(json::item(node, 1, array[1]))};
   }
   if (json::as_object(node).size() != 2) return std::nullopt;
   const auto height = json::find(node, "height"), width = json::find(node, "width");
@@ -146,7 +145,7 @@ void read_channels(const Node& root, std::string_view key,
   const auto array = json::as_array(*node);
   if (array.size() != channels.size()) json::wrong(*node, "3 numbers");
   for (std::size_t i = 0; i < channels.size(); ++i) {
-    channels[i] = json::as_number(json::item(*node, i, array.at(i).value()));
+    channels[i] = json::as_number(json::item(*node, i, array[i]));
   }
 }
 
@@ -155,7 +154,7 @@ void refuse_other_steps(const Node& root) {
                           "do_grayscale", "offset"}) {
     const auto node = json::find(root, key);
     bool is_asked = false;
-    if (node && (node->value.get(is_asked) != simdjson::SUCCESS || is_asked)) {
+    if (node && (!node->value.get(is_asked) || is_asked)) {
       json::unsupported(*node, "false");
     }
   }

@@ -266,7 +266,7 @@ std::vector<AddedToken> added_tokens(const Source& source, const Family& family)
 
 std::shared_ptr<TokenizerParts> read_spiece_model(const std::filesystem::path& file,
                                                   const TokenizerConfig& config) {
-  const simdjson::padded_string content = json::read_text(file);
+  const std::string content = json::read_text(file);
   Source source{config, {}, file.filename().string()};
   const Family& family = family_of(source);
   source.model = parse_sentencepiece(std::string_view(content.data(), content.size()), source.file,

@@ -42,7 +42,7 @@ std::optional<AddedToken> read_token(const Node& node, bool special) {
     token.special = json::bool_or(node, "special", special);
     token.normalized = !token.special;
   }
-  if (node.value.is_string()) {
+  if (node.value.type() == json::Type::string) {
     token.content = json::as_string(node);
   } else if (node.value.is_object()) {
     if (const auto content = json::find(node, "content")) token.content = json::as_string(*content);
@@ -140,7 +140,7 @@ std::string class_of_model(const fs::path& directory) {
   std::string name, of_type;
   for_each_member(directory / "config.json", [&](std::string_view key, const Node& node) {
     std::string_view text;
-    if (node.value.get(text) != simdjson::SUCCESS) return;
+    if (!node.value.get(text)) return;
     if (key == "tokenizer_class") name = without_fast(text);
     if (key != "model_type") return;
     const auto known =
@@ -168,7 +168,7 @@ void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
               std::map<std::int64_t, AddedToken>& by_id) {
   if (std::optional<AddedToken>* token = named_token(config, key)) {
     if (auto read = read_token(node, true)) *token = std::move(read);
-    if (key == "mask_token") config.mask_is_name = node.value.is_string();
+    if (key == "mask_token") config.mask_is_name = node.value.type() == json::Type::string;
   } else if (key == "do_lower_case") {
     config.do_lower_case = json::as_bool(node);
   } else if (key == "strip_accents") {

@@ -43,11 +43,11 @@ WordPiece read_word_piece(const Node& model) {
 
 // "a b", or ["a", "b"] in files of tokenizers 0.20 and later.
 BytePairs::Merge read_merge(const Node& merge) {
-  simdjson::dom::array pair;
-  if (merge.value.get(pair) == simdjson::SUCCESS) {
+  json::Array pair;
+  if (merge.value.get(pair)) {
     if (pair.size() != 2) wrong(merge, "two tokens");
-    return {std::string(as_string(item(merge, 0, pair.at(0).value()))),
-            std::string(as_string(item(merge, 1, pair.at(1).value())))};
+    return {std::string(as_string(item(merge, 0, pair[0]))),
+            std::string(as_string(item(merge, 1, pair[1])))};
   }
   if (auto split = split_merge(as_string(merge))) return *std::move(split);
   wrong(merge, "two tokens with a space between");
@@ -86,7 +86,7 @@ Vocabulary read_vocabulary(const Node& vocab) {
   Vocabulary vocabulary;
   for (const auto& [token, value] : as_object(vocab)) {
     std::int64_t id = -1;
-    if (value.get(id) != simdjson::SUCCESS || id < 0 || id >= INT32_MAX) {
+    if (!value.get(id) || id < 0 || id >= INT32_MAX) {
       id = json::as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains
     }
     vocabulary.add(token, static_cast<std::int32_t>(id));

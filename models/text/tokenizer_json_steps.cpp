@@ -45,9 +45,9 @@ std::vector<TemplatePiece> read_pieces(const Node& pieces, const Node& special_t
 // ["[SEP]", 102]
 std::int32_t token_id_of(const Node& object, std::string_view key) {
   const Node pair = require(object, key, "an array of token and id");
-  const simdjson::dom::array array = as_array(pair);
-  simdjson::dom::element id;
-  if (array.at(1).get(id) != simdjson::SUCCESS) wrong(pair, "an array of token and id");
+  const json::Array array = as_array(pair);
+  if (array.size() < 2) wrong(pair, "an array of token and id");
+  const json::Value id = array[1];
   return as_id(item(pair, 1, id));
 }
 

@@ -16,12 +16,11 @@ namespace tessera::text {
 namespace {
 
 // [piece, score]
-ScoredPiece read_piece(const Node& vocab, std::size_t i, simdjson::dom::element value) {
-  simdjson::dom::array pair;
+ScoredPiece read_piece(const Node& vocab, std::size_t i, json::Value value) {
+  json::Array pair;
   std::string_view piece;
   double score = 0;
-  if (value.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
-      pair.at(0).get(piece) != simdjson::SUCCESS || pair.at(1).get(score) != simdjson::SUCCESS) {
+  if (!value.get(pair) || pair.size() != 2 || !pair[0].get(piece) || !pair[1].get(score)) {
     wrong(item(vocab, i, value), "a piece and its score");
   }
   return {std::string(piece), score};

@@ -14,7 +14,7 @@ namespace tessera::text {
 namespace {
 
 std::vector<BytePairs::Merge> read_merges(const std::filesystem::path& file) {
-  const simdjson::padded_string content = json::read_text(file);
+  const std::string content = json::read_text(file);
   std::string_view rest(content.data(), content.size());
   std::vector<BytePairs::Merge> merges;
   for (std::size_t number = 1; !rest.empty(); ++number) {

@@ -42,7 +42,7 @@ std::string_view without_trailing_space(std::string_view line) {
 }
 
 Vocabulary read_vocabulary(const std::filesystem::path& file) {
-  const simdjson::padded_string content = json::read_text(file);
+  const std::string content = json::read_text(file);
   std::string_view rest(content.data(), content.size());
   Vocabulary vocabulary;
   for (std::int32_t id = 0; !rest.empty(); ++id) {

@@ -5,6 +5,8 @@
 
 #include <iterator>
 
+#include "runtime/base/utf8.hpp"
+
 namespace tessera::detail {
 namespace {
 
@@ -37,22 +39,22 @@ std::string json_string(std::string_view text) {
 
 std::string in_quotes(std::string_view text) {
   std::string shown(head(text));
-  if (!simdjson::validate_utf8(shown)) {
+  if (!is_utf8(shown)) {
     for (char& c : shown) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
   }
   return json_string(shown) + (text.size() > kMaxShown ? "..." : "");
 }
 
-std::string shortened(simdjson::dom::element value) {
+std::string shortened(json::Value value) {
   if (value.is_object()) return "an object";
-  simdjson::dom::array items;
-  if (value.get_array().get(items) == simdjson::SUCCESS) {
+  json::Array items;
+  if (value.get(items)) {
     if (items.size() > 8) return fmt::format("an array of {} elements", items.size());
-    for (const simdjson::dom::element item : items) {
+    for (const json::Value item : items) {
       if (item.is_object() || item.is_array()) return "a nested array";
     }
   }
-  const std::string text = simdjson::minify(value);
+  const std::string text = json::minify(value);
   return text.size() <= kMaxShown ? text : std::string(head(text)) + "...";
 }
 

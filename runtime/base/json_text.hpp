@@ -2,10 +2,10 @@
 // Text from untrusted files, made fit for a message: quoted, escaped, cut.
 #pragma once
 
-#include <simdjson.h>
-
 #include <string>
 #include <string_view>
+
+#include "runtime/base/json.hpp"
 
 namespace tessera::detail {
 
@@ -16,6 +16,6 @@ std::string json_string(std::string_view text);
 std::string in_quotes(std::string_view text);
 
 /// A JSON value as a message shows it: its text, cut.
-std::string shortened(simdjson::dom::element value);
+std::string shortened(json::Value value);
 
 }  // namespace tessera::detail

@@ -13,8 +13,9 @@ struct Sink {
 };
 
 Sink& sink() {
-  static Sink instance;
-  return instance;
+  static auto* const instance =
+      new Sink;  // lives until the process is gone: a host may log in exit()
+  return *instance;
 }
 
 }  // namespace

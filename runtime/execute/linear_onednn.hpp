@@ -8,8 +8,7 @@
 //   - The first call with a new M, lda or ldc compiles a primitive: it allocates and takes
 //     milliseconds.
 //
-// The only product file that includes oneDNN is linear_onednn.cpp; without TESSERA_WITH_ONEDNN its
-// body says that there is none.
+// oneDNN itself stands in a plugin (runtime/plugins/), which is loaded at the first use.
 #pragma once
 
 #include <cstddef>
@@ -40,13 +39,13 @@ struct OneDnnRows {
 /// One linear with its weight in the layout that oneDNN wants. One call at a time per object.
 class OneDnnLinear {
  public:
-  /// Whether this build has oneDNN. Without it the constructor throws.
+  /// Whether the plugin can be loaded. Without it the constructor throws.
   static bool is_available() noexcept;
 
   /// A and W are of `precision`; bias and C are f32. `bias` (N) or null stays the caller's. oneDNN
   /// chooses the layout of the weight for calls like `typical` (others run too, perhaps slower): its
   /// fastest one serves dense rows only. Throws Error: invalid_argument for extents < 1, strides below
-  /// them, and in a build without oneDNN; out_of_memory; internal with oneDNN's words.
+  /// them, and without the plugin; out_of_memory; internal with oneDNN's words.
   OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows typical,
                Precision precision = Precision::f32);
   ~OneDnnLinear();

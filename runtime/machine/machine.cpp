@@ -1,87 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// hwloc first (it reads sysfs and, where that is silent, CPUID), then sysfs alone, then defaults.
 #include "runtime/machine/machine.hpp"
 
 #include <fmt/format.h>
-#include <hwloc.h>
+
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <memory>
-#include <type_traits>
+
+#include "runtime/machine/topology.hpp"
 
 namespace tessera {
 namespace {
-
-using Topology = std::unique_ptr<std::remove_pointer_t<hwloc_topology_t>,
-                                 decltype([](hwloc_topology_t t) { hwloc_topology_destroy(t); })>;
-
-/// Null where hwloc cannot work.
-Topology load_topology() {
-  hwloc_topology_t topology = nullptr;
-  if (hwloc_topology_init(&topology) != 0) return nullptr;
-  Topology owner(topology);
-  return hwloc_topology_load(topology) == 0 ? std::move(owner) : nullptr;
-}
-
-void read_hwloc_cache(hwloc_topology_t topology, hwloc_obj_type_t type, CacheLevel& level,
-                      Index* line_bytes) {
-  bool found = false;
-  for (hwloc_obj_t cache = hwloc_get_next_obj_by_type(topology, type, nullptr); cache != nullptr;
-       cache = hwloc_get_next_obj_by_type(topology, type, cache)) {
-    const hwloc_obj_attr_u::hwloc_cache_attr_s& facts = cache->attr->cache;
-    const auto bytes = static_cast<Index>(facts.size);
-    if (bytes <= 0 || (found && bytes >= level.bytes)) continue;
-    const int sharing = hwloc_bitmap_weight(cache->cpuset);
-    level = {.bytes = bytes,
-             .ways = std::max(0, facts.associativity),  // −1: fully associative
-             .sharing_cpus = std::max(1, sharing)};
-    if (line_bytes != nullptr && facts.linesize > 0) *line_bytes = facts.linesize;
-    found = true;
-  }
-}
-
-bool read_hwloc(Machine& machine) {
-  const Topology owner = load_topology();
-  if (!owner) return false;
-  hwloc_topology_t topology = owner.get();
-  read_hwloc_cache(topology, HWLOC_OBJ_L1CACHE, machine.l1d, &machine.cache_line_bytes);
-  read_hwloc_cache(topology, HWLOC_OBJ_L2CACHE, machine.l2, nullptr);
-  read_hwloc_cache(topology, HWLOC_OBJ_L3CACHE, machine.l3, nullptr);
-  machine.logical_cpus = std::max(1, hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU));
-  const int cores = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE);  // 0: not known
-  machine.physical_cores = cores > 0 ? cores : machine.logical_cpus;
-  const hwloc_obj_t package = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PACKAGE, 0);
-  const hwloc_obj_t named = package != nullptr ? package : hwloc_get_root_obj(topology);
-  const char* name = hwloc_obj_get_info_by_name(named, "CPUModel");
-  if (name != nullptr && *name != '\0') machine.cpu_name = name;
-  return hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_L1CACHE) > 0;
-}
-
-std::string first_line(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-/// "48K", "2M", "64"; 0 if it is no such thing.
-Index parse_size(const std::string& text) {
-  Index value = 0;
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && digits < 12) {
-    value = value * 10 + (text[digits++] - '0');
-  }
-  const std::string unit = text.substr(digits);
-  if (digits == 0) return 0;
-  if (unit.empty()) return value;
-  if (unit == "K") return value * 1024;
-  if (unit == "M") return value * 1024 * 1024;
-  return 0;
-}
 
 /// CPUs in the calling thread's affinity mask; the CPUs that are online where it cannot be read.
 int count_affinity() {
@@ -124,38 +56,16 @@ std::string cache_to_string(const char* name, const CacheLevel& level) {
 
 }  // namespace
 
-void read_sysfs_caches(const SystemRoots& roots, Machine& machine) {
-  const std::filesystem::path caches = roots.sys / "devices/system/cpu/cpu0/cache";
-  for (int index = 0; index < 16; ++index) {
-    const std::filesystem::path folder = caches / fmt::format("index{}", index);
-    const std::string level = first_line(folder / "level");
-    const Index bytes = parse_size(first_line(folder / "size"));
-    if (bytes == 0 || first_line(folder / "type") == "Instruction") continue;
-    const Index ways = parse_size(first_line(folder / "ways_of_associativity"));
-    const int cpus = count_cpu_list(first_line(folder / "shared_cpu_list"));
-    const CacheLevel facts{.bytes = bytes,
-                           .ways = static_cast<int>(std::min<Index>(ways, 4096)),
-                           .sharing_cpus = std::max(1, cpus)};
-    if (level == "1") {
-      machine.l1d = facts;
-      const Index line = parse_size(first_line(folder / "coherency_line_size"));
-      if (line > 0) machine.cache_line_bytes = line;
-    }
-    if (level == "2") machine.l2 = facts;
-    if (level == "3") machine.l3 = facts;
-  }
-}
-
 Machine detect_machine(const SystemRoots& roots) {
   Machine result;
   const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
   result.logical_cpus = static_cast<int>(std::clamp(online, 1L, 1L << 20));
-  result.physical_cores = result.logical_cpus;
-  if (!read_hwloc(result)) read_sysfs_caches(roots, result);
-  if (result.cpu_name == Machine{}.cpu_name) {
-    const std::string name = cpu_name_of(roots);
-    if (!name.empty()) result.cpu_name = name;
-  }
+  const int cores = count_cores(roots);
+  result.physical_cores = cores > 0 ? std::min(cores, result.logical_cpus) : result.logical_cpus;
+  if (!read_sysfs_caches(roots, result)) read_cpuid_caches(cpuid, roots, result);
+  std::string name = cpuid_name(cpuid);
+  if (name.empty()) name = cpu_name_of(roots);
+  if (!name.empty()) result.cpu_name = name;
   result.affinity_cpus = count_affinity();
   result.quota_cpus = cgroup_cpu_quota(roots);
   result.usable_cpus =
@@ -169,8 +79,8 @@ Machine detect_machine(const SystemRoots& roots) {
 }
 
 const Machine& machine() {
-  static const Machine detected = detect_machine();
-  return detected;
+  static const auto* const detected = new Machine(detect_machine());  // outlives exit()
+  return *detected;
 }
 
 std::string describe(const Machine& machine) {

@@ -22,7 +22,7 @@ struct CacheLevel {
   friend bool operator==(const CacheLevel&, const CacheLevel&) = default;
 };
 
-/// The values after '=' hold where neither hwloc nor sysfs tells.
+/// The values after '=' hold where neither sysfs nor CPUID tells.
 struct Machine {
   std::string cpu_name = "unknown CPU";
   Index cache_line_bytes = 64;
@@ -41,12 +41,8 @@ struct Machine {
 /// This machine as it was at the first call. Thread-safe; the first call takes some milliseconds.
 const Machine& machine();
 
-/// Detects anew, reading `roots` in place of /proc and /sys where hwloc is not asked.
+/// Detects anew, reading `roots` in place of /proc and /sys.
 Machine detect_machine(const SystemRoots& roots = {});
-
-/// The caches that `roots.sys` lists for cpu0, for systems where hwloc does not work; levels that
-/// are not listed are left as they are.
-void read_sysfs_caches(const SystemRoots& roots, Machine& machine);
 
 /// One line for logs and reports: name, cores, caches, memory, ISA level.
 std::string describe(const Machine& machine);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rates as a file: JSON with the key of the machine beside the figures; a strict reader.
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <array>
 #include <cmath>
@@ -9,6 +8,8 @@
 #include <system_error>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/base/json.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/base/replaced_file.hpp"
 #include "runtime/machine/rates.hpp"
@@ -17,8 +18,6 @@ namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
-namespace dom = simdjson::dom;
-
 /// Of the format and of what the probes measure: a change of either makes old files foreign.
 constexpr std::int64_t kVersion = 2;
 constexpr std::uintmax_t kMaxFileBytes = 64 * 1024;
@@ -47,19 +46,19 @@ static_assert(std::string_view(kFields[kNearest].name) == "l1_bytes" &&
 
 class Reader {
  public:
-  Reader(const fs::path& file, dom::element root) : where_(file.string()), root_(root) {}
+  Reader(const fs::path& file, json::Object root) : where_(file.string()), root_(root) {}
 
   /// The figure or text `name`, or an Error that says what is there instead.
   template <class T>
   T get(const char* name, const char* expected) const {
-    dom::element value;
-    if (root_.at_key(name).get(value) != simdjson::SUCCESS) {
+    const std::optional<json::Value> value = root_.find(name);
+    if (!value) {
       fail(ErrorCode::corrupt_file, fmt::format("has no \"{}\", expected {}", name, expected));
     }
     T result{};
-    if (value.get<T>().get(result) != simdjson::SUCCESS) {
+    if (!value->get(result)) {
       fail(ErrorCode::corrupt_file,
-           fmt::format("{} is {}, expected {}", name, detail::shortened(value), expected));
+           fmt::format("{} is {}, expected {}", name, detail::shortened(*value), expected));
     }
     return result;
   }
@@ -85,7 +84,7 @@ class Reader {
   }
 
   std::string where_;
-  dom::element root_;
+  json::Object root_;
 };
 
 /// Levels of memory from near to far; each at least half as fast as the next.
@@ -151,18 +150,12 @@ MachineRates load_rates(const fs::path& file, const Machine& machine, Isa isa) {
                 fmt::format("{}: not a regular file of at most {} bytes, expected machine rates",
                             file.string(), kMaxFileBytes));
   }
-  simdjson::padded_string text;
-  if (simdjson::padded_string::load(file.string()).get(text) != simdjson::SUCCESS) {
-    throw Error(ErrorCode::io_error, fmt::format("{}: cannot be read", file.string()));
-  }
-  dom::parser parser;
-  dom::element root;
-  if (const simdjson::error_code parsed = parser.parse(text).get(root);
-      parsed != simdjson::SUCCESS || !root.is_object()) {
+  const json::Tree tree = json::Tree::parse(read_file(file));
+  json::Object root;
+  if (!tree.root().get(root)) {
     throw Error(ErrorCode::corrupt_file,
                 fmt::format("{}: {}, expected a JSON object of machine rates", file.string(),
-                            parsed != simdjson::SUCCESS ? simdjson::error_message(parsed)
-                                                        : "another JSON value"));
+                            tree ? "another JSON value" : tree.message()));
   }
   const Reader reader(file, root);
   reader.expect("tessera_machine_rates", kVersion, "version");

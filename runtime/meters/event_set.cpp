@@ -171,14 +171,14 @@ std::vector<EventSet> parse_event_sets(std::string_view text, const std::string&
 }
 
 const std::vector<EventSet>& known_event_sets() {
-  static const std::vector<EventSet> sets = [] {
-    std::vector<EventSet> all;
+  static const auto* const sets = [] {
+    auto* const all = new std::vector<EventSet>;
     for (const char* text : kTexts) {
-      for (EventSet& set : parse_event_sets(text, "events")) all.push_back(std::move(set));
+      for (EventSet& set : parse_event_sets(text, "events")) all->push_back(std::move(set));
     }
     return all;
   }();
-  return sets;
+  return *sets;
 }
 
 EventSet event_set_for(const CpuModel& cpu, const std::vector<EventSet>& sets) {

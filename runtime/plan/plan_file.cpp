@@ -3,13 +3,14 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <initializer_list>
 #include <set>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/base/json.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/base/replaced_file.hpp"
 #include "runtime/machine/machine.hpp"
@@ -19,8 +20,6 @@ namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
-namespace dom = simdjson::dom;
-
 constexpr std::int64_t kFormat = 4;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr Index kMostBlocks = (Index{1} << 31) - 1;
@@ -56,9 +55,9 @@ class Reader {
   explicit Reader(std::string where) : where_(std::move(where)) {}
 
   /// What a program does not know it would not run: every key is one of `names`, once.
-  void require_known(dom::element element, std::initializer_list<std::string_view> names) const {
-    dom::object object;
-    if (element.get(object) != simdjson::SUCCESS) {
+  void require_known(json::Value element, std::initializer_list<std::string_view> names) const {
+    json::Object object;
+    if (!element.get(object)) {
       fail(fmt::format("{}, expected an object", detail::shortened(element)));
     }
     std::set<std::string_view> seen;
@@ -78,19 +77,19 @@ class Reader {
   }
 
   template <class T>
-  T get(dom::element object, const char* name, const char* expected) const {
-    dom::element value;
-    if (object.at_key(name).get(value) != simdjson::SUCCESS) {
+  T get(json::Value object, const char* name, const char* expected) const {
+    const std::optional<json::Value> value = find(object, name);
+    if (!value) {
       fail(fmt::format("has no \"{}\", expected {}", name, expected));
     }
     T result{};
-    if (value.get<T>().get(result) != simdjson::SUCCESS) {
-      fail(fmt::format("{} is {}, expected {}", name, detail::shortened(value), expected));
+    if (!value->get(result)) {
+      fail(fmt::format("{} is {}, expected {}", name, detail::shortened(*value), expected));
     }
     return result;
   }
 
-  Index count(dom::element object, const char* name, Index least) const {
+  Index count(json::Value object, const char* name, Index least) const {
     const auto n = get<std::int64_t>(object, name, "an integer");
     if (n < least || n > kMostBlocks) {
       fail(fmt::format("{} is {}, expected {} to {}", name, n, least, kMostBlocks));
@@ -98,11 +97,11 @@ class Reader {
     return n;
   }
 
-  std::string text(dom::element object, const char* name) const {
+  std::string text(json::Value object, const char* name) const {
     return std::string(get<std::string_view>(object, name, "a string"));
   }
 
-  LoopOrder order(dom::element object) const {
+  LoopOrder order(json::Value object) const {
     const auto name = get<std::string_view>(object, "order", "a loop order");
     for (const LoopOrder order : kLoopOrders) {
       if (name == to_string(order)) return order;
@@ -111,7 +110,7 @@ class Reader {
                      detail::in_quotes(name)));
   }
 
-  kernels::AttentionDataflow dataflow(dom::element object) const {
+  kernels::AttentionDataflow dataflow(json::Value object) const {
     const auto name = get<std::string_view>(object, "dataflow", "a dataflow of attention");
     std::string known;
     for (const kernels::AttentionDataflow dataflow : kAllDataflows) {
@@ -121,15 +120,18 @@ class Reader {
     fail(fmt::format("dataflow is {}, expected one of {}", detail::in_quotes(name), known));
   }
 
-  bool has(dom::element object, const char* name) const {
-    return object.at_key(name).error() == simdjson::SUCCESS;
+  static std::optional<json::Value> find(json::Value value, const char* name) {
+    json::Object object;
+    return value.get(object) ? object.find(name) : std::nullopt;
   }
 
-  OpSchedule op(dom::element object) const {
+  bool has(json::Value object, const char* name) const { return find(object, name).has_value(); }
+
+  OpSchedule op(json::Value object) const {
     OpSchedule schedule;
     require_known(object,
                   {"nests", "chains", "attention", "by_heads_from", "patch_rows", "task_rows"});
-    for (const dom::element e : get<dom::array>(object, "nests", "an array")) {
+    for (const json::Value e : get<json::Array>(object, "nests", "an array")) {
       require_known(e, {"last_rows", "order", "row_blocks", "col_blocks", "k_blocks", "onednn"});
       schedule.nests.push_back({count(e, "last_rows", 1),
                                 {.order = order(e),
@@ -138,12 +140,12 @@ class Reader {
                                  .k_blocks = count(e, "k_blocks", 1)},
                                 get<bool>(e, "onednn", "true or false")});
     }
-    for (const dom::element e : get<dom::array>(object, "chains", "an array")) {
+    for (const json::Value e : get<json::Array>(object, "chains", "an array")) {
       require_known(e, {"last_rows", "row_blocks"});
       schedule.chains.push_back({count(e, "last_rows", 1), count(e, "row_blocks", 0)});
     }
     if (has(object, "attention")) {
-      for (const dom::element e : get<dom::array>(object, "attention", "an array")) {
+      for (const json::Value e : get<json::Array>(object, "attention", "an array")) {
         require_known(e, {"last_rows", "dataflow", "task_rows"});
         schedule.attention.push_back(
             {count(e, "last_rows", 1), dataflow(e), count(e, "task_rows", 1)});
@@ -350,11 +352,9 @@ Plan load_plan(const fs::path& file) {
   if (bytes > kMaxFileBytes) {
     reader.fail(fmt::format("has {} bytes, expected at most {}", bytes, kMaxFileBytes));
   }
-  dom::parser parser;
-  dom::element root;
-  if (const simdjson::error_code code = parser.load(file.string()).get(root)) {
-    reader.fail(fmt::format("is no JSON: {}", simdjson::error_message(code)));
-  }
+  const json::Tree tree = json::Tree::parse(read_file(file));
+  if (!tree) reader.fail(fmt::format("is no JSON: {}", tree.message()));
+  const json::Value root = tree.root();
   const auto format = reader.get<std::int64_t>(root, "tessera_plan", "the format's number");
   if (format != kFormat) {
     reader.fail(fmt::format("tessera_plan is {}, expected {}", format, kFormat));
@@ -377,7 +377,7 @@ Plan load_plan(const fs::path& file) {
   reader.require_known(
       root, {"tessera_plan", "version", "program", "outputs", "machine", "isa", "threads",
              "max_rows", "max_sequences", "rates", "weights_stay_in_l3", "ops"});
-  for (const dom::element op : reader.get<dom::array>(root, "ops", "an array")) {
+  for (const json::Value op : reader.get<json::Array>(root, "ops", "an array")) {
     const Reader of_op(fmt::format("{}: op {}", file.string(), plan.ops.size()));
     plan.ops.push_back(of_op.op(op));
   }

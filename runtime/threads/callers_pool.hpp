@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "runtime/threads/task_body.hpp"
+#include "runtime/base/task_body.hpp"
 
 namespace tessera {
 

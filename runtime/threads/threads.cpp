@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that knows OpenMP.
 #include "runtime/threads/threads.hpp"
 
 #include <fmt/format.h>
+
 #include <immintrin.h>
 #include <unistd.h>
 
@@ -14,14 +14,12 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/base/blocked_signals.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/float_environment.hpp"
 #include "runtime/machine/machine.hpp"
+#include "runtime/plugins/plugin.hpp"
 #include "runtime/threads/run_control.hpp"
-
-#if TESSERA_WITH_OPENMP
-#include <omp.h>
-#endif
 
 namespace tessera {
 
@@ -38,14 +36,9 @@ WorkersBackend default_backend() {
   const char* value = std::getenv("TESSERA_THREADS");
   const std::string_view name = value == nullptr ? "" : value;
   if (name.empty() || name == "pool") return WorkersBackend::pool;
-#if TESSERA_WITH_OPENMP
   if (name == "openmp") return WorkersBackend::openmp;
-  constexpr const char* kExpected = "pool or openmp";
-#else
-  constexpr const char* kExpected = "pool (built without OpenMP)";
-#endif
   throw Error(ErrorCode::invalid_argument,
-              fmt::format("TESSERA_THREADS: got \"{}\", expected {}", name, kExpected));
+              fmt::format("TESSERA_THREADS: got \"{}\", expected pool or openmp", name));
 }
 
 // A run is one 64-bit word: tasks (32) | next (32). Adding 1 claims task `next` and reads the limit
@@ -54,6 +47,7 @@ WorkersBackend default_backend() {
 class Workers::Pool {
  public:
   explicit Pool(int count) {
+    const BlockedSignals blocked;
     try {
       for (int worker = 1; worker < count; ++worker) {
         threads_->emplace_back([this, worker] { serve(worker); });
@@ -145,7 +139,20 @@ class Workers::Pool {
 
 Workers::Workers(int count, WorkersBackend backend)
     : count_(count), backend_(backend), process_(::getpid()) {
-  if (count > 1 && backend == WorkersBackend::pool) pool_ = std::make_unique<Pool>(count);
+  if (count == 1) return;
+  if (backend == WorkersBackend::pool) {
+    pool_ = std::make_unique<Pool>(count);
+    return;
+  }
+  std::string why;
+  openmp_ = plugins::openmp(why);
+  if (openmp_ == nullptr) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("threads: {}, expected the plugin tessera_openmp.so, which a build with "
+                    "TESSERA_WITH_OPENMP=ON has",
+                    why));
+  }
 }
 
 Workers::Workers(int count, ParallelFor pool)
@@ -162,31 +169,6 @@ void Workers::begin_run(RunStop* stop) noexcept {
   alone_ = ::getpid() != process_;
 }
 
-namespace {
-
-void run_openmp([[maybe_unused]] int count, Index tasks, TaskBody body) {
-#if TESSERA_WITH_OPENMP
-  // A team of the same size every time: libgomp keeps its threads from one region to the next.
-  Index next = 0;
-#pragma omp parallel num_threads(count) default(none) shared(next, tasks, body)
-  {
-    const FloatEnvironment floats;
-    const int worker = omp_get_thread_num();
-    for (;;) {
-      Index task = 0;
-#pragma omp atomic capture
-      task = next++;
-      if (task >= tasks) break;
-      body(task, worker);
-    }
-  }
-#else
-  for (Index task = 0; task < tasks; ++task) body(task, 0);
-#endif
-}
-
-}  // namespace
-
 void Workers::hand_out(Index tasks, const TaskBody& body) const noexcept {
   if (count_ == 1 || tasks <= 1 || alone_) {
     for (Index task = 0; task < tasks; ++task) body(task, 0);
@@ -196,7 +178,7 @@ void Workers::hand_out(Index tasks, const TaskBody& body) const noexcept {
     failed_ = true;
     if (stop_ != nullptr) stop_->stop();
   } else if (backend_ == WorkersBackend::openmp) {
-    run_openmp(count_, tasks, body);
+    openmp_->run(count_, tasks, body);
   } else {
     pool_->run(tasks, body);
   }

@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/base/task_body.hpp"
 #include "runtime/threads/callers_pool.hpp"
-#include "runtime/threads/task_body.hpp"
 
 namespace tessera {
 
 class RunStop;
+namespace plugins {
+struct OpenMp;
+}
 
 /// Who provides the threads.
 ///
@@ -23,7 +26,7 @@ class RunStop;
 enum class WorkersBackend : std::uint8_t { pool, openmp };
 
 /// TESSERA_THREADS = "pool" or "openmp" if set, else pool. Throws Error{invalid_argument} for
-/// another value, or one that is not built in.
+/// another value.
 WorkersBackend default_backend();
 
 /// A team of workers. With one worker, the caller runs everything and no thread is made.
@@ -32,7 +35,8 @@ WorkersBackend default_backend();
 /// begin_run() on.
 class Workers {
  public:
-  /// Precondition: 1 ≤ count ≤ 1024. Throws Error{out_of_memory} if the system refuses a thread.
+  /// Precondition: 1 ≤ count ≤ 1024. Throws Error: out_of_memory if the system refuses a thread,
+  /// invalid_argument if there is no plugin for OpenMP.
   explicit Workers(int count, WorkersBackend backend = default_backend());
   /// On the caller's pool. Precondition: pool.run is not null.
   Workers(int count, ParallelFor pool);
@@ -65,6 +69,7 @@ class Workers {
   mutable bool failed_ = false;
   class Pool;
   std::unique_ptr<Pool> pool_;
+  const plugins::OpenMp* openmp_ = nullptr;
   std::unique_ptr<CallersPool> callers_;
 };
 

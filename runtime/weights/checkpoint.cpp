@@ -4,15 +4,17 @@
 #include "runtime/weights/checkpoint.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <utility>
 
+#include "kernels/kernel_table.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/base/json.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/weights/looks_like.hpp"
 #include "runtime/weights/other_weights.hpp"
@@ -66,27 +68,23 @@ WeightMap read_index(const fs::path& path) {
   const auto fail = [&](std::string_view problem) {
     throw Error(ErrorCode::corrupt_file, fmt::format("{}: {}", path.string(), problem));
   };
-  const MappedFile file = MappedFile::open(path);
-  const std::span<const std::byte> bytes = file.bytes();
-  if (bytes.empty()) fail("the index is malformed (0 bytes), expected one JSON object in UTF-8");
-  simdjson::dom::parser parser;
-  simdjson::dom::object root;
-  simdjson::dom::object map;
-  const simdjson::error_code error =
-      parser.parse(reinterpret_cast<const char*>(bytes.data()), bytes.size())
-          .get_object()
-          .get(root);
-  if (error != simdjson::SUCCESS) {
+  const std::string text = read_file(path);
+  if (text.empty()) fail("the index is malformed (0 bytes), expected one JSON object in UTF-8");
+  const json::Tree tree = json::Tree::parse(text);
+  json::Object root;
+  json::Object map;
+  if (!tree.root().get(root)) {
     fail(fmt::format("the index is malformed ({}), expected one JSON object in UTF-8{}",
-                     simdjson::error_message(error), looks_like(bytes)));
+                     tree ? "another JSON value" : tree.message(),
+                     looks_like(std::as_bytes(std::span(text)))));
   }
-  if (root["weight_map"].get_object().get(map) != simdjson::SUCCESS) {
+  if (!root.get("weight_map", map)) {
     fail("weight_map is missing or no object, expected {\"tensor\": \"shard file\", ...}");
   }
   WeightMap result;
   for (const auto [tensor, value] : map) {
     std::string_view shard;
-    if (value.get_string().get(shard) != simdjson::SUCCESS || !is_plain_file_name(shard)) {
+    if (!value.get(shard) || !is_plain_file_name(shard)) {
       fail(fmt::format("weight_map gives tensor {} the shard {}, expected a plain file name",
                        in_quotes(tensor), detail::shortened(value)));
     }
@@ -199,10 +197,25 @@ const StoredTensor& Checkpoint::at(std::string_view name) const {
   return *tensor;
 }
 
-void Checkpoint::release(std::string_view name) const noexcept {
-  const StoredTensor* tensor = find(name);
-  if (tensor == nullptr) return;
-  for (const TensorFile& file : files_) file.file().release({tensor->data, tensor->bytes});
+void Checkpoint::read(std::span<const std::byte> part, std::byte* to) const {
+  const std::less<const std::byte*> is_before;
+  const auto holds = [&](const TensorFile& file) {
+    const std::span<const std::byte> bytes = file.file().bytes();
+    return !is_before(part.data(), bytes.data()) &&
+           is_before(part.data(), bytes.data() + bytes.size());
+  };
+  const auto file = std::find_if(files_.begin(), files_.end(), holds);
+  (file != files_.end() ? *file : files_.front()).file().read(part, to);
+}
+
+std::optional<float> Checkpoint::scalar(const StoredTensor& tensor) const {
+  const std::optional<DType> type = weight_dtype(tensor.type);
+  if (!type || tensor.elements() != 1) return std::nullopt;
+  alignas(float) std::array<std::byte, sizeof(float)> element{};  // stored data has any alignment
+  read({tensor.data, static_cast<std::size_t>(size_of(*type))}, element.data());
+  float value = 0.0F;
+  kernels::kernels_at(Isa::baseline).widen(element.data(), *type, &value, 1);
+  return value;
 }
 
 void Checkpoint::check_unchanged() const {

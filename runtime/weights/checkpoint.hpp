@@ -4,6 +4,8 @@
 
 #include <deque>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +36,12 @@ class Checkpoint {
   /// As find(), but throws not_found naming the checkpoint and the tensor.
   const StoredTensor& at(std::string_view name) const;
 
-  /// Lets go of the mapped pages of a tensor; its data are read again from the file when touched.
-  void release(std::string_view name) const noexcept;
+  /// Copies `part` of a tensor's data to `to`, as MappedFile::read().
+  void read(std::span<const std::byte> part, std::byte* to) const;
+
+  /// The element of a tensor of one, as f32; empty where it has several or a dtype that no weight has.
+  std::optional<float> scalar(const StoredTensor& tensor) const;
+
   /// Throws Error{corrupt_file} if a shard has changed since it was opened.
   void check_unchanged() const;
 

@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -62,20 +65,39 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return file;  // mmap refuses a length of 0
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const int refused = data == MAP_FAILED ? errno : 0;
+  if (refused == ENODEV) {  // no file system that can map
+    data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  }
   if (data == MAP_FAILED) throw_errno(path, "map", errno);
   file.data_ = static_cast<const std::byte*>(data);
   file.size_ = size;
+  if (refused == ENODEV) file.read(file.bytes(), static_cast<std::byte*>(data));
   return file;
 }
 
-void MappedFile::release(std::span<const std::byte> part) const noexcept {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+void MappedFile::read(std::span<const std::byte> part, std::byte* to) const {
   const auto base = reinterpret_cast<std::uintptr_t>(data_),
              first = reinterpret_cast<std::uintptr_t>(part.data());
-  if (fd_ < 0 || first < base || first + part.size() > base + size_) return;
-  const std::uintptr_t begin = (first + page - 1) / page * page,
-                       end = (first + part.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  if (fd_ < 0 || first < base || first - base > size_ || part.size() > size_ - (first - base)) {
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    return;
+  }
+  for (std::size_t done = 0; done < part.size();) {
+    constexpr std::size_t kMost = std::size_t{1} << 30;  // Linux reads no more than 2 GiB at once
+    const std::size_t at = first - base + done;
+    const ssize_t got =
+        ::pread(fd_, to + done, std::min(part.size() - done, kMost), static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_errno(path_, "read", errno);
+    if (got == 0) {
+      throw Error(ErrorCode::corrupt_file,
+                  fmt::format("{}: changed while it is read: it ends at byte {} now, expected {} "
+                              "bytes as when it was opened",
+                              path_.string(), at, stamp_.size));
+    }
+    done += static_cast<std::size_t>(got);
+  }
 }
 
 void MappedFile::check_unchanged() const {

@@ -22,11 +22,12 @@ struct FileStamp {
 /// Owns one read-only private mapping of a regular file; moves, does not copy. Of a file that the
 /// caller holds in memory (runtime/base/files.hpp) it owns nothing: those bytes are seen where they are.
 ///
-/// Memory    the pages belong to the kernel's page cache and are read on first touch.
+/// Memory    the pages belong to the kernel's page cache and are read on first touch. Where the file
+///           system cannot map, the file is read into memory of the process.
 /// Limits    a file that someone cuts while it is mapped makes reads of the lost pages fail with
 ///           SIGBUS, as with every mapped file: replace files by rename(), as
-///           write_safetensors() does, never in place. check_unchanged() before reading finds what
-///           happened earlier, not what happens meanwhile.
+///           write_safetensors() does, never in place. read() has no such limit; check_unchanged()
+///           before touching bytes() finds what happened earlier, not what happens meanwhile.
 /// Errors    not_found; invalid_argument (no regular file); io_error with the system's words.
 class MappedFile {
  public:
@@ -42,9 +43,11 @@ class MappedFile {
   /// caller has it.
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
-  /// Lets go of the whole pages in `part` until they are read again: resident memory falls, the
-  /// page cache keeps them. Nothing for a part that is not of this file.
-  void release(std::span<const std::byte> part) const noexcept;
+  /// Copies `part` of bytes() to `to` through read(): a file that was cut, or a device that fails, is
+  /// an Error where touching the pages would be SIGBUS. Memory that is no part of bytes() is copied.
+  ///
+  /// Errors    corrupt_file (the file is shorter now), io_error with the system's words
+  void read(std::span<const std::byte> part, std::byte* to) const;
 
   /// When it was opened.
   const FileStamp& stamp() const noexcept { return stamp_; }

@@ -57,20 +57,37 @@ std::size_t whole_pages(std::size_t bytes) noexcept {
   return (bytes + kPage - 1) / kPage * kPage;
 }
 
+/// Of `part` of a file, which is read, not touched (MappedFile::read()).
+std::uint64_t hash_of(const MappedFile& file, std::span<const std::byte> part) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  std::vector<std::byte> piece(std::min(part.size(), kPiece));
+  ContentHash hash;
+  while (!part.empty()) {
+    const std::size_t bytes = std::min(part.size(), kPiece);
+    file.read(part.first(bytes), piece.data());
+    hash.update({piece.data(), bytes});
+    part = part.subspan(bytes);
+  }
+  return hash.value();
+}
+
 /// 64 bytes at 256 places of each file: what tells checkpoints of one shape apart in names.
 std::uint64_t sample_hash(const Checkpoint& checkpoint) {
   constexpr std::size_t kPlaces = 256, kBytes = 64;
   ContentHash hash;
   for (const TensorFile& file : checkpoint.files()) {
     const std::span<const std::byte> bytes = file.file().bytes();
-    if (bytes.size() < kPlaces * kBytes) {
-      hash.update(bytes.first(bytes.size() / kBytes * kBytes));
-      continue;
+    std::vector<std::byte> samples(kPlaces * kBytes);
+    if (bytes.size() < samples.size()) {
+      samples.resize(bytes.size() / kBytes * kBytes);
+      file.file().read(bytes.first(samples.size()), samples.data());
+    } else {
+      for (std::size_t i = 0; i < kPlaces; ++i) {
+        file.file().read(bytes.subspan((bytes.size() - kBytes) / (kPlaces - 1) * i, kBytes),
+                         samples.data() + i * kBytes);
+      }
     }
-    for (std::size_t i = 0; i < kPlaces; ++i) {
-      hash.update(bytes.subspan((bytes.size() - kBytes) / (kPlaces - 1) * i, kBytes));
-    }
-    file.file().release(bytes);
+    hash.update(samples);
   }
   return hash.value();
 }
@@ -118,19 +135,10 @@ PackedCache::PackedCache(std::filesystem::path directory, std::string key,
 }
 
 std::uint64_t PackedCache::checkpoint_hash() const {
-  constexpr std::size_t kPiece = std::size_t{4} << 20;
   ContentHash all;
   for (const TensorFile& file : checkpoint_.files()) {
-    std::span<const std::byte> bytes = file.file().bytes();
-    ContentHash hash;
-    while (!bytes.empty()) {
-      const auto piece = bytes.first(std::min(bytes.size(), kPiece));
-      hash.update(piece);
-      file.file().release(piece);
-      bytes = bytes.subspan(piece.size());
-    }
     std::array<std::byte, 64> padded{};
-    const std::uint64_t value = hash.value();
+    const std::uint64_t value = hash_of(file.file(), file.file().bytes());
     std::memcpy(padded.data(), &value, sizeof value);
     all.update(padded);
   }
@@ -145,7 +153,8 @@ std::size_t PackedCache::block_offset(const MappedFile& file) noexcept {
 void PackedCache::check(const MappedFile& file) const {
   const std::span<const std::byte> bytes = file.bytes();
   if (bytes.size() < sizeof(PackedHeader)) refuse(fmt::format("it has {} bytes", bytes.size()));
-  PackedHeader header = load<PackedHeader>(bytes, 0);
+  PackedHeader header;
+  file.read(bytes.first(sizeof header), reinterpret_cast<std::byte*>(&header));
   if (header.magic != kMagic) refuse("it is no file of packed weights of this format");
   const std::size_t head =
       whole_pages(sizeof header + key_.size() + stamps_.size() * sizeof(StoredStamp));
@@ -156,7 +165,8 @@ void PackedCache::check(const MappedFile& file) const {
   if (bytes.size() != head + block_bytes_) {
     refuse(fmt::format("it has {} bytes, expected {}", bytes.size(), head + block_bytes_));
   }
-  std::vector<std::byte> copy(bytes.begin(), bytes.begin() + static_cast<Index>(head));
+  std::vector<std::byte> copy(head);
+  file.read(bytes.first(head), copy.data());
   const std::uint64_t stored = std::exchange(header.header_hash, 0);
   std::memcpy(copy.data(), &header, sizeof header);
   if (content_hash(copy) != stored) refuse("its header does not have its checksum");
@@ -171,7 +181,7 @@ void PackedCache::check(const MappedFile& file) const {
   if (!is_proven && checkpoint_hash() != header.checkpoint_hash) {
     refuse("the checkpoint has changed since it was made");
   }
-  if (content_hash(bytes.subspan(head)) != header.block_hash) {
+  if (hash_of(file, bytes.subspan(head)) != header.block_hash) {
     refuse("its weights do not have their checksum");
   }
 }

@@ -27,7 +27,8 @@ std::size_t aligned_floats(Index count) {
   return rounded(static_cast<std::size_t>(count) * sizeof(float));
 }
 
-/// A source as stored: `rows` rows of `cols` elements. data is null for zeros.
+/// A source as stored: `rows` rows of `cols` elements. data is null for zeros, and mapped: what is read
+/// of it goes through Checkpoint::read(), since touching the pages of a file that is cut is SIGBUS.
 struct Rows {
   const std::byte* data = nullptr;
   DType type = DType::f32;
@@ -110,8 +111,8 @@ class Packer {
       case ParameterKind::table:
         if (keeps_type(p)) {
           const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
-          std::memcpy(to, rows.data,
-                      static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type)));
+          const auto bytes = static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type));
+          checkpoint_.read({rows.data, bytes}, reinterpret_cast<std::byte*>(to));
           return check_table(p);
         }
         widen_rows(p, to);
@@ -128,13 +129,6 @@ class Packer {
     return check(p, find_rows(checkpoint_, p.sources.front(), p.cols), 0, p.rows * p.cols);
   }
 
-  /// Lets go of the mapped pages that `p` was read from.
-  void release(const Parameter& p) const {
-    for (const Source& source : p.sources) {
-      if (!source.tensor.empty()) checkpoint_.release(source.tensor);
-    }
-  }
-
  private:
   bool keeps_type(const Parameter& p) const {
     return p.sources.size() == 1 &&
@@ -143,12 +137,22 @@ class Packer {
 
   /// Elements [begin, begin + count) of a source of `p`, a piece at a time.
   bool check(const Parameter& p, const Rows& rows, Index begin, Index count) {
-    constexpr Index kPiece = 4096;
-    piece_.resize(static_cast<std::size_t>(kPiece));
+    constexpr Index kPiece = 16384;
     for (const Index end = begin + count; begin < end; begin += kPiece) {
       const Index n = std::min(kPiece, end - begin);
-      widen(rows, begin, n, piece_.data());
-      if (!warn_unless_finite(p, piece_.data(), n)) return false;
+      if (!check(p, fetch(rows, begin, n), rows.type, n)) return false;
+    }
+    return true;
+  }
+
+  /// The same of `n` elements at `from`, aligned.
+  bool check(const Parameter& p, const std::byte* from, DType type, Index n) {
+    constexpr Index kPiece = 4096;  // stays in L1
+    piece_.resize(static_cast<std::size_t>(kPiece));
+    for (Index begin = 0; begin < n; begin += kPiece) {
+      const Index part = std::min(kPiece, n - begin);
+      kernels_.widen(from + begin * size_of(type), type, piece_.data(), part);
+      if (!warn_unless_finite(p, piece_.data(), part)) return false;
     }
     return true;
   }
@@ -193,10 +197,10 @@ class Packer {
       Index row = n0;
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
-      if (rows.data != nullptr && p.row_scale.empty() && first + nr <= rows.rows &&
-          is_aligned(rows)) {
-        is_finite = is_finite && check(p, rows, first * K, nr * K);
-        gemm.pack_panel(rows.data + first * K * size_of(rows.type), rows.type, K, nr, K, panel);
+      if (rows.data != nullptr && p.row_scale.empty() && first + nr <= rows.rows) {
+        const std::byte* const w = fetch(rows, first * K, nr * K);
+        is_finite = is_finite && check(p, w, rows.type, nr * K);
+        gemm.pack_panel(w, rows.type, K, nr, K, panel);
         continue;
       }
       gathered.resize(static_cast<std::size_t>(NR * K));
@@ -259,26 +263,29 @@ class Packer {
     widen(find_rows(checkpoint_, p.sources[source], p.cols), first * p.cols, p.cols, to);
   }
 
-  // Elements [begin, begin + n) of a source as f32; stored data may have any alignment.
+  /// Elements [begin, begin + n) of a source that is not zeros, as stored; aligned, until the next
+  /// call.
+  const std::byte* fetch(const Rows& rows, Index begin, Index n) {
+    const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
+    fetched_.resize(std::max(fetched_.size(), bytes / sizeof(float) + 1));
+    auto* const to = reinterpret_cast<std::byte*>(fetched_.data());
+    checkpoint_.read({rows.data + begin * size_of(rows.type), bytes}, to);
+    return to;
+  }
+
+  // Elements [begin, begin + n) of a source as f32.
   void widen(const Rows& rows, Index begin, Index n, float* to) {
     if (rows.data == nullptr) {
       std::fill_n(to, n, 0.0F);
       return;
     }
-    const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
-    const std::byte* from = rows.data + begin * size_of(rows.type);
-    if (!is_aligned(rows)) {
-      realigned_.resize(bytes / 4 + 1);
-      std::memcpy(realigned_.data(), from, bytes);
-      from = reinterpret_cast<const std::byte*>(realigned_.data());
-    }
-    kernels_.widen(from, rows.type, to, n);
+    kernels_.widen(fetch(rows, begin, n), rows.type, to, n);
   }
 
   const Checkpoint& checkpoint_;
   const kernels::KernelTable& kernels_;
   bool copy_tables_;
-  std::vector<float> realigned_, piece_;
+  std::vector<float> fetched_, piece_;
 };
 
 void check_sources(const Parameter& p) {
@@ -308,8 +315,7 @@ WeightBytes weight_bytes(const Program& program, const Checkpoint& checkpoint,
   return bytes;
 }
 
-// Pages of the checkpoint are let go parameter by parameter, so that loading never holds more than
-// what is packed so far and the sources of one parameter.
+// Of the checkpoint no more is held than the rows that are packed next.
 PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Checkpoint> checkpoint,
                              const kernels::KernelTable& kernels, const WeightOptions& options)
     : checkpoint_(std::move(checkpoint)),
@@ -338,7 +344,6 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
     if (!cached_) {
       const bool ok = in_place ? packer.check_table(p) : packer.pack(p, block_.floats(offset));
       is_finite = is_finite && ok;
-      packer.release(p);
     }
     if (in_place) {
       loaded.table = find_rows(*checkpoint_, p.sources.front(), p.cols).data;
@@ -353,6 +358,7 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
     if (p.kind == ParameterKind::table) loaded.type = packer.table_type(p);
     offset += packer.bytes(p);
   }
+  if (!cached_) checkpoint_->check_unchanged();  // all of it is of one state
   // Values that are not finite are to be reported at every start: such weights are packed anew.
   if (cache && !cached_ && is_finite) cache->store({block_.data(), bytes_.packed});
 }

@@ -3,7 +3,6 @@
 #include "runtime/weights/pickle.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <bit>
@@ -11,6 +10,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/json_text.hpp"
+#include "runtime/base/utf8.hpp"
 #include "runtime/weights/pickle_opcodes.hpp"
 
 namespace tessera {
@@ -184,7 +184,7 @@ void PickleMachine::text() {
   const auto length = number<std::uint32_t>();
   const std::size_t begin = at_;
   const auto bytes = take(length);
-  if (!simdjson::validate_utf8(reinterpret_cast<const char*>(bytes.data()), bytes.size())) {
+  if (!is_utf8({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) {
     fail(fmt::format("a text of {} bytes is malformed, expected UTF-8", length));
   }
   push(Kind::text, begin, length);

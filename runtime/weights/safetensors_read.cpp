@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The strict reader. Header text -> entries (JSON rules) -> layout (the buffer is tiled exactly).
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <bit>
@@ -10,6 +9,8 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/base/json.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/weights/looks_like.hpp"
 #include "runtime/weights/safetensors.hpp"
@@ -17,7 +18,6 @@
 namespace tessera {
 namespace {
 
-namespace dom = simdjson::dom;
 using detail::in_quotes;
 using detail::shortened;
 
@@ -44,32 +44,34 @@ class Reader {
     fail(fmt::format("tensor {}: {}", in_quotes(tensor), problem));
   }
 
-  std::string_view header(std::span<const std::byte> file) const;
-  Entry entry(std::string_view name, dom::element value) const;
-  std::map<std::string, std::string, std::less<>> metadata(dom::element value) const;
+  std::string header(const MappedFile& file) const;
+  Entry entry(std::string_view name, json::Value value) const;
+  std::map<std::string, std::string, std::less<>> metadata(json::Value value) const;
   void check_layout(std::span<const Entry> sorted, std::uint64_t buffer_bytes) const;
 
  private:
-  std::uint64_t integer(std::string_view tensor, std::string_view field, dom::element value) const;
-  void shape(StoredTensor& tensor, dom::element value) const;
-  void offsets(Entry& entry, dom::element value) const;
+  std::uint64_t integer(std::string_view tensor, std::string_view field, json::Value value) const;
+  void shape(StoredTensor& tensor, json::Value value) const;
+  void offsets(Entry& entry, json::Value value) const;
   std::uint64_t size_of(const StoredTensor& tensor) const;
 
   std::string where_;
 };
 
-std::string_view Reader::header(std::span<const std::byte> file) const {
-  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+std::string Reader::header(const MappedFile& mapped) const {
+  const std::span<const std::byte> file = mapped.bytes();
+  std::vector<std::byte> head(std::min<std::size_t>(file.size(), 64));
+  mapped.read(file.first(head.size()), head.data());
   if (file.size() < kLengthBytes) {
     fail(fmt::format("the file has {} bytes, expected at least {} for the header's length{}",
-                     file.size(), kLengthBytes, looks_like(file)));
+                     file.size(), kLengthBytes, looks_like(head)));
   }
   std::uint64_t length = 0;
   static_assert(std::endian::native == std::endian::little);
-  std::memcpy(&length, file.data(), kLengthBytes);
+  std::memcpy(&length, head.data(), kLengthBytes);
   if (length > kMaxHeaderBytes) {
     fail(fmt::format("the header's length is {}, expected at most {}{}", length, kMaxHeaderBytes,
-                     looks_like(file)));
+                     looks_like(head)));
   }
   if (length > file.size() - kLengthBytes) {
     fail(
@@ -77,7 +79,8 @@ std::string_view Reader::header(std::span<const std::byte> file) const {
                     "file cut short?)",
                     length, file.size() - kLengthBytes));
   }
-  const std::string_view header = text.substr(kLengthBytes, length);
+  std::string header(length, '\0');
+  mapped.read(file.subspan(kLengthBytes, length), reinterpret_cast<std::byte*>(header.data()));
   if (header.empty()) fail("the header's length is 0, expected a JSON object");
   if (!header.starts_with('{')) {
     fail(fmt::format("the header begins with {}, expected '{{'", in_quotes(header.substr(0, 1))));
@@ -86,9 +89,9 @@ std::string_view Reader::header(std::span<const std::byte> file) const {
 }
 
 std::uint64_t Reader::integer(std::string_view tensor, std::string_view field,
-                              dom::element value) const {
+                              json::Value value) const {
   std::uint64_t result = 0;
-  if (value.get_uint64().get(result) != simdjson::SUCCESS ||
+  if (!value.get(result) ||
       result > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     fail(tensor, fmt::format("{} has the element {}, expected an integer from 0 to 2^63-1", field,
                              shortened(value)));
@@ -96,24 +99,24 @@ std::uint64_t Reader::integer(std::string_view tensor, std::string_view field,
   return result;
 }
 
-void Reader::shape(StoredTensor& tensor, dom::element value) const {
-  dom::array extents;
-  if (value.get_array().get(extents) != simdjson::SUCCESS) {
+void Reader::shape(StoredTensor& tensor, json::Value value) const {
+  json::Array extents;
+  if (!value.get(extents)) {
     fail(tensor.name, fmt::format("shape is {}, expected an array", shortened(value)));
   }
-  for (const dom::element extent : extents) {
+  for (const json::Value extent : extents) {
     tensor.shape.push_back(static_cast<std::int64_t>(integer(tensor.name, "shape", extent)));
   }
 }
 
-void Reader::offsets(Entry& entry, dom::element value) const {
-  dom::array pair;
-  if (value.get_array().get(pair) != simdjson::SUCCESS || pair.size() != 2) {
+void Reader::offsets(Entry& entry, json::Value value) const {
+  json::Array pair;
+  if (!value.get(pair) || pair.size() != 2) {
     fail(entry.tensor.name,
          fmt::format("data_offsets is {}, expected [begin, end]", shortened(value)));
   }
-  entry.begin = integer(entry.tensor.name, "data_offsets", pair.at(0).value_unsafe());
-  entry.end = integer(entry.tensor.name, "data_offsets", pair.at(1).value_unsafe());
+  entry.begin = integer(entry.tensor.name, "data_offsets", pair[0]);
+  entry.end = integer(entry.tensor.name, "data_offsets", pair[1]);
 }
 
 /// Bytes that dtype and shape ask for.
@@ -132,9 +135,9 @@ std::uint64_t Reader::size_of(const StoredTensor& tensor) const {
   return *bits / 8;
 }
 
-Entry Reader::entry(std::string_view name, dom::element value) const {
-  dom::object fields;
-  if (value.get_object().get(fields) != simdjson::SUCCESS) {
+Entry Reader::entry(std::string_view name, json::Value value) const {
+  json::Object fields;
+  if (!value.get(fields)) {
     fail(name, fmt::format("its entry is {}, expected an object", shortened(value)));
   }
   Entry result{.tensor = {.name = std::string(name),
@@ -150,7 +153,7 @@ Entry Reader::entry(std::string_view name, dom::element value) const {
   for (const auto [key, field] : fields) {
     if (key == "dtype") {
       std::string_view text;
-      if (field.get_string().get(text) != simdjson::SUCCESS) {
+      if (!field.get(text)) {
         fail(name, fmt::format("dtype is {}, expected a string", shortened(field)));
       }
       const std::optional<StoredType> type = stored_type_from_string(text);
@@ -170,15 +173,15 @@ Entry Reader::entry(std::string_view name, dom::element value) const {
   return result;
 }
 
-std::map<std::string, std::string, std::less<>> Reader::metadata(dom::element value) const {
-  dom::object fields;
-  if (value.get_object().get(fields) != simdjson::SUCCESS) {
+std::map<std::string, std::string, std::less<>> Reader::metadata(json::Value value) const {
+  json::Object fields;
+  if (!value.get(fields)) {
     fail(fmt::format("__metadata__ is {}, expected an object", shortened(value)));
   }
   std::map<std::string, std::string, std::less<>> result;
   for (const auto [key, field] : fields) {
     std::string_view text;
-    if (field.get_string().get(text) != simdjson::SUCCESS) {
+    if (!field.get(text)) {
       fail(fmt::format("__metadata__ {} is {}, expected a string", in_quotes(key),
                        shortened(field)));
     }
@@ -225,20 +228,21 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   SafetensorsFile result(path, MappedFile::open(path));
   const std::span<const std::byte> file = result.file().bytes();
   const Reader reader(path);
-  const std::string_view header = reader.header(file);
-  const std::span<const std::byte> buffer = file.subspan(kLengthBytes + header.size());
+  std::string header = reader.header(result.file());
+  const std::size_t header_bytes = header.size();
+  const std::span<const std::byte> buffer = file.subspan(kLengthBytes + header_bytes);
 
-  dom::parser parser;  // checks UTF-8, bounds the nesting to 1024, does not recurse
-  dom::object root;
-  const simdjson::error_code error =
-      parser.parse(header.data(), header.size()).get_object().get(root);
-  if (error == simdjson::MEMALLOC) {
-    throw Error(ErrorCode::out_of_memory, fmt::format("{}: no memory for a header of {} bytes",
-                                                      path.string(), header.size()));
+  json::Tree tree;
+  try {
+    tree = json::Tree::parse(std::move(header));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory,
+                fmt::format("{}: no memory for a header of {} bytes", path.string(), header_bytes));
   }
-  if (error != simdjson::SUCCESS) {
+  json::Object root;
+  if (!tree.root().get(root)) {
     reader.fail(fmt::format("the header is malformed ({}), expected one JSON object in UTF-8",
-                            simdjson::error_message(error)));
+                            tree ? "another JSON value" : tree.message()));
   }
 
   std::vector<Entry> entries;
@@ -263,7 +267,7 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   std::vector<StoredTensor> tensors;
   tensors.reserve(entries.size());
   for (Entry& entry : entries) {
-    entry.tensor.data = file.data() + kLengthBytes + header.size() + entry.begin;
+    entry.tensor.data = buffer.data() + entry.begin;
     entry.tensor.bytes = static_cast<std::size_t>(entry.end - entry.begin);
     tensors.push_back(std::move(entry.tensor));
   }

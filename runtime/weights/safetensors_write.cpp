@@ -10,6 +10,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/base/replaced_file.hpp"
+#include "runtime/base/utf8.hpp"
 #include "runtime/weights/safetensors.hpp"
 
 namespace tessera {
@@ -30,7 +31,7 @@ constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // what readers accept
 }
 
 void check_tensor(const fs::path& path, const TensorToWrite& tensor) {
-  if (!simdjson::validate_utf8(tensor.name)) {
+  if (!is_utf8(tensor.name)) {
     fail_argument(path, fmt::format("tensor name {} is not UTF-8", in_quotes(tensor.name)));
   }
   if (tensor.name == "__metadata__") {
@@ -85,7 +86,7 @@ std::string header_of(const fs::path& path, std::span<const TensorToWrite* const
   if (!metadata.empty()) {
     std::vector<std::string> pairs;
     for (const auto& [key, value] : metadata) {
-      if (!simdjson::validate_utf8(key) || !simdjson::validate_utf8(value)) {
+      if (!is_utf8(key) || !is_utf8(value)) {
         fail_argument(path, fmt::format("metadata {} is not UTF-8", in_quotes(key)));
       }
       pairs.push_back(fmt::format("{}:{}", json_string(key), json_string(value)));

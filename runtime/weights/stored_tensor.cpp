@@ -7,10 +7,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
-
-#include "kernels/kernel_table.hpp"
 
 namespace tessera {
 namespace {
@@ -108,16 +105,6 @@ std::int64_t StoredTensor::elements() const noexcept {
   std::int64_t product = 1;
   for (const std::int64_t extent : shape) product *= extent;
   return product;
-}
-
-std::optional<float> scalar_value(const StoredTensor& tensor) noexcept {
-  const std::optional<DType> type = weight_dtype(tensor.type);
-  if (!type || tensor.elements() != 1) return std::nullopt;
-  alignas(float) std::array<std::byte, sizeof(float)> element{};  // stored data has any alignment
-  std::memcpy(element.data(), tensor.data, static_cast<std::size_t>(size_of(*type)));
-  float value = 0.0F;
-  kernels::kernels_at(Isa::baseline).widen(element.data(), *type, &value, 1);
-  return value;
 }
 
 const StoredTensor* TensorFile::find(std::string_view name) const noexcept {

@@ -77,10 +77,6 @@ struct StoredTensor {
   std::int64_t elements() const noexcept;
 };
 
-/// The element of a tensor of one, as f32; empty where it has several or a dtype that no weight
-/// has.
-std::optional<float> scalar_value(const StoredTensor& tensor) noexcept;
-
 /// One file of tensors, mapped. Moves keep every StoredTensor where it is.
 ///
 /// Threads   all const members may be called concurrently.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <utility>
 
 #include "kernels/isa.hpp"
 #include "runtime/base/log.hpp"
@@ -13,8 +14,17 @@
 namespace tessera::c_api {
 namespace {
 
-thread_local std::string last_error;
-thread_local const char* last_error_text = "";
+// What a thread failed with last. The objects of the main thread are destroyed before the statics of
+// the host, which may fail too: a message of theirs is made anew and lives as long as the process.
+constinit thread_local std::string* last_error = nullptr;
+constinit thread_local const char* last_error_text = "";
+struct AtThreadEnd {
+  ~AtThreadEnd() {
+    last_error_text = "";
+    delete std::exchange(last_error, nullptr);
+  }
+};
+thread_local const AtThreadEnd at_thread_end;
 
 std::string build_info() {
   const DefaultIsa chosen = default_isa();
@@ -36,8 +46,10 @@ std::string build_info() {
 
 tessera_status remember(tessera_status status, const char* message) noexcept {
   try {
-    last_error = message;
-    last_error_text = last_error.c_str();
+    static_cast<void>(&at_thread_end);  // made on the first use
+    if (last_error == nullptr) last_error = new std::string;
+    *last_error = message;
+    last_error_text = last_error->c_str();
   } catch (...) {
     last_error_text = "out of memory, also for the message";
   }
@@ -142,8 +154,8 @@ const char* tessera_version() {
 const char* tessera_build_info() {
   const char* text = "";
   guard([&] {
-    static const std::string info = build_info();
-    text = info.c_str();
+    static const auto* const info = new std::string(build_info());
+    text = info->c_str();
   });
   return text;
 }

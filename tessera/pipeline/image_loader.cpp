@@ -12,6 +12,8 @@
 #include <new>
 #include <system_error>
 
+#include "runtime/base/blocked_signals.hpp"
+
 namespace tessera {
 namespace {
 
@@ -121,6 +123,7 @@ ImageLoader::ImageLoader(const ImageSource& source, const image::Preprocessor& p
     : source_(source), preprocessor_(preprocessor), result_pixels_(result_pixels), slots_(window) {
   if (threads == 0) inline_ = std::make_unique<Worker>(Worker{.loader = *this});
   const std::size_t useful = std::min(static_cast<std::size_t>(threads), source.size());
+  const BlockedSignals blocked;
   try {
     while (threads_.size() < useful) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {

@@ -2,10 +2,9 @@
 #include "tessera/pipeline/job_state.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
-
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/base/json.hpp"
 #include "tessera/pipeline/json_text.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
@@ -38,19 +37,16 @@ void save_job(const std::string& path, const JobState& state) {
 
 std::optional<JobState> load_job(const std::string& path) {
   if (!path_exists(path)) return std::nullopt;
-  simdjson::dom::parser parser;
-  simdjson::dom::object root, job;
+  json::Object root, job;
   JobState state;
   std::uint64_t read = 0, failed = 0;
-  const bool is_good = parser.load(path).get(root) == simdjson::SUCCESS &&
-                       root["job"].get(job) == simdjson::SUCCESS &&
-                       root["read"].get(read) == simdjson::SUCCESS &&
-                       root["failed"].get(failed) == simdjson::SUCCESS &&
-                       root["bytes"].get(state.bytes) == simdjson::SUCCESS;
+  const json::Tree tree = json::Tree::parse(read_file(path));
+  const bool is_good = tree.root().get(root) && root.get("job", job) && root.get("read", read) &&
+                       root.get("failed", failed) && root.get("bytes", state.bytes);
   if (is_good) {
     for (const auto field : job) {
       std::string_view value;
-      if (field.value.get(value) != simdjson::SUCCESS) continue;  // differs from any fact
+      if (!field.value.get(value)) continue;  // differs from any fact
       state.facts.emplace(field.key, value);
     }
   }

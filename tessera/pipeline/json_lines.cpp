@@ -2,7 +2,6 @@
 #include "tessera/pipeline/json_lines.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <charconv>
 #include <cmath>
@@ -12,6 +11,7 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/json.hpp"
 
 namespace tessera {
 namespace {
@@ -20,43 +20,43 @@ namespace {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
-const char* type_name(simdjson::dom::element_type type) noexcept {
-  using simdjson::dom::element_type;
+const char* type_name(json::Type type) noexcept {
   switch (type) {
-    case element_type::ARRAY:
+    case json::Type::array:
       return "an array";
-    case element_type::OBJECT:
+    case json::Type::object:
       return "an object";
-    case element_type::STRING:
+    case json::Type::string:
       return "a string";
-    case element_type::BOOL:
+    case json::Type::boolean:
       return "a boolean";
-    case element_type::NULL_VALUE:
-      return "null";
-    default:
+    case json::Type::number:
       return "a number";
+    case json::Type::null:
+      break;
   }
+  return "null";
 }
 
-std::string string_value(std::string_view key, simdjson::dom::element value) {
+std::string string_value(std::string_view key, json::Value value) {
   std::string_view text;
-  if (value.get(text) != simdjson::SUCCESS) {
+  if (!value.get(text)) {
     refuse(fmt::format("\"{}\" is {}, expected a string", key, type_name(value.type())));
   }
   return std::string(text);
 }
 
-std::vector<std::int32_t> id_list(std::string_view key, simdjson::dom::element value) {
-  simdjson::dom::array array;
-  if (value.get(array) != simdjson::SUCCESS) {
+std::vector<std::int32_t> id_list(std::string_view key, json::Value value) {
+  json::Array array;
+  if (!value.get(array)) {
     refuse(
         fmt::format("\"{}\" is {}, expected an array of integers", key, type_name(value.type())));
   }
   std::vector<std::int32_t> ids;
   ids.reserve(array.size());
-  for (const simdjson::dom::element element : array) {
+  for (const json::Value element : array) {
     std::int64_t id = 0;
-    if (element.get(id) != simdjson::SUCCESS) {
+    if (!element.get(id)) {
       refuse(fmt::format("\"{}\"[{}] is {}, expected an integer", key, ids.size(),
                          type_name(element.type())));
     }
@@ -144,39 +144,30 @@ std::string_view raw_member(std::string_view json, std::size_t index) noexcept {
   return {};
 }
 
-struct JsonLineParser::State {
-  simdjson::dom::parser parser;
-};
-
-JsonLineParser::JsonLineParser(JsonKeys keys)
-    : state_(std::make_unique<State>()), keys_(std::move(keys)) {}
-JsonLineParser::~JsonLineParser() = default;
+JsonLineParser::JsonLineParser(JsonKeys keys) : keys_(std::move(keys)) {}
 
 JsonRecord JsonLineParser::parse(std::string_view line) {
-  simdjson::dom::element root;
-  auto error = state_->parser.parse(line.data(), line.size()).get(root);
+  json::Tree tree = json::Tree::parse(std::string(line));
   std::string repaired;
-  if (error == simdjson::UTF8_ERROR) {
+  if (tree.fault() == json::Fault::not_utf8) {
     repaired = text::replace_invalid_utf8(line);
-    error = state_->parser.parse(repaired).get(root);
+    tree = json::Tree::parse(repaired);
   }
-  if (error == simdjson::STRING_ERROR) {
+  if (tree.fault() == json::Fault::string) {
     repaired = replace_lone_surrogates(repaired.empty() ? line : std::string_view(repaired));
-    error = state_->parser.parse(repaired).get(root);
+    tree = json::Tree::parse(repaired);
   }
-  if (error == simdjson::EMPTY) refuse("got an empty line, expected a JSON object");
-  if (error != simdjson::SUCCESS) {
-    refuse(fmt::format("not valid JSON: {}", simdjson::error_message(error)));
-  }
-  simdjson::dom::object object;
-  if (root.get(object) != simdjson::SUCCESS) {
-    refuse(fmt::format("got {}, expected a JSON object", type_name(root.type())));
+  if (tree.fault() == json::Fault::empty) refuse("got an empty line, expected a JSON object");
+  if (!tree) refuse(fmt::format("not valid JSON: {}", tree.message()));
+  json::Object object;
+  if (!tree.root().get(object)) {
+    refuse(fmt::format("got {}, expected a JSON object", type_name(tree.root().type())));
   }
   const std::string_view json = repaired.empty() ? line : std::string_view(repaired);
   const std::string_view id_key = keys_.id ? std::string_view(*keys_.id) : "id";
   JsonRecord record;
   std::size_t member = 0;
-  for (const auto field : object) {
+  for (const json::Member field : object) {
     if (field.key == id_key) record.id = raw_member(json, member);
     ++member;
     if (keys_.of_ids) {

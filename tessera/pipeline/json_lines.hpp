@@ -30,14 +30,13 @@ struct JsonRecord {
   std::string id;  ///< JSON, as it stands in the line: JsonKeys::id; empty if there is none
 };
 
-/// Parses lines; keeps its buffers between calls.
+/// Parses lines.
 ///
 /// Bytes that are not UTF-8 become U+FFFD first, as the reference reads such a file with
 /// errors="replace"; an escaped lone surrogate becomes U+FFFD too.
 class JsonLineParser {
  public:
   explicit JsonLineParser(JsonKeys keys = {});
-  ~JsonLineParser();
   JsonLineParser(const JsonLineParser&) = delete;
   JsonLineParser& operator=(const JsonLineParser&) = delete;
 
@@ -47,8 +46,6 @@ class JsonLineParser {
   const JsonKeys& keys() const noexcept { return keys_; }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
   JsonKeys keys_;
 };
 

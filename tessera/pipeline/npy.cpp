@@ -5,6 +5,7 @@
 // Source: numpy.lib.format.
 #include <fcntl.h>
 #include <fmt/format.h>
+
 #include <unistd.h>
 
 #include <bit>
@@ -70,17 +71,18 @@ std::string npy_header(std::size_t rows, Index width) {
 
 NpyMatrix read_npy(const std::string& path) {
   const MappedFile file = MappedFile::open(path);
+  constexpr std::size_t kMostHead = kPreamble + 0xFFFF;  // version 1
   const std::span<const std::byte> bytes = file.bytes();
-  const std::string_view text{static_cast<const char*>(static_cast<const void*>(bytes.data())),
-                              bytes.size()};
+  std::string text(std::min(bytes.size(), kMostHead), '\0');
+  file.read(bytes.first(text.size()), static_cast<std::byte*>(static_cast<void*>(text.data())));
   if (!text.starts_with(kMagic) || text.size() < kPreamble) corrupt(path, "is no .npy file");
   if (text[6] != '\x01') corrupt(path, fmt::format(".npy version {}, expected 1", int{text[6]}));
-  const auto byte = [text](std::size_t i) {
+  const auto byte = [&text](std::size_t i) {
     return std::size_t{static_cast<unsigned char>(text[i])};
   };
   const std::size_t begin = kPreamble + byte(8) + (byte(9) << 8);
   if (begin > text.size()) corrupt(path, "the file ends within the header");
-  const std::string_view dict = text.substr(kPreamble, begin - kPreamble);
+  const std::string_view dict = std::string_view(text).substr(kPreamble, begin - kPreamble);
   NpyMatrix matrix;
   std::size_t width = 0;
   if (dict_value(dict, "descr") != "'<f4'" || dict_value(dict, "fortran_order") != "False" ||
@@ -88,17 +90,20 @@ NpyMatrix read_npy(const std::string& path) {
     corrupt(path, fmt::format("got {}, expected a float32 matrix in C order",
                               dict.substr(0, dict.find('}') + 1)));
   }
-  const std::size_t data_bytes = text.size() - begin;
+  const std::size_t data_bytes = bytes.size() - begin;
+  if (std::cmp_greater(width, kMostWidth)) {
+    corrupt(path, fmt::format("got rows of {} floats, expected at most {}", width, kMostWidth));
+  }
   const bool fits = width == 0
                         ? data_bytes == 0
                         : data_bytes % (4 * width) == 0 && data_bytes / (4 * width) == matrix.rows;
-  if (std::cmp_greater(width, kMostWidth) || !fits) {
+  if (!fits) {
     corrupt(path, fmt::format("{} bytes of data, expected {} rows of {} floats", data_bytes,
                               matrix.rows, width));
   }
   matrix.width = static_cast<Index>(width);
   matrix.values = std::make_unique<float[]>(matrix.rows * width);
-  if (data_bytes != 0) std::memcpy(matrix.values.get(), text.data() + begin, data_bytes);
+  file.read(bytes.subspan(begin), static_cast<std::byte*>(static_cast<void*>(matrix.values.get())));
   return matrix;
 }
 

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 
+#include "runtime/machine/topology.hpp"
 #include "tests/support/temporary.hpp"
 
 namespace tessera {
@@ -80,7 +81,8 @@ TEST(MachineTest, AnEmptySystemIsNoError) {
   EXPECT_GE(m.usable_cpus, 1);
   EXPECT_EQ(cpu_name_of(nowhere), "");
   Machine defaults;
-  read_sysfs_caches(nowhere, defaults);
+  EXPECT_FALSE(read_sysfs_caches(nowhere, defaults));
+  EXPECT_EQ(count_cores(nowhere), 0);
   EXPECT_EQ(defaults.l1d, Machine{}.l1d);
   EXPECT_EQ(defaults.l3.bytes, 0);
   EXPECT_THAT(describe(defaults), HasSubstr("L3 none known"));
@@ -103,11 +105,99 @@ TEST(MachineTest, SysfsCachesAreRead) {
   cache(2, "2", "Unified", "2M", "16", "0,4");
   cache(3, "3", "Unified", "266240K", "20", "0-3,8-11");
   Machine m;
-  read_sysfs_caches(fake.roots(), m);
+  EXPECT_TRUE(read_sysfs_caches(fake.roots(), m));
   EXPECT_EQ(m.l1d, (CacheLevel{.bytes = 48 * 1024, .ways = 12, .sharing_cpus = 2}));
   EXPECT_EQ(m.l2, (CacheLevel{.bytes = 2 * 1024 * 1024, .ways = 16, .sharing_cpus = 2}));
   EXPECT_EQ(m.l3, (CacheLevel{.bytes = 260 * 1024 * 1024, .ways = 20, .sharing_cpus = 8}));
   EXPECT_EQ(m.cache_line_bytes, 128);
+}
+
+TEST(MachineTest, WhereCoresDifferTheSmallestCacheCounts) {
+  const FakeSystem fake;
+  const auto core = [&](const std::string& cpu, const char* l1, const char* l2,
+                        const char* threads) {
+    const std::string folder = "sys/devices/system/cpu/" + cpu + "/";
+    fake.add(folder + "cache/index0/level", "1\n");
+    fake.add(folder + "cache/index0/size", l1);
+    fake.add(folder + "cache/index1/level", "2\n");
+    fake.add(folder + "cache/index1/size", l2);
+    fake.add(folder + "topology/core_cpus_list", threads);
+  };
+  core("cpu0", "48K\n", "2M\n", "0-1\n");
+  core("cpu1", "48K\n", "2M\n", "0-1\n");
+  core("cpu10", "32K\n", "4M\n", "10\n");
+  fake.add("sys/devices/system/cpu/cpufreq/none", "");
+  fake.add("sys/devices/system/cpu/cpu11/online", "0\n");
+  Machine m;
+  EXPECT_TRUE(read_sysfs_caches(fake.roots(), m));
+  EXPECT_EQ(m.l1d.bytes, 32 * 1024);
+  EXPECT_EQ(m.l2.bytes, 2 * 1024 * 1024);
+  EXPECT_EQ(count_cores(fake.roots()), 2);
+}
+
+TEST(MachineTest, CpuidTellsCachesWhereSysfsDoesNot) {
+  const FakeSystem fake;
+  std::string cpuinfo;  // two threads a core, two cores
+  for (const char* id : {"0", "1", "2", "3"}) cpuinfo += "apicid\t\t: " + std::string(id) + "\n\n";
+  fake.add("proc/cpuinfo", cpuinfo);
+  // Leaf 4: type | level << 5 | ids that share, less 1, << 14; line, partitions, ways; sets.
+  const auto entry = [](std::uint32_t type, std::uint32_t level, std::uint32_t ids,
+                        std::uint32_t ways, std::uint32_t sets) {
+    return CpuidWords{type | level << 5 | (ids - 1) << 14, 63U | (ways - 1) << 22, sets - 1};
+  };
+  const CpuidWords entries[] = {entry(1, 1, 2, 12, 64),
+                                entry(2, 1, 2, 8, 64),
+                                entry(3, 2, 2, 16, 2048),
+                                entry(3, 3, 128, 20, 212992),
+                                {}};
+  for (const std::uint32_t list : {4U, 0x8000001DU}) {
+    Machine m;
+    read_cpuid_caches([&](std::uint32_t leaf,
+                          std::uint32_t n) { return leaf == list ? entries[n] : CpuidWords{}; },
+                      fake.roots(), m);
+    EXPECT_EQ(m.l1d, (CacheLevel{.bytes = 48 * 1024, .ways = 12, .sharing_cpus = 2}));
+    EXPECT_EQ(m.l2, (CacheLevel{.bytes = 2 * 1024 * 1024, .ways = 16, .sharing_cpus = 2}));
+    EXPECT_EQ(m.l3, (CacheLevel{.bytes = 260 * 1024 * 1024, .ways = 20, .sharing_cpus = 4}));
+    EXPECT_EQ(m.cache_line_bytes, 64);
+  }
+}
+
+TEST(MachineTest, IdentifiersOfAmdTellCachesWhereNoParametersDo) {
+  const FakeSystem fake;
+  fake.add("proc/cpuinfo", "apicid\t\t: 0\n\napicid\t\t: 1\n");
+  const auto ask = [](std::uint32_t leaf, std::uint32_t) {
+    if (leaf == 0x80000005U) return CpuidWords{.ecx = 0x300C0140U};
+    if (leaf == 0x80000006U) return CpuidWords{.ecx = 0x04006140U, .edx = 0x0FE09140U};
+    return CpuidWords{};
+  };
+  Machine m;
+  read_cpuid_caches(ask, fake.roots(), m);
+  EXPECT_EQ(m.l1d, (CacheLevel{.bytes = 48 * 1024, .ways = 12, .sharing_cpus = 1}));
+  EXPECT_EQ(m.l2, (CacheLevel{.bytes = 1024 * 1024, .ways = 8, .sharing_cpus = 1}));
+  EXPECT_EQ(m.l3, (CacheLevel{.bytes = 508 * 1024 * 1024, .ways = 0, .sharing_cpus = 2}));
+}
+
+TEST(MachineTest, ACpuThatTellsNothingLeavesTheDefaults) {
+  Machine m;
+  read_cpuid_caches([](std::uint32_t, std::uint32_t) { return CpuidWords{}; }, {}, m);
+  EXPECT_EQ(m.l1d, Machine{}.l1d);
+  EXPECT_EQ(m.l2, Machine{}.l2);
+  EXPECT_EQ(cpuid_name([](std::uint32_t, std::uint32_t) { return CpuidWords{}; }), "");
+}
+
+TEST(MachineTest, CpuidOfThisMachineIsBelieved) {
+  Machine m;
+  m.l1d = m.l2 = {};
+  read_cpuid_caches(cpuid, {}, m);
+  EXPECT_GE(m.l1d.bytes, 8 * 1024);
+  EXPECT_GE(m.l2.bytes, m.l1d.bytes);
+  const auto name = [](std::uint32_t leaf, std::uint32_t) {
+    // "  Some" " CPU", blanks, a zero
+    return leaf == 0x80000002U   ? CpuidWords{0x6F532020U, 0x2020656DU, 0x55504320U, 0x20202020U}
+           : leaf == 0x80000003U ? CpuidWords{0x20202020U, 0x00202020U, 0x41414141U, 0}
+                                 : CpuidWords{};
+  };
+  EXPECT_EQ(cpuid_name(name), "Some   CPU");
 }
 
 TEST(MachineTest, CpuNameIsTheFirstModelName) {
