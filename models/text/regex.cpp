@@ -19,8 +19,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // A search without a match goes on at most this far at a time, and the clock is read after so many
-// matches.
-constexpr std::size_t kWindow = 1024;
+// matches. Each place of a window may take all the steps that one place is allowed.
+constexpr std::size_t kWindow = 64;
 constexpr unsigned kMatchesPerLook = 256;
 
 constexpr std::size_t kJitStackFirst = std::size_t{32} << 10;

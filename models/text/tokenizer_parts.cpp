@@ -11,6 +11,21 @@
 namespace tessera::text {
 namespace {
 
+// A place in a text, in bytes and in code points.
+struct Place {
+  std::size_t byte = 0;
+  std::uint32_t position = 0;
+
+  std::uint32_t move_to(std::size_t to, std::string_view text) {
+    const auto [from, end] = std::minmax(byte, to);
+    const auto count =
+        static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
+    position = byte <= to ? position + count : position - count;
+    byte = to;
+    return position;
+  }
+};
+
 SequenceToken added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
                           std::string_view text) {
   SequenceToken token{id, begin, end, true, true};
@@ -87,25 +102,13 @@ std::vector<SequenceToken> TokenizerParts::tokenize(std::string_view text,
   WordScratch scratch;
   std::vector<AddedSplit> splits;
   added.split(text, false, splits);
-  std::size_t byte = 0;
-  std::uint32_t position = 0;  // in code points, of `byte`
-  const auto move_to = [&](std::size_t to) {
-    const auto count = [&](std::size_t from, std::size_t end) {
-      return static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
-    };
-    if (to >= byte) {
-      position += count(byte, to);
-    } else {
-      position -= count(to, byte);
-    }
-    byte = to;
-    return position;
-  };
+  Place begin_place, end_place;  // two, since many stretches may end at one place
   for (const AddedSplit& split : splits) {
     const std::string_view stretch = text.substr(split.begin, split.end - split.begin);
-    const std::uint32_t begin = move_to(split.begin);
+    const std::uint32_t begin = begin_place.move_to(split.begin, text);
     if (split.token != AddedSplit::kText) {
-      tokens.push_back(added_token(added.id(split.token), begin, move_to(split.end), stretch));
+      const std::uint32_t end = end_place.move_to(split.end, text);
+      tokens.push_back(added_token(added.id(split.token), begin, end, stretch));
       continue;
     }
     const bool goes_on = scanner ? scanner->scan(stretch, begin, model, limit, scratch, tokens)
