@@ -12,7 +12,7 @@
 namespace tessera::text {
 namespace {
 
-constexpr std::size_t kLongestCluster = 5;  // bytes
+constexpr std::size_t kLongestCluster = 5;    // bytes
 constexpr std::size_t kLongestCharacter = 4;  // bytes
 constexpr std::uint32_t kIsValue = 1U << 31;
 

@@ -18,8 +18,7 @@ struct Place {
 
   std::uint32_t move_to(std::size_t to, std::string_view text) {
     const auto [from, end] = std::minmax(byte, to);
-    const auto count =
-        static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
+    const auto count = static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
     position = byte <= to ? position + count : position - count;
     byte = to;
     return position;
@@ -30,6 +29,19 @@ SequenceToken added_token(std::int32_t id, std::uint32_t begin, std::uint32_t en
                           std::string_view text) {
   SequenceToken token{id, begin, end, true, true};
   measure_spaces(text, token);
+  return token;
+}
+
+// The same of the next token of a text. Where it lies in the white space that the one before took
+// with it, nothing is measured again.
+SequenceToken next_added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
+                               std::string_view text, const std::vector<SequenceToken>& before) {
+  const bool is_space = !before.empty() && before.back().is_added && before.back().end == end &&
+                        before.back().begin <= begin &&
+                        before.back().leading_space == end - before.back().begin;
+  if (!is_space) return added_token(id, begin, end, text);
+  SequenceToken token{id, begin, end, true, true, true};
+  token.leading_space = token.trailing_space = end - begin;
   return token;
 }
 
@@ -108,7 +120,7 @@ std::vector<SequenceToken> TokenizerParts::tokenize(std::string_view text,
     const std::uint32_t begin = begin_place.move_to(split.begin, text);
     if (split.token != AddedSplit::kText) {
       const std::uint32_t end = end_place.move_to(split.end, text);
-      tokens.push_back(added_token(added.id(split.token), begin, end, stretch));
+      tokens.push_back(next_added_token(added.id(split.token), begin, end, stretch, tokens));
       continue;
     }
     const bool goes_on = scanner ? scanner->scan(stretch, begin, model, limit, scratch, tokens)

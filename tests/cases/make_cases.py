@@ -266,6 +266,27 @@ def unreadable(b):
         os.makedirs(os.path.dirname(f'{d}/{file}'), exist_ok=True)
         os.symlink('../blobs/0123456789abcdef', f'{d}/{file}')
         refused('link-' + id, 'link-' + id, [file.split('/')[-1].replace('.', '\\.')], f'{file} is a link to nothing: not the same as absent')
+    for id, file, text, words, drop in (
+            ('vocab-txt', 'vocab.txt', POINTER, 'lfs', ('tokenizer.json',)),
+            ('index', 'model.safetensors.index.json', POINTER, 'lfs', ('model.safetensors',)),
+            ('bin', 'pytorch_model.bin', POINTER, 'lfs', ('model.safetensors',)),
+            ('added-tokens', 'added_tokens.json', POINTER, 'lfs', ()),
+            ('spiece', 'sentencepiece.bpe.model', POINTER, 'lfs', ('tokenizer.json', 'vocab.txt')),
+            ('crlf', 'tokenizer.json', POINTER.replace('\n', '\r\n'), 'lfs', ()),
+            ('page-config', 'config.json', '<html>404</html>', 'html|web page', ()),
+            ('page-weights', 'model.safetensors', '<!doctype html><html></html>', 'html|web page', ()),
+            ('empty-tokenizer', 'tokenizer.json', '', 'empty|0 bytes', ()),
+            ('empty-modules', 'modules.json', '', 'empty|0 bytes|json', ())):
+        more = {'tokenizer_config.json': {'tokenizer_class': 'XLMRobertaTokenizer'}} if id == 'spiece' else {}
+        b.text('stands-in-' + id, {file: text, **more}, drop=drop)
+        refused('stands-in-' + id, 'stands-in-' + id, [file.replace('.', '\\.'), words], f'{file} is there but something else')
+    shards = {'metadata': {}, 'weight_map': {n: 'model-00001-of-00001.safetensors' for n in T1}}
+    for id, files in (('pointer', {'model-00001-of-00001.safetensors': POINTER}), ('missing', {})):
+        b.text('shard-' + id, {'model.safetensors.index.json': shards, **files}, drop=('model.safetensors',))
+        refused('shard-' + id, 'shard-' + id, ['model-00001-of-00001\\.safetensors'] + ['lfs'] * len(files), 'a shard that is not what the index says')
+    d = b.text('folder-for-file', drop=('1_Pooling/config.json',))
+    os.makedirs(d + '/1_Pooling/config.json')
+    refused('folder-for-file', 'folder-for-file', ['config\\.json', 'directory'], 'a directory under the name of a file')
     d = b.text('circle', drop=('tokenizer.json', 'vocab.txt'))
     os.symlink('vocab.txt', d + '/tokenizer.json')
     os.symlink('tokenizer.json', d + '/vocab.txt')
@@ -324,6 +345,16 @@ def images(b):
         case('images', id, f'{{tessera}} classify {{cases}}/image-{id} {{cases}}/{image} --format jsonl --top-k 4', want, says,
              'numpy in float64 on the pixels that were written; image_processing_*.py of transformers')
     clip(b, rgb)
+
+
+    for file in (one, two):
+        d = f'{b.out}/image-pointer-{file.split("_")[0]}'
+        for f, data in {'config.json': vit_config(labels), one: base}.items():
+            write_json(f'{d}/{f}', data)
+        write(f'{d}/{file}', POINTER)
+        write(d + '/model.safetensors', safetensors(t))
+        case('images', f'pointer-{file.split("_")[0]}', f'{{tessera}} classify {{cases}}/image-pointer-{file.split("_")[0]} {{cases}}/small.png',
+             [{'exit': 1}, {'stderr': [file.replace('.', '\\.'), 'lfs']}], f'{file} is a pointer of Git LFS: said so', 'asked of the program: no number')
 
 
 def clip(b, rgb):

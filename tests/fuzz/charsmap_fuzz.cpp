@@ -26,7 +26,8 @@ void change(const text::Charsmap& map, std::string_view utf8) {
 
 void run(std::string_view input) {
   const text::Charsmap map(input, "spiece.model: normalizer_spec.precompiled_charsmap");
-  change(map, "Hello, e\u0301\u0323 world\r\n \u4E2D\u6587 \U0001F468\u200D\U0001F469 \u1100\u1161");
+  change(map,
+         "Hello, e\u0301\u0323 world\r\n \u4E2D\u6587 \U0001F468\u200D\U0001F469 \u1100\u1161");
   std::string all;
   for (char32_t c = 1; c < 0x700; ++c) text::append_utf8(all, c);
   change(map, all);

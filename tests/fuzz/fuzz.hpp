@@ -31,7 +31,8 @@ void require(bool holds, const char* what);
 inline void add_files(const std::string& folder, std::size_t most, std::string_view prefix,
                       Seeds& out) {
   namespace fs = std::filesystem;
-  for (const auto& entry : fs::directory_iterator(fs::path(TESSERA_SOURCE_DIR) / "tests" / folder)) {
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(TESSERA_SOURCE_DIR) / "tests" / folder)) {
     if (!entry.is_regular_file() || entry.file_size() > most) continue;
     std::ifstream in(entry.path(), std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};

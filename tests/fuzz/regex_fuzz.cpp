@@ -35,7 +35,8 @@ void search(const text::Regex& regex, std::string_view utf8) {
 void run(std::string_view input) {
   const std::size_t end = std::min(input.find('\n'), input.size());
   const std::string pattern = text::replace_invalid_utf8(input.substr(0, end));
-  const std::string utf8 = text::replace_invalid_utf8(input.substr(std::min(end + 1, input.size())));
+  const std::string utf8 =
+      text::replace_invalid_utf8(input.substr(std::min(end + 1, input.size())));
   constexpr const char* kWhere = "tokenizer.json: pre_tokenizer.pattern.Regex";
   static const std::string same(2000, 'a');
   search(text::Regex::literal(pattern, kWhere), utf8);
@@ -50,10 +51,10 @@ Seeds seeds() {
   std::size_t i = 0;
   for (const char* pattern :
        {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)",
-        R"((?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)",
-        R"(\s+)", " {2,}", "", "(a|b)*c", "(a*)*b", "(?:a|aa)+$", R"(^(?<n>.)\k<n>(?=x)(?<!y))",
-        R"([[:alpha:]&&[^aeiou]]++)", R"(\A\w\W\d\D\h\H\b\B\z\Z\R\X)", R"(\x{41}\u0041\101[a-\x7f])",
-        "(?>a{2,5}?)+?(?#note)(?m:.)(?x) [^]a]"}) {
+        R"((?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)", R"(\s+)",
+        " {2,}", "", "(a|b)*c", "(a*)*b", "(?:a|aa)+$", R"(^(?<n>.)\k<n>(?=x)(?<!y))",
+        R"([[:alpha:]&&[^aeiou]]++)", R"(\A\w\W\d\D\h\H\b\B\z\Z\R\X)",
+        R"(\x{41}\u0041\101[a-\x7f])", "(?>a{2,5}?)+?(?#note)(?m:.)(?x) [^]a]"}) {
     out.emplace_back(std::to_string(i++), pattern + hello);
   }
   return out;

@@ -49,10 +49,13 @@ void run(std::string_view input) {
 Seeds seeds() {
   Seeds out;
   add_files("data/malformed_safetensors", 400, std::string(2, '\0'), out);
-  out.emplace_back(
-      "header", "\x01\x18" R"({"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+  out.emplace_back("header",
+                   "\x01\x18"
+                   R"({"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
       "b": {"dtype": "BF16", "shape": [4], "data_offsets": [16, 24]}, "__metadata__": {"k": "v"}})");
-  out.emplace_back("six-bits", "\x01\x03" R"({"a": {"dtype": "F6_E2M3", "shape": [4],
+  out.emplace_back("six-bits",
+                   "\x01\x03"
+                   R"({"a": {"dtype": "F6_E2M3", "shape": [4],
       "data_offsets": [0, 3]}, "z": {"dtype": "F4", "shape": [0], "data_offsets": [3, 3]}})");
   return out;
 }

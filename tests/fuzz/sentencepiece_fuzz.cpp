@@ -21,14 +21,13 @@ constexpr std::array kConfigs = {
 void run(std::string_view input) {
   if (input.empty()) return;
   const auto choice = static_cast<unsigned char>(input.front()) % kConfigs.size();
-  try_tokenizer(
-      {{"spiece.model", input.substr(1)}, {"tokenizer_config.json", kConfigs[choice]}});
+  try_tokenizer({{"spiece.model", input.substr(1)}, {"tokenizer_config.json", kConfigs[choice]}});
 }
 
 Seeds seeds() {
   text::SmallSentencePiece m;
-  m.pieces = {{"<unk>", 0, 2}, {"<s>", 0, 3},   {"</s>", 0, 3},  {"▁", -2},   {"▁a", -1},
-              {"b", -1},       {"a", -3},       {"7,", -1},      {"7", -2},   {",", -2},
+  m.pieces = {{"<unk>", 0, 2}, {"<s>", 0, 3},   {"</s>", 0, 3},  {"▁", -2},       {"▁a", -1},
+              {"b", -1},       {"a", -3},       {"7,", -1},      {"7", -2},       {",", -2},
               {"aa", -4},      {"<pad>", 0, 3}, {"[CLS]", 0, 3}, {"[SEP]", 0, 3}, {"H", 0, 4}};
   Seeds out;
   for (std::size_t i = 0; i < kConfigs.size(); ++i) {

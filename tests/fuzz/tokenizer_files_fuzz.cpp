@@ -77,7 +77,8 @@ Seeds seeds() {
   add(5, R"({"unk_token": "[UNK]", "mask_token": {"content": "[MASK]", "lstrip": true}})");
   add(6, R"({"foo": 13, "new": 14})");
   add(7, kSpieceConfig);
-  add(8, R"({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true, "errors": "replace"})");
+  add(8,
+      R"({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true, "errors": "replace"})");
   return out;
 }
 

@@ -23,7 +23,8 @@ Seeds seeds() {
     {"content": "a", "single_word": true, "special": false, "normalized": true}])";
   add("added", s);
   s = {};
-  s.model = R"({"type": "BPE", "unk_token": null, "continuing_subword_prefix": "", "fuse_unk": false,
+  s.model =
+      R"({"type": "BPE", "unk_token": null, "continuing_subword_prefix": "", "fuse_unk": false,
     "byte_fallback": false, "ignore_merges": true, "vocab": {"h": 0, "e": 1, "l": 2, "o": 3, "ll": 4,
     "he": 5, "hell": 6, "Ġ": 7, "Ġh": 8, "a": 9, "aa": 10, "aaaa": 11},
     "merges": ["l l", "h e", ["he", "ll"], "Ġ h", "a a", "aa aa"]})";

@@ -48,8 +48,8 @@ Seeds seeds() {
       "pickle", "\x01" + pickle_of(p_dict(
                              {{"a", p_tensor(p_storage("0", 6), 0, p_ints({2, 3}), p_ints({1, 2}))},
                               {"b", p_tensor(p_storage("1", 6), 1, p_ints({5}), p_ints({1}))}})));
-  out.emplace_back("any-global", "\x01" + pickle_of(p_global("os", "system") +
-                                                    p_tuple({p_text("true")}) + "R"));
+  out.emplace_back("any-global",
+                   "\x01" + pickle_of(p_global("os", "system") + p_tuple({p_text("true")}) + "R"));
   return out;
 }
 
