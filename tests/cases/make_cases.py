@@ -82,6 +82,15 @@ def rerankers(b):
              [{'column': 1, 'order_of': numbers(z)}], f'logits {z.round(3)}: the printed scores sort as the logits do', 'numpy in float64')
 
 
+def close_probabilities(b):
+    t = head(bert_tensors(2, 'bert.'), 2, 6, scale=3.)
+    t['classifier.bias'] = np.array([14., -2.], np.float32)
+    p = [ref.softmax(ref.bert_logits(t, ids_of(x), [0] * len(ids_of(x)), HEADS, LAYERS))[0] for x in DOCS]
+    b.classifier('digits-softmax', ['yes', 'no'], t)
+    case('digits', 'softmax-near-1', '{tessera} classify {cases}/digits-softmax {cases}/docs.txt', [{'column': 2, 'order_of': [float(x) for x in p]}],
+         f'probabilities {[1 - x for x in p]} below 1 are told apart', 'numpy in float64')
+
+
 def truncation(b):
     labels = ['no', 'yes', 'maybe']
     t = head(bert_tensors(4, 'bert.'), 3, 5, scale=2.)
@@ -174,6 +183,8 @@ def prompts(b):
              'document wins over the others, whatever the order of the file; no query prompt, no default'),
             ('default-for-both', {file: config({'retrieval': q}, default_prompt_name='retrieval')}, rank(q, q),
              'neither query nor document: the default goes before both'),
+            ('empty-document-and-default', {file: config({'query': q, 'document': ''}, default_prompt_name='query')}, rank(q, ''),
+             'an empty document prompt is one: the default does not go before indexed texts'),
             ('query-and-default', {file: config({'query': q, 'other': p}, default_prompt_name='other')}, rank(q, p),
              'query for queries, the default for the rest')):
         b.text('prompt-' + id, files)
@@ -210,6 +221,13 @@ def settings(b):
             ('ideographs', {'tokenizer_config.json': bert()}, 'ideographs', v('\u4e2d', '\u6587', 'tea'), 'by default each is a word'),
             ('fast-class', {'tokenizer_config.json': dict(bert(do_lower_case=False), tokenizer_class='BertTokenizerFast')}, 'accent',
              v('Caf\u00e9', 'in', 'Paris'), 'the class by its other name'),
+            ('default-lowers', {'tokenizer.json': tokenizer_json(normalizer=dict(tokenizer_json()['normalizer'], lowercase=False)),
+                                'tokenizer_config.json': {'tokenizer_class': 'BertTokenizer'}}, 'accent', v('cafe', 'in', 'paris'),
+             'BertTokenizer lowers unless do_lower_case says otherwise, whatever tokenizer.json has'),
+            ('fast-base-class', {'tokenizer_config.json': {'tokenizer_class': 'PreTrainedTokenizerFast', 'do_lower_case': False}}, 'accent',
+             v('cafe', 'in', 'paris'), 'PreTrainedTokenizerFast takes tokenizer.json as it is'),
+            ('special-map', {'tokenizer_config.json': bert(), 'special_tokens_map.json': {'additional_special_tokens': ['<q>', {'content': '<new>', 'lstrip': False,
+              'rstrip': False, 'single_word': False, 'normalized': False}]}}, 'marks', v('hot', '<q>', 'tea', n, 'cup'), 'special_tokens_map.json of older files'),
             ('added-new', {'tokenizer_config.json': bert(added_tokens_decoder={str(VOCAB['<q>']): added('<q>'), str(n): added('<new>')})}, 'marks',
              v('hot', '<q>', 'tea', n, 'cup'), 'added tokens of the decoder, one of the vocabulary, one behind it'),
             ('additional-special', {'tokenizer_config.json': bert(additional_special_tokens=['<q>', '<new>'])}, 'marks',
@@ -309,6 +327,9 @@ def images(b):
     write(b.out + '/small.png', png(rgb))
     write(b.out + '/named.jpg', bmp(rgb))
     write(b.out + '/big.png', png(big))
+    twice, quarter = np.random.RandomState(10).randint(0, 256, (2 * SIDE, 2 * SIDE, 3)).astype(np.uint8), rgb[:SIDE // 2, :SIDE // 2]
+    write(b.out + '/twice.png', png(twice))
+    write(b.out + '/quarter.png', png(quarter))
 
     def right(rgb, mean=(.5, .5, .5), std=(.5, .5, .5), factor=1 / 255):
         x = rgb.astype(np.float64) * factor
@@ -335,6 +356,10 @@ def images(b):
             ('old-names', {one: dict(without('image_processor_type', 'rescale_factor', 'do_rescale', 'size'), feature_extractor_type='ViTFeatureExtractor',
                                      size=SIDE)}, 'small.png', right(rgb), 'feature_extractor_type and a size that is one number'),
             ('content-not-name', {one: base}, 'named.jpg', right(rgb), 'a BMP called .jpg is told by its content'),
+            ('nearest', {one: dict(base, resample=0)}, 'twice.png', right(twice[1::2, 1::2]), 'resample 0: the nearest pixel of twice the size'),
+            ('crop-pads', {one: {'do_resize': False, 'do_center_crop': True, 'crop_size': SIDE, 'image_mean': [.5] * 3, 'image_std': [.5] * 3,
+                                 'image_processor_type': 'CLIPImageProcessor'}}, 'quarter.png', right(np.pad(quarter, ((2, 2), (2, 2), (0, 0)))),
+             'a crop larger than the image: zeros around it'),
             ('crop', {one: {'do_normalize': True, 'do_rescale': True, 'do_resize': False, 'do_center_crop': True, 'crop_size': {'height': SIDE, 'width': SIDE},
                             'image_mean': [.5] * 3, 'image_std': [.5] * 3, 'image_processor_type': 'CLIPImageProcessor', 'do_convert_rgb': True}},
              'big.png', right(crop), 'no resizing, the centre is cut out')):
@@ -363,6 +388,9 @@ def clip(b, rgb):
     processor = {'image_processor_type': 'CLIPImageProcessor', 'size': {'shortest_edge': SIDE}, 'do_center_crop': True,
                  'crop_size': {'height': SIDE, 'width': SIDE}, 'resample': 3, 'do_convert_rgb': True, 'image_mean': [.48145466, .4578275, .40821073],
                  'image_std': [.26862954, .26130258, .27577711]}
+    close = np.array(t['text_model.embeddings.token_embedding.weight'])
+    close[[11, 12]] = close[10] + np.float32(2e-6) * np.arange(1, 3, dtype=np.float32)[:, None] * np.sign(close[13])
+    t['text_model.embeddings.token_embedding.weight'] = close
     x = ((rgb / 255. - processor['image_mean']) / processor['image_std']).transpose(2, 0, 1)
     vector = ref.clip_image(t, x, PATCH, HEADS, LAYERS)
 
@@ -391,13 +419,20 @@ def clip(b, rgb):
              'numpy in float64 on the pixels that were written; models/CLIPModel.py of sentence-transformers')
 
 
+    texts = [[2, k, 3] for k in (10, 11, 12)]
+    logits = [float(np.exp(2.6592) * ref.unit(ref.clip_text(t, x, 3, HEADS, LAYERS)) @ ref.unit(vector)) for x in texts]
+    args = ' '.join(f"'{' '.join(map(str, x))}'" for x in texts)
+    case('digits', 'similar-logits', f'{{tessera}} similar {{cases}}/clip-old-extractor/0_CLIPModel --image {{cases}}/small.png --ids --text {args}',
+         [{'column': 3, 'order_of': sorted(logits, reverse=True)}], f'logits {logits}, the best first: printed so that they are told apart', 'numpy in float64')
+
+
 def main(out):
     b = Builder(out)
     os.makedirs(b.out, exist_ok=True)
     write(b.out + '/pairs.tsv', ''.join(f'{x}\t{y}\n' for x, y in PAIRS))
     write(b.out + '/docs.txt', '\n'.join(DOCS) + '\n')
     write(b.out + '/long.txt', LONG + '\n')
-    for kind in (rerankers, truncation, said, similarities, prompts, settings, inputs, unreadable, images):
+    for kind in (rerankers, close_probabilities, truncation, said, similarities, prompts, settings, inputs, unreadable, images):
         kind(b)
     write_json(b.out + '/cases.json', {'about': 'by tests/cases/make_cases.py', 'cases': CASES})
 

@@ -46,10 +46,11 @@ class Weights:
         return d / np.sqrt((d * d).mean(-1, keepdims=True) + eps) * self.get(name + '.weight') + self.get(name + '.bias')
 
 
-def attend(q, k, v, heads):
+def attend(q, k, v, heads, causal=False):
     n, h = q.shape
     q, k, v = (x.reshape(n, heads, h // heads).transpose(1, 0, 2) for x in (q, k, v))
-    p = softmax(q @ k.transpose(0, 2, 1) / math.sqrt(h // heads))
+    s = q @ k.transpose(0, 2, 1) / math.sqrt(h // heads)
+    p = softmax(np.where(np.tri(n) == 1, s, -np.inf) if causal else s)
     return (p @ v).transpose(1, 0, 2).reshape(n, h)
 
 
@@ -100,20 +101,32 @@ def vit_logits(tensors, pixels, side, heads, layers, eps=1e-12):
     return Weights(tensors).linear('classifier', w.norm('layernorm', x, eps)[0])
 
 
+def clip_layers(w, x, heads, layers, eps, causal):
+    for i in range(layers):
+        l = w.below(f'encoder.layers.{i}')
+        y = l.norm('layer_norm1', x, eps)
+        s = l.below('self_attn')
+        x = x + s.linear('out_proj', attend(*(s.linear(n, y) for n in ('q_proj', 'k_proj', 'v_proj')), heads, causal))
+        x = x + l.linear('mlp.fc2', quick_gelu(l.linear('mlp.fc1', l.norm('layer_norm2', x, eps))))
+    return x
+
+
 def clip_image(tensors, pixels, side, heads, layers, eps=1e-5):
     """image_embeds of CLIPModel before they are normalised."""
     w = Weights(tensors, 'vision_model.')
     kernel = w.get('embeddings.patch_embedding.weight')
     x = patches(pixels, side) @ kernel.reshape(len(kernel), -1).T
     x = np.concatenate([w.get('embeddings.class_embedding')[None], x]) + w.get('embeddings.position_embedding.weight')
-    x = w.norm('pre_layrnorm', x, eps)
-    for i in range(layers):
-        l = w.below(f'encoder.layers.{i}')
-        y = l.norm('layer_norm1', x, eps)
-        s = l.below('self_attn')
-        x = x + s.linear('out_proj', attend(*(s.linear(n, y) for n in ('q_proj', 'k_proj', 'v_proj')), heads))
-        x = x + l.linear('mlp.fc2', quick_gelu(l.linear('mlp.fc1', l.norm('layer_norm2', x, eps))))
+    x = clip_layers(w, w.norm('pre_layrnorm', x, eps), heads, layers, eps, False)
     return Weights(tensors).linear('visual_projection', w.norm('post_layernorm', x[0], eps))
+
+
+def clip_text(tensors, ids, eos, heads, layers, eps=1e-5):
+    """text_embeds of CLIPModel before they are normalised: of the first end of a text."""
+    w = Weights(tensors, 'text_model.')
+    x = w.get('embeddings.token_embedding.weight')[ids] + w.get('embeddings.position_embedding.weight')[:len(ids)]
+    x = w.norm('final_layer_norm', clip_layers(w, x, heads, layers, eps, True), eps)
+    return Weights(tensors).linear('text_projection', x[ids.index(eos)])
 
 
 def wordpiece(vocab, words, lower=True):
