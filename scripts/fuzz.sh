@@ -24,14 +24,14 @@ found=0
 for source in "${sources[@]}"; do
   name=$(basename "$source" .cpp)
   program=build/fuzz/tests/fuzz/$name
-  [ -x "$program" ] || fail "no $program: expected one of $(ls tests/fuzz/*_fuzz.cpp | xargs -n 1 basename)"
+  [ -x "$program" ] || fail "no $program: expected the name of one of tests/fuzz/*_fuzz.cpp, as in image"
   corpus=build/fuzz/corpus/$name findings=build/fuzz/findings/$name
   rm -rf "$findings"
   mkdir -p "$corpus" "$findings"
   "$program" --seeds "$corpus"
   dictionary=tests/fuzz/$name.dict
-  options=(-max_total_time="$seconds" -rss_limit_mb=$rss_mb -timeout=$unit_seconds -print_final_stats=1
-    -report_slow_units=$slow_seconds -artifact_prefix="$findings/" -max_len=8192)
+  options=(-max_total_time="$seconds" -rss_limit_mb="$rss_mb" -timeout="$unit_seconds" -print_final_stats=1
+    -report_slow_units="$slow_seconds" -artifact_prefix="$findings/" -max_len=8192)
   [ ! -f "$dictionary" ] || options+=(-dict="$dictionary")
   log=$findings.log begin=$SECONDS result=clean
   nice -n 5 "$program" "${options[@]}" "$corpus" >"$log" 2>&1 || result="FOUND ($log)"
