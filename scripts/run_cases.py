@@ -2,7 +2,7 @@
 """run_cases.py TESSERA CASES.json FOLDER [ID ...]: runs what users do and checks what is right.
 
 CASES.json lists cases (id, first, does, right, says); FOLDER holds the model directories and inputs they name.
-The checks are those of shared/cases/README.md. Prints one line per case; exit status 1 if one does not hold.
+The checks are those of shared/cases/README.md; tests/cases has cases in the same form. Prints one line per case; exit status 1 if one does not hold.
 """
 import json, math, os, re, shlex, subprocess, sys, tempfile
 

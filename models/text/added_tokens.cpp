@@ -26,25 +26,24 @@ bool starts_with_word(std::string_view s) {
   return !s.empty() && is_word(decode_utf8(s.data()).c);
 }
 
-// Where the white space at the end of `s` begins.
-std::size_t trailing_space_begin(std::string_view s) {
-  while (!s.empty()) {
-    const Decoded d = decode_utf8_before(s.data() + s.size());
+// Where the white space before `end` begins, `from` at the least.
+std::size_t space_begin(std::string_view s, std::size_t end, std::size_t from) {
+  while (end > from) {
+    const Decoded d = decode_utf8_before(s.data() + end);
     if (!is_whitespace(d.c)) break;
-    s.remove_suffix(d.length);
+    end -= d.length;
   }
-  return s.size();
+  return end;
 }
 
-// How many bytes of white space `s` begins with.
-std::size_t leading_space_length(std::string_view s) {
-  std::size_t n = 0;
-  while (n < s.size()) {
-    const Decoded d = decode_utf8(s.data() + n);
+// Where the white space behind `at` ends.
+std::size_t space_end(std::string_view s, std::size_t at) {
+  while (at < s.size()) {
+    const Decoded d = decode_utf8(s.data() + at);
     if (!is_whitespace(d.c)) break;
-    n += d.length;
+    at += d.length;
   }
-  return n;
+  return at;
 }
 
 }  // namespace
@@ -117,6 +116,7 @@ void AddedTokens::split(std::string_view text, bool normalized,
   const StringMatcher& matcher = normalized ? normalized_ : original_;
   std::size_t done = 0;
   std::size_t from = 0;
+  std::size_t stripped_to = 0;  // the end of the white space that the last rstrip took
   while (!matcher.empty()) {
     const auto match = matcher.find(text, from);
     if (!match) break;
@@ -128,8 +128,12 @@ void AddedTokens::split(std::string_view text, bool normalized,
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;
     }
-    if (token.lstrip) begin = std::max(trailing_space_begin(text.substr(0, begin)), done);
-    if (token.rstrip) end += leading_space_length(text.substr(end));
+    // What was looked at is not looked at again: a text of spaces takes time of its length.
+    if (token.lstrip) begin = std::max(space_begin(text, begin, done), done);
+    if (token.rstrip) {
+      if (end >= stripped_to) stripped_to = space_end(text, end);
+      end = stripped_to;
+    }
     // A token in white space that the one before took with it counts all the same.
     if (end <= begin) continue;
     if (done < begin) out.push_back({AddedSplit::kText, done, begin});

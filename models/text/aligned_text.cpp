@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/text/aligned_text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "models/text/byte_level.hpp"
 #include "models/text/split_pattern.hpp"
 #include "models/text/unicode.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::text {
 namespace {
+
+constexpr std::size_t kMostGrowth = 64;
+constexpr std::size_t kFreeGrowth = 1024;
 
 struct Classified {
   int combining_class;
@@ -91,6 +97,7 @@ std::vector<Edit> composition(const std::vector<Edit>& decomposed) {
 
 void AlignedText::assign(std::string_view utf8, std::uint32_t first) {
   origin = first;
+  most_chars = kNoGrowth;
   chars.clear();
   chars.reserve(utf8.size());
   for (std::size_t i = 0; i < utf8.size();) {
@@ -99,6 +106,15 @@ void AlignedText::assign(std::string_view utf8, std::uint32_t first) {
     ++first;
     i += d.length;
   }
+  most_chars = std::min(kNoGrowth, kMostGrowth * chars.size() + kFreeGrowth);
+}
+
+void AlignedText::check_growth(std::size_t size) const {
+  if (size <= most_chars) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("tokenizer: the normalizer makes at least {} characters of a stretch of "
+                          "the text, expected at most {}, {} for each of its own and {}",
+                          size, most_chars, kMostGrowth, kFreeGrowth));
 }
 
 void transform(AlignedText& text, const std::vector<Edit>& edits) {
@@ -172,6 +188,7 @@ void AlignedText::replace(std::u32string_view pattern, std::u32string_view conte
     out.insert(out.end(), from, hit);
     if (hit == chars.cend()) break;
     from = hit + static_cast<std::ptrdiff_t>(pattern.size());
+    check_growth(out.size() + content.size());
     // The reference gives every inserted character the place of the last replaced one.
     for (const char32_t c : content) out.push_back({c, from[-1].begin, from[-1].end});
   }
@@ -192,6 +209,7 @@ void AlignedText::replace(const Regex& pattern, std::u32string_view content) {
     }
     AlignedChar place{0, origin, origin};
     if (range.end > 0) place = chars[range.end - 1];
+    check_growth(out.size() + content.size());
     for (const char32_t c : content) out.push_back({c, place.begin, place.end});
   }
   chars = std::move(out);
@@ -206,6 +224,7 @@ void AlignedText::spell_bytes() {
 
 void AlignedText::prepend(std::u32string_view prefix) {
   if (chars.empty()) return;
+  check_growth(chars.size() + prefix.size());
   const AlignedChar first = chars.front();
   std::vector<AlignedChar> head;
   head.reserve(prefix.size());

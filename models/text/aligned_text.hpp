@@ -34,9 +34,17 @@ enum class UnicodeForm : std::uint8_t { nfc, nfd, nfkc, nfkd };
 struct AlignedText {
   std::vector<AlignedChar> chars;
   std::uint32_t origin = 0;
+  std::size_t most_chars = kNoGrowth;  ///< what an edit may make of it; set by assign()
+
+  static constexpr std::size_t kNoGrowth = 0xFFFFFFFF;
 
   /// Refills from valid UTF-8 that begins at code point `first` of the original.
   void assign(std::string_view utf8, std::uint32_t first);
+
+  /// Throws invalid_argument if `size` characters are more than may become of this text: 64 for
+  /// each that it had, and 1024. Normalisers of published files stay below 20; one that repeats what
+  /// it replaces asks for all memory there is.
+  void check_growth(std::size_t size) const;
 
   /// Brings the text into a Unicode normalisation form.
   void normalize(UnicodeForm form);

@@ -30,9 +30,11 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
       merges_(merges.size()) {
   const auto require = [&](std::string_view token, std::size_t merge) {
     if (const auto id = vocabulary_.id(token)) return *id;
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}[{}] needs \"{}\", which is none of the {} tokens of the vocabulary",
-                            where, merge, token, vocabulary_.size()));
+    throw Error(
+        ErrorCode::corrupt_file,
+        fmt::format("{}[{}] needs \"{}\", which is none of the {} tokens of the vocabulary, "
+                    "expected a token, as both parts and the result of each merge are",
+                    where, merge, token, vocabulary_.size()));
   };
   if (config_.byte_fallback && config_.unk_token.empty() && first_.byte_piece_count() < 256) {
     throw Error(ErrorCode::corrupt_file,

@@ -12,7 +12,8 @@
 namespace tessera::text {
 namespace {
 
-constexpr std::size_t kLongestCluster = 5;  // bytes
+constexpr std::size_t kLongestCluster = 5;    // bytes
+constexpr std::size_t kLongestCharacter = 4;  // bytes
 constexpr std::uint32_t kIsValue = 1U << 31;
 
 constexpr std::uint32_t label(std::uint32_t unit) noexcept {
@@ -130,6 +131,7 @@ void Charsmap::apply(AlignedText& text) const {
   const auto replace = [&](std::size_t count) {
     const auto content = find(bytes);
     if (!content) return false;
+    text.check_growth(edits.size() + content->size() / kLongestCharacter);
     push_edits(*content, count, edits);
     is_changed = true;
     return true;

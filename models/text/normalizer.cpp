@@ -98,7 +98,10 @@ struct Describe {
 }  // namespace
 
 void Normalizer::apply(AlignedText& text) const {
-  for (const NormalizerStep& step : steps) std::visit(Apply{text}, step);
+  for (const NormalizerStep& step : steps) {
+    std::visit(Apply{text}, step);
+    text.check_growth(text.chars.size());
+  }
 }
 
 std::string Normalizer::describe() const {

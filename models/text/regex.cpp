@@ -19,8 +19,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // A search without a match goes on at most this far at a time, and the clock is read after so many
-// matches.
-constexpr std::size_t kWindow = 1024;
+// matches. Each place of a window may take all the steps that one place is allowed.
+constexpr std::size_t kWindow = 64;
 constexpr unsigned kMatchesPerLook = 256;
 
 constexpr std::size_t kJitStackFirst = std::size_t{32} << 10;
@@ -115,8 +115,8 @@ struct RegexSearch::State {
   }
 
   void look_at_clock() const {
-    const auto allowed = compiled->limits.time + compiled->limits.time_per_mib *
-                                                     static_cast<std::int64_t>(text.size() >> 20);
+    const auto allowed = compiled->limits.time +
+                         compiled->limits.time_per_mib * static_cast<std::int64_t>(all_bytes >> 20);
     if (Clock::now() - begun > allowed) {
       give_up(fmt::format("after {} ms", allowed.count()));
     }
@@ -151,7 +151,8 @@ struct RegexSearch::State {
   std::string_view text;
   std::size_t from = 0;
   std::optional<std::size_t> last_end;  // of the match before
-  Clock::time_point begun{};
+  Clock::time_point begun = Clock::now();
+  std::size_t all_bytes = 0;  // of this text and those before
   unsigned matches = 0;
 };
 
@@ -165,7 +166,8 @@ void RegexSearch::start(std::string_view text) {
   state_->from = 0;
   state_->last_end.reset();
   state_->matches = 0;
-  if (text.size() > kWindow) state_->begun = Clock::now();
+  state_->all_bytes += text.size();
+  state_->look_at_clock();
 }
 
 // As rust-onig's FindMatches: an empty match where the one before ends does not count, and the
@@ -184,7 +186,7 @@ std::optional<RegexSearch::Match> RegexSearch::next() {
       }
       continue;
     }
-    if (++s.matches % kMatchesPerLook == 0 && s.text.size() > kWindow) s.look_at_clock();
+    if (++s.matches % kMatchesPerLook == 0) s.look_at_clock();
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(s.data.get());
     const Match match{range[0], range[1]};
     if (match.begin == match.end && s.last_end == match.end) {

@@ -20,8 +20,8 @@ struct RegexLimits {
   /// Of one place: what Oniguruma allows too.
   std::uint32_t steps = 10'000'000;
   std::uint32_t heap_kib = std::uint32_t{512} << 10;
-  /// Of one text. The clock is looked at between windows of it: within one, and of a text that is
-  /// no longer than one, steps are the limit.
+  /// Of all texts of one RegexSearch, the words of one text. The clock is looked at before each and
+  /// between windows of it: within a window steps are the limit.
   std::chrono::milliseconds time{10'000};
   /// On top of that, for every MiB of it.
   std::chrono::milliseconds time_per_mib{10'000};
@@ -51,7 +51,7 @@ class Regex {
   std::shared_ptr<const Compiled> compiled_;
 };
 
-/// The search of one caller.
+/// The search of one caller, through one text or the words of one; its time begins when it is made.
 class RegexSearch {
  public:
   struct Match {

@@ -12,6 +12,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -222,13 +223,14 @@ Unigram make_unigram(const Source& source, const Family& family) {
 // with one name the first counts, unless the later one has flags.
 std::vector<AddedToken> added_tokens(const Source& source, const Family& family) {
   std::vector<AddedToken> out;
+  std::unordered_map<std::string, std::size_t> places;
   const auto add = [&](const AddedToken& token) {
-    const auto known = std::find_if(
-        out.begin(), out.end(), [&](const AddedToken& t) { return t.content == token.content; });
-    if (known == out.end()) {
-      if (!token.content.empty()) out.push_back(token);
+    if (token.content.empty()) return;
+    const auto [known, is_new] = places.emplace(token.content, out.size());
+    if (is_new) {
+      out.push_back(token);
     } else if (token.lstrip || token.rstrip || token.single_word || token.normalized) {
-      *known = token;
+      out[known->second] = token;
     }
   };
   using Type = SentencePieceModel::Type;

@@ -163,6 +163,13 @@ void refuse_remote_code(const Node& node) {
   }
 }
 
+/// nullopt for what means no limit.
+std::optional<std::size_t> length_of(const Node& node) {
+  const double length = json::as_number(node);
+  if (!(length >= 1 && length < kNoModelMaxLength)) return std::nullopt;
+  return static_cast<std::size_t>(length);
+}
+
 /// Reads one key of tokenizer_config.json or special_tokens_map.json.
 void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
               std::map<std::int64_t, AddedToken>& by_id) {
@@ -185,10 +192,9 @@ void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
     config.extra_ids = static_cast<std::size_t>(
         json::as_integer(node, 0, kMaxExtraIds, "an integer from 0 to 100000"));
   } else if (key == "model_max_length") {
-    const double length = json::as_number(node);
-    if (length >= 1 && length < kNoModelMaxLength) {
-      config.model_max_length = static_cast<std::size_t>(length);
-    }
+    config.model_max_length = length_of(node);
+  } else if (key == "max_len") {
+    config.max_len = length_of(node);
   } else if (key == "truncation_side") {
     const std::string_view side = json::as_string(node);
     if (side != "left" && side != "right") json::unsupported(node, "\"left\" or \"right\"");
@@ -232,9 +238,11 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
   config.exists = file_exists(directory / "tokenizer_config.json");
   std::map<std::int64_t, AddedToken> by_id;
   bool lists_added = false;
+  bool has_length = false;
   const auto read = [&](const char* file) {
     for_each_member(directory / file, [&](std::string_view key, const Node& node) {
       lists_added |= key == "added_tokens_decoder";
+      has_length |= key == "model_max_length";
       read_key(key, node, config, by_id);
     });
   };
@@ -245,6 +253,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
     read("special_tokens_map.json");
     read_added_tokens_json(directory, config, by_id);
   }
+  if (!has_length) config.model_max_length = config.max_len;
   if (config.tokenizer_class.empty()) config.tokenizer_class = class_of_model(directory);
 
   for (auto& [id, token] : by_id) config.decoder.push_back(std::move(token));

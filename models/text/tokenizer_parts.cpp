@@ -11,10 +11,37 @@
 namespace tessera::text {
 namespace {
 
+// A place in a text, in bytes and in code points.
+struct Place {
+  std::size_t byte = 0;
+  std::uint32_t position = 0;
+
+  std::uint32_t move_to(std::size_t to, std::string_view text) {
+    const auto [from, end] = std::minmax(byte, to);
+    const auto count = static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
+    position = byte <= to ? position + count : position - count;
+    byte = to;
+    return position;
+  }
+};
+
 SequenceToken added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
                           std::string_view text) {
   SequenceToken token{id, begin, end, true, true};
   measure_spaces(text, token);
+  return token;
+}
+
+// The same of the next token of a text. Where it lies in the white space that the one before took
+// with it, nothing is measured again.
+SequenceToken next_added_token(std::int32_t id, std::uint32_t begin, std::uint32_t end,
+                               std::string_view text, const std::vector<SequenceToken>& before) {
+  const bool is_space = !before.empty() && before.back().is_added && before.back().end == end &&
+                        before.back().begin <= begin &&
+                        before.back().leading_space == end - before.back().begin;
+  if (!is_space) return added_token(id, begin, end, text);
+  SequenceToken token{id, begin, end, true, true, true};
+  token.leading_space = token.trailing_space = end - begin;
   return token;
 }
 
@@ -87,25 +114,13 @@ std::vector<SequenceToken> TokenizerParts::tokenize(std::string_view text,
   WordScratch scratch;
   std::vector<AddedSplit> splits;
   added.split(text, false, splits);
-  std::size_t byte = 0;
-  std::uint32_t position = 0;  // in code points, of `byte`
-  const auto move_to = [&](std::size_t to) {
-    const auto count = [&](std::size_t from, std::size_t end) {
-      return static_cast<std::uint32_t>(count_code_points(text.substr(from, end - from)));
-    };
-    if (to >= byte) {
-      position += count(byte, to);
-    } else {
-      position -= count(to, byte);
-    }
-    byte = to;
-    return position;
-  };
+  Place begin_place, end_place;  // two, since many stretches may end at one place
   for (const AddedSplit& split : splits) {
     const std::string_view stretch = text.substr(split.begin, split.end - split.begin);
-    const std::uint32_t begin = move_to(split.begin);
+    const std::uint32_t begin = begin_place.move_to(split.begin, text);
     if (split.token != AddedSplit::kText) {
-      tokens.push_back(added_token(added.id(split.token), begin, move_to(split.end), stretch));
+      const std::uint32_t end = end_place.move_to(split.end, text);
+      tokens.push_back(next_added_token(added.id(split.token), begin, end, stretch, tokens));
       continue;
     }
     const bool goes_on = scanner ? scanner->scan(stretch, begin, model, limit, scratch, tokens)

@@ -71,6 +71,8 @@ struct TokenizerConfig {
   std::size_t extra_ids = 100;       ///< T5Tokenizer: how many <extra_id_N>
   std::optional<std::size_t>
       model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
+  std::optional<std::size_t>
+      max_len;  ///< its older name, which counts where the newer is not there
   std::optional<Side> truncation_side;
   std::optional<AddedToken> bos, eos, unk, sep, pad, cls, mask;
   bool mask_is_name = false;        ///< whether `mask` was a string, without flags

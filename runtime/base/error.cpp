@@ -1,7 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/base/error.hpp"
 
+#include <string_view>
+
 namespace tessera {
+namespace {
+
+std::string printable(const std::string& message) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  out.reserve(message.size());
+  for (const char c : message) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7F) || c == '\n' || c == '\t') {
+      out += c;
+    } else {
+      out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Error::Error(ErrorCode code, const std::string& message)
+    : std::runtime_error(printable(message)), code_(code) {}
 
 const char* to_string(ErrorCode code) noexcept {
   switch (code) {

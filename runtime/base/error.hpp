@@ -26,7 +26,9 @@ const char* to_string(ErrorCode code) noexcept;
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  /// Control characters of `message`, which may stand in what a file has, are spelled \xNN: a zero
+  /// byte would end what() early, and an escape would reach a terminal. '\n' and '\t' stay.
+  Error(ErrorCode code, const std::string& message);
   ErrorCode code() const noexcept { return code_; }
 
  private:

@@ -84,8 +84,8 @@ std::string fits_text(const std::string& path, std::span<const std::string> text
   const std::vector<double> scores = probabilities(similarity, logits);
   std::string out;
   for (const std::size_t t : ranked(scores, scores.size())) {
-    fmt::format_to(std::back_inserter(out), "{}\t{}\t{:.4f}\t{}\n", path, texts[t], logits[t],
-                   probability_text(scores[t]));
+    fmt::format_to(std::back_inserter(out), "{}\t{}\t{}\t{}\n", path, texts[t],
+                   score_text(static_cast<double>(logits[t])), probability_text(scores[t]));
   }
   return out;
 }

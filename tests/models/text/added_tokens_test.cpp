@@ -41,6 +41,16 @@ TEST(AddedTokensTest, TheLeftmostAndThenTheLongestWins) {
   EXPECT_EQ(split({token("abc"), token("bc")}, "abd bc"), "(abd ){bc}");
 }
 
+// Quadratic where each token looks at all the white space around it: 4 * 10^10 steps.
+TEST(AddedTokensTest, WhiteSpaceIsLookedAtOnce) {
+  const std::string spaces(300'000, ' ');
+  AddedToken left = token(" ");
+  left.lstrip = true;
+  EXPECT_EQ(split({left}, spaces).size(), 3 * spaces.size());  // {} around each
+  left.single_word = true;
+  EXPECT_EQ(split({left}, "x" + spaces).size(), 3 + 3 * (spaces.size() - 1) + 1);
+}
+
 TEST(AddedTokensTest, StripsTakeTheSpaceBesideThem) {
   AddedToken left = token("<m>");
   left.lstrip = true;

@@ -151,6 +151,20 @@ TEST(BadTokenizerFilesTest, BadVocabulariesAreCorrupt) {
   EXPECT_TRUE(json_complains(s.text(), ErrorCode::corrupt_file, {"[UNK]"}));
 }
 
+TEST(BadTokenizerFilesTest, MergesThatTheVocabularyLacksAreCorrupt) {
+  JsonSections s;
+  s.model = R"({"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]})";
+  EXPECT_TRUE(json_complains(s.text(), ErrorCode::corrupt_file,
+                             {"model.merges[0] needs \"ab\"", "2 tokens", "expected"}));
+}
+
+// A zero byte would end the message before it says what was expected.
+TEST(BadTokenizerFilesTest, ControlCharactersOfAFileAreSpelledInMessages) {
+  JsonSections s;
+  s.normalizer = R"({"type": "Replace", "pattern": {"Regex": "(\u0000\u001B[2J"}, "content": ""})";
+  EXPECT_TRUE(json_complains(s.text(), ErrorCode::corrupt_file, {"(\\x00\\x1B[2J", "expected"}));
+}
+
 TEST(BadTokenizerFilesTest, AnEnormousIdCostsNoMemory) {
   JsonSections s;
   s.model = R"({"type": "WordPiece", "vocab": {"[UNK]": 0, "hello": 2147483646}})";
@@ -196,6 +210,43 @@ TEST(BadTokenizerFilesTest, BadConfigurationsAreCorrupt) {
   directory.write("tokenizer_config.json", "{}");
   directory.write("added_tokens.json", R"({"x": "y"})");
   EXPECT_TRUE(complains(directory, ErrorCode::corrupt_file, {"added_tokens.json"}));
+}
+
+// A token of white space that takes more of it: every place of a long run is a token up to its end.
+TEST(BadTextTest, TokensInsideTheWhiteSpaceOfOthersTakeLinearTime) {
+  JsonSections s;
+  s.added_tokens = R"([{"content": " ", "rstrip": true, "special": true}])";
+  const Tokenizer t = tokenizer_of(s);
+  const std::string spaces(300'000, ' ');
+  const Encoding e = t.encode(spaces + "hello");
+  ASSERT_EQ(e.size(), spaces.size() + 3);
+  EXPECT_EQ(e.offsets[1], (std::array<std::uint32_t, 2>{0, 300'000}));
+  EXPECT_EQ(e.offsets[300'000], (std::array<std::uint32_t, 2>{299'999, 300'000}));
+  EXPECT_EQ(e.offsets[300'001], (std::array<std::uint32_t, 2>{300'000, 300'005}));
+}
+
+// 10 Replace steps that each make ten characters of one: 10^10 of a single letter.
+TEST(BadTextTest, ANormalizerThatGrowsItsTextIsGivenUp) {
+  for (const char* pattern : {R"({"String": "a"})", R"({"Regex": "a"})"}) {
+    JsonSections s;
+    s.normalizer = R"({"type": "Sequence", "normalizers": [)";
+    for (int i = 0; i < 10; ++i) {
+      s.normalizer += std::string(i > 0 ? "," : "") + R"({"type": "Replace", "pattern": )" +
+                      pattern + R"(, "content": "aaaaaaaaaa"})";
+    }
+    s.normalizer += "]}";
+    const Tokenizer t = tokenizer_of(s);
+    EXPECT_EQ(t.encode("hello").size(), 3u);  // nothing to replace
+    try {
+      t.encode("a");
+      ADD_FAILURE() << "expected an error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
+      EXPECT_NE(std::string_view(e.what()).find("normalizer makes at least"),
+                std::string_view::npos);
+      EXPECT_NE(std::string_view(e.what()).find("expected at most 1088"), std::string_view::npos);
+    }
+  }
 }
 
 // Texts of random bytes, half of them valid UTF-8. Nothing may crash, and offsets stay inside the

@@ -248,6 +248,27 @@ TEST(RegexTest, ASearchThatLooksAtTheRestOfTheTextFromEveryPlaceRunsOutOfTime) {
   EXPECT_EQ(error_of_search(hits, text).code(), ErrorCode::invalid_argument);
 }
 
+// Found by tests/fuzz: each place stays below the steps that one may take, all places together took
+// minutes.
+TEST(RegexTest, PlacesThatEachTakeLongRunOutOfTimeTogether) {
+  RegexLimits limits;
+  limits.time = std::chrono::milliseconds(100);
+  const std::string pattern = "(?:a|a){18}b";  // 2^18 ways at every place
+  const Error of_one =
+      error_of_search(Regex(pattern, "test", limits), std::string(1000, 'a') + "cb");
+  EXPECT_THAT(of_one.what(), HasSubstr("after 100 ms"));
+  RegexSearch search(Regex(pattern, "test", limits));
+  const std::string word = std::string(40, 'a') + "cb";
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 1000; ++i) {
+          search.start(word);
+          search.next();
+        }
+      },
+      Error);
+}
+
 TEST(RegexTest, AMatchMayBeAsLongAsTheText) {
   const std::string text(1 << 20, 'a');
   EXPECT_EQ(matches_of(Regex("(?:a|bc)+", "test"), text), Strings{text});

@@ -229,6 +229,12 @@ TEST_F(SettingsTest, ModelMaxLengthCountsAndALeftOverTruncationDoesNot) {
   EncodeOptions o;
   o.truncation = TruncationStrategy::longest_first;
   EXPECT_EQ(load().encode("hello world foo", o).ids, (Ids{2, 6, 13, 3}));
+  config(R"("max_len": 4)");  // its older name
+  EXPECT_EQ(load().max_length(), 4u);
+  config(R"("max_len": 4, "model_max_length": 5)");
+  EXPECT_EQ(load().max_length(), 5u);
+  config(R"("model_max_length": 1e30, "max_len": 4)");
+  EXPECT_EQ(load().max_length(), std::nullopt);
   config(R"("model_max_length": 4, "truncation_side": "right", "padding_side": "left")");
   EXPECT_EQ(load().truncation_side(), Side::right);
   EXPECT_EQ(load().encode("hello world foo", o).ids, (Ids{2, 5, 6, 3}));

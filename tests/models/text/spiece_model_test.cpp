@@ -60,6 +60,14 @@ TEST(SpieceModelTest, XlmRobertaShiftsThePiecesByOne) {
   }
 }
 
+// 5 * 10^9 comparisons where each is sought among all before it.
+TEST(SpieceModelTest, AsManyExtraIdsAsThereMayBe) {
+  const Tokenizer t = load(default_model(), "spiece.model",
+                           R"({"tokenizer_class": "T5Tokenizer", "extra_ids": 100000})");
+  EXPECT_EQ(t.vocab_size(), 14u + 100'000u);
+  EXPECT_TRUE(t.is_special(14));
+}
+
 // As AutoTokenizer does: a listed token keeps its flags where the configuration only names it.
 TEST(SpieceModelTest, TheMaskIsAsTheFilesSay) {
   SmallSentencePiece m = default_model();
