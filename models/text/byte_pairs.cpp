@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 #include "models/text/byte_alphabet.hpp"
 #include "runtime/base/error.hpp"
@@ -18,6 +20,10 @@ struct ComesLater {
     return a.rank != b.rank ? a.rank > b.rank : a.place > b.place;
   }
 };
+
+// So many symbols are merged without a queue.
+constexpr std::size_t kFew = 32;
+constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 
 }  // namespace
 
@@ -41,6 +47,12 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                             where, first_.byte_piece_count()));
   }
   const std::size_t prefix = config_.continuing_subword_prefix.size();
+  // Ids tell what a token was made of where each is one string, and none of them both a symbol to
+  // begin with and a merged one.
+  bool is_plain = prefix == 0 && config_.end_of_word_suffix.empty() &&
+                  vocabulary_.has_distinct_ids() &&
+                  vocabulary_.id_count() <= 2 * vocabulary_.size() + 65536;
+  std::vector<MergeBounds::Merge> joined;
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
     const std::int32_t a = require(left, i);
@@ -54,7 +66,35 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
     const std::int32_t both = require(left + right.substr(prefix), i);
     // Of a pair that is listed twice the last place counts, as in the reference.
     merges_.insert_or_assign(a, b, {static_cast<std::uint32_t>(i), both});
+    is_plain = is_plain && !left.empty() && !right.empty() && !first_.is_substitute(both);
+    if (is_plain) joined.push_back({a, b, both});
   }
+  if (!is_plain) return;
+  bounds_ = MergeBounds::of(joined, vocabulary_.id_count());
+  if (bounds_) find_whole_words();
+}
+
+void BytePairs::find_whole_words() {
+  std::size_t size = 0;
+  vocabulary_.for_each([&](std::string_view token, std::int32_t) { size += token.size(); });
+  WholeWords found(size);
+  Scratch scratch;
+  vocabulary_.for_each([&](std::string_view token, std::int32_t id) {
+    const std::optional<std::string> word =
+        config_.byte_level ? spelled_bytes(token) : std::string(token);
+    if (!word || word->empty() || word->size() > WholeWords::kLongest) return;
+    if (vocabulary_.id(token) != id || found.find(*word)) return;
+    try {
+      tokenize(*word, scratch);
+    } catch (const Error&) {
+      return;  // needs an unknown token that there is not
+    }
+    const bool is_general = config_.byte_level && scratch.is_general;
+    if (scratch.tokens.size() == 1 && scratch.tokens.front().id == id && !is_general) {
+      found.add(*word, id);
+    }
+  });
+  whole_words_ = std::move(found);
 }
 
 // Appends the pair that begins at `left` to the heap, without its order, if it is in a merge.
@@ -75,11 +115,54 @@ void BytePairs::push_candidate(std::int32_t left, Scratch& scratch) const {
   }
 }
 
-// scratch.symbols → scratch.tokens.
-void BytePairs::merge(Scratch& scratch) const {
+// The same as merge_range() by looking through all pairs for the best one, every time.
+void BytePairs::merge_few(std::size_t begin, std::size_t end, Scratch& scratch) const {
+  std::array<std::int32_t, kFew> ids;
+  std::array<std::uint32_t, kFew> ends;
+  std::array<std::uint32_t, kFew> ranks;  // of the pair that begins here
+  std::array<std::int32_t, kFew> both;    // what it becomes
+  std::size_t count = end - begin;
+  const auto look_up = [&](std::size_t i) {
+    const PairTable::Merge* merge = merges_.find(ids[i], ids[i + 1]);
+    ranks[i] = merge == nullptr ? kNoRank : merge->rank;
+    both[i] = merge == nullptr ? 0 : merge->id;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    ids[i] = scratch.symbols[begin + i].id;
+    ends[i] = scratch.symbols[begin + i].end;
+  }
+  for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
+  while (count > 1) {
+    const auto best = static_cast<std::size_t>(
+        std::min_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(count - 1)) -
+        ranks.begin());
+    if (ranks[best] == kNoRank) break;
+    ids[best] = both[best];
+    --count;
+    for (std::size_t i = best; i < count; ++i) {
+      ends[i] = ends[i + 1];
+      if (i > best) ids[i] = ids[i + 1];
+    }
+    for (std::size_t i = best; i + 1 < count; ++i) {
+      ranks[i] = ranks[i + 1];
+      both[i] = both[i + 1];
+    }
+    if (best > 0) look_up(best - 1);
+    if (best + 1 < count) look_up(best);
+  }
+  std::uint32_t from = scratch.symbols[begin].begin;
+  for (std::size_t i = 0; i < count; ++i) {
+    scratch.tokens.push_back({ids[i], from, ends[i]});
+    from = ends[i];
+  }
+}
+
+void BytePairs::merge_range(std::size_t begin, std::size_t end, Scratch& scratch) const {
   std::vector<PairSymbol>& symbols = scratch.symbols;
+  symbols[begin].previous = -1;
+  symbols[end - 1].next = -1;
   scratch.heap.clear();
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
+  for (std::size_t i = begin; i < end; ++i) {
     add_candidate(static_cast<std::int32_t>(i), scratch);
   }
   std::make_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
@@ -101,9 +184,36 @@ void BytePairs::merge(Scratch& scratch) const {
     push_candidate(left.previous, scratch);
     push_candidate(best.place, scratch);
   }
-  scratch.tokens.clear();
-  for (const PairSymbol& s : symbols) {
+  for (std::size_t i = begin; i < end; ++i) {
+    const PairSymbol& s = symbols[i];
     if (s.begin != s.end) scratch.tokens.push_back({s.id, s.begin, s.end});
+  }
+}
+
+void BytePairs::merge(std::string_view text, Scratch& scratch) const {
+  const std::vector<PairSymbol>& symbols = scratch.symbols;
+  scratch.tokens.clear();
+  if (symbols.empty()) return;
+  if (!bounds_) {
+    merge_range(0, symbols.size(), scratch);
+    return;
+  }
+  for (std::size_t begin = 0; begin < symbols.size();) {
+    std::size_t end = begin + 1;
+    while (end < symbols.size() && !bounds_->are_apart(symbols[end - 1].id, symbols[end].id)) ++end;
+    const std::uint32_t from = symbols[begin].begin;
+    const std::string_view piece =
+        text.substr(std::min<std::size_t>(from, text.size()), symbols[end - 1].end - from);
+    if (end == begin + 1) {
+      scratch.tokens.push_back({symbols[begin].id, from, symbols[begin].end});
+    } else if (const auto id = whole_words_.find(piece)) {
+      scratch.tokens.push_back({*id, from, symbols[end - 1].end});
+    } else if (end - begin <= kFew) {
+      merge_few(begin, end, scratch);
+    } else {
+      merge_range(begin, end, scratch);
+    }
+    begin = end;
   }
 }
 
@@ -114,8 +224,10 @@ void BytePairs::tokenize_characters(std::string_view text, Scratch& scratch) con
       return;
     }
   }
-  first_.of_characters(text, vocabulary_, config_, where_, scratch.key, scratch.symbols);
-  merge(scratch);
+  const bool all_known =
+      first_.of_characters(text, vocabulary_, config_, where_, scratch.key, scratch.symbols);
+  // The whole words of a byte-level vocabulary are kept as bytes, not as what spells them.
+  merge(all_known && !config_.byte_level ? text : std::string_view{}, scratch);
   // Bytes of a prefix take places too, which the text does not have.
   const auto size = static_cast<std::uint32_t>(text.size());
   for (WordToken& t : scratch.tokens) {
@@ -138,6 +250,11 @@ void BytePairs::tokenize_spelled(std::string_view word, Scratch& scratch) const 
 
 void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
   scratch.is_general = !config_.end_of_word_suffix.empty();
+  if (const auto id = whole_words_.find(word)) {
+    scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(word.size())});
+    scratch.is_general = scratch.is_general || !config_.byte_level;
+    return;
+  }
   if (!config_.byte_level) {
     scratch.is_general = true;
     tokenize_characters(word, scratch);
@@ -152,7 +269,7 @@ void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
     }
   }
   if (first_.of_bytes(word, scratch.symbols)) {
-    merge(scratch);
+    merge(word, scratch);
     return;
   }
   scratch.is_general = true;
