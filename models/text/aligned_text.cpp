@@ -122,7 +122,10 @@ void AlignedText::normalize(UnicodeForm form) {
   const bool compatibility = form == UnicodeForm::nfkc || form == UnicodeForm::nfkd;
   const bool composed = form == UnicodeForm::nfc || form == UnicodeForm::nfkc;
   // Below U+00A0 nothing decomposes, is reordered or composes with its like.
-  if (std::all_of(chars.begin(), chars.end(), [](const AlignedChar& x) { return x.c < 0xA0; })) {
+  const bool is_nfc = form == UnicodeForm::nfc;
+  if (std::all_of(chars.begin(), chars.end(), [&](const AlignedChar& x) {
+        return x.c < 0xA0 || (is_nfc && is_inert_in_nfc(x.c));
+      })) {
     return;
   }
   const std::vector<Edit> edits = decomposition(chars, compatibility);

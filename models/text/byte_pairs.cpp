@@ -13,14 +13,6 @@
 namespace tessera::text {
 namespace {
 
-// The earliest merge on top of the heap, of equal ones the leftmost.
-struct ComesLater {
-  bool operator()(const BytePairs::Scratch::Candidate& a,
-                  const BytePairs::Scratch::Candidate& b) const noexcept {
-    return a.rank != b.rank ? a.rank > b.rank : a.place > b.place;
-  }
-};
-
 // So many symbols are merged without a queue.
 constexpr std::size_t kFew = 32;
 constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
@@ -33,7 +25,8 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
       config_(std::move(config)),
       where_(where),
       first_(vocabulary_, config_),
-      merges_(merges.size()) {
+      merges_(merges.size()),
+      merged_(merges.size()) {
   const auto require = [&](std::string_view token, std::size_t merge) {
     if (const auto id = vocabulary_.id(token)) return *id;
     throw Error(ErrorCode::corrupt_file,
@@ -66,6 +59,7 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
     const std::int32_t both = require(left + right.substr(prefix), i);
     // Of a pair that is listed twice the last place counts, as in the reference.
     merges_.insert_or_assign(a, b, {static_cast<std::uint32_t>(i), both});
+    merged_[i] = both;
     is_plain = is_plain && !left.empty() && !right.empty() && !first_.is_substitute(both);
     if (is_plain) joined.push_back({a, b, both});
   }
@@ -97,22 +91,14 @@ void BytePairs::find_whole_words() {
   whole_words_ = std::move(found);
 }
 
-// Appends the pair that begins at `left` to the heap, without its order, if it is in a merge.
-bool BytePairs::add_candidate(std::int32_t left, Scratch& scratch) const {
-  const auto at = [&](std::int32_t i) -> const PairSymbol& {
-    return scratch.symbols[static_cast<std::size_t>(i)];
-  };
-  if (left < 0 || at(left).next < 0) return false;
-  const PairTable::Merge* merge = merges_.find(at(left).id, at(at(left).next).id);
-  if (merge == nullptr) return false;
-  scratch.heap.push_back({merge->rank, left, merge->id});
-  return true;
-}
-
+// The pair that begins at `left`, if it is in a merge.
 void BytePairs::push_candidate(std::int32_t left, Scratch& scratch) const {
-  if (add_candidate(left, scratch)) {
-    std::push_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
-  }
+  if (left < 0) return;
+  const PairSymbol& symbol = scratch.symbols[static_cast<std::size_t>(left)];
+  if (symbol.next < 0) return;
+  const PairTable::Merge* merge =
+      merges_.find(symbol.id, scratch.symbols[static_cast<std::size_t>(symbol.next)].id);
+  if (merge != nullptr) scratch.queue.push({merge->rank, left});
 }
 
 // The same as merge_range() by looking through all pairs for the best one, every time.
@@ -161,28 +147,23 @@ void BytePairs::merge_range(std::size_t begin, std::size_t end, Scratch& scratch
   std::vector<PairSymbol>& symbols = scratch.symbols;
   symbols[begin].previous = -1;
   symbols[end - 1].next = -1;
-  scratch.heap.clear();
-  for (std::size_t i = begin; i < end; ++i) {
-    add_candidate(static_cast<std::int32_t>(i), scratch);
-  }
-  std::make_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
-  while (!scratch.heap.empty()) {
-    std::pop_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
-    const Scratch::Candidate best = scratch.heap.back();
-    scratch.heap.pop_back();
-    PairSymbol& left = symbols[static_cast<std::size_t>(best.place)];
+  scratch.queue.start(end - begin, merged_.size());
+  for (std::size_t i = begin; i < end; ++i) push_candidate(static_cast<std::int32_t>(i), scratch);
+  while (const auto best = scratch.queue.pop()) {
+    PairSymbol& left = symbols[static_cast<std::size_t>(best->place)];
     if (left.begin == left.end || left.next < 0) continue;
     PairSymbol& right = symbols[static_cast<std::size_t>(left.next)];
     // The pair may have changed since it was pushed.
     const PairTable::Merge* now = merges_.find(left.id, right.id);
-    if (now == nullptr || now->id != best.id) continue;
-    left.id = best.id;
+    const std::int32_t both = merged_[best->rank];
+    if (now == nullptr || now->id != both) continue;
+    left.id = both;
     left.end = right.end;
     left.next = right.next;
     right.end = right.begin;
-    if (left.next >= 0) symbols[static_cast<std::size_t>(left.next)].previous = best.place;
+    if (left.next >= 0) symbols[static_cast<std::size_t>(left.next)].previous = best->place;
     push_candidate(left.previous, scratch);
-    push_candidate(best.place, scratch);
+    push_candidate(best->place, scratch);
   }
   for (std::size_t i = begin; i < end; ++i) {
     const PairSymbol& s = symbols[i];

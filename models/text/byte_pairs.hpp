@@ -21,6 +21,7 @@
 
 #include "models/text/first_symbols.hpp"
 #include "models/text/merge_bounds.hpp"
+#include "models/text/merge_queue.hpp"
 #include "models/text/pair_table.hpp"
 #include "models/text/vocabulary.hpp"
 #include "models/text/whole_words.hpp"
@@ -34,13 +35,8 @@ class BytePairs {
 
   /// Scratch space of one caller.
   struct Scratch {
-    struct Candidate {
-      std::uint32_t rank;
-      std::int32_t place;
-      std::int32_t id;
-    };
     std::vector<PairSymbol> symbols;
-    std::vector<Candidate> heap;
+    MergeQueue queue;
     std::vector<WordToken> tokens;  ///< of the last word
     bool is_general = false;        ///< tokens may be others than the bytes at their places spell
     std::string spelled;            // the word as a byte-level vocabulary spells it
@@ -73,7 +69,6 @@ class BytePairs {
   void merge(std::string_view text, Scratch& scratch) const;
   void merge_range(std::size_t begin, std::size_t end, Scratch& scratch) const;
   void merge_few(std::size_t begin, std::size_t end, Scratch& scratch) const;
-  bool add_candidate(std::int32_t left, Scratch& scratch) const;
   void push_candidate(std::int32_t left, Scratch& scratch) const;
 
   Vocabulary vocabulary_;
@@ -81,6 +76,7 @@ class BytePairs {
   std::string where_;
   FirstSymbols first_;
   PairTable merges_;
+  std::vector<std::int32_t> merged_;  // by rank: what the pair becomes
   std::optional<MergeBounds> bounds_;
   WholeWords whole_words_;  // none without bounds_
 };
