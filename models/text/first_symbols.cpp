@@ -42,6 +42,7 @@ bool FirstSymbols::is_substitute(std::int32_t id) const noexcept {
 
 bool FirstSymbols::of_bytes(std::string_view word, std::vector<PairSymbol>& symbols) const {
   symbols.clear();
+  symbols.reserve(word.size());
   for (std::size_t i = 0; i < word.size(); ++i) {
     const bool is_last = i + 1 == word.size();
     const std::int32_t id =
@@ -66,6 +67,7 @@ bool FirstSymbols::of_characters(std::string_view text, const Vocabulary& vocabu
                                  const BytePairsConfig& config, std::string_view where,
                                  std::string& key, std::vector<PairSymbol>& symbols) const {
   symbols.clear();
+  symbols.reserve(text.size());
   bool all_known = true;
   std::size_t unknown = 0;  // bytes of the unknown token that waits for the next known one
   const auto flush = [&] {

@@ -1,7 +1,6 @@
-// lines.mjs PACKAGE PROGRAM SHARED WORK OUTPUT.json [--only KIND] [--most MB] [--seconds S]
+// lines.mjs PACKAGE PROGRAM SHARED WORK OUTPUT.json [--only KIND] [--most MB] [--native-most MB]
 // Times single lines of 0.3 to 5 MB, by shape, at every kind of tokenizer; see pair.mjs. The ids of the
-// shortest are compared. The native library is not asked for a line that would take more than S seconds
-// if it grew fourfold with every doubling.
+// shortest are compared. The native library is not asked for longer lines than --native-most.
 import {createRequire} from 'node:module';
 import {parseArgs} from 'node:util';
 import fs from 'node:fs';
@@ -12,7 +11,7 @@ import {lines} from './texts.mjs';
 const {values, positionals} = parseArgs({
   allowPositionals: true,
   options: {only: {type: 'string'}, most: {type: 'string', default: '5'},
-    seconds: {type: 'string', default: '60'}},
+    'native-most': {type: 'string', default: '5'}},
 });
 const [place, program, shared, work, output] = positionals;
 const tokenizers = createRequire(place + '/')('tokenizers');
@@ -39,15 +38,12 @@ for (const name of Object.keys(kKinds)) {
   }
   for (const [s, shape] of shapes.entries()) {
     const row = {name, shape, bytes: [], ours: [], native: []};
-    let last = 0;
     for (const k of sizes.keys()) {
       const i = k * shapes.length + s;
       row.bytes.push(Buffer.byteLength(texts[i].text));
-      const goes = last !== null && 4 * last < 1e9 * Number(values.seconds);
-      const [ours, native] = await pair.timeOnce(i, goes);
+      const [ours, native] = await pair.timeOnce(i, sizes[k] <= 1e6 * Number(values['native-most']));
       row.ours.push(ours);
       row.native.push(native);
-      last = native;
     }
     results.push(row);
     const show = (xs) => xs.map((ns) => (ns === null ? '-' : (ns / 1e9).toFixed(3))).join(' ');

@@ -94,7 +94,8 @@ class RandomModel {
 void compare(const BytePairsConfig& config) {
   for (std::uint32_t seed = 0; seed < 60; ++seed) {
     RandomModel model(seed, config);
-    for (const std::size_t length : {1U, 2U, 3U, 4U, 5U, 7U, 12U, 31U, 32U, 33U, 34U, 70U, 200U, 600U}) {
+    for (const std::size_t length :
+         {1U, 2U, 3U, 4U, 5U, 7U, 12U, 31U, 32U, 33U, 34U, 70U, 200U, 600U}) {
       for (int again = 0; again < 4; ++again) {
         const std::string word = model.word(length);
         ASSERT_EQ(model.tokens_of(word), model.defined(word)) << seed << ": " << word;
