@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/text/bert_scanner.hpp"
 
+#include <algorithm>
+
 #include "models/text/unicode.hpp"
 
 namespace tessera::text {
@@ -43,32 +45,29 @@ bool BertScanner::scan(std::string_view text, std::uint32_t first, const WordMod
       ++position;
       continue;
     }
-    if (const std::size_t length = ideograph_length(text, i)) {
-      scratch.word.assign(text.substr(i, length));
-      for (const WordToken& t : model.tokenize(scratch.word, 1, scratch.pieces)) {
-        tokens.push_back({t.id, position, position + 1, t.begin == 0, false});
-      }
-      ++position;
-      i += length;
-      if (tokens.size() >= limit) return false;
-      continue;
-    }
+    const bool is_ideograph = kind == ByteClass::complex && ideograph_length(text, i) != 0;
     std::size_t end = i + 1;
-    if (kind != ByteClass::punctuation) {
+    if (is_ideograph) {
+      end = i + ideograph_length(text, i);
+    } else if (kind != ByteClass::punctuation) {
       while (end < text.size() &&
              classes_[static_cast<unsigned char>(text[end])] == ByteClass::plain)
         ++end;
     }
-    if (kind != ByteClass::complex && (kind == ByteClass::punctuation || end == text.size() ||
-                                       ends_word(text[end]) || ideograph_length(text, end) != 0)) {
+    if (is_ideograph || (kind != ByteClass::complex &&
+                         (kind == ByteClass::punctuation || end == text.size() ||
+                          ends_word(text[end]) || ideograph_length(text, end) != 0))) {
       scratch.word.resize(end - i);
       for (std::size_t j = i; j < end; ++j) {
         scratch.word[j - i] = folded_[static_cast<unsigned char>(text[j])];
       }
-      for (const WordToken& t : model.tokenize(scratch.word, end - i, scratch.pieces)) {
-        tokens.push_back({t.id, position + t.begin, position + t.end, t.begin == 0, false});
+      const auto count = is_ideograph ? 1 : static_cast<std::uint32_t>(end - i);
+      for (const WordToken& t : model.tokenize(scratch.word, count, scratch.pieces)) {
+        const std::uint32_t from = is_ideograph ? 0 : t.begin;
+        tokens.push_back(
+            {t.id, position + from, position + std::min(t.end, count), t.begin == 0, false});
       }
-      position += static_cast<std::uint32_t>(end - i);
+      position += count;
       if (tokens.size() >= limit) return false;
     } else {
       while (end < text.size() && !ends_word(text[end]) && ideograph_length(text, end) == 0) ++end;
