@@ -6,14 +6,14 @@
 #
 # The tokenizers are those of ../shared/tokenizers. The native library comes from the npm registry
 # (needs node and npm) into a temporary folder; nothing of it is part of the project or of its build.
-# --native-most: the native library is not given longer lines than that (default: 1.3; 5 is an hour).
+# --native-most: the native library is not given longer lines than that (default: 0.7; 5 is hours).
 # With --only the table is shown and bench/results/ left alone.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
 
-only=() native_most=1.3 texts=1 lines=1
+only=() native_most=0.7 texts=1 lines=1
 while [ $# -gt 0 ]; do
   case $1 in
     --only) only=(--only "${2:?--only needs the name of a tokenizer}"); shift ;;

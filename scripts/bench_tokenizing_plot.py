@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Time over length of one line, both axes logarithmic: bench_tokenizing_plot.py LINES.json OUTPUT.svg
 
-Standard library only. A panel per kind of tokenizer, a colour per shape of text; Tessera solid, the
-native library dashed. What is parallel to the grey lines is linear.
+Standard library only. A panel per kind of tokenizer, a colour per shape of text; Tessera solid (memory
+kept) and thin (as it is), the native library dashed. What is parallel to the grey lines is linear.
 """
 import json
 import math
@@ -19,6 +19,11 @@ PANELS = {
 }
 COLOURS = ["#2f6fb3", "#d1495b", "#8d5a97", "#3a9d5d", "#d98324", "#5b6470"]
 WIDTH, HEIGHT, LEFT, TOP, GAP = 270, 210, 62, 64, 62
+LINES = {
+    "Tessera": 'stroke-width="2.2"',
+    "memory not kept": 'stroke-width="0.9" opacity="0.75"',
+    "native": 'stroke-width="1.3" stroke-dasharray="5 3"',
+}
 X = (2.5e5, 6.5e6)
 Y = (1e-4, 2e1)
 STYLE = """text{font-family:"DejaVu Sans",system-ui,sans-serif;fill:#1b1f24;font-size:11px}
@@ -57,15 +62,13 @@ class Panel:
         out.append(f'<rect class="frame" x="{self.x0}" y="{self.y0}" width="{WIDTH}" height="{HEIGHT}"/>')
         return out
 
-    def curve(self, sizes: list[int], times: list, colour: str, dashed: bool) -> list[str]:
+    def curve(self, sizes: list[int], times: list, colour: str, style: str) -> list[str]:
         points = [self.at(s, min(max(t / 1e9, Y[0]), Y[1])) for s, t in zip(sizes, times) if t]
         if len(points) < 2:
             return []
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        dash = ' stroke-dasharray="5 3"' if dashed else ""
-        width = 1.3 if dashed else 2.2
-        out = [f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>']
-        if not dashed:
+        out = [f'<path d="M{path}" fill="none" stroke="{colour}" {LINES[style]}/>']
+        if style == "Tessera":
             out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{colour}"/>' for x, y in points]
         return out
 
@@ -74,7 +77,7 @@ def main(source: str, output: str) -> None:
     rows = json.loads(pathlib.Path(source).read_text(encoding="utf-8"))
     shapes = list(dict.fromkeys(row["shape"] for row in rows))
     width = LEFT + 3 * WIDTH + 2 * GAP + 20
-    height = TOP + 2 * (HEIGHT + 70) + 30
+    height = TOP + 2 * (HEIGHT + 70) + 26
     parts = [f'<text class="head" x="{LEFT}" y="24">Tokenizing one line: CPU time over its length in MB</text>']
     for i, name in enumerate(PANELS):
         panel = Panel(i % 3, i // 3)
@@ -84,19 +87,15 @@ def main(source: str, output: str) -> None:
         parts += panel.frame(PANELS[name], mine[0]["bytes"])
         for row in mine:
             colour = COLOURS[shapes.index(row["shape"])]
-            parts += panel.curve(row["bytes"], row["native"], colour, True)
-            parts += panel.curve(row["bytes"], row["ours"], colour, False)
-    y = height - 24
-    x = LEFT
-    for shape, colour in zip(shapes, COLOURS):
-        parts.append(f'<path d="M{x} {y}h24" stroke="{colour}" stroke-width="2.6"/>')
-        parts.append(f'<text x="{x + 29}" y="{y + 4}">{shape}</text>')
-        x += 48 + 7 * len(shape)
-    for text, dash in (("Tessera", ""), ("native", ' stroke-dasharray="5 3"')):
-        parts.append(f'<path d="M{x} {y}h24" stroke="#1b1f24" stroke-width="2"{dash}/>')
-        parts.append(f'<text x="{x + 29}" y="{y + 4}">{text}</text>')
-        x += 48 + 7 * len(text)
-    parts.append(f'<path class="slope" d="M{x} {y}h24"/><text x="{x + 29}" y="{y + 4}">linear</text>')
+            for style, which in (("native", "native"), ("memory not kept", "ours"), ("Tessera", "keeping")):
+                parts += panel.curve(row["bytes"], row[which], colour, style)
+    lines = [(shape, f'stroke="{colour}" stroke-width="2.6"') for shape, colour in zip(shapes, COLOURS)]
+    styles = [(style, f'stroke="#1b1f24" {line}') for style, line in LINES.items()] + [("linear", 'class="slope"')]
+    for row, entries in enumerate((lines, styles)):
+        x, y = LEFT, height - 34 + 22 * row
+        for text, line in entries:
+            parts.append(f'<path d="M{x} {y}h24" {line}/><text x="{x + 29}" y="{y + 4}">{text}</text>')
+            x += 50 + 7 * len(text)
     pathlib.Path(output).write_text("\n".join([
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
