@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/text/added_tokens.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 
 #include "models/text/unicode.hpp"
+#include "runtime/base/error.hpp"
 
 namespace tessera::text {
 namespace {
@@ -50,28 +54,35 @@ std::size_t space_end(std::string_view s, std::size_t at) {
 
 void StringMatcher::add(std::string pattern, std::uint32_t value) {
   if (pattern.empty()) return;
-  const char first = pattern.front();
-  const std::size_t length = pattern.size();
-  if (!values_.emplace(std::move(pattern), value).second) return;
-  std::vector<std::size_t>& lengths = lengths_[static_cast<unsigned char>(first)];
-  if (lengths.empty()) first_bytes_.push_back(first);
-  const auto at = std::lower_bound(lengths.begin(), lengths.end(), length, std::greater<>());
-  if (at == lengths.end() || *at != length) lengths.insert(at, length);
+  begins_match_[static_cast<unsigned char>(pattern.front())] = true;
+  values_.emplace(std::move(pattern), static_cast<std::int32_t>(value));
+}
+
+void StringMatcher::finish() {
+  std::vector<ByteTrie::Key> keys;
+  keys.reserve(values_.size());
+  for (const auto& [pattern, value] : values_) keys.push_back({pattern, value});
+  trie_ = ByteTrie(keys);
+  const auto count = std::count(begins_match_.begin(), begins_match_.end(), true);
+  only_first_byte_.reset();
+  if (count == 1) only_first_byte_ = values_.begin()->first.front();
 }
 
 std::optional<StringMatcher::Match> StringMatcher::find(std::string_view text,
                                                         std::size_t from) const {
   for (; from < text.size(); ++from) {
-    if (first_bytes_.size() == 1) {  // as a rule: '['
-      const void* hit = std::memchr(text.data() + from, first_bytes_.front(), text.size() - from);
+    if (only_first_byte_) {  // as a rule: '[' or '<'
+      const void* hit = std::memchr(text.data() + from, *only_first_byte_, text.size() - from);
       if (hit == nullptr) return std::nullopt;
       from = static_cast<std::size_t>(static_cast<const char*>(hit) - text.data());
+    } else if (!begins_match_[static_cast<unsigned char>(text[from])]) {
+      continue;
     }
-    for (const std::size_t length : lengths_[static_cast<unsigned char>(text[from])]) {
-      if (length > text.size() - from) continue;
-      const auto at = values_.find(text.substr(from, length));
-      if (at != values_.end()) return Match{from, from + length, at->second};
-    }
+    std::optional<Match> longest;
+    trie_.for_each_prefix(text.substr(from), [&](std::size_t length, std::int32_t value) {
+      longest = Match{from, from + length, static_cast<std::uint32_t>(value)};
+    });
+    if (longest) return longest;
   }
   return std::nullopt;
 }
@@ -100,6 +111,11 @@ void AddedTokens::add(const std::vector<AddedToken>& tokens, const Vocabulary& v
     tokens_.push_back({token, id ? *id : next++});
     known.emplace(tokens_.back().token.content, tokens_.size() - 1);
   }
+  if (tokens_.size() > ByteTrie::kMaxValue) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("tokenizer: there are {} added tokens, expected at most {}",
+                            tokens_.size(), ByteTrie::kMaxValue));
+  }
   for (std::uint32_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i].token;
     if (token.normalized) {
@@ -108,6 +124,8 @@ void AddedTokens::add(const std::vector<AddedToken>& tokens, const Vocabulary& v
       original_.add(token.content, i);
     }
   }
+  original_.finish();
+  normalized_.finish();
 }
 
 void AddedTokens::split(std::string_view text, bool normalized,

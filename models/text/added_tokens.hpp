@@ -5,13 +5,13 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "models/text/byte_trie.hpp"
 #include "models/text/normalizer.hpp"
 #include "models/text/vocabulary.hpp"
 
@@ -35,24 +35,20 @@ class StringMatcher {
     std::uint32_t value;
   };
 
-  /// Adds a string with its value; an empty or known one is ignored.
+  /// Adds a string with its value, at most ByteTrie::kMaxValue; an empty or known one is ignored.
   void add(std::string pattern, std::uint32_t value);
+  /// To be called between add() and find().
+  void finish();
   bool empty() const noexcept { return values_.empty(); }
 
   /// The first match that begins at `from` or later.
   std::optional<Match> find(std::string_view text, std::size_t from) const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view s) const noexcept {
-      return std::hash<std::string_view>{}(s);
-    }
-  };
-
-  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> values_;
-  std::array<std::vector<std::size_t>, 256> lengths_;  // by first byte, descending
-  std::string first_bytes_;                            // the distinct ones
+  std::map<std::string, std::int32_t> values_;
+  ByteTrie trie_;                         // of values_
+  std::array<bool, 256> begins_match_{};  // by first byte
+  std::optional<char> only_first_byte_;   // where they all begin with the same
 };
 
 /// A stretch of a text: an added token, or what lies between two. In bytes. They follow each other,

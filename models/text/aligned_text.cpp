@@ -138,7 +138,10 @@ void AlignedText::normalize(UnicodeForm form) {
   const bool compatibility = form == UnicodeForm::nfkc || form == UnicodeForm::nfkd;
   const bool composed = form == UnicodeForm::nfc || form == UnicodeForm::nfkc;
   // Below U+00A0 nothing decomposes, is reordered or composes with its like.
-  if (std::all_of(chars.begin(), chars.end(), [](const AlignedChar& x) { return x.c < 0xA0; })) {
+  const bool is_nfc = form == UnicodeForm::nfc;
+  if (std::all_of(chars.begin(), chars.end(), [&](const AlignedChar& x) {
+        return x.c < 0xA0 || (is_nfc && is_inert_in_nfc(x.c));
+      })) {
     return;
   }
   const std::vector<Edit> edits = decomposition(chars, compatibility);
@@ -147,9 +150,16 @@ void AlignedText::normalize(UnicodeForm form) {
 
 void AlignedText::lowercase() {
   CodePoints lower;
+  std::size_t done = 0;  // up to here in place: as a rule, all of it
+  for (; done < chars.size() && to_lowercase(chars[done].c, lower) == 1; ++done) {
+    chars[done].c = lower[0];
+  }
+  if (done == chars.size()) return;
   std::vector<AlignedChar> out;
   out.reserve(chars.size());
-  for (const AlignedChar& x : chars) {
+  out.assign(chars.begin(), chars.begin() + static_cast<std::ptrdiff_t>(done));
+  for (; done < chars.size(); ++done) {
+    const AlignedChar x = chars[done];
     const std::size_t n = to_lowercase(x.c, lower);
     for (std::size_t i = 0; i < n; ++i) out.push_back({lower[i], x.begin, x.end});
   }

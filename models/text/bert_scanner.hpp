@@ -4,7 +4,9 @@
 // Every ASCII character is a boundary of normalisation: it neither decomposes nor composes, and no
 // mark is reordered across it. So a text can be cut at ASCII spaces and punctuation, which also end
 // words, and each stretch be treated alone: purely printable ASCII by a table look-up per byte,
-// anything else by the general code (AlignedText). Results are those of the general code.
+// anything else by the general code (AlignedText). So is every CJK ideograph, which the normaliser
+// puts between spaces before it does anything else that would join: it is a word of its own, as it
+// stands. Results are those of the general code.
 #pragma once
 
 #include <array>
@@ -34,7 +36,12 @@ class BertScanner {
     return c == ByteClass::space || c == ByteClass::punctuation;
   }
 
+  // The bytes of the ideograph that `text` has at `at` and that no step changes; 0: another
+  // character.
+  std::size_t ideograph_length(std::string_view text, std::size_t at) const noexcept;
+
   Normalizer normalizer_;
+  bool isolates_ideographs_;
   PreTokenizer pre_tokenizer_ = PreTokenizer::bert();
   std::array<ByteClass, 256> classes_;
   std::array<char, 256> folded_;  // lower case where the normaliser lowercases

@@ -21,6 +21,16 @@ constexpr std::array<char32_t, 256> kCharacters = [] {
   return characters;
 }();
 
+constexpr std::size_t kEnd = 0x144;  // all characters are below
+
+// The byte that each character stands for, −1: none.
+constexpr std::array<int, kEnd> kBytes = [] {
+  std::array<int, kEnd> bytes{};
+  for (int& b : bytes) b = -1;
+  for (std::size_t b = 0; b < 256; ++b) bytes[kCharacters[b]] = static_cast<int>(b);
+  return bytes;
+}();
+
 }  // namespace
 
 char32_t character_of_byte(unsigned char byte) noexcept {
@@ -29,6 +39,17 @@ char32_t character_of_byte(unsigned char byte) noexcept {
 
 void append_spelled(std::string& out, std::string_view bytes) {
   for (const char b : bytes) append_utf8(out, character_of_byte(static_cast<unsigned char>(b)));
+}
+
+std::optional<std::string> spelled_bytes(std::string_view spelling) {
+  std::string bytes;
+  for (std::size_t i = 0; i < spelling.size();) {
+    const Decoded d = decode_utf8(spelling.data() + i);
+    if (d.c >= kEnd || kBytes[d.c] < 0) return std::nullopt;
+    bytes.push_back(static_cast<char>(kBytes[d.c]));
+    i += d.length;
+  }
+  return bytes;
 }
 
 }  // namespace tessera::text

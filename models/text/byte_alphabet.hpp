@@ -4,6 +4,7 @@
 // tokenizers 0.23, pre_tokenizers/byte_level.rs (Radford et al. 2019).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,8 @@ char32_t character_of_byte(unsigned char byte) noexcept;
 
 /// `bytes` spelled out, in UTF-8.
 void append_spelled(std::string& out, std::string_view bytes);
+
+/// The bytes that valid UTF-8 spells; nullopt: some character is none of the 256.
+std::optional<std::string> spelled_bytes(std::string_view spelling);
 
 }  // namespace tessera::text

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 #include "models/text/byte_alphabet.hpp"
 #include "runtime/base/error.hpp"
@@ -11,13 +13,9 @@
 namespace tessera::text {
 namespace {
 
-// The earliest merge on top of the heap, of equal ones the leftmost.
-struct ComesLater {
-  bool operator()(const BytePairs::Scratch::Candidate& a,
-                  const BytePairs::Scratch::Candidate& b) const noexcept {
-    return a.rank != b.rank ? a.rank > b.rank : a.place > b.place;
-  }
-};
+// So many symbols are merged without a queue.
+constexpr std::size_t kFew = 32;
+constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 
 }  // namespace
 
@@ -27,7 +25,8 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
       config_(std::move(config)),
       where_(where),
       first_(vocabulary_, config_),
-      merges_(merges.size()) {
+      merges_(merges.size()),
+      merged_(merges.size()) {
   const auto require = [&](std::string_view token, std::size_t merge) {
     if (const auto id = vocabulary_.id(token)) return *id;
     throw Error(
@@ -43,6 +42,12 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                             where, first_.byte_piece_count()));
   }
   const std::size_t prefix = config_.continuing_subword_prefix.size();
+  // Ids tell what a token was made of where each is one string, and none of them both a symbol to
+  // begin with and a merged one.
+  bool is_plain = prefix == 0 && config_.end_of_word_suffix.empty() &&
+                  vocabulary_.has_distinct_ids() &&
+                  vocabulary_.id_count() <= 2 * vocabulary_.size() + 65536;
+  std::vector<MergeBounds::Merge> joined;
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
     const std::int32_t a = require(left, i);
@@ -56,56 +61,142 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
     const std::int32_t both = require(left + right.substr(prefix), i);
     // Of a pair that is listed twice the last place counts, as in the reference.
     merges_.insert_or_assign(a, b, {static_cast<std::uint32_t>(i), both});
+    merged_[i] = both;
+    is_plain = is_plain && !left.empty() && !right.empty() && !first_.is_substitute(both);
+    if (is_plain) joined.push_back({a, b, both});
   }
+  if (!is_plain) return;
+  bounds_ = MergeBounds::of(joined, vocabulary_.id_count());
+  if (bounds_) find_whole_words();
 }
 
-// Appends the pair that begins at `left` to the heap, without its order, if it is in a merge.
-bool BytePairs::add_candidate(std::int32_t left, Scratch& scratch) const {
-  const auto at = [&](std::int32_t i) -> const PairSymbol& {
-    return scratch.symbols[static_cast<std::size_t>(i)];
-  };
-  if (left < 0 || at(left).next < 0) return false;
-  const PairTable::Merge* merge = merges_.find(at(left).id, at(at(left).next).id);
-  if (merge == nullptr) return false;
-  scratch.heap.push_back({merge->rank, left, merge->id});
-  return true;
+void BytePairs::find_whole_words() {
+  std::size_t size = 0;
+  vocabulary_.for_each([&](std::string_view token, std::int32_t) { size += token.size(); });
+  WholeWords found(size);
+  Scratch scratch;
+  vocabulary_.for_each([&](std::string_view token, std::int32_t id) {
+    const std::optional<std::string> word =
+        config_.byte_level ? spelled_bytes(token) : std::string(token);
+    if (!word || word->empty() || word->size() > WholeWords::kLongest) return;
+    if (vocabulary_.id(token) != id || found.find(*word)) return;
+    try {
+      tokenize(*word, scratch);
+    } catch (const Error&) {
+      return;  // needs an unknown token that there is not
+    }
+    const bool is_general = config_.byte_level && scratch.is_general;
+    if (scratch.tokens.size() == 1 && scratch.tokens.front().id == id && !is_general) {
+      found.add(*word, id);
+    }
+  });
+  whole_words_ = std::move(found);
 }
 
+// The pair that begins at `left`, if it is in a merge.
 void BytePairs::push_candidate(std::int32_t left, Scratch& scratch) const {
-  if (add_candidate(left, scratch)) {
-    std::push_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
+  if (left < 0) return;
+  const PairSymbol& symbol = scratch.symbols[static_cast<std::size_t>(left)];
+  if (symbol.next < 0) return;
+  const PairTable::Merge* merge =
+      merges_.find(symbol.id, scratch.symbols[static_cast<std::size_t>(symbol.next)].id);
+  if (merge != nullptr) scratch.queue.push({merge->rank, left});
+}
+
+// The same as merge_range() by looking through all pairs for the best one, every time.
+void BytePairs::merge_few(std::size_t begin, std::size_t end, Scratch& scratch) const {
+  std::array<std::int32_t, kFew> ids;
+  std::array<std::uint32_t, kFew> ends;
+  std::array<std::uint32_t, kFew> ranks;  // of the pair that begins here
+  std::array<std::int32_t, kFew> both;    // what it becomes
+  std::size_t count = end - begin;
+  const auto look_up = [&](std::size_t i) {
+    const PairTable::Merge* merge = merges_.find(ids[i], ids[i + 1]);
+    ranks[i] = merge == nullptr ? kNoRank : merge->rank;
+    both[i] = merge == nullptr ? 0 : merge->id;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    ids[i] = scratch.symbols[begin + i].id;
+    ends[i] = scratch.symbols[begin + i].end;
+  }
+  for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
+  while (count > 1) {
+    const auto best = static_cast<std::size_t>(
+        std::min_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(count - 1)) -
+        ranks.begin());
+    if (ranks[best] == kNoRank) break;
+    ids[best] = both[best];
+    --count;
+    for (std::size_t i = best; i < count; ++i) {
+      ends[i] = ends[i + 1];
+      if (i > best) ids[i] = ids[i + 1];
+    }
+    for (std::size_t i = best; i + 1 < count; ++i) {
+      ranks[i] = ranks[i + 1];
+      both[i] = both[i + 1];
+    }
+    if (best > 0) look_up(best - 1);
+    if (best + 1 < count) look_up(best);
+  }
+  std::uint32_t from = scratch.symbols[begin].begin;
+  for (std::size_t i = 0; i < count; ++i) {
+    scratch.tokens.push_back({ids[i], from, ends[i]});
+    from = ends[i];
   }
 }
 
-// scratch.symbols → scratch.tokens.
-void BytePairs::merge(Scratch& scratch) const {
+void BytePairs::merge_range(std::size_t begin, std::size_t end, Scratch& scratch) const {
   std::vector<PairSymbol>& symbols = scratch.symbols;
-  scratch.heap.clear();
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
-    add_candidate(static_cast<std::int32_t>(i), scratch);
-  }
-  std::make_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
-  while (!scratch.heap.empty()) {
-    std::pop_heap(scratch.heap.begin(), scratch.heap.end(), ComesLater{});
-    const Scratch::Candidate best = scratch.heap.back();
-    scratch.heap.pop_back();
-    PairSymbol& left = symbols[static_cast<std::size_t>(best.place)];
+  symbols[begin].previous = -1;
+  symbols[end - 1].next = -1;
+  scratch.queue.start(end - begin, merged_.size());
+  for (std::size_t i = begin; i < end; ++i) push_candidate(static_cast<std::int32_t>(i), scratch);
+  while (const auto best = scratch.queue.pop()) {
+    PairSymbol& left = symbols[static_cast<std::size_t>(best->place)];
     if (left.begin == left.end || left.next < 0) continue;
     PairSymbol& right = symbols[static_cast<std::size_t>(left.next)];
     // The pair may have changed since it was pushed.
     const PairTable::Merge* now = merges_.find(left.id, right.id);
-    if (now == nullptr || now->id != best.id) continue;
-    left.id = best.id;
+    const std::int32_t both = merged_[best->rank];
+    if (now == nullptr || now->id != both) continue;
+    left.id = both;
     left.end = right.end;
     left.next = right.next;
     right.end = right.begin;
-    if (left.next >= 0) symbols[static_cast<std::size_t>(left.next)].previous = best.place;
+    if (left.next >= 0) symbols[static_cast<std::size_t>(left.next)].previous = best->place;
     push_candidate(left.previous, scratch);
-    push_candidate(best.place, scratch);
+    push_candidate(best->place, scratch);
   }
-  scratch.tokens.clear();
-  for (const PairSymbol& s : symbols) {
+  for (std::size_t i = begin; i < end; ++i) {
+    const PairSymbol& s = symbols[i];
     if (s.begin != s.end) scratch.tokens.push_back({s.id, s.begin, s.end});
+  }
+}
+
+void BytePairs::merge(std::string_view text, Scratch& scratch) const {
+  const std::vector<PairSymbol>& symbols = scratch.symbols;
+  scratch.tokens.clear();
+  if (symbols.empty()) return;
+  if (!bounds_) {
+    merge_range(0, symbols.size(), scratch);
+    return;
+  }
+  for (std::size_t begin = 0; begin < symbols.size();) {
+    std::size_t end = begin + 1;
+    while (end < symbols.size() && !bounds_->are_apart(symbols[end - 1].id, symbols[end].id)) ++end;
+    const std::uint32_t from = symbols[begin].begin;
+    const std::string_view piece =
+        text.substr(std::min<std::size_t>(from, text.size()), symbols[end - 1].end - from);
+    if (end == begin + 1) {
+      scratch.tokens.push_back({symbols[begin].id, from, symbols[begin].end});
+    } else if (const auto id = whole_words_.find(piece)) {
+      scratch.tokens.push_back({*id, from, symbols[end - 1].end});
+    } else if (end - begin <= kFew) {
+      merge_few(begin, end, scratch);
+    } else {
+      merge_range(begin, end, scratch);
+    }
+    begin = end;
   }
 }
 
@@ -116,8 +207,10 @@ void BytePairs::tokenize_characters(std::string_view text, Scratch& scratch) con
       return;
     }
   }
-  first_.of_characters(text, vocabulary_, config_, where_, scratch.key, scratch.symbols);
-  merge(scratch);
+  const bool all_known =
+      first_.of_characters(text, vocabulary_, config_, where_, scratch.key, scratch.symbols);
+  // The whole words of a byte-level vocabulary are kept as bytes, not as what spells them.
+  merge(all_known && !config_.byte_level ? text : std::string_view{}, scratch);
   // Bytes of a prefix take places too, which the text does not have.
   const auto size = static_cast<std::uint32_t>(text.size());
   for (WordToken& t : scratch.tokens) {
@@ -140,6 +233,11 @@ void BytePairs::tokenize_spelled(std::string_view word, Scratch& scratch) const 
 
 void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
   scratch.is_general = !config_.end_of_word_suffix.empty();
+  if (const auto id = whole_words_.find(word)) {
+    scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(word.size())});
+    scratch.is_general = scratch.is_general || !config_.byte_level;
+    return;
+  }
   if (!config_.byte_level) {
     scratch.is_general = true;
     tokenize_characters(word, scratch);
@@ -154,7 +252,7 @@ void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
     }
   }
   if (first_.of_bytes(word, scratch.symbols)) {
-    merge(scratch);
+    merge(word, scratch);
     return;
   }
   scratch.is_general = true;

@@ -6,7 +6,9 @@
 //     of these pairs the one that is earliest in the list, of its places the leftmost → one symbol
 //
 // Every symbol is a token. A queue of the pairs and a list of the symbols make a word of n symbols
-// cost O(n log n).
+// cost O(n log n). What makes words cheap as a rule changes nothing of the result: a word that
+// becomes one token is looked up (whole_words.hpp), a longer one falls apart where no merge reaches
+// across (merge_bounds.hpp), and a few symbols need no queue.
 // tokenizers 0.23, models/bpe (Sennrich, Haddow, Birch 2016; Radford et al. 2019).
 #pragma once
 
@@ -18,8 +20,11 @@
 #include <vector>
 
 #include "models/text/first_symbols.hpp"
+#include "models/text/merge_bounds.hpp"
+#include "models/text/merge_queue.hpp"
 #include "models/text/pair_table.hpp"
 #include "models/text/vocabulary.hpp"
+#include "models/text/whole_words.hpp"
 #include "models/text/wordpiece.hpp"
 
 namespace tessera::text {
@@ -30,13 +35,8 @@ class BytePairs {
 
   /// Scratch space of one caller.
   struct Scratch {
-    struct Candidate {
-      std::uint32_t rank;
-      std::int32_t place;
-      std::int32_t id;
-    };
     std::vector<PairSymbol> symbols;
-    std::vector<Candidate> heap;
+    MergeQueue queue;
     std::vector<WordToken> tokens;  ///< of the last word
     bool is_general = false;        ///< tokens may be others than the bytes at their places spell
     std::string spelled;            // the word as a byte-level vocabulary spells it
@@ -63,15 +63,22 @@ class BytePairs {
  private:
   void tokenize_characters(std::string_view text, Scratch& scratch) const;
   void tokenize_spelled(std::string_view word, Scratch& scratch) const;
-  bool add_candidate(std::int32_t left, Scratch& scratch) const;
+  void find_whole_words();
+
+  // scratch.symbols → scratch.tokens. `text`: the bytes that the symbols stand for, if they do.
+  void merge(std::string_view text, Scratch& scratch) const;
+  void merge_range(std::size_t begin, std::size_t end, Scratch& scratch) const;
+  void merge_few(std::size_t begin, std::size_t end, Scratch& scratch) const;
   void push_candidate(std::int32_t left, Scratch& scratch) const;
-  void merge(Scratch& scratch) const;
 
   Vocabulary vocabulary_;
   BytePairsConfig config_;
   std::string where_;
   FirstSymbols first_;
   PairTable merges_;
+  std::vector<std::int32_t> merged_;  // by rank: what the pair becomes
+  std::optional<MergeBounds> bounds_;
+  WholeWords whole_words_;  // none without bounds_
 };
 
 }  // namespace tessera::text

@@ -36,8 +36,13 @@ std::size_t FirstSymbols::byte_piece_count() const noexcept {
   return 256 - static_cast<std::size_t>(std::count(pieces_.begin(), pieces_.end(), -1));
 }
 
+bool FirstSymbols::is_substitute(std::int32_t id) const noexcept {
+  return id == unk_id_ || std::find(pieces_.begin(), pieces_.end(), id) != pieces_.end();
+}
+
 bool FirstSymbols::of_bytes(std::string_view word, std::vector<PairSymbol>& symbols) const {
   symbols.clear();
+  symbols.reserve(word.size());
   for (std::size_t i = 0; i < word.size(); ++i) {
     const bool is_last = i + 1 == word.size();
     const std::int32_t id =
@@ -58,10 +63,12 @@ bool FirstSymbols::push_bytes(std::string_view bytes, std::vector<PairSymbol>& s
   return true;
 }
 
-void FirstSymbols::of_characters(std::string_view text, const Vocabulary& vocabulary,
+bool FirstSymbols::of_characters(std::string_view text, const Vocabulary& vocabulary,
                                  const BytePairsConfig& config, std::string_view where,
                                  std::string& key, std::vector<PairSymbol>& symbols) const {
   symbols.clear();
+  symbols.reserve(text.size());
+  bool all_known = true;
   std::size_t unknown = 0;  // bytes of the unknown token that waits for the next known one
   const auto flush = [&] {
     if (unknown > 0) push(*unk_id_, unknown, symbols);
@@ -86,6 +93,7 @@ void FirstSymbols::of_characters(std::string_view text, const Vocabulary& vocabu
     }
     // These do not flush: an unknown token before them comes behind them.
     if (config.byte_fallback && push_bytes(token, symbols)) continue;
+    all_known = false;
     if (config.unk_token.empty()) continue;
     if (!unk_id_) {
       throw Error(ErrorCode::corrupt_file,
@@ -98,6 +106,7 @@ void FirstSymbols::of_characters(std::string_view text, const Vocabulary& vocabu
   }
   flush();
   if (!symbols.empty()) symbols.back().next = -1;
+  return all_known;
 }
 
 }  // namespace tessera::text

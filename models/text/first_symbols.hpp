@@ -49,14 +49,18 @@ class FirstSymbols {
   /// The characters of `text`. What has no token takes no place either, as in the reference: the
   /// places of those behind it move forward. `key` is scratch space.
   ///
+  /// Returns whether the symbols stand for the bytes at their places: nothing was unknown.
+  ///
   /// Errors    corrupt_file, `where`: an unk_token that the vocabulary lacks is needed.
-  void of_characters(std::string_view text, const Vocabulary& vocabulary,
+  bool of_characters(std::string_view text, const Vocabulary& vocabulary,
                      const BytePairsConfig& config, std::string_view where, std::string& key,
                      std::vector<PairSymbol>& symbols) const;
 
   std::optional<std::int32_t> unk_id() const noexcept { return unk_id_; }
   /// How many of the 256 tokens <0x00> to <0xFF> there are.
   std::size_t byte_piece_count() const noexcept;
+  /// Whether `id` is the unknown token's or one of these 256.
+  bool is_substitute(std::int32_t id) const noexcept;
 
  private:
   bool push_bytes(std::string_view bytes, std::vector<PairSymbol>& symbols) const;

@@ -14,6 +14,8 @@ void append_word_tokens(const std::vector<AlignedChar>& chars, WordRange range,
                         std::vector<SequenceToken>& tokens) {
   scratch.word.clear();
   scratch.byte_to_char.clear();
+  scratch.word.reserve(range.end - range.begin);
+  scratch.byte_to_char.reserve(range.end - range.begin);
   for (std::uint32_t i = range.begin; i < range.end; ++i) {
     append_utf8(scratch.word, chars[i].c);
     scratch.byte_to_char.resize(scratch.word.size(), i);

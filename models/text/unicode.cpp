@@ -231,6 +231,23 @@ int combining_class(char32_t c) noexcept {
   return k != 0 && contains(kStarter, c) ? 0 : k;
 }
 
+// Neither a composite that is excluded, nor a mark, nor what composes with the character before
+// (NFC_Quick_Check = Yes, combining class 0). Precomposed letters come back from their parts.
+bool is_inert_in_nfc(char32_t c) noexcept {
+  if (c < 0x300) return true;
+  if (c < 0x3400) {
+    return (c >= 0x388 && c <= 0x481 && c != 0x38B && c != 0x38D && c != 0x3A2) ||
+           (c >= 0x48A && c <= 0x52F) || (c >= 0x5D0 && c <= 0x5EA) || (c >= 0x620 && c <= 0x64A) ||
+           (c >= 0x1E00 && c <= 0x1EFF) || (c >= 0x2010 && c <= 0x2027) ||
+           (c >= 0x2030 && c <= 0x205E) || (c >= 0x2190 && c <= 0x2328) ||
+           (c >= 0x232B && c <= 0x23FA) || (c >= 0x2500 && c <= 0x27BF) ||
+           (c >= 0x3000 && c <= 0x3029) || (c >= 0x3041 && c <= 0x3096) ||
+           (c >= 0x309B && c <= 0x30FF);
+  }
+  return c <= 0x4DB5 || (c >= 0x4E00 && c <= 0x9FA5) || (c >= 0xAC00 && c <= 0xD7A3) ||
+         (c >= 0xFF01 && c <= 0xFFEE) || (c >= 0x1F300 && c <= 0x1F64F);
+}
+
 std::size_t decompose(char32_t c, bool compatibility, CodePoints& out) noexcept {
   out[0] = c;
   if (c < 0xA0 || c == kDivesAkuruComposite) return 1;

@@ -75,6 +75,10 @@ bool is_cjk_ideograph(char32_t c) noexcept;
 /// Canonical_Combining_Class.
 int combining_class(char32_t c) noexcept;
 
+/// Whether NFC leaves `c` alone in every text of such characters: true for the letters, ideographs
+/// and signs of which most texts are, false for some others that it leaves alone too.
+bool is_inert_in_nfc(char32_t c) noexcept;
+
 /// The longest full decomposition is that of U+FDFA: 18 code points.
 using CodePoints = std::array<char32_t, 18>;
 

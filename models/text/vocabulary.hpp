@@ -65,6 +65,8 @@ class Vocabulary {
 
   /// Number of distinct tokens.
   std::size_t size() const noexcept { return table_.size(); }
+  /// Whether no two tokens have the same id. Precondition: finish() was called.
+  bool has_distinct_ids() const noexcept { return by_id_.size() == size(); }
   /// Where the ids of added tokens begin: size(), unless set.
   std::size_t next_id() const noexcept { return next_id_.value_or(size()); }
   void set_next_id(std::size_t id) noexcept { next_id_ = id; }

@@ -80,6 +80,15 @@ TEST(BytePairsTest, UnknownBytesAreDroppedOrUnknownOrFused) {
   EXPECT_THAT(tokens_of(model_of({"a", "?"}, {}, config), "xaxx"), ElementsAre("?", "a", "?"));
 }
 
+// "\u0120" spells a space. Spelled itself, byte by byte, it must not be taken for the word of the
+// bytes C4 A0, whose token is "\u00C4\u0142".
+TEST(BytePairsTest, TheSpellingOfAWordIsNoWord) {
+  const BytePairs model = model_of({"\u00C4", "\u0142", "\u00C4\u0142", "\u0120", "a", "a\u0120"},
+                                   {{"\u00C4", "\u0142"}, {"a", "\u0120"}});
+  EXPECT_THAT(tokens_of(model, "\xC4\xA0"), ElementsAre("\u00C4\u0142"));
+  EXPECT_THAT(tokens_of(model, "x a "), ElementsAre("\u0120", "a\u0120"));
+}
+
 TEST(BytePairsTest, MergesMustBeInTheVocabulary) {
   EXPECT_THROW(model_of({"a", "b"}, {{"a", "b"}}), Error);
   EXPECT_THROW(model_of({"a", "ab"}, {{"a", "b"}}), Error);

@@ -113,6 +113,22 @@ TEST(UnicodeTest, CompositionInvertsDecompositionExceptWhereExcluded) {
   EXPECT_FALSE(compose(U'e', U'a'));
 }
 
+TEST(UnicodeTest, InertCharactersNeitherChangeNorComposeInNfc) {
+  CodePoints parts;
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    if (c >= 0xD800 && c < 0xE000) continue;
+    const auto code = static_cast<unsigned>(c);
+    const std::size_t n = decompose(c, false, parts);
+    // What composes with the character before it is the end of some decomposition.
+    for (std::size_t i = 1; i < n; ++i) EXPECT_FALSE(is_inert_in_nfc(parts[i])) << std::hex << code;
+    if (!is_inert_in_nfc(c)) continue;
+    EXPECT_EQ(combining_class(c), 0) << std::hex << code;
+    std::optional<char32_t> whole = parts[0];
+    for (std::size_t i = 1; i < n && whole; ++i) whole = compose(*whole, parts[i]);
+    EXPECT_TRUE(whole == c) << std::hex << code;
+  }
+}
+
 TEST(UnicodeTest, LowercaseHasNoContext) {
   EXPECT_TRUE(lowercase(U'A') == U"a");
   EXPECT_TRUE(lowercase(0x130) == U"i\u0307");

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words that byte pair encoding makes one token of: most words of a text are such.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "models/text/vocabulary.hpp"
+
+namespace tessera::text {
+
+class WholeWords {
+ public:
+  static constexpr std::size_t kLongest = 24;  ///< bytes; longer words are not kept
+
+  WholeWords() = default;
+  WholeWords(WholeWords&&) = default;  // views into bytes_ survive a move, but not a copy
+  WholeWords& operator=(WholeWords&&) = default;
+
+  /// Keeps room for `size` bytes, which all words together must not exceed.
+  explicit WholeWords(std::size_t size);
+
+  /// Precondition: `word` is not kept yet, and is no longer than kLongest.
+  void add(std::string_view word, std::int32_t id);
+
+  std::optional<std::int32_t> find(std::string_view word) const noexcept {
+    if (word.size() > kLongest) return std::nullopt;
+    return table_.find(word);
+  }
+
+ private:
+  std::unique_ptr<std::string> bytes_;
+  PrefixTable table_;
+};
+
+}  // namespace tessera::text
