@@ -94,6 +94,7 @@ TEST(NpyTest, MalformedFilesAreRefused) {
   for (const std::string& bad :
        {std::string(), good.substr(0, 5), good.substr(0, 60), good, good + std::string(20, 'x'),
         good + std::string(28, 'x'), npy_header(std::size_t{1} << 62, 4) + std::string(16, 'x'),
+        npy_header(4, Index{1} << 62) + std::string(16, 'x'),  // 4 times that is 0
         std::string("\x93NUMPY\x01\x00\xff\xff", 10)}) {
     test::write_file("t.npy", bad);
     EXPECT_THROW(read_npy("t.npy"), Error) << bad.size();
