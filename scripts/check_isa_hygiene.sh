@@ -56,8 +56,8 @@ while IFS= read -r object; do
   found=$(instructions_like "$avx" "$object")
   [ -z "$found" ] || problem "${object#"$build"/} holds instructions of a higher level:
 $found"
-done < <(find "$build"/kernels "$build"/runtime "$build"/models "$build"/tessera -name '*.o' \
-  ! -path '*/arch/*' 2>/dev/null)
+done < <(find "$build"/kernels "$build"/runtime "$build"/models "$build"/tessera -path '*/CMakeFiles/*' \
+  -name '*.o' ! -path '*/arch/*' 2>/dev/null)
 
 [ "$bad" -eq 0 ] || fail "$bad problems of ISA hygiene"
 say "$levels ISA levels export their table only; $others other objects hold no AVX."
