@@ -23,7 +23,7 @@ namespace {
 
 /// RapidJSON goes on with a null pointer where an allocator gives one.
 struct ThrowingAllocator {
-  static constexpr bool kNeedFree = true;
+  [[maybe_unused]] static constexpr bool kNeedFree = true;
   static void* Malloc(std::size_t bytes) {
     return bytes == 0 ? nullptr : checked(std::malloc(bytes));
   }

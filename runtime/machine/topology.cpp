@@ -176,7 +176,7 @@ bool read_sysfs_caches(const SystemRoots& roots, Machine& machine) {
 
 CpuidWords cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   CpuidWords words;
-  if (leaf <= __get_cpuid_max(leaf & 0x80000000U, nullptr)) {
+  if (leaf <= static_cast<std::uint32_t>(__get_cpuid_max(leaf & 0x80000000U, nullptr))) {
     __cpuid_count(leaf, subleaf, words.eax, words.ebx, words.ecx, words.edx);
   }
   return words;
