@@ -82,24 +82,6 @@ std::string read_text(const fs::path& file) {
   return text;
 }
 
-std::string_view type_name(Value value) {
-  switch (value.type()) {
-    case Type::array:
-      return "an array";
-    case Type::object:
-      return "an object";
-    case Type::number:
-      return "a number";
-    case Type::string:
-      return "a string";
-    case Type::boolean:
-      return "a boolean";
-    case Type::null:
-      break;
-  }
-  return "null";
-}
-
 std::string shown(Value value) {
   constexpr std::size_t kMost = 60;
   std::string text = minify(value);

@@ -48,8 +48,6 @@ class Document {
 /// The bytes of a tokenizer's file. Errors  as read_file(); corrupt_file (a Git LFS pointer, ...).
 std::string read_text(const std::filesystem::path& file);
 
-/// "a string", "null", ...
-std::string_view type_name(Value value);
 /// The value as JSON, no longer than a message can bear.
 std::string shown(Value value);
 

@@ -88,6 +88,9 @@ if build openmp openmp.cpp -fopenmp "${flags[@]}"; then
   check "a host with OpenMP" ./openmp "$text"
   check "a host with OpenMP, TESSERA_THREADS=openmp" env TESSERA_THREADS=openmp ./openmp "$text"
 fi
+cc -shared -fPIC -o "$work/tessera_openmp.so" tests/embedding/other_plugin.c
+build other_plugin other_plugin.cpp "${flags[@]}" &&
+  check "a plugin of another version" env LD_LIBRARY_PATH="$work:$LD_LIBRARY_PATH" TESSERA_THREADS=openmp ./other_plugin "$text"
 build signals signals.cpp "${flags[@]}" && check "signals without SA_RESTART" ./signals "$text"
 build small_stack small_stack.cpp "${flags[@]}" && check "a stack of 128 KiB" ./small_stack "$text"
 build sanitized exit_use.cpp -fsanitize=address,undefined "${flags[@]}" &&
@@ -114,6 +117,7 @@ if build changed_file changed_file.cpp "${flags[@]}"; then
   for how in cut write rename remove other; do
     for when in open prepare session; do
       check "the weights change: $how after $when" ./changed_file "$text" scratch $how $when
+      check "the weights change: $how after $when, copy_tables" ./changed_file "$text" scratch $how $when copy
     done
   done
 fi

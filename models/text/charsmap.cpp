@@ -8,6 +8,7 @@
 #include "models/text/grapheme.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera::text {
 namespace {
@@ -70,7 +71,7 @@ Charsmap::Charsmap(std::string_view bytes, std::string_view where) {
   units_.reserve(trie_bytes / 4);
   for (std::size_t i = 0; i < trie_bytes; i += 4) units_.push_back(read_u32(bytes.substr(i)));
   bytes.remove_prefix(trie_bytes);
-  if (!is_valid_utf8(bytes)) complain(where, "has replacements that are not UTF-8", "UTF-8");
+  if (!is_utf8(bytes)) complain(where, "has replacements that are not UTF-8", "UTF-8");
   replacements_ = bytes;
   check_values(where);
   for (std::size_t c = 0; c < is_kept_.size(); ++c) {

@@ -10,6 +10,7 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera::text {
 namespace {
@@ -131,7 +132,7 @@ SentencePieceModel::Piece read_piece(Message message) {
     }
   }
   if (out.piece.empty()) message.complain("an empty piece", "at least one character");
-  if (!is_valid_utf8(out.piece)) message.complain("a piece that is not UTF-8", "UTF-8");
+  if (!is_utf8(out.piece)) message.complain("a piece that is not UTF-8", "UTF-8");
   if (!std::isfinite(out.score)) {
     message.complain(fmt::format("the score {} of piece \"{}\"", out.score, out.piece),
                      "a finite number");

@@ -14,6 +14,7 @@
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera::text {
 namespace {
@@ -51,7 +52,7 @@ std::vector<SequenceToken> tokenize(const TokenizerParts& parts, std::string_vie
                             text.size()));
   }
   std::string replaced;
-  if (!is_valid_utf8(text)) text = replaced = replace_invalid_utf8(text);
+  if (!is_utf8(text)) text = replaced = replace_invalid_utf8(text);
   if (!truncation) return parts.tokenize(text, kNoLimit);
   if (truncation->side == Side::right) return parts.tokenize(text, truncation->max_length);
   std::vector<SequenceToken> tokens = parts.tokenize(text, kNoLimit);

@@ -46,10 +46,6 @@ void append_utf8(std::string& out, char32_t c);
 /// The number of code points of valid UTF-8.
 std::size_t count_code_points(std::string_view text) noexcept;
 
-bool is_valid_utf8(std::string_view text) noexcept;
-/// Where the first invalid part begins; npos: nowhere.
-std::size_t find_invalid_utf8(std::string_view text) noexcept;
-
 /// Replaces every maximal invalid part by one U+FFFD, as Rust's String::from_utf8_lossy and
 /// Python's errors="replace" do (Unicode 15, section 3.9, "U+FFFD substitution of maximal
 /// subparts").

@@ -46,15 +46,6 @@ std::size_t count_code_points(std::string_view text) noexcept {
   }));
 }
 
-bool is_valid_utf8(std::string_view text) noexcept {
-  return is_utf8(text);
-}
-
-std::size_t find_invalid_utf8(std::string_view text) noexcept {
-  const std::size_t valid = utf8_prefix(text);
-  return valid == text.size() ? std::string_view::npos : valid;
-}
-
 std::string replace_invalid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

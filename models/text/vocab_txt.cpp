@@ -8,6 +8,7 @@
 #include "models/json.hpp"
 #include "models/text/tokenizer_parts.hpp"
 #include "models/text/unicode.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera::text {
 namespace {
@@ -48,7 +49,7 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
   for (std::int32_t id = 0; !rest.empty(); ++id) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
-    if (!is_valid_utf8(line)) {
+    if (!is_utf8(line)) {
       throw Error(ErrorCode::corrupt_file,
                   fmt::format("vocab.txt: line {} is not UTF-8, expected one token", id + 1));
     }

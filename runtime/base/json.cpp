@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <new>
 
@@ -59,22 +57,6 @@ bool has_surrogate(std::string_view text) noexcept {
   return false;
 }
 
-/// Of a number that no double is near to: whether it is beyond the largest, not below the smallest.
-bool is_large(std::string_view number) noexcept {
-  std::int64_t exponent = 0;
-  const std::size_t e = number.find_first_of("eE");
-  if (e != std::string_view::npos) {
-    std::string_view digits = number.substr(e + 1);
-    if (digits.starts_with('+')) digits.remove_prefix(1);
-    const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
-    if (result.ec != std::errc{}) return !digits.starts_with('-');
-  }
-  const std::string_view mantissa = number.substr(0, e);
-  const std::size_t point = std::min(mantissa.find('.'), mantissa.size());
-  const std::size_t first = std::min(mantissa.find_first_of("123456789"), mantissa.size());
-  return exponent > static_cast<std::int64_t>(first) - static_cast<std::int64_t>(point);
-}
-
 /// Builds the values of a document, to a bounded depth.
 class Builder {
  public:
@@ -83,34 +65,15 @@ class Builder {
   explicit Builder(Parsed& out) : out_(out) {}
   bool is_too_deep() const noexcept { return depth_ > kMostNested; }
   bool is_half_a_pair() const noexcept { return is_half_a_pair_; }
-  bool is_too_large() const noexcept { return is_too_large_; }
 
   bool Null() { return out_.Null(); }
   bool Bool(bool value) { return out_.Bool(value); }
-  // Numbers come as text: RapidJSON's own exact conversion is thirty times slower than from_chars.
-  bool RawNumber(const char* begin, Length length, bool) {
-    const std::string_view text(begin, length);
-    const char* const end = text.data() + text.size();
-    if (text.find_first_of(".eE") == std::string_view::npos) {
-      std::int64_t integer = 0;
-      if (std::from_chars(text.data(), end, integer).ec == std::errc{}) return out_.Int64(integer);
-      std::uint64_t natural = 0;
-      const auto result = std::from_chars(text.data(), end, natural);
-      if (result.ec == std::errc{} && result.ptr == end) return out_.Uint64(natural);
-    }
-    double number = 0;
-    const auto result = std::from_chars(text.data(), end, number);
-    if (result.ec == std::errc::result_out_of_range) {
-      is_too_large_ = is_large(text);
-      return !is_too_large_ && out_.Double(0);
-    }
-    return out_.Double(number);
-  }
-  bool Int(int) { return false; }  // these are not called: numbers come as text
-  bool Uint(unsigned) { return false; }
-  bool Int64(std::int64_t) { return false; }
-  bool Uint64(std::uint64_t) { return false; }
-  bool Double(double) { return false; }
+  bool Int(int value) { return out_.Int(value); }
+  bool Uint(unsigned value) { return out_.Uint(value); }
+  bool Int64(std::int64_t value) { return out_.Int64(value); }
+  bool Uint64(std::uint64_t value) { return out_.Uint64(value); }
+  bool Double(double value) { return out_.Double(value); }
+  bool RawNumber(const char*, Length, bool) { return false; }  // numbers do not come as text
   bool String(const char* text, Length length, bool copy) {
     return is_whole(text, length) && out_.String(text, length, copy);
   }
@@ -130,7 +93,7 @@ class Builder {
 
   Parsed& out_;
   std::size_t depth_ = 0;
-  bool is_half_a_pair_ = false, is_too_large_ = false;
+  bool is_half_a_pair_ = false;
 };
 
 /// The text, which strings are unescaped in, and the values that point into it.
@@ -147,7 +110,7 @@ struct Failure {
 
 Failure parse_in_place(Content& content, std::size_t bytes) {
   constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
-                              rapidjson::kParseNumbersAsStringsFlag;
+                              rapidjson::kParseFullPrecisionFlag;
   Failure failure;
   const auto build = [&](Parsed& out) {
     rapidjson::InsituStringStream stream(content.text.data());
@@ -166,7 +129,6 @@ Failure parse_in_place(Content& content, std::size_t bytes) {
                                   : Fault::syntax;
       failure.what = builder.is_too_deep()      ? "Nested too deeply."
                      : builder.is_half_a_pair() ? "The surrogate pair in string is invalid."
-                     : builder.is_too_large()   ? "A number is too large."
                                                 : rapidjson::GetParseError_En(code);
       failure.at = result.Offset();
     } else if (stream.Tell() != bytes) {
@@ -259,27 +221,35 @@ Value Array::operator[](std::size_t index) const noexcept {
   return Value(static_cast<const Node*>(first_) + index);
 }
 
-Array::Iterator Array::end() const noexcept {
-  return Iterator(static_cast<const Node*>(first_) + size_);
+template <>
+Value Iterator<Value>::operator*() const noexcept {
+  return Value(at_);
 }
 
-Array::Iterator& Array::Iterator::operator++() noexcept {
+template <>
+Iterator<Value>& Iterator<Value>::operator++() noexcept {
   at_ = static_cast<const Node*>(at_) + 1;
   return *this;
 }
 
-Member Object::Iterator::operator*() const noexcept {
+template <>
+Member Iterator<Member>::operator*() const noexcept {
   const NodeMember& member = *static_cast<const NodeMember*>(at_);
   return {{member.name.GetString(), member.name.GetStringLength()}, Value(&member.value)};
 }
 
-Object::Iterator& Object::Iterator::operator++() noexcept {
+template <>
+Iterator<Member>& Iterator<Member>::operator++() noexcept {
   at_ = static_cast<const NodeMember*>(at_) + 1;
   return *this;
 }
 
-Object::Iterator Object::end() const noexcept {
-  return Iterator(static_cast<const NodeMember*>(first_) + size_);
+Iterator<Value> Array::end() const noexcept {
+  return Iterator<Value>(static_cast<const Node*>(first_) + size_);
+}
+
+Iterator<Member> Object::end() const noexcept {
+  return Iterator<Member>(static_cast<const NodeMember*>(first_) + size_);
 }
 
 std::optional<Value> Object::find(std::string_view key) const noexcept {
@@ -288,6 +258,24 @@ std::optional<Value> Object::find(std::string_view key) const noexcept {
     if (member.key == key) found = member.value;
   }
   return found;
+}
+
+std::string_view type_name(Value value) noexcept {
+  switch (value.type()) {
+    case Type::array:
+      return "an array";
+    case Type::object:
+      return "an object";
+    case Type::number:
+      return "a number";
+    case Type::string:
+      return "a string";
+    case Type::boolean:
+      return "a boolean";
+    case Type::null:
+      break;
+  }
+  return "null";
 }
 
 std::string minify(Value value) {

@@ -58,33 +58,50 @@ class Value {
 
 /// The value as JSON without spaces.
 std::string minify(Value value);
+/// "a string", "null", ...
+std::string_view type_name(Value value) noexcept;
+
+struct Member {
+  std::string_view key;
+  Value value;
+};
+
+/// Goes over the values of an array or the members of an object.
+template <class Item>
+class Iterator {
+ public:
+  using value_type = Item;
+  using difference_type = std::ptrdiff_t;
+  Iterator() = default;
+  explicit Iterator(const void* at) noexcept : at_(at) {}
+  Item operator*() const noexcept;
+  Iterator& operator++() noexcept;
+  Iterator operator++(int) noexcept {
+    const Iterator old = *this;
+    ++*this;
+    return old;
+  }
+  bool operator==(const Iterator&) const = default;
+
+ private:
+  const void* at_ = nullptr;
+};
+template <>
+Value Iterator<Value>::operator*() const noexcept;
+template <>
+Iterator<Value>& Iterator<Value>::operator++() noexcept;
+template <>
+Member Iterator<Member>::operator*() const noexcept;
+template <>
+Iterator<Member>& Iterator<Member>::operator++() noexcept;
 
 class Array {
  public:
-  class Iterator {
-   public:
-    using value_type = Value;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const void* at) noexcept : at_(at) {}
-    Value operator*() const noexcept { return Value(at_); }
-    Iterator& operator++() noexcept;
-    Iterator operator++(int) noexcept {
-      const Iterator old = *this;
-      ++*this;
-      return old;
-    }
-    bool operator==(const Iterator&) const = default;
-
-   private:
-    const void* at_ = nullptr;
-  };
-
   std::size_t size() const noexcept { return size_; }
   /// `index` < size().
   Value operator[](std::size_t index) const noexcept;
-  Iterator begin() const noexcept { return Iterator(first_); }
-  Iterator end() const noexcept;
+  Iterator<Value> begin() const noexcept { return Iterator<Value>(first_); }
+  Iterator<Value> end() const noexcept;
 
  private:
   friend class Value;
@@ -92,36 +109,12 @@ class Array {
   std::size_t size_ = 0;
 };
 
-struct Member {
-  std::string_view key;
-  Value value;
-};
-
 /// Members in the order of the file; a key may come twice.
 class Object {
  public:
-  class Iterator {
-   public:
-    using value_type = Member;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const void* at) noexcept : at_(at) {}
-    Member operator*() const noexcept;
-    Iterator& operator++() noexcept;
-    Iterator operator++(int) noexcept {
-      const Iterator old = *this;
-      ++*this;
-      return old;
-    }
-    bool operator==(const Iterator&) const = default;
-
-   private:
-    const void* at_ = nullptr;
-  };
-
   std::size_t size() const noexcept { return size_; }
-  Iterator begin() const noexcept { return Iterator(first_); }
-  Iterator end() const noexcept;
+  Iterator<Member> begin() const noexcept { return Iterator<Member>(first_); }
+  Iterator<Member> end() const noexcept;
   /// The last member of that name, as in Python; nothing if there is none.
   std::optional<Value> find(std::string_view key) const noexcept;
   /// Whether there is such a member of that type.

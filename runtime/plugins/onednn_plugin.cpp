@@ -2,8 +2,7 @@
 // tessera_onednn.so: the only product file that includes oneDNN.
 #include <dlfcn.h>
 
-#include <algorithm>
-#include <cstring>
+#include <cstdio>
 #include <dnnl.hpp>
 #include <memory>
 #include <new>

@@ -20,28 +20,10 @@ namespace {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
-const char* type_name(json::Type type) noexcept {
-  switch (type) {
-    case json::Type::array:
-      return "an array";
-    case json::Type::object:
-      return "an object";
-    case json::Type::string:
-      return "a string";
-    case json::Type::boolean:
-      return "a boolean";
-    case json::Type::number:
-      return "a number";
-    case json::Type::null:
-      break;
-  }
-  return "null";
-}
-
 std::string string_value(std::string_view key, json::Value value) {
   std::string_view text;
   if (!value.get(text)) {
-    refuse(fmt::format("\"{}\" is {}, expected a string", key, type_name(value.type())));
+    refuse(fmt::format("\"{}\" is {}, expected a string", key, json::type_name(value)));
   }
   return std::string(text);
 }
@@ -49,8 +31,7 @@ std::string string_value(std::string_view key, json::Value value) {
 std::vector<std::int32_t> id_list(std::string_view key, json::Value value) {
   json::Array array;
   if (!value.get(array)) {
-    refuse(
-        fmt::format("\"{}\" is {}, expected an array of integers", key, type_name(value.type())));
+    refuse(fmt::format("\"{}\" is {}, expected an array of integers", key, json::type_name(value)));
   }
   std::vector<std::int32_t> ids;
   ids.reserve(array.size());
@@ -58,7 +39,7 @@ std::vector<std::int32_t> id_list(std::string_view key, json::Value value) {
     std::int64_t id = 0;
     if (!element.get(id)) {
       refuse(fmt::format("\"{}\"[{}] is {}, expected an integer", key, ids.size(),
-                         type_name(element.type())));
+                         json::type_name(element)));
     }
     if (id < std::numeric_limits<std::int32_t>::min() ||
         id > std::numeric_limits<std::int32_t>::max()) {
@@ -161,7 +142,7 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
   if (!tree) refuse(fmt::format("not valid JSON: {}", tree.message()));
   json::Object object;
   if (!tree.root().get(object)) {
-    refuse(fmt::format("got {}, expected a JSON object", type_name(tree.root().type())));
+    refuse(fmt::format("got {}, expected a JSON object", json::type_name(tree.root())));
   }
   const std::string_view json = repaired.empty() ? line : std::string_view(repaired);
   const std::string_view id_key = keys_.id ? std::string_view(*keys_.id) : "id";

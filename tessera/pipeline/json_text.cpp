@@ -7,12 +7,13 @@
 #include <iterator>
 
 #include "models/text/unicode.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera {
 
 void append_json_string(std::string& out, std::string_view text) {
   std::string repaired;
-  if (!text::is_valid_utf8(text)) {
+  if (!is_utf8(text)) {
     repaired = text::replace_invalid_utf8(text);
     text = repaired;
   }

@@ -7,6 +7,7 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera {
 namespace {
@@ -80,8 +81,8 @@ bool LineReader::is_ready() {
 }
 
 void LineReader::check(std::string_view line) const {
-  const std::size_t at = text::find_invalid_utf8(line);
-  if (at == std::string_view::npos) return;
+  const std::size_t at = utf8_prefix(line);
+  if (at == line.size()) return;
   throw Error(
       ErrorCode::invalid_argument,
       fmt::format("{}: at byte {}: got 0x{:02X}, expected UTF-8 (--encoding latin-1, cp1252, ... "

@@ -8,6 +8,7 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace tessera {
 namespace {
@@ -124,7 +125,7 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
 
 std::string lower_case(std::string_view text) {
   std::string repaired;
-  if (!text::is_valid_utf8(text)) {
+  if (!is_utf8(text)) {
     repaired = text::replace_invalid_utf8(text);
     text = repaired;
   }

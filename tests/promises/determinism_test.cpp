@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same sequence gives the same bits: whatever the threads, the pool, the neighbours, the place
 // in the batch, the session, the arena's size, and the caller's floating-point environment.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <immintrin.h>
 
@@ -12,6 +13,7 @@
 
 #include "kernels/types.hpp"
 #include "runtime/session/session.hpp"
+#include "tests/runtime/op_model.hpp"
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/threads/pools.hpp"
 #include "tests/runtime/tiny_model.hpp"
@@ -123,6 +125,34 @@ TEST_P(DeterminismTest, TheCallersFloatingPointEnvironmentDoesNotMatterAndIsKept
       EXPECT_EQ(control_after, callers & 0xFFC0U);
       EXPECT_EQ(got, expected) << "rounding mode " << rounding;
     }
+  }
+}
+
+/// y = W x of one word, whose numbers are near `word`, with weights near `weight`.
+std::vector<float> product_of(Isa isa, float word, float weight, ParallelFor pool) {
+  constexpr Index kWidth = 48;
+  test::OpModel made;
+  Program& program = made.program();
+  program.inputs = TokenSpec{.vocab_size = 2, .position_rows = 0, .max_tokens = 8};
+  const ParameterId words = made.parameter("words", ParameterKind::table, 2, kWidth, 0.0F, word);
+  const ParameterId w = made.parameter("w", ParameterKind::matrix, kWidth, kWidth, 0.0F, weight);
+  const ValueId x =
+      made.add("x", kTokens, kWidth, EmbeddingOp{.terms = {{words, TokenInput::ids}}, .out = {}});
+  made.add("y", kTokens, kWidth, LinearOp{.in = x, .weight = w, .out = {}});
+  program.outputs = {{"y", program.outputs.back().value}};
+  const auto model = Model::create(program, made.checkpoint(), {.isa = isa});
+  const auto session = Session::create(
+      model, {.max_rows = 8, .max_sequences = 8, .threads = 2, .parallel_for = pool});
+  session->run(test::batch_of({{0}}).batch());
+  return test::rows_of(*session, "y", 0, 1);
+}
+
+TEST_P(DeterminismTest, SubnormalNumbersCountAsZero) {
+  constexpr float kSubnormal = 1e-39F, kLarge = 1e30F;
+  for (const ParallelFor pool : {ParallelFor{}, ParallelFor{.run = test::thread_pool}}) {
+    EXPECT_THAT(product_of(GetParam(), kLarge, 1e-30F, pool), testing::Each(testing::Gt(1.0F)));
+    EXPECT_THAT(product_of(GetParam(), kLarge, kSubnormal, pool), testing::Each(0.0F));
+    EXPECT_THAT(product_of(GetParam(), kSubnormal, kLarge, pool), testing::Each(0.0F));
   }
 }
 

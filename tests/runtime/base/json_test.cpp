@@ -5,9 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
+
+#include "runtime/base/files.hpp"
 
 namespace tessera::json {
 namespace {
@@ -153,6 +157,22 @@ TEST(JsonTextTest, DepthIsBounded) {
   std::string objects;
   for (std::size_t i = 0; i <= kMostNested; ++i) objects += "{\"a\":";
   EXPECT_THAT(Tree::parse(objects).message(), HasSubstr("deep"));
+}
+
+// github.com/nst/JSONTestSuite: y_ must be taken, n_ refused. TESSERA_JSON_TEST_SUITE=.../test_parsing
+TEST(JsonTextTest, JsonTestSuite) {
+  const char* const folder = std::getenv("TESSERA_JSON_TEST_SUITE");
+  if (folder == nullptr) GTEST_SKIP() << "TESSERA_JSON_TEST_SUITE names no folder";
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const Fault fault = fault_of(read_file(entry.path()));
+    if (name.starts_with("y_") || name.starts_with("n_")) {
+      EXPECT_EQ(fault == Fault::none, name.front() == 'y') << name;
+    }
+    ++files;
+  }
+  EXPECT_GT(files, 300);
 }
 
 TEST(JsonTextTest, TheMessageSaysWhere) {
