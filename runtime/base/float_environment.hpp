@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SSE control word that results are defined for: round to nearest, subnormal numbers count as
-// zero (they cost a hundred cycles each, and weights that decayed are full of them), exceptions
+// zero (many CPUs need a hundred cycles for each, and weights that decayed are full of them), exceptions
 // masked. A host may run with another (fesetround, -ffast-math's flush to zero, feenableexcept).
 #pragma once
 
