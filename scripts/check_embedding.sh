@@ -81,6 +81,7 @@ build host_symbols host_symbols.cpp -rdynamic "${flags[@]}" &&
   check "the host's own libjpeg, libpng, zlib, simdjson, fmt, ..." ./host_symbols "$text" "$vision" "${photos[@]/#/$ROOT/}"
 build host_symbols_static host_symbols.cpp -rdynamic "${static[@]}" &&
   check "the same, libtessera.a" ./host_symbols_static "$text" "$vision" "${photos[@]/#/$ROOT/}"
+build loaded loaded.cpp "${flags[@]}" && check "no library is loaded that nobody asked for" ./loaded "$text"
 build fork fork.cpp "${flags[@]}" && check "fork(), also in callbacks" ./fork "$text"
 build dlopen dlopen.cpp "${cflags[@]}" && check "dlopen() and dlclose(), also with a session alive" ./dlopen "$text" "$library"
 build own_new own_new.cpp "${flags[@]}" && check "operator new of the host" ./own_new "$text"

@@ -293,7 +293,7 @@ Plan make_plan(const PlanInput& input) {
             .weights_stay_in_l3 = weights_stay_in_l3(input.program, input.tile, input.machine),
             .fallbacks = fallbacks_of(input.rates.source)};
   if (input.allow_onednn && !input.onednn_over_ours) {
-    plan.fallbacks.emplace_back("oneDNN was allowed and is not in this build");
+    plan.fallbacks.emplace_back("oneDNN was allowed and its plugin cannot be loaded");
   }
   Planner planner(input);
   plan.ops.reserve(input.program.ops.size());

@@ -265,7 +265,7 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
     }
     if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
     if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
-      fail(in.allow_onednn ? "wants oneDNN, which is not in this build"
+      fail(in.allow_onednn ? "wants oneDNN, whose plugin cannot be loaded"
                            : "wants oneDNN, which the session does not allow");
     }
     if (nest.col_blocks > panels) {

@@ -105,7 +105,9 @@ PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& opti
           .loop_order = options.loop_order,
           .attention = options.attention,
           .allow_onednn = options.allow_onednn,
-          .onednn_over_ours = execute::onednn_measurement(kernels::kernels_at(isa))};
+          .onednn_over_ours = options.allow_onednn  // who does not allow it does not load it
+                                  ? execute::onednn_measurement(kernels::kernels_at(isa))
+                                  : nullptr};
 }
 
 std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa,
