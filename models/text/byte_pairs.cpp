@@ -47,6 +47,7 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
   bool is_plain = prefix == 0 && config_.end_of_word_suffix.empty() &&
                   vocabulary_.has_distinct_ids() &&
                   vocabulary_.id_count() <= 2 * vocabulary_.size() + 65536;
+  const std::vector<std::int32_t> substitutes = first_.substitutes();
   std::vector<MergeBounds::Merge> joined;
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
@@ -62,7 +63,8 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
     // Of a pair that is listed twice the last place counts, as in the reference.
     merges_.insert_or_assign(a, b, {static_cast<std::uint32_t>(i), both});
     merged_[i] = both;
-    is_plain = is_plain && !left.empty() && !right.empty() && !first_.is_substitute(both);
+    is_plain = is_plain && !left.empty() && !right.empty() &&
+               !std::binary_search(substitutes.begin(), substitutes.end(), both);
     if (is_plain) joined.push_back({a, b, both});
   }
   if (!is_plain) return;
@@ -73,13 +75,13 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
 void BytePairs::find_whole_words() {
   std::size_t size = 0;
   vocabulary_.for_each([&](std::string_view token, std::int32_t) { size += token.size(); });
-  WholeWords found(size);
+  WholeWords found(size, vocabulary_.size());
   Scratch scratch;
   vocabulary_.for_each([&](std::string_view token, std::int32_t id) {
     const std::optional<std::string> word =
         config_.byte_level ? spelled_bytes(token) : std::string(token);
     if (!word || word->empty() || word->size() > WholeWords::kLongest) return;
-    if (vocabulary_.id(token) != id || found.find(*word)) return;
+    if (vocabulary_.id(token) != id) return;  // of a token that is listed twice
     try {
       tokenize(*word, scratch);
     } catch (const Error&) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "models/text/byte_alphabet.hpp"
 #include "models/text/unicode.hpp"
@@ -36,8 +37,13 @@ std::size_t FirstSymbols::byte_piece_count() const noexcept {
   return 256 - static_cast<std::size_t>(std::count(pieces_.begin(), pieces_.end(), -1));
 }
 
-bool FirstSymbols::is_substitute(std::int32_t id) const noexcept {
-  return id == unk_id_ || std::find(pieces_.begin(), pieces_.end(), id) != pieces_.end();
+std::vector<std::int32_t> FirstSymbols::substitutes() const {
+  std::vector<std::int32_t> ids;
+  std::copy_if(pieces_.begin(), pieces_.end(), std::back_inserter(ids),
+               [](auto id) { return id >= 0; });
+  if (unk_id_) ids.push_back(*unk_id_);
+  std::sort(ids.begin(), ids.end());
+  return ids;
 }
 
 bool FirstSymbols::of_bytes(std::string_view word, std::vector<PairSymbol>& symbols) const {

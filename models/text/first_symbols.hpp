@@ -59,8 +59,8 @@ class FirstSymbols {
   std::optional<std::int32_t> unk_id() const noexcept { return unk_id_; }
   /// How many of the 256 tokens <0x00> to <0xFF> there are.
   std::size_t byte_piece_count() const noexcept;
-  /// Whether `id` is the unknown token's or one of these 256.
-  bool is_substitute(std::int32_t id) const noexcept;
+  /// The ids of these and of the unknown token, rising.
+  std::vector<std::int32_t> substitutes() const;
 
  private:
   bool push_bytes(std::string_view bytes, std::vector<PairSymbol>& symbols) const;

@@ -41,16 +41,22 @@ WordPiece read_word_piece(const Node& model) {
   return WordPiece(std::move(vocabulary), std::move(config));
 }
 
-// "a b", or ["a", "b"] in files of tokenizers 0.20 and later.
-BytePairs::Merge read_merge(const Node& merge) {
-  json::Array pair;
-  if (merge.value.get(pair)) {
-    if (pair.size() != 2) wrong(merge, "two tokens");
-    return {std::string(as_string(item(merge, 0, pair[0]))),
-            std::string(as_string(item(merge, 1, pair[1])))};
+// "a b", or ["a", "b"] in files of tokenizers 0.20 and later. What it is called is spelled where it is
+// wrong only: there are tens of thousands.
+BytePairs::Merge read_merge(const Node& list, std::size_t i, json::Value value) {
+  std::string_view left, right;
+  const json::Array pair = value.array();
+  if (pair.size() == 2 && pair[0].get(left) && pair[1].get(right))
+    return {std::string(left), std::string(right)};
+  if (std::string_view line; value.get(line)) {
+    if (auto split = split_merge(line)) return *std::move(split);
+    wrong(item(list, i, value), "two tokens with a space between");
   }
-  if (auto split = split_merge(as_string(merge))) return *std::move(split);
-  wrong(merge, "two tokens with a space between");
+  const Node merge = item(list, i, value);
+  if (!value.is_array()) as_string(merge);  // complains
+  if (pair.size() != 2) wrong(merge, "two tokens");
+  const std::size_t other = pair[0].get(left) ? 1 : 0;
+  wrong(item(merge, other, pair[other]), "a string");
 }
 
 std::string string_or_empty(const Node& model, std::string_view key) {
@@ -73,18 +79,20 @@ BytePairs read_byte_pairs(const Node& model, bool byte_level) {
   Vocabulary vocabulary =
       read_vocabulary(require(model, "vocab", "an object of tokens and their ids"));
   const Node list = require(model, "merges", "an array of pairs of tokens");
+  const json::Array values = as_array(list);
   std::vector<BytePairs::Merge> merges;
-  for (const auto value : as_array(list)) {
-    merges.push_back(read_merge(item(list, merges.size(), value)));
-  }
+  merges.reserve(values.size());
+  for (const json::Value value : values) merges.push_back(read_merge(list, merges.size(), value));
   return BytePairs(std::move(vocabulary), merges, std::move(config), list.where);
 }
 
 }  // namespace
 
 Vocabulary read_vocabulary(const Node& vocab) {
+  const json::Object tokens = as_object(vocab);
   Vocabulary vocabulary;
-  for (const auto& [token, value] : as_object(vocab)) {
+  vocabulary.reserve(tokens.size());
+  for (const auto& [token, value] : tokens) {
     std::int64_t id = -1;
     if (!value.get(id) || id < 0 || id >= INT32_MAX) {
       id = json::as_id({fmt::format("{}[\"{}\"]", vocab.where, token), value});  // complains

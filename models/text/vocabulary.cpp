@@ -2,6 +2,7 @@
 #include "models/text/vocabulary.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace tessera::text {
 namespace {
@@ -65,11 +66,21 @@ void PrefixTable::insert(std::string_view bytes, std::int32_t id) {
     place(hash, static_cast<std::uint32_t>(members_.size() - 1));
     return;
   }
-  slots_.assign(std::max<std::size_t>(64, 2 * slots_.size()), Slot{});
+  set_slots(std::max<std::size_t>(64, 2 * slots_.size()));
+}
+
+void PrefixTable::reserve(std::size_t count) {
+  members_.reserve(count);
+  if (2 * count > slots_.size()) set_slots(std::bit_ceil(2 * count));
+}
+
+void PrefixTable::set_slots(std::size_t count) {
+  slots_.assign(count, Slot{});
   for (std::uint32_t m = 0; m < members_.size(); ++m) place(hash_of(members_[m].bytes), m);
 }
 
 std::optional<std::int32_t> PrefixTable::find(std::string_view bytes) const noexcept {
+  if (members_.empty()) return std::nullopt;  // nothing to hash for
   const Member* member = find_hashed(hash_of(bytes), bytes);
   if (member == nullptr) return std::nullopt;
   return member->id;
@@ -97,6 +108,11 @@ std::string_view Vocabulary::keep(std::string_view token) {
   const std::size_t at = block.size();
   block.append(token);
   return std::string_view(block).substr(at);
+}
+
+void Vocabulary::reserve(std::size_t count) {
+  lines_.reserve(count);
+  table_.reserve(count);
 }
 
 void Vocabulary::add(std::string_view token, std::int32_t id) {

@@ -22,6 +22,8 @@ class PrefixTable {
     std::uint32_t length;  ///< in bytes
   };
 
+  /// Makes room for `count` members at once.
+  void reserve(std::size_t count);
   /// Adds a member, or gives it another id. `bytes` must outlive the table.
   void insert(std::string_view bytes, std::int32_t id);
 
@@ -47,6 +49,7 @@ class PrefixTable {
 
   const Member* find_hashed(std::uint64_t hash, std::string_view bytes) const noexcept;
   void place(std::uint64_t hash, std::uint32_t member) noexcept;
+  void set_slots(std::size_t count);
 
   std::vector<Slot> slots_;  // a power of two, at most half full
   std::vector<Member> members_;
@@ -60,6 +63,8 @@ class Vocabulary {
   Vocabulary(Vocabulary&&) = default;  // views into blocks_ survive a move, but not a copy
   Vocabulary& operator=(Vocabulary&&) = default;
 
+  /// Makes room for `count` tokens at once.
+  void reserve(std::size_t count);
   /// Adds a token; one that is there already takes the new id, as in the reference.
   void add(std::string_view token, std::int32_t id);
 

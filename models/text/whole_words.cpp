@@ -3,8 +3,10 @@
 
 namespace tessera::text {
 
-WholeWords::WholeWords(std::size_t size) : bytes_(std::make_unique<std::string>()) {
+WholeWords::WholeWords(std::size_t size, std::size_t count)
+    : bytes_(std::make_unique<std::string>()) {
   bytes_->reserve(size);
+  table_.reserve(count);
 }
 
 void WholeWords::add(std::string_view word, std::int32_t id) {

@@ -21,10 +21,10 @@ class WholeWords {
   WholeWords(WholeWords&&) = default;  // views into bytes_ survive a move, but not a copy
   WholeWords& operator=(WholeWords&&) = default;
 
-  /// Keeps room for `size` bytes, which all words together must not exceed.
-  explicit WholeWords(std::size_t size);
+  /// Keeps room for `size` bytes, which all words together must not exceed, and `count` words.
+  WholeWords(std::size_t size, std::size_t count);
 
-  /// Precondition: `word` is not kept yet, and is no longer than kLongest.
+  /// Precondition: `word` is no longer than kLongest.
   void add(std::string_view word, std::int32_t id);
 
   std::optional<std::int32_t> find(std::string_view word) const noexcept {

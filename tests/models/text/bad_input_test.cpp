@@ -249,6 +249,16 @@ TEST(BadTextTest, ANormalizerThatGrowsItsTextIsGivenUp) {
   }
 }
 
+TEST(BadTextTest, APrefixThatIsTooLongIsGivenUp) {
+  const auto with_prefix = [](std::size_t length) {
+    JsonSections s;
+    s.normalizer = R"({"type": "Prepend", "prepend": ")" + std::string(length, 'x') + "\"}";
+    return tokenizer_of(s);
+  };
+  EXPECT_EQ(with_prefix(1087).encode("a").size(), 3U);  // and the character itself: 1088
+  EXPECT_THROW(with_prefix(1088).encode("a"), Error);
+}
+
 // Texts of random bytes, half of them valid UTF-8. Nothing may crash, and offsets stay inside the
 // text.
 TEST(BadTextTest, RandomBytesNeverCrash) {

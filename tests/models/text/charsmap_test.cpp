@@ -35,6 +35,13 @@ Result apply(const Charsmap& map, std::string_view text) {
 
 using Begins = std::vector<std::uint32_t>;
 
+// 64 characters for each of the text's and 1024; the check counts four bytes a character.
+TEST(CharsmapTest, AReplacementThatGrowsItsTextTooMuchIsGivenUp) {
+  const Charsmap map(small_charsmap({{'a', std::string(1088 * 4 + 4, 'x')}}), "map");
+  EXPECT_EQ(apply(map, "b").text, "b");
+  EXPECT_THROW(apply(map, "a"), Error);
+}
+
 TEST(CharsmapTest, ReplacesCharactersAndKeepsTheirPlaces) {
   const Charsmap map(small_charsmap({{'a', "b"}, {'\t', " "}, {'2', "two"}, {'-', ""}}), "map");
   EXPECT_EQ(apply(map, "xay").text, "xby");
