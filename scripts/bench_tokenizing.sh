@@ -3,6 +3,7 @@
 # each, after checking that both give the same ids; writes bench/results/tokenizing.md and .svg.
 #
 #   scripts/bench_tokenizing.sh [--only KIND] [--lines-only] [--texts-only] [--native-most MB]
+#   scripts/bench_tokenizing.sh --compare COUNT [--seed N] [--only KIND]     ids of random texts, no times
 #
 # The tokenizers are those of ../shared/tokenizers. The native library comes from the npm registry
 # (needs node and npm) into a temporary folder; nothing of it is part of the project or of its build.
@@ -13,11 +14,13 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
 
-only=() native_most=0.7 texts=1 lines=1
+only=() native_most=0.7 texts=1 lines=1 compare=0 seed=1
 while [ $# -gt 0 ]; do
   case $1 in
     --only) only=(--only "${2:?--only needs the name of a tokenizer}"); shift ;;
     --native-most) native_most=${2:?--native-most needs a number}; shift ;;
+    --compare) compare=${2:?--compare needs a number of texts}; shift ;;
+    --seed) seed=${2:?--seed needs a number}; shift ;;
     --lines-only) texts=0 ;;
     --texts-only) lines=0 ;;
     *) fail "unknown argument \"$1\"" ;;
@@ -47,6 +50,11 @@ stage "Native library" get_native_library
 export UV_THREADPOOL_SIZE=1 TOKENIZERS_PARALLELISM=false RAYON_NUM_THREADS=1
 mkdir -p build/results
 program=build/release/bench/time_tokenizing
+if [ "$compare" -gt 0 ]; then
+  stage "Random texts" node scripts/tokenizing/compare.mjs "$work" "$program" "$shared" "$work" \
+    "$compare" "$seed" "${only[@]:1}"
+  exit 0
+fi
 if [ "$texts" = 1 ]; then
   stage "Texts" node scripts/tokenizing/run.mjs "$work" "$program" "$shared" "$work" \
     build/results/tokenizing.json "${only[@]}"
