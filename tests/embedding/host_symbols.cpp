@@ -37,7 +37,7 @@ ENDS(hwloc_topology_init)
 ENDS(_ZN8simdjson13validate_utf8EPKcm)
 ENDS(
     _ZN3fmt2v97vformatB5cxx11ENS0_17basic_string_viewIcEENS0_17basic_format_argsINS0_20basic_format_contextINS0_8appenderEcEEEE)
-ENDS(_ZN7tessera6is_isaEv)
+ENDS(_ZN7tessera8best_isaEv)
 
 int main(int argc, char** argv) {
   host::embed(host::model(argc, argv));
