@@ -26,22 +26,30 @@ std::optional<fs::path> path_from(const char* variable) {
   return fs::path(value);
 }
 
-/// load_rates() for the file that the user named: its errors say by what.
-MachineRates load_override(const fs::path& file, const Machine& machine, Isa isa) {
-  try {
-    return load_rates(file, machine, isa);
-  } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("TESSERA_RATES: {}", e.what()));
+/// load_rates() for the first of the files that the user named that is of this machine and level. If
+/// none is, the error is the first file's and says who named it.
+MachineRates load_override(const std::vector<fs::path>& files, const Machine& machine, Isa isa) {
+  std::optional<Error> first;
+  for (const fs::path& file : files) {
+    try {
+      return load_rates(file, machine, isa);
+    } catch (const Error& e) {
+      if (!first) first.emplace(e.code(), fmt::format("TESSERA_RATES: {}", e.what()));
+      if (e.code() != ErrorCode::invalid_argument) {
+        throw Error(e.code(), fmt::format("TESSERA_RATES: {}", e.what()));
+      }
+    }
   }
+  throw *first;
 }
 
 /// Override or cache, whichever has rates that fit.
 std::optional<MachineRates> stored_rates(const Machine& machine, Isa isa,
                                          const RatesPlaces& places) {
-  if (places.override_file) {
-    MachineRates rates = load_override(*places.override_file, machine, isa);
-    log(LogLevel::info, fmt::format("machine rates from {} (TESSERA_RATES): {}",
-                                    places.override_file->string(), describe(rates)));
+  if (!places.override_files.empty()) {
+    MachineRates rates = load_override(places.override_files, machine, isa);
+    log(LogLevel::info,
+        fmt::format("machine rates from {} (TESSERA_RATES): {}", rates.source, describe(rates)));
     return rates;
   }
   if (!places.cache_directory) {
@@ -85,7 +93,14 @@ MachineRates nominal_rates(const Machine& machine, Isa isa) {
 }
 
 RatesPlaces RatesPlaces::from_environment() {
-  RatesPlaces places{.override_file = path_from("TESSERA_RATES"), .cache_directory = {}};
+  RatesPlaces places;
+  if (const char* names = std::getenv("TESSERA_RATES"); names != nullptr) {
+    for (std::string_view rest = names; !rest.empty();) {
+      const std::size_t end = std::min(rest.find(':'), rest.size());
+      if (end > 0) places.override_files.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
   const std::optional<fs::path> cache = path_from("XDG_CACHE_HOME");
   const std::optional<fs::path> home = path_from("HOME");
   if (cache && cache->is_absolute()) {

@@ -3,7 +3,8 @@
 // How fast one thread of this machine computes and moves data: what the planner divides FLOP and
 // bytes by. Rates come from the first of these that has them:
 //
-//   override   the file that TESSERA_RATES names; one that does not fit is an Error
+//   override   the file that TESSERA_RATES names, or the first that fits of several with a colon between
+//              them, one per ISA level; none that fits is an Error
 //   cache      $XDG_CACHE_HOME/tessera/ (else ~/.cache/tessera/), written by measured_rates();
 //              a file that does not fit is ignored, with a warning to the log callback
 //   nominal    nominal_rates(): cautious figures from the ISA level alone
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kernels/isa.hpp"
 #include "kernels/types.hpp"
@@ -52,7 +54,7 @@ MachineRates measure_rates(Isa isa);
 
 /// Where rates are looked for. A test brings its own.
 struct RatesPlaces {
-  std::optional<std::filesystem::path> override_file;
+  std::vector<std::filesystem::path> override_files;
   std::optional<std::filesystem::path> cache_directory;  ///< empty: neither is set; no cache
 
   /// TESSERA_RATES, XDG_CACHE_HOME, HOME. A relative XDG_CACHE_HOME is ignored, as its

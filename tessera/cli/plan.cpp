@@ -39,7 +39,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
   options.session.rates =
       is_measured ? measured_rates(machine(), isa) : resolve_rates(machine(), isa);
   if (const Isa other = resolve_isa(options.model.isa, Precision::bf16);
-      is_measured && other != isa) {
+      is_measured && other != isa && RatesPlaces::from_environment().override_files.empty()) {
     (void)measured_rates(machine(), other);  // of what the plan says of bf16
   }
   TextEncoder encoder(package, options);
@@ -83,7 +83,8 @@ void PlanCommand::add_to(CLI::App& command) {
       "and\n"
       "rates; in --json: other_precision, other_seconds, other_weights_packed_bytes, "
       "other_arena_bytes.\n"
-      "Rates are kept in $XDG_CACHE_HOME/tessera; TESSERA_RATES names another file.");
+      "Rates are kept in $XDG_CACHE_HOME/tessera; TESSERA_RATES names another file, or one per "
+      "level with colons between them.");
 }
 
 }  // namespace

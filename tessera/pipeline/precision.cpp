@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/session/level.hpp"
@@ -65,9 +66,18 @@ void warn_if_slower(PrecisionOption option, const MachineRates& rates) {
       fmt::format("precision bf16 is asked for and the slower one: {}", describe_speed(rates)));
 }
 
+MachineRates rates_of_other(Isa isa) {
+  try {
+    return resolve_rates(machine(), isa);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::invalid_argument) throw;
+    return nominal_rates(machine(), isa);
+  }
+}
+
 MachineRates rates_of_bf16(std::optional<Isa> asked, const MachineRates& rates) {
   const Isa isa = resolve_isa(asked, Precision::bf16);
-  return isa == resolve_isa(asked) ? rates : resolve_rates(machine(), isa);
+  return isa == resolve_isa(asked) ? rates : rates_of_other(isa);
 }
 
 PrecisionChoice choose_precision(PrecisionOption option, const models::Package& package,

@@ -31,6 +31,9 @@ constexpr Precision precision_to_ask(PrecisionOption option) noexcept {
   return option == PrecisionOption::fp32 ? Precision::f32 : Precision::bf16;
 }
 
+/// What is known of a level that nothing is computed at, for a forecast: resolve_rates(), but nominal
+/// where TESSERA_RATES has files of other levels only.
+MachineRates rates_of_other(Isa isa);
 /// Rates of the level that bf16 is computed at: `rates`, where that is the level of fp32, too.
 MachineRates rates_of_bf16(std::optional<Isa> asked, const MachineRates& rates);
 

@@ -14,7 +14,7 @@ std::optional<PrecisionCost> cost_in(Precision precision, const models::Package&
                                      Index sequences) {
   const Isa isa = resolve_isa(model.isa, precision);
   const kernels::KernelTable& kernels = kernels::kernels_at(isa);
-  if (isa != resolve_isa(model.isa, model.precision)) session.rates = resolve_rates(machine(), isa);
+  if (isa != resolve_isa(model.isa, model.precision)) session.rates = rates_of_other(isa);
   if (kernels.gemm[precision].run == nullptr) return std::nullopt;
   model.precision = precision;
   session.plan = nullptr;

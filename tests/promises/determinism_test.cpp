@@ -38,7 +38,10 @@ std::vector<Sequence> sequences_of(unsigned seed, std::size_t count) {
 
 class DeterminismTest : public testing::TestWithParam<Isa> {
  protected:
-  void SetUp() override { SKIP_UNLESS_SUPPORTED(GetParam()); }
+  void SetUp() override {
+    SKIP_UNLESS_SUPPORTED(GetParam());
+    model_ = Model::create(tiny_.program(), tiny_.checkpoint(), {.isa = GetParam()});
+  }
   std::unique_ptr<Session> session(SessionOptions options) const {
     return Session::create(model_, options);
   }
@@ -51,10 +54,7 @@ class DeterminismTest : public testing::TestWithParam<Isa> {
   }
 
   test::TinyModel tiny_{kShape};
-  std::shared_ptr<const Model> model_ =
-      cpu_supports(GetParam())
-          ? Model::create(tiny_.program(), tiny_.checkpoint(), {.isa = GetParam()})
-          : nullptr;
+  std::shared_ptr<const Model> model_;
 };
 
 TEST_P(DeterminismTest, ThreadsAndPoolsDoNotMatter) {

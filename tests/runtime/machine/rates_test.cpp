@@ -59,7 +59,7 @@ class MachineRatesTest : public testing::Test {
  protected:
   fs::path file() const { return directory_.path() / "rates.json"; }
   RatesPlaces cache() const {
-    return {.override_file = {}, .cache_directory = directory_.path() / "cache"};
+    return {.override_files = {}, .cache_directory = directory_.path() / "cache"};
   }
   fs::path cache_file() const {
     return rates_cache_file(*cache().cache_directory, machine_, Isa::avx2);
@@ -160,7 +160,7 @@ TEST_F(MachineRatesTest, RefusesTheRatesOfAnotherMachineLevelOrVersion) {
 TEST_F(MachineRatesTest, TheOverrideComesFirstAndIsNeverPassedOver) {
   RatesPlaces places = cache();
   save_rates(cache_file(), some_rates(), machine_, Isa::avx2);
-  places.override_file = file();
+  places.override_files = {file()};
   MachineRates other = some_rates();
   other.flops[Precision::f32] = 2e11;
   save_rates(file(), other, machine_, Isa::avx2);
@@ -172,6 +172,25 @@ TEST_F(MachineRatesTest, TheOverrideComesFirstAndIsNeverPassedOver) {
   EXPECT_THROW(measured_rates(machine_, Isa::avx2, places), Error);
   fs::remove(file());
   EXPECT_THROW(resolve_rates(machine_, Isa::avx2, places), Error);
+}
+
+TEST_F(MachineRatesTest, OfSeveralOverridesTheOneOfTheLevelHolds) {
+  RatesPlaces places = cache();
+  const fs::path second = directory_.path() / "second.json";
+  places.override_files = {file(), second};
+  save_rates(file(), some_rates(), machine_, Isa::avx2);
+  save_rates(second, some_rates(), machine_, Isa::avx512);
+  EXPECT_EQ(resolve_rates(machine_, Isa::avx2, places).source, file().string());
+  EXPECT_EQ(resolve_rates(machine_, Isa::avx512, places).source, second.string());
+  try {
+    resolve_rates(machine_, Isa::baseline, places);
+    FAIL() << "rates of other levels";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
+    EXPECT_THAT(e.what(), HasSubstr("isa is \"avx2\", expected \"baseline\""));
+  }
+  write(file(), "{");  // a damaged file is never passed over, even for one that fits
+  EXPECT_THROW(resolve_rates(machine_, Isa::avx512, places), Error);
 }
 
 TEST_F(MachineRatesTest, TheCacheComesSecond) {
@@ -211,7 +230,7 @@ TEST_F(MachineRatesTest, MeasuresOnceAndKeepsIt) {
 TEST_F(MachineRatesTest, AnUnwritableCacheIsAWarning) {
   const fs::path in_the_way = directory_.path() / "file";
   write(in_the_way, "");
-  const RatesPlaces places{.override_file = {}, .cache_directory = in_the_way / "tessera"};
+  const RatesPlaces places{.override_files = {}, .cache_directory = in_the_way / "tessera"};
   const RecordedLog log;
   EXPECT_EQ(measured_rates(machine_, Isa::baseline, places).source, "measured");
   EXPECT_THAT(log.warnings, Contains(HasSubstr("for this process only")));
@@ -227,8 +246,10 @@ TEST_F(MachineRatesTest, PlacesFollowTheEnvironment) {
   };
   const char* home = std::getenv("HOME");
   const std::string old_home = home == nullptr ? "" : home;
-  EXPECT_EQ(with("r.json", "/x", "/h").override_file, "r.json");
-  EXPECT_EQ(with("", "/x", "/h").override_file, std::nullopt);
+  EXPECT_THAT(with("r.json", "/x", "/h").override_files, testing::ElementsAre("r.json"));
+  EXPECT_THAT(with("r.json:/a/b c.json:", "/x", "/h").override_files,
+              testing::ElementsAre("r.json", "/a/b c.json"));
+  EXPECT_TRUE(with("", "/x", "/h").override_files.empty());
   EXPECT_EQ(with(nullptr, "/x", "/h").cache_directory, "/x/tessera");
   EXPECT_EQ(with(nullptr, "relative", "/h").cache_directory, "/h/.cache/tessera");
   EXPECT_EQ(with(nullptr, nullptr, "/h").cache_directory, "/h/.cache/tessera");

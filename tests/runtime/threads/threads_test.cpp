@@ -14,7 +14,19 @@
 namespace tessera {
 namespace {
 
-class WorkersTest : public testing::TestWithParam<WorkersBackend> {};
+class WorkersTest : public testing::TestWithParam<WorkersBackend> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == WorkersBackend::openmp && !kHasOpenMp) GTEST_SKIP() << "built without OpenMP";
+  }
+
+ private:
+#ifdef TESSERA_TEST_OPENMP
+  static constexpr bool kHasOpenMp = true;
+#else
+  static constexpr bool kHasOpenMp = false;
+#endif
+};
 
 TEST_P(WorkersTest, EveryTaskRunsOnceWithAWorkerInRange) {
   for (const int count : {1, 2, 5}) {

@@ -42,10 +42,12 @@ std::vector<std::string> warnings_of(tessera_precision precision) {
 TEST(PrecisionOfModelTest, SlowerBf16IsOneWarning) {
   const test::TemporaryDirectory directory;
   const std::filesystem::path file = directory.path() / "rates.json";
+  const std::filesystem::path of_bf16 = directory.path() / "bf16.json";
   MachineRates rates = nominal_rates(machine(), resolve_isa({}));
   rates.flops[Precision::bf16] = 0.75 * rates.flops[Precision::f32];
   save_rates(file, rates, machine(), resolve_isa({}));
-  ::setenv("TESSERA_RATES", file.c_str(), 1);
+  save_rates(of_bf16, rates, machine(), resolve_isa({}, Precision::bf16));
+  ::setenv("TESSERA_RATES", (file.string() + ":" + of_bf16.string()).c_str(), 1);
   const std::vector<std::string> slower = warnings_of(TESSERA_PRECISION_BF16);
   ASSERT_EQ(slower.size(), 1U);
   EXPECT_THAT(slower[0], testing::HasSubstr("bf16 multiplies 0.75 x as fast as fp32 here"));

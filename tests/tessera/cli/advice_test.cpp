@@ -108,15 +108,24 @@ TEST_F(AdviceTest, NothingIsMeasuredForIt) {
 }
 
 TEST_F(AdviceTest, RatesAreReadOnceWhateverIsSaid) {
-  const std::filesystem::path rates =
-      rates_cache_file(path("cache/tessera"), machine(), resolve_isa({}));
-  std::filesystem::create_directories(rates.parent_path());
-  write_file(rates, "no rates");
-  for (const std::string& command :
-       {embed_, embed_ + " --precision bf16", embed_ + " --precision auto", "info " + demo_,
-        "plan " + demo_ + " --no-measure"}) {
+  const auto damaged = [&](Precision precision) {
+    const std::filesystem::path rates =
+        rates_cache_file(path("cache/tessera"), machine(), resolve_isa({}, precision));
+    std::filesystem::create_directories(rates.parent_path());
+    write_file(rates, "no rates");
+    return rates.filename().string();
+  };
+  const std::string fp32 = damaged(Precision::f32), bf16 = damaged(Precision::bf16);
+  for (const auto& [command, own] : {std::pair{embed_, fp32},
+                                     {embed_ + " --precision bf16", bf16},
+                                     {embed_ + " --precision auto", bf16},
+                                     {"info " + demo_, fp32},
+                                     {"plan " + demo_ + " --no-measure", fp32}}) {
     unrated(command + " 2> " + terminal_.name());
-    EXPECT_EQ(count(terminal_.shown(), "cache passed over"), 1U) << command;
+    const std::string text = terminal_.shown();
+    EXPECT_EQ(count(text, own), 1U) << command;
+    EXPECT_LE(count(text, fp32), 1U) << command;
+    EXPECT_LE(count(text, bf16), 1U) << command;
   }
 }
 

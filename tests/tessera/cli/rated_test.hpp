@@ -14,19 +14,19 @@ class RatedTest : public CliTest {
  protected:
   /// With linears that compute 1e11 and bf16_speed times that.
   void rate(double bf16_speed, double exps = 1e10) {
-    save_rates(path("rates.json"),
-               {.flops = {1e11, bf16_speed * 1e11},
-                .l1_bytes = 4e11,
-                .l2_bytes = 2e11,
-                .l3_bytes = 1e11,
-                .memory_bytes = 2e10,
-                .exps = exps,
-                .source = ""},
-               machine(), resolve_isa({}));
+    const MachineRates rates{.flops = {1e11, bf16_speed * 1e11},
+                             .l1_bytes = 4e11,
+                             .l2_bytes = 2e11,
+                             .l3_bytes = 1e11,
+                             .memory_bytes = 2e10,
+                             .exps = exps,
+                             .source = ""};
+    save_rates(path("rates.json"), rates, machine(), resolve_isa({}));
+    save_rates(path("bf16.json"), rates, machine(), resolve_isa({}, Precision::bf16));
   }
   /// With the rates of the last rate().
   CommandResult rated(const std::string& arguments) {
-    return sh("TESSERA_RATES=rates.json \"$TESSERA\" " + arguments);
+    return sh("TESSERA_RATES=rates.json:bf16.json \"$TESSERA\" " + arguments);
   }
   /// Where nobody has measured, and what is measured would be kept in "cache".
   CommandResult unrated(const std::string& arguments) {
