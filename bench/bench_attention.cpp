@@ -206,7 +206,7 @@ constexpr AttentionDataflow kFlows[] = {
 void add_all() {
   constexpr Index kAll = AttentionMask::kAll;
   for (const Isa isa : kAllIsas) {
-    if (!cpu_supports(isa)) continue;
+    if (enable(isa) != 0) continue;
     for (const Index d : {32, 64, 80, 96, 128}) {
       for (const Index T : {16, 32, 128, 197, 512, 2048})
         add(isa, {.name = "full", .T = T, .d = d, .heads = 12});
@@ -261,7 +261,7 @@ int main(int argc, char** argv) {
   using namespace tessera;
   if (!bench::take_meter_flag(argc, argv)) return 1;
   for (const Isa isa : kAllIsas) {
-    if (!cpu_supports(isa)) continue;
+    if (enable(isa) != 0) continue;
     benchmark::AddCustomContext(fmt::format("fma_peak_{}", to_string(isa)),
                                 fmt::format("{:.1f} GFLOP/s", bench::fma_peak(isa) * 1e-9));
   }

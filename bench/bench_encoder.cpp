@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
   for (const BertSize& size : {kBertBase, kMiniLmL6}) {
     const auto engine = std::make_shared<Engine>(size);
     const auto add_all = [&](Isa isa, Precision precision) {
-      if (!cpu_supports(isa)) return;
+      if (enable(isa) != 0) return;
       for (const int threads : {1, 2}) {
         for (const Index T : {16, 128, 512}) add(engine, isa, precision, 1, T, threads);
         for (const Index S : {8, 32}) add(engine, isa, precision, S, 128, threads);

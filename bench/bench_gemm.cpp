@@ -34,6 +34,7 @@
 #include "bench/support/checked.hpp"
 #include "bench/support/gemm_cell.hpp"
 #include "bench/support/meter.hpp"
+#include "runtime/session/level.hpp"
 
 namespace tessera::bench {
 namespace {
@@ -165,20 +166,26 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "bench_gemm: TESSERA_ISA is {}: {}\n", level.value, level.problem);
     return 1;
   }
-  const Isa isa = *level.isa;
+  // fp32 and bf16 may have levels of their own: a matrix unit is asked for where bf16 is computed.
+  const PerPrecision<Isa> isas{resolve_isa({}), resolve_isa({}, Precision::bf16)};
+  const Isa isa = isas[Precision::bf16];
   // The opponent may use what we use. It reads this at its first primitive.
   setenv("DNNL_MAX_CPU_ISA",
-         isa == Isa::baseline ? "SSE41"
-         : isa == Isa::avx2   ? "AVX2"
-         : isa == Isa::avx512 ? "AVX512_CORE"
-                              : "AVX512_CORE_BF16",
+         isa == Isa::baseline      ? "SSE41"
+         : isa == Isa::avx2        ? "AVX2"
+         : isa == Isa::avx512      ? "AVX512_CORE"
+         : isa == Isa::avx512_bf16 ? "AVX512_CORE_BF16"
+                                   : "AVX512_CORE_AMX",
          0);
-  const MachineRates rates = measure_rates(isa);
+  const PerPrecision<MachineRates> rates{measure_rates(isas[Precision::f32]),
+                                         measure_rates(isas[Precision::bf16])};
   benchmark::AddCustomContext("cpu", machine().cpu_name);
-  benchmark::AddCustomContext("rates", describe(rates));
+  benchmark::AddCustomContext("rates", describe(rates[Precision::bf16]));
   benchmark::AddCustomContext("cold_MiB", fmt::format("{}", bench::cold_bytes() >> 20));
   benchmark::AddCustomContext("llc_MiB", fmt::format("{}", bench::last_level_cache_bytes() >> 20));
-  for (const Precision precision : kPrecisions) bench::add_all(precision, isa, rates);
+  for (const Precision precision : kPrecisions) {
+    bench::add_all(precision, isas[precision], rates[precision]);
+  }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   return bench::run_checked();

@@ -202,7 +202,7 @@ void bench_orders(benchmark::State& state, Precision precision, Isa isa, LinearS
 
 void add_all(Precision precision) {
   for (const Isa isa : kAllIsas) {
-    if (!cpu_supports(isa)) continue;
+    if (enable(isa) != 0) continue;
     for (const Layer& layer : evaluation_set()) {
       for (const Index M : layer.rows) {
         const LinearShape s{M, layer.N, layer.K};

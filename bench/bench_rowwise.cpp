@@ -164,7 +164,7 @@ void bench_kernel(benchmark::State& state, const Kernel& kernel, Isa isa, Index 
 
 void add_all() {
   for (const Isa isa : kAllIsas) {
-    if (!cpu_supports(isa)) continue;
+    if (enable(isa) != 0) continue;
     for (const Kernel& kernel : all_kernels()) {
       for (const auto& [M, N] :
            {std::pair<Index, Index>{32, 384}, {128, 768}, {512, 768}, {128, 3072}}) {

@@ -146,7 +146,7 @@ int main(int argc, char** argv) {
   for (const VitSize& size : {kVitBase, kVitLarge, kDinoSmall}) {
     const auto engine = std::make_shared<Engine>(size);
     for (const Isa isa : {Isa::avx512, Isa::avx2}) {
-      if (!cpu_supports(isa)) continue;
+      if (enable(isa) != 0) continue;
       for (const int threads : {1, 2}) {
         for (const char* output : {"last_hidden_state", "embedding"}) {
           add(engine, isa, output, 1, threads);

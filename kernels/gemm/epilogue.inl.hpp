@@ -4,22 +4,30 @@
 #pragma once
 
 #include "kernels/gemm/gemm.hpp"
-#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/math_bf16.inl.hpp"
 #include "kernels/simd/narrow.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-/// C, or its narrow form, = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is a tile on the
-/// stack, because the residual may be C itself. Not inlined: the tile is in L1, and the
+/// Column j of the first row of what `accumulate` starts from, and its row stride.
+TESSERA_INLINE const float* sums_of(const GemmTile& t, Index j) noexcept {
+  return (t.sums == nullptr ? t.c : t.sums) + j;
+}
+TESSERA_INLINE Index ld_of_sums(const GemmTile& t) noexcept {
+  return t.sums == nullptr ? t.ldc : t.lds;
+}
+
+/// Rows [i0, i1) of C, or of its narrow form, = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is
+/// a tile elsewhere, because the residual may be C itself. Not inlined: the tile is in L1, and the
 /// micro-kernels stay small. Two functions, so that the narrow form costs f32 nothing.
 template <class A, bool is_narrow>
-__attribute__((noinline)) void finish_tile_as(const GemmTile& t, const float* x, Index ldx,
-                                              Index j0, Index nr) noexcept {
+__attribute__((noinline)) void finish_rows_as(const GemmTile& t, const float* x, Index ldx,
+                                              Index j0, Index nr, Index i0, Index i1) noexcept {
   with_activation(
       t.activation, [&]<Activation act>() __attribute__((always_inline)) {
-        for (Index i = 0; i < t.mr; ++i) {
+        for (Index i = i0; i < i1; ++i) {
           const float* residual = t.residual != nullptr ? t.residual + i * t.ldr + j0 : nullptr;
           auto* to = [&] {
             if constexpr (is_narrow) {
@@ -30,7 +38,12 @@ __attribute__((noinline)) void finish_tile_as(const GemmTile& t, const float* x,
           }();
           for_each_vector<A>(
               nr, [&](Index j, Index n) __attribute__((always_inline)) {
-                F32<A> y = activate<act, A>(load_n<A>(x + i * ldx + j, n));
+                F32<A> y = load_n<A>(x + i * ldx + j, n);
+                if constexpr (is_narrow) {
+                  y = activate_for_bf16<act, A>(y);
+                } else {
+                  y = activate<act, A>(y);
+                }
                 if (residual != nullptr) y = y + load_n<A>(residual + j, n);
                 if constexpr (is_narrow) {
                   store_bf16_n<A>(to + j, n, y);
@@ -43,13 +56,18 @@ __attribute__((noinline)) void finish_tile_as(const GemmTile& t, const float* x,
 }
 
 template <class A>
+TESSERA_INLINE void finish_rows(const GemmTile& t, const float* x, Index ldx, Index j0, Index nr,
+                                Index i0, Index i1) noexcept {
+  if (t.narrow != nullptr) {
+    finish_rows_as<A, true>(t, x, ldx, j0, nr, i0, i1);
+  } else {
+    finish_rows_as<A, false>(t, x, ldx, j0, nr, i0, i1);
+  }
+}
+template <class A>
 TESSERA_INLINE void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
                                 Index nr) noexcept {
-  if (t.narrow != nullptr) {
-    finish_tile_as<A, true>(t, x, ldx, j0, nr);
-  } else {
-    finish_tile_as<A, false>(t, x, ldx, j0, nr);
-  }
+  finish_rows<A>(t, x, ldx, j0, nr, 0, t.mr);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ namespace tessera::kernels {
 /// One tile of rows: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual; where `narrow` is
 /// given, the result goes there, rounded to bf16, and not to C.
 ///
-///   init      = C if `accumulate`, else bias (broadcast over rows) if given, else 0
+///   init      = if `accumulate` the sums so far: `sums` if given, else C; else bias (broadcast over
+///               rows) if given, else 0
 ///   reduction = one chain over k = 0 … kc−1 per element, whatever mr and nr are, so that splitting
 ///               K into consecutive calls (accumulate) or tiling M and N differently gives the same
 ///               bits.
@@ -20,7 +21,7 @@ namespace tessera::kernels {
 /// A is read where it lies. B is given as packed panels (PackPanel). A tile wider than NR covers
 /// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
 ///
-/// Two prefetch hints, which change speed and never a bit:
+/// Hints, which change speed and never a bit:
 ///
 ///   ahead     memory that later calls read. A kernel may prefetch it into L2, spread evenly over
 ///             the call; null means what follows the panels. A loop over panels with several tiles
@@ -28,6 +29,11 @@ namespace tessera::kernels {
 ///             time instead of during the first tile of a panel only.
 ///   resident  the panels, and what follows them, are in L2 or L3 already: without `ahead` nothing
 ///             is prefetched into L2.
+///   streams   this operand is not used again before much else is: a kernel may load it without keeping
+///             it in L1, where the other one stays.
+///
+/// A family with `finish` may leave act, residual and rounding of a call to the next call that is given
+/// the same `later`, or to finish(*later), whichever comes first: until then C is not there.
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1, a multiple of KR except at the end of K; ldb is set if
 ///                nr > NR; lda is a multiple of KR, a aligned to KR elements
@@ -36,6 +42,8 @@ namespace tessera::kernels {
 ///                activation != none, residual and narrow are used only in the last call over K;
 ///                with narrow, c is read if `accumulate` and else not looked at
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
+enum class GemmOperand : std::uint8_t { none, a, b };
+struct LaterEpilogue;
 struct GemmTile {
   const void* a;  // (mr, kc) of the family's type, row stride lda
   Index lda;
@@ -54,15 +62,31 @@ struct GemmTile {
   bool resident = false;
   std::uint16_t* narrow = nullptr;  // bf16 (mr, nr), row stride ldn
   Index ldn = 0;
+  const float* sums = nullptr;  // (mr, nr), row stride lds: what `accumulate` starts from, if not C
+  Index lds = 0;
+  GemmOperand streams = GemmOperand::none;
+  LaterEpilogue* later = nullptr;
 };
 using GemmUkernel = void (*)(const GemmTile&) noexcept;
+
+/// The epilogue of the last call that left one, and the sums that it applies to. While tiles are
+/// multiplied, vector instructions are free: the next call spreads them over its products.
+struct LaterEpilogue {
+  LaterEpilogue() noexcept {}       // sums are written before they are read
+  alignas(64) float sums[2][1024];  // of the call that waits and of the one that runs, in turn
+  GemmTile tile{};
+  Index j0 = 0, nr = 0, ld = 0;  // columns [j0, j0+nr) of the tile, and the row stride of its sums
+  Index row = 0, rows = 0;       // those to do: [row, rows)
+  int waiting = 0;               // sums[waiting]
+};
 
 /// Packs rows [n0, n0+nr) of a weight W (N,K), element type `type`, row stride ldw, into one panel
 /// as `run` reads it, zero in columns ≥ nr and beyond K. `w` points at row n0, `panel` at
 /// panel_bytes(K) bytes.
 ///
 ///   f32    panel[k·NR + j] = W[n0+j, k]
-///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even: pairs, whatever KR
+///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even: pairs; for a matrix
+///          unit the same in tiles of 16 columns, one after another in each group of KR
 using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K,
                            void* panel) noexcept;
 
@@ -79,9 +103,11 @@ struct Gemm {
   Index MR = 0, NR = 0, KR = 1;
   ElementBits bits{};
   Index rows_read =
-      1;  ///< rows of A are read by so many: those beyond mr are there, and do not count
+      1;  ///< rows of A are read by so many: those beyond mr are there, and do not count; > 1: they take
+          ///< their time, so that rows are cut MR at a time
   EnterUnit enter = nullptr;
   LeaveUnit leave = nullptr;
+  void (*finish)(LaterEpilogue& later) noexcept = nullptr;  ///< does what `later` still holds
 
   constexpr Index panel_bytes(Index K) const noexcept {
     const Index whole = (K + KR - 1) & -KR;

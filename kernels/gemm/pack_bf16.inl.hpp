@@ -2,7 +2,9 @@
 //
 // Packs rows of a weight W (N,K) into a panel of bf16 pairs for the GEMM micro-kernel.
 //
-//   panel[(k/2·NR + j)·2 + k mod 2] = W[n0 + j, k],  0 for j ≥ nr and K ≤ k < ⌈K/KR⌉·KR      W f32, f16 or bf16
+//   panel[g·KR·NR + c·KR·T + (i/2·T + j mod T)·2 + i mod 2] = W[n0 + j, k],  0 for j ≥ nr and K ≤ k < ⌈K/KR⌉·KR
+//
+//   W f32, f16 or bf16; k = g·KR + i, c = j/T: groups of KR rows, in each of them tiles of T columns
 //
 // bf16 is copied; f32 and f16 are rounded to nearest even. Runs once per weight at load time.
 #pragma once
@@ -15,7 +17,7 @@ namespace tessera::kernels {
 namespace {
 
 /// V elements of a row are rounded at a time, then go to their columns.
-template <class A, Index NR, Index KR = 2>
+template <class A, Index NR, Index KR = 2, Index T = NR>
 void pack_panel_bf16(const void* w, DType type, Index ldw, Index nr, Index K,
                      void* panel) noexcept {
   auto* const to = static_cast<std::uint16_t*>(panel);
@@ -35,7 +37,9 @@ void pack_panel_bf16(const void* w, DType type, Index ldw, Index nr, Index K,
         }
       }
       for (Index i = 0; i < kLanes<A> && k + i < whole; ++i) {
-        to[((k + i) / 2 * NR + j) * 2 + i % 2] = lanes[i];
+        const Index in_group = (k + i) % KR;
+        to[(k + i) / KR * KR * NR + j / T * KR * T + (in_group / 2 * T + j % T) * 2 +
+           in_group % 2] = lanes[i];
       }
     }
   }

@@ -28,7 +28,8 @@
 namespace tessera::kernels {
 namespace {
 
-inline constexpr Index kTileDepth = 32;                    // k of a product
+inline constexpr Index kTileDepth = 32;  // k of a product
+inline constexpr Index kBTileBytes = 16 * kTileBytes;
 inline constexpr Index kPanelBytes = kTileDepth * 32 * 2;  // of a panel of 32 columns in a step
 
 /// What a block prefetches into L2: its share of `ahead`, or what follows its panels.
@@ -39,14 +40,29 @@ TESSERA_INLINE Stream stream_of_tiles(const GemmTile& t, Index steps, Index j0) 
   return {at, at, kPanelBytes, t.ldb};
 }
 
+/// Rows of a waiting epilogue that fit beside one step of products: up to n.
+template <class A>
+TESSERA_INLINE void finish_some(LaterEpilogue& later, Index n) noexcept {
+  const Index end = min_of(later.row + n, later.rows);
+  if (later.row < end) {
+    finish_rows<A>(later.tile, later.sums[later.waiting], later.ld, later.j0, later.nr, later.row,
+                   end);
+    later.row = end;
+  }
+}
+template <class A>
+void finish_later(LaterEpilogue& later) noexcept {
+  finish_some<A>(later, later.rows);
+}
+
 /// Columns [j0, j0 + nr) of C, nr ≤ 32·P: R x 2P tiles of C in the registers 0 …, then R of A, then B.
-template <class A, class Unit, int R, int P>
+template <class A, class Unit, int R, int P, GemmOperand streams>
 __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index nr) noexcept {
   constexpr int kColumns = 2 * P, kOfA = R * kColumns, kOfB = kOfA + R;
   static_assert(kOfB < 8);
   constexpr Index kWide = 32 * P, kHigh = 16 * R;
   constexpr auto kAll = std::make_integer_sequence<int, R * kColumns>{};
-  alignas(64) float tile[static_cast<std::size_t>(kHigh * kWide)];  // what is not C as it is
+  alignas(64) float own[static_cast<std::size_t>(kHigh * kWide)];  // what is not C as it is
   const bool whole = t.mr == kHigh && nr == kWide;
   const auto for_each_tile = [&]<int... n>(std::integer_sequence<int, n...>, auto&& body)
       __attribute__((always_inline)) {
@@ -58,15 +74,15 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
 
   // init
   if (t.accumulate || t.bias != nullptr) {
-    const float* init = t.accumulate ? t.c + j0 : t.bias + j0;
-    Index ld = t.accumulate ? t.ldc : 0;  // a bias is every row
+    const float* init = t.accumulate ? sums_of(t, j0) : t.bias + j0;
+    Index ld = t.accumulate ? ld_of_sums(t) : 0;  // a bias is every row
     if (nr < kWide || (t.accumulate && !whole)) {
       const Index rows = t.accumulate ? t.mr : 1;
       for (Index i = 0; i < rows; ++i) {
-        for (Index j = 0; j < kWide; ++j) tile[i * kWide + j] = j < nr ? init[i * ld + j] : 0.0F;
+        for (Index j = 0; j < kWide; ++j) own[i * kWide + j] = j < nr ? init[i * ld + j] : 0.0F;
       }
-      for (Index i = rows * kWide; i < (t.accumulate ? kHigh * kWide : 0); ++i) tile[i] = 0.0F;
-      init = tile;
+      for (Index i = rows * kWide; i < (t.accumulate ? kHigh * kWide : 0); ++i) own[i] = 0.0F;
+      init = own;
       ld = t.accumulate ? kWide : 0;
     }
     for_each_tile(
@@ -81,27 +97,44 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
 
   const char* a = static_cast<const char*>(t.a);
   const char* b = static_cast<const char*>(t.b) + j0 / 32 * t.ldb;
+  const auto load_a = [&]<int n>(std::integral_constant<int, n>, const char* from, Index lda)
+      __attribute__((always_inline)) {
+    if constexpr (streams == GemmOperand::a) {
+      Unit::template load_once<n>(from, lda);
+    } else {
+      Unit::template load<n>(from, lda);
+    }
+  };
+  const auto load_b = [&]<int n>(std::integral_constant<int, n>, const char* from)
+      __attribute__((always_inline)) {
+    if constexpr (streams == GemmOperand::b) {
+      Unit::template load_once<n>(from, kTileBytes);
+    } else {
+      Unit::template load<n>(from, kTileBytes);
+    }
+  };
   const auto step = [&](const char* a_at, Index lda) __attribute__((always_inline)) {
-    const auto tile_of_b = [&](int c) { return b + c / 2 * t.ldb + c % 2 * 64; };
+    const auto tile_of_b = [&](int c) { return b + c / 2 * t.ldb + c % 2 * kBTileBytes; };
     if constexpr (R == 2) {
-      Unit::template load<kOfB>(tile_of_b(0), 128);
-      Unit::template load<kOfA>(a_at, lda);
+      load_b(std::integral_constant<int, kOfB>{}, tile_of_b(0));
+      load_a(std::integral_constant<int, kOfA>{}, a_at, lda);
       Unit::template multiply<0, kOfA, kOfB>();
-      Unit::template load<kOfB + 1>(tile_of_b(1), 128);
+      load_b(std::integral_constant<int, kOfB + 1>{}, tile_of_b(1));
       Unit::template multiply<1, kOfA, kOfB + 1>();
-      Unit::template load<kOfA + 1>(a_at + 16 * lda, lda);
+      load_a(std::integral_constant<int, kOfA + 1>{}, a_at + 16 * lda, lda);
       Unit::template multiply<2, kOfA + 1, kOfB>();
       Unit::template multiply<3, kOfA + 1, kOfB + 1>();
     } else {
-      Unit::template load<kOfA>(a_at, lda);
+      load_a(std::integral_constant<int, kOfA>{}, a_at, lda);
       for_each_tile(
           std::make_integer_sequence<int, kColumns>{}, [&]<int c>(std::integral_constant<int, c>)
                                                            __attribute__((always_inline)) {
                                                              constexpr int kB =
                                                                  kOfB +
                                                                  c % 3;  // three registers in turn
-                                                             Unit::template load<kB>(tile_of_b(c),
-                                                                                     128);
+                                                             load_b(
+                                                                 std::integral_constant<int, kB>{},
+                                                                 tile_of_b(c));
                                                              Unit::template multiply<c, kOfA, kB>();
                                                            });
     }
@@ -110,9 +143,12 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
   const bool far = !t.resident || t.ahead != nullptr;
   Stream stream{};
   if (far) stream = stream_of_tiles<P>(t, steps + (rest != 0 ? 1 : 0), j0);
+  const Index waiting = t.later == nullptr ? 0 : t.later->rows - t.later->row;
+  const Index of_step = steps == 0 ? 0 : (waiting + steps - 1) / steps;
   for (Index k = 0; k < steps; ++k) {
     step(a, t.lda * 2);
     if (far) stream.template next<P>();
+    if (of_step > 0) finish_some<A>(*t.later, of_step);
     a += kTileBytes;
     b += kPanelBytes;
   }
@@ -124,43 +160,68 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
     step(end, kTileBytes);
   }
 
-  const bool finish =
-      !whole || t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
-  float* const y = finish ? tile : t.c + j0;
-  const Index ldy = finish ? kWide : t.ldc;
-  for_each_tile(
-      kAll, [&]<int n>(std::integral_constant<int, n>) __attribute__((always_inline)) {
-        Unit::template store<n>(place(y, ldy, n), ldy * 4);
-      });
-  if (finish) finish_tile<A>(t, tile, kWide, j0, nr);
+  const bool epilogue =
+      t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
+  const auto store = [&](float* y, Index ldy) __attribute__((always_inline)) {
+    for_each_tile(
+        kAll, [&]<int n>(std::integral_constant<int, n>) __attribute__((always_inline)) {
+          Unit::template store<n>(place(y, ldy, n), ldy * 4);
+        });
+  };
+  if (whole && !epilogue) return store(t.c + j0, t.ldc);
+  if (t.later == nullptr || !epilogue) {  // sums are read by the next call over K: they cannot wait
+    store(own, kWide);
+    return finish_tile<A>(t, own, kWide, j0, nr);
+  }
+  LaterEpilogue& later = *t.later;
+  finish_some<A>(later, later.rows);
+  later.waiting ^= 1;
+  store(later.sums[later.waiting], kWide);
+  later.tile = t;
+  later.j0 = j0, later.nr = nr, later.ld = kWide;
+  later.row = 0, later.rows = t.mr;
 }
 
 /// The kernel: MR = 32 rows at most, panels of NR = 32 columns, KR = 32.
+template <class A, class Unit, GemmOperand streams>
+void gemm_tiles_of(const GemmTile& t) noexcept {
+  Index j = 0;
+  if (t.mr <= 16) {
+    for (; t.nr - j > 32; j += 64) {
+      block_of_tiles<A, Unit, 1, 2, streams>(t, j, min_of(64, t.nr - j));
+    }
+    if (j < t.nr) block_of_tiles<A, Unit, 1, 1, streams>(t, j, t.nr - j);
+    return;
+  }
+  for (; j < t.nr; j += 32) block_of_tiles<A, Unit, 2, 1, streams>(t, j, min_of(32, t.nr - j));
+}
 template <class A, class Unit>
 void gemm_tiles(const GemmTile& t) noexcept {
   TESSERA_ASSERT(t.mr >= 1 && t.mr <= 32 && t.nr >= 1 && t.kc >= 1);
   TESSERA_ASSERT(t.nr <= 32 || t.ldb > 0);
   TESSERA_ASSERT(t.lda % kTileDepth == 0);
-  Index j = 0;
-  if (t.mr <= 16) {
-    for (; t.nr - j > 32; j += 64) block_of_tiles<A, Unit, 1, 2>(t, j, min_of(64, t.nr - j));
-    if (j < t.nr) block_of_tiles<A, Unit, 1, 1>(t, j, t.nr - j);
-    return;
+  switch (t.streams) {
+    case GemmOperand::none:
+      return gemm_tiles_of<A, Unit, GemmOperand::none>(t);
+    case GemmOperand::a:
+      return gemm_tiles_of<A, Unit, GemmOperand::a>(t);
+    case GemmOperand::b:
+      return gemm_tiles_of<A, Unit, GemmOperand::b>(t);
   }
-  for (; j < t.nr; j += 32) block_of_tiles<A, Unit, 2, 1>(t, j, min_of(32, t.nr - j));
 }
 
 template <class A, class Unit>
 constexpr Gemm tile_family() noexcept {
   return {.run = gemm_tiles<A, Unit>,
-          .pack_panel = pack_panel_bf16<A, 32, kTileDepth>,
+          .pack_panel = pack_panel_bf16<A, 32, kTileDepth, 16>,
           .MR = 32,
           .NR = 32,
           .KR = kTileDepth,
           .bits = {.a = 16, .b = 16},
           .rows_read = 16,
           .enter = enter_tiles<Unit>,
-          .leave = leave_tiles<Unit>};
+          .leave = leave_tiles<Unit>,
+          .finish = finish_later<A>};
 }
 
 /// Four independent products a round.

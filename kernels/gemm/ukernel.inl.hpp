@@ -158,7 +158,7 @@ __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr
   constexpr Index NR = NV * kLanes<A>;
   alignas(64) float tile[extent(mr * NR)];  // (mr, NR)
   for (Index i = 0; i < mr; ++i) {
-    const float* init = t.accumulate        ? t.c + i * t.ldc + j0
+    const float* init = t.accumulate        ? sums_of(t, j0) + i * ld_of_sums(t)
                         : t.bias != nullptr ? t.bias + j0
                                             : nullptr;
     for (Index j = 0; j < NR; ++j) tile[i * NR + j] = init != nullptr && j < nr ? init[j] : 0.0F;
@@ -180,11 +180,11 @@ void tile_of_rows(const GemmTile& t) noexcept {
     alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_tile
     float* y = finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
-    const float* init = t.accumulate ? t.c + j : nullptr;
+    const float* init = t.accumulate ? sums_of(t, j) : nullptr;
     if (kFar<mr> && (!t.resident || t.ahead != nullptr)) {
-      full_tile<A, E, mr, NV, panels, kFar<mr>>(t, j, init, t.ldc, y, ldy);
+      full_tile<A, E, mr, NV, panels, kFar<mr>>(t, j, init, ld_of_sums(t), y, ldy);
     } else {
-      full_tile<A, E, mr, NV, panels, false>(t, j, init, t.ldc, y, ldy);
+      full_tile<A, E, mr, NV, panels, false>(t, j, init, ld_of_sums(t), y, ldy);
     }
     if (finish) finish_tile<A>(t, tile, panels * NR, j, panels * NR);
     j += panels * NR;

@@ -16,7 +16,7 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
   using F = F32<xsimd::fma3<xsimd::avx2>>;
   using I = I32<xsimd::fma3<xsimd::avx2>>;
   static constexpr int kRegisters = 16;
-  static constexpr bool kFma = true, kScale = false;
+  static constexpr bool kFma = true, kScale = false, kReciprocal14 = false;
 
   static TESSERA_INLINE F splat(float x) noexcept { return _mm256_set1_ps(x); }
   static TESSERA_INLINE F load(const float* p) noexcept { return _mm256_loadu_ps(p); }

@@ -13,7 +13,7 @@ struct Words<xsimd::avx512bw> {
   using F = F32<xsimd::avx512bw>;
   using I = I32<xsimd::avx512bw>;
   static constexpr int kRegisters = 32;
-  static constexpr bool kFma = true, kScale = true;
+  static constexpr bool kFma = true, kScale = true, kReciprocal14 = true;
 
   static TESSERA_INLINE F splat(float x) noexcept { return _mm512_set1_ps(x); }
   static TESSERA_INLINE F load(const float* p) noexcept { return _mm512_loadu_ps(p); }
@@ -31,6 +31,7 @@ struct Words<xsimd::avx512bw> {
   static TESSERA_INLINE F select_beyond(F x, F bound, F y, F z) noexcept {
     return _mm512_mask_mov_ps(z, _mm512_cmp_ps_mask(x, bound, _CMP_NLE_UQ), y);
   }
+  static TESSERA_INLINE F reciprocal_14(F x) noexcept { return _mm512_rcp14_ps(x); }
   static TESSERA_INLINE F round_nearest(F x) noexcept {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }

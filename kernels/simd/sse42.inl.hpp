@@ -12,7 +12,7 @@ struct Words<xsimd::sse4_2> {
   using F = F32<xsimd::sse4_2>;
   using I = I32<xsimd::sse4_2>;
   static constexpr int kRegisters = 16;
-  static constexpr bool kFma = false, kScale = false;
+  static constexpr bool kFma = false, kScale = false, kReciprocal14 = false;
 
   static TESSERA_INLINE F splat(float x) noexcept { return _mm_set1_ps(x); }
   static TESSERA_INLINE F load(const float* p) noexcept { return _mm_loadu_ps(p); }

@@ -56,31 +56,46 @@ const std::byte* element_of_a(const GemmOperands& o, Index i, Index k) noexcept 
   return static_cast<const std::byte*>(o.a) + (i * o.lda + k) * o.gemm.bits.a / 8;
 }
 
-void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead) noexcept {
+/// What the calls of a block share.
+struct BlockState {
+  Index first_row;
+  kernels::GemmOperand streams;
+  kernels::LaterEpilogue later;
+};
+
+void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState& state) noexcept {
   const Index NR = o.gemm.NR, n = s.panels.begin * NR;
   const bool first = s.k.begin == 0, last = s.k.end == o.K;
   const Index column =
       o.block_columns == 0 ? n : n / o.block_columns * o.block_stride + n % o.block_columns;
-  o.gemm.run(
-      {.a = element_of_a(o, s.m.begin, s.k.begin),
-       .lda = o.lda,
-       .b = panel_at(o, s.panels.begin, s.k.begin),
-       .ldb = o.gemm.panel_bytes(o.K),
-       .c = o.c == nullptr ? nullptr : o.c + s.m.begin * o.ldc + column,
-       .ldc = o.ldc,
-       .mr = s.m.size(),
-       .nr = std::min(s.panels.end * NR, o.N) - n,
-       .kc = s.k.size(),
-       .bias = o.bias == nullptr || !first ? nullptr : o.bias + n,
-       .residual = o.residual == nullptr || !last ? nullptr : o.residual + s.m.begin * o.ldr + n,
-       .ldr = o.ldr,
-       .accumulate = !first,
-       .activation = last ? o.activation : Activation::none,
-       .ahead = ahead.bytes > 0 ? ahead.data : nullptr,
-       .ahead_bytes = ahead.bytes,
-       .resident = o.resident,
-       .narrow = o.narrow == nullptr || !last ? nullptr : o.narrow + s.m.begin * o.ldn + column,
-       .ldn = o.ldn});
+  kernels::GemmTile t{
+      .a = element_of_a(o, s.m.begin, s.k.begin),
+      .lda = o.lda,
+      .b = panel_at(o, s.panels.begin, s.k.begin),
+      .ldb = o.gemm.panel_bytes(o.K),
+      .c = o.c == nullptr ? nullptr : o.c + s.m.begin * o.ldc + column,
+      .ldc = o.ldc,
+      .mr = s.m.size(),
+      .nr = std::min(s.panels.end * NR, o.N) - n,
+      .kc = s.k.size(),
+      .bias = o.bias == nullptr || !first ? nullptr : o.bias + n,
+      .residual = o.residual == nullptr || !last ? nullptr : o.residual + s.m.begin * o.ldr + n,
+      .ldr = o.ldr,
+      .accumulate = !first,
+      .activation = last ? o.activation : Activation::none,
+      .ahead = ahead.bytes > 0 ? ahead.data : nullptr,
+      .ahead_bytes = ahead.bytes,
+      .resident = o.resident,
+      .narrow = o.narrow == nullptr || !last ? nullptr : o.narrow + s.m.begin * o.ldn + column,
+      .ldn = o.ldn,
+      .streams = state.streams,
+      .later = o.gemm.finish == nullptr ? nullptr : &state.later};
+  if (o.sums != nullptr && s.k.size() < o.K) {
+    float* const sums = o.sums + (s.m.begin - state.first_row) * NR;
+    if (!last) t.c = sums, t.ldc = NR;
+    t.sums = sums, t.lds = NR;
+  }
+  o.gemm.run(t);
 }
 
 }  // namespace
@@ -106,25 +121,32 @@ void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range pa
   Index tiles = 0;
   bool ended = false;
   const kernels::Entered entered(o.gemm);
-  for_each_tile(nest, rows, panels, o.K, o.gemm.MR, o.gemm.KR, [&](const TileStep& s) {
-    if (o.stop != nullptr && tiles++ % kTilesPerLook == 0) ended = o.stop->requested();
-    if (ended) return;
-    if (o.block_columns == 0 || s.panels.size() == 1) {
-      return run_tile(o, s, ahead_of(o, nest, panels, s));
-    }
-    TileStep one = s;  // panels of different blocks are not neighbours in C
-    for (Index p = s.panels.begin; p < s.panels.end; ++p) {
-      one.panels = {p, p + 1};
-      run_tile(o, one, {});
-    }
-  });
+  BlockState state;
+  state.first_row = rows.begin;
+  state.streams = streamed_operand(nest, rows.size(), o.gemm.MR);
+  for_each_tile(nest, rows, panels, o.K, o.gemm.MR, o.gemm.KR, takes_whole_tiles(o.gemm),
+                [&](const TileStep& s) {
+                  if (o.stop != nullptr && tiles++ % kTilesPerLook == 0)
+                    ended = o.stop->requested();
+                  if (ended) return;
+                  if (o.block_columns == 0 || s.panels.size() == 1) {
+                    return run_tile(o, s, ahead_of(o, nest, panels, s), state);
+                  }
+                  TileStep one = s;  // panels of different blocks are not neighbours in C
+                  for (Index p = s.panels.begin; p < s.panels.end; ++p) {
+                    one.panels = {p, p + 1};
+                    run_tile(o, one, {}, state);
+                  }
+                });
+  if (o.gemm.finish != nullptr) o.gemm.finish(state.later);
 }
 
 void run_gemm(const GemmOperands& o, const LoopNest& nest, Index M) noexcept {
   const Index panels = panel_count(o);
   for (Index r = 0; r < nest.row_blocks; ++r) {
     for (Index c = 0; c < nest.col_blocks; ++c) {
-      run_block(o, nest, piece({0, M}, r, nest.row_blocks), piece({0, panels}, c, nest.col_blocks));
+      run_block(o, nest, row_block(M, r, nest.row_blocks, o.gemm.MR, takes_whole_tiles(o.gemm)),
+                piece({0, panels}, c, nest.col_blocks));
     }
   }
 }

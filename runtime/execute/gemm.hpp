@@ -33,11 +33,19 @@ struct GemmOperands {
   /// C as blocks of `block_columns` columns, (M, block_columns) with row stride ldc each,
   /// block_stride apart: whole panels each, and no residual. 0: one block.
   Index block_columns = 0, block_stride = 0;
-  bool resident = false;    ///< the weights are in L2 or L3: no prefetch into L2
+  bool resident = false;  ///< the weights are in L2 or L3: no prefetch into L2
+  /// Room for sums between chunks of K, where the result is no place for them: bf16, or added to. Rows of
+  /// a block × NR, for IS-OS(a), which ends a panel before it begins the next.
+  float* sums = nullptr;
   RunStop* stop = nullptr;  ///< the remaining tiles are left out once it is requested
 };
 
 Index panel_count(const GemmOperands& o) noexcept;
+
+/// Whether blocks of rows end where tiles of MR rows do.
+constexpr bool takes_whole_tiles(const kernels::Gemm& gemm) noexcept {
+  return gemm.rows_read > 1;
+}
 
 /// Row i of A.
 const void* row_of_a(const GemmOperands& o, Index i) noexcept;

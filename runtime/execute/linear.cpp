@@ -133,10 +133,14 @@ void run_linear(const Context& context, std::size_t i) noexcept {
   if (range.onednn && o.block_columns == 0 && run_onednn(context, i, M)) return;
   LoopNest nest = range.nest;
   nest.row_blocks = std::min(nest.row_blocks, M);  // planned for the last row count of its range
-  const bool whole_rows = nest.col_blocks == 1;
-  context.workers.run(nest.row_blocks * nest.col_blocks, [&](Index task, int) {
-    const Range rows = piece({0, M}, task / nest.col_blocks, nest.row_blocks);
-    run_block(o, nest, rows, piece({0, panels}, task % nest.col_blocks, nest.col_blocks));
+  const bool whole_rows = nest.col_blocks == 1,
+             needs_sums = keeps_sums(o.narrow != nullptr || o.residual != nullptr, nest);
+  context.workers.run(nest.row_blocks * nest.col_blocks, [&](Index task, int worker) {
+    const Range rows =
+        row_block(M, task / nest.col_blocks, nest.row_blocks, o.gemm.MR, takes_whole_tiles(o.gemm));
+    GemmOperands of_task = o;
+    if (needs_sums) of_task.sums = context.scratch + worker * context.scratch_stride;
+    run_block(of_task, nest, rows, piece({0, panels}, task % nest.col_blocks, nest.col_blocks));
     if (op.norm && whole_rows) normalize(context, op, rows);
   });
   if (!op.norm || whole_rows) return;
@@ -156,8 +160,9 @@ void run_chain(const Context& context, std::size_t i) noexcept {
   const Index M = rows_of(context, second);
   const Index blocks = std::min(M, at_rows(context.schedule[i].chains, M).row_blocks);
   constexpr LoopNest kNest{.order = LoopOrder::is_os_a};
+  const kernels::Gemm& gemm = context.kernels.gemm[context.weights[second.weight].precision];
   context.workers.run(blocks, [&](Index task, int worker) {
-    const Range rows = piece({0, M}, task, blocks);
+    const Range rows = row_block(M, task, blocks, gemm.MR, takes_whole_tiles(gemm));
     GemmOperands ff1 = from_row(operands(context, i), rows.begin),
                  ff2 = from_row(operands(context, i + 1), rows.begin);
     float* hidden = context.scratch + worker * context.scratch_stride;  // (MC,N1), f32 or bf16

@@ -9,7 +9,7 @@ namespace {
 
 /// The intermediate block of a chain, over all ranges of rows, in floats.
 Index chain_elements(const Program& program, const OpSchedule& schedule, std::size_t i,
-                     Index max_rows) noexcept {
+                     const kernels::KernelTable& kernels, Index max_rows) noexcept {
   Index most = 0;
   for (const ChainRange& range : schedule.chains) {
     if (range.row_blocks == 0) continue;
@@ -17,7 +17,25 @@ Index chain_elements(const Program& program, const OpSchedule& schedule, std::si
     const Value& hidden = program.values[at(op.out)];
     const Index rows = std::min(range.last_rows, max_rows);
     const Index row_bytes = activation_stride(hidden.width, hidden.type) * size_of(hidden.type);
-    most = std::max(most, ceil_div(rows, range.row_blocks) * row_bytes / Index{sizeof(float)});
+    const Index MR = kernels.gemm[program.parameters[at(op.weight)].precision].MR;
+    const Index of_block = ceil_div(ceil_div(rows, MR), range.row_blocks) * MR;
+    most = std::max(most, of_block * row_bytes / Index{sizeof(float)});
+  }
+  return most;
+}
+
+/// The sums of a panel between chunks of K, over all ranges of rows, in floats.
+Index sums_elements(const Program& program, const OpSchedule& schedule, const LinearOp& op,
+                    const kernels::KernelTable& kernels, Index max_rows) noexcept {
+  const bool c_is_no_place =
+      program.values[at(op.out)].type == DType::bf16 || (op.residual != kNone && !op.norm);
+  const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(op.weight)].precision];
+  Index most = 0;
+  for (const NestRange& range : schedule.nests) {
+    if (!keeps_sums(c_is_no_place, range.nest)) continue;
+    const Index rows = std::min(range.last_rows, max_rows);
+    const Index tiles = ceil_div(ceil_div(rows, gemm.MR), std::min(rows, range.nest.row_blocks));
+    most = std::max(most, tiles * gemm.MR * gemm.NR);
   }
   return most;
 }
@@ -47,7 +65,9 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {
-      most = std::max(most, chain_elements(program, schedule[i], i, max_rows));
+      most = std::max(
+          {most, chain_elements(program, schedule[i], i, kernels, max_rows),
+           sums_elements(program, schedule[i], *std::get_if<LinearOp>(&op), kernels, max_rows)});
     }
   }
   return (most + 31) / 32 * 32;

@@ -30,6 +30,14 @@ bool finishes(const GemmTile& t) noexcept {
   return t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
 }
 
+/// Column j of the first row of what `accumulate` starts from.
+const float* sums_of(const GemmTile& t, Index j) noexcept {
+  return (t.sums == nullptr ? t.c : t.sums) + j;
+}
+Index ld_of_sums(const GemmTile& t) noexcept {
+  return t.sums == nullptr ? t.ldc : t.lds;
+}
+
 /// As kernels/gemm/ukernel.inl.hpp: panels_per_pass, full_tile, finish_tile, ragged_tile.
 class VectorTouch {
  public:
@@ -44,7 +52,7 @@ class VectorTouch {
     Index j = 0;
     const auto pass = [&](Index panels) {
       const Index n = panels * NR_;
-      start(t_.accumulate ? t_.c + j : nullptr, t_.ldc, j, n);
+      start(t_.accumulate ? sums_of(t_, j) : nullptr, ld_of_sums(t_), j, n);
       product(j, panels);
       touch_.write_rows(finish ? stack : t_.c + j, finish ? n : t_.ldc, t_.mr, n);
       if (finish) touch_finish(t_, touch_, stack, n, j, n);
@@ -55,7 +63,7 @@ class VectorTouch {
     if (j == t_.nr) return;
     const Index nr = t_.nr - j;  // the last, ragged panel
     for (Index i = 0; i < t_.mr; ++i) {
-      if (t_.accumulate) touch_.read(t_.c + i * t_.ldc + j, nr);
+      if (t_.accumulate) touch_.read(sums_of(t_, j) + i * ld_of_sums(t_), nr);
       if (!t_.accumulate && t_.bias != nullptr) touch_.read(t_.bias + j, nr);
       touch_.write(stack + i * NR_, NR_);
     }
@@ -105,7 +113,7 @@ class TileTouch {
     const Index rows = t_.mr <= 16 ? 16 : 32, width = 32 * P;
     const bool whole = t_.mr == rows && n == width;
     if (t_.accumulate) {
-      touch_.read_rows(t_.c + j, t_.ldc, t_.mr, n);
+      touch_.read_rows(sums_of(t_, j), ld_of_sums(t_), t_.mr, n);
       if (!whole) touch_.write(stack, rows * width), touch_.read(stack, rows * width);
     } else if (t_.bias != nullptr) {
       touch_.read(t_.bias + j, n);
@@ -119,7 +127,7 @@ class TileTouch {
         // One row of tiles: A, then its B each; two: B A B A.
         if (rows == 16 && tile == 0) rows_of_a(a + k, 0, is_whole);
         for (Index pair = 0; pair < 16; ++pair) {
-          touch_.read(b + tile / 2 * t_.ldb + k * 64 + pair * 128 + tile % 2 * 64, 64);
+          touch_.read(b + tile / 2 * t_.ldb + k * 64 + tile % 2 * 1024 + pair * 64, 64);
         }
         if (rows == 32) rows_of_a(a + k, 16 * tile, is_whole);
       }

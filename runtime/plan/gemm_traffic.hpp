@@ -37,6 +37,7 @@ struct ElementBytes {
 struct TileShape {
   Index MR = 0, NR = 0, KR = 1;
   ElementBytes bytes{};
+  bool is_unit = false;  ///< of a matrix unit: rows are taken MR at a time, time is unit_seconds()
 };
 
 inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {
@@ -44,7 +45,8 @@ inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {
   return {.MR = gemm.MR,
           .NR = gemm.NR,
           .KR = gemm.KR,
-          .bytes = {bytes(gemm.bits.a), bytes(gemm.bits.b), bytes(gemm.bits.c)}};
+          .bytes = {bytes(gemm.bits.a), bytes(gemm.bits.b), bytes(gemm.bits.c)},
+          .is_unit = gemm.enter != nullptr};
 }
 
 struct GemmTraffic {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "runtime/plan/unit_time.hpp"
+
 namespace tessera {
 namespace {
 
@@ -42,7 +44,7 @@ std::vector<Index> k_counts(LoopOrder order, const LinearTask& task, const PlanM
   std::vector<Index> counts;
   const bool whole_k = order == LoopOrder::is_os_a || order == LoopOrder::ws_os_a;
   if (whole_k) counts.push_back(1);
-  if (!splits_k(task) || order == LoopOrder::ws_os_a ||
+  if (!splits_k(task, order) || order == LoopOrder::ws_os_a ||
       task.shape.M <= machine.tile[task.precision].MR) {
     return counts;
   }
@@ -166,7 +168,8 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
   // How long the last thread takes, in units of an even share.
   const double imbalance =
       static_cast<double>(ceil_div(tasks, machine.threads)) * threads / static_cast<double>(tasks);
-  const double flops = 2.0 * static_cast<double>(M * panels * tile.NR) * static_cast<double>(K);
+  const Index rows = tile.is_unit ? ceil_div(M, 16) * 16 : M;  // half a tile of rows is possible
+  const double flops = 2.0 * static_cast<double>(rows * panels * tile.NR) * static_cast<double>(K);
   // What no FMA hides: the accumulators that each pass over K reads and writes; lines of C that
   // row tiles store 128 B at a time, a page apart, where no prefetcher follows; and the first piece
   // of B, which its first row tile waits for.
@@ -187,7 +190,8 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
       cost.l3_bytes() / rates.memory_bytes * imbalance / threads,
   };
   const auto* slowest = std::max_element(std::begin(busy), std::end(busy));
-  cost.seconds = *slowest;
+  cost.seconds =
+      tile.is_unit ? unit_seconds(task, nest, cost, machine, flops) * imbalance : *slowest;
   cost.limit = static_cast<Limit>(slowest - std::begin(busy));
   return cost;
 }

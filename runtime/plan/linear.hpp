@@ -49,8 +49,11 @@ struct LinearTask {
 /// The register tile of the task's family, with the bytes of C that the task writes.
 TileShape tile_of(const LinearTask& task, const PlanMachine& machine) noexcept;
 
-/// Whether nests may split K: sums of parts of K must have a place in memory, as f32.
-constexpr bool splits_k(const LinearTask& task) noexcept {
+/// Whether nests of this order may split K: sums of parts of K must have a place in memory, as f32. C is
+/// one where it is f32 and not the residual's memory. IS-OS(a) needs room for one panel only, which bf16
+/// gets in the worker's scratch (keeps_sums).
+constexpr bool splits_k(const LinearTask& task, LoopOrder order) noexcept {
+  if (order == LoopOrder::is_os_a && task.precision != Precision::f32) return true;
   return !task.residual && !task.narrow;
 }
 

@@ -22,7 +22,7 @@
 
 #include <cstdint>
 
-#include "kernels/types.hpp"
+#include "kernels/gemm/gemm.hpp"
 
 namespace tessera {
 
@@ -62,6 +62,14 @@ constexpr Range piece(Range range, Index i, Index n) noexcept {
   return {range.begin + extent * i / n, range.begin + extent * (i + 1) / n};
 }
 
+/// The i-th of n blocks of the rows [0, M): pieces of rows, or of tiles of MR rows (`whole_tiles`, as in
+/// for_each_tile; a block may then be empty).
+constexpr Range row_block(Index M, Index i, Index n, Index MR, bool whole_tiles) noexcept {
+  if (!whole_tiles) return piece({0, M}, i, n);
+  const Range tiles = piece({0, ceil_div(M, MR)}, i, n);
+  return {tiles.begin * MR < M ? tiles.begin * MR : M, tiles.end * MR < M ? tiles.end * MR : M};
+}
+
 /// One call of the micro-kernel: rows m of C at the columns of `panels`, over k. It may prefetch
 /// its share, number `share` of `shares`, of what the block reads next: panel `next_panel` at
 /// `next_k`; −1 where that lies beyond the block.
@@ -72,11 +80,25 @@ struct TileStep {
   Range next_k;
 };
 
+/// Whether the sums of a panel are kept apart between chunks of K: C is bf16, or the residual's memory.
+constexpr bool keeps_sums(bool c_is_no_place, const LoopNest& nest) noexcept {
+  return c_is_no_place && nest.k_blocks > 1;
+}
+
+/// The operand whose pieces pass while those of the other are used again: a unit loads them without
+/// keeping them in L1. Row tiles inside: A; panels inside, or a single tile of rows: B.
+constexpr kernels::GemmOperand streamed_operand(const LoopNest& nest, Index rows,
+                                                Index MR) noexcept {
+  const bool rows_inside = nest.order != LoopOrder::ws_os_a && nest.order != LoopOrder::ws_os_b;
+  return rows_inside && rows > MR ? kernels::GemmOperand::a : kernels::GemmOperand::b;
+}
+
 /// Visits the tiles of one block (rows × panels, all of K) in the order of `nest`. The loops over
-/// the blocks themselves are the caller's: blocks are what threads share out.
+/// the blocks themselves are the caller's: blocks are what threads share out. Rows are cut in near equal
+/// pieces, or, `whole_tiles`, MR at a time: a unit takes as long for half a tile as for a whole one.
 template <class Visit>
 void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Index MR, Index KR,
-                   Visit&& visit) noexcept {
+                   bool whole_tiles, Visit&& visit) noexcept {
   const Index tiles = ceil_div(rows.size(), MR), k_blocks = nest.k_blocks;
   const auto k_chunk = [&](Index kb) {  // whole groups of KR rows of a panel
     const Range groups = piece({0, ceil_div(K, KR)}, kb, k_blocks);
@@ -84,7 +106,9 @@ void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Inde
   };
   // Tile t of the rows at panel p and chunk kb; the tiles of these rows share what comes next.
   const auto tile = [&](Index t, Index p, Index kb, Index next_panel, Index next_kb) {
-    visit(TileStep{.m = piece(rows, t, tiles),
+    const Index begin = rows.begin + t * MR;
+    const Range whole{begin, begin + MR < rows.end ? begin + MR : rows.end};
+    visit(TileStep{.m = whole_tiles ? whole : piece(rows, t, tiles),
                    .panels = {p, p + 1},
                    .k = k_chunk(kb),
                    .share = t,
@@ -104,6 +128,7 @@ void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Inde
       tile(t, p, kb, last ? -1 : p, last ? 0 : kb + 1);
     }
   };
+  if (tiles == 0) return;
   if (tiles == 1 && k_blocks == 1) {  // few rows: the micro-kernel takes several panels at a time
     return visit(TileStep{.m = rows,
                           .panels = panels,

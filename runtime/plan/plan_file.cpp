@@ -252,7 +252,6 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const LinearTask task = linear_task(in.program, *op, max_rows, false);
   const TileShape& tile = in.tile[task.precision];
   const Index panels = ceil_div(task.shape.N, tile.NR);
-  const Index most_k_blocks = !splits_k(task) ? 1 : ceil_div(task.shape.K, tile.KR);
   const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
   if (schedule.nests.back().last_rows < most ||
       (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {
@@ -274,6 +273,7 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
     if (nest.row_blocks > last) {
       fail(fmt::format("row_blocks is {}, expected at most {}", nest.row_blocks, last));
     }
+    const Index most_k_blocks = !splits_k(task, nest.order) ? 1 : ceil_div(task.shape.K, tile.KR);
     if (nest.k_blocks > most_k_blocks) {
       fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks, most_k_blocks));
     }

@@ -127,6 +127,26 @@ TEST_P(MathTest, ErfIsWithinItsUlpsAndSaturates) {
   EXPECT_TRUE(std::isnan(one(probe().erf, kNan)));
 }
 
+TEST_P(MathTest, ActivationsForBf16AreWithinAFractionOfItsRounding) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  for (const Activation act : {Activation::gelu_erf, Activation::gelu_tanh, Activation::gelu_quick,
+                               Activation::tanh, Activation::silu, Activation::sigmoid}) {
+    const auto function = [&](const float* x, float* y, Index n) {
+      probe().for_bf16(act, x, y, n);
+    };
+    const Worst w = sweep(function, -1e30F, 1e30F, [&](float x, float y) {
+      return std::abs(static_cast<double>(y) - reference::activate(act, x)) /
+             std::fmax(std::abs(static_cast<double>(x)), 1.0);
+    });
+    report(to_string(act), w);
+    EXPECT_LE(w.error, 1.2e-4) << to_string(act) << " at " << w.at;
+    float in[16], out[16];
+    std::fill(std::begin(in), std::end(in), kNan);
+    function(in, out, 16);
+    EXPECT_TRUE(std::isnan(out[0])) << to_string(act);
+  }
+}
+
 TEST_P(MathTest, TanhIsWithinItsUlpsAndSaturates) {
   SKIP_UNLESS_SUPPORTED(GetParam());
   const Worst w =

@@ -13,6 +13,8 @@ using Sweep = void (*)(const float* x, float* y, Index n) noexcept;
 
 struct MathProbe {
   Sweep exp2, exp, sigmoid, erf, tanh;
+  /// activate_for_bf16()
+  void (*for_bf16)(Activation activation, const float* x, float* y, Index n) noexcept;
 };
 
 extern const MathProbe kMathProbeBaseline;

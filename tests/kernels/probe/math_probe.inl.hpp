@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/math_bf16.inl.hpp"
 #include "tests/kernels/probe/math_probe.hpp"
 
 namespace tessera::kernels {
@@ -13,9 +13,17 @@ namespace {
   }
 
 template <class A>
-constexpr test::MathProbe kMathProbe{TESSERA_PROBE(exp2), TESSERA_PROBE(exp),
+void probe_for_bf16(Activation activation, const float* x, float* y, Index n) noexcept {
+  with_activation(activation, [&]<Activation act>() {
+    for_each_vector<A>(
+        n, [&](Index j, Index) { store<A>(y + j, activate_for_bf16<act, A>(load<A>(x + j))); });
+  });
+}
+
+template <class A>
+constexpr test::MathProbe kMathProbe{TESSERA_PROBE(exp2),    TESSERA_PROBE(exp),
                                      TESSERA_PROBE(sigmoid), TESSERA_PROBE(erf),
-                                     TESSERA_PROBE(tanh)};
+                                     TESSERA_PROBE(tanh),    probe_for_bf16<A>};
 
 #undef TESSERA_PROBE
 

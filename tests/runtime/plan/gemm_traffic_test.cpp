@@ -66,7 +66,7 @@ GemmTraffic count(const LinearShape& s, const LoopNest& nest, const TileShape& t
     for (Index c = 0; c < nest.col_blocks; ++c) {
       for_each_tile(
           nest, piece({0, s.M}, r, nest.row_blocks), piece({0, panels}, c, nest.col_blocks), s.K,
-          tile.MR, 1, [&](const TileStep& t) {
+          tile.MR, 1, tile.is_unit, [&](const TileStep& t) {
             const auto m = static_cast<double>(t.m.size()), k = static_cast<double>(t.k.size());
             for (Index p = t.panels.begin; p < t.panels.end; ++p) {
               const double n = static_cast<double>(std::min(tile.NR, s.N - p * tile.NR));
