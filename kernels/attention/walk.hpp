@@ -37,6 +37,7 @@ struct AttentionWalk {
   Index Tq, Tk, q_begin;
   AttentionMask mask;
   Index Br, Bc, V;  // most rows of a block, most keys of a tile, lanes
+  Index step = 1;   // tiles begin at multiples of it; it divides Bc
 
   /// Calls body(n, i0, i1) for blocks of at most `most` rows.
   template <class Body>
@@ -46,7 +47,7 @@ struct AttentionWalk {
       body(n, first_row(Tq, blocks, V, n), first_row(Tq, blocks, V, n + 1));
   }
   constexpr KeyTiles tiles(Index i0, Index i1) const noexcept {
-    return {mask, q_begin + i0, q_begin + i1 - 1, Tk, Bc};
+    return {mask, q_begin + i0, q_begin + i1 - 1, Tk, Bc, step};
   }
   /// body(keys, tile) for the tiles of a block, behind `keys` keys; returns all keys.
   template <class Body>
@@ -82,13 +83,14 @@ void walk_streaming_keys(const AttentionWalk& w, Visitor& v) noexcept {
   });
   const Index tiles = count_blocks(w.Tk, w.Bc);
   for (Index tile = 0; tile < tiles; ++tile) {
-    const Index k0 = w.Tk * tile / tiles, k1 = w.Tk * (tile + 1) / tiles;
+    const Index groups = count_blocks(w.Tk, w.step), k0 = groups * tile / tiles * w.step,
+                k1 = min_of(groups * (tile + 1) / tiles * w.step, w.Tk);
     w.for_each_block(w.Br, [&](Index n, Index i0, Index i1) {
       const auto b = v.block_at(n, i0, i1);
       const Index q_lo = w.q_begin + i0, q_hi = w.q_begin + i1 - 1;
-      const Index first_key = next_run(w.mask, q_lo, q_hi, 0, w.Tk).begin;
+      const Index first_key = next_groups(w.mask, q_lo, q_hi, 0, w.Tk, w.step).begin;
       for (Index j = k0; j < k1;) {
-        const KeyRun run = next_run(w.mask, q_lo, q_hi, j, k1);
+        const KeyRun run = next_groups(w.mask, q_lo, q_hi, j, k1, w.step);
         if (run.begin == run.end) break;
         v.attend_tile(b, KeyTile{.j0 = run.begin,
                                  .bc = run.end - run.begin,
