@@ -118,11 +118,7 @@ class TilesSteps {
   }
   static void divide_sums(const TilesBlock&) noexcept {}
   void add_values(const TilesBlock& b, Index slot, Index keys, const KeyTile& tile) const noexcept {
-    for (Index n = 0; n < count_strips(b); ++n) {
-      strip_values<Unit>(x_, strip_of(b, n, x_.t.d), tile, scored(slot, n, keys), starts(tile),
-                         kNothing);
-    }
-    if (tile.last) finish(b);
+    values(b, tile, scored(slot, 0, keys));
   }
 
   // ---- interleaved
@@ -148,10 +144,14 @@ class TilesSteps {
   Probabilities chunk_of(const TilesBlock& b) const noexcept {
     char* const p = reinterpret_cast<char*>(x_.t.scratch + at_.P);
     const Index half = x_.t.dataflow == AttentionDataflow::interleaved ? b.slot : 0;
-    return {.at = p + half * kStripRows * kChunkKeys * 2, .unit = 4096, .tile = 2048, .row = 64};
+    return {.at = p + half * kStripRows * kChunkKeys * 2,
+            .strip = kStripRows * kChunkKeys * 2,
+            .unit = 4096,
+            .tile = 2048,
+            .row = 64};
   }
   static Probabilities strip_of_chunk(Probabilities p, Index n) noexcept {
-    p.at += n * kStripRows * kChunkKeys * 2;
+    p.at += n * p.strip;
     return p;
   }
   float* scores(Index slot, Index strip) const noexcept {
@@ -163,10 +163,15 @@ class TilesSteps {
     if (x_.t.dataflow == AttentionDataflow::layerwise) {
       char* const p =
           reinterpret_cast<char*>(x_.t.scratch + at_.probabilities + slot * at_.scored / 2);
-      return {.at = p + (2 * unit + strip) * 4096, .unit = 8192, .tile = 2048, .row = 64};
+      return {.at = p + (2 * unit + strip) * 4096,
+              .strip = 4096,
+              .unit = 8192,
+              .tile = 2048,
+              .row = 64};
     }
     char* const p = reinterpret_cast<char*>(scores(slot, strip));
     return {.at = p + unit * 4 * kBlockRows * kUnitKeys,
+            .strip = 4 * kUnitWords,
             .unit = 4 * kBlockRows * kUnitKeys,
             .tile = 64,
             .row = 4 * kUnitKeys};
@@ -219,9 +224,13 @@ class TilesSteps {
     }
   }
   void values(const TilesBlock& b, const KeyTile& tile, const Probabilities& p) const noexcept {
-    for (Index n = 0; n < count_strips(b); ++n) {
-      strip_values<Unit>(x_, strip_of(b, n, x_.t.d), tile, strip_of_chunk(p, n), starts(tile),
-                         kNothing);
+    if (tile.full && b.rows > kStripRows) {
+      block_values<Unit>(x_, b, tile, p, starts(tile), kNothing);
+    } else {
+      for (Index n = 0; n < count_strips(b); ++n) {
+        strip_values<Unit>(x_, strip_of(b, n, x_.t.d), tile, strip_of_chunk(p, n), starts(tile),
+                           kNothing);
+      }
     }
     if (tile.last) finish(b);
   }
@@ -247,7 +256,8 @@ void attention_tiles(const AttentionTask& t) noexcept {
                   .Br = t.dataflow == AttentionDataflow::interleaved ? kStripRows : kBlockRows,
                   .Bc = kChunkKeys,
                   .V = 16,
-                  .step = kUnitKeys},
+                  .step = kUnitKeys,
+                  .carried = kTilesCarried},
                  steps);
 }
 
@@ -262,7 +272,8 @@ constexpr Attention tiles_attention() noexcept {
           .scratch_elements = tiles_scratch,
           .bytes = {.qkv = 2, .o = 2},
           .enter = enter_tiles<Unit>,
-          .leave = leave_tiles<Unit>};
+          .leave = leave_tiles<Unit>,
+          .packing_rows = 32};
 }
 
 }  // namespace

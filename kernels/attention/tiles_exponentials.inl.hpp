@@ -47,18 +47,18 @@ struct UnitExponentials {
     const auto exponential = [&](Index j) __attribute__((always_inline)) {
       return exp2_rough<A>(mul_add<A>(scale, load<A>(s + j), minus_m));
     };
+    const auto half = [&](Index h) __attribute__((always_inline)) {
+      Vectors<A, 32 / V> e;  // all, before P takes the place of S (row-complete)
+#pragma GCC unroll 8
+      for (Index v = 0; v < 32 / V; ++v) e[v] = exponential(32 * h + v * V);
 #pragma GCC unroll 4
-    for (Index v = 0; v < 16; v += V) {
-      F32<A> total = load<A>(sum + v);
-      const auto half = [&](Index h) __attribute__((always_inline)) {
-        const F32<A> low = exponential(32 * h + v), high = exponential(32 * h + 16 + v);
-        E::store_halves(p + h * tile, v, low, high);
-        total = total + (low + high);
-      };
-      half(0);
-      if (halves > 1) half(1);
-      store<A>(sum + v, total);
-    }
+      for (Index v = 0; v < 16 / V; ++v) {
+        E::store_halves(p + h * tile, v * V, e[v], e[16 / V + v]);
+        store<A>(sum + v * V, load<A>(sum + v * V) + (e[v] + e[16 / V + v]));
+      }
+    };
+    half(0);
+    if (halves > 1) half(1);
     s += kUnitKeys;
     p += stride;
     sum += kTopLanes;

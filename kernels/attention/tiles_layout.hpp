@@ -23,7 +23,9 @@ namespace {
 
 inline constexpr Index kStripRows = 32, kUnitKeys = 64;
 inline constexpr Index kBlockRows = 64, kChunkKeys = 256;  // Br, Bc
+inline constexpr Index kTilesCarried = 16;                 // blocks of streaming_keys: 1024 rows
 inline constexpr Index kTileWords = 256;                   // 1 KiB
+inline constexpr Index kColumnWords = kBlockRows / 16 * kTileWords;  // of O: 16 columns of a block
 inline constexpr Index kUnitWords = kStripRows * kUnitKeys;
 inline constexpr Index kTopLanes = 16;  // partial maxima and sums of a row
 
@@ -46,9 +48,11 @@ constexpr TilesLayout tiles_layout(AttentionDataflow dataflow, Index Tq, Index T
   const Index blocks = count_blocks(Tq, kBlockRows), units = count_blocks(Tk, kUnitKeys);
   const bool layerwise = dataflow == AttentionDataflow::layerwise;
   const bool whole = layerwise || dataflow == AttentionDataflow::flat_head;
-  const Index states = whole || dataflow == AttentionDataflow::streaming_keys ? blocks
-                       : dataflow == AttentionDataflow::interleaved           ? 2
-                                                                              : 1;
+  const Index states = whole ? blocks
+                       : dataflow == AttentionDataflow::streaming_keys
+                           ? min_of(blocks, kTilesCarried)
+                       : dataflow == AttentionDataflow::interleaved ? 2
+                                                                    : 1;
   const Index scored = whole ? blocks : dataflow == AttentionDataflow::flat_rows ? 1 : 0;
   TilesLayout at{};
   at.state = kBlockRows / 16 * (depth_tiles(d) + column_tiles(d)) * kTileWords +
@@ -75,7 +79,7 @@ constexpr Index tiles_scratch(AttentionDataflow dataflow, Index Tq, Index Tk, In
 /// P as the product with V reads it, in bytes from `at`: rows of 32 keys.
 struct Probabilities {
   char* at;
-  Index unit, tile, row;  // from 64 keys, from 32 keys, from a row to the next
+  Index strip, unit, tile, row;  // from a strip, from 64 keys, from 32 keys, from a row to the next
 };
 
 /// What is carried from tile to tile of keys for one block of rows. Parts of the caller's scratch.
@@ -83,14 +87,14 @@ struct TilesBlock {
   Index i0, rows;  // rows [i0, i0+rows) of the task
   Index slot;
   char* q;       // (strips, ⌈d/32⌉, 2) tiles
-  float* o;      // (strips, ⌈d/16⌉, 2) tiles
+  float* o;      // (⌈d/16⌉, 4) tiles
   float* m;      // (Br) reference of the exponents
   float* alpha;  // (Br) 2^(m_old − m)
   float* sum;    // (Br, 16) of this tile of keys; before: largest scores
   float* l;      // (Br, 16) row sums so far
 };
 
-/// A strip of a block: its rows are i0 + (0 … rows−1) of the task.
+/// A strip of a block: its rows are i0 + (0 … rows−1) of the task. O is two of every four tiles.
 struct Strip {
   Index i0, rows;
   const char* q;
@@ -104,7 +108,7 @@ constexpr Strip strip_of(const TilesBlock& b, Index n, Index d) noexcept {
   return {.i0 = b.i0 + row,
           .rows = min_of(b.rows - row, kStripRows),
           .q = b.q + n * 2 * depth_tiles(d) * 1024,
-          .o = b.o + n * 2 * column_tiles(d) * kTileWords,
+          .o = b.o + n * 2 * kTileWords,
           .m = b.m + row,
           .alpha = b.alpha + row,
           .sum = b.sum + row * kTopLanes,

@@ -31,10 +31,10 @@ TESSERA_INLINE void score_tiles(const char* q, Index steps, const char* k, Index
     const char *a = q, *b = k;
     for (Index n = 0; n < steps; ++n) {
       Unit::template load<4>(a, 64);
-      Unit::template load<6>(b, 64);
+      Unit::template KL(6)(b, 64);
       Unit::template multiply<0, 4, 6>();
       between();
-      Unit::template load<7>(b + steps * 1024, 64);
+      Unit::template KL(7)(b + steps * 1024, 64);
       Unit::template multiply<1, 4, 7>();
       between();
       if constexpr (R == 2) {
@@ -58,7 +58,7 @@ TESSERA_INLINE void score_tiles(const char* q, Index steps, const char* k, Index
   }
 }
 
-/// C tiles of columns of O of a strip from `tiles` groups of 32 keys. o (C, 2) tiles; v: a column's tile
+/// C columns of tiles of O of a strip from `tiles` groups of 32 keys. o (C, 4) tiles; v: a column's tile
 /// of the first group, the next group `ldv` bytes on.
 template <class Unit, int R, int C, class Between>
 TESSERA_INLINE void value_tiles(const Probabilities& p, Index tiles, const char* v, Index ldv,
@@ -71,18 +71,18 @@ TESSERA_INLINE void value_tiles(const Probabilities& p, Index tiles, const char*
   } else {
     Unit::template load<0>(o, 64);
     if constexpr (R == 2) Unit::template load<2>(o + kTileWords, 64);
-    if constexpr (C == 2) Unit::template load<1>(o + 2 * kTileWords, 64);
-    if constexpr (R == 2 && C == 2) Unit::template load<3>(o + 3 * kTileWords, 64);
+    if constexpr (C == 2) Unit::template load<1>(o + kColumnWords, 64);
+    if constexpr (R == 2 && C == 2) Unit::template load<3>(o + kColumnWords + kTileWords, 64);
   }
   const char* a = p.at;
   Index step = p.tile;
   for (Index t = 0; t < tiles; ++t) {
     Unit::template load<4>(a, p.row);
-    Unit::template load<6>(v, 64);
+    Unit::template VL(6)(v, 64);
     Unit::template multiply<0, 4, 6>();
     between();
     if constexpr (C == 2) {
-      Unit::template load<7>(v + 1024, 64);
+      Unit::template VL(7)(v + 1024, 64);
       Unit::template multiply<1, 4, 7>();
       between();
     }
@@ -101,8 +101,46 @@ TESSERA_INLINE void value_tiles(const Probabilities& p, Index tiles, const char*
   }
   Unit::template store<0>(o, 64);
   if constexpr (R == 2) Unit::template store<2>(o + kTileWords, 64);
-  if constexpr (C == 2) Unit::template store<1>(o + 2 * kTileWords, 64);
-  if constexpr (R == 2 && C == 2) Unit::template store<3>(o + 3 * kTileWords, 64);
+  if constexpr (C == 2) Unit::template store<1>(o + kColumnWords, 64);
+  if constexpr (R == 2 && C == 2) Unit::template store<3>(o + kColumnWords + kTileWords, 64);
+}
+
+/// The same of a block of 16·R rows, R = 3 or 4, and one column of tiles.
+template <class Unit, int R, class Between>
+TESSERA_INLINE void column_of_values(const Probabilities& p, Index tiles, const char* v, Index ldv,
+                                     float* o, bool zero, Between&& between) noexcept {
+  constexpr auto kRows = std::make_integer_sequence<int, R>{};
+  const auto for_each_row = [&]<int... r>(std::integer_sequence<int, r...>, auto&& body)
+      __attribute__((always_inline)) {
+    (body(std::integral_constant<int, r>{}), ...);
+  };
+  for_each_row(
+      kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
+        if (zero) {
+          Unit::template zero<r>();
+        } else {
+          Unit::template load<r>(o + r * kTileWords, 64);
+        }
+      });
+  const char* a = p.at;
+  Index step = p.tile;
+  for (Index t = 0; t < tiles; ++t) {
+    Unit::template VL(6)(v, 64);
+    for_each_row(
+        kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
+          constexpr int kLeft = 4 + r % 2;
+          Unit::template load<kLeft>(a + r / 2 * p.strip + r % 2 * 16 * p.row, p.row);
+          Unit::template multiply<r, kLeft, 6>();
+          between();
+        });
+    v += ldv;
+    a += step;
+    step = p.unit - step;
+  }
+  for_each_row(
+      kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
+        Unit::template store<r>(o + r * kTileWords, 64);
+      });
 }
 
 }  // namespace

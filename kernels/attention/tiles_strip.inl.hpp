@@ -110,7 +110,7 @@ void scale_rows(const Strip& strip, Index d) noexcept {
       float* l = strip.l + i * kTopLanes + v;
       store<A>(l, alpha * load<A>(l));
       for (Index n = 0; n < column_tiles(d); ++n) {
-        float* o = strip.o + (n * 2 + i / 16) * kTileWords + i % 16 * 16 + v;
+        float* o = strip.o + n * kColumnWords + i / 16 * kTileWords + i % 16 * 16 + v;
         store<A>(o, alpha * load<A>(o));
       }
     }
@@ -186,7 +186,7 @@ TESSERA_INLINE void strip_values(const TilesTask& x, const Strip& strip, const K
   Probabilities from = p;
   from.at += units.begin * p.unit;
   const auto part = [&]<int R, int C>(Index n) __attribute__((always_inline)) {
-    value_tiles<Unit, R, C>(from, tiles, v + n * 1024, columns * 1024, strip.o + n * 2 * kTileWords,
+    value_tiles<Unit, R, C>(from, tiles, v + n * 1024, columns * 1024, strip.o + n * kColumnWords,
                             zero, between);
   };
   Index n = 0;
@@ -196,6 +196,22 @@ TESSERA_INLINE void strip_values(const TilesTask& x, const Strip& strip, const K
   } else {
     for (; n + 2 <= columns; n += 2) part.template operator()<1, 2>(n);
     if (n < columns) part.template operator()<1, 1>(n);
+  }
+}
+
+/// O += P V of a block of 33 … 64 rows that sees all keys of the tile: every tile of V is read once.
+template <class Unit, class Between>
+TESSERA_INLINE void block_values(const TilesTask& x, const TilesBlock& b, const KeyTile& tile,
+                                 const Probabilities& p, bool zero, Between&& between) noexcept {
+  const Index columns = column_tiles(x.t.d), tiles = count_blocks(tile.bc, 32);
+  const char* v = x.values + tile.j0 / 32 * columns * 1024;
+  for (Index n = 0; n < columns; ++n) {
+    float* o = b.o + n * kColumnWords;
+    if (b.rows > 48) {
+      column_of_values<Unit, 4>(p, tiles, v + n * 1024, columns * 1024, o, zero, between);
+    } else {
+      column_of_values<Unit, 3>(p, tiles, v + n * 1024, columns * 1024, o, zero, between);
+    }
   }
 }
 
@@ -212,7 +228,7 @@ void finish_strip(const AttentionTask& t, const Strip& strip) noexcept {
     std::uint16_t* to = t.narrow + (strip.i0 + i) * t.ldn;
     for_each_vector<A>(
         t.d, [&](Index n, Index lanes) __attribute__((always_inline)) {
-          const float* o = strip.o + (n / 16 * 2 + i / 16) * kTileWords + i % 16 * 16 + n % 16;
+          const float* o = strip.o + n / 16 * kColumnWords + i / 16 * kTileWords + i % 16 * 16 + n % 16;
           E::store_narrow(to + n, lanes, w * load<A>(o));
         });
   }

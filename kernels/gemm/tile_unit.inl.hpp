@@ -37,6 +37,11 @@ struct AmxTiles {
   static TESSERA_INLINE void load(const void* p, Index stride) noexcept {
     asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(tile) : "memory");
   }
+  /// The same of what is used once: it need not stay in L1.
+  template <int tile>
+  static TESSERA_INLINE void load_once(const void* p, Index stride) noexcept {
+    asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(tile) : "memory");
+  }
   template <int tile>
   static TESSERA_INLINE void store(void* p, Index stride) noexcept {
     asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(tile) : "memory");

@@ -44,6 +44,10 @@ struct EmulatedTiles {
     }
   }
   template <int tile>
+  static void load_once(const void* p, Index stride) noexcept {
+    load<tile>(p, stride);
+  }
+  template <int tile>
   static void store(void* p, Index stride) noexcept {
     for (Index r = 0; r < 16; ++r) {
       std::memcpy(static_cast<char*>(p) + r * stride, at(tile).row[r], 64);
