@@ -8,6 +8,7 @@
 //   attention_f32/<level>/<dataflow>/<model>/T:/d:/       head shapes of FLAT and of ViT
 //   attention_f32/<level>/streaming/contiguous/T:/d:/     by heads whatever T
 //   attention_f32/<level>/ragged/                         a batch against the sum of its sequences
+//   attention_bf16/<level>/<dataflow>/full/T:/d:/         levels with a bf16 family of their own
 //
 // Counters: GFLOP/s of the visible work (4·d per visible pair of query and key; exp is not
 // counted), peak_% = share of the FMA peak of that level, measured before and after each run in
@@ -32,6 +33,7 @@
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "tests/reference/attention.hpp"
+#include "tests/reference/bf16.hpp"
 #include "tests/support/random.hpp"
 
 namespace tessera::bench {
@@ -48,28 +50,34 @@ struct Case {
   AttentionDataflow dataflow = AttentionDataflow::streaming;
   AttentionMask mask{};
   bool contiguous = false;  ///< QKV by heads, as a session has it from kByHeadsFrom on
+  Precision precision = Precision::f32;
 };
 
 struct Sequence {
   Sequence(const Attention& kernel, const Case& c)
       : shape{c},
-        rows{plan_rows(c.dataflow, c.T, kernel.Br)},
+        rows{rows_per_task(c.dataflow, c.T, kernel)},
         ld{activation_stride(3 * c.heads * c.d)},
         ldo{activation_stride(c.heads * c.d)},
         qkv{c.T * ld},
         o{c.T * ldo},
-        scratch{kernel.scratch_elements(c.dataflow, rows, c.T, c.d)} {
+        scratch{kernel.scratch_elements(c.dataflow, std::min(rows, c.T), c.T, c.d)} {
     shape.contiguous |= c.T >= kByHeadsFrom && c.d % kernel.NR == 0;
     test::Random random{3};
     for (Index i = 0; i < qkv.size(); ++i) qkv.data()[i] = random.uniform(-2.0F, 2.0F);
+    if (!narrow()) return;
+    for (Index i = 0; i < qkv.size(); ++i) {
+      const std::uint16_t half = reference::to_bf16(qkv.data()[i]);
+      halves.push_back(half);
+      qkv.data()[i] = reference::widen_bf16(half);
+    }
+    narrow_o.resize(static_cast<std::size_t>(o.size()));
   }
 
-  /// Query rows of one call, as the executor cuts them.
-  static Index plan_rows(AttentionDataflow dataflow, Index T, Index Br) {
-    return rows_per_task(dataflow, T, Br);
-  }
+  [[nodiscard]] bool narrow() const { return shape.precision == Precision::bf16; }
 
-  AttentionTask task(Index head, Index row, Index count) {
+  /// What the kernel is called with; `wide`: what the reference reads.
+  AttentionTask task(Index head, Index row, Index count, bool wide = false) {
     const Index T = shape.T, d = shape.d, heads = shape.heads;
     AttentionTask t{};
     const Index row_stride = shape.contiguous ? d : ld, head_stride = shape.contiguous ? T * d : d;
@@ -77,8 +85,14 @@ struct Sequence {
     t.k = qkv.data() + (heads + head) * head_stride;
     t.v = qkv.data() + (2 * heads + head) * head_stride;
     t.ldq = t.ldk = t.ldv = row_stride;
+    if (narrow() && !wide) {
+      for (const void** p : {&t.q, &t.k, &t.v})
+        *p = halves.data() + (static_cast<const float*>(*p) - qkv.data());
+    }
     t.o = o.data() + row * ldo + head * d;
     t.ldo = ldo;
+    if (narrow()) t.narrow = narrow_o.data() + row * ldo + head * d;
+    t.ldn = ldo;
     t.Tq = count;
     t.Tk = T;
     t.d = d;
@@ -92,6 +106,7 @@ struct Sequence {
 
   void run(const Attention& kernel) {
     const Index T = shape.T, blocks = kernels::count_blocks(T, rows);
+    const kernels::Entered entered(kernel);
     for (Index head = 0; head < shape.heads; ++head) {
       for (Index n = 0; n < blocks; ++n) {
         const Index i0 = kernels::first_row(T, blocks, kernel.V, n),
@@ -105,11 +120,14 @@ struct Sequence {
     for (Index head = 0; head<shape.heads; head += shape.T> 1024 ? 5 : 1) {
       for (Index i = head % 3; i < shape.T; i += shape.T / 3 + 1) {
         std::vector<double> value, bound;  // (d)
-        const AttentionTask t = task(head, i, 1);
+        const AttentionTask t = task(head, i, 1, true);
         reference::attention_row(t, 0, value, bound);
         for (Index n = 0; n < shape.d; ++n) {
           const auto at = static_cast<std::size_t>(n);
-          if (!(std::abs(static_cast<double>(t.o[n]) - value[at]) <= bound[at])) return false;
+          const float got = narrow() ? reference::widen_bf16(t.narrow[n]) : t.o[n];
+          const double rounding = narrow() ? 2.1 * 0x1p-8 * 2.0 : 0.0;  // of P and of O; |v| ≤ 2
+          if (!(std::abs(static_cast<double>(got) - value[at]) <= bound[at] + rounding))
+            return false;
         }
       }
     }
@@ -128,24 +146,25 @@ struct Sequence {
 
   Case shape;
   Index rows, ld, ldo;
-  LargeBuffer qkv;      // (T, 3·heads·d), row stride ld
-  LargeBuffer o;        // (T, heads·d), row stride ldo
-  LargeBuffer scratch;  // (scratch_elements)
+  LargeBuffer qkv;                              // (T, 3·heads·d), row stride ld
+  LargeBuffer o;                                // (T, heads·d), row stride ldo
+  LargeBuffer scratch;                          // (scratch_elements)
+  std::vector<std::uint16_t> halves, narrow_o;  // bf16: qkv and o
 };
 
 void bench_attention(benchmark::State& state, Isa isa, const Case& c) {
-  const Attention& kernel = kernels::kernels_at(isa).attention[Precision::f32];
+  const Attention& kernel = kernels::kernels_at(isa).attention[c.precision];
   Sequence x(kernel, c);
   x.run(kernel);
   if (!x.is_right()) {
     skip_wrong(state);
     return;
   }
-  double peak = fma_peak(isa);
+  double peak = fma_peak(isa, c.precision);
   const double start = thread_seconds();
   for (auto _ : state) x.run(kernel);
   const double seconds = thread_seconds() - start;
-  peak = std::max(peak, fma_peak(isa));
+  peak = std::max(peak, fma_peak(isa, c.precision));
   count_op(state, [&] { x.run(kernel); });
   const double flops = 4.0 * static_cast<double>(c.heads * c.d) * x.visible_pairs() *
                        static_cast<double>(state.iterations()) / seconds;
@@ -190,8 +209,8 @@ void bench_ragged(benchmark::State& state, Isa isa, Index d) {
 }
 
 void add(Isa isa, const Case& c) {
-  const std::string name = fmt::format("attention_f32/{}/{}/{}/T:{}/d:{}", to_string(isa),
-                                       to_string(c.dataflow), c.name, c.T, c.d);
+  const std::string name = fmt::format("attention_{}/{}/{}/{}/T:{}/d:{}", to_string(c.precision),
+                                       to_string(isa), to_string(c.dataflow), c.name, c.T, c.d);
   benchmark::RegisterBenchmark(name.c_str(),
                                [=](benchmark::State& s) { bench_attention(s, isa, c); })
       ->UseRealTime()
@@ -207,6 +226,21 @@ void add_all() {
   constexpr Index kAll = AttentionMask::kAll;
   for (const Isa isa : kAllIsas) {
     if (enable(isa) != 0) continue;
+    if (isa >= Isa::avx512_bf16 &&
+        kernels::kernels_at(isa).attention[Precision::bf16].run != nullptr) {
+      for (const AttentionDataflow dataflow : kFlows) {
+        for (const Index d : {32, 64, 80, 128}) {
+          for (const Index T : {16, 64, 128, 197, 512, 2048, 8192}) {
+            add(isa, {.name = "full",
+                      .T = T,
+                      .d = d,
+                      .heads = T > 2048 ? 3 : 12,
+                      .dataflow = dataflow,
+                      .precision = Precision::bf16});
+          }
+        }
+      }
+    }
     for (const Index d : {32, 64, 80, 96, 128}) {
       for (const Index T : {16, 32, 128, 197, 512, 2048})
         add(isa, {.name = "full", .T = T, .d = d, .heads = 12});

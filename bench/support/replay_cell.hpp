@@ -92,7 +92,7 @@ inline ReplayedBytes replay_attention(const AttentionShape& s, kernels::Attentio
   const kernels::Attention& kernel = meters::replay_kernels(isa).attention[precision];
   const bool narrow = precision == Precision::bf16;
   const DType type = narrow ? DType::bf16 : DType::f32;
-  const Index T = s.T, d = s.d, rows = rows_per_task(dataflow, T, kernel.Br);
+  const Index T = s.T, d = s.d, rows = rows_per_task(dataflow, T, kernel);
   const bool by_heads = T >= kByHeadsFrom && d % kernel.NR == 0;
   const Index ld = by_heads ? d : activation_stride(3 * s.heads * d, type);
   const Index head_stride = by_heads ? T * d : d, ldo = activation_stride(s.heads * d, type);

@@ -108,6 +108,9 @@ struct Attention {
   AttentionBytes bytes{};
   EnterUnit enter = nullptr;
   LeaveUnit leave = nullptr;
+  /// Packs K and V of a task before its first row, which costs as much as that many rows against the
+  /// same keys: a task should be a head, or a good multiple of these rows. 0: it packs nothing.
+  Index packing_rows = 0;
   bool is_absent = false;  ///< in a level's table: what it would inherit loses on its CPUs
 };
 

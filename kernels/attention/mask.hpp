@@ -100,6 +100,15 @@ constexpr KeyRun next_run(const AttentionMask& mask, Index q_lo, Index q_hi, Ind
   return {begin, end < Tk ? end : Tk};
 }
 
+/// next_run() widened to whole groups of `step` keys, from a key j where a group begins. The keys in
+/// between are the mask's to hide.
+constexpr KeyRun next_groups(const AttentionMask& mask, Index q_lo, Index q_hi, Index j, Index Tk,
+                             Index step) noexcept {
+  const KeyRun run = next_run(mask, q_lo, q_hi, j, Tk);
+  return {run.begin < run.end ? run.begin / step * step : run.begin,
+          min_of(round_up(run.end, step), Tk)};
+}
+
 /// From the first to the last key in [j0, j1) that queries at positions [q_lo, q_hi] see; empty if
 /// they see none.
 constexpr KeyRun visible_keys(const AttentionMask& mask, Index q_lo, Index q_hi, Index j0,
@@ -117,11 +126,13 @@ struct KeyTile {
   bool first, last;
 };
 
-/// The tiles of the keys that a block of queries sees: runs, cut into equal pieces of at most Bc.
+/// The tiles of the keys that a block of queries sees: runs, cut into equal pieces of at most Bc, in
+/// groups of `step` keys.
 class KeyTiles {
  public:
-  constexpr KeyTiles(const AttentionMask& mask, Index q_lo, Index q_hi, Index Tk, Index Bc) noexcept
-      : mask_{mask}, q_lo_{q_lo}, q_hi_{q_hi}, Tk_{Tk}, Bc_{Bc} {
+  constexpr KeyTiles(const AttentionMask& mask, Index q_lo, Index q_hi, Index Tk, Index Bc,
+                     Index step = 1) noexcept
+      : mask_{mask}, q_lo_{q_lo}, q_hi_{q_hi}, Tk_{Tk}, Bc_{Bc}, step_{step} {
     enter(0);
   }
   /// Is there a tile? It is keys [begin(), end()).
@@ -146,16 +157,17 @@ class KeyTiles {
 
  private:
   constexpr Index cut(Index piece) const noexcept {
-    return run_.begin + (run_.end - run_.begin) * piece / pieces_;
+    const Index groups = (run_.end - run_.begin + step_ - 1) / step_;
+    return min_of(run_.begin + groups * piece / pieces_ * step_, run_.end);
   }
   constexpr void enter(Index j) noexcept {
-    run_ = j < Tk_ ? next_run(mask_, q_lo_, q_hi_, j, Tk_) : KeyRun{Tk_, Tk_};
+    run_ = j < Tk_ ? next_groups(mask_, q_lo_, q_hi_, j, Tk_, step_) : KeyRun{Tk_, Tk_};
     pieces_ = (run_.end - run_.begin + Bc_ - 1) / Bc_;
     piece_ = 0;
   }
 
   AttentionMask mask_;
-  Index q_lo_, q_hi_, Tk_, Bc_;
+  Index q_lo_, q_hi_, Tk_, Bc_, step_;
   KeyRun run_{0, 0};
   Index piece_ = 0, pieces_ = 0;
   bool first_ = true;

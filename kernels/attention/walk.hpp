@@ -36,17 +36,24 @@ namespace {
 struct AttentionWalk {
   Index Tq, Tk, q_begin;
   AttentionMask mask;
-  Index Br, Bc, V;  // most rows of a block, most keys of a tile, lanes
+  Index Br, Bc, V;                      // most rows of a block, most keys of a tile, lanes
+  Index step = 1;                       // tiles begin at multiples of it; it divides Bc
+  Index carried = AttentionMask::kAll;  // most blocks that streaming_keys carries at a time
 
   /// Calls body(n, i0, i1) for blocks of at most `most` rows.
   template <class Body>
   void for_each_block(Index most, Body&& body) const noexcept {
+    for_each_block(most, 0, kNoKey, body);
+  }
+  /// The same for blocks [begin, end) of these.
+  template <class Body>
+  void for_each_block(Index most, Index begin, Index end, Body&& body) const noexcept {
     const Index blocks = count_blocks(Tq, most);
-    for (Index n = 0; n < blocks; ++n)
+    for (Index n = begin; n < min_of(blocks, end); ++n)
       body(n, first_row(Tq, blocks, V, n), first_row(Tq, blocks, V, n + 1));
   }
   constexpr KeyTiles tiles(Index i0, Index i1) const noexcept {
-    return {mask, q_begin + i0, q_begin + i1 - 1, Tk, Bc};
+    return {mask, q_begin + i0, q_begin + i1 - 1, Tk, Bc, step};
   }
   /// body(keys, tile) for the tiles of a block, behind `keys` keys; returns all keys.
   template <class Body>
@@ -72,35 +79,42 @@ void walk_streaming(const AttentionWalk& w, Visitor& v) noexcept {
   });
 }
 
-/// Key-stationary: a tile of K and V stays, the blocks stream, and m, l, O of all are carried. Under
-/// a mask a block takes its runs within the tile.
+/// Key-stationary: a tile of K and V stays, the blocks stream, and m, l, O of all (or of `carried` at a
+/// time) are carried. Under a mask a block takes its runs within the tile.
 template <class Visitor>
 void walk_streaming_keys(const AttentionWalk& w, Visitor& v) noexcept {
-  w.for_each_block(w.Br, [&](Index n, Index i0, Index i1) {
-    v.start_block(n, i0, i1);
-    v.zero_rows(i0, i1);
-  });
-  const Index tiles = count_blocks(w.Tk, w.Bc);
-  for (Index tile = 0; tile < tiles; ++tile) {
-    const Index k0 = w.Tk * tile / tiles, k1 = w.Tk * (tile + 1) / tiles;
-    w.for_each_block(w.Br, [&](Index n, Index i0, Index i1) {
-      const auto b = v.block_at(n, i0, i1);
-      const Index q_lo = w.q_begin + i0, q_hi = w.q_begin + i1 - 1;
-      const Index first_key = next_run(w.mask, q_lo, q_hi, 0, w.Tk).begin;
-      for (Index j = k0; j < k1;) {
-        const KeyRun run = next_run(w.mask, q_lo, q_hi, j, k1);
-        if (run.begin == run.end) break;
-        v.attend_tile(b, KeyTile{.j0 = run.begin,
-                                 .bc = run.end - run.begin,
-                                 .full = all_visible(w.mask, run.begin - q_hi, run.end - 1 - q_lo),
-                                 .first = run.begin == first_key,
-                                 .last = false});
-        j = run.end;
-      }
+  const Index blocks = count_blocks(w.Tq, w.Br), tiles = count_blocks(w.Tk, w.Bc);
+  for (Index from = 0; from < blocks; from += w.carried) {
+    const auto for_each = [&](auto&& body) {
+      w.for_each_block(w.Br, from, from + w.carried,
+                       [&](Index n, Index i0, Index i1) { body(n - from, i0, i1); });
+    };
+    for_each([&](Index n, Index i0, Index i1) {
+      v.start_block(n, i0, i1);
+      v.zero_rows(i0, i1);
     });
+    for (Index tile = 0; tile < tiles; ++tile) {
+      const Index groups = count_blocks(w.Tk, w.step), k0 = groups * tile / tiles * w.step,
+                  k1 = min_of(groups * (tile + 1) / tiles * w.step, w.Tk);
+      for_each([&](Index n, Index i0, Index i1) {
+        const auto b = v.block_at(n, i0, i1);
+        const Index q_lo = w.q_begin + i0, q_hi = w.q_begin + i1 - 1;
+        const Index first_key = next_groups(w.mask, q_lo, q_hi, 0, w.Tk, w.step).begin;
+        for (Index j = k0; j < k1;) {
+          const KeyRun run = next_groups(w.mask, q_lo, q_hi, j, k1, w.step);
+          if (run.begin == run.end) break;
+          v.attend_tile(b,
+                        KeyTile{.j0 = run.begin,
+                                .bc = run.end - run.begin,
+                                .full = all_visible(w.mask, run.begin - q_hi, run.end - 1 - q_lo),
+                                .first = run.begin == first_key,
+                                .last = false});
+          j = run.end;
+        }
+      });
+    }
+    for_each([&](Index n, Index i0, Index i1) { v.divide_rows(v.block_at(n, i0, i1)); });
   }
-  w.for_each_block(w.Br,
-                   [&](Index n, Index i0, Index i1) { v.divide_rows(v.block_at(n, i0, i1)); });
 }
 
 /// Rows of S complete before softmax: of all blocks (`whole`), or of one block after another.

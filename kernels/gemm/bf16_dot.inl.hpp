@@ -46,6 +46,15 @@ struct Bf16Dot {
     if (high != nullptr) w = _mm512_or_si512(w, _mm512_slli_epi32(words(high), 16));
     return _mm512_castsi512_ps(w);
   }
+  /// 16 elements of `low`, then 16 of `high`, rounded as in pair(), at p (aligned to 64).
+  static TESSERA_INLINE void store_halves(void* p, Index, Lanes low, Lanes high) noexcept {
+    _mm512_store_si512(p, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+  }
+  /// The first n lanes of x, rounded.
+  static TESSERA_INLINE void store_narrow(std::uint16_t* p, Index n, Lanes x) noexcept {
+    const auto lanes = static_cast<__mmask16>((1U << static_cast<unsigned>(n)) - 1U);
+    _mm256_mask_storeu_epi16(p, lanes, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+  }
   /// Element i of the lower half of a register, element i of the upper half, i = 0 … 15.
   static TESSERA_INLINE __m512i interleaved() noexcept {
     alignas(64) static constexpr std::uint16_t kPlaces[32] = {

@@ -104,7 +104,7 @@ struct Gemm {
   ElementBits bits{};
   Index rows_read =
       1;  ///< rows of A are read by so many: those beyond mr are there, and do not count; > 1: they take
-          ///< their time, so that rows are cut MR at a time
+      ///< their time, so that rows are cut MR at a time
   EnterUnit enter = nullptr;
   LeaveUnit leave = nullptr;
   void (*finish)(LaterEpilogue& later) noexcept = nullptr;  ///< does what `later` still holds

@@ -46,10 +46,13 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   for (Index s = 0; s < S; ++s) {
     const Index Tq = rows_in(queries, s);
     const Index most = std::max(Br, at_rows(schedule.attention, rows_in(keys, s)).task_rows);
-    // A long sequence is cut so that all workers have work. Where keys are hidden, bits may depend on
-    // the cut (AttentionTask): there it is the plan's, whatever the number of workers.
-    const Index share = Tq * op.heads / (4 * context.workers.count());
-    const Index rows = hides_keys ? most : std::clamp(share / Br * Br, Br, most);
+    // A long sequence is cut so that all workers have work: in tasks of which packing K and V, if the
+    // family does, is an eighth at most. Where keys are hidden, bits may depend on the cut
+    // (AttentionTask): there it is the plan's, whatever the number of workers.
+    const Index workers = context.workers.count();
+    const Index least = std::min(most, std::max(Br, 8 * kernel.packing_rows));
+    const Index share = workers == 1 ? most + Br : Tq * op.heads / (4 * workers);
+    const Index rows = hides_keys ? most : std::clamp(share / Br * Br, least, most);
     const auto i = static_cast<std::size_t>(s);
     block_begin[i + 1] =
         block_begin[i] + static_cast<std::int32_t>(kernels::count_blocks(Tq, rows));

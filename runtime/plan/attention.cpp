@@ -31,7 +31,7 @@ class Counter {
  public:
   Counter(AttentionDataflow dataflow, const AttentionShape& shape, const kernels::Attention& kernel)
       : shape_(shape), V_(kernel.V) {
-    const Index T = shape.T, step = rows_per_task(dataflow, T, kernel.Br);
+    const Index T = shape.T, step = rows_per_task(dataflow, T, kernel);
     const Index tasks = kernels::count_blocks(T, step);
     for (Index n = 0; n < tasks; ++n) {
       q_begin_ = kernels::first_row(T, tasks, V_, n);
@@ -165,7 +165,10 @@ double moved_bytes(const AttentionCost& cost, const AttentionShape& shape,
 
 }  // namespace
 
-Index rows_per_task(AttentionDataflow dataflow, Index T, Index Br) noexcept {
+Index rows_per_task(AttentionDataflow dataflow, Index T,
+                    const kernels::Attention& kernel) noexcept {
+  const Index Br = kernel.Br;
+  if (kernel.packing_rows > 0) return std::max(T, Br);
   switch (dataflow) {
     case AttentionDataflow::streaming:
     case AttentionDataflow::flat_rows:
@@ -191,7 +194,7 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   cost.exps = heads * static_cast<double>(n.exp_cells);
   const kernels::AttentionBytes& e = kernel.bytes;
   cost.bound_bytes = static_cast<double>(3 * e.qkv + e.o) * T * d * heads;
-  const Index rows = rows_per_task(dataflow, shape.T, kernel.Br);
+  const Index rows = rows_per_task(dataflow, shape.T, kernel);
   cost.scratch_bytes =
       kernel.scratch_elements(dataflow, std::min(rows, shape.T), shape.T, shape.d) *
       Index{sizeof(float)};

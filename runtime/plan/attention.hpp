@@ -77,8 +77,9 @@ struct AttentionCost {
 inline constexpr Index kCarriedBlocks = 16;
 
 /// Query rows of one call of the kernel: a block, a pair of blocks, kCarriedBlocks, or the whole
-/// sequence.
-Index rows_per_task(kernels::AttentionDataflow dataflow, Index T, Index Br) noexcept;
+/// sequence, which a family that packs K and V always takes.
+Index rows_per_task(kernels::AttentionDataflow dataflow, Index T,
+                    const kernels::Attention& kernel) noexcept;
 
 /// Counts, bytes, footprint. Precondition: T ≥ 1, d ≥ 1, heads ≥ 1.
 AttentionCost attention_cost(kernels::AttentionDataflow dataflow, const AttentionShape& shape,

@@ -99,7 +99,10 @@ class Planner {
         const Index middle = last + (end - last) / 2;
         (dataflow(middle) == dataflow(first) ? last : end) = middle;
       }
-      const Index rows = rows_per_task(dataflow(first), last, kernel.Br);
+      Index rows = rows_per_task(dataflow(first), last, kernel);
+      // Where keys are hidden the executor does not cut tasks: enough of them for many workers.
+      if (kernel.packing_rows > 0 && op.mask != kernels::AttentionMask{})
+        rows = std::min(rows, kCarriedBlocks * kernel.Br);
       schedule.attention.push_back({last, dataflow(first), std::max(rows, kernel.Br)});
       first = last + 1;
     }

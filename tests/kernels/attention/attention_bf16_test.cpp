@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
+#include "tests/kernels/probe/emulated_tiles.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/reference/bf16.hpp"
 #include "tests/support/isa.hpp"
@@ -87,11 +88,30 @@ class Summary : public testing::Environment {
 };
 const testing::Environment* const kSummary = testing::AddGlobalTestEnvironment(new Summary);
 
-class AttentionBf16Test : public testing::TestWithParam<Isa> {
+/// A level, or the family of amx_bf16 over emulated tiles.
+struct Level {
+  Isa isa;
+  bool emulated = false;
+
+  friend void PrintTo(const Level& level, std::ostream* os) {
+    *os << (level.emulated ? "emulated" : to_string(level.isa));
+  }
+};
+std::vector<Level> levels() {
+  std::vector<Level> all{{Isa::amx_bf16, true}};
+  for (const Isa isa : kAllIsas) all.push_back({isa});
+  return all;
+}
+
+class AttentionBf16Test : public testing::TestWithParam<Level> {
  protected:
   void SetUp() override {
-    SKIP_UNLESS_SUPPORTED(GetParam());
-    family_ = &kernels_at(GetParam()).attention[Precision::bf16];
+    if (GetParam().emulated) {
+      family_ = &test::emulated_attention();
+      return;
+    }
+    SKIP_UNLESS_SUPPORTED(GetParam().isa);
+    family_ = &kernels_at(GetParam().isa).attention[Precision::bf16];
     if (family_->run == nullptr) GTEST_SKIP() << "attention is f32 at this level";
   }
   /// O (Tq, d) of the case in one dataflow, its gaps seen untouched.
@@ -102,7 +122,10 @@ class AttentionBf16Test : public testing::TestWithParam<Isa> {
     GuardedBuffer<float> scratch(family_->scratch_elements(dataflow, t.Tq, t.Tk, t.d));
     t.narrow = o.data();
     t.scratch = scratch.data();
-    family_->run(t);
+    {
+      const Entered entered(*family_);
+      family_->run(t);
+    }
     std::vector<std::uint16_t> dense;
     for (Index i = 0; i < t.Tq; ++i) {
       for (Index n = 0; n < t.d; ++n) dense.push_back(o[i * t.ldn + n]);
@@ -112,7 +135,10 @@ class AttentionBf16Test : public testing::TestWithParam<Isa> {
   }
   const Attention* family_ = nullptr;
 };
-INSTANTIATE_FOR_ALL_ISAS(AttentionBf16Test);
+INSTANTIATE_TEST_SUITE_P(Levels, AttentionBf16Test, testing::ValuesIn(levels()),
+                         [](const testing::TestParamInfo<Level>& level) {
+                           return testing::PrintToString(level.param);
+                         });
 
 double largest(const HalfRows& x) {
   double most = 0;

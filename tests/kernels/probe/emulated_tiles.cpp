@@ -3,7 +3,9 @@
 
 #include "kernels/simd/sse42.inl.hpp"
 // (the vocabulary that the kernel's epilogue is written in)
+#include "kernels/attention/tiles.inl.hpp"
 #include "kernels/gemm/tile_ukernel.inl.hpp"
+#include "kernels/simd/narrow.inl.hpp"
 
 namespace tessera::test {
 namespace {
@@ -88,6 +90,32 @@ struct EmulatedTiles {
   static void restore(UnitState&) noexcept { release(); }
 };
 
+/// bf16 elements as attention makes and reads them (kernels/gemm/bf16_dot.inl.hpp), by vectors of 4.
+struct EmulatedHalves {
+  using A = xsimd::sse4_2;
+  using Lanes = kernels::F32<A>;
+  static Lanes scaled(float, Lanes words) noexcept { return words; }
+  static float scaled(float, float word) noexcept { return word; }
+  static Lanes weave(const std::uint16_t* low, const std::uint16_t* high, Index n) noexcept {
+    std::uint32_t words[4] = {};
+    for (Index i = 0; i < n; ++i)
+      words[i] = low[i] | std::uint32_t{high == nullptr ? std::uint16_t{0} : high[i]} << 16U;
+    float lanes[4];
+    std::memcpy(lanes, words, sizeof lanes);
+    return kernels::load<A>(lanes);
+  }
+  static void store_halves(void* p, Index at, Lanes low, Lanes high) noexcept {
+    auto* to = static_cast<std::uint16_t*>(p) + at;
+    kernels::store_bf16_n<A>(to, 4, low);
+    kernels::store_bf16_n<A>(to + 16, 4, high);
+  }
+  static void store_narrow(std::uint16_t* p, Index n, Lanes x) noexcept {
+    kernels::store_bf16_n<A>(p, n, x);
+  }
+};
+
+constexpr kernels::Attention kAttention =
+    kernels::tiles_attention<xsimd::sse4_2, EmulatedHalves, EmulatedTiles>();
 constexpr kernels::Gemm kFamily = kernels::tile_family<xsimd::sse4_2, EmulatedTiles>();
 
 }  // namespace
@@ -101,12 +129,16 @@ const kernels::Gemm& emulated_tiles() noexcept {
   return kFamily;
 }
 
+const kernels::Attention& emulated_attention() noexcept {
+  return kAttention;
+}
+
 const kernels::KernelTable& emulated_level() noexcept {
   static const kernels::KernelTable table = [] {
     kernels::KernelTable t = kernels::kernels_at(best_isa());
     t.isa = Isa::amx_bf16;
     t.gemm[Precision::bf16] = kFamily;
-    t.attention[Precision::bf16] = {};  // as the level has it
+    t.attention[Precision::bf16] = kAttention;
     return t;
   }();
   return table;

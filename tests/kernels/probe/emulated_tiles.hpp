@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernels of the level amx_bf16 on any CPU: the same text (kernels/gemm/tile_ukernel.inl.hpp) over
+// The kernels of the level amx_bf16 on any CPU: the same text (kernels/gemm/tile_ukernel.inl.hpp,
+// kernels/attention/tiles.inl.hpp) over
 // tiles in plain C++. What it cannot show is the instructions themselves.
 #pragma once
 
@@ -11,7 +12,10 @@ namespace tessera::test {
 /// The GEMM family of amx_bf16 over emulated tiles.
 const kernels::Gemm& emulated_tiles() noexcept;
 
-/// The level amx_bf16 with that family, everything else from best_isa(). For ModelOptions::kernels.
+/// The same of attention (kernels/attention/tiles.inl.hpp).
+const kernels::Attention& emulated_attention() noexcept;
+
+/// The level amx_bf16 with these families, everything else from best_isa(). For ModelOptions::kernels.
 const kernels::KernelTable& emulated_level() noexcept;
 
 /// The table of `isa`: the emulated one if it is amx_bf16 and this machine has no such unit; null if it

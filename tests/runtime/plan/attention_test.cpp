@@ -53,7 +53,7 @@ class CellCount {
             const kernels::Attention& kernel)
       : flow_(dataflow), T_(T), d_(d), mask_(mask), kernel_(kernel) {
     for (Index r = -reach(); r <= reach(); ++r) sees_.push_back(reference::is_visible(mask, r));
-    const Index most = rows_per_task(flow_, T, kernel.Br);
+    const Index most = rows_per_task(flow_, T, kernel);
     each_block(0, T, most, [&](Index a, Index b) {
       if (flow_ == AttentionDataflow::interleaved) return pair(a, b);
       each_block(a, b, kernel_.Br, [&](Index i0, Index i1) { block(i0, i1); });
@@ -284,7 +284,7 @@ TEST(AttentionModelTest, ScratchOfStreamingDoesNotGrowWithTheLength) {
   const kernels::Attention& kernel = kernels::kernels_at(Isa::baseline).attention[Precision::f32];
   EXPECT_EQ(kernel.scratch_elements(AttentionDataflow::streaming, 64, 128, 64),
             kernel.scratch_elements(AttentionDataflow::streaming, 64, 16384, 64));
-  const Index most = rows_per_task(AttentionDataflow::streaming_keys, 16384, kernel.Br);
+  const Index most = rows_per_task(AttentionDataflow::streaming_keys, 16384, kernel);
   EXPECT_EQ(kernel.scratch_elements(AttentionDataflow::streaming_keys, most, 2048, 64),
             kernel.scratch_elements(AttentionDataflow::streaming_keys, most, 16384, 64));
 }

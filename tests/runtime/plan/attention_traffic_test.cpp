@@ -82,7 +82,7 @@ class Replay {
       : dataflow_(dataflow), T_(T), d_(d), kernel_(kernel), cache_(Z, kernel.bytes) {}
 
   double bytes() {
-    each_block(0, T_, rows_per_task(dataflow_, T_, kernel_.Br), [&](Index a, Index b) {
+    each_block(0, T_, rows_per_task(dataflow_, T_, kernel_), [&](Index a, Index b) {
       switch (dataflow_) {
         case AttentionDataflow::streaming:
           return streaming(a, b);
