@@ -9,6 +9,9 @@
 
 namespace tessera::kernels {
 
+enum class GemmOperand : std::uint8_t { none, a, b };
+struct LaterEpilogue;
+
 /// One tile of rows: C (mr,nr) = act(init + A (mr,kc) B (kc,nr)) + residual; where `narrow` is
 /// given, the result goes there, rounded to bf16, and not to C.
 ///
@@ -42,8 +45,6 @@ namespace tessera::kernels {
 ///                activation != none, residual and narrow are used only in the last call over K;
 ///                with narrow, c is read if `accumulate` and else not looked at
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
-enum class GemmOperand : std::uint8_t { none, a, b };
-struct LaterEpilogue;
 struct GemmTile {
   const void* a;  // (mr, kc) of the family's type, row stride lda
   Index lda;
@@ -102,9 +103,9 @@ struct Gemm {
   PackPanel pack_panel = nullptr;
   Index MR = 0, NR = 0, KR = 1;
   ElementBits bits{};
-  Index rows_read =
-      1;  ///< rows of A are read by so many: those beyond mr are there, and do not count; > 1: they take
-      ///< their time, so that rows are cut MR at a time
+  /// Rows of A are read by so many: those beyond mr are there, and do not count. > 1: they take their time,
+  /// so that rows are cut MR at a time.
+  Index rows_read = 1;
   EnterUnit enter = nullptr;
   LeaveUnit leave = nullptr;
   void (*finish)(LaterEpilogue& later) noexcept = nullptr;  ///< does what `later` still holds
