@@ -163,9 +163,9 @@ class TilesSteps {
     if (x_.t.dataflow == AttentionDataflow::layerwise) {
       char* const p =
           reinterpret_cast<char*>(x_.t.scratch + at_.probabilities + slot * at_.scored / 2);
-      return {.at = p + (2 * unit + strip) * 4096,
+      return {.at = p + (kBlockRows / kStripRows * unit + strip) * 4096,
               .strip = 4096,
-              .unit = 8192,
+              .unit = kBlockRows / kStripRows * 4096,
               .tile = 2048,
               .row = 64};
     }
@@ -253,7 +253,7 @@ void attention_tiles(const AttentionTask& t) noexcept {
                   .Tk = t.Tk,
                   .q_begin = t.q_begin,
                   .mask = t.mask,
-                  .Br = t.dataflow == AttentionDataflow::interleaved ? kStripRows : kBlockRows,
+                  .Br = kBlockRows,
                   .Bc = kChunkKeys,
                   .V = 16,
                   .step = kUnitKeys,

@@ -4,7 +4,7 @@
 //
 //   strip   32 query rows: two tiles of Q, P or O above one another
 //   unit    a strip of S against 64 keys, (32,64) f32: what is computed, and made P, at a time
-//   block   two strips (Br = 64); tile of keys: at most four units (Bc = 256), from a multiple of 64
+//   block   a strip (Br = 32); tile of keys: at most eight units (Bc = 512), from a multiple of 64
 //
 //   keys    K, packed (⌈Tk/16⌉, ⌈d/32⌉) tiles: 16 pairs of d × 16 keys
 //   values  V, packed (⌈Tk/32⌉, ⌈d/16⌉) tiles: 16 pairs of keys × 16 columns
@@ -22,8 +22,8 @@ namespace tessera::kernels {
 namespace {
 
 inline constexpr Index kStripRows = 32, kUnitKeys = 64;
-inline constexpr Index kBlockRows = 64, kChunkKeys = 256;  // Br, Bc
-inline constexpr Index kTilesCarried = 16;                 // blocks of streaming_keys: 1024 rows
+inline constexpr Index kBlockRows = 32, kChunkKeys = 512;  // Br, Bc
+inline constexpr Index kTilesCarried = 32;                 // blocks of streaming_keys: 1024 rows
 inline constexpr Index kTileWords = 256;                   // 1 KiB
 inline constexpr Index kColumnWords = kBlockRows / 16 * kTileWords;  // of O: 16 columns of a block
 inline constexpr Index kUnitWords = kStripRows * kUnitKeys;
@@ -63,7 +63,8 @@ constexpr TilesLayout tiles_layout(AttentionDataflow dataflow, Index Tq, Index T
   at.S = at.values + units * 2 * column_tiles(d) * kTileWords;
   at.chunk = at.S + 2 * kUnitWords;
   at.P = at.chunk + kChunkKeys / kUnitKeys * kUnitWords;
-  at.window = at.P + kBlockRows * kChunkKeys / 2;
+  at.window =
+      at.P + (dataflow == AttentionDataflow::interleaved ? 2 : 1) * kBlockRows * kChunkKeys / 2;
   at.states = at.window + kBlockRows + kChunkKeys + kUnitKeys;
   at.scores = at.states + states * at.state;
   at.probabilities = at.scores + scored * at.scored;

@@ -31,10 +31,10 @@ TESSERA_INLINE void score_tiles(const char* q, Index steps, const char* k, Index
     const char *a = q, *b = k;
     for (Index n = 0; n < steps; ++n) {
       Unit::template load<4>(a, 64);
-      Unit::template load<6>(b, 64);
+      Unit::template load_once<6>(b, 64);
       Unit::template multiply<0, 4, 6>();
       between();
-      Unit::template load<7>(b + steps * 1024, 64);
+      Unit::template load_once<7>(b + steps * 1024, 64);
       Unit::template multiply<1, 4, 7>();
       between();
       if constexpr (R == 2) {
@@ -78,11 +78,11 @@ TESSERA_INLINE void value_tiles(const Probabilities& p, Index tiles, const char*
   Index step = p.tile;
   for (Index t = 0; t < tiles; ++t) {
     Unit::template load<4>(a, p.row);
-    Unit::template load<6>(v, 64);
+    Unit::template load_once<6>(v, 64);
     Unit::template multiply<0, 4, 6>();
     between();
     if constexpr (C == 2) {
-      Unit::template load<7>(v + 1024, 64);
+      Unit::template load_once<7>(v + 1024, 64);
       Unit::template multiply<1, 4, 7>();
       between();
     }
@@ -125,7 +125,7 @@ TESSERA_INLINE void column_of_values(const Probabilities& p, Index tiles, const 
   const char* a = p.at;
   Index step = p.tile;
   for (Index t = 0; t < tiles; ++t) {
-    Unit::template load<6>(v, 64);
+    Unit::template load_once<6>(v, 64);
     for_each_row(
         kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
           constexpr int kLeft = 4 + r % 2;

@@ -318,6 +318,8 @@ AttentionDataflow dataflow_of(Index T, Index d, const AttentionMask& mask, Index
                               const kernels::Attention& kernel) noexcept {
   const Index bytes = 2 * kernel.bytes.qkv * T * d + live_bytes(T, d, kernel);
   const bool stays = bytes <= l2_bytes / 4 * 3;
+  const bool on_unit = kernel.packing_rows > 0;  // two streams pay there (docs/DESIGN.md, D-85)
+  if (on_unit && mask == AttentionMask{}) return AttentionDataflow::interleaved;
   return stays || mask != AttentionMask{} ? AttentionDataflow::streaming
                                           : AttentionDataflow::streaming_keys;
 }

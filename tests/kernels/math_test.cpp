@@ -135,7 +135,7 @@ TEST_P(MathTest, ActivationsForBf16AreWithinAFractionOfItsRounding) {
       probe().for_bf16(act, x, y, n);
     };
     const Worst w = sweep(function, -1e30F, 1e30F, [&](float x, float y) {
-      return std::abs(static_cast<double>(y) - reference::activate(act, x)) /
+      return std::abs(static_cast<double>(y) - reference::activate(act, static_cast<double>(x))) /
              std::fmax(std::abs(static_cast<double>(x)), 1.0);
     });
     report(to_string(act), w);
