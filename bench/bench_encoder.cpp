@@ -157,7 +157,8 @@ int main(int argc, char** argv) {
       }
     };
     for (const Isa isa : {Isa::avx512, Isa::avx2}) add_all(isa, Precision::f32);
-    for (const Isa isa : {Isa::avx512_bf16, Isa::avx2}) add_all(isa, Precision::bf16);
+    for (const Isa isa : {Isa::amx_bf16, Isa::avx512_bf16, Isa::avx2})
+      add_all(isa, Precision::bf16);
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -125,15 +125,15 @@ void run(const execute::GemmOperands& o, const Candidate& c, Index M) {
   execute::run_gemm(o, c.nest, M);
 }
 
+/// Measures once per level and keeps it in the cache (measured_rates).
 PlanMachine plan_machine(Isa isa) {
   const Machine& m = machine();
-  static const MachineRates rates = measured_rates(machine(), best_isa());
   return {.l1_bytes = m.l1d.bytes,
           .l2_bytes = m.l2.bytes,
           .l3_bytes = m.l3.bytes,
           .tile = tile_shapes(kernels::kernels_at(isa)),
           .threads = 1,
-          .rates = isa == best_isa() ? rates : resolve_rates(m, isa)};
+          .rates = measured_rates(m, isa)};
 }
 
 std::vector<Candidate> candidates(const LinearPlan& plan, const LinearTask& task,
