@@ -35,7 +35,7 @@ struct LaterEpilogue;
 ///   streams   this operand is not used again before much else is: a kernel may load it without keeping
 ///             it in L1, where the other one stays.
 ///
-/// A family with `finish` may leave act, residual and rounding of a call to the next call that is given
+/// A family with `finish` may leave act, residual and rounding of a call to a later call that is given
 /// the same `later`, or to finish(*later), whichever comes first: until then C is not there.
 ///
 /// Preconditions  1 ≤ mr ≤ MR, nr ≥ 1, kc ≥ 1, a multiple of KR except at the end of K; ldb is set if

@@ -15,7 +15,7 @@
 namespace tessera::kernels {
 namespace {
 
-/// 2ˣ, x ≤ 128, relative error 1.1e-4.
+/// 2ˣ, x ≤ 128, relative error 2.3e-4.
 template <class A>
 TESSERA_INLINE F32<A> exp2_for_bf16(F32<A> x) noexcept {
   constexpr float p[] = {7.944154167983575e-2F, 2.241266925e-1F, 6.961178950e-1F, 9.998807e-1F};
@@ -42,7 +42,7 @@ TESSERA_INLINE F32<A> erf_for_bf16(F32<A> x) noexcept {
 
 template <class A>
 TESSERA_INLINE F32<A> tanh_for_bf16(F32<A> x) noexcept {
-  // approximation error 2.7e-6, and 5.0e-5 beyond the bound
+  // approximation error 2.7e-6, and 5.3e-5 beyond the bound
   constexpr float N[] = {1.58395176e-3F, 1.15825679e-1F, 9.9998737e-1F};
   constexpr float D[] = {6.09164361e-5F, 1.80007294e-2F, 4.49115072e-1F, 1.0F};
   return odd_rational_for_bf16<A>(x, 5.3F, N, D);

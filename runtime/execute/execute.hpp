@@ -71,7 +71,7 @@ inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block)
 
 /// Floats of scratch that one worker needs for any op of `program`, a multiple of 32 (128 bytes).
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
-                       const kernels::KernelTable& kernels, Index max_rows) noexcept;
+                       const kernels::KernelTable& kernels, Index max_rows, Index max_sequences);
 
 void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& schedule) noexcept;

@@ -26,14 +26,15 @@ Index chain_elements(const Program& program, const OpSchedule& schedule, std::si
 
 /// The sums of a panel between chunks of K, over all ranges of rows, in floats.
 Index sums_elements(const Program& program, const OpSchedule& schedule, const LinearOp& op,
-                    const kernels::KernelTable& kernels, Index max_rows) noexcept {
+                    const kernels::KernelTable& kernels, Index max_rows, Index max_sequences) {
+  const Index most_of_out = most_rows(program, op.out, max_rows, max_sequences);
   const bool c_is_no_place =
       program.values[at(op.out)].type == DType::bf16 || (op.residual != kNone && !op.norm);
   const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(op.weight)].precision];
   Index most = 0;
   for (const NestRange& range : schedule.nests) {
     if (!keeps_sums(c_is_no_place, range.nest)) continue;
-    const Index rows = std::min(range.last_rows, max_rows);
+    const Index rows = std::min(range.last_rows, most_of_out);
     const Index tiles = ceil_div(ceil_div(rows, gemm.MR), std::min(rows, range.nest.row_blocks));
     most = std::max(most, tiles * gemm.MR * gemm.NR);
   }
@@ -43,20 +44,26 @@ Index sums_elements(const Program& program, const OpSchedule& schedule, const Li
 }  // namespace
 
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
-                       const kernels::KernelTable& kernels, Index max_rows) noexcept {
+                       const kernels::KernelTable& kernels, Index max_rows, Index max_sequences) {
   const Index longest = longest_sequence(program, max_rows);
   Index most = 0;
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
       const kernels::Attention& kernel = kernels.attention[attention->precision];
+      // Queries of another space than the keys' may be more than the keys of the longest sequence.
+      const bool is_self = program.values[at(attention->q.value)].space ==
+                           program.values[at(attention->k.value)].space;
+      const Index queries =
+          is_self ? 0 : most_rows(program, attention->q.value, max_rows, max_sequences);
       Index first = 1;
       for (const AttentionRange& range : schedule[i].attention) {
         if (first > longest) break;
         const Index T = std::min(range.last_rows, longest);
         const Index rows = std::max(range.task_rows, kernel.Br);
-        most = std::max(most, kernel.scratch_elements(range.dataflow, std::min(rows, T), T,
-                                                      attention->head_dim));
+        most = std::max(
+            most, kernel.scratch_elements(range.dataflow, std::min(rows, std::max(T, queries)), T,
+                                          attention->head_dim));
         first = range.last_rows + 1;
       }
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
@@ -65,9 +72,9 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (std::holds_alternative<LinearOp>(op)) {
-      most = std::max(
-          {most, chain_elements(program, schedule[i], i, kernels, max_rows),
-           sums_elements(program, schedule[i], *std::get_if<LinearOp>(&op), kernels, max_rows)});
+      most = std::max({most, chain_elements(program, schedule[i], i, kernels, max_rows),
+                       sums_elements(program, schedule[i], *std::get_if<LinearOp>(&op), kernels,
+                                     max_rows, max_sequences)});
     }
   }
   return (most + 31) / 32 * 32;

@@ -37,7 +37,7 @@ struct ElementBytes {
 struct TileShape {
   Index MR = 0, NR = 0, KR = 1;
   ElementBytes bytes{};
-  bool is_unit = false;  ///< of a matrix unit: rows are taken MR at a time, time is unit_seconds()
+  bool is_unit = false;  ///< of a matrix unit: rows are taken MR at a time, time is unit_time()
 };
 
 inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {

@@ -190,9 +190,13 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
       cost.l3_bytes() / rates.memory_bytes * imbalance / threads,
   };
   const auto* slowest = std::max_element(std::begin(busy), std::end(busy));
-  cost.seconds =
-      tile.is_unit ? unit_seconds(task, nest, cost, machine, flops) * imbalance : *slowest;
+  cost.seconds = *slowest;
   cost.limit = static_cast<Limit>(slowest - std::begin(busy));
+  if (tile.is_unit) {
+    const UnitTime time = unit_time(task, nest, cost, machine, flops);
+    cost.seconds = time.sum() * imbalance;
+    cost.limit = time.largest();
+  }
   return cost;
 }
 

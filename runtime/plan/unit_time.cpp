@@ -24,26 +24,34 @@ double unit_l1_bytes(const LinearShape& shape, const LoopNest& nest, TileShape t
   if (streamed_operand(nest, of_rows * tile.MR, tile.MR) == kernels::GemmOperand::a) {
     return calls * a + (b <= Z1 ? calls / real(of_rows) * b : calls * b);
   }
-  const bool one_chunk =
-      nest.order == LoopOrder::ws_os_a || nest.order == LoopOrder::ws_os_b || nest.k_blocks == 1;
+  // IS-OS(a) goes over K before it goes to the next panel.
+  const bool one_chunk = nest.order != LoopOrder::is_os_a || nest.k_blocks == 1;
   return calls * b + (a <= Z1 && one_chunk ? calls / real(of_columns) * a : calls * a);
 }
 
-double unit_seconds(const LinearTask& task, const LoopNest& nest, const LinearCost& cost,
-                    const PlanMachine& machine, double flops) noexcept {
+UnitTime unit_time(const LinearTask& task, const LoopNest& nest, const LinearCost& cost,
+                   const PlanMachine& machine, double flops) noexcept {
   const MachineRates& rates = machine.rates;
   const TileShape tile = tile_of(task, machine);
   const double elements = static_cast<double>(task.shape.M) * static_cast<double>(task.shape.N);
   const double sums = 2 * sizeof(float) * elements * static_cast<double>(nest.k_blocks - 1);
-  const double products =
-      std::max(flops / rates.flops[task.precision],
-               unit_l1_bytes(task.shape, nest, tile, machine.Z1()) / (kTileLoads * rates.l2_bytes));
+  const double threads = static_cast<double>(machine.threads);
+  const double products = flops / rates.flops[task.precision];
+  const double loads =
+      unit_l1_bytes(task.shape, nest, tile, machine.Z1()) / (kTileLoads * rates.l2_bytes);
   // Row tiles inside store C two lines a row, every row in another page.
   const Index rows = ceil_div(ceil_div(task.shape.M, tile.MR), nest.row_blocks) * tile.MR;
   const bool by_columns = streamed_operand(nest, rows, tile.MR) == kernels::GemmOperand::a;
-  return (products + sums / rates.l2_bytes + cost.l2_bytes() / rates.l3_bytes +
-          (by_columns ? cost.l2.c / rates.l3_bytes : 0) + cost.l3_bytes() / rates.memory_bytes) /
-         static_cast<double>(machine.threads);
+  return {.compute = products / threads,
+          .l2 = (std::max(loads - products, 0.0) + sums / rates.l2_bytes) / threads,
+          .l3 = (cost.l2_bytes() + (by_columns ? cost.l2.c : 0)) / rates.l3_bytes / threads,
+          .memory = cost.l3_bytes() / rates.memory_bytes / threads};
+}
+
+Limit UnitTime::largest() const noexcept {
+  const double parts[] = {compute, l2, l3, memory};  // in the order of Limit
+  return static_cast<Limit>(std::max_element(std::begin(parts), std::end(parts)) -
+                            std::begin(parts));
 }
 
 }  // namespace tessera

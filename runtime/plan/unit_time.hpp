@@ -12,7 +12,7 @@
 // again; the other passes by, without being kept (streamed_operand):
 //
 //   row tiles inside, several     B stays     calls · MR·KC  +  calls/tiles of a block · NR·KC
-//   row tiles inside, one         A stays if all of K fits: the calls go over panels
+//   a single row tile, or
 //   panels inside                 A stays     calls · NR·KC  +  calls/panels of a block · MR·KC
 //
 // Sums are loaded and stored by each call but the first and last over K: 2·4·MN·(k_blocks − 1).
@@ -26,9 +26,16 @@ namespace tessera {
 double unit_l1_bytes(const LinearShape& shape, const LoopNest& nest, TileShape tile,
                      double Z1) noexcept;
 
-/// Seconds of the whole linear, the blocks shared evenly by the threads; `cost` has the bytes into L2 and
-/// L3. `flops`: of all that is multiplied, filled tiles included.
-double unit_seconds(const LinearTask& task, const LoopNest& nest, const LinearCost& cost,
-                    const PlanMachine& machine, double flops) noexcept;
+/// The parts of T, in seconds: what loads take beyond the products is l2's.
+struct UnitTime {
+  double compute = 0, l2 = 0, l3 = 0, memory = 0;
+  double sum() const noexcept { return compute + l2 + l3 + memory; }
+  Limit largest() const noexcept;
+};
+
+/// Of the whole linear, the blocks shared evenly by the threads; `cost` has the bytes into L2 and L3.
+/// `flops`: of all that is multiplied, filled tiles included.
+UnitTime unit_time(const LinearTask& task, const LoopNest& nest, const LinearCost& cost,
+                   const PlanMachine& machine, double flops) noexcept;
 
 }  // namespace tessera

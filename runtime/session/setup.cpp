@@ -70,7 +70,8 @@ std::size_t bytes_read_beyond(const Program& program, const kernels::KernelTable
 SessionLayout lay_out(const Program& program, const SessionOptions& options,
                       std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
   SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
-  layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows);
+  layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows,
+                                                    options.max_sequences);
   const auto sequences = static_cast<std::size_t>(options.max_sequences);
   std::size_t end = round_up(layout.values.bytes);
   const auto reserve = [&](std::size_t bytes) { return std::exchange(end, end + round_up(bytes)); };

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The time of a linear on a matrix unit: bytes of tile loads against a count over the executor's calls,
+// and the sum.
+#include "runtime/plan/unit_time.hpp"
+
+#include <gtest/gtest.h>
+
+namespace tessera {
+namespace {
+
+constexpr TileShape kTile{
+    .MR = 32, .NR = 32, .KR = 32, .bytes = {.a = 2, .b = 2, .c = 4}, .is_unit = true};
+
+/// Every call loads the operand that passes; the chunk of the other one only if it is not the chunk of
+/// the call before, or does not fit.
+double count(const LinearShape& s, const LoopNest& nest, double Z1) {
+  double bytes = 0;
+  const Index panels = ceil_div(s.N, kTile.NR);
+  for (Index r = 0; r < nest.row_blocks; ++r) {
+    const Range rows = row_block(s.M, r, nest.row_blocks, kTile.MR, true);
+    for (Index c = 0; c < nest.col_blocks; ++c) {
+      Index kept_tile = -1, kept_k = -1;
+      const bool a_passes =
+          streamed_operand(nest, rows.size(), kTile.MR) == kernels::GemmOperand::a;
+      for_each_tile(nest, rows, piece({0, panels}, c, nest.col_blocks), s.K, kTile.MR, kTile.KR,
+                    true, [&](const TileStep& t) {
+                      const auto chunk = static_cast<double>(2 * 32 * t.k.size());
+                      for (Index p = t.panels.begin; p < t.panels.end; ++p) {
+                        const Index tile = a_passes ? p : t.m.begin;
+                        const bool kept = chunk <= Z1 && tile == kept_tile && t.k.begin == kept_k;
+                        bytes += kept ? chunk : 2 * chunk;
+                        kept_tile = tile;
+                        kept_k = t.k.begin;
+                      }
+                    });
+    }
+  }
+  return bytes;
+}
+
+TEST(UnitTimeTest, LoadsAreThoseOfTheExecutorsCalls) {
+  for (const LinearShape& s : {LinearShape{128, 768, 768}, LinearShape{512, 768, 3072},
+                               LinearShape{32, 384, 384}, LinearShape{256, 1536, 384}}) {
+    for (const LoopOrder order : kLoopOrders) {
+      for (const Index rows : {1, 2, 4}) {
+        for (const Index columns : {1, 3}) {
+          for (const Index depth : {1, 2, 4}) {
+            const bool by_rows = order != LoopOrder::ws_os_a && order != LoopOrder::ws_os_b;
+            const bool by_columns = order != LoopOrder::is_os_a && order != LoopOrder::is_os_b;
+            const LoopNest nest{.order = order,
+                                .row_blocks = by_rows && s.M >= rows * 32 ? rows : 1,
+                                .col_blocks = by_columns ? columns : 1,
+                                .k_blocks = order == LoopOrder::ws_os_a ? 1 : depth};
+            for (const double Z1 : {8e3, 36864.0, 1e6}) {
+              EXPECT_EQ(unit_l1_bytes(s, nest, kTile, Z1), count(s, nest, Z1))
+                  << to_string(order) << ' ' << s.M << ' ' << s.N << ' ' << s.K << " blocks "
+                  << nest.row_blocks << ' ' << nest.col_blocks << ' ' << nest.k_blocks << " Z1 "
+                  << Z1;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(UnitTimeTest, ProductsAndMemoryAreAdded) {
+  PlanMachine machine{.l1_bytes = 48 << 10,
+                      .l2_bytes = 2 << 20,
+                      .l3_bytes = 32 << 20,
+                      .tile = {},
+                      .threads = 1,
+                      .rates = {}};
+  machine.tile[Precision::bf16] = kTile;
+  machine.rates = {.flops = {2e11, 2e12},
+                   .l1_bytes = 3e11,
+                   .l2_bytes = 1e11,
+                   .l3_bytes = 2e10,
+                   .memory_bytes = 1e10,
+                   .exps = 1e10,
+                   .source = ""};
+  const LinearTask task{.shape = {128, 768, 768}, .precision = Precision::bf16};
+  const LoopNest nest{.order = LoopOrder::ws_os_a};
+  const LinearCost cost = linear_cost(task, nest, machine);
+  const double flops = 2.0 * 128 * 768 * 768;
+  EXPECT_DOUBLE_EQ(
+      cost.seconds,
+      std::max(flops / 2e12, unit_l1_bytes(task.shape, nest, kTile, machine.Z1()) / 1.2e11) +
+          cost.l2_bytes() / 2e10 + cost.l3_bytes() / 1e10);
+  EXPECT_EQ(cost.limit, Limit::memory);  // 1.2 MB of weights: 0.12 ms; products 0.08 ms
+  LinearTask few = task;
+  few.shape.M = 40;  // a tile of 32 rows and one of 16
+  LinearTask whole = task;
+  whole.shape.M = 48;
+  const auto compute = [&](const LinearTask& t) {
+    machine.rates.l2_bytes = machine.rates.l3_bytes = machine.rates.memory_bytes = 1e18;
+    return linear_cost(t, nest, machine).seconds;
+  };
+  EXPECT_NEAR(compute(few), compute(whole), 1e-9);
+}
+
+}  // namespace
+}  // namespace tessera
