@@ -224,13 +224,9 @@ class TilesSteps {
     }
   }
   void values(const TilesBlock& b, const KeyTile& tile, const Probabilities& p) const noexcept {
-    if (tile.full && b.rows > kStripRows) {
-      block_values<Unit>(x_, b, tile, p, starts(tile), kNothing);
-    } else {
-      for (Index n = 0; n < count_strips(b); ++n) {
-        strip_values<Unit>(x_, strip_of(b, n, x_.t.d), tile, strip_of_chunk(p, n), starts(tile),
-                           kNothing);
-      }
+    for (Index n = 0; n < count_strips(b); ++n) {
+      strip_values<Unit>(x_, strip_of(b, n, x_.t.d), tile, strip_of_chunk(p, n), starts(tile),
+                         kNothing);
     }
     if (tile.last) finish(b);
   }

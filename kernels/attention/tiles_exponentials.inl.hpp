@@ -8,26 +8,10 @@
 #pragma once
 
 #include "kernels/attention/tiles_layout.hpp"
-#include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/math_bf16.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
-
-/// 2ˣ to 14 bits, for what is rounded to 8: x ≤ 128, −inf gives 0, NaN gives NaN; what is below 2⁻¹²⁶
-/// may be 0.
-template <class A>
-TESSERA_INLINE F32<A> exp2_rough(F32<A> x) noexcept {
-  if constexpr (Words<A>::kScale) {
-    constexpr float p[] = {7.80245227e-2F, 0.226067155F, 0.695833541F, 0.999925219F};  // [0, 1]
-    return Words<A>::scale(horner<A>(Words<A>::below_integer(x), p), x);
-  } else {
-    constexpr float p[] = {5.51716691e-2F, 0.242611122F, 0.693260985F, 0.999928074F};  // [−½, ½]
-    const F32<A> magic = splat<A>(0x1.8p23F + 127.0F);
-    const F32<A> y = vmin<A>(splat<A>(128.0F), vmax<A>(splat<A>(-127.0F), x));
-    const F32<A> t = y + magic;
-    return horner<A>(y - (t - magic), p) * shifted_to_exponent<A>(t);
-  }
-}
 
 /// The exponentials of one unit, a row at a time.
 template <class A, class E>
@@ -45,7 +29,7 @@ struct UnitExponentials {
     constexpr Index V = kLanes<A>;
     const F32<A> minus_m = splat<A>(0.0F) - splat<A>(*m), scale = splat<A>(c);
     const auto exponential = [&](Index j) __attribute__((always_inline)) {
-      return exp2_rough<A>(mul_add<A>(scale, load<A>(s + j), minus_m));
+      return exp2_for_bf16<A>(mul_add<A>(scale, load<A>(s + j), minus_m));
     };
     const auto half = [&](Index h) __attribute__((always_inline)) {
       Vectors<A, 32 / V> e;  // all, before P takes the place of S (row-complete)

@@ -105,43 +105,5 @@ TESSERA_INLINE void value_tiles(const Probabilities& p, Index tiles, const char*
   if constexpr (R == 2 && C == 2) Unit::template store<3>(o + kColumnWords + kTileWords, 64);
 }
 
-/// The same of a block of 16·R rows, R = 3 or 4, and one column of tiles.
-template <class Unit, int R, class Between>
-TESSERA_INLINE void column_of_values(const Probabilities& p, Index tiles, const char* v, Index ldv,
-                                     float* o, bool zero, Between&& between) noexcept {
-  constexpr auto kRows = std::make_integer_sequence<int, R>{};
-  const auto for_each_row = [&]<int... r>(std::integer_sequence<int, r...>, auto&& body)
-      __attribute__((always_inline)) {
-    (body(std::integral_constant<int, r>{}), ...);
-  };
-  for_each_row(
-      kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
-        if (zero) {
-          Unit::template zero<r>();
-        } else {
-          Unit::template load<r>(o + r * kTileWords, 64);
-        }
-      });
-  const char* a = p.at;
-  Index step = p.tile;
-  for (Index t = 0; t < tiles; ++t) {
-    Unit::template load_once<6>(v, 64);
-    for_each_row(
-        kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
-          constexpr int kLeft = 4 + r % 2;
-          Unit::template load<kLeft>(a + r / 2 * p.strip + r % 2 * 16 * p.row, p.row);
-          Unit::template multiply<r, kLeft, 6>();
-          between();
-        });
-    v += ldv;
-    a += step;
-    step = p.unit - step;
-  }
-  for_each_row(
-      kRows, [&]<int r>(std::integral_constant<int, r>) __attribute__((always_inline)) {
-        Unit::template store<r>(o + r * kTileWords, 64);
-      });
-}
-
 }  // namespace
 }  // namespace tessera::kernels

@@ -199,22 +199,6 @@ TESSERA_INLINE void strip_values(const TilesTask& x, const Strip& strip, const K
   }
 }
 
-/// O += P V of a block of 33 … 64 rows that sees all keys of the tile: every tile of V is read once.
-template <class Unit, class Between>
-TESSERA_INLINE void block_values(const TilesTask& x, const TilesBlock& b, const KeyTile& tile,
-                                 const Probabilities& p, bool zero, Between&& between) noexcept {
-  const Index columns = column_tiles(x.t.d), tiles = count_blocks(tile.bc, 32);
-  const char* v = x.values + tile.j0 / 32 * columns * 1024;
-  for (Index n = 0; n < columns; ++n) {
-    float* o = b.o + n * kColumnWords;
-    if (b.rows > 48) {
-      column_of_values<Unit, 4>(p, tiles, v + n * 1024, columns * 1024, o, zero, between);
-    } else {
-      column_of_values<Unit, 3>(p, tiles, v + n * 1024, columns * 1024, o, zero, between);
-    }
-  }
-}
-
 /// O = O/l, rounded, to where the task wants it. A row without keys has l = 0 and O = 0.
 template <class A, class E>
 void finish_strip(const AttentionTask& t, const Strip& strip) noexcept {

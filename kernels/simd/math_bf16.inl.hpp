@@ -7,7 +7,8 @@
 //
 //   errors    GELU, tanh, sigmoid, SiLU and quick GELU: 1.2e-4·max(|x|, 1)
 //
-// Only where a reciprocal of 14 bits is one instruction; elsewhere they are those of math.inl.hpp.
+// Activations only where a reciprocal of 14 bits is one instruction; elsewhere they are those of
+// math.inl.hpp.
 #pragma once
 
 #include "kernels/simd/math.inl.hpp"
@@ -15,11 +16,20 @@
 namespace tessera::kernels {
 namespace {
 
-/// 2ˣ, x ≤ 128, relative error 2.3e-4.
+/// 2ˣ to 14 bits, for what is rounded to 8 (relative error 7.6e-5): x ≤ 128, −inf gives 0, NaN gives NaN; what is below 2⁻¹²⁶
+/// may be 0.
 template <class A>
 TESSERA_INLINE F32<A> exp2_for_bf16(F32<A> x) noexcept {
-  constexpr float p[] = {7.944154167983575e-2F, 2.241266925e-1F, 6.961178950e-1F, 9.998807e-1F};
-  return Words<A>::scale(horner<A>(Words<A>::below_integer(x), p), x);
+  if constexpr (Words<A>::kScale) {
+    constexpr float p[] = {7.80245227e-2F, 0.226067155F, 0.695833541F, 0.999925219F};  // [0, 1]
+    return Words<A>::scale(horner<A>(Words<A>::below_integer(x), p), x);
+  } else {
+    constexpr float p[] = {5.51716691e-2F, 0.242611122F, 0.693260985F, 0.999928074F};  // [−½, ½]
+    const F32<A> magic = splat<A>(0x1.8p23F + 127.0F);
+    const F32<A> y = vmin<A>(splat<A>(128.0F), vmax<A>(splat<A>(-127.0F), x));
+    const F32<A> t = y + magic;
+    return horner<A>(y - (t - magic), p) * shifted_to_exponent<A>(t);
+  }
 }
 
 /// x·N(x²)/D(x²) for |x| ≤ bound, kept within ±1; relative error of the quotient 2⁻¹⁴.

@@ -6,8 +6,7 @@
 namespace tessera {
 namespace {
 
-// Tiles are loaded from L2 somewhat faster than vectors are read: 60 bytes a cycle fit 90 nests of six shapes
-// on Emerald Rapids.
+// Tiles are loaded from L2 somewhat faster than vectors are read: fitted to the shapes of D-84.
 constexpr double kTileLoads = 1.2;
 
 }  // namespace

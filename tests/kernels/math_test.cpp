@@ -127,6 +127,17 @@ TEST_P(MathTest, ErfIsWithinItsUlpsAndSaturates) {
   EXPECT_TRUE(std::isnan(one(probe().erf, kNan)));
 }
 
+TEST_P(MathTest, Exp2ForBf16IsWithin14Bits) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const Worst w = sweep(probe().exp2_for_bf16, -126.0F, 127.0F, [](float x, float y) {
+    return std::abs(static_cast<double>(y) / std::exp2(static_cast<double>(x)) - 1.0);
+  });
+  report("relative error", w);
+  EXPECT_LE(w.error, 7.6e-5) << "at " << w.at;
+  EXPECT_EQ(one(probe().exp2_for_bf16, -kInfinity), 0.0F);
+  EXPECT_TRUE(std::isnan(one(probe().exp2_for_bf16, kNan)));
+}
+
 TEST_P(MathTest, ActivationsForBf16AreWithinAFractionOfItsRounding) {
   SKIP_UNLESS_SUPPORTED(GetParam());
   for (const Activation act : {Activation::gelu_erf, Activation::gelu_tanh, Activation::gelu_quick,

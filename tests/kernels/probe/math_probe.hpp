@@ -12,7 +12,7 @@ namespace tessera::test {
 using Sweep = void (*)(const float* x, float* y, Index n) noexcept;
 
 struct MathProbe {
-  Sweep exp2, exp, sigmoid, erf, tanh;
+  Sweep exp2, exp, sigmoid, erf, tanh, exp2_for_bf16;
   /// activate_for_bf16()
   void (*for_bf16)(Activation activation, const float* x, float* y, Index n) noexcept;
 };

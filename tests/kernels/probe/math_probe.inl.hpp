@@ -21,9 +21,9 @@ void probe_for_bf16(Activation activation, const float* x, float* y, Index n) no
 }
 
 template <class A>
-constexpr test::MathProbe kMathProbe{TESSERA_PROBE(exp2),    TESSERA_PROBE(exp),
-                                     TESSERA_PROBE(sigmoid), TESSERA_PROBE(erf),
-                                     TESSERA_PROBE(tanh),    probe_for_bf16<A>};
+constexpr test::MathProbe kMathProbe{
+    TESSERA_PROBE(exp2), TESSERA_PROBE(exp),           TESSERA_PROBE(sigmoid), TESSERA_PROBE(erf),
+    TESSERA_PROBE(tanh), TESSERA_PROBE(exp2_for_bf16), probe_for_bf16<A>};
 
 #undef TESSERA_PROBE
 
