@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view kFormat = "BMP";
 constexpr std::size_t kFileHeader = 14, kOs2Header = 12, kWindowsHeader = 40;
-enum Compression : std::uint32_t { kNone, kRle8, kRle4, kBitFields };
+enum Compression : std::uint32_t { none, rle8, rle4, bit_fields };
 using Rgb = std::array<std::uint8_t, 3>;
 
 // How a pixel of 16 or more bits is laid: the shift and width of each channel.
@@ -38,7 +38,7 @@ struct Reader {
   Index width = 0, height = 0;
   bool is_top_down = false;
   unsigned bits = 0;
-  std::uint32_t compression = kNone;
+  std::uint32_t compression = none;
   std::size_t pixels_at = 0;
   Channels channels = kBgr;
   std::array<Rgb, 256> palette{};
@@ -136,14 +136,13 @@ void read_header(Reader& reader, const DecodeLimits& limits) {
     reader.refuse(fmt::format("got {} bits per pixel, expected 1, 4, 8, 16, 24 or 32", bits));
   }
   std::size_t at = kFileHeader + header;
-  if (reader.compression == kBitFields) {
+  if (reader.compression == bit_fields) {
     at += read_masks(reader, header);
   } else if (bits == 16) {
     reader.channels = k555;
   }
-  const bool is_rle = reader.compression == kRle8 || reader.compression == kRle4;
-  if (reader.compression > kBitFields ||
-      (is_rle && bits != (reader.compression == kRle8 ? 8 : 4))) {
+  const bool is_rle = reader.compression == rle8 || reader.compression == rle4;
+  if (reader.compression > bit_fields || (is_rle && bits != (reader.compression == rle8 ? 8 : 4))) {
     reader.refuse(
         fmt::format("got compression {} for {} bits, expected none, bit fields, or run "
                     "lengths of 4 or 8 bits",
@@ -203,7 +202,7 @@ void read_rows(const Reader& reader, RgbImage& image) {
 // two bytes that follow, (0, n) is n pixels as they are, to an even number of bytes.
 void read_runs(const Reader& reader, RgbImage& image) {
   const Bytes bytes = reader.bytes;
-  const bool is_4 = reader.compression == kRle4;
+  const bool is_4 = reader.compression == rle4;
   const Index W = reader.width, H = reader.height;
   Index x = 0, y = 0;
   std::size_t at = reader.pixels_at;
@@ -258,7 +257,7 @@ void read_runs(const Reader& reader, RgbImage& image) {
 int decode_bmp(Bytes bytes, const std::string& name, const DecodeLimits& limits, RgbImage& image) {
   Reader reader{name, bytes};
   read_header(reader, limits);
-  if (reader.compression == kRle8 || reader.compression == kRle4) {
+  if (reader.compression == rle8 || reader.compression == rle4) {
     read_runs(reader, image);
   } else {
     read_rows(reader, image);

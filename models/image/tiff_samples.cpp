@@ -11,8 +11,8 @@
 namespace tessera::image {
 namespace {
 
-enum Photometric : int { kWhiteIsZero, kBlackIsZero, kRgb, kPalette, kCmyk = 5, kYcbcr, kLab = 8 };
-enum Extra : std::uint16_t { kUnspecified, kAssociated, kUnassociated };
+enum Photometric : int { white_is_zero, black_is_zero, rgb, palette, cmyk = 5, ycbcr, lab = 8 };
+enum Extra : std::uint16_t { unspecified, associated, unassociated };
 
 bool is_small(int bits) {
   return bits == 1 || bits == 2 || bits == 4 || bits == 8;
@@ -23,16 +23,16 @@ bool has_known_extra(const SampleFields& fields, int colors, int most) {
   const int count = static_cast<int>(fields.extra.size());
   if (fields.samples != colors + count || count > most) return false;
   return std::all_of(fields.extra.begin() + std::min(count, 1), fields.extra.end(),
-                     [](std::uint16_t kind) { return kind == kUnspecified; });
+                     [](std::uint16_t kind) { return kind == unspecified; });
 }
 
 bool reads_grey(const SampleFields& fields, SampleLayout& layout) {
-  const bool is_white_zero = fields.photometric == kWhiteIsZero, is_little = !fields.is_big_endian;
+  const bool is_white_zero = fields.photometric == white_is_zero, is_little = !fields.is_big_endian;
   const int bits = fields.bits;
   layout.is_inverted = is_white_zero && bits <= 8;  // wider ones are not, in Pillow
   if (fields.samples == 2) {
     return !is_white_zero && bits == 8 && fields.format == 1 && fields.extra.size() == 1 &&
-           fields.extra[0] == kUnassociated;
+           fields.extra[0] == unassociated;
   }
   if (fields.samples != 1 || !fields.extra.empty()) return false;
   switch (fields.format) {
@@ -51,7 +51,7 @@ bool reads_grey(const SampleFields& fields, SampleLayout& layout) {
 
 bool reads_rgb(const SampleFields& fields, SampleLayout& layout) {
   const bool has_kind = !fields.extra.empty();
-  layout.is_premultiplied = has_kind && fields.extra[0] == kAssociated;
+  layout.is_premultiplied = has_kind && fields.extra[0] == associated;
   const bool is_unnamed = !has_kind && fields.samples == 4;  // the fourth is alpha all the same
   if (is_unnamed) return fields.bits == 8 || fields.bits == 16;
   return (fields.bits == 8 && has_known_extra(fields, 3, 3)) ||
@@ -59,7 +59,7 @@ bool reads_rgb(const SampleFields& fields, SampleLayout& layout) {
 }
 
 bool reads_cmyk(const SampleFields& fields) {
-  const bool is_unnamed = fields.extra.empty() || fields.extra[0] == kUnspecified;
+  const bool is_unnamed = fields.extra.empty() || fields.extra[0] == unspecified;
   return (fields.bits == 8 && is_unnamed && has_known_extra(fields, 4, 2)) ||
          (fields.bits == 16 && !fields.is_big_endian && has_known_extra(fields, 4, 0));
 }
@@ -107,26 +107,26 @@ std::optional<SampleLayout> sample_layout(const SampleFields& fields) {
                                        : NumberKind::natural;
   bool is_read = false;
   switch (fields.photometric) {
-    case kWhiteIsZero:
-    case kBlackIsZero:
+    case white_is_zero:
+    case black_is_zero:
       layout.kind = SampleKind::grey;
       return reads_grey(fields, layout) ? std::optional(layout) : std::nullopt;
-    case kRgb:
+    case rgb:
       layout.kind = SampleKind::rgb;
       is_read = reads_rgb(fields, layout);
       break;
-    case kPalette:
+    case palette:
       layout.kind = SampleKind::palette;
       is_read = fields.samples == 1
                     ? is_small(fields.bits) && fields.extra.empty()
                     : fields.samples == 2 && fields.bits == 8 && fields.extra.size() == 1 &&
-                          fields.extra[0] == kUnassociated;
+                          fields.extra[0] == unassociated;
       break;
-    case kCmyk:
+    case cmyk:
       layout.kind = SampleKind::cmyk;
       is_read = reads_cmyk(fields);
       break;
-    case kYcbcr:  // without compression Pillow takes three samples for four
+    case ycbcr:  // without compression Pillow takes three samples for four
       layout.kind = SampleKind::ycbcr;
       is_read =
           fields.bits == 8 && fields.samples == 3 && fields.extra.empty() && fields.is_compressed;
@@ -141,7 +141,7 @@ std::string describe(const SampleFields& fields) {
   static constexpr const char* kNames[] = {"white is zero", "black is zero", "RGB",
                                            "palette",       "mask",          "CMYK",
                                            "YCbCr",         "unknown",       "CIELab"};
-  const bool is_known = fields.photometric >= 0 && fields.photometric <= kLab;
+  const bool is_known = fields.photometric >= 0 && fields.photometric <= lab;
   return fmt::format("photometric {} ({}), {} samples of {} bits in format {}, {} of them extra{}",
                      fields.photometric, is_known ? kNames[fields.photometric] : "unknown",
                      fields.samples, fields.bits, fields.format, fields.extra.size(),

@@ -26,6 +26,7 @@ const char* jbg_strerror(int) {
   return "JBIG is not supported";
 }
 
+// NOLINTBEGIN(readability-identifier-naming): the names of libLerc
 unsigned lerc_getBlobInfo(...) {
   return 1;
 }
@@ -35,4 +36,5 @@ unsigned lerc_decode(...) {
 unsigned lerc_encodeForVersion(...) {
   return 1;
 }
+// NOLINTEND(readability-identifier-naming)
 }

@@ -22,6 +22,7 @@ namespace {
 /// RapidJSON goes on with a null pointer where an allocator gives one.
 struct ThrowingAllocator {
   [[maybe_unused]] static constexpr bool kNeedFree = true;
+  // NOLINTBEGIN(readability-identifier-naming): RapidJSON calls them so
   static void* Malloc(std::size_t bytes) {
     return bytes == 0 ? nullptr : checked(std::malloc(bytes));
   }
@@ -31,6 +32,7 @@ struct ThrowingAllocator {
     return nullptr;
   }
   static void Free(void* memory) noexcept { std::free(memory); }
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   static void* checked(void* memory) {
@@ -66,6 +68,7 @@ class Builder {
   bool is_too_deep() const noexcept { return depth_ > kMostNested; }
   bool is_half_a_pair() const noexcept { return is_half_a_pair_; }
 
+  // NOLINTBEGIN(readability-identifier-naming): RapidJSON calls them so
   bool Null() { return out_.Null(); }
   bool Bool(bool value) { return out_.Bool(value); }
   bool Int(int value) { return out_.Int(value); }
@@ -84,6 +87,7 @@ class Builder {
   bool StartArray() { return ++depth_ <= kMostNested && out_.StartArray(); }
   bool EndObject(Length count) { return --depth_, out_.EndObject(count); }
   bool EndArray(Length count) { return --depth_, out_.EndArray(count); }
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   bool is_whole(const char* text, Length length) noexcept {

@@ -37,6 +37,7 @@ struct View {
     }
     return true;
   }
+  // NOLINTNEXTLINE(modernize-use-nullptr): false, there is no 0 but the compiler's
   friend auto operator<=>(const View&, const View&) = default;
 };
 

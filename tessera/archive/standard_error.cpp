@@ -8,6 +8,7 @@
 
 extern "C" {
 extern std::FILE _IO_2_1_stderr_;
+// NOLINTNEXTLINE(readability-identifier-naming): a symbol of C, not a constant of ours
 extern std::FILE* const tessera_hidden_stderr __asm__("stderr")
     __attribute__((visibility("hidden")));
 std::FILE* const tessera_hidden_stderr = &_IO_2_1_stderr_;

@@ -45,6 +45,7 @@ class HandleTable {
     const std::uintptr_t bits = (slots_[slot].generation << kGenerationShift) |
                                 (slot << kSlotShift) | (static_cast<std::uintptr_t>(kKind) << 1) |
                                 1U;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a key, never dereferenced
     return reinterpret_cast<Handle*>(bits);
   }
 

@@ -24,7 +24,7 @@ struct AtThreadEnd {
     delete std::exchange(last_error, nullptr);
   }
 };
-thread_local const AtThreadEnd at_thread_end;
+thread_local const AtThreadEnd kAtThreadEnd;
 
 std::string build_info() {
   const DefaultIsa chosen = default_isa();
@@ -46,7 +46,7 @@ std::string build_info() {
 
 tessera_status remember(tessera_status status, const char* message) noexcept {
   try {
-    static_cast<void>(&at_thread_end);  // made on the first use
+    static_cast<void>(&kAtThreadEnd);  // made on the first use
     if (last_error == nullptr) last_error = new std::string;
     *last_error = message;
     last_error_text = last_error->c_str();

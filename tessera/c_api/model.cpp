@@ -73,7 +73,7 @@ ModelObject::ModelObject(models::Package package, ModelOptions options, Precisio
       options_(std::move(options)),
       main_output_(tessera::main_output(package_.program)) {
   options_.precision = choose_precision(precision, package_, [&] {
-                         const MachineRates rates = resolve_rates(
+                         MachineRates rates = resolve_rates(
                              machine(), resolve_isa(options_.isa, precision_to_ask(precision)));
                          warn_if_slower(precision, rates);
                          return rates;

@@ -82,10 +82,10 @@ SessionObject::SessionObject(std::shared_ptr<ModelObject> of, SessionOptions opt
                              bool refuses_to_split)
     : model(std::move(of)),
       refuses(refuses_to_split),
-      outputs(options.outputs),
       session(Session::create(model->weights(), options)),
-      runner(model->package().program, outputs),
+      runner(model->package().program, options.outputs),
       windows(static_cast<std::size_t>(std::max(kWindow, session->options().max_sequences))) {
+  outputs = std::move(options.outputs);
   runner.reserve(session->options().max_rows, session->options().max_sequences);
   targets.reserve(outputs.size());
 }

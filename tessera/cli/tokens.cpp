@@ -45,7 +45,7 @@ text::EncodeOptions Tokens::encode_options() const {
 // sentence-transformers may keep the Transformer and its tokenizer in a folder, as modules.json
 // says.
 std::filesystem::path tokenizer_directory(const std::string& model) {
-  const std::filesystem::path directory = models::find_model(model);
+  std::filesystem::path directory = models::find_model(model);
   if (text::directory_has_tokenizer(directory)) return directory;
   return directory / models::read_sentence_files(directory).transformer_path;
 }

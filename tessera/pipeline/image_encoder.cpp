@@ -54,9 +54,9 @@ struct ImageEncoder::Pending {
 
 ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, EncoderOptions options,
                            ImageOptions image_options)
-    : Encoder((check_channels(*package), package), std::move(options)),
-      preprocessor_(
-          image::read_preprocessor_config(package->transformer_directory, package->model_type)),
+    : Encoder((check_channels(*package), std::move(package)), std::move(options)),
+      preprocessor_(image::read_preprocessor_config(this->package().transformer_directory,
+                                                    this->package().model_type)),
       image_options_(image_options) {
   if (image_options_.loaders <= 0) {
     image_options_.loaders = std::min(default_thread_count(), kMostLoaders);
@@ -64,12 +64,12 @@ ImageEncoder::ImageEncoder(std::shared_ptr<const models::Package> package, Encod
   const auto size = fixed_size(preprocessor_.config());
   if (!size) return;
   try {
-    image_rows(*package->program.images(), size->height, size->width,
+    image_rows(*this->package().program.images(), size->height, size->width,
                image_options_.interpolate_positions);
   } catch (const Error& e) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}: what preprocessor_config.json makes of images: {}",
-                            package->directory.string(), e.what()));
+                            this->package().directory.string(), e.what()));
   }
 }
 

@@ -63,8 +63,9 @@ void draw_panel(Svg& svg, const OrderSweep& sweep, Index rows, double left, doub
 }  // namespace
 
 Plot draw_crossover(const ReportData& data) {
-  const auto panels = static_cast<double>((data.sweeps.size() + 1) / 2);
-  Svg svg(kWidth, 26 + panels * kPanelHeight, "Bytes of every loop order over rows");
+  const std::size_t panel_rows = (data.sweeps.size() + 1) / 2;
+  Svg svg(kWidth, 26 + static_cast<double>(panel_rows) * kPanelHeight,
+          "Bytes of every loop order over rows");
   double legend = 46;
   for (std::size_t order = 0; order < std::size(kLoopOrders); ++order) {
     svg.line({legend, 10}, {legend + 18, 10}, std::string("path ") + style_of(order));
@@ -76,8 +77,9 @@ Plot draw_crossover(const ReportData& data) {
   svg.line({legend + 82, 4}, {legend + 82, 17}, "mark");
   svg.text({legend + 88, 14}, "this report", "small");
   for (std::size_t i = 0; i < data.sweeps.size(); ++i) {
-    draw_panel(svg, data.sweeps[i], data.plan.rows, static_cast<double>(i % 2) * kPanelWidth,
-               26 + static_cast<double>(i / 2) * kPanelHeight);
+    const std::size_t row = i / 2, column = i % 2;
+    draw_panel(svg, data.sweeps[i], data.plan.rows, static_cast<double>(column) * kPanelWidth,
+               26 + static_cast<double>(row) * kPanelHeight);
   }
   return {"crossover", "Which loop order, by rows",
           "For every shape of linear, the bytes that the best blocks of each loop order move into "
