@@ -132,7 +132,7 @@ only_in '<simdjson' 'tests/' simdjson
 only_in '<benchmark/' 'bench/' "Google Benchmark"
 only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<perfmon/' 'runtime/meters/perf_encoding\.cpp' libpfm4
-only_in '<sys/sdt' 'runtime/session/markers\.cpp' "SystemTap's probes"
+only_in '<sys/sdt' 'runtime/execute/markers\.cpp' "SystemTap's probes"
 only_in '<valgrind/' 'runtime/meters/callgrind_marks\.cpp' Valgrind
 only_in '<(oneapi/)?dnnl' 'runtime/plugins/onednn_plugin\.cpp' oneDNN
 mapfile -t product < <(sources_in kernels runtime models tessera)

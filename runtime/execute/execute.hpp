@@ -16,26 +16,40 @@
 #include "runtime/threads/threads.hpp"
 #include "runtime/weights/packed_weights.hpp"
 
+namespace tessera {
+class RunObserver;
+}
+
 namespace tessera::execute {
 
 class OneDnnWeights;
+
+/// What a worker runs blocks of a chain with: the arrays behind a Context of its own.
+struct BlockSpace {
+  std::span<std::byte*> places;         ///< one per value
+  std::span<Cuts> cuts;                 ///< one per space; those of the tokens are set
+  std::int32_t *offsets, *block_begin;  ///< (sequences of a block + 1)
+  std::byte* memory;  ///< of the values that live in a block, at MemorySlot::in_block
+};
 
 /// What a run hands to every op.
 struct Context {
   const Program& program;
   const PackedWeights& weights;
   const kernels::KernelTable& kernels;
-  const Workers& workers;
-  const MemoryPlan& memory;
+  Team workers;
+  std::span<std::byte* const> places;        ///< one per value: its first row
+  std::span<const MemorySlot> slots;         ///< one per value
   std::span<const OpSchedule> schedule;      ///< one per op
   std::span<const ParameterId> next_weight;  ///< one per op: the matrix that is read after it
   std::span<const ByHeads> by_heads;         ///< one per value
   bool weights_stay_in_l3;
   OneDnnWeights* onednn;  ///< null: no op uses it
-  std::byte* arena;       ///< values, at the offsets of `memory`
   float* scratch;         ///< workers.count() pieces of scratch_stride floats
   Index scratch_stride;
-  std::int32_t* block_begin;  ///< (S+1) first attention block of each sequence
+  std::int32_t* block_begin;                 ///< (S+1) first attention block of each sequence
+  std::span<const BlockSpace> block_spaces;  ///< one per worker
+  bool in_block = false;                     ///< of a chain
 
   // The batch of this run.
   std::span<const Cuts> cuts;      ///< one per space
@@ -52,7 +66,7 @@ struct Context {
   template <class T>
   TensorView<T> view(ValueId id) const noexcept {
     const Value& value = program.values[at(id)];
-    return {.data = reinterpret_cast<T*>(arena + memory.slots[at(id)].offset),
+    return {.data = reinterpret_cast<T*>(places[at(id)]),
             .rows = cuts[at(value.space)].rows,
             .cols = value.width,
             .stride = activation_stride(value.width, value.type)};
@@ -78,9 +92,13 @@ void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& sched
 void run(const Context& context, const BroadcastOp& op) noexcept;
 /// Op `i`, a linear, in the nest that the schedule has for its rows.
 void run_linear(const Context& context, std::size_t i) noexcept;
-/// Whether op `i` runs chained to the one after it at this number of rows, and that.
-bool is_chained(const Context& context, std::size_t i) noexcept;
-void run_chain(const Context& context, std::size_t i) noexcept;
+/// Op `i` alone.
+void run_op(const Context& context, std::size_t i) noexcept;
+/// How many ops run together from op `i` on at this number of rows: the ops of its chain, or 1.
+std::size_t ops_together(const Context& context, std::size_t i) noexcept;
+/// The chain at op `i`. `observer`, or null, is told of its ops, once a block, where there is one
+/// worker; of the chain as a whole where there are several.
+void run_chain(const Context& context, std::size_t i, RunObserver* observer) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ActivationOp& op, const OpSchedule& schedule) noexcept;

@@ -3,9 +3,6 @@
 // C = act(A Bᵀ + bias) + residual, and a layer norm over it, in the nest that the plan chose. A
 // task is one block of rows × columns; blocks of whole rows are normalised while they are in L2,
 // others when all columns are there.
-//
-// A chain is FF1 → activation → FF2 on one block of rows: the intermediate (MC,N1) lives in the
-// worker's scratch and never leaves its L2.
 #include <algorithm>
 #include <atomic>
 
@@ -129,7 +126,9 @@ void run_linear(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const GemmOperands o = operands(context, i);
   const Index M = rows_of(context, op), panels = panel_count(o);
-  const NestRange& range = at_rows(context.schedule[i].nests, M);
+  const OpSchedule& schedule = context.schedule[i];
+  const bool of_worker = context.in_block && !schedule.block_nests.empty();
+  const NestRange& range = at_rows(of_worker ? schedule.block_nests : schedule.nests, M);
   if (range.onednn && o.block_columns == 0 && run_onednn(context, i, M)) return;
   LoopNest nest = range.nest;
   nest.row_blocks = std::min(nest.row_blocks, M);  // planned for the last row count of its range
@@ -147,36 +146,6 @@ void run_linear(const Context& context, std::size_t i) noexcept {
   const Index tasks = ceil_div(M, context.schedule[i].task_rows);
   context.workers.run(tasks, [&](Index task, int) {
     normalize(context, op, piece({0, M}, task, tasks));
-  });
-}
-
-bool is_chained(const Context& context, std::size_t i) noexcept {
-  const std::vector<ChainRange>& chains = context.schedule[i].chains;
-  return !chains.empty() && at_rows(chains, context.rows).row_blocks > 0;
-}
-
-void run_chain(const Context& context, std::size_t i) noexcept {
-  const LinearOp& second = linear_at(context, i + 1);
-  const Index M = rows_of(context, second);
-  const Index blocks = std::min(M, at_rows(context.schedule[i].chains, M).row_blocks);
-  constexpr LoopNest kNest{.order = LoopOrder::is_os_a};
-  const kernels::Gemm& gemm = context.kernels.gemm[context.weights[second.weight].precision];
-  context.workers.run(blocks, [&](Index task, int worker) {
-    const Range rows = row_block(M, task, blocks, gemm.MR, takes_whole_tiles(gemm));
-    GemmOperands ff1 = from_row(operands(context, i), rows.begin),
-                 ff2 = from_row(operands(context, i + 1), rows.begin);
-    float* hidden = context.scratch + worker * context.scratch_stride;  // (MC,N1), f32 or bf16
-    ff2.a = hidden;
-    if (ff1.narrow != nullptr) {
-      ff1.narrow = reinterpret_cast<std::uint16_t*>(hidden);
-      ff2.lda = ff1.ldn;
-    } else {
-      ff1.c = hidden;
-      ff2.lda = ff1.ldc;
-    }
-    run_block(ff1, kNest, {0, rows.size()}, {0, panel_count(ff1)});
-    run_block(ff2, kNest, {0, rows.size()}, {0, panel_count(ff2)});
-    if (second.norm) normalize(context, second, rows);
   });
 }
 

@@ -7,32 +7,15 @@
 namespace tessera::execute {
 namespace {
 
-/// The intermediate block of a chain, over all ranges of rows, in floats.
-Index chain_elements(const Program& program, const OpSchedule& schedule, std::size_t i,
-                     const kernels::KernelTable& kernels, Index max_rows) noexcept {
-  Index most = 0;
-  for (const ChainRange& range : schedule.chains) {
-    if (range.row_blocks == 0) continue;
-    const auto& op = *std::get_if<LinearOp>(&program.ops[i]);
-    const Value& hidden = program.values[at(op.out)];
-    const Index rows = std::min(range.last_rows, max_rows);
-    const Index row_bytes = activation_stride(hidden.width, hidden.type) * size_of(hidden.type);
-    const Index MR = kernels.gemm[program.parameters[at(op.weight)].precision].MR;
-    const Index of_block = ceil_div(ceil_div(rows, MR), range.row_blocks) * MR;
-    most = std::max(most, of_block * row_bytes / Index{sizeof(float)});
-  }
-  return most;
-}
-
 /// The sums of a panel between chunks of K, over all ranges of rows, in floats.
-Index sums_elements(const Program& program, const OpSchedule& schedule, const LinearOp& op,
+Index sums_elements(const Program& program, std::span<const NestRange> nests, const LinearOp& op,
                     const kernels::KernelTable& kernels, Index max_rows, Index max_sequences) {
   const Index most_of_out = most_rows(program, op.out, max_rows, max_sequences);
   const bool c_is_no_place =
       program.values[at(op.out)].type == DType::bf16 || (op.residual != kNone && !op.norm);
   const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(op.weight)].precision];
   Index most = 0;
-  for (const NestRange& range : schedule.nests) {
+  for (const NestRange& range : nests) {
     if (!keeps_sums(c_is_no_place, range.nest)) continue;
     const Index rows = std::min(range.last_rows, most_of_out);
     const Index tiles = ceil_div(ceil_div(rows, gemm.MR), std::min(rows, range.nest.row_blocks));
@@ -71,10 +54,11 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
           most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
-    } else if (std::holds_alternative<LinearOp>(op)) {
-      most = std::max({most, chain_elements(program, schedule[i], i, kernels, max_rows),
-                       sums_elements(program, schedule[i], *std::get_if<LinearOp>(&op), kernels,
-                                     max_rows, max_sequences)});
+    } else if (const auto* linear = std::get_if<LinearOp>(&op)) {
+      for (const auto* nests : {&schedule[i].nests, &schedule[i].block_nests}) {
+        most = std::max(most,
+                        sums_elements(program, *nests, *linear, kernels, max_rows, max_sequences));
+      }
     }
   }
   return (most + 31) / 32 * 32;

@@ -3,6 +3,7 @@
 // one "events:" and one "summary:" per part, trailing zeros left out.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -133,7 +134,7 @@ class Parser {
     const EdgeBytes ll{.fills = line * (count(ilmr) + count(dlmr) + count(dlmw)),
                        .written_back = line * (count(ildmr) + count(dldmr) + count(dldmw))};
     if (is_rest_) {
-      OpMeasurement& op = result_.ops.back();
+      OpMeasurement& op = result_.ops[last_];
       (last_level_ == LastLevel::l2 ? op.l2 : op.l3)->written_back += ll.written_back;
       part_.reset();
       return;
@@ -141,12 +142,34 @@ class Parser {
     part_->instructions = count(ir);
     part_->l1 = EdgeBytes{.fills = line * (count(d1mr) + count(d1mw))};
     (last_level_ == LastLevel::l2 ? part_->l2 : part_->l3) = ll;
-    result_.ops.push_back(*part_);
+    add(*part_);
     part_.reset();
+  }
+
+  /// Ops of a chain come once for every block.
+  void add(const OpMeasurement& part) {
+    const auto before = std::find_if(result_.ops.begin(), result_.ops.end(), [&](const auto& op) {
+      return op.op == part.op && op.count == part.count;
+    });
+    last_ = static_cast<std::size_t>(before - result_.ops.begin());
+    if (before == result_.ops.end()) {
+      result_.ops.push_back(part);
+      return;
+    }
+    *before->instructions += *part.instructions;
+    const auto sum = [](std::optional<EdgeBytes>& a, const std::optional<EdgeBytes>& b) {
+      if (!b) return;
+      a->fills += b->fills;
+      a->written_back += b->written_back;
+    };
+    sum(before->l1, part.l1);
+    sum(before->l2, part.l2);
+    sum(before->l3, part.l3);
   }
 
   LastLevel last_level_;
   Measurement result_;
+  std::size_t last_ = 0;  // of result_.ops: what the last part was added to
   std::size_t line_ = 0;
   std::uint32_t line_bytes_ = 64;
   std::string creator_ = "callgrind", d1_, ll_;

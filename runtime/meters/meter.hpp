@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/session/run_observer.hpp"
+#include "runtime/execute/run_observer.hpp"
 
 namespace tessera::meters {
 

@@ -63,10 +63,14 @@ ProfileOp op_of(const PlanReport& plan, const MachineRates& rates, const OpMeasu
   for (std::size_t i = m.op; i < m.op + m.count && i < plan.ops.size(); ++i) {
     const OpReport& op = plan.ops[i];
     const CandidateReport& c = op.chosen;
-    join(result.kind, op.kind, " + ");
-    join(result.name, op.name, " + ");
-    join(result.shape, op.shape, " + ");
-    if (i == m.op) {  // of a chain the first op has the order, the bytes and the time
+    if (m.count > 1) {  // a chain on several threads, which is measured as one
+      result.kind = fmt::format("{} ops", m.count);
+      result.name = fmt::format("{} ... {}", plan.ops[m.op].name, op.name);
+      result.order = "chain";
+    } else {
+      result.kind = op.kind;
+      result.name = op.name;
+      result.shape = op.shape;
       result.order = c.name;
       result.blocks = c.blocks;
       result.limit = c.limit;
@@ -82,7 +86,6 @@ ProfileOp op_of(const PlanReport& plan, const MachineRates& rates, const OpMeasu
          .seconds = c.seconds},
         i == m.op);
   }
-  if (result.predicted.l1_bytes == 0.0) result.predicted.l1_bytes.reset();  // not modelled: chains
   result.measured = {.l1_bytes = total_of(m.l1),
                      .l2_bytes = total_of(m.l2),
                      .l3_bytes = total_of(m.l3),

@@ -21,10 +21,10 @@ struct ProfileValues {
   std::optional<double> l1_bytes{}, l2_bytes{}, l3_bytes{}, seconds{}, instructions{}, cycles{};
 };
 
-/// One op, or the ops [index, index + count) that ran as a chain.
+/// One op, or the ops [index, index + count) of a chain on several threads.
 struct ProfileOp {
   std::size_t index = 0, count = 1;
-  std::string kind{}, name{}, shape{};  ///< of a chain: joined by " + "
+  std::string kind{}, name{}, shape{};  ///< of a chain: "7 ops", the first and the last, none
   std::string order{}, blocks{}, limit{};
   std::string why{};  ///< why each other candidate lost
   double flops = 0;

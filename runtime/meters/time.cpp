@@ -36,6 +36,7 @@ TimeMeter::TimeMeter(std::size_t ops, std::size_t most_runs, Clock clock)
       counts_(ops_, 0) {}
 
 void TimeMeter::begin_run() noexcept {
+  for (std::size_t op = 0; op < ops_; ++op) samples_[op * most_runs_ + runs_ % most_runs_] = 0;
   run_begin_ = last_ = now_();
 }
 
@@ -44,8 +45,8 @@ void TimeMeter::begin_ops(std::size_t, std::size_t) noexcept {}
 void TimeMeter::end_ops(std::size_t op, std::size_t count) noexcept {
   const std::int64_t end = now_();
   const std::int64_t begin = std::exchange(last_, end);
-  if (op >= ops_) return;  // of another program
-  samples_[op * most_runs_ + runs_ % most_runs_] = end - begin;
+  if (op >= ops_) return;                                         // of another program
+  samples_[op * most_runs_ + runs_ % most_runs_] += end - begin;  // once a block in a chain
   counts_[op] = count;
 }
 

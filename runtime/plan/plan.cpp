@@ -12,34 +12,15 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/patches.hpp"
+#include "runtime/plan/plan_chains.hpp"
 #include "runtime/program/canonical.hpp"
 
 namespace tessera {
 namespace {
 
-/// Last row counts of the ranges: every register tile up to 8, then steps of a quarter.
-std::vector<Index> row_ranges(Index most, Index MR) {
-  std::vector<Index> last;
-  for (Index rows = MR; rows < most; rows = rows < 8 * MR ? rows + MR : rows + rows / 4) {
-    last.push_back(rows);
-  }
-  last.push_back(most);
-  return last;
-}
-
 // 32 rows of 768 are 96 KiB in and out, far above the cost of handing out a task; a norm that follows
 // a linear finds its rows in L2.
 constexpr Index kRowsPerTask = 32, kNormRowsPerTask = 16;
-
-template <class Range>
-void append(std::vector<Range>& ranges, const Range& range) {
-  Range same = range;
-  if (!ranges.empty()) {
-    same.last_rows = ranges.back().last_rows;
-    if (same == ranges.back()) ranges.pop_back();
-  }
-  ranges.push_back(range);
-}
 
 using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool,
                              Precision>;  // M, N, K, residual, norm, narrow
@@ -67,11 +48,10 @@ class Planner {
     if (linear == nullptr) return schedule;
     if (linear->norm) schedule.task_rows = kNormRowsPerTask;
     const Index most = most_rows(in_.program, linear->out, in_.max_rows, in_.max_sequences);
-    const bool chains = may_chain(in_.program, i) && !in_.loop_order;
     for (const Index rows : row_ranges(most, tile_of(linear->weight).MR)) {
       const LinearCandidate& chosen = plan(*linear, rows);
-      append(schedule.nests, NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
-      if (chains) append(schedule.chains, ChainRange{rows, chain(i, rows)});
+      append_range(schedule.nests,
+                   NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
     }
     return schedule;
   }
@@ -136,21 +116,6 @@ class Planner {
     return onednn_[key] = in_.onednn_over_ours(shape, nest) < 0.97;
   }
 
-  /// Chained where that is faster, or as fast and moves fewer bytes into L2.
-  Index chain(std::size_t i, Index rows) {
-    const auto& first = std::get<LinearOp>(in_.program.ops[i]);
-    const auto& second = std::get<LinearOp>(in_.program.ops[i + 1]);
-    const LinearTask t1 = task(first, rows), t2 = task(second, rows);
-    const Index blocks = chain_blocks(t1, t2, machine_);
-    const ChainCost chained = chain_cost(t1, t2, blocks, machine_);
-    const LinearCost a = plan(first, rows).cost, b = plan(second, rows).cost;
-    const bool faster = chained.seconds < 0.98 * (a.seconds + b.seconds);
-    const bool leaner = chained.seconds <= 1.01 * (a.seconds + b.seconds) &&
-                        chained.l2_bytes < 0.98 * (a.l2_bytes() + b.l2_bytes());
-    // In one block nothing changes: the intermediate stays in L2 op by op, too.
-    return chained.fits && blocks > machine_.threads && (faster || leaner) ? blocks : 0;
-  }
-
   const PlanInput& in_;
   PlanMachine machine_;
   bool weights_stay_in_l3_;
@@ -160,6 +125,24 @@ class Planner {
 };
 
 }  // namespace
+
+std::vector<Index> row_ranges(Index most, Index MR) {
+  std::vector<Index> last;
+  for (Index rows = MR; rows < most; rows = rows < 8 * MR ? rows + MR : rows + rows / 4) {
+    last.push_back(rows);
+  }
+  last.push_back(most);
+  return last;
+}
+
+void append_range(std::vector<NestRange>& ranges, const NestRange& range) {
+  NestRange same = range;
+  if (!ranges.empty()) {
+    same.last_rows = ranges.back().last_rows;
+    if (same == ranges.back()) ranges.pop_back();
+  }
+  ranges.push_back(range);
+}
 
 PerPrecision<TileShape> tile_shapes(const kernels::KernelTable& kernels) noexcept {
   PerPrecision<TileShape> shapes{};
@@ -189,70 +172,6 @@ bool is_row_wise(const Op& op) noexcept {
                  [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
                  [](const ConcatOp&) { return false; }},
       op);
-}
-
-bool may_chain(const Program& program, std::size_t i) {
-  if (i + 1 >= program.ops.size()) return false;
-  const auto* first = std::get_if<LinearOp>(&program.ops[i]);
-  const auto* second = std::get_if<LinearOp>(&program.ops[i + 1]);
-  if (first == nullptr || second == nullptr || second->in != first->out) return false;
-  if (first->residual != kNone || first->norm || second->residual == first->out) return false;
-  if (program.values[at(first->out)].space != kTokens) return false;
-  for (const Output& output : program.outputs) {
-    if (output.value == first->out) return false;
-  }
-  for (std::size_t j = i + 2; j < program.ops.size(); ++j) {
-    const std::vector<ValueId> inputs = inputs_of(program.ops[j]);
-    if (std::find(inputs.begin(), inputs.end(), first->out) != inputs.end()) return false;
-  }
-  return true;
-}
-
-namespace {
-
-/// Bytes of a row of A and of the hidden block.
-double row_of_chain(const LinearTask& first, const TileShape& tile) {
-  return tile.bytes.a * static_cast<double>(first.shape.K) +
-         tile.bytes.c * static_cast<double>(first.shape.N);
-}
-/// Bytes of two panels of the longer weight.
-double streams_of_chain(const LinearTask& first, const LinearTask& second, const TileShape& tile) {
-  return 2.0 * tile.bytes.b *
-         static_cast<double>(tile.NR * std::max(first.shape.K, second.shape.K));
-}
-
-}  // namespace
-
-// Per block of MC rows: A (MC,K1) and the hidden block (MC,N1) stay, the panels of both weights
-// pass.   MC·(K1 + N1) + 2·NR·(K + MC) ≤ Z, in elements
-Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine) {
-  const TileShape tile = tile_of(first, machine);
-  const double per_row =
-      row_of_chain(first, tile) + 2 * tile.bytes.c * static_cast<double>(tile.NR);
-  const auto MC =
-      static_cast<Index>((machine.Z2() - streams_of_chain(first, second, tile)) / per_row);
-  const Index M = first.shape.M;
-  if (MC < tile.MR) return M;
-  return std::min(M, ceil_div(ceil_div(M, MC), machine.threads) * machine.threads);
-}
-
-ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index row_blocks,
-                     const PlanMachine& machine) {
-  const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = row_blocks};
-  LinearCost a = linear_cost(first, nest, machine), b = linear_cost(second, nest, machine);
-  const TileShape tile = tile_of(first, machine);
-  const double hidden =
-      tile.bytes.c * static_cast<double>(first.shape.M) * static_cast<double>(first.shape.N);
-  // The hidden block never leaves L2, and its lines never wait for L3.
-  const double saved_seconds =
-      2 * hidden / machine.rates.l3_bytes / static_cast<double>(machine.threads);
-  const double MC = static_cast<double>(ceil_div(first.shape.M, row_blocks));
-  return {.l2_bytes = a.l2_bytes() + b.l2_bytes() - (a.l2.c + b.l2.a),
-          .l3_bytes = a.l3_bytes() + b.l3_bytes() - (a.l3.c + b.l3.a),
-          .seconds = a.seconds + b.seconds - saved_seconds,
-          .fits = MC >= static_cast<double>(tile.MR) &&
-                  MC * row_of_chain(first, tile) + streams_of_chain(first, second, tile) <=
-                      machine.Z2()};
 }
 
 PlanMachine PlanInput::plan_machine() const {
@@ -303,6 +222,7 @@ Plan make_plan(const PlanInput& input) {
   for (std::size_t i = 0; i < input.program.ops.size(); ++i) {
     plan.ops.push_back(planner.schedule(i));
   }
+  make_chains(input, plan.ops);
   for (const std::string& shape : planner.unfit()) {
     plan.fallbacks.push_back(fmt::format(
         "no block of a linear with (K,N) = {} fits in L2: the fastest is taken", shape));

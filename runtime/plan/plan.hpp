@@ -16,6 +16,7 @@
 #include "kernels/kernel_table.hpp"
 #include "runtime/base/version.hpp"
 #include "runtime/plan/attention.hpp"
+#include "runtime/plan/chain.hpp"
 #include "runtime/plan/linear.hpp"
 #include "runtime/program/program.hpp"
 
@@ -35,15 +36,6 @@ struct NestRange {
   friend bool operator==(const NestRange&, const NestRange&) = default;
 };
 
-/// FF1 → activation → FF2 by blocks of rows, the intermediate in L2: `row_blocks` for row counts up
-/// to `last_rows`; 0: op by op.
-struct ChainRange {
-  Index last_rows;
-  Index row_blocks;
-
-  friend bool operator==(const ChainRange&, const ChainRange&) = default;
-};
-
 /// Attention of sequences of up to `last_rows` rows.
 struct AttentionRange {
   Index last_rows;
@@ -55,8 +47,10 @@ struct AttentionRange {
 
 /// What is decided for one op. Empty for ops that have nothing to decide.
 struct OpSchedule {
-  std::vector<NestRange> nests;           ///< linear: rising, the last one covers every row count
-  std::vector<ChainRange> chains;         ///< linear that the next op, a linear, may be chained to
+  Chain chain;                   ///< that begins with it
+  std::vector<NestRange> nests;  ///< linear: rising, the last one covers every row count
+  /// Linear in a chain, on several threads: of one worker's block. Empty: `nests`.
+  std::vector<NestRange> block_nests;
   std::vector<AttentionRange> attention;  ///< attention: rising, by the rows of a sequence
   /// Attention: from this longest sequence of a batch on, Q, K and V lie by heads
   /// (attention_layout.hpp); 0: never.
@@ -74,6 +68,12 @@ const auto& at_rows(const Ranges& ranges, Index rows) noexcept {
   while (i + 1 < ranges.size() && ranges[i].last_rows < rows) ++i;
   return ranges[i];
 }
+
+/// Last row counts of the ranges that linears are planned for: every register tile up to 8, then steps of
+/// a quarter.
+std::vector<Index> row_ranges(Index most, Index MR);
+/// Appends a range, or extends the last one where it is the same.
+void append_range(std::vector<NestRange>& ranges, const NestRange& range);
 
 /// What a plan is valid for.
 struct PlanIdentity {
@@ -106,10 +106,11 @@ struct PlanInput {
   PerPrecision<TileShape> tile;
   int threads;
   Index max_rows, max_sequences;
-  /// Instead of the best: this loop order for every linear (then nothing is chained), this dataflow
-  /// for every attention.
+  /// Instead of the best: this loop order for every linear, this dataflow for every attention, blocks of
+  /// this many rows (0: op by op).
   std::optional<LoopOrder> loop_order{};
   std::optional<kernels::AttentionDataflow> attention{};
+  std::optional<Index> row_blocks{};
   bool allow_onednn = false;  ///< measure it against the chosen nests
   /// Time of oneDNN over time of a nest for a shape, measured; empty: not in this build.
   std::function<double(const LinearShape&, const LoopNest&)> onednn_over_ours{};
@@ -133,19 +134,6 @@ LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
 
 /// Whether the op computes rows in tasks of OpSchedule::task_rows.
 bool is_row_wise(const Op& op) noexcept;
-
-/// Whether the linear at `i` and the next op form a feed-forward block that could be chained.
-bool may_chain(const Program& program, std::size_t i);
-
-/// Bytes into L2 and seconds of the two linears at `i` and i+1 chained in `row_blocks`.
-struct ChainCost {
-  double l2_bytes, l3_bytes, seconds;
-  bool fits;
-};
-ChainCost chain_cost(const LinearTask& first, const LinearTask& second, Index row_blocks,
-                     const PlanMachine& machine);
-/// The fewest blocks that fit, a multiple of the threads.
-Index chain_blocks(const LinearTask& first, const LinearTask& second, const PlanMachine& machine);
 
 /// The names of what it computes, with commas between them.
 std::string output_names(const Program& program);

@@ -20,28 +20,33 @@ namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::int64_t kFormat = 4;
+constexpr std::int64_t kFormat = 5;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr Index kMostBlocks = (Index{1} << 31) - 1;
 
-std::string json_of(const OpSchedule& op) {
-  std::string nests, chains;
-  for (const auto& [last, nest, onednn] : op.nests) {
-    nests += fmt::format(
+std::string json_of(const std::vector<NestRange>& nests) {
+  std::string text;
+  for (const auto& [last, nest, onednn] : nests) {
+    text += fmt::format(
         R"({}{{"last_rows":{},"order":"{}","row_blocks":{},"col_blocks":{},"k_blocks":{},"onednn":{}}})",
-        nests.empty() ? "" : ",", last, to_string(nest.order), nest.row_blocks, nest.col_blocks,
+        text.empty() ? "" : ",", last, to_string(nest.order), nest.row_blocks, nest.col_blocks,
         nest.k_blocks, onednn);
   }
-  for (const auto& [last, blocks] : op.chains) {
-    chains += fmt::format(R"({}{{"last_rows":{},"row_blocks":{}}})", chains.empty() ? "" : ",",
-                          last, blocks);
-  }
+  return "[" + text + "]";
+}
+
+std::string json_of(const OpSchedule& op) {
   std::string attention;
   for (const auto& [last, dataflow, rows] : op.attention) {
     attention += fmt::format(R"({}{{"last_rows":{},"dataflow":"{}","task_rows":{}}})",
                              attention.empty() ? "" : ",", last, to_string(dataflow), rows);
   }
-  std::string text = fmt::format(R"({{"nests":[{}],"chains":[{}])", nests, chains);
+  std::string text = fmt::format(R"({{"nests":{})", json_of(op.nests));
+  if (op.chain.begins()) {
+    text += fmt::format(R"(,"chain":{{"ops":{},"from_rows":{},"block_rows":{}}})", op.chain.ops,
+                        op.chain.from_rows, op.chain.block_rows);
+  }
+  if (!op.block_nests.empty()) text += R"(,"block_nests":)" + json_of(op.block_nests);
   if (!op.attention.empty()) {
     text += fmt::format(R"(,"attention":[{}],"by_heads_from":{})", attention, op.by_heads_from);
   }
@@ -127,22 +132,32 @@ class Reader {
 
   bool has(json::Value object, const char* name) const { return find(object, name).has_value(); }
 
+  std::vector<NestRange> nests(json::Value object, const char* name) const {
+    std::vector<NestRange> ranges;
+    for (const json::Value e : get<json::Array>(object, name, "an array")) {
+      require_known(e, {"last_rows", "order", "row_blocks", "col_blocks", "k_blocks", "onednn"});
+      ranges.push_back({count(e, "last_rows", 1),
+                        {.order = order(e),
+                         .row_blocks = count(e, "row_blocks", 1),
+                         .col_blocks = count(e, "col_blocks", 1),
+                         .k_blocks = count(e, "k_blocks", 1)},
+                        get<bool>(e, "onednn", "true or false")});
+    }
+    return ranges;
+  }
+
   OpSchedule op(json::Value object) const {
     OpSchedule schedule;
-    require_known(object,
-                  {"nests", "chains", "attention", "by_heads_from", "patch_rows", "task_rows"});
-    for (const json::Value e : get<json::Array>(object, "nests", "an array")) {
-      require_known(e, {"last_rows", "order", "row_blocks", "col_blocks", "k_blocks", "onednn"});
-      schedule.nests.push_back({count(e, "last_rows", 1),
-                                {.order = order(e),
-                                 .row_blocks = count(e, "row_blocks", 1),
-                                 .col_blocks = count(e, "col_blocks", 1),
-                                 .k_blocks = count(e, "k_blocks", 1)},
-                                get<bool>(e, "onednn", "true or false")});
-    }
-    for (const json::Value e : get<json::Array>(object, "chains", "an array")) {
-      require_known(e, {"last_rows", "row_blocks"});
-      schedule.chains.push_back({count(e, "last_rows", 1), count(e, "row_blocks", 0)});
+    require_known(object, {"nests", "chain", "block_nests", "attention", "by_heads_from",
+                           "patch_rows", "task_rows"});
+    schedule.nests = nests(object, "nests");
+    if (has(object, "block_nests")) schedule.block_nests = nests(object, "block_nests");
+    if (has(object, "chain")) {
+      const json::Value chain = *find(object, "chain");
+      require_known(chain, {"ops", "from_rows", "block_rows"});
+      schedule.chain = {.ops = count(chain, "ops", 2),
+                        .from_rows = count(chain, "from_rows", 1),
+                        .block_rows = count(chain, "block_rows", 1)};
     }
     if (has(object, "attention")) {
       for (const json::Value e : get<json::Array>(object, "attention", "an array")) {
@@ -157,7 +172,7 @@ class Reader {
     if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
     if (has(object, "task_rows")) schedule.task_rows = count(object, "task_rows", 1);
     require_rising(schedule.nests);
-    require_rising(schedule.chains);
+    require_rising(schedule.block_nests);
     require_rising(schedule.attention);
     return schedule;
   }
@@ -217,6 +232,34 @@ void check_attention(const PlanInput& in, Index most, std::size_t i, const OpSch
   }
 }
 
+template <class Fail>
+void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<NestRange>& nests,
+                 const Fail& fail) {
+  const TileShape& tile = in.tile[task.precision];
+  const Index panels = ceil_div(task.shape.N, tile.NR);
+  for (const auto& [last, nest, onednn] : nests) {
+    if (nest.row_blocks > kMostBlocks / nest.col_blocks) {
+      fail(fmt::format("has {} x {} blocks, expected fewer than 2^31", nest.row_blocks,
+                       nest.col_blocks));
+    }
+    if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
+    if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
+      fail(in.allow_onednn ? "wants oneDNN, whose plugin cannot be loaded"
+                           : "wants oneDNN, which the session does not allow");
+    }
+    if (nest.col_blocks > panels) {
+      fail(fmt::format("col_blocks is {}, expected at most {}", nest.col_blocks, panels));
+    }
+    if (nest.row_blocks > last) {
+      fail(fmt::format("row_blocks is {}, expected at most {}", nest.row_blocks, last));
+    }
+    const Index most_k_blocks = !splits_k(task, nest.order) ? 1 : ceil_div(task.shape.K, tile.KR);
+    if (nest.k_blocks > most_k_blocks) {
+      fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks, most_k_blocks));
+    }
+  }
+}
+
 /// What the executor relies on.
 void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const OpSchedule& schedule = plan.ops[i];
@@ -243,47 +286,23 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
     fail(has_task_rows ? "has no task_rows, expected 1 or more"
                        : "has task_rows, expected none: it is not computed row by row");
   }
+  if (schedule.chain.begins()) {
+    if (const std::string why = why_no_chain(in.program, plan.ops, i, in.max_rows); !why.empty())
+      fail(why);
+  }
   if (op == nullptr) {
-    if (!schedule.nests.empty() || !schedule.chains.empty())
+    if (!schedule.nests.empty() || !schedule.block_nests.empty())
       fail("is no linear, expected no nests");
     return;
   }
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
   const LinearTask task = linear_task(in.program, *op, max_rows, false);
-  const TileShape& tile = in.tile[task.precision];
-  const Index panels = ceil_div(task.shape.N, tile.NR);
   const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
-  if (schedule.nests.back().last_rows < most ||
-      (!schedule.chains.empty() && schedule.chains.back().last_rows < most)) {
+  if (schedule.nests.back().last_rows < most) {
     fail(fmt::format("its last range ends before {} rows", most));
   }
-  for (const auto& [last, nest, onednn] : schedule.nests) {
-    if (nest.row_blocks > kMostBlocks / nest.col_blocks) {
-      fail(fmt::format("has {} x {} blocks, expected fewer than 2^31", nest.row_blocks,
-                       nest.col_blocks));
-    }
-    if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
-    if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
-      fail(in.allow_onednn ? "wants oneDNN, whose plugin cannot be loaded"
-                           : "wants oneDNN, which the session does not allow");
-    }
-    if (nest.col_blocks > panels) {
-      fail(fmt::format("col_blocks is {}, expected at most {}", nest.col_blocks, panels));
-    }
-    if (nest.row_blocks > last) {
-      fail(fmt::format("row_blocks is {}, expected at most {}", nest.row_blocks, last));
-    }
-    const Index most_k_blocks = !splits_k(task, nest.order) ? 1 : ceil_div(task.shape.K, tile.KR);
-    if (nest.k_blocks > most_k_blocks) {
-      fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks, most_k_blocks));
-    }
-  }
-  if (!schedule.chains.empty() && !may_chain(in.program, i)) {
-    fail("has chains, expected none: the next op is no linear that alone reads this one");
-  }
-  for (const auto& [last, blocks] : schedule.chains) {
-    if (blocks > last) fail(fmt::format("chain of {} blocks, expected at most {}", blocks, last));
-  }
+  check_nests(in, task, schedule.nests, fail);
+  check_nests(in, task, schedule.block_nests, fail);
 }
 
 std::string describe_range(const std::vector<NestRange>& nests, Index rows) {
@@ -293,18 +312,11 @@ std::string describe_range(const std::vector<NestRange>& nests, Index rows) {
                      nest.col_blocks, nest.k_blocks);
 }
 
-/// "never", or "from 427 rows, up to 2048 in 4 blocks; …"
-std::string describe_chains(const std::vector<ChainRange>& chains) {
-  std::string text;
-  Index from = 1;
-  for (const auto& [last, blocks] : chains) {
-    if (blocks > 0) {
-      text +=
-          fmt::format("{}rows {} to {} in {} blocks", text.empty() ? "" : ", ", from, last, blocks);
-    }
-    from = last + 1;
-  }
-  return text.empty() ? "never" : text;
+/// "never", or "7 ops from 427 rows on in blocks of 128"
+std::string describe_chain(const Chain& chain) {
+  if (!chain.begins()) return "never";
+  return fmt::format("{} ops from {} rows on in blocks of {}", chain.ops, chain.from_rows,
+                     chain.block_rows);
 }
 
 /// "streaming up to 2432 rows, streaming_keys up to 4096; by heads from 1024"
@@ -315,6 +327,23 @@ std::string describe_attention(const OpSchedule& op) {
                         to_string(dataflow), last, rows);
   }
   if (op.by_heads_from != 0) text += fmt::format("; by heads from {}", op.by_heads_from);
+  return text;
+}
+
+/// The row counts from which the nests differ.
+std::string diff_nests(const std::string& name, const std::vector<NestRange>& before,
+                       const std::vector<NestRange>& after) {
+  std::string text;
+  std::set<Index> ends;  // row counts at which either plan changes
+  for (const auto* ranges : {&before, &after}) {
+    for (const NestRange& range : *ranges) ends.insert(range.last_rows);
+  }
+  Index first = 1;
+  for (const Index last : ends) {
+    const std::string was = describe_range(before, last), is = describe_range(after, last);
+    if (was != is) text += fmt::format("{} rows {} to {}: {} -> {}\n", name, first, last, was, is);
+    first = last + 1;
+  }
   return text;
 }
 
@@ -444,24 +473,17 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
           fmt::format("{}: {} -> {} rows of a task\n",
                       program.values[at(output_of(program.ops[i]))].name, a.task_rows, b.task_rows);
     }
-    if (a.nests.empty()) continue;
-    std::set<Index> ends;  // row counts at which either plan changes
-    for (const auto& range : a.nests) ends.insert(range.last_rows);
-    for (const auto& range : b.nests) ends.insert(range.last_rows);
-    Index first = 1;
-    for (const Index last : ends) {
-      if (describe_range(a.nests, last) != describe_range(b.nests, last)) {
-        text +=
-            fmt::format("{} rows {} to {}: {} -> {}\n",
-                        program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name,
-                        first, last, describe_range(a.nests, last), describe_range(b.nests, last));
-      }
-      first = last + 1;
+    const std::string& name = program.values[at(output_of(program.ops[i]))].name;
+    if (a.chain != b.chain) {
+      text += fmt::format("{} begins a chain: {} -> {}\n", name, describe_chain(a.chain),
+                          describe_chain(b.chain));
     }
-    if (a.chains != b.chains) {
-      text += fmt::format("{} chained to the next op: {} -> {}\n",
-                          program.values[static_cast<std::size_t>(output_of(program.ops[i]))].name,
-                          describe_chains(a.chains), describe_chains(b.chains));
+    text += diff_nests(name, a.nests, b.nests);
+    if (a.block_nests.empty() != b.block_nests.empty()) {
+      text += fmt::format("{} {} nests of its own in blocks of a chain\n", name,
+                          a.block_nests.empty() ? "gets" : "loses");
+    } else {
+      text += diff_nests(name + " in blocks of a chain,", a.block_nests, b.block_nests);
     }
   }
   if (text.empty()) text = "no differences\n";

@@ -12,6 +12,9 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/attention_layout.hpp"
+#include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/plan_chains.hpp"
+#include "runtime/plan/row_wise.hpp"
 #include "runtime/plan/run_traffic.hpp"
 #include "runtime/program/mask.hpp"
 
@@ -47,14 +50,18 @@ class Reporter {
         machine_(input.plan_machine()),
         weights_in_l3_(plan.weights_stay_in_l3),
         rows_(rows),
-        sequences_(sequences),
-        row_blocks_(plan.ops.size(), 0) {
-    // As the session walks: the second op of a chain cannot begin another.
-    for (std::size_t i = 0; i < plan.ops.size(); ++i) {
-      if (plan.ops[i].chains.empty()) continue;
-      row_blocks_[i] = std::min(rows, at_rows(plan.ops[i].chains, rows).row_blocks);
-      if (row_blocks_[i] > 0) ++i;
-    }
+        sequences_(sequences) {}
+
+  /// What one worker does with a block of a chain; with the first one, whose weights may come from
+  /// memory, and with later ones.
+  Reporter of_block(const ChainReport& chain, bool first) const {
+    Reporter reporter(plan_, in_, chain.shape.rows, chain.shape.sequences);
+    reporter.machine_.threads = 1;
+    reporter.in_block_ = true;
+    reporter.weights_in_l3_ =
+        weights_in_l3_ ||
+        (!first && weights_stay_between_blocks(in_.program, chain.span, in_.tile, machine_));
+    return reporter;
   }
 
   OpReport op(std::size_t i) {
@@ -77,10 +84,6 @@ class Reporter {
  private:
   const Value& value(ValueId id) const { return in_.program.values[at(id)]; }
   Index rows_of(ValueId id) const { return most_rows(in_.program, id, rows_, sequences_); }
-  double bytes_of(ValueId id) const {
-    return static_cast<double>(size_of(value(id).type) * rows_of(id) * value(id).width);
-  }
-
   void linear(std::size_t i, const LinearOp& o, OpReport& report) const {
     const LinearTask task = linear_task(in_.program, o, rows_of(o.out), weights_in_l3_);
     const auto [M, N, K] = task.shape;
@@ -95,12 +98,16 @@ class Reporter {
     report.ws_bytes = best.classical.ws;
     report.os_bytes = best.classical.os;
     const TileShape tile = tile_of(task, machine_);
-    LoopNest nest = at_rows(plan_.ops[i].nests, M).nest;
+    const OpSchedule& schedule = plan_.ops[i];
+    const std::vector<NestRange>& nests =
+        in_block_ && !schedule.block_nests.empty() ? schedule.block_nests : schedule.nests;
+    const NestRange& range = at_rows(nests, M);
+    LoopNest nest = range.nest;
     nest.row_blocks = std::min(nest.row_blocks, M);
     LinearPlan chosen = best;  // the range's nest, which was chosen for its last row count
     chosen.chosen = {nest, linear_cost(task, nest, machine_)};
     report.chosen = candidate_report(chosen.chosen, task.shape, tile);
-    if (at_rows(plan_.ops[i].nests, M).onednn) {
+    if (range.onednn) {
       report.chosen.why = "oneDNN measured faster, and is allowed";
       report.rejected.push_back(
           std::exchange(report.chosen,
@@ -115,15 +122,13 @@ class Reporter {
                             other->cost.seconds / chosen.chosen.cost.seconds)
           : other->cost.l2_bytes() < 0.999 * chosen.chosen.cost.l2_bytes()
               ? fmt::format("{:.2f} x the bytes into L2 here; the other is best up to {} rows",
-                            other->cost.l2_bytes() / chosen.chosen.cost.l2_bytes(),
-                            at_rows(plan_.ops[i].nests, M).last_rows)
+                            other->cost.l2_bytes() / chosen.chosen.cost.l2_bytes(), range.last_rows)
               : why_rejected(*other, chosen);
     }
     for (const LoopOrder order : kLoopOrders) {
       if (best.best[static_cast<std::size_t>(order)] || order == nest.order) continue;
       report.rejected.push_back({.name = to_string(order), .why = why_impossible(order, task)});
     }
-    chain(i, task, report);
   }
 
   std::string why_impossible(LoopOrder order, const LinearTask& task) const {
@@ -135,42 +140,6 @@ class Reporter {
       return "one tile of rows: K stays whole";
     if (splits && task.shape.K < 512) return "K is too short to split";
     return fmt::format("no block of it fits in {:.0f} KiB of L2", machine_.Z2() / 1024);
-  }
-
-  /// Op by op against chained to its neighbour.
-  void chain(std::size_t i, const LinearTask& task, OpReport& report) const {
-    if (i > 0 && row_blocks_[i - 1] > 0) {
-      report.chosen = {.name = "chain", .blocks = "with the op before", .why = {}};
-      report.rejected.clear();
-      return;
-    }
-    if (plan_.ops[i].chains.empty()) return;
-    const auto& next = std::get<LinearOp>(in_.program.ops[i + 1]);
-    const LinearTask second = linear_task(in_.program, next, rows_, weights_in_l3_);
-    const Index planned = row_blocks_[i];
-    const Index blocks = planned > 0 ? planned : chain_blocks(task, second, machine_);
-    const ChainCost cost = chain_cost(task, second, blocks, machine_);
-    CandidateReport chained{.name = "chain",
-                            .blocks = fmt::format("MC={}", ceil_div(rows_, blocks)),
-                            .l2_bytes = cost.l2_bytes,
-                            .l3_bytes = cost.l3_bytes,
-                            .seconds = cost.seconds,
-                            .limit = {},
-                            .why = {}};
-    if (planned > 0) {
-      report.chosen.why = "chained to the next op instead";
-      report.rejected.push_back(std::exchange(report.chosen, chained));
-      return;
-    }
-    const LinearCost alone = plan_linear(second, machine_).chosen.cost;
-    chained.why =
-        !cost.fits ? "the intermediate of one row tile does not fit in L2"
-        : blocks <= machine_.threads
-            ? "one block for each thread: the intermediate stays in L2 op by op, too"
-            : fmt::format("with the next op: {:.2f} x the time, {:.2f} x the bytes into L2",
-                          cost.seconds / (report.chosen.seconds + alone.seconds),
-                          cost.l2_bytes / (report.chosen.l2_bytes + alone.l2_bytes()));
-    report.rejected.push_back(chained);
   }
 
   /// Sequences of equal length.
@@ -261,24 +230,16 @@ class Reporter {
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
   }
 
-  /// Reads its inputs and writes its output once, at the speed of the cache that holds them.
   void row_wise(const Op& op, OpReport& report) const {
-    double bytes = 2 * bytes_of(output_of(op));
-    if (const auto* gather = std::get_if<EmbeddingOp>(&op)) {  // rows of the tables, in f32
-      bytes += static_cast<double>(gather->terms.size()) * bytes_of(gather->out);
-    }
-    for (const ValueId in : inputs_of(op)) bytes += bytes_of(in);
-    const bool in_l2 = bytes <= machine_.Z2();
-    const double rate = in_l2 ? machine_.rates.l2_bytes : machine_.rates.l3_bytes;
-    const Value& out = value(output_of(op));
-    report.shape = fmt::format("({},{})", rows_of(output_of(op)), out.width);
-    report.bound_bytes = bytes;
+    const RowWiseCost cost = row_wise_cost(in_.program, op, rows_, sequences_, machine_);
+    report.shape = fmt::format("({},{})", rows_of(output_of(op)), value(output_of(op)).width);
+    report.bound_bytes = cost.bytes;
     report.chosen = {.name = "row by row",
                      .blocks = {},
-                     .l1_bytes = bytes,
-                     .l2_bytes = bytes,
-                     .seconds = bytes / rate / static_cast<double>(machine_.threads),
-                     .limit = to_string(in_l2 ? Limit::l2 : Limit::l3),
+                     .l1_bytes = cost.bytes,
+                     .l2_bytes = cost.bytes,
+                     .seconds = cost.seconds,
+                     .limit = to_string(cost.limit),
                      .why = {}};
   }
 
@@ -287,8 +248,16 @@ class Reporter {
   PlanMachine machine_;
   bool weights_in_l3_;
   Index rows_, sequences_;
-  std::vector<Index> row_blocks_;  // of the chain that begins at each op; 0: none
+  bool in_block_ = false;  // of a chain
 };
+
+/// A candidate `n` times over, shared by `threads`.
+void repeat(CandidateReport& c, double n, int threads) {
+  c.l1_bytes *= n;
+  c.l2_bytes *= n;
+  c.l3_bytes *= n;
+  c.seconds *= n / static_cast<double>(threads);
+}
 
 std::vector<OrderRange> crossovers_of(const Plan& plan, const PlanInput& in) {
   std::vector<OrderRange> list;
@@ -314,6 +283,23 @@ std::vector<OrderRange> crossovers_of(const Plan& plan, const PlanInput& in) {
 }
 
 }  // namespace
+
+std::optional<ChainReport> chain_at(const Plan& plan, const PlanInput& input, std::size_t i,
+                                    Index rows, Index sequences) {
+  const Chain& chain = plan.ops[i].chain;
+  if (!chain.begins() || rows < chain.from_rows) return std::nullopt;
+  const OpSpan span{i, static_cast<std::size_t>(chain.ops)};
+  Index tile_rows = 1;
+  for (std::size_t j = i; j < span.end(); ++j) {
+    if (const auto* linear = std::get_if<LinearOp>(&input.program.ops[j])) {
+      const Precision precision = input.program.parameters[at(linear->weight)].precision;
+      tile_rows = std::max(tile_rows, input.tile[precision].MR);
+    }
+  }
+  return ChainReport{.span = span,
+                     .shape = block_shape(chain, takes_whole_sequences(input.program, span), rows,
+                                          sequences, tile_rows, input.threads)};
+}
 
 CandidateReport PlanReport::totals() const {
   CandidateReport sum;
@@ -352,7 +338,34 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
                     .crossovers = crossovers_of(plan, input),
                     .fallbacks = plan.fallbacks};
   Reporter reporter(plan, input, rows, sequences);
-  for (std::size_t i = 0; i < input.program.ops.size(); ++i) report.ops.push_back(reporter.op(i));
+  for (std::size_t i = 0; i < input.program.ops.size();) {
+    const std::optional<ChainReport> chain = chain_at(plan, input, i, rows, sequences);
+    const std::size_t end = i + (chain ? chain->span.count : 1);
+    for (; i < end; ++i) {
+      report.ops.push_back(reporter.op(i));
+      if (!chain) continue;
+      OpReport& op = report.ops.back();
+      OpReport block = reporter.of_block(*chain, false).op(i);
+      const CandidateReport first = reporter.of_block(*chain, true).op(i).chosen;
+      const auto n = static_cast<double>(chain->shape.blocks);
+      const double more_bytes = first.l3_bytes - block.chosen.l3_bytes,
+                   more_seconds = first.seconds - block.chosen.seconds;
+      repeat(block.chosen, n, input.threads);
+      block.chosen.l3_bytes += more_bytes;
+      block.chosen.seconds += more_seconds;
+      for (CandidateReport& c : block.rejected) repeat(c, n, input.threads);
+      op.chosen = std::move(block.chosen);
+      op.rejected = std::move(block.rejected);
+    }
+    if (chain) report.chains.push_back(*chain);
+  }
+  const auto arena = [&](std::span<const OpSchedule> schedule) {
+    const MemoryPlan memory =
+        plan_memory(input.program, input.max_rows, input.max_sequences, schedule);
+    return memory.bytes + memory.block_bytes * static_cast<std::size_t>(input.threads);
+  };
+  report.values_bytes = arena(plan.ops);
+  report.unchained_values_bytes = report.chains.empty() ? report.values_bytes : arena({});
   if (input.threads == 1) {
     const std::vector<double> moved = run_l2_bytes(plan, report, input);
     for (std::size_t i = 0; i < moved.size(); ++i) report.ops[i].run_l2_bytes = moved[i];

@@ -55,11 +55,21 @@ struct PrecisionCosts {
   PrecisionCost chosen, other;
 };
 
+/// Ops of the program that run together on one block of rows after another, at the report's batch.
+struct ChainReport {
+  OpSpan span;
+  BlockShape shape;
+};
+
 struct PlanReport {
   PlanIdentity identity;
   std::string rates;
   Index rows = 0, sequences = 0;
-  std::vector<OpReport> ops;
+  std::vector<OpReport> ops;  ///< of one in a chain: all its blocks together
+  std::vector<ChainReport> chains{};
+  /// Of all values at the largest batch, blocks of chains included; and what they would take if no op
+  /// were chained.
+  std::size_t values_bytes = 0, unchained_values_bytes = 0;
   std::vector<OrderRange> crossovers;
   std::vector<std::string> fallbacks;
   /// Of the reported plan, and what the other precision would take: known to whoever has the model
@@ -72,6 +82,10 @@ struct PlanReport {
   std::string text() const;
   std::string json() const;
 };
+
+/// The chain that begins at op `i` in a batch of `rows` rows in equal sequences; empty: none.
+std::optional<ChainReport> chain_at(const Plan& plan, const PlanInput& input, std::size_t i,
+                                    Index rows, Index sequences);
 
 /// Throws Error{invalid_argument} unless 1 ≤ sequences ≤ rows and both are within the plan's.
 PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Index sequences);

@@ -59,6 +59,27 @@ std::string text_of(const PrecisionCosts& costs) {
       mib(now.arena_bytes), mib(other.arena_bytes));
 }
 
+/// "row blocks: 12 chains of 7 ops, each in 8 blocks of 512 rows; values 14.2 MiB instead of 61.3"
+std::string text_of_chains(const PlanReport& report) {
+  if (report.chains.empty()) return "";
+  const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 0x1p20; };
+  std::string text = "row blocks: ";
+  for (std::size_t i = 0; i < report.chains.size();) {
+    const auto& [span, shape] = report.chains[i];
+    std::size_t same = i;
+    while (same < report.chains.size() && report.chains[same].span.count == span.count &&
+           report.chains[same].shape.blocks == shape.blocks) {
+      ++same;
+    }
+    text += fmt::format("{}{} chain{} of {} ops in {} block{} of {} rows", i == 0 ? "" : ", ",
+                        same - i, same - i == 1 ? "" : "s", span.count, shape.blocks,
+                        shape.blocks == 1 ? "" : "s", shape.rows);
+    i = same;
+  }
+  return fmt::format("{}; values take {:.1f} MiB instead of {:.1f} at the largest batch\n", text,
+                     mib(report.values_bytes), mib(report.unchained_values_bytes));
+}
+
 /// The fields that `tessera info --json` has, and the time.
 std::string json_fields(const PrecisionCosts& costs) {
   const auto& [now, other] = costs;
@@ -124,6 +145,7 @@ std::string PlanReport::text() const {
   }
   text += fmt::format("{:.2f} GFLOP, {:.1f} GFLOP/s predicted\n", flops / 1e9,
                       flops / sum.seconds / 1e9);
+  text += text_of_chains(*this);
   if (precisions) text += text_of(*precisions);
   text += fmt::format(
       "MB > L1: megabytes that cross the edge into L1 (from L2), into L2 (from L3), into L3 (from "
@@ -157,13 +179,20 @@ std::string PlanReport::json() const {
     return fmt::format(R"({{"shape":{},"rows":{},"order":{}}})", quoted(r.shape), r.rows,
                        quoted(r.order));
   };
+  const auto chain_json = [&](const ChainReport& chain) {
+    return fmt::format(R"({{"first_op":{},"ops":{},"blocks":{},"block_rows":{}}})",
+                       quoted(ops[chain.span.first].name), chain.span.count, chain.shape.blocks,
+                       chain.shape.rows);
+  };
   return fmt::format(
       R"({{"version":{},"program":{},"machine":{},"isa":{},"threads":{},"rates":{},"rows":{},)"
-      R"("sequences":{},{}"fallbacks":{},"totals":{},"crossovers":{},"ops":{}}})"
+      R"("sequences":{},{}"values_bytes":{},"unchained_values_bytes":{},"chains":{},)"
+      R"("fallbacks":{},"totals":{},"crossovers":{},"ops":{}}})"
       "\n",
       quoted(identity.version), quoted(identity.program), quoted(identity.machine),
       quoted(identity.isa), identity.threads, quoted(rates), rows, sequences,
-      precisions ? json_fields(*precisions) : "", json_array(fallbacks, quoted), json_of(totals()),
+      precisions ? json_fields(*precisions) : "", values_bytes, unchained_values_bytes,
+      json_array(chains, chain_json), json_array(fallbacks, quoted), json_of(totals()),
       json_array(crossovers, range_json), json_array(ops, op_json));
 }
 

@@ -12,15 +12,22 @@
 namespace tessera {
 namespace {
 
-/// Where everything that ops use lies: the arena, then the packed weights, then the scratch.
+/// The i-th of n pieces.
+MemoryRange step(MemoryRange range, Index i, Index n) {
+  const auto cut = [&](Index k) {
+    return range.begin + range.bytes() * static_cast<std::size_t>(k) / static_cast<std::size_t>(n);
+  };
+  return {cut(i), cut(i + 1)};
+}
+
+/// Where everything that ops use lies: the arena, the block of a chain, the packed weights, the scratch.
 class AddressSpace {
  public:
-  AddressSpace(const PlanReport& report, const PlanInput& input)
+  AddressSpace(const Plan& plan, const PlanReport& report, const PlanInput& input)
       : program_(input.program),
         report_(report),
-        slots_(plan_memory(input.program, input.max_rows, input.max_sequences).slots) {
-    std::size_t end = 0;
-    for (const MemorySlot& slot : slots_) end = std::max(end, slot.offset + slot.bytes);
+        memory_(plan_memory(input.program, input.max_rows, input.max_sequences, plan.ops)) {
+    std::size_t end = memory_.bytes + memory_.block_bytes;
     for (const Parameter& parameter : program_.parameters) {
       weights_.push_back(end);
       const TileShape& tile = input.tile[parameter.precision];
@@ -33,13 +40,24 @@ class AddressSpace {
     scratch_ = end;
   }
 
+  /// From here on block b of n is all there is of the values; of those that live in blocks, if `chained`.
+  void enter_block(Index b, Index n, bool chained) {
+    block_ = b;
+    blocks_ = n;
+    chained_ = chained;
+  }
+
   MemoryRange value(ValueId id) const {
     const Value& value = program_.values[at(id)];
+    const MemorySlot& slot = memory_.slots[at(id)];
     const Index rows = most_rows(program_, id, report_.rows, report_.sequences);
-    const std::size_t begin = slots_[at(id)].offset;
-    return {begin, begin + static_cast<std::size_t>(
-                               rows * value.width *
-                               size_of(value.type))};  // the gaps between rows are not used
+    const auto bytes = static_cast<std::size_t>(
+        rows * value.width * size_of(value.type));  // the gaps between rows are not used
+    if (chained_ && slot.in_block != MemorySlot::kNowhere) {
+      const std::size_t begin = memory_.bytes + slot.in_block;
+      return {begin, begin + bytes / static_cast<std::size_t>(blocks_)};
+    }
+    return step({slot.offset, slot.offset + bytes}, block_, blocks_);
   }
   MemoryRange weight(ParameterId id) const {
     const std::size_t i = at(id);
@@ -52,20 +70,15 @@ class AddressSpace {
  private:
   const Program& program_;
   const PlanReport& report_;
-  std::vector<MemorySlot> slots_;
+  MemoryPlan memory_;
   std::vector<std::size_t> weights_;  // first byte of each matrix
   std::size_t scratch_ = 0;
+  Index block_ = 0, blocks_ = 1;
+  bool chained_ = false;
 };
 
 /// How finely an op is followed: what it uses early may be gone when it ends.
 constexpr Index kSteps = 16;
-
-MemoryRange step(MemoryRange range, Index i, Index n) {
-  const auto cut = [&](Index k) {
-    return range.begin + range.bytes() * static_cast<std::size_t>(k) / static_cast<std::size_t>(n);
-  };
-  return {cut(i), cut(i + 1)};
-}
 
 class Run {
  public:
@@ -73,13 +86,15 @@ class Run {
       : plan_(plan),
         report_(report),
         program_(input.program),
-        space_(report, input),
+        space_(plan, report, input),
         l2_(static_cast<std::size_t>(input.machine.l2.bytes)) {}
 
-  double op(std::size_t i) {
+  /// On block b of n.
+  double op(std::size_t i, Index b, Index n, bool chained) {
     const OpReport& report = report_.ops[i];
-    moved_ = report.chosen.l2_bytes;
-    std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o); },
+    space_.enter_block(b, n, chained);
+    moved_ = report.chosen.l2_bytes / static_cast<double>(n);
+    std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, n); },
                           [&](const AttentionOp& o) {
                             by_steps(inputs_of(program_.ops[i]), o.out,
                                      space_.scratch(report.chosen.scratch_bytes));
@@ -91,10 +106,9 @@ class Run {
 
  private:
   /// Per block of rows: the panels of B pass, and A, C and the residual with them.
-  void linear(std::size_t i, const LinearOp& o) {
-    const double alone = moved_;
+  void linear(std::size_t i, const LinearOp& o, Index n) {
     const MemoryRange a = space_.value(o.in), b = space_.weight(o.weight), c = space_.value(o.out);
-    const Index M = most_rows(program_, o.out, report_.rows, report_.sequences);
+    const Index M = ceil_div(most_rows(program_, o.out, report_.rows, report_.sequences), n);
     const Index blocks = std::clamp<Index>(at_rows(plan_.ops[i].nests, M).nest.row_blocks, 1, M);
     for (Index r = 0; r < blocks; ++r) {
       for (Index p = 0; p < kSteps; ++p) {
@@ -112,7 +126,6 @@ class Run {
         write(step(step(c, r, blocks), p, kSteps));
       }
     }
-    if (report_.ops[i].chosen.name == "chain") moved_ = alone;
   }
 
   void by_steps(const std::vector<ValueId>& in, ValueId out, MemoryRange scratch) {
@@ -156,7 +169,19 @@ std::vector<double> run_l2_bytes(const Plan& plan, const PlanReport& report,
   Run run(plan, report, input);
   std::vector<double> moved(report.ops.size());
   for (int pass = 0; pass < 2; ++pass) {  // the first leaves what the second finds
-    for (std::size_t i = 0; i < report.ops.size(); ++i) moved[i] = run.op(i);
+    std::fill(moved.begin(), moved.end(), 0.0);
+    auto chain = report.chains.begin();
+    for (std::size_t i = 0; i < report.ops.size();) {
+      const bool chained = chain != report.chains.end() && chain->span.first == i;
+      const OpSpan span = chained ? chain->span : OpSpan{i, 1};
+      const Index blocks = chained ? chain->shape.blocks : 1;
+      for (Index b = 0; b < blocks; ++b) {
+        for (std::size_t j = span.first; j < span.end(); ++j)
+          moved[j] += run.op(j, b, blocks, chained);
+      }
+      if (chained) ++chain;
+      i = span.end();
+    }
   }
   return moved;
 }

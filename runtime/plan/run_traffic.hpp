@@ -9,7 +9,8 @@
 //               − output (write-allocate) where its memory is still in L2
 //               − output (written back) + older results that this op pushes out of L2
 //
-// For one thread: how ops share their rows among several is not followed. A chain counts as alone.
+// For one thread: how ops share their rows among several is not followed. In a chain, op after op of
+// each block.
 #pragma once
 
 #include <vector>

@@ -29,7 +29,7 @@ class LoadedModel final : public Model {
   PackedWeights weights_;
 };
 
-/// The block that a session allocates: values, scratch per worker, index arrays.
+/// What a session allocates: values, blocks of chains and scratch per worker, index arrays.
 struct SessionLayout {
   MemoryPlan values;
   Index scratch_stride = 0;                                              ///< floats per worker
@@ -39,6 +39,10 @@ struct SessionLayout {
     Index pieces = 0;        // at most
   };
   std::vector<SpaceCuts> cuts{};  ///< by space; the caller has those of the tokens
+  std::size_t blocks = 0,
+              block_stride = 0;  ///< bytes: of the first worker's block, to the next one's
+  /// Two arrays of this many integers per worker, for the sequences of a block.
+  std::size_t block_sequences = 0, block_integers = 0;
   std::size_t bytes = 0;
 };
 

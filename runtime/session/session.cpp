@@ -11,12 +11,11 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/float_environment.hpp"
-#include "runtime/base/overloaded.hpp"
+#include "runtime/execute/markers.hpp"
 #include "runtime/execute/onednn_weights.hpp"
+#include "runtime/execute/run_observer.hpp"
 #include "runtime/machine/machine.hpp"
-#include "runtime/session/markers.hpp"
 #include "runtime/session/parts.hpp"
-#include "runtime/session/run_observer.hpp"
 
 namespace tessera {
 namespace {
@@ -77,7 +76,11 @@ class ArenaSession final : public Session {
                      ? Workers(options_.threads)
                      : Workers(options_.threads, options_.parallel_for)),
         arena_(layout_.bytes, "session"),
-        cuts_(program_.spaces.size()) {
+        cuts_(program_.spaces.size()),
+        places_(program_.values.size()) {
+    for (std::size_t v = 0; v < places_.size(); ++v)
+      places_[v] = arena_.data() + layout_.values.slots[v].offset;
+    make_block_spaces();
     onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
                                              options_.threads);
 #ifndef NDEBUG
@@ -103,16 +106,17 @@ class ArenaSession final : public Session {
         .weights = model_->weights(),
         .kernels = kernels_,
         .workers = workers_,
-        .memory = layout_.values,
+        .places = places_,
+        .slots = layout_.values.slots,
         .schedule = plan_->ops,
         .next_weight = next_weight_,
         .by_heads = by_heads_,
         .weights_stay_in_l3 = plan_->weights_stay_in_l3,
         .onednn = onednn_.get(),
-        .arena = arena_.data(),
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
         .block_begin = integers(layout_.block_begin),
+        .block_spaces = block_spaces_,
         .cuts = cuts_,
         .rows = tokens.rows,
         .sequences = tokens.pieces,
@@ -128,25 +132,16 @@ class ArenaSession final : public Session {
     if (observer_ != nullptr) observer_->begin_run();
     std::size_t i = 0;
     while (i < program_.ops.size() && !stop.requested()) {
-      const std::size_t count = execute::is_chained(context, i) ? 2 : 1;
-      meters::mark_op_begin(i, count, tokens.rows);
-      if (observer_ != nullptr) observer_->begin_ops(i, count);
-      if (count == 2) {
-        execute::run_chain(context, i);
+      const std::size_t count = execute::ops_together(context, i);
+      if (count > 1) {
+        execute::run_chain(context, i, observer_);
       } else {
-        const OpSchedule& schedule = plan_->ops[i];
-        std::visit(Overloaded{[&](const LinearOp&) { execute::run_linear(context, i); },
-                              [&](const auto& o) {
-                                if constexpr (requires { execute::run(context, o, schedule); }) {
-                                  execute::run(context, o, schedule);
-                                } else {
-                                  execute::run(context, o);
-                                }
-                              }},
-                   program_.ops[i]);
+        execute::mark_op_begin(i, count, tokens.rows);
+        if (observer_ != nullptr) observer_->begin_ops(i, count);
+        execute::run_op(context, i);
+        if (observer_ != nullptr) observer_->end_ops(i, count);
+        execute::mark_op_end(i, count, tokens.rows);
       }
-      if (observer_ != nullptr) observer_->end_ops(i, count);
-      meters::mark_op_end(i, count, tokens.rows);
       i += count;
     }
     if (observer_ != nullptr) observer_->end_run();
@@ -216,6 +211,25 @@ class ArenaSession final : public Session {
     std::fill(cuts_.begin(), cuts_.end(), Cuts{});
   }
 
+  /// What each worker runs blocks of chains with.
+  void make_block_spaces() {
+    if (layout_.block_stride == 0) return;
+    const auto workers = static_cast<std::size_t>(options_.threads);
+    const std::size_t values = places_.size(), spaces = cuts_.size();
+    block_places_.resize(workers * values);
+    block_cuts_.resize(workers * spaces);
+    std::int32_t* const integers = this->integers(layout_.block_integers);
+    for (std::size_t w = 0; w < workers; ++w) {
+      std::int32_t* const offsets = integers + 2 * w * layout_.block_sequences;
+      block_spaces_.push_back(
+          {.places = std::span(block_places_).subspan(w * values, values),
+           .cuts = std::span(block_cuts_).subspan(w * spaces, spaces),
+           .offsets = offsets,
+           .block_begin = offsets + layout_.block_sequences,
+           .memory = arena_.data() + layout_.blocks + w * layout_.block_stride});
+    }
+  }
+
   /// The cuts of every space for a batch.
   void cut_spaces(std::span<const std::int32_t> offsets) noexcept {
     cuts_[kTokens] = cuts_of(offsets);
@@ -268,6 +282,9 @@ class ArenaSession final : public Session {
   RunObserver* observer_ = nullptr;
   std::atomic<bool> busy_{false};
   std::vector<Cuts> cuts_;  // of the last run, by space; offsets are valid during a run
+  std::vector<std::byte*> places_, block_places_;  // by value; of each worker by value
+  std::vector<Cuts> block_cuts_;                   // of each worker by space
+  std::vector<execute::BlockSpace> block_spaces_;  // by worker
 };
 
 }  // namespace

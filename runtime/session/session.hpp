@@ -93,9 +93,11 @@ struct SessionOptions {
   /// Rates that a plan is made with; nullopt: resolve_rates().
   std::optional<MachineRates> rates{};
   /// Instead of what the plan would choose: this loop order for every linear, this dataflow for
-  /// every attention. A saved plan comes with its own: both at once is an error.
+  /// every attention, and chains of ops in blocks of this many rows (plan/chain.hpp; 0: every op
+  /// alone). A saved plan comes with its own: both at once is an error.
   std::optional<LoopOrder> loop_order{};
   std::optional<kernels::AttentionDataflow> attention{};
+  std::optional<Index> row_blocks{};
   /// oneDNN may run a linear where it measures better (creation then takes a second). Its order of
   /// summation is its own: results then depend on the number of rows of a batch in the last bits,
   /// and a run may allocate. memory_bytes() then counts a second copy of the weights.

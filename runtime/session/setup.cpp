@@ -36,6 +36,8 @@ SessionOptions resolve(SessionOptions options, Isa isa) {
           options.max_sequences, "1 to max_rows");
   require(options.threads >= 0 && options.threads <= 1024, "threads", options.threads,
           "1 to 1024, or 0 for all that this process may use");
+  require(!options.row_blocks || (*options.row_blocks >= 0 && *options.row_blocks <= kMost),
+          "row_blocks", options.row_blocks.value_or(0), "1 to 2147483647, or 0 for op by op");
   if (options.threads == 0) options.threads = default_thread_count();
   if (!options.rates) options.rates = resolve_rates(machine(), isa);
   const MachineRates& r = *options.rates;
@@ -69,7 +71,8 @@ std::size_t bytes_read_beyond(const Program& program, const kernels::KernelTable
 
 SessionLayout lay_out(const Program& program, const SessionOptions& options,
                       std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
-  SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences)};
+  SessionLayout layout{.values =
+                           plan_memory(program, options.max_rows, options.max_sequences, schedule)};
   layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows,
                                                     options.max_sequences);
   const auto sequences = static_cast<std::size_t>(options.max_sequences);
@@ -85,7 +88,17 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
     const auto count = layout.cuts.empty() ? 0 : static_cast<std::size_t>(most.pieces) + 1;
     layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
   }
-  layout.bytes = end + round_up(bytes_read_beyond(program, kernels));
+  const std::size_t beyond = bytes_read_beyond(program, kernels);
+  if (layout.values.block_bytes > 0) {
+    Index rows = 0;
+    for (const OpSchedule& op : schedule) rows = std::max(rows, op.chain.block_rows);
+    const auto workers = static_cast<std::size_t>(options.threads);
+    layout.block_stride = round_up(layout.values.block_bytes + beyond);
+    layout.blocks = reserve(layout.block_stride * workers);
+    layout.block_sequences = std::min(sequences, static_cast<std::size_t>(rows)) + 1;
+    layout.block_integers = reserve(2 * layout.block_sequences * workers * sizeof(std::int32_t));
+  }
+  layout.bytes = end + round_up(beyond);
   return layout;
 }
 
@@ -105,6 +118,7 @@ PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& opti
           .max_sequences = options.max_sequences,
           .loop_order = options.loop_order,
           .attention = options.attention,
+          .row_blocks = options.row_blocks,
           .allow_onednn = options.allow_onednn,
           .onednn_over_ours = options.allow_onednn  // who does not allow it does not load it
                                   ? execute::onednn_measurement(kernels::kernels_at(isa))
@@ -115,10 +129,12 @@ std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa,
                                     const SessionOptions& options) {
   std::shared_ptr<const Plan> plan = options.plan;
   if (plan != nullptr) {
-    if (options.loop_order || options.attention) {
+    if (options.loop_order || options.attention || options.row_blocks) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("session: {} is given beside a saved plan, expected one of the two",
-                              options.loop_order ? "loop_order" : "attention"));
+                              options.loop_order  ? "loop_order"
+                              : options.attention ? "attention"
+                                                  : "row_blocks"));
     }
     check_plan(*plan, plan_input(program, isa, options));
   } else {

@@ -191,4 +191,12 @@ void Workers::run(Index tasks, TaskBody body) const noexcept {
   });
 }
 
+void Team::run(Index tasks, TaskBody body) const noexcept {
+  if (alone_ < 0) return all_->run(tasks, body);
+  for (Index task = 0; task < tasks; ++task) {
+    if (stop() != nullptr && stop()->requested()) return;
+    body(task, alone_);
+  }
+}
+
 }  // namespace tessera

@@ -73,6 +73,22 @@ class Workers {
   std::unique_ptr<CallersPool> callers_;
 };
 
+/// The workers as an op sees them: all, or a single one that is itself inside a task.
+class Team {
+ public:
+  Team(const Workers& all) noexcept : all_(&all) {}  // NOLINT(google-explicit-constructor)
+  Team(const Team& team, int worker) noexcept : all_(team.all_), alone_(worker) {}
+
+  int count() const noexcept { return alone_ < 0 ? all_->count() : 1; }
+  RunStop* stop() const noexcept { return all_->stop(); }
+  /// As Workers::run(); a single worker runs every task itself, under its own number.
+  void run(Index tasks, TaskBody body) const noexcept;
+
+ private:
+  const Workers* all_;
+  int alone_ = -1;
+};
+
 /// Worker count when the caller names none: the CPUs that affinity and cgroup quota leave to this
 /// process, and at most OMP_NUM_THREADS where that is set to a positive number.
 int default_thread_count();

@@ -73,6 +73,17 @@ CLI::Validator byte_count() {
       "");
 }
 
+CLI::Validator row_count_or_off() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        std::string number = text;
+        const std::string error = integer_between(1, (std::int64_t{1} << 31) - 1)(number);
+        return text == "off" || error.empty() ? std::string()
+                                              : fmt::format("got '{}', expected rows or off", text);
+      },
+      "");
+}
+
 // The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
 CLI::Validator strategy_name() {
   return CLI::Validator(
@@ -199,6 +210,12 @@ void ModelFlags::add_plan_to(CLI::App& command) {
              fmt::format("Every attention in this dataflow instead of the best: {}",
                          fmt::join(dataflows, ", ")))
       ->excludes(file);
+  add_option(
+      command, "--row-blocks", row_blocks, "N",
+      "Chains of ops on blocks of N rows instead of what is best (whole layers where N is the "
+      "longest sequence or more), or off: each op on all rows")
+      ->check(row_count_or_off())
+      ->excludes(file);
 }
 
 std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower) const {
@@ -230,6 +247,7 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
   if (!plan.empty()) session.plan = std::make_shared<const Plan>(load_plan(plan));
   session.loop_order = find_by_name(kLoopOrders, kNameOfOrder, loop_order);
   session.attention = find_by_name(kAllDataflows, kNameOfDataflow, attention);
+  if (!row_blocks.empty()) session.row_blocks = row_blocks == "off" ? 0 : std::stoll(row_blocks);
   return options;
 }
 

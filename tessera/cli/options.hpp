@@ -25,6 +25,7 @@ struct ModelFlags {
   Index batch_tokens = 0;             // 0: not given
   std::string plan;                   // empty: not given
   std::string loop_order, attention;  // empty: not given
+  std::string row_blocks;             // empty: not given
   bool allow_onednn = false;
   std::string precision;
   std::string packed_cache;    // empty: none
@@ -32,7 +33,7 @@ struct ModelFlags {
 
   void add_to(CLI::App& command);
   void add_memory_to(CLI::App& command);  ///< --packed-cache, --memory-cap
-  void add_plan_to(CLI::App& command);    ///< --plan, --loop-order, --attention, --allow-onednn
+  void add_plan_to(CLI::App& command);    ///< --plan, what is asked for instead, --allow-onednn
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package(
       models::Tower tower = models::Tower::automatic) const;

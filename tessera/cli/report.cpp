@@ -97,7 +97,7 @@ void ReportCommand::run(const CLI::App& /*command*/) const {
       .machine = machine(),
       .threads = options.threads,
       .program = program,
-      .memory = plan_memory(program, metered.rows(), metered.sequences()),
+      .memory = plan_memory(program, metered.rows(), metered.sequences(), session.plan().ops),
       .sweeps = plots::sweep_orders(program, input.plan_machine(),
                                     session.plan().weights_stay_in_l3, kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),

@@ -44,15 +44,16 @@ Mark mark_of(const ReportData& data, std::size_t i, const Place& place, double f
 Plot draw_roofline(const ReportData& data) {
   const std::vector<Place> places = places_of(data.program);
   std::vector<Mark> marks;
+  std::size_t next_op = 0;  // those before are in the mark of a chain
   for (std::size_t i = 0; i < data.plan.ops.size(); ++i) {
+    if (i < next_op) continue;
     double flops = flops_of(data, i);
     const meters::OpMeasurement* chain = measured_op(data.time, i);
     for (std::size_t next = 1; chain != nullptr && next < chain->count; ++next) {
       flops += flops_of(data, i + next);
     }
-    const bool is_tail = data.plan.ops[i].chosen.name == "chain" &&
-                         data.plan.ops[i].chosen.blocks == "with the op before";
-    if (flops > 0 && !is_tail) marks.push_back(mark_of(data, i, places[i], flops));
+    if (chain != nullptr) next_op = i + chain->count;
+    if (flops > 0) marks.push_back(mark_of(data, i, places[i], flops));
   }
   const double threads = data.threads, peak = data.rates.flops[Precision::f32] * threads,
                l3 = (data.machine.l3.bytes > 0 ? data.rates.l3_bytes : data.rates.memory_bytes) *

@@ -13,7 +13,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/execute/gemm.hpp"
-#include "runtime/session/run_observer.hpp"
+#include "runtime/execute/run_observer.hpp"
 #include "runtime/session/session.hpp"
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/threads/pools.hpp"

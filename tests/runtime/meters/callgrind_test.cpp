@@ -50,6 +50,19 @@ TEST(CallgrindDumpTest, TheRestOfAnOpIsWrittenBack) {
   EXPECT_EQ(result.ops[1].instructions, 2831);
 }
 
+// Ops of a chain come once for every block.
+TEST(CallgrindDumpTest, AddsUpTheBlocksOfAnOp) {
+  std::string dump = recorded();
+  dump.replace(dump.find("op 2 1"), 6, "op 0 1");
+  const Measurement once = parse_callgrind(recorded(), LastLevel::l2),
+                    result = parse_callgrind(dump, LastLevel::l2);
+  ASSERT_EQ(result.ops.size(), 2U);
+  EXPECT_EQ(result.ops[0].instructions, *once.ops[0].instructions + *once.ops[2].instructions);
+  EXPECT_EQ(result.ops[0].l1->fills, once.ops[0].l1->fills + once.ops[2].l1->fills);
+  EXPECT_EQ(result.ops[0].l2->written_back,
+            once.ops[0].l2->written_back + once.ops[2].l2->written_back);
+}
+
 TEST(CallgrindDumpTest, RefusesWhatItCannotRead) {
   const auto refuses = [](const std::string& dump, const std::string& part) {
     try {

@@ -41,12 +41,12 @@ PlanReport report() {
                       .name = "ff1",
                       .flops = 1e6,
                       .bound_bytes = 300,
-                      .chosen = {.name = "chain", .l2_bytes = 700, .seconds = 1e-3}});
+                      .chosen = {.name = "IS-OS(a)", .l2_bytes = 300, .seconds = 0.4e-3}});
   plan.ops.push_back({.kind = "linear",
                       .name = "ff2",
                       .flops = 2e6,
                       .bound_bytes = 200,
-                      .chosen = {.name = "chain", .blocks = "with the op before"}});
+                      .chosen = {.name = "IS-OS(a)", .l2_bytes = 400, .seconds = 0.6e-3}});
   return plan;
 }
 
@@ -74,11 +74,13 @@ TEST(ProfileTest, ErrorIsModelMinusMeasuredOverMeasured) {
   EXPECT_DOUBLE_EQ(Profile::ratio_to_bound(profile.ops[0]).value(), 2.0);
   EXPECT_DOUBLE_EQ(profile.gflops(profile.ops[0]).value(), 4.0);
   EXPECT_DOUBLE_EQ(profile.percent_of_peak(profile.ops[0]).value(), 50);  // of two threads
-  EXPECT_EQ(profile.ops[1].name, "ff1 + ff2");
+  EXPECT_EQ(profile.ops[1].name, "ff1 ... ff2");
+  EXPECT_EQ(profile.ops[1].kind, "2 ops");
+  EXPECT_EQ(profile.ops[1].order, "chain");
   EXPECT_DOUBLE_EQ(profile.ops[1].flops, 3e6);
   EXPECT_DOUBLE_EQ(profile.ops[1].bound_bytes, 500);
   EXPECT_DOUBLE_EQ(profile.ops[1].predicted.l2_bytes.value(), 700);
-  EXPECT_FALSE(profile.ops[1].predicted.l1_bytes) << "not modelled for chains";
+  EXPECT_DOUBLE_EQ(profile.ops[1].predicted.seconds.value(), 1e-3);
   EXPECT_DOUBLE_EQ(profile.totals.measured.seconds.value(), 4e-3) << "of the run";
   EXPECT_FALSE(profile.totals.measured.l2_bytes) << "the chain's is not known";
   EXPECT_DOUBLE_EQ(profile.totals.predicted.l2_bytes.value(), 1800);

@@ -48,6 +48,27 @@ TEST(TimeMeterTest, AttributesTimeToOpsAndChains) {
   EXPECT_FALSE(result.ops[0].l2 || result.ops[0].instructions);
 }
 
+// Ops of a chain on one thread come again for every block.
+TEST(TimeMeterTest, AddsUpTheBlocksOfARun) {
+  TimeMeter meter(2, 8, &hand_clock);
+  for (int i = 0; i < 2; ++i) {
+    meter.begin_run();
+    for (const std::int64_t ns : {5, 7}) {
+      for (const std::size_t op : {0U, 1U}) {
+        meter.begin_ops(op, 1);
+        now += ns + static_cast<std::int64_t>(op);
+        meter.end_ops(op, 1);
+      }
+    }
+    meter.end_run();
+  }
+  const Measurement result = meter.take();
+  ASSERT_EQ(result.ops.size(), 2U);
+  EXPECT_DOUBLE_EQ(result.ops[0].seconds.value(), 12e-9);
+  EXPECT_DOUBLE_EQ(result.ops[1].seconds.value(), 14e-9);
+  EXPECT_DOUBLE_EQ(result.run_seconds.value(), 26e-9);
+}
+
 TEST(TimeMeterTest, TakesTheMedianOfTheLastRuns) {
   TimeMeter meter(3, 3, &hand_clock);
   for (const std::int64_t ns : {400, 20, 300, 10})

@@ -72,7 +72,13 @@ class FeedForward {
         .max_rows = kRows, .max_sequences = 1, .threads = threads, .outputs = {}};
     Plan plan = Session::create(model_, options)->plan();
     for (OpSchedule& op : plan.ops) {
-      if (!op.chains.empty()) op.chains = {{kRows, blocks}};
+      op.chain = {};
+      op.block_nests = {};
+    }
+    for (std::size_t i = 0; blocks > 0 && i < plan.ops.size(); ++i) {  // FF1 and FF2
+      if (plan.ops[i].nests.empty()) continue;
+      plan.ops[i].chain = {.ops = 2, .from_rows = 1, .block_rows = ceil_div(kRows, blocks)};
+      break;
     }
     options.plan = std::make_shared<const Plan>(plan);
     const auto session = Session::create(model_, options);
@@ -167,13 +173,15 @@ TEST_F(PlanTest, CoversEveryRowCountOfEveryLinear) {
 }
 
 TEST(AtRowsTest, ARangeEndsWithItsLastRow) {
-  const std::vector<ChainRange> ranges{{14, 1}, {28, 2}, {100, 3}};
-  EXPECT_EQ(at_rows(ranges, 1).row_blocks, 1);
-  EXPECT_EQ(at_rows(ranges, 14).row_blocks, 1);
-  EXPECT_EQ(at_rows(ranges, 15).row_blocks, 2);
-  EXPECT_EQ(at_rows(ranges, 28).row_blocks, 2);
-  EXPECT_EQ(at_rows(ranges, 29).row_blocks, 3);
-  EXPECT_EQ(at_rows(ranges, 100).row_blocks, 3);
+  const std::vector<AttentionRange> ranges{{.last_rows = 14, .task_rows = 1},
+                                           {.last_rows = 28, .task_rows = 2},
+                                           {.last_rows = 100, .task_rows = 3}};
+  EXPECT_EQ(at_rows(ranges, 1).task_rows, 1);
+  EXPECT_EQ(at_rows(ranges, 14).task_rows, 1);
+  EXPECT_EQ(at_rows(ranges, 15).task_rows, 2);
+  EXPECT_EQ(at_rows(ranges, 28).task_rows, 2);
+  EXPECT_EQ(at_rows(ranges, 29).task_rows, 3);
+  EXPECT_EQ(at_rows(ranges, 100).task_rows, 3);
 }
 
 TEST_F(PlanTest, ComesBackFromAFileUnchanged) {
@@ -208,10 +216,12 @@ TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
                                 .row_blocks = blocks,
                                 .col_blocks = 1,
                                 .k_blocks = task.residual ? 1 : std::min<Index>(K, blocks)}}};
-        if (may_chain(program, i)) {
-          other.ops[i].chains = {{20, 0}, {64, blocks - 1}};
-          ++chained;
-        }
+      }
+      for (const OpSpan& span : chains_of_rows(program)) {
+        other.ops[span.first].chain = {.ops = static_cast<Index>(span.count),
+                                       .from_rows = 20 * blocks,
+                                       .block_rows = ceil_div(64, blocks)};
+        ++chained;
       }
       const std::vector<float> got = run(other);
       ASSERT_EQ(got.size(), expected.size());
@@ -219,7 +229,7 @@ TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
           << to_string(order) << " in " << blocks << " blocks";
     }
   }
-  EXPECT_GT(chained, 0) << "the feed-forward block of the model can be chained";
+  EXPECT_GT(chained, 0) << "what follows the attention of the model can be chained";
 }
 
 TEST_F(PlanTest, OneDnnRunsOnlyWhereAllowedAndAgrees) {
@@ -251,7 +261,7 @@ TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
 }
 
 TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
-  EXPECT_THAT(refused("\"tessera_plan\":4", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
+  EXPECT_THAT(refused("\"tessera_plan\":5", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
   EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));
@@ -330,7 +340,6 @@ TEST_F(PlanTest, EveryLoopOrderCanBeForced) {
     const auto session = Session::create(model_, options);
     for (const OpSchedule& op : session->plan().ops) {
       for (const NestRange& range : op.nests) EXPECT_EQ(range.nest.order, order);
-      for (const ChainRange& range : op.chains) EXPECT_EQ(range.row_blocks, 0);
     }
     const test::TemporaryFile file(".json");
     save_plan(file.path(), session->plan());
@@ -405,11 +414,6 @@ TEST_F(PlanTest, TheIdentityIsOfWhatIsComputedNotOfNames) {
 TEST_F(PlanTest, RefusesRangesThatEndTooEarly) {
   Plan made = plan();
   for (OpSchedule& op : made.ops) {
-    if (!op.chains.empty()) op.chains = {{1, 1}};
-  }
-  EXPECT_THROW(run(made), Error);
-  made = plan();
-  for (OpSchedule& op : made.ops) {
     if (!op.nests.empty()) op.nests = {{63, {}}};
   }
   EXPECT_THROW(run(made), Error);
@@ -417,7 +421,7 @@ TEST_F(PlanTest, RefusesRangesThatEndTooEarly) {
 
 // FF2 may not write over what FF1 of other blocks still reads. Without a residual nothing else
 // keeps that alive.
-TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
+TEST(FeedForwardTest, OutputsDoNotLieOverTheInputOfTheChain) {
   for (const auto& [H, F, N] :
        {std::tuple<Index, Index, Index>{48, 64, 1}, {64, 256, 512}, {96, 96, 96}, {64, 300, 64}}) {
     const test::FeedForward model(H, F, N);
@@ -431,7 +435,7 @@ TEST(ChainTest, OutputsDoNotLieOverTheInputOfTheChain) {
 }
 
 /// The hidden block is bf16: half as large, and the bits of the op by op run.
-TEST(ChainTest, ChainsInBf16GiveTheSameBits) {
+TEST(FeedForwardTest, ChainsInBf16GiveTheSameBits) {
   const test::FeedForward model(64, 300, 64, Precision::bf16);
   const std::vector<float> expected = model.run(0, 1);
   for (const int threads : {1, 3}) {
@@ -443,45 +447,31 @@ TEST(ChainTest, ChainsInBf16GiveTheSameBits) {
   EXPECT_NE(expected, f32);
 }
 
-// Of three linears in a row the first two are one chain; the third is its own, whatever its range
-// says.
-TEST(ReportTest, TheSecondOfAChainBeginsNoOther) {
-  Program program;
-  ValueId x = program.add_value("x", kTokens, 64);
-  const auto parameter = [&](const char* name, ParameterKind kind, Index rows) {
-    return program.add_parameter({.name = name,
-                                  .kind = kind,
-                                  .rows = rows,
-                                  .cols = 64,
-                                  .sources = {{name, rows}},
-                                  .gather = {}});
-  };
-  program.ops.emplace_back(
-      EmbeddingOp{.terms = {{parameter("t", ParameterKind::table, 9), TokenInput::ids}}, .out = x});
-  for (const char* name : {"a", "b", "c"}) {
-    const ValueId out = program.add_value(name, kTokens, 64);
-    program.ops.emplace_back(
-        LinearOp{.in = x, .weight = parameter(name, ParameterKind::matrix, 64), .out = out});
-    x = out;
+// Of a chain the report has every op, all blocks together, and the memory with and without.
+TEST_F(PlanTest, ReportsChainsByOpAndAsBlocks) {
+  options_.max_rows = 640;
+  options_.max_sequences = 40;
+  options_.row_blocks = 64;
+  for (const int threads : {1, 2}) {
+    options_.threads = threads;
+    const auto session = Session::create(model_, options_);
+    const PlanReport report = session->report(640, 10);
+    ASSERT_EQ(report.ops.size(), model_->program().ops.size());
+    ASSERT_FALSE(report.chains.empty());
+    EXPECT_EQ(report.chains[0].shape.blocks, 10);
+    EXPECT_LT(report.values_bytes, report.unchained_values_bytes);
+    EXPECT_THAT(report.text(), HasSubstr("in 10 blocks of 64 rows; values take"));
+    EXPECT_THAT(report.json(), HasSubstr("\"chains\":[{"));
+    options_.row_blocks = 0;
+    const PlanReport alone = Session::create(model_, options_)->report(640, 10);
+    options_.row_blocks = 64;
+    EXPECT_TRUE(alone.chains.empty());
+    double chained_flops = 0, flops = 0;
+    for (const OpReport& op : report.ops) chained_flops += op.flops;
+    for (const OpReport& op : alone.ops) flops += op.flops;
+    EXPECT_DOUBLE_EQ(chained_flops, flops);
+    EXPECT_EQ(report.run_l2_bytes().has_value(), threads == 1);
   }
-  program.outputs = {{"c", x}};
-  const PlanInput input{.program = program,
-                        .machine = machine(),
-                        .rates = some_rates(),
-                        .isa = Isa::baseline,
-                        .tile = {TileShape{.MR = 4, .NR = 12}},
-                        .threads = 1,
-                        .max_rows = 100,
-                        .max_sequences = 1};
-  Plan plan = make_plan(input);
-  ASSERT_FALSE(plan.ops[1].chains.empty());
-  ASSERT_FALSE(plan.ops[2].chains.empty());
-  plan.ops[1].chains = plan.ops[2].chains = {{100, 3}};
-  const PlanReport report = report_plan(plan, input, 100, 1);
-  EXPECT_EQ(report.ops[1].chosen.name, "chain");
-  EXPECT_EQ(report.ops[2].chosen.blocks, "with the op before");
-  EXPECT_NE(report.ops[3].chosen.name, "chain");
-  EXPECT_GT(report.ops[3].chosen.seconds, 0);
 }
 
 TEST_F(PlanTest, DiffNamesOpRowsAndBothNests) {
@@ -525,7 +515,7 @@ TEST_F(PlanTest, ReportAddsUpAndSaysWhy) {
   double seconds = 0;
   for (const OpReport& op : report.ops) {
     seconds += op.chosen.seconds;
-    if (op.kind != "linear" || op.chosen.name == "chain") continue;
+    if (op.kind != "linear") continue;
     EXPECT_GE(op.rejected.size(), 4U) << op.name;
     for (const CandidateReport& c : op.rejected) EXPECT_FALSE(c.why.empty()) << op.name;
     EXPECT_GE(op.chosen.l2_bytes, op.bound_bytes * 0.999) << op.name;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only file that includes sys/sdt.h.
-#include "runtime/session/markers.hpp"
+#include "runtime/execute/markers.hpp"
 
 #ifdef TESSERA_WITH_SDT
 #pragma GCC diagnostic ignored "-Wpedantic"
 #include <sys/sdt.h>
 #endif
 
-namespace tessera::meters {
+namespace tessera::execute {
 
 void mark_op_begin([[maybe_unused]] std::size_t op, [[maybe_unused]] std::size_t count,
                    [[maybe_unused]] Index rows) noexcept {
@@ -23,4 +23,4 @@ void mark_op_end([[maybe_unused]] std::size_t op, [[maybe_unused]] std::size_t c
 #endif
 }
 
-}  // namespace tessera::meters
+}  // namespace tessera::execute

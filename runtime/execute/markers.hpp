@@ -9,9 +9,9 @@
 
 #include "kernels/types.hpp"
 
-namespace tessera::meters {
+namespace tessera::execute {
 
 void mark_op_begin(std::size_t op, std::size_t count, Index rows) noexcept;
 void mark_op_end(std::size_t op, std::size_t count, Index rows) noexcept;
 
-}  // namespace tessera::meters
+}  // namespace tessera::execute

@@ -12,7 +12,8 @@ class RunObserver {
  public:
   virtual ~RunObserver() = default;
   virtual void begin_run() noexcept {}
-  /// Ops [op, op + count) of Session::program() are next; more than one where they run as a chain.
+  /// Ops [op, op + count) of Session::program() are next. In a chain (plan/chain.hpp) on one thread they
+  /// come one by one, again for every block of rows; on several as one, count ops.
   virtual void begin_ops(std::size_t op, std::size_t count) noexcept = 0;
   virtual void end_ops(std::size_t op, std::size_t count) noexcept = 0;
   virtual void end_run() noexcept {}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A chain (plan/chain.hpp): for each block of rows, op after op, by one worker. An op sees a context in
+// which the block is the whole batch: values that live in the arena begin at the block's first row,
+// those that live in a block in the worker's memory.
+#include <algorithm>
+
+#include "runtime/base/overloaded.hpp"
+#include "runtime/execute/execute.hpp"
+#include "runtime/execute/gemm.hpp"
+#include "runtime/execute/markers.hpp"
+#include "runtime/execute/run_observer.hpp"
+#include "runtime/threads/run_control.hpp"
+
+namespace tessera::execute {
+namespace {
+
+/// Rows of the batch that a task computes; sequences where it is of whole ones.
+struct Block {
+  Range rows, sequences;
+};
+
+/// The context of `worker` for `block` of the ops [span.first, span.end()).
+Context of_block(const Context& batch, OpSpan span, const Block& block, int worker) noexcept {
+  const BlockSpace& space = batch.block_spaces[static_cast<std::size_t>(worker)];
+  const auto place = [&](ValueId id) {
+    const MemorySlot& slot = batch.slots[at(id)];
+    const Value& value = batch.program.values[at(id)];
+    const Index row = activation_stride(value.width, value.type) * size_of(value.type);
+    space.places[at(id)] = slot.in_block == MemorySlot::kNowhere
+                               ? batch.places[at(id)] + block.rows.begin * row
+                               : space.memory + slot.in_block;
+  };
+  for (std::size_t i = span.first; i < span.end(); ++i) {
+    for_each_operand(batch.program.ops[i],
+                     Overloaded{[&](Reads, ValueId id) { place(id); },
+                                [&](Writes, ValueId id) { place(id); }, [](Uses, ParameterId) {}});
+  }
+  Cuts& tokens = space.cuts[at(kTokens)];
+  tokens = {.rows = block.rows.size(), .longest = batch.longest};
+  const auto S = static_cast<std::size_t>(block.sequences.size());
+  const auto first = static_cast<std::size_t>(block.sequences.begin);
+  if (S > 0) {
+    const std::span<const std::int32_t> offsets = batch.cuts[at(kTokens)].offsets;
+    for (std::size_t s = 0; s <= S; ++s) space.offsets[s] = offsets[first + s] - offsets[first];
+    tokens = cuts_of({space.offsets, S + 1});
+  }
+  Context context = batch;
+  context.workers = Team(batch.workers, worker);
+  context.places = space.places;
+  context.block_begin = space.block_begin;
+  context.in_block = true;
+  context.cuts = space.cuts;
+  context.rows = tokens.rows;
+  context.sequences = tokens.pieces;
+  context.longest = tokens.longest;
+  context.offsets = tokens.offsets;
+  const auto rows_of = [&](auto& all) {
+    if (all.empty()) return;
+    all = all.subspan(static_cast<std::size_t>(block.rows.begin),
+                      static_cast<std::size_t>(block.rows.size()));
+  };
+  rows_of(context.ids);
+  rows_of(context.types);
+  rows_of(context.positions);
+  rows_of(context.columns);
+  if (!context.query_only.empty()) context.query_only = context.query_only.subspan(first, S);
+  return context;
+}
+
+/// Rows of a register tile of the span's linears: where blocks are best cut.
+Index tile_rows(const Context& context, OpSpan span) noexcept {
+  Index most = 1;
+  for (std::size_t i = span.first; i < span.end(); ++i) {
+    const auto* linear = std::get_if<LinearOp>(&context.program.ops[i]);
+    if (linear == nullptr) continue;
+    most = std::max(most, context.kernels.gemm[context.weights[linear->weight].precision].MR);
+  }
+  return most;
+}
+
+/// Sequences [begin[b], begin[b+1]) are block b: each as many as reach an even share of the rows, and
+/// no more rows than `most`, which no sequence exceeds. The number of blocks.
+Index cut_sequences(const Cuts& tokens, Index most, int workers, std::int32_t* begin) noexcept {
+  const Index share = ceil_div(tokens.rows, tessera::count_blocks(tokens.rows, most, workers));
+  Index blocks = 0, rows = 0;
+  begin[0] = 0;
+  for (Index s = 0; s < tokens.pieces; ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    const Index T = tokens.offsets[i + 1] - tokens.offsets[i];
+    if (rows > 0 && (rows >= share || rows + T > most)) {
+      begin[++blocks] = static_cast<std::int32_t>(s);
+      rows = 0;
+    }
+    rows += T;
+  }
+  begin[++blocks] = static_cast<std::int32_t>(tokens.pieces);
+  return blocks;
+}
+
+}  // namespace
+
+void run_op(const Context& context, std::size_t i) noexcept {
+  const OpSchedule& schedule = context.schedule[i];
+  std::visit(Overloaded{[&](const LinearOp&) { run_linear(context, i); },
+                        [&](const auto& op) {
+                          if constexpr (requires { run(context, op, schedule); }) {
+                            run(context, op, schedule);
+                          } else {
+                            run(context, op);
+                          }
+                        }},
+             context.program.ops[i]);
+}
+
+std::size_t ops_together(const Context& context, std::size_t i) noexcept {
+  const Chain& chain = context.schedule[i].chain;
+  return chain.begins() && context.rows >= chain.from_rows ? static_cast<std::size_t>(chain.ops)
+                                                           : 1;
+}
+
+void run_chain(const Context& context, std::size_t i, RunObserver* observer) noexcept {
+  const Chain& chain = context.schedule[i].chain;
+  const OpSpan span{i, static_cast<std::size_t>(chain.ops)};
+  const Cuts& tokens = context.cuts[at(kTokens)];
+  const int workers = context.workers.count();
+  const bool by_sequences = takes_whole_sequences(context.program, span);
+  const Index MR = std::min(tile_rows(context, span), chain.block_rows),
+              tiles = ceil_div(tokens.rows, MR);
+  const Index blocks = by_sequences
+                           ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
+                           : tessera::count_blocks(tiles, chain.block_rows / MR, workers);
+  const auto block_at = [&](Index b) -> Block {
+    if (!by_sequences) return {row_block(tokens.rows, b, blocks, MR, true), {0, 0}};
+    const Range sequences{context.block_begin[b], context.block_begin[b + 1]};
+    return {{tokens.offsets[static_cast<std::size_t>(sequences.begin)],
+             tokens.offsets[static_cast<std::size_t>(sequences.end)]},
+            sequences};
+  };
+  const bool one_by_one = workers == 1;
+  const auto begin = [&](std::size_t op, std::size_t count) {
+    mark_op_begin(op, count, tokens.rows);
+    if (observer != nullptr) observer->begin_ops(op, count);
+  };
+  const auto end = [&](std::size_t op, std::size_t count) {
+    if (observer != nullptr) observer->end_ops(op, count);
+    mark_op_end(op, count, tokens.rows);
+  };
+  if (!one_by_one) begin(span.first, span.count);
+  context.workers.run(blocks, [&](Index task, int worker) {
+    const Context block = of_block(context, span, block_at(task), worker);
+    RunStop* stop = context.workers.stop();
+    for (std::size_t op = span.first; op < span.end(); ++op) {
+      if (stop != nullptr && stop->requested()) return;
+      if (one_by_one) begin(op, 1);
+      run_op(block, op);
+      if (one_by_one) end(op, 1);
+    }
+  });
+  if (!one_by_one) end(span.first, span.count);
+}
+
+}  // namespace tessera::execute

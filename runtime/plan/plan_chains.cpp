@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/plan_chains.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "runtime/machine/machine.hpp"
+#include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/row_wise.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr double kSameTime = 1.02;   // a prediction says no more than that
+constexpr double kWorthwhile = 0.9;  // of the memory: less is not worth a look
+constexpr Index kBlockRows[] = {128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096};
+
+PlanMachine one_thread(const PlanInput& in) {
+  PlanMachine machine = in.plan_machine();
+  machine.threads = 1;
+  return machine;
+}
+
+/// The spans for blocks of `rows` rows: layers where blocks of whole sequences are possible.
+std::vector<OpSpan> spans_for(const PlanInput& in, Index rows) {
+  return rows >= longest_sequence(in.program, in.max_rows) ? chains_of_layers(in.program)
+                                                           : chains_of_rows(in.program);
+}
+
+/// `ops` with chains in blocks of `rows` rows, without the nests of blocks.
+std::vector<OpSpan> set_chains(const PlanInput& in, Index rows, std::vector<OpSchedule>& ops) {
+  std::vector<OpSpan> set;
+  for (const OpSpan& span : spans_for(in, rows)) {
+    Chain& chain = ops[span.first].chain;
+    chain = {.ops = static_cast<Index>(span.count),
+             .from_rows = (in.threads - 1) * rows + 1,
+             .block_rows = rows};
+    if (why_no_chain(in.program, ops, span.first, in.max_rows).empty()) {
+      set.push_back(span);
+    } else {
+      chain = {};
+    }
+  }
+  return set;
+}
+
+class ChainPlanner {
+ public:
+  explicit ChainPlanner(const PlanInput& input)
+      : in_(input),
+        in_l3_(weights_stay_in_l3(input.program, input.tile, input.machine)),
+        all_(input.plan_machine()),
+        one_(one_thread(input)) {}
+
+  /// Several threads: what one worker does with a block of up to `rows` rows.
+  void set_block_nests(const std::vector<OpSpan>& spans, Index rows, std::vector<OpSchedule>& ops) {
+    for (const OpSpan& span : spans) {
+      for (std::size_t i = span.first; i < span.end(); ++i) {
+        const auto* linear = std::get_if<LinearOp>(&in_.program.ops[i]);
+        if (linear == nullptr || in_.threads == 1) continue;
+        const TileShape& tile = in_.tile[in_.program.parameters[at(linear->weight)].precision];
+        for (const Index last : row_ranges(rows, tile.MR)) {
+          append_range(ops[i].block_nests,
+                       {last, nest(linear_task(in_.program, *linear, last, in_l3_))});
+        }
+      }
+    }
+  }
+
+  /// Seconds of the ops of `spans` at the largest batch, each on all rows.
+  double op_by_op(const std::vector<OpSpan>& spans, const std::vector<OpSchedule>& ops) {
+    double seconds = 0;
+    for (const OpSpan& span : spans) {
+      for (std::size_t i = span.first; i < span.end(); ++i) {
+        seconds += seconds_of(i, in_.max_rows, all_, in_l3_, [&](const LinearTask&) {
+          return at_rows(ops[i].nests, in_.max_rows).nest;
+        });
+      }
+    }
+    return seconds;
+  }
+
+  /// T(rows) of the head of this file.
+  double in_blocks(const std::vector<OpSpan>& spans, Index rows,
+                   const std::vector<OpSchedule>& ops) {
+    const auto blocks = static_cast<double>(ceil_div(in_.max_rows, rows));
+    double seconds = 0;
+    for (const OpSpan& span : spans) {
+      const bool stay = in_l3_ || weights_stay_between_blocks(in_.program, span, in_.tile, one_);
+      for (std::size_t i = span.first; i < span.end(); ++i) {
+        const auto nest_of = [&](const LinearTask& task) {
+          return in_.threads == 1 ? at_rows(ops[i].nests, rows).nest : nest(task);
+        };
+        const double first = seconds_of(i, rows, one_, in_l3_, nest_of),
+                     later = seconds_of(i, rows, one_, stay, nest_of);
+        seconds += first - later + blocks * later / static_cast<double>(in_.threads);
+      }
+    }
+    return seconds;
+  }
+
+ private:
+  /// Attention is left out: it takes the same time in blocks. So are row-wise ops but for what they
+  /// take on all rows: their operands may be in L2 in a block, and may have been pushed out.
+  template <class NestOf>
+  double seconds_of(std::size_t i, Index rows, const PlanMachine& machine, bool in_l3,
+                    NestOf&& nest_of) {
+    const Op& op = in_.program.ops[i];
+    if (std::holds_alternative<AttentionOp>(op)) return 0;
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear == nullptr) {
+      const auto share = static_cast<double>(rows) / static_cast<double>(in_.max_rows);
+      return share * row_wise_cost(in_.program, op, in_.max_rows, 1, all_).seconds *
+             static_cast<double>(all_.threads) / static_cast<double>(machine.threads);
+    }
+    const LinearTask task = linear_task(in_.program, *linear, rows, in_l3);
+    LoopNest nest = nest_of(task);
+    nest.row_blocks = std::min(nest.row_blocks, rows);
+    return linear_cost(task, nest, machine).seconds;
+  }
+
+  /// The best on one thread.
+  LoopNest nest(const LinearTask& task) {
+    const auto key = std::tuple(task.shape.M, task.shape.N, task.shape.K, task.residual, task.norm,
+                                task.narrow, task.precision);
+    const auto found = nests_.find(key);
+    if (found != nests_.end()) return found->second;
+    return nests_[key] = plan_linear(task, one_, in_.loop_order).chosen.nest;
+  }
+
+  const PlanInput& in_;
+  bool in_l3_;
+  PlanMachine all_, one_;
+  std::map<std::tuple<Index, Index, Index, bool, bool, bool, Precision>, LoopNest> nests_;
+};
+
+/// Bytes of the values of a session, of all workers.
+std::size_t values_bytes(const PlanInput& in, const std::vector<OpSchedule>& ops) {
+  const MemoryPlan memory = plan_memory(in.program, in.max_rows, in.max_sequences, ops);
+  return memory.bytes + memory.block_bytes * static_cast<std::size_t>(in.threads);
+}
+
+/// The blocks that are best: 0 is op by op.
+Index best_rows(const PlanInput& in, const std::vector<OpSchedule>& ops, ChainPlanner& planner) {
+  struct Candidate {
+    Index rows;
+    double seconds;  // over those of the same ops one by one
+    std::size_t bytes;
+  };
+  std::vector<Candidate> all{{0, 1, values_bytes(in, ops)}};
+  for (const Index rows : kBlockRows) {
+    if (rows * in.threads > in.max_rows) break;
+    std::vector<OpSchedule> chained = ops;
+    const std::vector<OpSpan> spans = set_chains(in, rows, chained);
+    if (spans.empty()) continue;
+    const std::size_t bytes = values_bytes(in, chained);
+    if (static_cast<double>(bytes) > kWorthwhile * static_cast<double>(all[0].bytes)) continue;
+    all.push_back(
+        {rows, planner.in_blocks(spans, rows, ops) / planner.op_by_op(spans, ops), bytes});
+  }
+  double least = 1;
+  for (const Candidate& c : all) least = std::min(least, c.seconds);
+  const Candidate* best = nullptr;
+  for (const Candidate& c : all) {
+    if (c.seconds > kSameTime * least) continue;
+    if (best == nullptr || c.bytes < best->bytes) best = &c;
+  }
+  return best->rows;
+}
+
+}  // namespace
+
+bool weights_stay_between_blocks(const Program& program, OpSpan span,
+                                 const PerPrecision<TileShape>& tile, const PlanMachine& machine) {
+  double bytes = 0;
+  for (std::size_t i = span.first; i < span.end(); ++i) {
+    const auto* linear = std::get_if<LinearOp>(&program.ops[i]);
+    if (linear == nullptr) continue;
+    const Parameter& weight = program.parameters[at(linear->weight)];
+    bytes += tile[weight.precision].bytes.b * static_cast<double>(weight.rows * weight.cols);
+  }
+  return machine.l3_bytes > 0 && bytes <= machine.Z3();
+}
+
+void make_chains(const PlanInput& input, std::vector<OpSchedule>& ops) {
+  ChainPlanner planner(input);
+  const Index rows = input.row_blocks ? *input.row_blocks : best_rows(input, ops, planner);
+  if (rows > 0) planner.set_block_nests(set_chains(input, rows, ops), rows, ops);
+}
+
+}  // namespace tessera

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chains run: the bits of op by op, whatever the blocks, the batch and the threads.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <map>
+
+#include "runtime/base/error.hpp"
+#include "runtime/execute/run_observer.hpp"
+#include "runtime/plan/plan_file.hpp"
+#include "runtime/session/session.hpp"
+#include "tests/runtime/layers_model.hpp"
+#include "tests/support/isa.hpp"
+#include "tests/support/temporary.hpp"
+
+namespace tessera {
+namespace {
+
+struct Ragged {
+  std::vector<std::int32_t> ids, offsets{0}, query_only;
+  explicit Ragged(std::initializer_list<int> lengths) {
+    for (const int T : lengths) {
+      for (int t = 0; t < T; ++t)
+        ids.push_back(static_cast<std::int32_t>((ids.size() * 7 + 3) % 50));
+      offsets.push_back(static_cast<std::int32_t>(ids.size()));
+      query_only.push_back(T > 4 ? T % 3 : 0);
+    }
+  }
+  Batch batch(bool with_query_only) const {
+    Batch b{.ids = ids, .offsets = offsets};
+    if (with_query_only) b.query_only = query_only;
+    return b;
+  }
+  Index rows() const { return static_cast<Index>(ids.size()); }
+};
+
+std::vector<float> all_outputs(const Session& session) {
+  std::vector<float> values;
+  for (const char* name : {"last_hidden_state", "embedding"}) {
+    const TensorView<const float> out = session.output(name);
+    for (Index i = 0; i < out.rows; ++i)
+      values.insert(values.end(), out.row(i).begin(), out.row(i).end());
+  }
+  return values;
+}
+
+class ChainRunTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override { SKIP_UNLESS_SUPPORTED(GetParam()); }
+  SessionOptions options(Index blocks, int threads) const {
+    return {.max_rows = 300,
+            .max_sequences = 40,
+            .threads = threads,
+            .outputs = {},
+            .row_blocks = blocks};
+  }
+  static std::vector<Precision> precisions(Isa isa) {
+    std::vector<Precision> all{Precision::f32};
+    if (kernels::kernels_at(isa).gemm[Precision::bf16].MR > 0) all.push_back(Precision::bf16);
+    return all;
+  }
+};
+
+TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
+  const Ragged batches[] = {Ragged({64, 1, 13, 40, 64, 7, 2, 2, 33, 64}), Ragged({5}),
+                            Ragged({1, 1, 1, 1, 1, 1, 1}), Ragged({64, 64, 64, 64})};
+  for (const bool pre_norm : {false, true}) {
+    for (const kernels::AttentionMask& mask :
+         {kernels::AttentionMask{}, kernels::AttentionMask{.right = 0}}) {
+      const test::LayersModel layers({.layers = 2, .pre_norm = pre_norm, .mask = mask});
+      for (const Precision precision : precisions(GetParam())) {
+        const auto model = layers.create(precision, GetParam());
+        const auto expected = Session::create(model, options(0, 1));
+        for (const auto& op : expected->plan().ops) ASSERT_FALSE(op.chain.begins());
+        for (const int threads : {1, 3}) {
+          for (const Index blocks : {1, 17, 40, 64, 100}) {
+            const auto session = Session::create(model, options(blocks, threads));
+            for (const Ragged& ragged : batches) {
+              for (const bool query_only : {false, true}) {
+                expected->run(ragged.batch(query_only));
+                session->run(ragged.batch(query_only));
+                const std::vector<float> want = all_outputs(*expected), got = all_outputs(*session);
+                ASSERT_EQ(want.size(), got.size());
+                ASSERT_EQ(std::memcmp(want.data(), got.data(), want.size() * sizeof(float)), 0)
+                    << "blocks of " << blocks << ", " << threads << " threads, " << ragged.rows()
+                    << " rows, " << to_string(precision);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_FOR_ALL_ISAS(ChainRunTest);
+
+TEST(ChainSessionTest, TheArenaIsSmallerAndIsWhatWasPromised) {
+  const test::LayersModel layers({.layers = 3});
+  const auto model = layers.create();
+  const auto bytes = [&](Index blocks) {
+    const SessionOptions options{
+        .max_rows = 2000, .max_sequences = 40, .threads = 1, .outputs = {}, .row_blocks = blocks};
+    const auto session = Session::create(model, options);
+    EXPECT_EQ(session->memory_bytes(), Session::memory_bytes(*model, options));
+    return session->memory_bytes();
+  };
+  EXPECT_LT(2 * bytes(64), bytes(0));
+}
+
+/// The ops that an observer is told of.
+class Seen final : public RunObserver {
+ public:
+  std::vector<std::pair<std::size_t, std::size_t>> begun, ended;
+  void begin_ops(std::size_t op, std::size_t count) noexcept override {
+    begun.emplace_back(op, count);
+  }
+  void end_ops(std::size_t op, std::size_t count) noexcept override {
+    ended.emplace_back(op, count);
+  }
+};
+
+TEST(ChainSessionTest, ObserversSeeEveryBlockOnOneThreadAndTheChainOnSeveral) {
+  const test::LayersModel layers({.layers = 2});
+  const auto model = layers.create();
+  const Ragged ragged({64, 64, 64, 64});
+  for (const int threads : {1, 2}) {
+    SessionOptions options{
+        .max_rows = 300, .max_sequences = 4, .threads = threads, .outputs = {}, .row_blocks = 64};
+    const auto session = Session::create(model, options);
+    Seen seen;
+    seen.begun.reserve(1000);
+    seen.ended.reserve(1000);
+    session->observe(&seen);
+    session->run(ragged.batch(false));
+    EXPECT_EQ(seen.begun, seen.ended);
+    std::map<std::size_t, std::size_t> times;
+    for (const auto& [op, count] : seen.begun) {
+      for (std::size_t i = op; i < op + count; ++i) ++times[i];
+      EXPECT_TRUE(count == 1 || threads == 2);
+    }
+    for (std::size_t i = 0; i < session->program().ops.size(); ++i) {
+      const bool is_chained = i > 0 && i + 1 < session->program().ops.size();
+      EXPECT_EQ(times[i], threads == 1 && is_chained ? 4U : 1U) << i;
+    }
+  }
+}
+
+TEST(ChainSessionTest, CancelsWithinAChain) {
+  const test::LayersModel layers({.layers = 2});
+  const auto model = layers.create();
+  const auto session = Session::create(
+      model, {.max_rows = 300, .max_sequences = 4, .threads = 1, .outputs = {}, .row_blocks = 64});
+  const Ragged ragged({64, 64, 64, 64});
+  std::atomic<bool> cancelled{false};
+  class CancelAt final : public RunObserver {
+   public:
+    explicit CancelAt(std::atomic<bool>& flag) : flag_(flag) {}
+    void begin_ops(std::size_t, std::size_t) noexcept override { flag_ = ++begun_ == 9; }
+    void end_ops(std::size_t, std::size_t) noexcept override {}
+
+   private:
+    std::atomic<bool>& flag_;
+    int begun_ = 0;
+  } observer(cancelled);
+  session->observe(&observer);
+  EXPECT_THROW(session->run(ragged.batch(false), {.cancelled = &cancelled}), Error);
+  session->observe(nullptr);
+  cancelled = false;
+  session->run(ragged.batch(false), {.cancelled = &cancelled});
+  const std::vector<float> after = all_outputs(*session);
+  const auto fresh = Session::create(
+      model, {.max_rows = 300, .max_sequences = 4, .threads = 1, .outputs = {}, .row_blocks = 0});
+  fresh->run(ragged.batch(false));
+  EXPECT_EQ(after, all_outputs(*fresh));
+}
+
+TEST(ChainSessionTest, ASavedPlanBringsItsChains) {
+  const test::LayersModel layers({.layers = 2});
+  const auto model = layers.create();
+  for (const int threads : {1, 2}) {
+    SessionOptions options{
+        .max_rows = 300, .max_sequences = 4, .threads = threads, .outputs = {}, .row_blocks = 64};
+    const auto session = Session::create(model, options);
+    const test::TemporaryFile file(".json");
+    save_plan(file.path(), session->plan());
+    const Plan loaded = load_plan(file.path());
+    EXPECT_EQ(loaded.ops, session->plan().ops);
+    options.plan = std::make_shared<const Plan>(loaded);
+    EXPECT_THROW(Session::create(model, options), Error);  // and row_blocks beside it
+    options.row_blocks.reset();
+    const auto replayed = Session::create(model, options);
+    EXPECT_EQ(replayed->memory_bytes(), session->memory_bytes());
+    const Ragged ragged({64, 20, 64, 3});
+    session->run(ragged.batch(false));
+    replayed->run(ragged.batch(false));
+    EXPECT_EQ(all_outputs(*replayed), all_outputs(*session));
+  }
+}
+
+}  // namespace
+}  // namespace tessera

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chains as data: where they may be, and that no row is overwritten before its last reader, in whatever
+// order workers take blocks.
+#include "runtime/plan/chain.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/plan.hpp"
+#include "tests/runtime/layers_model.hpp"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+
+std::string name_at(const Program& program, std::size_t i) {
+  return program.values[at(output_of(program.ops[i]))].name;
+}
+
+TEST(ChainTest, SpansOfRowsStandBetweenAttentions) {
+  const Program program = test::LayersModel({.layers = 2}).fused();
+  std::vector<std::string> ends;
+  for (const OpSpan& span : chains_of_rows(program)) {
+    EXPECT_FALSE(takes_whole_sequences(program, span));
+    ends.push_back(name_at(program, span.first) + " to " + name_at(program, span.end() - 1));
+  }
+  EXPECT_THAT(
+      ends, testing::ElementsAre("embedded.norm to layer.0.qkv", "layer.0.mid.norm to layer.1.qkv",
+                                 "layer.1.mid.norm to layer.1.end.norm"));
+}
+
+TEST(ChainTest, SpansOfLayersAreCutWhereTheFewestBytesLive) {
+  for (const bool pre_norm : {false, true}) {
+    const Program program = test::LayersModel({.layers = 3, .pre_norm = pre_norm}).fused();
+    const std::vector<OpSpan> spans = chains_of_layers(program);
+    ASSERT_EQ(spans.size(), 3U);
+    for (const OpSpan& span : spans) {
+      EXPECT_TRUE(takes_whole_sequences(program, span));
+      // One value enters and one leaves: the residual stream.
+      EXPECT_THAT(name_at(program, span.end() - 1), HasSubstr(pre_norm ? ".end" : ".end.norm"));
+      const std::vector<bool> inner = inner_values(program, span);
+      EXPECT_EQ(std::count(inner.begin(), inner.end(), true),
+                static_cast<std::ptrdiff_t>(span.count) - 1);
+    }
+  }
+}
+
+TEST(ChainTest, OutputsAndWhatOthersReadAreNotInner) {
+  Program program = test::LayersModel({.layers = 2}).fused();
+  const OpSpan span = chains_of_layers(program)[1];
+  const ValueId value = output_of(program.ops[span.first]);
+  EXPECT_TRUE(inner_values(program, span)[at(value)]);
+  program.outputs.push_back({"more", value});
+  EXPECT_FALSE(inner_values(program, span)[at(value)]);
+}
+
+std::vector<OpSchedule> chained(const Program& program, const std::vector<OpSpan>& spans,
+                                Index from_rows, Index block_rows) {
+  std::vector<OpSchedule> schedule(program.ops.size());
+  for (const OpSpan& span : spans) {
+    schedule[span.first].chain = {
+        .ops = static_cast<Index>(span.count), .from_rows = from_rows, .block_rows = block_rows};
+  }
+  return schedule;
+}
+
+/// Memory as it is in a run, a cell for every 64 bytes: which row of which value was written there last.
+class Shadow {
+ public:
+  Shadow(const Program& program, const MemoryPlan& plan, Index block_rows)
+      : program_(program), plan_(plan), block_rows_(block_rows) {}
+
+  void run(std::size_t op, Range rows, int worker, bool chained) {
+    for (const ValueId in : inputs_of(program_.ops[op])) {
+      for_each_cell(in, rows, worker, chained, [&](std::size_t cell, std::int64_t tag) {
+        const auto found = cells_.find(cell);
+        ASSERT_TRUE(found != cells_.end() && found->second == tag)
+            << name_at(program_, op) << " reads row " << tag % 1000 << " of "
+            << program_.values[at(in)].name;
+      });
+    }
+    for_each_cell(output_of(program_.ops[op]), rows, worker, chained,
+                  [&](std::size_t cell, std::int64_t tag) { cells_[cell] = tag; });
+  }
+
+ private:
+  template <class Visit>
+  void for_each_cell(ValueId id, Range rows, int worker, bool chained, Visit&& visit) {
+    const Value& value = program_.values[at(id)];
+    if (value.space != kTokens) return;
+    const MemorySlot& slot = plan_.slots[at(id)];
+    const auto stride =
+        static_cast<std::size_t>(activation_stride(value.width, value.type) * size_of(value.type));
+    const bool in_block = chained && slot.in_block != MemorySlot::kNowhere;
+    for (Index row = rows.begin; row < rows.end; ++row) {
+      const auto r = static_cast<std::size_t>(in_block ? row - rows.begin : row);
+      if (in_block) {
+        ASSERT_LT(row - rows.begin, block_rows_);
+      } else {
+        ASSERT_LE((r + 1) * stride, slot.bytes) << value.name << " has no row " << row;
+      }
+      const std::size_t block =
+          plan_.bytes + static_cast<std::size_t>(worker) * plan_.block_bytes + slot.in_block;
+      const std::size_t begin = (in_block ? block : slot.offset) + r * stride;
+      for (std::size_t b = 0; b < stride; b += 64) visit((begin + b) / 64, id * 1000 + row);
+    }
+  }
+
+  const Program& program_;
+  const MemoryPlan& plan_;
+  Index block_rows_;
+  std::map<std::size_t, std::int64_t> cells_;
+};
+
+/// Orders in which workers may run blocks × ops: block after block, from the last, and side by side.
+using Step = std::pair<std::size_t, Index>;  // op, block
+std::vector<std::vector<Step>> orders_of(OpSpan span, Index blocks) {
+  std::vector<std::vector<Step>> orders(3);
+  for (Index b = 0; b < blocks; ++b) {
+    for (std::size_t op = span.first; op < span.end(); ++op) {
+      orders[0].emplace_back(op, b);
+      orders[1].emplace_back(op, blocks - 1 - b);
+    }
+  }
+  // Two workers, one an op behind the other.
+  for (Index pair = 0; pair < blocks; pair += 2) {
+    for (std::size_t t = span.first; t <= span.end(); ++t) {
+      if (t < span.end()) orders[2].emplace_back(t, pair);
+      if (t > span.first && pair + 1 < blocks) orders[2].emplace_back(t - 1, pair + 1);
+    }
+  }
+  return orders;
+}
+
+TEST(ChainTest, NoRowIsOverwrittenBeforeItsLastReader) {
+  for (const bool pre_norm : {false, true}) {
+    for (const bool fused : {false, true}) {
+      for (const bool is_bf16 : {false, true}) {
+        const test::LayersModel model({.layers = 3, .pre_norm = pre_norm});
+        Program program = fused ? model.fused() : model.program();
+        if (is_bf16) program = in_precision(program, Precision::bf16);
+        for (const auto& spans : {chains_of_layers(program), chains_of_rows(program)}) {
+          for (const Index from_rows : {Index{1}, Index{8}}) {
+            constexpr Index kRows = 20, kBlock = 6;
+            const auto schedule = chained(program, spans, from_rows, kBlock);
+            const MemoryPlan plan = plan_memory(program, kRows, 1, schedule);
+            for (std::size_t order = 0; order < 3; ++order) {
+              for (const Index rows : {kRows, from_rows - 1}) {  // chained, and op by op
+                if (rows == 0) continue;
+                const Index blocks = ceil_div(rows, kBlock);
+                Shadow shadow(program, plan, kBlock);
+                for (std::size_t i = 0; i < program.ops.size();) {
+                  const Chain& chain = schedule[i].chain;
+                  if (!chain.begins() || rows < from_rows) {
+                    shadow.run(i++, {0, rows}, 0, false);
+                    continue;
+                  }
+                  const OpSpan span{i, static_cast<std::size_t>(chain.ops)};
+                  const std::vector<Step> steps = orders_of(span, blocks)[order];
+                  for (const auto& [op, block] : steps) {
+                    const Range of_block{block * kBlock, std::min(rows, (block + 1) * kBlock)};
+                    shadow.run(op, of_block, static_cast<int>(block % 2), true);
+                    if (HasFatalFailure()) return;
+                  }
+                  i = span.end();
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// What the arena holds of a chained encoder: the residual stream, once.
+TEST(ChainTest, TheArenaHoldsOnlyWhatLeavesTheChains) {
+  for (const bool pre_norm : {false, true}) {
+    const Program program = test::LayersModel({.layers = 4, .pre_norm = pre_norm}).fused();
+    const auto schedule = chained(program, chains_of_layers(program), 1, 64);
+    const std::size_t row = static_cast<std::size_t>(activation_stride(64)) * sizeof(float);
+    const MemoryPlan plan = plan_memory(program, 1000, 1, schedule);
+    EXPECT_LE(plan.bytes, 1000 * row + row);  // and a pooled row
+    EXPECT_GT(plan_memory(program, 1000, 1).bytes, 4 * plan.bytes);
+    EXPECT_GT(plan.block_bytes, 0U);
+    EXPECT_EQ(plan_memory(program, 5000, 1, schedule).block_bytes, plan.block_bytes);
+  }
+}
+
+TEST(ChainTest, WhatCannotRunIsRefused) {
+  const Program program = test::LayersModel({.layers = 2}).fused();
+  const std::vector<OpSpan> layers = chains_of_layers(program);
+  const auto why = [&](const std::function<void(std::vector<OpSchedule>&)>& change,
+                       std::size_t op) {
+    std::vector<OpSchedule> schedule = chained(program, layers, 1, 64);
+    change(schedule);
+    return why_no_chain(program, schedule, op, 500);
+  };
+  const std::size_t first = layers[0].first;
+  const auto nothing = [](std::vector<OpSchedule>&) {};
+  EXPECT_EQ(why(nothing, first), "");
+  const auto with = [&](Chain chain, std::size_t op) {
+    return why([&](std::vector<OpSchedule>& s) { s[op].chain = chain; }, op);
+  };
+  EXPECT_THAT(with({.ops = 1, .block_rows = 64}, first), HasSubstr("expected 2 to"));
+  EXPECT_THAT(with({.ops = 99, .block_rows = 64}, first), HasSubstr("expected 2 to"));
+  EXPECT_THAT(with({.ops = 2, .block_rows = 0}, first), HasSubstr("blocks of 0 rows"));
+  EXPECT_THAT(with({.ops = 4, .block_rows = 63}, first), HasSubstr("longest sequence, 64"));
+  EXPECT_THAT(with({.ops = 2, .block_rows = 64}, 0), HasSubstr("embedded is in its chain"));
+  EXPECT_THAT(with({.ops = static_cast<Index>(layers[0].count) + 1, .block_rows = 64}, first),
+              HasSubstr("begins a chain inside of another"));
+  EXPECT_THAT(why(
+                  [&](std::vector<OpSchedule>& s) {
+                    s[first + 1].nests = {{500, {}, true}};
+                  },
+                  first),
+              HasSubstr("oneDNN"));
+  // QKV by heads of a whole batch cannot be read by an attention outside.
+  EXPECT_THAT(why(
+                  [&](std::vector<OpSchedule>& s) {
+                    s[first].chain = {.ops = 2, .block_rows = 8};  // norm, qkv
+                    s[first + 2].by_heads_from = 32;
+                  },
+                  first),
+              HasSubstr("may lie by heads"));
+}
+
+TEST(ChainTest, BlocksAreSharedEvenly) {
+  const Chain chain{.ops = 2, .from_rows = 1, .block_rows = 512};
+  // By rows: as many blocks as it takes, and a multiple of the workers.
+  EXPECT_EQ(block_shape(chain, false, 4096, 32, 32, 1).blocks, 8);
+  EXPECT_EQ(block_shape(chain, false, 4097, 32, 1, 1).blocks, 9);
+  EXPECT_EQ(block_shape(chain, false, 1025, 32, 1, 2).blocks, 4);
+  // By sequences: whole ones.
+  const BlockShape shape = block_shape(chain, true, 4096, 32, 32, 1);
+  EXPECT_EQ(shape.blocks, 8);
+  EXPECT_EQ(shape.sequences, 4);
+  EXPECT_EQ(block_shape(chain, true, 3000, 10, 32, 1).blocks, 10);  // of 300 rows: one each
+}
+
+}  // namespace
+}  // namespace tessera
