@@ -174,11 +174,8 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     if (block_bytes[v] > 0) {
       block.push_back(buffer);
       block.back().bytes = block_bytes[v];
-    } else if (slot.first_op < program.ops.size()) {
-      if (const auto* chain = chains.of_op(slot.first_op)) buffer.first = chain->span.first;
-      if (slot.last_op < program.ops.size()) {
-        if (const auto* chain = chains.of_op(slot.last_op)) buffer.last = chain->span.end() - 1;
-      }
+    } else if (slot.last_op < program.ops.size()) {
+      if (const auto* chain = chains.of_op(slot.last_op)) buffer.last = chain->span.end() - 1;
     }
     arena.push_back(buffer);
   }

@@ -9,7 +9,7 @@
 // & Lee 2020).
 //
 // A chain (chain.hpp) runs all its ops on one block before the next: what it reads is live until its
-// last op, what it writes from its first one on, for the rows of other blocks. What one of its ops
+// last op, for the rows of other blocks. What one of its ops
 // reads for the last time may still be overwritten by a later one, row for row. A value that the chain
 // alone uses lives in the memory of each worker's block; in the arena it has as many rows as batches
 // have that are computed op by op.
