@@ -32,6 +32,14 @@ struct Words<xsimd::avx512bw> {
     return _mm512_mask_mov_ps(z, _mm512_cmp_ps_mask(x, bound, _CMP_NLE_UQ), y);
   }
   static TESSERA_INLINE F reciprocal_14(F x) noexcept { return _mm512_rcp14_ps(x); }
+  /// min(|x|, bound), bound ≥ 0; bound where x is NaN.
+  static TESSERA_INLINE F magnitude_within(F x, F bound) noexcept {
+    return _mm512_range_ps(x, bound, 0b1010);
+  }
+  /// table[i] for the lowest four bits i of each element.
+  static TESSERA_INLINE F look_up(const float (&table)[16], F i) noexcept {
+    return _mm512_permutexvar_ps(_mm512_castps_si512(i), _mm512_load_ps(table));
+  }
   static TESSERA_INLINE F round_nearest(F x) noexcept {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
