@@ -3,9 +3,10 @@
 // Every loop order side by side on one linear and one thread: what the model predicts, what the
 // clock says, and whether the planner's choice is the fastest.
 //
-//   loop_orders_<precision>/<level>/<model>/M:/N:/K:   the evaluation set of docs/DATAFLOW.md
+//   loop_orders_<precision>/<level>/<model>/M:/N:/K:[/cold]   the evaluation set of docs/DATAFLOW.md
 //
-// Precision: of A and B, f32 or bf16; C is f32.
+// Precision: of A and B, f32 or bf16; C is f32. /cold: weights from memory, copies in turn that are
+// together larger than the last-level cache; a plan that knows it.
 //
 // One iteration runs each candidate once, in turn, so that a noisy machine is noisy for all of
 // them; figures are medians over the iterations. Candidates: the planner's best blocks for each of
@@ -27,6 +28,7 @@
 
 #include "bench/support/checked.hpp"
 #include "bench/support/elements.hpp"
+#include "bench/support/gemm_cell.hpp"
 #include "kernels/kernel_table.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/machine/machine.hpp"
@@ -73,29 +75,38 @@ std::vector<Layer> evaluation_set() {
 }
 
 struct Operands {
-  Operands(const kernels::Gemm& gemm, Precision precision, LinearShape shape)
+  Operands(const kernels::Gemm& gemm, Precision precision, LinearShape shape, bool is_cold)
       : s{shape},
+        cold{is_cold},
         lda{activation_stride(s.K, element_type(precision))},
         ldc{activation_stride(s.N)},
         a{s.M * lda, precision, 1},
-        panels{ceil_div(s.N, gemm.NR) * gemm.NR * s.K, precision, 2},
+        panels{ceil_div(s.N, gemm.NR) * gemm.panel_bytes(s.K), is_cold},
         bias{s.N, Precision::f32, 3},
-        c{s.M * ldc} {}
+        c{s.M * ldc} {
+    const Elements values{ceil_div(s.N, gemm.NR) * gemm.NR * s.K, precision, 2};
+    std::memcpy(panels.first_bytes(), values.from(0),
+                static_cast<std::size_t>(ceil_div(s.N, gemm.NR) * gemm.panel_bytes(s.K)));
+    panels.replicate();
+  }
   execute::GemmOperands operands(const kernels::Gemm& gemm) {
     return {.gemm = gemm,
             .a = a.from(0),
             .lda = lda,
-            .panels = panels.from(0),
+            .panels = panels.first(),
             .c = c.data(),
             .ldc = ldc,
             .N = s.N,
             .K = s.K,
             .bias = static_cast<const float*>(bias.from(0)),
-            .resident = true};
+            .resident = !cold};
   }
   LinearShape s;
+  bool cold;
   Index lda, ldc;
-  Elements a, panels, bias;  // K is a multiple of every KR: panels have no padding along it
+  Elements a;
+  Copies panels;  // K is a multiple of every KR: panels have no padding along it
+  Elements bias;
   LargeBuffer c;
 };
 
@@ -168,21 +179,24 @@ bool all_agree(Operands& x, const execute::GemmOperands& o, const std::vector<Ca
   return true;
 }
 
-void bench_orders(benchmark::State& state, Precision precision, Isa isa, LinearShape s) {
+void bench_orders(benchmark::State& state, Precision precision, Isa isa, LinearShape s, bool cold) {
   const kernels::Gemm& gemm = kernels::kernels_at(isa).gemm[precision];
   const PlanMachine machine = plan_machine(isa);
-  const LinearTask task{.shape = s, .weights_stay_in_l3 = true, .precision = precision};
+  const LinearTask task{.shape = s, .weights_stay_in_l3 = !cold, .precision = precision};
   const LinearPlan plan = plan_linear(task, machine);
   std::vector<Candidate> list = candidates(plan, task, machine);
-  Operands x(gemm, precision, s);
-  const execute::GemmOperands o = x.operands(gemm);
+  Operands x(gemm, precision, s, cold);
+  execute::GemmOperands o = x.operands(gemm);
   if (!all_agree(x, o, list)) return skip_wrong(state);
   const double flops = 2.0 * static_cast<double>(s.M * s.N) * static_cast<double>(s.K);
   const auto repeats = static_cast<int>(std::max(1.0, 5e8 / flops));
   for (auto _ : state) {
     for (Candidate& c : list) {
       const double start = thread_seconds();
-      for (int i = 0; i < repeats; ++i) run(o, c, s.M);
+      for (int i = 0; i < repeats; ++i) {
+        o.panels = x.panels.next();
+        run(o, c, s.M);
+      }
       c.seconds.push_back((thread_seconds() - start) / repeats);
     }
   }
@@ -200,19 +214,28 @@ void bench_orders(benchmark::State& state, Precision precision, Isa isa, LinearS
   state.counters["predicted_GFLOP/s"] = flops / plan.chosen.cost.seconds * 1e-9;
 }
 
+/// From memory: what users wait for, a few rows to a few sequences.
+bool is_measured_cold(const Layer& layer, Index M) {
+  const std::string_view model = layer.model;
+  return (model == "BERT-base" || model == "MiniLM") && M <= 512;
+}
+
 void add_all(Precision precision) {
   for (const Isa isa : kAllIsas) {
     if (enable(isa) != 0) continue;
     for (const Layer& layer : evaluation_set()) {
       for (const Index M : layer.rows) {
         const LinearShape s{M, layer.N, layer.K};
-        benchmark::RegisterBenchmark(
-            fmt::format("loop_orders_{}/{}/{}/M:{}/N:{}/K:{}", to_string(precision), to_string(isa),
-                        layer.model, s.M, s.N, s.K)
-                .c_str(),
-            [=](benchmark::State& state) { bench_orders(state, precision, isa, s); })
-            ->UseRealTime()
-            ->Iterations(7);
+        for (const bool cold : {false, true}) {
+          if (cold && !is_measured_cold(layer, M)) continue;
+          benchmark::RegisterBenchmark(
+              fmt::format("loop_orders_{}/{}/{}/M:{}/N:{}/K:{}{}", to_string(precision),
+                          to_string(isa), layer.model, s.M, s.N, s.K, cold ? "/cold" : "")
+                  .c_str(),
+              [=](benchmark::State& state) { bench_orders(state, precision, isa, s, cold); })
+              ->UseRealTime()
+              ->Iterations(7);
+        }
       }
     }
   }

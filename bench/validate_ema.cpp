@@ -4,7 +4,7 @@
 // docs/DATAFLOW.md. One line per measurement, tab separated, to stdout;
 // scripts/validate_ema_table.py reads it.
 //
-//   validate_ema gemm|attention|crossover ISA [MOST_ROWS]
+//   validate_ema gemm|gemm_bf16|attention|crossover ISA [MOST_ROWS]
 //
 // Caches of an Emerald Rapids core and nominal rates, whatever machine it runs on: the same lines
 // everywhere. Empty caches at the start; what is changed at the end goes back.
@@ -69,9 +69,11 @@ void print(std::string_view kind, Isa isa, const Encoder& e, Index T, std::strin
   std::fflush(stdout);
 }
 
-void gemm(Isa isa, Index most_rows) {
+/// `precision` of A and B; C is f32.
+void gemm(Isa isa, Precision precision, Index most_rows) {
   const PlanMachine machine = plan_machine(isa);
-  const TileShape& tile = machine.tile[Precision::f32];
+  const TileShape& tile = machine.tile[precision];
+  const char* const kind = precision == Precision::f32 ? "gemm" : "gemm_bf16";
   for (const Encoder& e : kEncoders) {
     const Index H = e.hidden, F = e.ffn;
     struct Weight {
@@ -82,19 +84,22 @@ void gemm(Isa isa, Index most_rows) {
          {Weight{"qkv", 3 * H, H}, {"out", H, H}, {"ffn1", F, H}, {"ffn2", H, F}}) {
       for (const Index T : e.rows) {
         if (T > most_rows) continue;
-        const LinearTask task{.shape = {.M = T, .N = w.N, .K = w.K}};
+        const LinearTask task{.shape = {.M = T, .N = w.N, .K = w.K}, .precision = precision};
         const LinearPlan plan = plan_linear(task, machine);
         const double bound = plan.bound_bytes;
-        const double once = sizeof(float) * static_cast<double>(T * w.K + w.K * w.N + 2 * T * w.N);
+        const double once = tile.bytes.a * static_cast<double>(T * w.K) +
+                            tile.bytes.b * static_cast<double>(w.K * w.N) +
+                            tile.bytes.c * static_cast<double>(2 * T * w.N);
         for (const std::optional<LinearCandidate>& c : plan.best) {
           if (!c) continue;
           const double model[3] = {c->cost.l1_bytes(), c->cost.l2_bytes(), once};
           const auto Z = static_cast<double>(kCaches[1].bytes);
           const double whole = gemm_traffic(task.shape, c->nest, tile, Z).bytes();
-          print("gemm", isa, e, T, w.name, to_string(c->nest.order),
+          print(kind, isa, e, T, w.name, to_string(c->nest.order),
                 describe_blocks(c->nest, task.shape, tile), c->nest == plan.chosen.nest, bound,
-                model, replay_linear(task.shape, c->nest, isa, kCaches), whole);
+                model, replay_linear(task.shape, c->nest, isa, kCaches, precision), whole);
         }
+        if (precision != Precision::f32) continue;
         // The textbook orders are the same walks with square blocks, one of each matrix in L2.
         const double t = std::floor(std::sqrt(machine.Z2() / 12));
         const auto blocks = [&](Index extent) {
@@ -201,13 +206,16 @@ int main(int argc, char** argv) {
   const auto isa = isa_from_string(argc > 2 ? argv[2] : "avx512");
   const Index most = argc > 3 ? std::atoll(argv[3]) : 4096;
   if (isa && what == "gemm") {
-    bench::gemm(*isa, most);
+    bench::gemm(*isa, Precision::f32, most);
+  } else if (isa && what == "gemm_bf16") {
+    bench::gemm(*isa, Precision::bf16, most);
   } else if (isa && what == "attention") {
     bench::attention(*isa, most);
   } else if (isa && what == "crossover") {
     bench::crossover(*isa);
   } else {
-    fmt::print(stderr, "validate_ema: expected gemm|attention|crossover ISA [MOST_ROWS]\n");
+    fmt::print(stderr,
+               "validate_ema: expected gemm|gemm_bf16|attention|crossover ISA [MOST_ROWS]\n");
     return 2;
   }
 }

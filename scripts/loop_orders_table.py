@@ -9,7 +9,7 @@ import math
 import re
 import sys
 
-NAME = re.compile(r"loop_orders_(\w+)/(\w+)/([^/]+)/M:(\d+)/N:(\d+)/K:(\d+)")
+NAME = re.compile(r"loop_orders_(\w+)/(\w+)/([^/]+)/M:(\d+)/N:(\d+)/K:(\d+)(/cold)?")
 ORDERS = ["IS-OS(a)", "IS-OS(b)", "WS-OS(a)", "WS-OS(b)", "2-D OS"]
 CLASSICAL = ["IS", "WS", "OS", "naive"]
 
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
             if order in reductions:
                 reductions[order].append(run[f"{chosen}_MB"] / run[f"{order}_MB"])
         slower.append(run["slower_%"])
-        print("| " + " | ".join(list(match.groups())[1:] + cells) +
+        print("| " + " | ".join(list(match.groups())[1:5] + [match[6] + (" cold" if match[7] else "")] + cells) +
               f" | {run['slower_%']:.1f} % | {run['x_bound']:.2f} | {run['naive_%']:.2f} % |")
     within = sum(1 for value in slower if value <= 3)
     print(f"\nThe choice is within 3 % of the fastest candidate's time in {within} of {len(slower)} "

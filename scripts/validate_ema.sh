@@ -23,6 +23,8 @@ out=build/results/ema_validation.tsv
 {
   measure gemm avx512 "$most"
   measure gemm avx2 "$((most < 400 ? most : 400))"
+  measure gemm_bf16 amx_bf16 "$most"
+  measure gemm_bf16 avx512_bf16 "$most"
   measure attention avx512 "${1:-4096}"
   measure attention avx2 "$most"
   measure crossover avx512

@@ -70,10 +70,47 @@ Loops loops_of(const LinearShape& s, const LoopNest& nest, TileShape tile) {
   return loops;
 }
 
-double kept_bytes(const Loop& l, const ElementBytes& bytes) {
+/// What is asked of the cache by who wants the operand of loop l to stay: two blocks of all that streams.
+double two_blocks(const Loop& l, const ElementBytes& bytes) {
   const auto [m, n, k] = l.body;
   return bytes.a * m * k * (l.dim == Dim::n ? 1 : 2) + bytes.b * k * n * (l.dim == Dim::m ? 1 : 2) +
          bytes.c * m * n * (l.dim == Dim::k ? 1 : 2);
+}
+
+/// Whether a loop over `dim` goes through the operand that `other` does not index: A has no n, B no m, C
+/// no k.
+constexpr bool indexes(Dim dim, Dim other) noexcept {
+  return dim != other;
+}
+
+/// F'(loop i) of the header, for the operand X that loop i does not index.
+double kept_bytes(const Loops& loops, std::size_t i, const ElementBytes& bytes) {
+  const Dim X = loops.at[i].dim;
+  // Loops that do not index X follow each other; X is used again in the first iteration of the last.
+  bool next[3] = {false, false, false};  // by what an operand lacks: is its next block another one?
+  const auto crosses = [&](Dim dim) {
+    for (const Dim lacks : {Dim::m, Dim::n, Dim::k})
+      next[static_cast<std::size_t>(lacks)] |= indexes(dim, lacks);
+  };
+  std::size_t last = i;
+  crosses(X);
+  std::size_t inner = i + 1;
+  for (; inner < loops.count; ++inner) {
+    if (loops.at[inner].trips <= 1) continue;
+    if (indexes(loops.at[inner].dim, X)) break;
+    crosses(loops.at[inner].dim);
+    last = inner;
+  }
+  const auto [m, n, k] = loops.at[last].body;
+  const auto times = [&](Dim lacks) {
+    if (!next[static_cast<std::size_t>(lacks)]) return 1.0;
+    // What the loop through X goes through as well is as much of the old block as is left, and as much of
+    // the next one as was before: together a block, and a piece that is in both.
+    const bool in_step = inner < loops.count && indexes(loops.at[inner].dim, lacks);
+    return in_step ? 1.0 + 1.0 / loops.at[inner].trips : 2.0;
+  };
+  return bytes.a * m * k * times(Dim::n) + bytes.b * k * n * times(Dim::m) +
+         bytes.c * m * n * times(Dim::k);
 }
 
 }  // namespace
@@ -128,7 +165,7 @@ GemmTraffic gemm_traffic(const LinearShape& s, const LoopNest& nest, TileShape t
         continue;
       }
       const bool is_block = i < 2;
-      kept = follows ? kept : kept_bytes(l, tile.bytes) <= Z;
+      kept = follows ? kept : kept_bytes(loops, i, tile.bytes) <= Z;
       follows = true;
       if (!kept) {  // tiles of ragged blocks: all of them, counted once
         times =
@@ -146,7 +183,7 @@ GemmTraffic gemm_traffic(const LinearShape& s, const LoopNest& nest, TileShape t
 }
 
 double stationary_bytes(const LinearShape& s, const LoopNest& nest, TileShape tile) noexcept {
-  return kept_bytes(loops_of(s, nest, tile).at[2], tile.bytes);
+  return two_blocks(loops_of(s, nest, tile).at[2], tile.bytes);
 }
 
 double gemm_bound(const LinearShape& s, const ElementBytes& bytes, double Z) noexcept {

@@ -6,15 +6,20 @@
 //
 //   bytes(X) = |X| · Π trips(ℓ)   over the loops ℓ that do not index X and do not keep it
 //
-// Loop ℓ keeps X from one iteration to the next iff (for the innermost of several loops in a row
-// that do not index X, since their iterations follow each other as those of one loop)
+// Loop ℓ keeps X from one iteration to the next iff what is used between two uses of an element of X
+// fits (a cache that evicts the least recently used line). Loops that do not index X follow each other as
+// one; let body be that of the last of them, and ℓ' the loop inside it, which goes through X:
 //
-//   F'(ℓ) = Σ_Y bytes of Y in one body of ℓ · (2 if ℓ indexes Y, else 1)  ≤  Z
+//   F'(ℓ) = Σ_Y bytes of Y in one body · t(Y)  ≤  Z
 //
-// which is what a cache that evicts the least recently used line sees between two uses of an element
-// of X: one block of each operand that stays, and two of each that streams (the rest of this body's,
-// the start of the next one's). An ideal buffer would need one tile of a streamed operand. What
-// follows for each order is in docs/DATAFLOW.md, "The byte model" and "Loop orders".
+//   t(Y) = 1               the same block of Y in both iterations
+//          1 + 1/trips(ℓ')  another block that ℓ' goes through in step with X: of the old one what is left,
+//                           of the next one what was before, and the piece where they meet
+//          2                another block, all of which is used between: the old and the next one
+//
+// A plan wants more room than that for the operand that an order is named after: two blocks of all that
+// streams (stationary_bytes), in ¾ of the cache. What follows for each order is in docs/DATAFLOW.md, "The
+// byte model" and "Loop orders".
 //
 // In elements |A| = MK, |B| = K·N rounded up to whole panels, |C| = MN; each times the bytes of its
 // element (TileShape::bytes). C is written once per pass over K, and each pass reads it first: the
@@ -59,8 +64,8 @@ struct GemmTraffic {
 GemmTraffic gemm_traffic(const LinearShape& shape, const LoopNest& nest, TileShape tile, double Z,
                          int threads = 1) noexcept;
 
-/// F' of the outermost block loop whose operand the order is named after: what must fit in Z for
-/// the stationary block to stay.
+/// Of the outermost block loop whose operand the order is named after: what must fit in Z for the
+/// stationary block to stay, with two blocks of all that streams past it.
 double stationary_bytes(const LinearShape& shape, const LoopNest& nest, TileShape tile) noexcept;
 
 /// No order moves fewer bytes: each operand once, or e·2MNK/√(Z/e), e the smallest element (a cache of
