@@ -11,8 +11,8 @@ namespace tessera::models {
 
 namespace {
 
-/// The activation that CrossEncoder of sentence-transformers puts on a single logit: the newer key,
-/// else the older, else the sigmoid. A class that is not PyTorch's is not loaded there either.
+/// The activation that CrossEncoder of sentence-transformers puts on the logits: the newer key, else
+/// the older, else the sigmoid of a single one. A class that is not PyTorch's is not loaded there either.
 ///                                                   CrossEncoder.get_default_activation_fn
 void read_score_activation(const Config& config, Package& package) {
   const Config newer = config.object("sentence_transformers");
@@ -56,7 +56,9 @@ Dim read_labels(BuildContext& context) {
     package.labels[static_cast<std::size_t>(i)] = label;
   }
   package.problem_type = config.string("problem_type", "");
-  if (labels.size == 1) read_score_activation(config, package);
+  if (labels.size == 1 || package.task == Task::sequence_classification) {
+    read_score_activation(config, package);
+  }
   return labels;
 }
 

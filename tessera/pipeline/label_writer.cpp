@@ -46,6 +46,9 @@ LabelWriter::LabelWriter(const models::Package& package, Index width, bool is_js
 
 LabelWriter::Scoring LabelWriter::scoring_of(const models::Package& package, Index width) {
   if (width == 1 && package.score_activation) return Scoring::score;
+  if (package.score_activation) {
+    return package.score_activation == Activation::sigmoid ? Scoring::sigmoid : Scoring::activated;
+  }
   if (package.problem_type == "regression") return Scoring::regression;
   if (package.problem_type == "multi_label_classification") return Scoring::sigmoid;
   return width == 1 ? Scoring::score : Scoring::softmax;
@@ -56,7 +59,8 @@ std::vector<double> LabelWriter::scores_of(std::span<const float> logits) const 
   if (scoring_ == Scoring::softmax) return softmax(logits);
   std::vector<double> scores(logits.begin(), logits.end());
   if (scoring_ == Scoring::regression) return scores;
-  const Activation activation = scoring_ == Scoring::score ? activation_ : Activation::sigmoid;
+  const bool is_sigmoid = scoring_ == Scoring::sigmoid;
+  const Activation activation = is_sigmoid ? Activation::sigmoid : activation_;
   for (double& score : scores) score = apply(activation, score);
   return scores;
 }
@@ -143,13 +147,12 @@ std::string LabelWriter::token_lines(std::string_view given, const text::Encodin
 void LabelWriter::append_label(std::string& out, std::size_t label, double score) const {
   out += "{\"label\": ";
   append_json_string(out, labels_[label]);
-  fmt::format_to(std::back_inserter(out),
-                 ", \"{}\": ", scoring_ == Scoring::regression ? "value" : "probability");
+  fmt::format_to(std::back_inserter(out), ", \"{}\": ", gives_values() ? "value" : "probability");
   out += score_text(score) + '}';
 }
 
 std::string LabelWriter::shown(double score) const {
-  return scoring_ == Scoring::regression ? score_text(score) : probability_text(score);
+  return gives_values() ? score_text(score) : probability_text(score);
 }
 
 }  // namespace tessera

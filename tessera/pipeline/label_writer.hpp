@@ -7,6 +7,7 @@
 //   one logit (rerankers)                score = 1/(1 + exp(-logit)), or the activation that
 //                                        config.json names (Package::score_activation)
 //   regression                           the logits themselves            problem_type regression
+//   several, with such an activation     value_i = activation(logit_i)
 #pragma once
 
 #include <cstdint>
@@ -36,16 +37,19 @@ class LabelWriter {
                           const TensorView<const float>& logits) const;
 
  private:
-  enum class Scoring : std::uint8_t { softmax, sigmoid, score, regression };
+  enum class Scoring : std::uint8_t { softmax, sigmoid, score, regression, activated };
 
   static Scoring scoring_of(const models::Package& package, Index width);
   std::vector<double> scores_of(std::span<const float> logits) const;
+  bool gives_values() const noexcept {  // not probabilities
+    return scoring_ == Scoring::regression || scoring_ == Scoring::activated;
+  }
   void append_label(std::string& out, std::size_t label, double score) const;
   std::string shown(double score) const;  ///< for people
 
   std::vector<std::string> labels_;
   Scoring scoring_;
-  Activation activation_;  // of Scoring::score
+  Activation activation_;  // of Scoring::score and activated
   bool is_json_;
   std::size_t shown_ = 1;  // labels per line
 };

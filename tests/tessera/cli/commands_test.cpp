@@ -181,6 +181,46 @@ TEST_F(ClassifyTest, ARerankersScoreHasTheActivationThatConfigNames) {
   EXPECT_EQ(scores("Sigmoid"), plain);
 }
 
+TEST_F(ClassifyTest, SeveralLabelsHaveTheActivationThatConfigNames) {
+  write("several", 3);
+  file("pairs.tsv", "tea\tbrew tea\nthe cat\tsat on the mat\n");
+  const std::string config = read_file(path("several/config.json"));
+  const auto scores = [&](const std::string& more) {
+    file("several/config.json", config.substr(0, config.size() - 1) + more + "}");
+    const CommandResult result =
+        tessera("classify several pairs.tsv --pairs --format jsonl --top-k 3");
+    EXPECT_EQ(result.status, 0) << result.err;
+    std::vector<double> found;
+    for (std::size_t at = 0; (at = result.out.find("\", \"", at)) != std::string::npos;) {
+      at = result.out.find(": ", at + 4) + 2;
+      found.push_back(std::stod(result.out.substr(at)));
+    }
+    EXPECT_EQ(found.size(), 6U) << result.out;
+    found.resize(6);
+    return found;
+  };
+  const std::string key = ", \"sentence_transformers\": {\"activation_fn\": \"torch.nn.modules.";
+  const auto plain = scores(""), logits = scores(key + "linear.Identity\"}"),
+             tanh = scores(key + "activation.Tanh\"}"),
+             sigmoid = scores(key + "activation.Sigmoid\"}");
+  for (const std::size_t row : {0U, 3U}) {
+    double sum = 0.0;
+    for (std::size_t i = row; i < row + 3; ++i) sum += std::exp(logits[i]);
+    for (std::size_t i = row; i < row + 3; ++i) {
+      EXPECT_NEAR(plain[i], std::exp(logits[i]) / sum, 1e-7);
+      EXPECT_NEAR(tanh[i], std::tanh(logits[i]), 1e-7);
+      EXPECT_NEAR(sigmoid[i], 1 / (1 + std::exp(-logits[i])), 1e-7);
+    }
+  }
+  expect_failure(
+      [&] {
+        file("several/config.json",
+             config.substr(0, config.size() - 1) + key + "activation.Softmax\"}}");
+        return tessera("classify several pairs.tsv --pairs");
+      }(),
+      1, "activation_fn");
+}
+
 TEST_F(ClassifyTest, TokensHaveLabelsAndOffsets) {
   write("tagger", 2, "", "BertForTokenClassification");
   const CommandResult text = sh("printf 'the cat\\n\\n' | \"$TESSERA\" classify tagger");
