@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "runtime/base/error.hpp"
@@ -73,6 +74,51 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
   }
 }
 
+/// Arguments that the reference's classes get from the file: what changes no result, or is not there.
+///                                                              Transformer._load_init_kwargs
+void check_arguments(const Config& config) {
+  constexpr std::array kArguments{"model_args",      "tokenizer_args", "config_args",
+                                  "model_kwargs",    "config_kwargs",  "tokenizer_kwargs",
+                                  "processor_kwargs"};
+  constexpr std::array<std::string_view, 13> kHarmless{"trust_remote_code",
+                                                       "cache_dir",
+                                                       "token",
+                                                       "revision",
+                                                       "local_files_only",
+                                                       "subfolder",
+                                                       "use_fast",
+                                                       "backend",
+                                                       "use_safetensors",
+                                                       "attn_implementation",
+                                                       "low_cpu_mem_usage",
+                                                       "add_pooling_layer",
+                                                       "device_map"};
+  for (const char* key : kArguments) {
+    const Config arguments = config.object(key);
+    for (const auto& [name, value] : arguments.shown_members()) {
+      if (std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end()) continue;
+      const bool is_type = name == "torch_dtype" || name == "dtype";  // of the sums: --precision
+      if (is_type || value == "null") continue;
+      throw Error(ErrorCode::unsupported_model,
+                  fmt::format("{}: \"{}\" has \"{}\": {}, expected no argument that changes the "
+                              "model or its tokenizer",
+                              config.name(), key, name, value));
+    }
+  }
+}
+
+/// Since 5.4: which method of the model is called, and what of its result is taken.
+void check_output(const Config& config) {
+  if (config.string("module_output_name", "token_embeddings") != "token_embeddings") {
+    config.unsupported("module_output_name", "\"token_embeddings\"");
+  }
+  const Config text = config.object("modality_config").object("text");
+  if (text.string("method", "forward") != "forward") text.unsupported("method", "\"forward\"");
+  if (text.string("method_output_name", "last_hidden_state") != "last_hidden_state") {
+    text.unsupported("method_output_name", "\"last_hidden_state\"");
+  }
+}
+
 /// sentence_bert_config.json, under any of the names that it had.       Transformer.load
 void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
   constexpr std::array kNames{
@@ -89,6 +135,8 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
       files.max_seq_length_from = fmt::format("max_seq_length of {}", name);
     }
     files.lower_case_first = config.boolean("do_lower_case", false);
+    check_arguments(config);
+    check_output(config);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
     return;
   }

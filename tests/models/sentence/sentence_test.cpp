@@ -291,6 +291,31 @@ TEST(SentenceTest, MaxSeqLengthTakesThePlaceOfTheTokenizersLimit) {
   EXPECT_EQ(directory.open().max_tokens, 64);
 }
 
+TEST(SentenceTest, ArgumentsThatChangeTheModelAreRefusedByName) {
+  const Directory directory(modules({{"Pooling", "1_Pooling"}}));
+  directory.write("1_Pooling/config.json", kMeanPooling);
+  const auto error = [&](const std::string& members) {
+    directory.write("sentence_bert_config.json", "{" + members + "}");
+    return error_of([&] { directory.open(); });
+  };
+  EXPECT_EQ(error(R"("tokenizer_args": {}, "config_args": {}, "model_args": null)"), "");
+  EXPECT_EQ(error(R"("model_args": {"trust_remote_code": false, "attn_implementation": "sdpa",
+                                    "torch_dtype": "bfloat16", "revision": null})"),
+            "");
+  EXPECT_THAT(error(R"("tokenizer_args": {"do_lower_case": false})"),
+              AllOf(HasSubstr("unsupported_model: sentence_bert_config.json"),
+                    HasSubstr("tokenizer_args"), HasSubstr("do_lower_case")));
+  EXPECT_THAT(error(R"("config_args": {"num_hidden_layers": 1})"), HasSubstr("num_hidden_layers"));
+  EXPECT_THAT(error(R"("model_kwargs": {"adapter": "x"})"), HasSubstr("adapter"));
+  EXPECT_THAT(error(R"("module_output_name": "sentence_embedding")"),
+              HasSubstr("module_output_name"));
+  EXPECT_EQ(error(R"("module_output_name": "token_embeddings", "modality_config":
+                     {"text": {"method": "forward", "method_output_name": "last_hidden_state"}})"),
+            "");
+  EXPECT_THAT(error(R"("modality_config": {"text": {"method": "get_text_features"}})"),
+              HasSubstr("get_text_features"));
+}
+
 TEST(SentenceTest, TheClassWithoutHeadIsTakenUnlessTheTaskSaysOtherwise) {
   // all-mpnet-base-v2's config.json names MPNetForMaskedLM, whose head its weights lack.
   const Directory directory(modules({{"Pooling", "1_Pooling"}}));
