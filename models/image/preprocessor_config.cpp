@@ -185,6 +185,11 @@ PreprocessorConfig read_preprocessor_config(const fs::path& directory,
   json::as_object(root);
 
   PreprocessorConfig config;
+  if (const auto code = json::find(root, "auto_map")) {
+    if (const auto own = json::find(*code, "AutoImageProcessor")) {  // never run
+      json::unsupported(*own, "an image processor of transformers, without code of its own");
+    }
+  }
   const Family& family = family_of(root, model_type, config.class_name);
   refuse_other_steps(root);
   config.does_resize = json::bool_or(root, "do_resize", true);

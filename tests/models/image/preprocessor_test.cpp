@@ -161,6 +161,9 @@ TEST(PreprocessorTest, WhatItDoesNotComputeIsRefusedByName) {
   EXPECT_THAT(refused(R"({"size": {"shortest_edge": 30, "longest_edge": 333}})"),
               HasSubstr("size is"));
   EXPECT_THAT(refused(R"({"do_pad": true})"), HasSubstr("do_pad is true"));
+  EXPECT_THAT(refused(R"({"image_processor_type": "ViTImageProcessor",
+                          "auto_map": {"AutoImageProcessor": "processing_x.X"}})"),
+              HasSubstr("auto_map.AutoImageProcessor is \"processing_x.X\""));
   EXPECT_THAT(refused(R"({"do_center_crop": true, "crop_size": 3})"), HasSubstr("do_center_crop"));
   EXPECT_THAT(problem_of("{}", ErrorCode::unsupported_model, "bert"),
               HasSubstr("model_type \"bert\""));
