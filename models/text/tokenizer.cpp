@@ -157,7 +157,10 @@ Tokenizer Tokenizer::from_directory(const fs::path& directory) {
                                        : read_spiece_model(directory / spiece, config);
   parts->model_max_length = config.model_max_length;
   parts->truncation_side = config.truncation_side;
+  if (has_json) apply_bos_eos(config, *parts);
+  parts->gives_type_ids = text::gives_type_ids(config);
   find_special_ids(config, *parts);
+  parts->text_padding = text::text_padding(config, *parts);
   parts->finish();
   return Tokenizer(std::move(parts));
 }
@@ -271,6 +274,13 @@ std::optional<Side> Tokenizer::truncation_side() const noexcept {
   if (parts_->truncation_side) return parts_->truncation_side;
   if (parts_->info.truncation) return parts_->info.truncation->side;
   return std::nullopt;
+}
+
+bool Tokenizer::gives_type_ids() const noexcept {
+  return parts_->gives_type_ids;
+}
+const TextPadding& Tokenizer::text_padding() const noexcept {
+  return parts_->text_padding;
 }
 
 std::size_t Tokenizer::special_tokens_count(bool pair) const noexcept {

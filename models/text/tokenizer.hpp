@@ -72,6 +72,14 @@ struct TokenizerInfo {
   std::string settings;
 };
 
+/// What a model that reads its padding gets.
+struct TextPadding {
+  std::optional<std::int32_t> id;  ///< none: no file and no class names a pad token
+  Side side = Side::right;
+  bool is_masked =
+      false;  ///< model_input_names has "attention_mask": the padding is not attended to
+};
+
 /// A tokenizer, immutable: copies share it, and any number of threads may use it at once.
 class Tokenizer {
  public:
@@ -115,6 +123,10 @@ class Tokenizer {
   std::optional<std::size_t> max_length() const noexcept;
   /// truncation_side of tokenizer_config.json, else that of the truncation in tokenizer.json.
   std::optional<Side> truncation_side() const noexcept;
+  /// Whether the model gets type ids of a text, as `model_input_names` of tokenizer_config.json says,
+  /// else as the tokenizer's class does: without them all types are 0, whatever the template says.
+  bool gives_type_ids() const noexcept;
+  const TextPadding& text_padding() const noexcept;
   /// How many tokens the template adds.
   std::size_t special_tokens_count(bool pair) const noexcept;
 

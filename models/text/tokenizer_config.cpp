@@ -134,11 +134,26 @@ constexpr ClassOfModelType kClassOfModelType[] = {
     {"clip", "CLIPTokenizer"},
 };
 
+[[noreturn]] void refuse(const Node& node, std::string_view expected) {
+  json::unsupported(node,
+                    fmt::format("{} (token ids can be given instead of text: --ids)", expected));
+}
+
+// The code that a directory brings along is never run; without it the ids would be others.
+void refuse_remote_code(const Node& node) {
+  if (!node.value.is_object()) refuse(node, "a tokenizer without code of its own");
+  if (const auto own = json::find(node, "AutoTokenizer")) {
+    refuse(*own, "a tokenizer without code of its own");
+  }
+}
+
 // A checkpoint that does not name its tokenizer in tokenizer_config.json has the one of config.json:
 // named there, or that of its model type.
 std::string class_of_model(const fs::path& directory) {
   std::string name, of_type;
   for_each_member(directory / "config.json", [&](std::string_view key, const Node& node) {
+    // It counts where tokenizer_config.json names no class.        AutoTokenizer.from_pretrained
+    if (key == "auto_map") refuse_remote_code(node);
     std::string_view text;
     if (!node.value.get(text)) return;
     if (key == "tokenizer_class") name = without_fast(text);
@@ -151,23 +166,17 @@ std::string class_of_model(const fs::path& directory) {
   return name.empty() ? of_type : name;
 }
 
-[[noreturn]] void refuse(const Node& node, std::string_view expected) {
-  json::unsupported(node,
-                    fmt::format("{} (token ids can be given instead of text: --ids)", expected));
-}
-
-// The code that a directory brings along is never run; without it the ids would be others.
-void refuse_remote_code(const Node& node) {
-  if (const auto own = json::find(node, "AutoTokenizer")) {
-    refuse(*own, "a tokenizer without code of its own");
-  }
-}
-
 /// nullopt for what means no limit.
 std::optional<std::size_t> length_of(const Node& node) {
   const double length = json::as_number(node);
   if (!(length >= 1 && length < kNoModelMaxLength)) return std::nullopt;
   return static_cast<std::size_t>(length);
+}
+
+Side side_of(const Node& node) {
+  const std::string_view side = json::as_string(node);
+  if (side != "left" && side != "right") json::unsupported(node, "\"left\" or \"right\"");
+  return side == "left" ? Side::left : Side::right;
 }
 
 /// Reads one key of tokenizer_config.json or special_tokens_map.json.
@@ -184,6 +193,10 @@ void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
     config.tokenize_chinese_chars = json::as_bool(node);
   } else if (key == "add_prefix_space") {
     config.add_prefix_space = json::as_bool(node);
+  } else if (key == "add_bos_token") {
+    config.add_bos_token = json::as_bool(node);
+  } else if (key == "add_eos_token") {
+    config.add_eos_token = json::as_bool(node);
   } else if (key == "keep_accents") {
     config.keep_accents = json::as_bool(node);
   } else if (key == "legacy") {
@@ -196,9 +209,15 @@ void read_key(std::string_view key, const Node& node, TokenizerConfig& config,
   } else if (key == "max_len") {
     config.max_len = length_of(node);
   } else if (key == "truncation_side") {
-    const std::string_view side = json::as_string(node);
-    if (side != "left" && side != "right") json::unsupported(node, "\"left\" or \"right\"");
-    config.truncation_side = side == "left" ? Side::left : Side::right;
+    config.truncation_side = side_of(node);
+  } else if (key == "padding_side") {
+    config.padding_side = side_of(node);
+  } else if (key == "model_input_names") {
+    std::size_t i = 0;
+    config.model_input_names.emplace();
+    for (const auto name : json::as_array(node)) {
+      config.model_input_names->emplace_back(json::as_string(json::item(node, i++, name)));
+    }
   } else if (key == "tokenizer_class") {
     config.tokenizer_class = without_fast(json::as_string(node));
   } else if (key == "split_special_tokens") {

@@ -45,6 +45,8 @@ struct TokenizerParts {
   std::optional<Padding> padding;
   std::optional<std::size_t> model_max_length;  ///< of tokenizer_config.json
   std::optional<Side> truncation_side;          ///< of tokenizer_config.json
+  bool gives_type_ids = true;                   ///< gives_type_ids()
+  TextPadding text_padding;
   SpecialIds special;
   std::optional<BertScanner> scanner;  ///< where normaliser and pre-tokenizer are BERT's
 
@@ -66,14 +68,17 @@ struct TokenizerConfig {
   std::optional<bool> strip_accents;
   std::optional<bool> tokenize_chinese_chars;
   std::optional<bool> add_prefix_space;
-  std::optional<bool> keep_accents;  ///< AlbertTokenizer
-  std::optional<bool> legacy;        ///< T5Tokenizer
-  std::size_t extra_ids = 100;       ///< T5Tokenizer: how many <extra_id_N>
+  std::optional<bool> add_bos_token, add_eos_token;  ///< LlamaTokenizer, GemmaTokenizer
+  std::optional<bool> keep_accents;                  ///< AlbertTokenizer
+  std::optional<bool> legacy;                        ///< T5Tokenizer
+  std::size_t extra_ids = 100;                       ///< T5Tokenizer: how many <extra_id_N>
   std::optional<std::size_t>
       model_max_length;  ///< nullopt if 10⁹ or more: "no limit" in transformers
   std::optional<std::size_t>
       max_len;  ///< its older name, which counts where the newer is not there
   std::optional<Side> truncation_side;
+  std::optional<Side> padding_side;
+  std::optional<std::vector<std::string>> model_input_names;
   std::optional<AddedToken> bos, eos, unk, sep, pad, cls, mask;
   bool mask_is_name = false;        ///< whether `mask` was a string, without flags
   std::vector<AddedToken> decoder;  ///< added_tokens_decoder or added_tokens.json, by id
@@ -111,6 +116,14 @@ bool is_bert_tokenizer(std::string_view tokenizer_class) noexcept;
 
 /// RobertaTokenizer and the classes that are the same by another name.
 bool is_roberta_tokenizer(std::string_view tokenizer_class) noexcept;
+
+/// The template of a class that makes its own, or the check that it is the file's (bos_eos.cpp).
+void apply_bos_eos(const TokenizerConfig& config, TokenizerParts& parts);
+
+/// Whether texts come with type ids: as model_input_names says, else as the class does.
+bool gives_type_ids(const TokenizerConfig& config);
+/// What texts would be padded with: by the files, else by the class.
+TextPadding text_padding(const TokenizerConfig& config, const TokenizerParts& parts);
 
 /// What stands in a tokenizer.json by itself, not as a step of a Sequence.
 struct LoneSteps {

@@ -268,6 +268,59 @@ TEST_F(SettingsTest, WhatChangesIdsAndIsNotComputedIsRefusedByName) {
   EXPECT_THAT(message(), HasSubstr("BertJapaneseTokenizer"));
 }
 
+TEST_F(SettingsTest, CodeNamedInConfigJsonCountsWhereTheTokenizersConfigNamesNoClass) {
+  write_json();
+  directory.write("config.json", R"({"model_type": "bert",
+                                     "auto_map": {"AutoTokenizer": ["tokenization_x.X", null]}})");
+  EXPECT_THAT(std::string(error_of(directory).what()), HasSubstr("tokenization_x.X"));
+  directory.write("tokenizer_config.json", R"({"do_lower_case": true})");
+  EXPECT_THAT(std::string(error_of(directory).what()), HasSubstr("tokenization_x.X"));
+  config("");
+  EXPECT_EQ(ids("hello"), (Ids{2, 5, 3}));
+  directory.write("config.json", R"({"auto_map": {"AutoModel": "modeling_x.X"}})");
+  directory.write("tokenizer_config.json", "{}");
+  EXPECT_EQ(ids("hello"), (Ids{2, 5, 3})) << "that is for open_package()";
+}
+
+TEST_F(SettingsTest, AClassThatNobodyKnowsReadsTokenizerJson) {
+  write_json();
+  for (const char* name : {"TokenizersBackend", "SomebodysTokenizer"}) {
+    config("", name);
+    EXPECT_EQ(ids("hello"), (Ids{2, 5, 3})) << name;
+  }
+}
+
+TEST_F(SettingsTest, LlamaAndGemmaPutTokensAroundAsTheConfigSays) {
+  write_json();
+  const std::string names = R"("bos_token": "[CLS]", "eos_token": "[SEP]")";
+  for (const char* name : {"LlamaTokenizer", "LlamaTokenizerFast", "GemmaTokenizer"}) {
+    config(names, name);
+    EXPECT_EQ(ids("hello"), (Ids{2, 5})) << "bos and no eos, whatever tokenizer.json says";
+    config(names + R"(, "add_bos_token": false, "add_eos_token": true)", name);
+    EXPECT_EQ(ids("hello"), (Ids{5, 3}));
+    config(names + R"(, "add_eos_token": true)", name);
+    const Encoding pair = load().encode_pair("hello", "world");
+    EXPECT_EQ(pair.ids, (Ids{2, 5, 3, 2, 6, 3}));
+    EXPECT_EQ(pair.type_ids, (Ids{0, 0, 0, 1, 1, 1}));
+  }
+  config("", "LlamaTokenizer");
+  EXPECT_THAT(std::string(error_of(directory).what()), HasSubstr("lacks \"<s>\""));
+}
+
+TEST_F(SettingsTest, OtherClassesMayNotAskForTokensThatTokenizerJsonDoesNotPut) {
+  JsonSections s;
+  write_json(s);
+  config(R"("add_bos_token": true, "add_eos_token": true)", "PreTrainedTokenizerFast");
+  EXPECT_EQ(ids("hello"), (Ids{2, 5, 3}));
+  s.post_processor = "null";
+  write_json(s);
+  EXPECT_THAT(std::string(error_of(directory).what()), HasSubstr("add_bos_token is true"));
+  config(R"("add_eos_token": true)", "PreTrainedTokenizerFast");
+  EXPECT_THAT(std::string(error_of(directory).what()), HasSubstr("add_eos_token is true"));
+  config(R"("add_eos_token": false)", "PreTrainedTokenizerFast");
+  EXPECT_EQ(ids("hello"), (Ids{5}));
+}
+
 TEST_F(SettingsTest, FilesAreTakenInOneOrder) {
   directory.write("vocab.txt", kVocabTxt);
   EXPECT_EQ(load().info().file, "vocab.txt");
