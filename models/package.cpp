@@ -76,6 +76,22 @@ void refuse_remote_code(const Config& config) {
   }
 }
 
+/// The pad token of the tokenizer's files, over the pad_token_id of the model.
+///                                                                  processing_siglip.py, padding
+void read_text_padding(Package& package) {
+  const text::TextPadding& named = package.tokenizer->text_padding();
+  if (named.is_masked) {
+    package.tokenizer.reset();
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("tokenizer_config.json: model_input_names has \"attention_mask\", "
+                            "expected [\"input_ids\"], as {} is published: its padding is attended "
+                            "to (token ids can be given instead of text: --ids)",
+                            package.architecture));
+  }
+  if (named.id) package.text_padding->id = named.id;
+  package.text_padding->side = named.side;
+}
+
 void open_tokenizer(const fs::path& directory, Package& package) {
   const TokenSpec* tokens = package.program.tokens();
   if (tokens == nullptr) {
@@ -89,6 +105,7 @@ void open_tokenizer(const fs::path& directory, Package& package) {
       return;
     }
     package.tokenizer = text::Tokenizer::from_directory(directory);
+    if (package.text_padding) read_text_padding(package);
   } catch (const Error& error) {
     package.tokenizer_problem = error.what();
     return;
@@ -145,6 +162,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   package.default_prompt_name = files.default_prompt_name;
   package.similarity_measure = files.similarity_measure;
   package.lower_case_first = files.lower_case_first;
+  package.strips_texts = files.has_modules && !files.is_clip;
 
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
   const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);

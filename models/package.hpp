@@ -86,6 +86,8 @@ struct Package {
   /// Of a model that takes images: rows of an image of the native size.
   Index max_tokens = 0;
   std::string max_tokens_from;  ///< which of them, in words; "" of images
+  /// The model has no mask and pools what is last (SigLIP): texts are padded to max_tokens with this.
+  std::optional<text::TextPadding> text_padding;
 
   /// What compares the "embedding" of one tower with that of the other; empty: there is one tower.
   std::optional<Similarity> similarity;
@@ -94,8 +96,8 @@ struct Package {
   /// "single_label_classification", "multi_label_classification", "regression" or "" as in
   /// config.json.
   std::string problem_type;
-  /// What makes the score of a model with one label (a reranker) out of its logit, where config.json
-  /// names it for sentence-transformers' CrossEncoder; none: the sigmoid.
+  /// What makes scores out of the logits, where config.json names it for sentence-transformers'
+  /// CrossEncoder; none: the sigmoid of one label (a reranker), problem_type of several.
   std::optional<Activation> score_activation;
   std::string score_activation_from;  ///< the key that names it
 
@@ -107,6 +109,9 @@ struct Package {
   std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine
+  bool strips_texts = false;  ///< modules.json: sentence-transformers strips texts of white space
+  bool pools_prompts =
+      true;  ///< include_prompt of the Pooling; false: a prompt's rows are left out
   bool lower_case_first =
       false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
 };

@@ -91,7 +91,8 @@ class EmbeddingBuilder {
       if (config.integer(key, hidden) != hidden) {
         config.wrong(key, fmt::format("the hidden size {}", hidden));
       }
-      if (has_prompts && !config.boolean("include_prompt", true)) {
+      package_.pools_prompts = config.boolean("include_prompt", true);
+      if (has_prompts && !package_.pools_prompts) {
         config.unsupported("include_prompt", "true, as the directory has prompts");
       }
     }

@@ -2,8 +2,8 @@
 //
 // SigLIP (Zhai et al. 2023): towers like CLIP's, without class token and causal mask; images are
 // pooled by attention with a learned query, texts at their last row. Ports transformers v4.57
-// modeling_siglip.py. The reference attends to all columns of a text, padding included: texts must
-// be padded as its processor does (to max_position_embeddings) to give its numbers.
+// modeling_siglip.py. The reference attends to all columns of a text, padding included, and its
+// processor pads to the limit: Package::text_padding says so to whoever makes ids of texts.
 #include "models/heads.hpp"
 #include "models/vit/clip_like.hpp"
 
@@ -28,6 +28,9 @@ ValueId build_text(BuildContext& context) {
   Builder& b = context.builder;
   const Config config = tower_config(context.config, "text_config");
   const TextTower tower = text_embeddings(context, config, kDefaults.encoder, 32000, 64);
+  constexpr Index kPadId = 1;  // SiglipTextConfig
+  context.package.text_padding.emplace().id =
+      static_cast<std::int32_t>(config.integer("pad_token_id", kPadId));
   const LayerOptions& layer = tower.layer;
   const Dim& H = layer.hidden;
   const ValueId x = encoder_stack(

@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
-#include "models/text/unicode.hpp"
+#include "models/text/python_text.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/base/utf8.hpp"
 
 namespace tessera {
 namespace {
@@ -41,12 +42,19 @@ std::string resolve_prompt(const models::Package& package, const TextOptions& op
 TextInputs::TextInputs(const models::Package& package, const TextOptions& options)
     : tokenizer_(package.tokenizer ? &*package.tokenizer : nullptr),
       prompt_(resolve_prompt(package, options)),
+      strips_(package.strips_texts),
       lower_case_first_(package.lower_case_first) {
   if (tokenizer_ == nullptr) {
     const std::string directory = package.directory.string();
     const bool names_it = package.tokenizer_problem.starts_with(directory);
     throw Error(ErrorCode::not_found, fmt::format("{}{}no tokenizer: {}", names_it ? "" : directory,
                                                   names_it ? "" : ": ", package.tokenizer_problem));
+  }
+  if (!package.pools_prompts && !prompt_.empty()) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("prompt: got \"{}\", expected none: the Pooling of {} has "
+                            "include_prompt false, which leaves the rows of a prompt out",
+                            prompt_, package.directory.string()));
   }
   const Index position_limit = require_tokens(package.program).max_tokens;
   const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
@@ -66,6 +74,10 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
     max_tokens_ = position_limit;
     limit_reason_ = "position table";
   }
+  if (package.text_padding) {
+    padding_ = *package.text_padding;
+    padded_to_ = options.max_length.value_or(package.max_tokens);
+  }
   options_.use_file_truncation = false;
   if (cuts) {
     options_.max_length = static_cast<std::size_t>(max_tokens_);
@@ -78,14 +90,12 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
 text::Encoding TextInputs::encode(std::string_view text,
                                   std::optional<std::string_view> pair) const {
   std::string first, second;
-  if (!prompt_.empty() || lower_case_first_) {
-    first = prompt_;
-    first += text;
-    if (lower_case_first_) first = lower_case(first);
+  if (!prompt_.empty() || strips_ || lower_case_first_) {
+    first = prepared(prompt_, text);
     text = first;
   }
-  if (pair && lower_case_first_) {
-    second = lower_case(*pair);
+  if (pair && (strips_ || lower_case_first_)) {
+    second = prepared("", *pair);
     pair = second;
   }
   text::Encoding encoding =
@@ -94,9 +104,37 @@ text::Encoding TextInputs::encode(std::string_view text,
     refuse(fmt::format("the text has {} tokens, expected at most {} ({}), as it is not to be cut",
                        encoding.size(), max_tokens_, limit_reason_));
   }
+  if (!tokenizer_->gives_type_ids()) {
+    std::fill(encoding.type_ids.begin(), encoding.type_ids.end(), 0);
+  }
+  pad(encoding);
   ++encoded_;
   if (encoding.is_cut) ++cut_;
   return encoding;
+}
+
+// prompt + text, then str.strip(), then str.lower()
+//                                       sentence-transformers 5.1, models/Transformer.py tokenize()
+std::string TextInputs::prepared(std::string_view prompt, std::string_view text) const {
+  std::string all(prompt);
+  all += text;
+  if (strips_) all = std::string(text::stripped(all));
+  return lower_case_first_ ? text::lower_case(all) : all;
+}
+
+void TextInputs::pad(text::Encoding& encoding) const {
+  const auto size = static_cast<Index>(encoding.size());
+  if (size >= padded_to_) return;
+  const auto count = static_cast<std::size_t>(padded_to_ - size);
+  const bool is_left = padding_.side == text::Side::left;
+  const auto extend = [&](auto& values, auto value) {
+    values.insert(is_left ? values.begin() : values.end(), count, value);
+  };
+  extend(encoding.ids, padding_.id.value_or(0));
+  extend(encoding.type_ids, 0);
+  extend(encoding.offsets, std::array<std::uint32_t, 2>{0, 0});
+  extend(encoding.special_mask, std::uint8_t{1});
+  extend(encoding.attention_mask, std::uint8_t{0});
 }
 
 std::string TextInputs::cutting() const {
@@ -121,24 +159,6 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
   sequence.ids = encoding.ids;
   if (spec.type_vocab_size > 0) sequence.types = encoding.type_ids;
   return sequence;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string repaired;
-  if (!is_utf8(text)) {
-    repaired = text::replace_invalid_utf8(text);
-    text = repaired;
-  }
-  std::string out;
-  out.reserve(text.size());
-  text::CodePoints lower;
-  for (std::size_t at = 0; at < text.size();) {
-    const text::Decoded decoded = text::decode_utf8(text.data() + at);
-    const std::size_t count = text::to_lowercase(decoded.c, lower);
-    for (std::size_t i = 0; i < count; ++i) text::append_utf8(out, lower[i]);
-    at += decoded.length;
-  }
-  return out;
 }
 
 }  // namespace tessera

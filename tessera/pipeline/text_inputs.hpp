@@ -32,7 +32,7 @@ class TextInputs {
   TextInputs(const models::Package& package, const TextOptions& options);
 
   /// Texts are cut at the limit of the model's files, or at the position table, as the reference
-  /// does; Encoding::is_cut says so.
+  /// does; Encoding::is_cut says so. Where the model reads its padding (SigLIP), they are padded.
   ///
   /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
@@ -54,7 +54,13 @@ class TextInputs {
   std::string prompt_;
   std::string limit_reason_;
   Index max_tokens_ = 0;
+  Index padded_to_ = 0;  // 0: not
+  text::TextPadding padding_{};
+  bool strips_ = false;
   bool lower_case_first_ = false;
+  std::string prepared(std::string_view prompt, std::string_view text) const;
+  void pad(text::Encoding& encoding) const;
+
   mutable std::atomic<std::size_t> encoded_ = 0, cut_ = 0;
 };
 
@@ -69,8 +75,5 @@ inline constexpr std::initializer_list<const char*> kDocumentPrompts{"document",
 
 /// The ids and types of `encoding` as the model reads them.
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding);
-
-/// Lower case, code point by code point; invalid UTF-8 becomes U+FFFD.
-std::string lower_case(std::string_view text);
 
 }  // namespace tessera

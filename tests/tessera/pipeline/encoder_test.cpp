@@ -196,10 +196,5 @@ TEST_F(EncoderTest, WrongOptionsAreRefused) {
               HasSubstr("batch_tokens 0"));
 }
 
-TEST(LowerCaseTest, GoesCodePointByCodePoint) {
-  EXPECT_EQ(lower_case("ABC \xC3\x89 \xCE\xA3"), "abc \xC3\xA9 \xCF\x83");
-  EXPECT_EQ(lower_case("A\xFF"), "a\xEF\xBF\xBD");
-}
-
 }  // namespace
 }  // namespace tessera
