@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::size_t kHeadBytes = 1024;  // of which other_encoding() is asked
+constexpr std::size_t kLongestWithoutEnd = std::size_t{1} << 20;  // then ends of lines may be CR
 
 }  // namespace
 
@@ -32,6 +33,14 @@ std::uint64_t LineReader::bytes_read() const noexcept {
   return bytes_ - std::min(bytes_, waiting);  // exact for UTF-8
 }
 
+void LineReader::refuse_utf32(std::string_view head) const {
+  const auto other = other_encoding(head);
+  if (!other || !other->is_utf32) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: {}, expected {} (--encoding)", source_.name(), other->what,
+                          to_string(encoding_)));
+}
+
 // An error of the decoder, under the line that it is in.
 void LineReader::decode(std::string_view bytes) {
   try {
@@ -39,7 +48,7 @@ void LineReader::decode(std::string_view bytes) {
     if (at_end_) decoder_->finish();
   } catch (const Error& error) {
     const auto begin = buffer_.begin() + static_cast<std::ptrdiff_t>(begin_);
-    const auto ends = static_cast<std::size_t>(std::count(begin, buffer_.end(), '\n'));
+    const auto ends = static_cast<std::size_t>(std::count(begin, buffer_.end(), separator_));
     throw Error(error.code(), fmt::format("{}: {}", where(line_number_ + ends + 1), error.what()));
   }
 }
@@ -52,6 +61,7 @@ bool LineReader::fill() {
   if (decoder_) {
     block_.clear();
     at_end_ = !source_.read(block_);
+    if (bytes_ == 0) refuse_utf32(block_);
     bytes_ += block_.size();
     decode(block_);
     return !at_end_;
@@ -70,12 +80,24 @@ bool LineReader::fill() {
   return !at_end_;
 }
 
+// Whether lines end in CR, now that what was read has no LF. Old Macintosh files do, and tables that
+// Excel saves for it.
+bool LineReader::turns_to_cr() {
+  if (is_separator_known_ || (!at_end_ && buffer_.size() < kLongestWithoutEnd)) return false;
+  is_separator_known_ = true;
+  const std::size_t cr = buffer_.find('\r', begin_);
+  if (cr == std::string::npos || (!at_end_ && cr + 1 == buffer_.size())) return false;
+  separator_ = '\r';
+  return true;
+}
+
 bool LineReader::is_ready() {
   std::size_t searched = 0;
-  while (!at_end_ && buffer_.find('\n', begin_ + searched) == std::string::npos) {
+  while (!at_end_ && buffer_.find(separator_, begin_ + searched) == std::string::npos) {
     searched = buffer_.size() - begin_;
     if (!source_.is_ready()) return false;
     fill();
+    if (turns_to_cr()) searched = 0;
   }
   return true;
 }
@@ -93,18 +115,24 @@ void LineReader::check(std::string_view line) const {
 bool LineReader::next(std::string& line) {
   std::size_t searched = 0;
   std::size_t end = std::string::npos;
-  while ((end = buffer_.find('\n', begin_ + searched)) == std::string::npos) {
+  while ((end = buffer_.find(separator_, begin_ + searched)) == std::string::npos) {
     searched = buffer_.size() - begin_;
-    if (!fill()) break;
+    const bool has_more = fill();
+    if (turns_to_cr()) {
+      searched = 0;
+    } else if (!has_more) {
+      break;
+    }
   }
+  is_separator_known_ = true;
   const bool has_end = end != std::string::npos;
   if (!has_end) end = buffer_.size();
   if (!has_end && begin_ == end) return false;
   line.assign(buffer_, begin_, end - begin_);
   begin_ = end + (has_end ? 1 : 0);
   ++line_number_;
-  line_end_ = has_end ? "\n" : "";
-  if (has_end && !line.empty() && line.back() == '\r') {
+  line_end_ = !has_end ? "" : separator_ == '\r' ? "\r" : "\n";
+  if (has_end && separator_ == '\n' && !line.empty() && line.back() == '\r') {
     line.pop_back();
     line_end_ = "\r\n";
   }

@@ -12,7 +12,8 @@
 
 namespace tessera {
 
-/// Lines without their end (LF or CR LF). A last line without an end counts; a byte-order mark at
+/// Lines without their end (LF or CR LF; CR alone where it ends the first line of a file that has no
+/// LF, or none in its first MiB). A last line without an end counts; a byte-order mark at
 /// the very beginning does not.
 ///
 /// Errors    io_error; invalid_argument for what is not of the encoding: of UTF-8, unless bytes are
@@ -28,7 +29,7 @@ class LineReader {
   bool is_ready();
 
   std::size_t line_number() const noexcept { return line_number_; }  ///< of the last line, from 1
-  /// How the last line ended: "\n", "\r\n", or "" at the end of the file.
+  /// How the last line ended: "\n", "\r\n", "\r", or "" at the end of the file.
   std::string_view line_end() const noexcept { return line_end_; }
   std::uint64_t bytes_read() const noexcept;
   std::uint64_t size_bytes() const noexcept { return source_.size_bytes(); }
@@ -39,7 +40,9 @@ class LineReader {
 
  private:
   bool fill();
+  bool turns_to_cr();
   void decode(std::string_view bytes);
+  void refuse_utf32(std::string_view head) const;
   void check(std::string_view line) const;
 
   ByteSource source_;
@@ -50,6 +53,8 @@ class LineReader {
   std::size_t begin_ = 0;                 // the part of buffer_ that has not been handed out
   std::uint64_t bytes_ = 0;               // read from source_
   bool at_end_ = false;
+  char separator_ = '\n';
+  bool is_separator_known_ = false;
   std::size_t line_number_ = 0;
   std::string_view line_end_;
 };

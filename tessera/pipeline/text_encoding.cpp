@@ -70,8 +70,37 @@ bool is_utf8(TextEncoding encoding) noexcept {
   return encoding == TextEncoding::utf8 || encoding == TextEncoding::utf8_replace;
 }
 
+namespace {
+
+// Of a character below 65536 two bytes are NUL, of a letter three.
+std::optional<OtherEncoding> utf32_of(std::string_view head) {
+  using namespace std::string_view_literals;
+  constexpr const char* kWay = " (`iconv -f UTF-32 -t UTF-8` makes UTF-8 of it)";
+  const auto found = [](const std::string& what) {
+    return OtherEncoding{what + kWay, std::nullopt, true};
+  };
+  if (head.starts_with("\xFF\xFE\0\0"sv)) {
+    return found("begins with FF FE 00 00, the byte-order mark of UTF-32 (little-endian)");
+  }
+  if (head.starts_with("\0\0\xFE\xFF"sv)) {
+    return found("begins with 00 00 FE FF, the byte-order mark of UTF-32 (big-endian)");
+  }
+  const std::size_t characters = head.size() / 4;
+  if (characters < 2) return std::nullopt;
+  std::array<std::size_t, 4> zeros{};
+  for (std::size_t at = 0; at < 4 * characters; ++at) zeros[at % 4] += head[at] == '\0' ? 1U : 0U;
+  const bool is_little = zeros[2] == characters && zeros[3] == characters && zeros[0] == 0;
+  const bool is_big = zeros[0] == characters && zeros[1] == characters && zeros[3] == 0;
+  if (!is_little && !is_big) return std::nullopt;
+  return found(fmt::format("has two NUL bytes and more in each four, as UTF-32 ({}-endian) has",
+                           is_little ? "little" : "big"));
+}
+
+}  // namespace
+
 std::optional<OtherEncoding> other_encoding(std::string_view head) {
   head = head.substr(0, kHeadBytes);
+  if (auto utf32 = utf32_of(head)) return utf32;
   if (head.starts_with("\xFF\xFE")) {
     return OtherEncoding{"begins with FF FE, the byte-order mark of UTF-16 (little-endian)",
                          TextEncoding::utf16};

@@ -36,6 +36,7 @@ bool is_utf8(TextEncoding encoding) noexcept;
 struct OtherEncoding {
   std::string what;
   std::optional<TextEncoding> likely;  ///< nullopt: none, as of a binary file
+  bool is_utf32 = false;
 };
 std::optional<OtherEncoding> other_encoding(std::string_view head);
 

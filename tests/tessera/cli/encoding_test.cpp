@@ -57,6 +57,22 @@ TEST_F(EncodingTest, Utf16IsNamed) {
   expect_failure(tessera("tokens model bare.txt"), 1, "bare.txt: has a NUL byte");
 }
 
+TEST_F(EncodingTest, Utf32IsNamedWhateverEncodingIsSaid) {
+  using namespace std::string_literals;
+  const std::string little = "t\0\0\0e\0\0\0a\0\0\0\n\0\0\0"s, big = "\0\0\0t\0\0\0e\0\0\0\n"s;
+  file("le-mark.txt", "\xFF\xFE\0\0"s + little);
+  file("le.txt", little);
+  file("be.txt", big);
+  file("be-mark.txt", "\0\0\xFE\xFF"s + big);
+  for (const char* name : {"le-mark.txt", "le.txt", "be-mark.txt", "be.txt"}) {
+    for (const char* encoding : {"", "--encoding utf-16", "--encoding utf-16le"}) {
+      const CommandResult result = tessera(fmt::format("embed model {} {}", name, encoding));
+      expect_failure(result, 1, "UTF-32");
+      EXPECT_THAT(result.err, HasSubstr("iconv -f UTF-32 -t UTF-8"));
+    }
+  }
+}
+
 TEST_F(EncodingTest, AByteThatIsNotUtf8IsNamed) {
   file("latin.txt", "tea\nthe caf\xE9 x\n");
   const CommandResult embed = tessera("embed model latin.txt");

@@ -49,6 +49,25 @@ TEST_F(LinesTest, APauseOfTheWriterIsAnsweredWithLabelsToo) {
   EXPECT_EQ(lines_of(converse("classify labels", "hello", "tea").out).size(), 2U);
 }
 
+TEST_F(LinesTest, LinesMayEndInACarriageReturnAlone) {
+  file("lf.txt", "tea\nthe cat\nhello\n");
+  const CommandResult lf = tessera("embed model lf.txt");
+  for (const char* content : {"tea\rthe cat\rhello\r", "tea\rthe cat\rhello"}) {
+    file("cr.txt", content);
+    EXPECT_EQ(tessera("embed model cr.txt").out, lf.out);
+    EXPECT_EQ(tessera("embed model < cr.txt").out, lf.out);
+  }
+  file("cr.csv", "n,text\r1,tea\r2,\"the cat\"\r3,hello\r");
+  EXPECT_EQ(tessera("embed model cr.csv").out, lf.out);
+  file("cr.jsonl", "{\"text\": \"tea\"}\r{\"text\": \"the cat\"}\r{\"text\": \"hello\"}\r");
+  EXPECT_EQ(tessera("embed model cr.jsonl").out, lf.out);
+  file("bad.jsonl", "{\"text\": \"tea\"}\r{\"text\": 7}\r");
+  expect_bad_lines(tessera("embed model bad.jsonl"), 1, "bad.jsonl: line 2: ");
+  // One within a line of a file that has LF is a character of it.
+  file("mixed.txt", "tea\rthe cat\nhello\n");
+  EXPECT_EQ(lines_of(tessera("embed model mixed.txt").out).size(), 2U);
+}
+
 TEST_F(LinesTest, WhatCameBeforeAnotherEncodingIsAnswered) {
   file("in.txt", "tea\nthe cat\n\xFF\nhello\n");
   const std::string two = sh("printf 'tea\nthe cat\n' | \"$TESSERA\" embed model").out;
