@@ -146,7 +146,11 @@ std::optional<std::span<const std::byte>> find_in_memory(const fs::path& path) {
 bool file_exists(const fs::path& path) {
   if (find_in_memory(path)) return true;
   const std::optional<struct stat> status = status_of(path);
-  return status && S_ISREG(status->st_mode);
+  if (!status) return false;
+  if (S_ISREG(status->st_mode)) return true;
+  throw Error(ErrorCode::io_error,
+              fmt::format("{}: is {}, expected a regular file", path.string(),
+                          S_ISDIR(status->st_mode) ? "a directory" : "no regular file"));
 }
 
 bool directory_exists(const fs::path& path) {

@@ -45,7 +45,7 @@ class MemoryFiles {
 ///
 /// Errors    io_error naming the path with the system's words
 bool path_exists(const std::filesystem::path& path);
-bool file_exists(const std::filesystem::path& path);  ///< a regular file
+bool file_exists(const std::filesystem::path& path);  ///< what is no regular file is an error too
 bool directory_exists(const std::filesystem::path& path);
 
 /// Reads a whole regular file: asks `allocate` once for so many bytes, and fills them.

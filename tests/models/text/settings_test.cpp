@@ -282,6 +282,18 @@ TEST_F(SettingsTest, CodeNamedInConfigJsonCountsWhereTheTokenizersConfigNamesNoC
   EXPECT_EQ(ids("hello"), (Ids{2, 5, 3})) << "that is for open_package()";
 }
 
+TEST_F(SettingsTest, WhatIsNoRegularFileIsNotAbsent) {
+  write_json();
+  std::filesystem::create_directory(directory / "tokenizer_config.json");
+  EXPECT_THAT(std::string(error_of(directory).what()),
+              HasSubstr("tokenizer_config.json: is a directory, expected a regular file"));
+  std::filesystem::remove(directory / "tokenizer_config.json");
+  std::filesystem::remove(directory / "tokenizer.json");
+  directory.write("vocab.txt", kVocabTxt);
+  std::filesystem::create_directory(directory / "tokenizer.json");
+  EXPECT_THAT(std::string(error_of(directory).what()), HasSubstr("tokenizer.json: is a directory"));
+}
+
 TEST_F(SettingsTest, AClassThatNobodyKnowsReadsTokenizerJson) {
   write_json();
   for (const char* name : {"TokenizersBackend", "SomebodysTokenizer"}) {
