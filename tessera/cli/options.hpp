@@ -37,6 +37,11 @@ struct ModelFlags {
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package(
       models::Tower tower = models::Tower::automatic) const;
+  /// `inputs` and the file of --plan: what the command reads, and no output may be.
+  std::vector<std::string> with_plan(std::vector<std::string> inputs) const {
+    if (!plan.empty()) inputs.push_back(plan);
+    return inputs;
+  }
   /// Throws UsageError for an instruction set that this CPU lacks.
   EncoderOptions encoder_options(std::vector<std::string> outputs) const;
 };
@@ -81,6 +86,9 @@ Preparer make_preparer(const CLI::App& command, const models::Package& package,
 
 /// A line on stderr if texts were cut: how many, and to what. To be called at the end.
 void say_what_was_cut(std::string_view command, const TextInputs& texts);
+/// As above, where earlier processes cut some.
+void say_what_was_cut(std::string_view command, const TextInputs& texts, std::size_t cut,
+                      std::size_t count);
 
 /// Throws Error{unsupported_model} unless the model has an output "embedding".
 void require_embedding(const models::Package& package);

@@ -11,6 +11,7 @@
 
 #include "models/hub_cache.hpp"
 #include "tessera/cli/failure.hpp"
+#include "tessera/pipeline/file_ending.hpp"
 #include "tessera/pipeline/same_file.hpp"
 
 namespace tessera::cli {
@@ -71,12 +72,12 @@ std::string format_by_name(const std::string& format, const std::string& output,
   const auto has = [&](const char* name) {
     return std::find(formats.begin(), formats.end(), name) != formats.end();
   };
-  const std::string ending = fs::path(output).extension().string();
+  const std::string ending = file_ending(output);
   std::string named = otherwise;
-  if (ending == ".npy" || ending == ".npz" || ending == ".csv") named = ending.substr(1);
-  if (ending == ".jsonl" || ending == ".ndjson") named = "jsonl";
-  if (ending == ".txt") named = "text";
-  if (ending == ".tsv") named = has("npy") ? "tsv" : "text";  // text of vectors has no tabs
+  if (ending == "npy" || ending == "npz" || ending == "csv") named = ending;
+  if (ending == "jsonl" || ending == "ndjson") named = "jsonl";
+  if (ending == "txt") named = "text";
+  if (ending == "tsv") named = has("npy") ? "tsv" : "text";  // text of vectors has no tabs
   if (has(named.c_str())) return named;
   throw UsageError(fmt::format("-o {}: the name says {}, expected one of {} (or --format)", output,
                                named, fmt::join(formats, ", ")));

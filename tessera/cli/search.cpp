@@ -26,8 +26,7 @@ struct Search {
   ModelFlags model;
   TextFlags text;
   std::string index, save, load;  // load, save: .npy files; empty: none
-  EntryFormat entry_format;
-  std::string encoding = "utf-8";
+  InputFlags input;               // of the index
   std::vector<std::string> queries;
   std::optional<std::string> index_prompt, index_prompt_name;
   std::string format = "text";
@@ -35,9 +34,10 @@ struct Search {
   bool is_quiet = false;
 
   void add_to(CLI::App& command);
-  void run(const CLI::App& command) const;
+  void run(const CLI::App& command);
 
  private:
+  RecordInput index_input();
   VectorIndex fill(const std::vector<Entry>& entries, const TextInputs& texts,
                    TextEncoder& encoder) const;
 };
@@ -120,17 +120,26 @@ VectorIndex Search::fill(const std::vector<Entry>& entries, const TextInputs& te
   return searched;
 }
 
-void Search::run(const CLI::App& /*command*/) const {
+// What embed reads of such a file. Where neither a name nor a flag says which column is the text, it
+// is the last; columns of a file of plain lines are between tabs, and quotes mean nothing there.
+RecordInput Search::index_input() {
+  input.files = {index};
+  if (input.column && input.format(index) == LineFormat::text) {
+    input.is_tsv = input.has_no_quotes = true;
+  }
+  RecordInput read = input.inputs().front();
+  read.options.columns.last_by_default = true;
+  return read;
+}
+
+void Search::run(const CLI::App& /*command*/) {
   if (index == "-" && queries.empty()) {
     throw UsageError("--index - reads standard input, expected queries as arguments");
   }
-  const bool is_json = entry_format.is_json || format_of(index) == LineFormat::jsonl;
-  if (is_json && entry_format.column) {
-    throw UsageError("--column: applies to lines split at tabs, got JSON lines");
-  }
+  const RecordInput read = index_input();
   if (!save.empty()) {
-    require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}}, {index},
-                     model.model);
+    require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}},
+                     model.with_plan({index}), model.model);
   }
   EncoderOptions options = model.encoder_options({"embedding"});
   const auto package = model.open_package();
@@ -140,14 +149,19 @@ void Search::run(const CLI::App& /*command*/) const {
   index_options.prompt = index_prompt;
   index_options.prompt_name = index_prompt_name;
   const TextInputs index_texts(*package, with_prompt_of(*package, index_options, kDocumentPrompts));
-  EntryFormat entries_as = entry_format;
-  entries_as.encoding = encoding_from_string(encoding).value_or(TextEncoding::utf8);
-  SearchIndex searched{.entries = read_entries(index, entries_as), .vectors = {}};
+  std::size_t bad = 0;
+  SearchIndex searched{.entries = read_entries(read,
+                                               [&bad](const BadRecord& error) {
+                                                 fmt::print(stderr, "tessera search: {}\n",
+                                                            error.what());
+                                                 ++bad;
+                                               }),
+                       .vectors = {}};
   OutputFile out("-");
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
   searched.vectors = fill(searched.entries, index_texts, encoder);
 
-  Queries source(queries, entries_as.encoding);
+  Queries source(queries, read.options.encoding);
   std::string query, where;
   std::vector<float> vector(static_cast<std::size_t>(encoder.width()));
   double embedding_ms = 0.0, search_ms = 0.0;
@@ -185,7 +199,11 @@ void Search::run(const CLI::App& /*command*/) const {
                count, count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n,
                search_ms / n);
   }
-  if (failed == 0) return;
+  if (failed == 0 && bad == 0) return;
+  if (failed == 0) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: {} lines were not indexed, expected all", index, bad));
+  }
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{} of {} queries gave no answer, expected all", failed, failed + count));
 }
@@ -198,14 +216,9 @@ void Search::add_to(CLI::App& command) {
   add_option(command, "--index", index, "FILE",
              "The file to search: a text per line, .tsv, .csv, or .jsonl (.ndjson, .json)")
       ->required();
-  add_count(command, "--column", entry_format.column,
-            "Embed column N of lines split at tabs or of a .csv (default in these: the last)",
-            1 << 20);
-  command.add_flag("--header", entry_format.has_header,
-                   "The first line names the columns: not indexed");
-  command.add_flag("--jsonl", entry_format.is_json,
-                   "Each line is {\"text\": ...} (implied by a name in .jsonl, .ndjson or .json)");
-  add_encoding(command, encoding);
+  input.add_lines_to(command);
+  command.remove_option(command.get_option("--pair-column"));
+  input.add_id_key_to(command);
   auto* saved = add_option(command, "--save-index", save, "FILE",
                            "Keep the vectors in FILE (.npy), and what they are of in FILE.json");
   add_option(command, "--load-index", load, "FILE",
@@ -221,7 +234,10 @@ void Search::add_to(CLI::App& command) {
              "The same, by its name in the model's files")
       ->excludes(prompt);
   command.footer(
-      "Empty lines of the file are left out. Equal scores are ordered by line. The score is what\n"
+      "The file is read as embed reads it; where no column of a table is called text and none is\n"
+      "asked for, the last is searched. Lines that cannot be read are named and left out, and the\n"
+      "exit status is 1. Empty lines of the file are left out. Equal scores are ordered by line. "
+      "The score is what\n"
       "similarity_fn_name of the model's files names: cosine (default), dot, euclidean, manhattan\n"
       "(the last two: minus the distance). The model's prompts called query, and document, "
       "passage\n"

@@ -64,8 +64,10 @@ std::string hits_json(const std::string& query, const std::vector<Hit>& hits,
   out += ", \"hits\": [";
   for (std::size_t rank = 0; rank < hits.size(); ++rank) {
     const Entry& entry = entries[hits[rank].row];
-    fmt::format_to(std::back_inserter(out), "{}{{\"line\": {}, \"score\": ", rank == 0 ? "" : ", ",
+    fmt::format_to(std::back_inserter(out), "{}{{\"line\": {}, ", rank == 0 ? "" : ", ",
                    entry.line);
+    if (!entry.id.empty()) out += fmt::format("\"id\": {}, ", entry.id);
+    out += "\"score\": ";
     append_json_float(out, hits[rank].score);
     out += ", \"text\": ";
     append_json_string(out, entry.text);

@@ -81,6 +81,8 @@ bool ColumnReader::choose_columns() {
     if (!options_.pair) pair_ = find_name("pair");
   } else if (options_.text) {
     text_ = find(*options_.text);
+  } else if (options_.last_by_default) {
+    text_ = width_ - 1;
   } else if (width_ != 1) {
     refuse_first(
         fmt::format("got {} columns and none that is called \"{}\", expected --column NAME or N",
@@ -105,7 +107,10 @@ bool ColumnReader::convert(ColumnRecord& record) {
   record.where = rows_.where();
   if (id_) record.id = row_[*id_];
   if (pair_) record.pair = row_[*pair_];
+  record.line = rows_.row_line();
   record.text = std::move(row_[text_]);
+  record.others = std::move(row_);
+  record.others.erase(record.others.begin() + static_cast<std::ptrdiff_t>(text_));
   return true;
 }
 

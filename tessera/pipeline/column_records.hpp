@@ -16,14 +16,17 @@ struct ColumnOptions {
   std::optional<std::string> pair;  ///< nullopt: none; "pair" where `text` is chosen by its name
   std::optional<std::string> id;    ///< nullopt: "id" where the header has it
   std::string text_name = "text";
-  bool has_header = false;  ///< implied by a name above, and by `text_name` in the first row
+  bool last_by_default = false;  ///< where `text` finds none: the last column, not an error
+  bool has_header = false;       ///< implied by a name above, and by `text_name` in the first row
   bool has_quotes = true;
 };
 
 /// What one row says.
 struct ColumnRecord {
   std::string where, text;
+  std::size_t line = 0;  ///< where the row begins
   std::optional<std::string> pair, id;
+  std::vector<std::string> others;  ///< all fields but that of `text`
 };
 
 class ColumnReader {

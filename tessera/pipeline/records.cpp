@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/base/error.hpp"
+#include "tessera/pipeline/file_ending.hpp"
 
 namespace tessera {
 namespace {
@@ -45,11 +46,10 @@ std::vector<std::int32_t> parse_ids(std::string_view line) {
 }
 
 LineFormat format_of(const std::string& path) {
-  for (const char* ending : {".jsonl", ".ndjson", ".json"}) {
-    if (path.ends_with(ending)) return LineFormat::jsonl;
-  }
-  if (path.ends_with(".csv")) return LineFormat::csv;
-  return path.ends_with(".tsv") ? LineFormat::tsv : LineFormat::text;
+  const std::string ending = file_ending(path);
+  if (ending == "jsonl" || ending == "ndjson" || ending == "json") return LineFormat::jsonl;
+  if (ending == "csv") return LineFormat::csv;
+  return ending == "tsv" ? LineFormat::tsv : LineFormat::text;
 }
 
 namespace {
@@ -127,6 +127,8 @@ bool RecordReader::convert_row(Record& record) {
   if (!columns_.convert(row)) return false;
   record.where = std::move(row.where);
   record.text = std::move(row.text);
+  record.line = row.line;
+  record.columns = std::move(row.others);
   record.pair = std::move(row.pair);
   if (row.id) append_json_string(record.id, *row.id);
   return true;
@@ -146,6 +148,7 @@ ReadState RecordReader::read(Record& record, bool may_wait) {
       if (!std::exchange(has_json_, true)) check_first_json_line();
     }
     record.where = lines_.where();
+    record.line = lines_.line_number();
     try {
       parse_line(record);
     } catch (const Error& error) {

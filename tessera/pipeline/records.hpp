@@ -30,6 +30,8 @@ struct Record {
   std::optional<std::string> pair;
   std::vector<std::int32_t> ids, type_ids;  ///< LineFormat::ids only; type_ids may be empty: all 0
   std::string id = {};                      ///< the user's own, as JSON; empty if there is none
+  std::size_t line = 0;                     ///< its number, from 1
+  std::vector<std::string> columns = {};    ///< of a table: the fields that are not the text
 };
 
 struct RecordOptions {
@@ -57,8 +59,6 @@ class RecordReader {
   ReadState read(Record& record, bool may_wait);
   /// read() that waits; false at the end.
   bool next(Record& record) { return read(record, true) == ReadState::record; }
-  /// Skips a line; false at the end.
-  bool skip_line() { return lines_.next(line_); }
 
   const LineReader& lines() const noexcept { return lines_; }
 
@@ -80,7 +80,7 @@ class RecordReader {
 std::vector<std::int32_t> parse_ids(std::string_view line);
 
 /// jsonl for a path that ends in ".jsonl", ".ndjson" or ".json", csv for ".csv", tsv for ".tsv",
-/// else text.
+/// else text; letters count without their case.
 LineFormat format_of(const std::string& path);
 
 }  // namespace tessera

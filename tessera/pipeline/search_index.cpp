@@ -8,89 +8,40 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/about.hpp"
-#include "tessera/pipeline/csv_reader.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
-#include "tessera/pipeline/records.hpp"
 
 namespace tessera {
 namespace {
 
 constexpr std::size_t kWindow = 4096;  // entries that are tokenized and computed together
 
-std::vector<std::string> split_at_tabs(const std::string& line) {
-  std::vector<std::string> columns;
-  std::size_t begin = 0;
-  while (true) {
-    const std::size_t tab = line.find('\t', begin);
-    columns.push_back(line.substr(begin, tab - begin));
-    if (tab == std::string::npos) return columns;
-    begin = tab + 1;
-  }
-}
-
-// Moves the chosen column of a row to `text`; the others stay columns.
-void choose_column(Entry& entry, std::vector<std::string> row, const std::optional<Index>& column) {
-  entry.columns = std::move(row);
-  const auto count = static_cast<Index>(entry.columns.size());
-  const Index chosen = column.value_or(count);
-  if (chosen > count) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: got {} column{}, expected at least {} (--column)", entry.where,
-                            count, count == 1 ? "" : "s", chosen));
-  }
-  const auto at = entry.columns.begin() + (chosen - 1);
-  entry.text = std::move(*at);
-  entry.columns.erase(at);
-}
-
-std::vector<Entry> read_csv(const std::string& path, const EntryFormat& format) {
-  LineReader lines(path, format.encoding);
-  CsvReader csv(lines, {.separator = ',', .has_quotes = true});
-  std::vector<Entry> entries;
-  std::vector<std::string> row;
-  bool is_header = format.has_header;
-  while (csv.next(row)) {
-    const bool is_skipped = is_header || row.empty();
-    is_header = false;
-    if (is_skipped) continue;
-    Entry entry{.line = csv.row_line(), .where = csv.where(), .text = {}, .columns = {}};
-    choose_column(entry, std::move(row), format.column);
-    if (!entry.text.empty()) entries.push_back(std::move(entry));
-  }
-  return entries;
-}
-
-std::vector<Entry> read_lines(const std::string& path, const EntryFormat& format) {
-  const bool is_json = format.is_json || format_of(path) == LineFormat::jsonl;
-  const bool has_columns = !is_json && (format.column.has_value() || path.ends_with(".tsv"));
-  RecordReader reader(path, RecordOptions{.format = is_json ? LineFormat::jsonl : LineFormat::text,
-                                          .encoding = format.encoding});
-  std::vector<Entry> entries;
-  Record record;
-  if (format.has_header && !reader.skip_line()) return entries;
-  while (reader.next(record)) {
-    Entry entry;
-    entry.line = reader.lines().line_number();
-    entry.where = std::move(record.where);
-    if (has_columns && !record.text.empty()) {
-      choose_column(entry, split_at_tabs(record.text), format.column);
-    } else {
-      entry.text = std::move(record.text);
-      if (record.pair) entry.columns.push_back(std::move(*record.pair));
-    }
-    if (!entry.text.empty()) entries.push_back(std::move(entry));
-  }
-  return entries;
-}
-
 }  // namespace
 
-std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format) {
-  const bool is_csv = !format.is_json && path.ends_with(".csv");
-  std::vector<Entry> entries = is_csv ? read_csv(path, format) : read_lines(path, format);
+std::vector<Entry> read_entries(const RecordInput& input,
+                                const std::function<void(const BadRecord&)>& bad) {
+  RecordReader reader(input.path, input.options);
+  std::vector<Entry> entries;
+  Record record;
+  while (true) {
+    try {
+      if (!reader.next(record)) break;
+    } catch (const BadRecord& error) {
+      bad(error);
+      continue;
+    }
+    if (record.text.empty()) continue;
+    Entry entry{.line = record.line,
+                .where = std::move(record.where),
+                .text = std::move(record.text),
+                .columns = std::move(record.columns),
+                .id = std::move(record.id)};
+    if (record.pair && entry.columns.empty()) entry.columns.push_back(std::move(*record.pair));
+    entries.push_back(std::move(entry));
+  }
   if (entries.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: got no line with text, expected at least one to search in", path));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: got no line with text, expected at least one to search in", input.path));
   }
   return entries;
 }

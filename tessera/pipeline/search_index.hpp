@@ -2,12 +2,12 @@
 // What is searched: texts, each with its vector.
 #pragma once
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "tessera/pipeline/encoder.hpp"
-#include "tessera/pipeline/text_encoding.hpp"
+#include "tessera/pipeline/record_stream.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
 #include "tessera/pipeline/vector_index.hpp"
 
@@ -19,20 +19,13 @@ struct Entry {
   std::string where;                 ///< for messages
   std::string text;                  ///< what is embedded
   std::vector<std::string> columns;  ///< what else the line says
+  std::string id = {};               ///< the user's own, as JSON; empty if there is none
 };
 
-/// How the lines of a file become entries.
-struct EntryFormat {
-  bool is_json = false;     ///< {"text": …, "pair": …}; implied by a name in .jsonl
-  bool has_header = false;  ///< the first line names the columns
-  std::optional<Index>
-      column;  ///< from 1; nullopt: the last one of a .tsv or .csv, else the whole line
-  TextEncoding encoding = TextEncoding::utf8;
-};
-
-/// The entries of the file, without empty texts. Throws Error naming the line; invalid_argument if
-/// there is no entry.
-std::vector<Entry> read_entries(const std::string& path, const EntryFormat& format);
+/// The entries of an input as `tessera embed` reads it, without empty texts. `bad` is told of records
+/// that cannot be read. Throws Error for what ends the input; invalid_argument if there is no entry.
+std::vector<Entry> read_entries(const RecordInput& input,
+                                const std::function<void(const BadRecord&)>& bad);
 
 /// The embeddings (n, width) of the entries, as `tessera embed` writes them. Errors: of a text, after
 /// its Entry::where.

@@ -167,6 +167,46 @@ TEST_F(IndexTest, CsvFilesAndOtherEncodingsAreSearched) {
                  "--save-index");
 }
 
+TEST_F(IndexTest, TablesAndJsonLinesAreReadAsEmbedReadsThem) {
+  const auto search = [&](const std::string& arguments) {
+    return tessera("search model -q --format jsonl --top-k 9 " + arguments);
+  };
+  file("films.csv", "id,text,year\n7,tea,1999\n8,the cat,2001\n");
+  const CommandResult named = search("--index films.csv tea");
+  ASSERT_EQ(named.status, 0) << named.err;
+  EXPECT_THAT(named.out, HasSubstr("{\"line\": 2, \"id\": \"7\", \"score\": 1, \"text\": \"tea\", "
+                                   "\"columns\": [\"7\", \"1999\"]}"));
+  EXPECT_THAT(named.out, testing::Not(HasSubstr("\"line\": 1,"))) << "the header";
+  EXPECT_THAT(search("--index films.csv --column year tea").out, HasSubstr("\"text\": \"2001\""));
+  EXPECT_THAT(search("--index films.csv --text-key year tea").out, HasSubstr("\"text\": \"2001\""));
+  expect_failure(search("--index films.csv --column plot tea"), 1,
+                 "expected one of id, text, year");
+
+  file("bad.csv", "id,text\n1,tea\n2\n3,a,b\n4,cat\n");
+  const CommandResult ragged = search("--index bad.csv tea");
+  EXPECT_EQ(ragged.status, 1);
+  EXPECT_THAT(ragged.err, testing::AllOf(HasSubstr("bad.csv: line 3: got 1 field, expected 2"),
+                                         HasSubstr("bad.csv: line 4: got 3 fields"),
+                                         HasSubstr("bad.csv: 2 lines were not indexed")));
+  EXPECT_THAT(ragged.out, testing::AllOf(HasSubstr("\"line\": 2,"), HasSubstr("\"line\": 5,")));
+
+  file("notes.jsonl", "{\"id\": [1], \"text\": \"tea\"}\n{bad\n\n{\"text\": \"the cat\"}\n");
+  const CommandResult json = search("--index notes.jsonl tea");
+  EXPECT_EQ(json.status, 1);
+  EXPECT_THAT(json.err, HasSubstr("notes.jsonl: line 2: "));
+  EXPECT_THAT(json.out, testing::AllOf(HasSubstr("{\"line\": 1, \"id\": [1], \"score\": 1"),
+                                       HasSubstr("{\"line\": 4, \"score\"")));
+  file("body.jsonl", "{\"body\": \"tea\", \"key\": 5}\n");
+  EXPECT_THAT(search("--index body.jsonl --text-key body --id-key key tea").out,
+              HasSubstr("\"id\": 5"));
+
+  file("quoted.tsv", "a\t\"the\tcat\"\n");
+  EXPECT_THAT(search("--index quoted.tsv tea").out, HasSubstr("\"text\": \"the\\tcat\""));
+  file("plain.txt", "a\t\"tea\"\n");
+  EXPECT_THAT(search("--index plain.txt --column 2 tea").out,
+              HasSubstr("\"text\": \"\\\"tea\\\"\""));
+}
+
 TEST_F(IndexTest, WhatWasCutIsSaidAtTheEnd) {
   const std::string many =
       "tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea "

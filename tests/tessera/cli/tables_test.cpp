@@ -54,6 +54,13 @@ TEST_F(TablesTest, TheColumnOfTextsMayNameItself) {
   EXPECT_EQ(texts("one.csv"), "\"tea\"\n\"the cat\"\n");
 }
 
+TEST_F(TablesTest, LettersOfAnEndingCountWithoutTheirCase) {
+  file("UP.CSV", "id,text\n7,tea\n");
+  EXPECT_EQ(texts("UP.CSV"), "\"tea\"\n");
+  file("up.JSONL", "{\"text\": \"tea\"}\n");
+  EXPECT_EQ(texts("up.JSONL"), "\"tea\"\n");
+}
+
 TEST_F(TablesTest, WithoutTheFirstRowTheOthersMeanNothing) {
   file("in.csv", "id,te\"xt\n1,one\n2,two\n");
   for (const char* flags : {"--column 2", "--header --column 2", "--column id"}) {
