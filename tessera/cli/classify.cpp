@@ -76,7 +76,7 @@ void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
 void Classify::run_images(const PackagePointer& package, EncoderOptions options) const {
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   const ImageList files = list_arguments(input.files, images, "classify");
-  require_distinct({{"-o", output}}, files.names(), model.model);
+  require_distinct({{"-o", output}}, model.with_plan(files.names()), model.model);
   OutputFile out(output);
   const LabelWriter writer(*package, encoder.width(), format == "jsonl", top_k);
   const std::size_t failed =
@@ -90,7 +90,7 @@ void Classify::run_images(const PackagePointer& package, EncoderOptions options)
 
 void Classify::run(const CLI::App& command) {
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
-  require_distinct({{"-o", output}}, input.paths(), model.model);
+  require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   EncoderOptions options = model.encoder_options({"logits"});
   const PackagePointer package = model.open_package();
   const bool has_labels = package->task == models::Task::token_classification ||

@@ -112,7 +112,8 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   require_per_input(encoder);
   const ImageList files = list_arguments(input.files, images, "embed");
-  require_distinct({{"-o", output}, {"--paths", paths}}, files.names(), model.model);
+  require_distinct({{"-o", output}, {"--paths", paths}}, model.with_plan(files.names()),
+                   model.model);
   OutputFile out(output);
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
@@ -143,7 +144,13 @@ void Embed::run(const CLI::App& command) {
         "linears that give the same bytes again");
   }
   // What is wrong with flags, input or output shows before the weights are packed.
-  require_distinct({{"-o", output}, {"--paths", paths}}, input.paths(), model.model);
+  std::vector<NamedOutput> written{{"-o", output}, {"--paths", paths}};
+  if (resumes) {
+    for (const std::string& file : ResumableJob::files_of(output)) {
+      written.push_back({"--resume", file});
+    }
+  }
+  require_distinct(written, model.with_plan(input.paths()), model.model);
   EncoderOptions options = model.encoder_options({output_name});
   const PackagePointer package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);

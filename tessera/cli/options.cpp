@@ -329,9 +329,14 @@ Preparer make_preparer(const CLI::App& command, const models::Package& package,
 }
 
 void say_what_was_cut(std::string_view command, const TextInputs& texts) {
-  if (texts.cut() == 0) return;
-  fmt::print(stderr, "tessera {}: {} of {} texts were cut to {} tokens ({})\n", command,
-             texts.cut(), texts.encoded(), texts.max_tokens(), texts.limit_reason());
+  say_what_was_cut(command, texts, texts.cut(), texts.encoded());
+}
+
+void say_what_was_cut(std::string_view command, const TextInputs& texts, std::size_t cut,
+                      std::size_t count) {
+  if (cut == 0) return;
+  fmt::print(stderr, "tessera {}: {} of {} texts were cut to {} tokens ({})\n", command, cut, count,
+             texts.max_tokens(), texts.limit_reason());
 }
 
 void require_embedding(const models::Package& package) {

@@ -71,7 +71,7 @@ std::optional<meters::Measurement> ReportCommand::measure(const std::string& met
 }
 
 void ReportCommand::run(const CLI::App& /*command*/) const {
-  require_distinct({{"-o", out}}, {}, model.model);
+  require_distinct({{"-o", out}}, model.with_plan({}), model.model);
   OutputFile page(out);  // first: what cannot be written is said before anything is measured
   if (!plots.empty()) make_directory(plots);
   const PackagePointer package = model.open_package();

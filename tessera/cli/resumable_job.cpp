@@ -80,8 +80,10 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
       state_path_(out_->partial_path() + ".json"),
       facts_(std::move(facts)) {
   const std::uint64_t found = out_->partial_bytes();
-  // A state without what it is of is left over from a job that ended: this one begins anew.
-  const std::optional<JobState> state = found > 0 ? load_job(state_path_) : std::nullopt;
+  // A state without what it is of is left over from a job that ended: this one begins anew. What is
+  // no state is somebody's file.
+  std::optional<JobState> state = load_job(state_path_);
+  if (found == 0) state.reset();
   if (state) {
     const std::string differs = difference(facts_, state->facts);
     if (!differs.empty()) {
@@ -100,8 +102,23 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
                     out_->partial_path(), found,
                     state ? fmt::format("at least {}", bytes_before_) : "none", state_path_));
   }
+  checksum_ = out_->checksum(0, bytes_before_, kNoBytes);
+  summed_ = bytes_before_;
+  if (state && checksum_ != state->checksum) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: got other bytes than those that were written, expected the "
+                            "checksum {:016x} of the first {}; without both files the job begins "
+                            "anew",
+                            out_->partial_path(), state->checksum, bytes_before_));
+  }
   out_->keep(bytes_before_);
-  if (!state) save_job(state_path_, {.facts = facts_, .counts = {}, .bytes = 0});
+  if (!state)
+    save_job(state_path_, {.facts = facts_, .counts = {}, .bytes = 0, .checksum = kNoBytes});
+}
+
+std::array<std::string, 2> ResumableJob::files_of(const std::string& output) {
+  const std::string partial = OutputFile::partial_of(output);
+  return {partial, partial + ".json"};
 }
 
 std::optional<std::size_t> ResumableJob::rows_before() const noexcept {
@@ -110,7 +127,10 @@ std::optional<std::size_t> ResumableJob::rows_before() const noexcept {
 }
 
 void ResumableJob::save(const RecordCounts& counts) {
-  save_job(state_path_, {.facts = facts_, .counts = counts, .bytes = out_->sync()});
+  const std::uint64_t bytes = out_->sync();
+  checksum_ = out_->checksum(summed_, bytes, checksum_);
+  summed_ = bytes;
+  save_job(state_path_, {.facts = facts_, .counts = counts, .bytes = bytes, .checksum = checksum_});
 }
 
 void ResumableJob::finish() {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,8 +31,12 @@ void require_resumable(const InputFlags& input, const std::string& output);
 
 class ResumableJob {
  public:
-  /// Throws Error{invalid_argument} if what is there belongs to another job, saying what differs.
+  /// Throws Error: invalid_argument if what is there belongs to another job, saying what differs;
+  /// corrupt_file if it is no state of a job, or the output is not as it was left.
   ResumableJob(const std::string& output, JobFacts facts);
+
+  /// The files that a job for `output` keeps beside it.
+  static std::array<std::string, 2> files_of(const std::string& output);
 
   OutputFile& out() noexcept { return *out_; }
   /// What earlier processes did.
@@ -50,6 +55,7 @@ class ResumableJob {
   JobFacts facts_;
   RecordCounts before_;
   std::uint64_t bytes_before_ = 0;
+  std::uint64_t summed_ = 0, checksum_ = kNoBytes;  // of the bytes before
 };
 
 }  // namespace tessera::cli

@@ -43,7 +43,7 @@ bool Run::is_wanted(const models::Package& package, const std::string& name) con
 }
 
 void Run::run(const CLI::App& /*command*/) const {
-  require_distinct({{"--output", output}}, {input}, model.model);
+  require_distinct({{"--output", output}}, model.with_plan({input}), model.model);
   check_replaceable(output);
   const auto package = model.open_package();
   const ReferenceInput reference = ReferenceInput::open(input, *package);

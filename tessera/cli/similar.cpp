@@ -57,6 +57,7 @@ std::vector<TokenSequence> Similar::sequences(const CLI::App& command,
   }
   about_sequences(
       where, [&] { check_sequences(package.program, std::span<const TokenSequence>(sequences)); });
+  if (preparer.texts() != nullptr) say_what_was_cut("similar", *preparer.texts());
   return sequences;
 }
 

@@ -22,7 +22,9 @@ RecordCounts run_texts(const TextJob& job, RecordStream& stream, const Preparer&
   const RecordCounts counts = run_records(stream, preparer, encoder, sinks, before);
   const std::size_t done = (counts.read - counts.failed) - (before.read - before.failed);
   progress.close("tessera " + job.command, done, "text", job.shows_stats);
-  if (preparer.texts() != nullptr) say_what_was_cut(job.command, *preparer.texts());
+  if (preparer.texts() != nullptr) {
+    say_what_was_cut(job.command, *preparer.texts(), counts.cut, counts.read - counts.failed);
+  }
   return counts;
 }
 

@@ -28,8 +28,9 @@ void save_job(const std::string& path, const JobState& state) {
     append_json_string(json, value);
     is_first = false;
   }
-  json += fmt::format("}},\n\"read\": {}, \"failed\": {}, \"bytes\": {}}}\n", state.counts.read,
-                      state.counts.failed, state.bytes);
+  json += fmt::format(
+      "}},\n\"read\": {}, \"failed\": {}, \"cut\": {}, \"bytes\": {}, \"checksum\": {}}}\n",
+      state.counts.read, state.counts.failed, state.counts.cut, state.bytes, state.checksum);
   OutputFile out(path);
   out.write(json);
   out.finish();
@@ -39,10 +40,11 @@ std::optional<JobState> load_job(const std::string& path) {
   if (!path_exists(path)) return std::nullopt;
   json::Object root, job;
   JobState state;
-  std::uint64_t read = 0, failed = 0;
+  std::uint64_t read = 0, failed = 0, cut = 0;
   const json::Tree tree = json::Tree::parse(read_file(path));
   const bool is_good = tree.root().get(root) && root.get("job", job) && root.get("read", read) &&
-                       root.get("failed", failed) && root.get("bytes", state.bytes);
+                       root.get("failed", failed) && root.get("cut", cut) &&
+                       root.get("bytes", state.bytes) && root.get("checksum", state.checksum);
   if (is_good) {
     for (const auto field : job) {
       std::string_view value;
@@ -56,7 +58,7 @@ std::optional<JobState> load_job(const std::string& path) {
                             "wrote; without the file the job begins anew",
                             path));
   }
-  state.counts = {.read = read, .failed = failed};
+  state.counts = {.read = read, .failed = failed, .cut = cut};
   return state;
 }
 

@@ -16,8 +16,9 @@ using JobFacts = std::map<std::string, std::string>;
 
 struct JobState {
   JobFacts facts;
-  RecordCounts counts;      ///< of the windows whose results are written
-  std::uint64_t bytes = 0;  ///< of the output, up to there
+  RecordCounts counts;         ///< of the windows whose results are written
+  std::uint64_t bytes = 0;     ///< of the output, up to there
+  std::uint64_t checksum = 0;  ///< OutputFile::checksum() of them
 };
 
 /// Replaces the file in one step. Throws Error as OutputFile does.

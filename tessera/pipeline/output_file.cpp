@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 namespace tessera {
 namespace {
 
+constexpr const char* kPartial = ".partial";
 constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
 
 std::atomic<TemporaryHook> temporary_hook{nullptr};
@@ -90,7 +92,7 @@ std::unique_ptr<OutputFile> OutputFile::open_partial(const std::string& path) {
   file->name_ = path;
   file->find_target(path, path_exists(path));
   file->is_partial_ = file->is_seekable_ = true;
-  file->temporary_ = file->target_ + ".partial";
+  file->temporary_ = file->target_ + kPartial;
   const char* const name = file->temporary_.c_str();
   file->descriptor_ = ::open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (file->descriptor_ < 0) file->fail("open its partial file", errno);
@@ -113,6 +115,30 @@ void OutputFile::keep(std::uint64_t bytes) {
   if (::ftruncate(descriptor_, size) != 0 || ::lseek(descriptor_, size, SEEK_SET) != size) {
     fail("go on with its partial file", errno);
   }
+}
+
+std::uint64_t OutputFile::checksum(std::uint64_t begin, std::uint64_t end,
+                                   std::uint64_t before) const {
+  constexpr std::uint64_t kPrime = 0x100000001B3;
+  std::uint64_t sum = before;
+  std::string block(kBufferBytes, '\0');
+  while (begin < end) {
+    const std::size_t wanted = std::min<std::uint64_t>(block.size(), end - begin);
+    const ssize_t got = ::pread(descriptor_, block.data(), wanted, static_cast<off_t>(begin));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) fail("read its partial file", got < 0 ? errno : EIO);
+    begin += static_cast<std::uint64_t>(got);
+    for (const char c : std::string_view(block).substr(0, static_cast<std::size_t>(got))) {
+      sum = (sum ^ static_cast<unsigned char>(c)) * kPrime;
+    }
+  }
+  return sum;
+}
+
+std::string OutputFile::partial_of(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path followed = std::filesystem::canonical(path, error);
+  return (error ? path : followed.string()) + kPartial;
 }
 
 std::uint64_t OutputFile::sync() {

@@ -118,6 +118,7 @@ void Runner::append(Record record) {
   first_.push_back(first_.back() + (is_per_token_ ? prepared.sequence.size() : 1));
   sequences_.push_back(std::move(prepared.sequence));
   cut_.push_back(prepared.encoding.is_cut);
+  if (prepared.encoding.is_cut) ++counts_.cut;
   encodings_.emplace_back();
   if (is_per_token_) encodings_.back() = std::move(prepared.encoding);
   records_.push_back(std::move(record));

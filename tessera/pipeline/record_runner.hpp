@@ -24,6 +24,7 @@ struct RecordResult {
 struct RecordCounts {
   std::size_t read = 0;    ///< records of the input, good and bad
   std::size_t failed = 0;  ///< those without a result
+  std::size_t cut = 0;     ///< texts that were cut
 };
 
 /// Who is told.

@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "tests/models/text/json_sections.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
 #include "tests/tessera/image_directory.hpp"
 
@@ -192,6 +193,19 @@ TEST_F(ImageCliTest, ComparesTextsWithImages) {
   const CommandResult pair = tessera("similar siglip --image photos/a.jpg --ids --text '5 1' '7'");
   EXPECT_EQ(pair.status, 0) << pair.err;
   EXPECT_EQ(lines_of(pair.out).size(), 2U);
+  write_file(path("siglip/tokenizer.json"), text::JsonSections{}.text());
+  const std::string compare = "similar siglip --image photos/a.jpg --text ";
+  EXPECT_EQ(tessera(compare + "hello").err, "");
+  std::string many = "hello", ids = "2 5 3";
+  for (int i = 0; i < 20; ++i) many += " world";
+  for (int i = 0; i < 13; ++i) ids += " 1";
+  EXPECT_EQ(tessera(compare + "'" + many + "'").err,
+            "tessera similar: 1 of 1 texts were cut to 16 tokens (position table)\n");
+  const auto numbers = [](const CommandResult& result) {
+    return result.out.substr(result.out.find('\t', result.out.find('\t') + 1));
+  };
+  EXPECT_EQ(numbers(tessera(compare + "hello")), numbers(tessera(compare + "'" + ids + "' --ids")))
+      << "padded";
   expect_failure(tessera("similar vit --image photos --ids --text 1"), 1, "compares no texts");
   expect_failure(tessera("similar clip --image photos --text cat"), 1, "--ids");
   expect_failure(tessera("similar clip --image photos --ids --text '0 x'"), 1, "--text 1: ");

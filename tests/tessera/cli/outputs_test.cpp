@@ -44,6 +44,18 @@ TEST_F(OutputsTest, AnInputIsNeverTheOutput) {
   ASSERT_EQ(tessera("plan model --save plan.json --no-measure").status, 0);
   expect_failure(tessera("plan model --diff plan.json --save plan.json"), 2,
                  "is the input plan.json");
+  const std::string plan = read_file(path("plan.json"));
+  write_model(
+      path("labels"),
+      {.architecture = "BertForSequenceClassification", .labels = 2, .has_sentence_files = false});
+  for (const char* command :
+       {"embed model in.txt --plan plan.json -o plan.json",
+        "embed model in.txt --plan plan.json -o vectors.npy --paths plan.json",
+        "classify labels in.txt --plan plan.json -o plan.json",
+        "search model --index in.txt tea --plan plan.json --save-index plan.json"}) {
+    expect_failure(tessera(command), 2, "is the input plan.json");
+    EXPECT_EQ(read_file(path("plan.json")), plan) << command;
+  }
   // The same of a model by its name.
   std::filesystem::create_directories(path("hub/models--org--tiny/snapshots"));
   std::filesystem::create_directory_symlink(path("model"),
@@ -64,6 +76,8 @@ TEST_F(OutputsTest, TheNameSaysTheFormat) {
     ASSERT_EQ(tessera("embed model in.txt -o " + name).status, 0) << name;
     EXPECT_THAT(read_file(path(name)), StartsWith(begin));
   }
+  ASSERT_EQ(tessera("embed model in.txt -o OUT.NPY").status, 0);
+  EXPECT_THAT(read_file(path("OUT.NPY")), StartsWith("\x93NUMPY"));
   const std::string text = tessera("embed model in.txt --format text").out;
   ASSERT_EQ(tessera("embed model in.txt -o out.txt").status, 0);
   EXPECT_EQ(read_file(path("out.txt")), text);
@@ -185,9 +199,49 @@ TEST_F(ResumeTest, TwoJobsDoNotWriteOneFile) {
 TEST_F(ResumeTest, AStateWithoutItsFileIsOfNoJob) {
   file("few.txt", "tea\nhello\n");
   ASSERT_EQ(tessera("embed model few.txt -o whole.npy").status, 0);
-  file("few.npy.partial.json", "{\"job\": {}, \"read\": 2, \"failed\": 0, \"bytes\": 256}");
+  file("few.npy.partial.json",
+       "{\"job\": {}, \"read\": 2, \"failed\": 0, \"cut\": 0, \"bytes\": 256, "
+       "\"checksum\": 1}");
   EXPECT_EQ(tessera("embed model few.txt -o few.npy --resume").status, 0);
   EXPECT_TRUE(read_file(path("few.npy")) == read_file(path("whole.npy")));
+}
+
+TEST_F(ResumeTest, AFileOfTheUserIsNoStateOfAJob) {
+  const std::string mine = "{\"text\": \"tea\"}\n";
+  for (const char* name : {"out.npy.partial.json", "out.npy.partial"}) {
+    file(name, mine);
+    expect_failure(tessera(fmt::format("embed model {} -o out.npy --resume", name)), 2,
+                   fmt::format("--resume {0}: is the input {0}", name));
+    EXPECT_EQ(read_file(path(name)), mine);
+    EXPECT_NE(tessera("embed model in.jsonl -o out.npy --resume").status, 0);
+    EXPECT_EQ(read_file(path(name)), mine) << "no input, and not ours";
+    std::filesystem::remove(path(name));
+    std::filesystem::remove(path("out.npy.partial"));
+  }
+}
+
+TEST_F(ResumeTest, BytesThatChangedAreFound) {
+  interrupt("out.npy");
+  std::string bytes = read_file(path("out.npy.partial"));
+  bytes[200] = static_cast<char>(bytes[200] ^ 1);
+  file("out.npy.partial", bytes);
+  expect_failure(tessera("embed model in.jsonl -o out.npy --resume"), 1,
+                 "out.npy.partial: got other bytes than those that were written");
+}
+
+TEST_F(ResumeTest, WhatWasCutBeforeCountsToo) {
+  const CommandResult whole = tessera("embed model in.jsonl -o whole.npy --max-length 4");
+  EXPECT_THAT(whole.err, HasSubstr("tessera embed: 9990 of 29970 texts were cut"));
+  const std::string command =
+      "\"$TESSERA\" embed model in.jsonl -o out.npy --resume --max-length 4 --threads 1 "
+      "--batch-tokens 1";
+  sh(command +
+     " & child=$!; n=0; while ! grep -q '\"read\": [1-9]' out.npy.partial.json && "
+     "[ $n -lt 2000 ]; do n=$((n+1)); sleep 0.01; done; kill -KILL $child; wait");
+  if (std::filesystem::exists(path("out.npy"))) GTEST_SKIP() << "it was quicker";
+  const CommandResult rest = sh(command);
+  EXPECT_THAT(rest.err, HasSubstr("goes on behind "));
+  EXPECT_THAT(rest.err, HasSubstr("tessera embed: 9990 of 29970 texts were cut"));
 }
 
 TEST_F(ResumeTest, AnotherJobIsRefused) {
