@@ -33,12 +33,9 @@ const Family& family_of(const std::string& tokenizer_class) {
                   tokenizer_class));
 }
 
-std::string_view without_trailing_space(std::string_view line) {
-  while (!line.empty()) {
-    const Decoded d = decode_utf8_before(line.data() + line.size());
-    if (!is_whitespace(d.c)) break;
-    line.remove_suffix(d.length);
-  }
+// Lines end in LF or CR LF; blanks are part of a token.                  BertTokenizer load_vocab
+std::string_view without_cr(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
 }
 
@@ -53,7 +50,7 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
       throw Error(ErrorCode::corrupt_file,
                   fmt::format("vocab.txt: line {} is not UTF-8, expected one token", id + 1));
     }
-    vocabulary.add(without_trailing_space(line), id);
+    vocabulary.add(without_cr(line), id);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   vocabulary.finish();

@@ -142,5 +142,13 @@ TEST_F(VocabTxtTest, TokenizerJsonComesFirst) {
   EXPECT_EQ(load().max_length(), 77u);
 }
 
+TEST_F(VocabTxtTest, BlanksBehindATokenArePartOfIt) {
+  directory.write(
+      "vocab.txt",
+      "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\nfoo\r\nbar\r\nfoo\u00A0\r\nbar \r\n");
+  EXPECT_EQ(load().encode("foo bar").ids, (Ids{2, 5, 6, 3}));
+  EXPECT_EQ(load().id("bar "), 8);
+}
+
 }  // namespace
 }  // namespace tessera::text
