@@ -56,7 +56,7 @@ Dim read_labels(BuildContext& context) {
     package.labels[static_cast<std::size_t>(i)] = label;
   }
   package.problem_type = config.string("problem_type", "");
-  if (labels.size == 1 || package.task == Task::sequence_classification) {
+  if (package.task == Task::sequence_classification && package.program.images() == nullptr) {
     read_score_activation(config, package);
   }
   return labels;

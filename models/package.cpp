@@ -11,7 +11,9 @@
 #include "models/registry.hpp"
 #include "models/sentence/embedding.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/weights/other_weights.hpp"
 
 namespace tessera::models {
 namespace {
@@ -26,6 +28,16 @@ std::string known_model_types() {
     text += fmt::format("{}{}", text.empty() ? "" : ", ", family.model_type);
   }
   return text;
+}
+
+/// A directory without config.json may be one of another format, which is named.
+void require_config(const fs::path& directory) {
+  if (path_exists(directory / kConfig)) return;
+  const std::string others = other_weights(directory);
+  if (others.empty()) return;  // Config::read() says what is missing
+  throw Error(ErrorCode::not_found,
+              fmt::format("{}: no such file in {}, expected a directory of transformers{}", kConfig,
+                          directory.string(), others));
 }
 
 /// By model_type; old files that lack it are known by their class.
@@ -146,9 +158,12 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   const fs::path directory = find_model(model);
   SentenceFiles files = read_sentence_files(directory);
   const fs::path transformer = directory / files.transformer_path;
+  require_config(transformer);
   const Config config = Config::read(transformer / kConfig, kConfig);
   const Family& family = choose_family(config);
   refuse_remote_code(config);
+  // Of CLIP and SigLIP too, whose encoders have configs of their own below it.
+  if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
   const ModelClass& model_class = choose_class(config, family, files, options);
 
   Package package;

@@ -138,6 +138,10 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
     check_arguments(config);
     check_output(config);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
+    if (files.transformer_task == "text-generation" || files.transformer_task == "any-to-any") {
+      config.unsupported("transformer_task",
+                         "feature-extraction, sequence-classification or fill-mask");
+    }
     return;
   }
 }

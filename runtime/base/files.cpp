@@ -150,7 +150,7 @@ bool file_exists(const fs::path& path) {
   if (S_ISREG(status->st_mode)) return true;
   throw Error(ErrorCode::io_error,
               fmt::format("{}: is {}, expected a regular file", path.string(),
-                          S_ISDIR(status->st_mode) ? "a directory" : "no regular file"));
+                          S_ISDIR(status->st_mode) ? "a directory" : "a pipe or a device"));
 }
 
 bool directory_exists(const fs::path& path) {

@@ -39,17 +39,18 @@ constexpr Other kOthers[] = {
     {"onnx/model.onnx", kOnnx},
     {"open_clip_model.safetensors", kOpenClip},
     {"open_clip_pytorch_model.bin", kOpenClip},
+    {"open_clip_config.json", kOpenClip},
     {"rust_model.ot", "of rust-bert: take the same model for transformers"},
     {"adapter_model.safetensors", "an adapter: merge it into the model that it was trained for"},
     {"adapter_model.bin", "an adapter: merge it into the model that it was trained for"},
 };
 
-/// The names of the GGUF files of a directory of the system, sorted.
-std::vector<std::string> gguf_files(const fs::path& directory) {
+/// The names of the files of a directory of the system that end so, sorted.
+std::vector<std::string> files_that_end_in(const fs::path& directory, const char* ending) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    if (at->path().extension() == ".gguf") names.push_back(at->path().filename().string());
+    if (at->path().extension() == ending) names.push_back(at->path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -65,7 +66,12 @@ std::string other_weights(const fs::path& directory) {
   for (const Other& other : kOthers) {
     if (path_exists(directory / other.name)) add(other.name, other.meaning);
   }
-  for (const std::string& name : gguf_files(directory)) {
+  for (const char* folder : {"", "onnx/"}) {
+    for (const std::string& name : files_that_end_in(directory / folder, ".onnx")) {
+      if (name != "model.onnx") add(folder + name, kOnnx);
+    }
+  }
+  for (const std::string& name : files_that_end_in(directory, ".gguf")) {
     add(name, "a GGUF file: take the same model for transformers");
   }
   return text;

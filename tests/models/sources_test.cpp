@@ -69,6 +69,17 @@ TEST_F(SourcesTest, SimilarityIsThatOfTheSentenceConfig) {
               AllOf(HasSubstr("unsupported_model"), HasSubstr("hamming")));
 }
 
+TEST_F(SourcesTest, ADirectoryOfAnotherFormatIsNamedWithTheWayOut) {
+  std::filesystem::remove(directory / "config.json");
+  std::filesystem::remove(directory / "model.safetensors");
+  EXPECT_THAT(error(), HasSubstr("not_found: config.json: no such file"));
+  directory.write("onnx/model_quantized.onnx", "x");
+  EXPECT_THAT(error(), AllOf(HasSubstr("not_found: config.json: no such file in "),
+                             HasSubstr("onnx/model_quantized.onnx is an ONNX model: take the")));
+  directory.write("open_clip_config.json", "{}");
+  EXPECT_THAT(error(), HasSubstr("open_clip_config.json is of OpenCLIP"));
+}
+
 TEST_F(SourcesTest, CodeOfTheModelIsRefusedByName) {
   CheckpointCopy jina = copy;
   jina.config["auto_map"] =
@@ -82,6 +93,13 @@ TEST_F(SourcesTest, CodeOfTheModelIsRefusedByName) {
   jina.config["auto_map"] = "null";
   jina.write(directory.path());
   EXPECT_EQ(error(), "");
+}
+
+TEST_F(SourcesTest, ACrossEncodersActivationIsOfTexts) {
+  CheckpointCopy images("vit-imgcls");
+  images.config["sentence_transformers"] =
+      R"({"activation_fn": "torch.nn.modules.linear.Identity"})";
+  EXPECT_EQ(images.open().score_activation, std::nullopt);
 }
 
 TEST_F(SourcesTest, TheScoreOfARerankerHasTheActivationThatConfigNames) {

@@ -307,6 +307,7 @@ TEST(SentenceTest, ArgumentsThatChangeTheModelAreRefusedByName) {
                     HasSubstr("tokenizer_args"), HasSubstr("do_lower_case")));
   EXPECT_THAT(error(R"("config_args": {"num_hidden_layers": 1})"), HasSubstr("num_hidden_layers"));
   EXPECT_THAT(error(R"("model_kwargs": {"adapter": "x"})"), HasSubstr("adapter"));
+  EXPECT_THAT(error(R"("transformer_task": "text-generation")"), HasSubstr("text-generation"));
   EXPECT_THAT(error(R"("module_output_name": "sentence_embedding")"),
               HasSubstr("module_output_name"));
   EXPECT_EQ(error(R"("module_output_name": "token_embeddings", "modality_config":

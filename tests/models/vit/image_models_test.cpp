@@ -67,6 +67,9 @@ TEST(ImageModelsTest, SizesThatDoNotFitAreRefusedByTheirKey) {
   copy = CheckpointCopy("vit-model");
   copy.config["quantization_config"] = "{\"bits\": 8}";
   refused(copy, ErrorCode::unsupported_model, "quantization_config");
+  CheckpointCopy clip("clip-full");
+  clip.config["quantization_config"] = "{\"bits\": 8}";
+  refused(clip, ErrorCode::unsupported_model, "quantization_config");
 }
 
 TEST(ImageModelsTest, ANativeGridThatIsNoSquareTakesThatSizeAlone) {
