@@ -201,8 +201,8 @@ void Search::run(const CLI::App& /*command*/) {
   }
   if (failed == 0 && bad == 0) return;
   if (failed == 0) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: {} lines were not indexed, expected all", index, bad));
+    throw Error(ErrorCode::invalid_argument, fmt::format("{}: {} line{} not indexed, expected all",
+                                                         index, bad, bad == 1 ? " was" : "s were"));
   }
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{} of {} queries gave no answer, expected all", failed, failed + count));

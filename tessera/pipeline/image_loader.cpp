@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "runtime/base/blocked_signals.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera {
 namespace {
@@ -61,6 +62,14 @@ void read_file(const fs::path& file, std::uint64_t limit, std::vector<std::uint8
     done += static_cast<std::size_t>(got);
   }
   bytes.resize(done);
+  // Pillow reads no XML either, but a vector image is no web page.
+  const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
+                              std::min<std::size_t>(bytes.size(), 64));
+  const std::string_view got = head.starts_with("<?xml") ? "" : stand_in(head);
+  if (!got.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got {}, expected an image file", file.string(), got));
+  }
 }
 
 }  // namespace

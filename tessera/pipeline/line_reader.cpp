@@ -7,6 +7,7 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 #include "runtime/base/utf8.hpp"
 
 namespace tessera {
@@ -31,6 +32,14 @@ std::string LineReader::where(std::size_t line_number) const {
 std::uint64_t LineReader::bytes_read() const noexcept {
   const std::uint64_t waiting = buffer_.size() - begin_;
   return bytes_ - std::min(bytes_, waiting);  // exact for UTF-8
+}
+
+// What Git leaves in place of a large file is no text of anybody.
+void LineReader::check_is_itself() const {
+  constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
+  if (!std::string_view(buffer_).starts_with(kPointer)) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: got {}, expected texts", source_.name(), stand_in(kPointer)));
 }
 
 void LineReader::refuse_utf32(std::string_view head) const {
@@ -69,6 +78,7 @@ bool LineReader::fill() {
   const std::size_t used = buffer_.size();
   at_end_ = !source_.read(buffer_);
   bytes_ += buffer_.size() - used;
+  if (bytes_ == buffer_.size() && used < kHeadBytes) check_is_itself();
   if (encoding_ == TextEncoding::utf8 && bytes_ == buffer_.size() && used < kHeadBytes) {
     if (const auto other = other_encoding(buffer_)) {
       const std::string way =

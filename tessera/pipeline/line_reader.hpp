@@ -42,6 +42,7 @@ class LineReader {
   bool fill();
   bool turns_to_cr();
   void decode(std::string_view bytes);
+  void check_is_itself() const;
   void refuse_utf32(std::string_view head) const;
   void check(std::string_view line) const;
 

@@ -58,6 +58,23 @@ std::string tokenizer_text(const models::Package& package) {
   return out;
 }
 
+/// What is done to a text before and behind the tokenizer, and which file says so.
+std::vector<std::string> done_to_texts(const models::Package& package) {
+  std::vector<std::string> done;
+  if (package.strips_texts) done.emplace_back("stripped of white space (modules.json)");
+  if (package.lower_case_first) done.emplace_back("lower case (sentence_bert_config.json)");
+  if (package.text_padding) {
+    done.push_back(fmt::format("padded to {} with id {} on the {} (SigLIP)", package.max_tokens,
+                               package.text_padding->id.value_or(0),
+                               text::to_string(package.text_padding->side)));
+  }
+  if (package.tokenizer && !package.tokenizer->gives_type_ids() &&
+      package.program.tokens()->type_vocab_size > 1) {
+    done.emplace_back("no type ids (model_input_names or the tokenizer's class)");
+  }
+  return done;
+}
+
 void describe_inputs(const models::Package&, const ImageSpec& images, ModelFacts& facts) {
   facts.add("image_size", fmt::format("{} x {} (height x width)", images.height, images.width));
   facts.add("image_channels", static_cast<std::size_t>(images.channels));
@@ -79,6 +96,7 @@ void describe_inputs(const models::Package& package, const TokenSpec& tokens, Mo
   facts.add("max_tokens_from", package.max_tokens_from);
   facts.add("position_table", extent(tokens.max_tokens));
   facts.add("tokenizer", tokenizer_text(package));
+  if (const auto done = done_to_texts(package); !done.empty()) facts.add("texts", done);
 }
 
 /// What a run takes beside weights and arena, which the promise leaves out.

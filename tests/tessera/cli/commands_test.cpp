@@ -302,6 +302,15 @@ TEST_F(InfoTest, SaysWhatTheModelIsAndTakes) {
   EXPECT_THAT(json.out, HasSubstr("\"stored_as\": \"F32 ("));
 }
 
+TEST_F(InfoTest, SaysWhatIsDoneToTexts) {
+  EXPECT_THAT(tessera("info model").out,
+              HasSubstr("texts                       stripped of white space (modules.json)\n"));
+  file("model/sentence_bert_config.json", R"({"do_lower_case": true})");
+  file("model/tokenizer_config.json", R"({"model_input_names": ["input_ids"]})");
+  EXPECT_THAT(tessera("info model").out,
+              HasSubstr("lower case (sentence_bert_config.json), no type ids (model_input_names"));
+}
+
 class PlanCommandTest : public CliTest {
  protected:
   // Rates of nobody's machine: a cache of the test's own, and nothing measured.

@@ -49,6 +49,15 @@ TEST_F(ImageCliTest, EmbedsADirectoryInTheOrderOfItsPaths) {
   EXPECT_EQ(tessera("embed vit photos --threads 1 --loaders 3 --batch-tokens 1").out, all.out);
 }
 
+TEST_F(ImageCliTest, WhatStandsInPlaceOfAnImageIsNamed) {
+  file("photos/c.png", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n");
+  file("photos/a.jpg", "<!DOCTYPE html><html></html>");
+  const CommandResult result = tessera("embed vit photos");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("photos/c.png: got a Git LFS pointer"));
+  EXPECT_THAT(result.err, HasSubstr("photos/a.jpg: got a web page"));
+}
+
 TEST_F(ImageCliTest, WritesNpyAndOtherOutputs) {
   const auto rows = lines_of(tessera("embed vit photos --format text").out);
   ASSERT_EQ(rows.size(), 3U);
@@ -83,7 +92,7 @@ TEST_F(ImageCliTest, FilesThatFailAreNamedAndTheRestIsWritten) {
   EXPECT_EQ(result.out, expected);
   for (const char* part :
        {"photos/0-empty.jpg: got an empty file", "photos/notes.txt: got a file that begins with",
-        "photos/page.jpg: got a file", "photos/picture.avif: got an AVIF image",
+        "photos/page.jpg: got a web page", "photos/picture.avif: got an AVIF image",
         "photos/z-cut.jpg: JPEG: got", "photos/link.jpg: No such file",
         "photos/pipe.jpg: is no regular file", "7 of 10 inputs gave no result"}) {
     EXPECT_THAT(result.err, HasSubstr(part));

@@ -49,6 +49,15 @@ TEST_F(LinesTest, APauseOfTheWriterIsAnsweredWithLabelsToo) {
   EXPECT_EQ(lines_of(converse("classify labels", "hello", "tea").out).size(), 2U);
 }
 
+TEST_F(LinesTest, APointerOfGitInPlaceOfTextsIsNamed) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n";
+  for (const char* name : {"in.txt", "in.jsonl", "in.csv"}) {
+    file(name, pointer);
+    expect_failure(tessera(fmt::format("embed model {}", name)), 1,
+                   fmt::format("{}: got a Git LFS pointer", name));
+  }
+}
+
 TEST_F(LinesTest, LinesMayEndInACarriageReturnAlone) {
   file("lf.txt", "tea\nthe cat\nhello\n");
   const CommandResult lf = tessera("embed model lf.txt");
