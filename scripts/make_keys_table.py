@@ -10,7 +10,7 @@ compared, bit for bit, with those of the unchanged directory:
 
 Nothing is listed by hand but the keys and the values to try. Standard library only.
 """
-import json, os, shutil, struct, subprocess, sys, tempfile, zlib
+import json, os, random, shutil, struct, subprocess, sys, tempfile, zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DATA = ROOT + '/tests/golden/data/'
@@ -21,9 +21,9 @@ FAMILIES = {
     'roberta': ['roberta-model', 'roberta-mlm', 'roberta-seqcls'],
     'xlm-roberta': ['xlm-roberta-model-bf16', 'xlm-roberta-reranker'],
     'distilbert': ['distilbert-model-sharded', 'distilbert-mlm', 'distilbert-seqcls'],
-    'mpnet': ['mpnet-model', 'mpnet-mlm'],
-    'electra': ['electra-model', 'electra-mlm', 'electra-discriminator'],
-    'albert': ['albert-model', 'albert-mlm'],
+    'mpnet': ['mpnet-model', 'mpnet-mlm', 'mpnet-seqcls'],
+    'electra': ['electra-model', 'electra-mlm', 'electra-discriminator', 'electra-seqcls'],
+    'albert': ['albert-model', 'albert-mlm', 'albert-seqcls'],
     'vit': ['vit-model', 'vit-imgcls'],
     'deit': ['deit-model', 'deit-teacher'],
     'dinov2': ['dinov2-model', 'dinov2-imgcls'],
@@ -31,9 +31,28 @@ FAMILIES = {
     'beit': ['beit-model'],
     'clip_text_model': ['clip-text-proj'],
     'clip_vision_model': ['clip-vision-proj'],
+    'siglip_text_model': ['siglip-text'],
     'siglip_vision_model': ['siglip-vision'],
+    'clip': ['clip-full'],
+    'siglip': ['siglip-full'],
 }
 # camembert is roberta by another name; clip and siglip hold the two towers under text_config and vision_config.
+
+
+def dense(name, out, width):
+    return {name + '.weight': [out, width], name + '.bias': [out]}
+
+
+# Checkpoints that tests/golden/data lacks: of another one, with a head of numbers at random.
+# name: (the other, architectures, what becomes of the names of its tensors, width -> more tensors)
+MADE = {
+    'mpnet-seqcls': ('mpnet-model', 'MPNetForSequenceClassification', lambda n: 'mpnet.' + n,
+                     lambda h: {**dense('classifier.dense', h, h), **dense('classifier.out_proj', 2, h)}),
+    'electra-seqcls': ('electra-model', 'ElectraForSequenceClassification', lambda n: 'electra.' + n,
+                       lambda h: {**dense('classifier.dense', h, h), **dense('classifier.out_proj', 2, h)}),
+    'albert-seqcls': ('albert-model', 'AlbertForSequenceClassification', lambda n: 'albert.' + n, lambda h: dense('classifier', 2, h)),
+    'siglip-text': ('siglip-full', 'SiglipTextModel', lambda n: n if n.startswith('text_model.') else None, lambda h: {}),
+}
 
 EVERY = {
     'is_decoder': [True], 'add_cross_attention': [True], 'is_encoder_decoder': [True], 'tie_word_embeddings': [False],
@@ -94,6 +113,8 @@ def run(tessera, directory, is_text):
 
 
 def copy(case, to, is_text):
+    if case in MADE:
+        return make(case, to)
     for name in os.listdir(DATA + case):
         if name.startswith('model') or name == 'config.json' or (name == 'inputs.safetensors' and is_text):
             shutil.copy(DATA + case + '/' + name, to)
@@ -102,6 +123,42 @@ def copy(case, to, is_text):
             f.write(picture(24))
         with open(to + '/preprocessor_config.json', 'w') as f:
             json.dump({'image_processor_type': 'ViTImageProcessor', 'size': SIDE[case]}, f)
+
+
+def make(case, to):
+    source, _, rename, more = MADE[case]
+    with open(DATA + source + '/model.safetensors', 'rb') as f:
+        size = struct.unpack('<Q', f.read(8))[0]
+        header, data = json.loads(f.read(size)), f.read()
+    header.pop('__metadata__', None)
+    tensors = {rename(n): (t['dtype'], t['shape'], data[t['data_offsets'][0]:t['data_offsets'][1]]) for n, t in header.items() if rename(n)}
+    numbers = random.Random(case)
+    for name, shape in more(config_of(case)['hidden_size']).items():
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        tensors[name] = ('F32', shape, struct.pack(f'<{count}f', *(numbers.gauss(0, .5) for _ in range(count))))
+    save(to + '/model.safetensors', tensors)
+    ids = [[5, 9, 7, 2, 11, 3, 8, 4, 12, 6], [6, 5, 9, 13, 7, 2, 8, 11, 4, 3]]
+    flat = [i for row in ids for i in row]
+    save(to + '/inputs.safetensors', {n: ('I64', [2, 10], struct.pack('<20q', *v)) for n, v in (('input_ids', flat), ('attention_mask', [1] * 20))})
+
+
+def save(path, tensors):
+    header, data = {}, b''
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {'dtype': dtype, 'shape': shape, 'data_offsets': [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    text += b' ' * (-len(text) % 8)
+    with open(path, 'wb') as f:
+        f.write(struct.pack('<Q', len(text)) + text + data)
+
+
+def config_of(case):
+    with open(DATA + (MADE[case][0] if case in MADE else case) + '/config.json') as f:
+        config = json.load(f)
+    if case == 'siglip-text':
+        config = config['text_config']
+    return dict(config, architectures=[MADE[case][1]]) if case in MADE else config
 
 
 SIDE = {}
@@ -135,12 +192,13 @@ def main(tessera):
     table, keys = {}, []
     for family, cases in FAMILIES.items():
         for case in cases:
-            with open(DATA + case + '/config.json') as f:
-                config = json.load(f)
-            is_text = 'image_size' not in config
-            SIDE[case] = config.get('image_size')
+            config = config_of(case)
+            SIDE[case] = config.get('vision_config', config).get('image_size')
+            is_text = SIDE[case] is None
             with tempfile.TemporaryDirectory() as directory:
                 copy(case, directory, is_text)
+                with open(directory + '/config.json', 'w') as f:
+                    json.dump(config, f)
                 status, base, said = run(tessera, directory, is_text)
                 if status != 0:
                     sys.exit(f'{case}: {said}')
@@ -152,8 +210,8 @@ def main(tessera):
     print('Written by `scripts/make_keys_table.py build/release/tessera/tessera > docs/KEYS.md`, which opens a small checkpoint of every family '
           'with one key changed at a time. **yes**: honoured, the outputs change or the weights no longer fit. **refused**: some values are refused '
           'by name, the others that were tried do nothing. **yes, or refused**: both. A dot: no effect. `camembert` is `roberta`; `clip` and `siglip` '
-          'have the keys of their towers under `text_config` and `vision_config`. A reranker\'s activation counts where a checkpoint has one label, '
-          'which here is that of xlm-roberta. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
+          'have the keys of their towers (the columns of `clip_text_model` and so on) under `text_config` and `vision_config`; their own columns are of '
+          'keys beside these, by the image tower. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
     for title, families in (('Texts', TEXT_FAMILIES), ('Images', [f for f in FAMILIES if f not in TEXT_FAMILIES])):
         print(f'## {title}\n')
         print('| key | ' + ' | '.join(families) + ' |')
@@ -173,7 +231,7 @@ def main(tessera):
         print('\nNo effect in any of them: ' + ', '.join(f'`{k}`' for k in quiet) + '.\n')
 
 
-TEXT_FAMILIES = ['bert', 'roberta', 'xlm-roberta', 'distilbert', 'mpnet', 'electra', 'albert', 'clip_text_model']
+TEXT_FAMILIES = ['bert', 'roberta', 'xlm-roberta', 'distilbert', 'mpnet', 'electra', 'albert', 'clip_text_model', 'siglip_text_model']
 
 if __name__ == '__main__':
     if len(sys.argv) != 2:
