@@ -280,7 +280,8 @@ typedef struct tessera_texts {
         NULL, NULL                                                                            \
   }
 
-/// Texts to token ids, special tokens included.
+/// Texts to token ids, special tokens included; those of SigLIP padded to the limit, as its encoder
+/// reads the padding.
 ///
 /// Shapes    ids, types (capacity); offsets (S+1): text s has the ids offsets[s] … offsets[s+1]−1.
 ///           ids and types may be NULL with capacity 0: then only offsets are written.

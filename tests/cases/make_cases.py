@@ -44,12 +44,12 @@ def ranked(score, k=5):
     return [[[i + 1, round(float(score[i]), 7)] for i in order]]
 
 
-def pair_logits(tensors, pairs=PAIRS):
+def pair_logits(tensors, pairs=PAIRS, types=(0, 1)):
     out = []
     for a, b in pairs:
         a, b = ([i for i in ids_of(x)[1:-1]] for x in (a, b))
         ids = [CLS] + a + [SEP] + b + [SEP]
-        out.append(ref.bert_logits(tensors, ids, [0] * (len(a) + 2) + [1] * (len(b) + 1), HEADS, LAYERS))
+        out.append(ref.bert_logits(tensors, ids, [types[0]] * (len(a) + 2) + [types[1]] * (len(b) + 1), HEADS, LAYERS))
     return np.array(out)
 
 
@@ -266,6 +266,72 @@ def inputs(b):
         case('inputs', id, f'{{tessera}} embed {{cases}}/inputs {{cases}}/{name}', right, says, 'numpy in float64; readers of JSON lines and of text files')
 
 
+def types(b):
+    """Pairs: type ids are given where the tokenizer gives them."""
+    t = head(bert_tensors(2, 'bert.'), 1, 3, scale=2., bias=1.)
+    zeros = pair_logits(t, types=(0, 0))[:, 0]
+    given = pair_logits(t)[:, 0]
+    identity = {'sentence_transformers': {'activation_fn': 'torch.nn.modules.linear.Identity'}}
+    rule = 'numpy in float64; model_input_names of tokenizer_config.json, else those of the class'
+    for id, config, z, says in (
+            ('of-bert', {'tokenizer_class': 'BertTokenizer'}, given, 'BertTokenizer gives them'),
+            ('not-of-distilbert', {'tokenizer_class': 'DistilBertTokenizerFast'}, zeros, 'DistilBertTokenizer gives none: all are 0'),
+            ('not-by-names', {'tokenizer_class': 'BertTokenizer', 'model_input_names': ['input_ids', 'attention_mask']}, zeros,
+             'model_input_names leaves them out'),
+            ('by-names', {'tokenizer_class': 'DistilBertTokenizer', 'model_input_names': ['input_ids', 'token_type_ids', 'attention_mask']}, given,
+             'model_input_names has them, whatever the class')):
+        b.classifier('types-' + id, ['LABEL_0'], t, identity, {'tokenizer_config.json': config})
+        case('types', id, f'{{tessera}} classify {{cases}}/types-{id} --pairs {{cases}}/pairs.tsv --format jsonl',
+             [{'field': 'score', 'is': numbers(z), 'within': 2e-5}], says, rule)
+
+
+def activations(b):
+    """A CrossEncoder with several labels."""
+    t = head(bert_tensors(2, 'bert.'), 3, 3, scale=2.)
+    z = pair_logits(t)
+    of = lambda name: {'sentence_transformers': {'activation_fn': 'torch.nn.modules.' + name}}
+    best = lambda x: numbers([max(row) for row in x])
+    softmax = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    for id, config, key, want, says in (
+            ('identity', of('linear.Identity'), 'value', z, 'Identity gives the logits'),
+            ('tanh', of('activation.Tanh'), 'value', np.tanh(z), 'Tanh of each'),
+            ('none', {}, 'probability', softmax, 'nothing said: the softmax')):
+        b.classifier('several-' + id, ['a', 'b', 'c'], t, config)
+        case('activations', id, f"{{tessera}} classify {{cases}}/several-{id} --pairs {{cases}}/pairs.tsv --format jsonl | "
+             f"sed 's/.*\"{key}\": \\([^}}]*\\).*/{{\"best\": \\1}}/'",
+             [{'field': 'best', 'is': best(want), 'within': 2e-5}], says, 'numpy in float64; CrossEncoder.predict')
+    b.classifier('several-other', ['a', 'b', 'c'], t, of('activation.Softplus'))
+    case('activations', 'other', '{tessera} classify {cases}/several-other --pairs {cases}/pairs.tsv', [{'exit': 1}, {'stderr': ['activation_fn', 'Softplus']}],
+         'another one is refused by name', 'asked of the program: no number')
+
+
+def arguments(b):
+    for id, files, words, says in (
+            ('tokenizer', {'sentence_bert_config.json': {'max_seq_length': 32, 'tokenizer_args': {'do_lower_case': False}}}, ['tokenizer_args', 'do_lower_case'],
+             'tokenizer_args change the tokenizer'),
+            ('config', {'sentence_bert_config.json': {'config_args': {'num_hidden_layers': 1}}}, ['config_args', 'num_hidden_layers'], 'config_args change the model'),
+            ('code', {'config.json': bert_config(auto_map={'AutoTokenizer': ['tokenization_x.X', None]})}, ['auto_map', 'tokenization_x'],
+             'a tokenizer of its own, named in config.json')):
+        b.text('arguments-' + id, files)
+        case('arguments', id, f'echo tea | {{tessera}} embed {{cases}}/arguments-{id}', [{'exit': 1}, {'stderr': words}], says, 'asked of the program: no number')
+    b.text('arguments-none', {'sentence_bert_config.json': {'max_seq_length': 32, 'do_lower_case': False, 'tokenizer_args': {}, 'model_args': {'attn_implementation': 'sdpa'}}})
+    case('arguments', 'none', 'echo tea | {tessera} embed {cases}/arguments-none', [{'field': 'embedding', 'is': [numbers(embed('tea'))], 'within': 2e-5}],
+         'empty ones, and those that change no number', 'numpy in float64')
+
+
+def lines(b):
+    b.text('lines')
+    want = [{'field': 'embedding', 'is': numbers([embed(t) for t in ('hot tea', 'cup')]), 'within': 2e-5}]
+    for id, name, data, says in (
+            ('cr', 'cr.txt', b'hot tea\rcup\r', 'lines that end in CR alone'),
+            ('cr-table', 'cr.csv', b'n,text\r1,hot tea\r2,cup\r', 'a table of such lines'),
+            ('capitals', 'UP.CSV', b'text\nhot tea\ncup\n', 'the letters of an ending have no case'),
+            ('pointer', 'pointer.txt', POINTER.encode(), 'a Git LFS pointer is no text')):
+        write(f'{b.out}/{name}', data)
+        right = [{'exit': 1}, {'stderr': ['Git LFS pointer']}] if id == 'pointer' else want
+        case('lines', id, f'{{tessera}} embed {{cases}}/lines {{cases}}/{name}', right, says, 'numpy in float64')
+
+
 POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:' + '0' * 64 + '\nsize 466062\n'
 
 
@@ -432,7 +498,7 @@ def main(out):
     write(b.out + '/pairs.tsv', ''.join(f'{x}\t{y}\n' for x, y in PAIRS))
     write(b.out + '/docs.txt', '\n'.join(DOCS) + '\n')
     write(b.out + '/long.txt', LONG + '\n')
-    for kind in (rerankers, close_probabilities, truncation, said, similarities, prompts, settings, inputs, unreadable, images):
+    for kind in (rerankers, close_probabilities, truncation, said, similarities, prompts, settings, inputs, types, activations, arguments, lines, unreadable, images):
         kind(b)
     write_json(b.out + '/cases.json', {'about': 'by tests/cases/make_cases.py', 'cases': CASES})
 
