@@ -28,7 +28,7 @@ class OneDnnWeights;
 struct BlockSpace {
   std::span<std::byte*> places;         ///< one per value
   std::span<Cuts> cuts;                 ///< one per space; those of the tokens are set
-  std::int32_t *offsets, *block_begin;  ///< (sequences of a block + 1)
+  std::int32_t *offsets, *block_begin;  ///< (most sequences of a block + 1)
   std::byte* memory;  ///< of the values that live in a block, at MemorySlot::in_block
 };
 

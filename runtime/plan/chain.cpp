@@ -153,8 +153,16 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
     if (j > i && schedule[j].chain.begins()) {
       return fmt::format("{} begins a chain inside of another", name);
     }
-    for (const NestRange& range : schedule[j].nests) {
-      if (range.onednn) return fmt::format("{} is oneDNN's, expected no chain", name);
+    for (const auto* nests : {&schedule[j].nests, &schedule[j].block_nests}) {
+      for (const NestRange& range : *nests) {
+        if (range.onednn) return fmt::format("{} is oneDNN's, expected no chain", name);
+      }
+    }
+    const Index most = std::min(chain.block_rows, max_rows);
+    if (const auto& nests = schedule[j].block_nests;
+        !nests.empty() && nests.back().last_rows < most) {
+      return fmt::format("{}: the last of its block_nests ends before {} rows, those of a block",
+                         name, most);
     }
   }
   const Index longest = longest_sequence(program, max_rows);

@@ -83,32 +83,20 @@ constexpr bool indexes(Dim dim, Dim other) noexcept {
   return dim != other;
 }
 
-/// F'(loop i) of the header, for the operand X that loop i does not index.
+/// F'(loop i) of the header, for the operand X that loop i does not index. The loop inside is over another
+/// dimension.
 double kept_bytes(const Loops& loops, std::size_t i, const ElementBytes& bytes) {
-  const Dim X = loops.at[i].dim;
-  // Loops that do not index X follow each other; X is used again in the first iteration of the last.
-  bool next[3] = {false, false, false};  // by what an operand lacks: is its next block another one?
-  const auto crosses = [&](Dim dim) {
-    for (const Dim lacks : {Dim::m, Dim::n, Dim::k})
-      next[static_cast<std::size_t>(lacks)] |= indexes(dim, lacks);
-  };
-  std::size_t last = i;
-  crosses(X);
+  const Loop& l = loops.at[i];
   std::size_t inner = i + 1;
-  for (; inner < loops.count; ++inner) {
-    if (loops.at[inner].trips <= 1) continue;
-    if (indexes(loops.at[inner].dim, X)) break;
-    crosses(loops.at[inner].dim);
-    last = inner;
-  }
-  const auto [m, n, k] = loops.at[last].body;
+  while (inner < loops.count && loops.at[inner].trips <= 1) ++inner;
   const auto times = [&](Dim lacks) {
-    if (!next[static_cast<std::size_t>(lacks)]) return 1.0;
-    // What the loop through X goes through as well is as much of the old block as is left, and as much of
-    // the next one as was before: together a block, and a piece that is in both.
+    if (!indexes(l.dim, lacks)) return 1.0;
+    // What the loop inside goes through as well is as much of the old block as is left, and as much of the
+    // next one as was before: together a block, and a piece that is in both.
     const bool in_step = inner < loops.count && indexes(loops.at[inner].dim, lacks);
     return in_step ? 1.0 + 1.0 / loops.at[inner].trips : 2.0;
   };
+  const auto [m, n, k] = l.body;
   return bytes.a * m * k * times(Dim::n) + bytes.b * k * n * times(Dim::m) +
          bytes.c * m * n * times(Dim::k);
 }

@@ -223,6 +223,13 @@ Plan make_plan(const PlanInput& input) {
     plan.ops.push_back(planner.schedule(i));
   }
   make_chains(input, plan.ops);
+  const bool chained = std::any_of(plan.ops.begin(), plan.ops.end(),
+                                   [](const OpSchedule& op) { return op.chain.begins(); });
+  if (input.row_blocks && *input.row_blocks > 0 && !chained) {
+    plan.fallbacks.push_back(fmt::format(
+        "blocks of {} rows were asked for and no ops of this model can be chained in them",
+        *input.row_blocks));
+  }
   for (const std::string& shape : planner.unfit()) {
     plan.fallbacks.push_back(fmt::format(
         "no block of a linear with (K,N) = {} fits in L2: the fastest is taken", shape));

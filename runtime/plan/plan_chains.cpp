@@ -22,21 +22,27 @@ PlanMachine one_thread(const PlanInput& in) {
   return machine;
 }
 
-/// The spans for blocks of `rows` rows: layers where blocks of whole sequences are possible.
+/// The spans for blocks of `rows` rows: layers where blocks of whole sequences are possible. By itself a
+/// plan has those on one thread only: sequences cannot be shared evenly by several, rows can.
 std::vector<OpSpan> spans_for(const PlanInput& in, Index rows) {
-  return rows >= longest_sequence(in.program, in.max_rows) ? chains_of_layers(in.program)
-                                                           : chains_of_rows(in.program);
+  const bool layers = rows >= longest_sequence(in.program, in.max_rows) &&
+                      (in.threads == 1 || in.row_blocks.has_value());
+  return layers ? chains_of_layers(in.program) : chains_of_rows(in.program);
 }
 
 /// `ops` with chains in blocks of `rows` rows, without the nests of blocks.
 std::vector<OpSpan> set_chains(const PlanInput& in, Index rows, std::vector<OpSchedule>& ops) {
   std::vector<OpSpan> set;
-  for (const OpSpan& span : spans_for(in, rows)) {
+  for (OpSpan span : spans_for(in, rows)) {
     Chain& chain = ops[span.first].chain;
-    chain = {.ops = static_cast<Index>(span.count),
-             .from_rows = (in.threads - 1) * rows + 1,
-             .block_rows = rows};
-    if (why_no_chain(in.program, ops, span.first, in.max_rows).empty()) {
+    const auto can_run = [&] {
+      chain = {.ops = static_cast<Index>(span.count),
+               .from_rows = (in.threads - 1) * rows + 1,
+               .block_rows = rows};
+      return span.count >= 2 && why_no_chain(in.program, ops, span.first, in.max_rows).empty();
+    };
+    // A QKV that may lie by heads, last in its span, stays outside.
+    if (can_run() || (--span.count, can_run())) {
       set.push_back(span);
     } else {
       chain = {};
@@ -84,7 +90,7 @@ class ChainPlanner {
   /// T(rows) of the head of this file.
   double in_blocks(const std::vector<OpSpan>& spans, Index rows,
                    const std::vector<OpSchedule>& ops) {
-    const auto blocks = static_cast<double>(ceil_div(in_.max_rows, rows));
+    const double blocks = static_cast<double>(in_.max_rows) / static_cast<double>(rows);
     double seconds = 0;
     for (const OpSpan& span : spans) {
       const bool stay = in_l3_ || weights_stay_between_blocks(in_.program, span, in_.tile, one_);
@@ -185,8 +191,15 @@ bool weights_stay_between_blocks(const Program& program, OpSpan span,
 
 void make_chains(const PlanInput& input, std::vector<OpSchedule>& ops) {
   ChainPlanner planner(input);
-  const Index rows = input.row_blocks ? *input.row_blocks : best_rows(input, ops, planner);
+  const Index rows = input.row_blocks ? std::min(*input.row_blocks, input.max_rows)
+                                      : best_rows(input, ops, planner);
   if (rows > 0) planner.set_block_nests(set_chains(input, rows, ops), rows, ops);
+}
+
+std::vector<Index> chain_thresholds(int threads) {
+  std::vector<Index> thresholds;
+  for (const Index rows : kBlockRows) thresholds.push_back(rows * threads);
+  return thresholds;
 }
 
 }  // namespace tessera

@@ -9,6 +9,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/execute/onednn_weights.hpp"
+#include "runtime/plan/plan_chains.hpp"
 #include "runtime/session/forecast.hpp"
 #include "runtime/session/parts.hpp"
 
@@ -48,7 +49,14 @@ Index most_rows(const BytesOf& bytes, const SessionOptions& options) {
     return bytes(with_rows(options, rows)).total() <= options.memory_cap_bytes;
   };
   if (fits(options.max_rows)) return options.max_rows;
+  // Where a plan may choose other chains the memory falls; between these places it rises with the rows.
+  std::vector<Index> pieces = chain_thresholds(options.threads);
+  pieces.insert(pieces.begin(), 1);
   Index low = 0, high = options.max_rows;  // low fits, high does not
+  for (auto first = pieces.rbegin(); first != pieces.rend() && low == 0; ++first) {
+    if (*first >= high) continue;
+    (fits(*first) ? low : high) = *first;
+  }
   while (high - low > 1) {
     const Index middle = low + (high - low) / 2;
     (fits(middle) ? low : high) = middle;
@@ -69,7 +77,7 @@ SessionOptions fit(const BytesOf& bytes, Isa isa, const SessionOptions& options,
   const SessionOptions checked = resolve(options, isa);
   const Index rows = most_rows(bytes, checked);
   if (rows < std::min(least_rows, checked.max_rows) || rows == 0) {
-    SessionOptions least = with_rows(checked, std::max<Index>(1, least_rows));
+    SessionOptions least = with_rows(checked, std::clamp<Index>(least_rows, 1, checked.max_rows));
     least.max_sequences = 1;
     throw Error(ErrorCode::out_of_memory,
                 too_much(least, bytes(least)) + "; nothing smaller will do");

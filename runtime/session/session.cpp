@@ -87,6 +87,9 @@ class ArenaSession final : public Session {
     // A read of something that no op wrote shows as NaN.
     std::fill_n(arena_.floats(0), layout_.values.bytes / sizeof(float),
                 std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(arena_.floats(layout_.blocks),
+                layout_.block_stride * static_cast<std::size_t>(options_.threads) / sizeof(float),
+                std::numeric_limits<float>::quiet_NaN());
 #endif
   }
 
@@ -195,7 +198,7 @@ class ArenaSession final : public Session {
   }
 
  private:
-  /// After op `begun` − 1 was begun and tasks were left out.
+  /// After op `begun` − 1, or one of the chain that ends with it, was begun and tasks were left out.
   [[noreturn]] void throw_ended(std::size_t begun, const RunStop& stop) {
     forget_result();
     if (const char* failure = workers_.failure(); failure != nullptr) {
@@ -213,7 +216,7 @@ class ArenaSession final : public Session {
 
   /// What each worker runs blocks of chains with.
   void make_block_spaces() {
-    if (layout_.block_stride == 0) return;
+    if (layout_.block_sequences == 0) return;
     const auto workers = static_cast<std::size_t>(options_.threads);
     const std::size_t values = places_.size(), spaces = cuts_.size();
     block_places_.resize(workers * values);

@@ -89,9 +89,9 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
     layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
   }
   const std::size_t beyond = bytes_read_beyond(program, kernels);
-  if (layout.values.block_bytes > 0) {
-    Index rows = 0;
-    for (const OpSchedule& op : schedule) rows = std::max(rows, op.chain.block_rows);
+  Index rows = 0;
+  for (const OpSchedule& op : schedule) rows = std::max(rows, op.chain.block_rows);
+  if (rows > 0) {  // a chain may have no value of its own
     const auto workers = static_cast<std::size_t>(options.threads);
     layout.block_stride = round_up(layout.values.block_bytes + beyond);
     layout.blocks = reserve(layout.block_stride * workers);

@@ -14,6 +14,7 @@
 #include "bench/support/random_checkpoint.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/session/memory_bytes.hpp"
+#include "tests/runtime/layers_model.hpp"
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/tiny_model.hpp"
 #include "tests/support/sanitizers.hpp"
@@ -80,6 +81,33 @@ TEST_F(MemoryPromiseTest, TheLargestBatchThatFitsIsFound) {
     more.max_rows += 1;
     more.max_sequences = (100 * more.max_rows + 3999) / 4000;
     EXPECT_GT(memory_bytes(*model_, more).total(), options.memory_cap_bytes);
+  }
+}
+
+// Where chains become possible the memory falls as the rows rise: what fits beyond is found, too.
+TEST(MemoryCapTest, NoLargerBatchFitsWhereverBlocksChange) {
+  const test::LayersModel layers({.layers = 4, .positions = 128});
+  const auto model = layers.create();
+  constexpr Index kMost = 2000;
+  const auto with = [](Index rows, int threads) {
+    return SessionOptions{.max_rows = rows,
+                          .max_sequences = std::max<Index>(1, (20 * rows + kMost - 1) / kMost),
+                          .threads = threads,
+                          .outputs = {}};
+  };
+  for (const int threads : {1, 2}) {
+    for (Index n = 130; n < kMost; n += 131) {
+      SessionOptions options = with(kMost, threads);
+      options.memory_cap_bytes = memory_bytes(*model, with(n, threads)).total();
+      const Index fitted = fit_to_cap(*model, options).max_rows;
+      EXPECT_LE(memory_bytes(*model, with(fitted, threads)).total(), options.memory_cap_bytes);
+      for (Index more = std::max(n, fitted + 1); more <= kMost; more += 97) {
+        if (more == fitted) continue;
+        EXPECT_TRUE(more <= fitted ||
+                    memory_bytes(*model, with(more, threads)).total() > options.memory_cap_bytes)
+            << more << " rows fit where " << fitted << " were found, " << threads << " threads";
+      }
+    }
   }
 }
 

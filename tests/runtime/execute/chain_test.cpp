@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chains run: the bits of op by op, whatever the blocks, the batch and the threads.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -197,6 +198,89 @@ TEST(ChainSessionTest, ASavedPlanBringsItsChains) {
     replayed->run(ragged.batch(false));
     EXPECT_EQ(all_outputs(*replayed), all_outputs(*session));
   }
+}
+
+/// Two norms, one after the other, both of them outputs: a chain in which nothing is inner.
+TEST(ChainSessionTest, AChainMayHaveNoValueOfItsOwn) {
+  test::OpModel made;
+  Program& p = made.program();
+  p.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = 64};
+  const ValueId e = p.add_value("e", kTokens, 32);
+  p.ops.emplace_back(EmbeddingOp{
+      .terms = {{made.parameter("words", ParameterKind::table, 50, 32), TokenInput::ids}},
+      .out = e});
+  const ParameterId gamma = made.parameter("gamma", ParameterKind::vector, 32),
+                    beta = made.parameter("beta", ParameterKind::vector, 32);
+  const ValueId a =
+      made.add("a", kTokens, 32,
+               LayerNormOp{.in = e, .gamma = gamma, .beta = beta, .eps = 1e-5F, .out = kNone});
+  made.add("b", kTokens, 32,
+           LayerNormOp{.in = a, .gamma = gamma, .beta = beta, .eps = 1e-5F, .out = kNone});
+  const auto model = Model::create(p, made.checkpoint(), {});
+  const Ragged ragged({20, 30});
+  for (const int threads : {1, 2}) {
+    std::vector<std::vector<float>> got;
+    for (const Index blocks : {0, 16}) {
+      const auto session = Session::create(model, {.max_rows = 64,
+                                                   .max_sequences = 4,
+                                                   .threads = threads,
+                                                   .outputs = {},
+                                                   .row_blocks = blocks});
+      EXPECT_EQ(session->plan().ops[1].chain.begins(), blocks > 0);
+      session->run(ragged.batch(false));
+      const TensorView<const float> out = session->output("b");
+      got.emplace_back();
+      for (Index i = 0; i < out.rows; ++i)
+        got.back().insert(got.back().end(), out.row(i).begin(), out.row(i).end());
+    }
+    EXPECT_EQ(got[0], got[1]);
+  }
+}
+
+TEST(ChainSessionTest, BlockNestsOfAPlanCoverTheBlockAndAreNotOneDnns) {
+  const test::LayersModel layers({.layers = 2});
+  const auto model = layers.create();
+  SessionOptions options{
+      .max_rows = 300, .max_sequences = 4, .threads = 2, .outputs = {}, .row_blocks = 64};
+  const Plan made = Session::create(model, options)->plan();
+  options.row_blocks.reset();
+  const auto refused = [&](auto&& change) {
+    Plan plan = made;
+    bool changed = false;
+    for (OpSchedule& op : plan.ops) {
+      if (op.block_nests.empty()) continue;
+      change(op.block_nests.back());
+      changed = true;
+    }
+    EXPECT_TRUE(changed);
+    options.plan = std::make_shared<const Plan>(plan);
+    EXPECT_THROW(Session::create(model, options), Error);
+  };
+  refused([](NestRange& range) { range.last_rows = 63; });
+  refused([](NestRange& range) { range.onednn = true; });
+  // Blocks larger than the batch: as large as the batch, and in the file.
+  options.plan = nullptr;
+  options.row_blocks = (Index{1} << 31) - 1;
+  const auto huge = Session::create(model, options);
+  const test::TemporaryFile file(".json");
+  save_plan(file.path(), huge->plan());
+  EXPECT_EQ(load_plan(file.path()).ops, huge->plan().ops);
+}
+
+TEST(ChainSessionTest, BlocksThatNoOpTakesAreAFallback) {
+  test::OpModel made;
+  Program& p = made.program();
+  p.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = 64};
+  const ValueId e = p.add_value("e", kTokens, 32);
+  p.ops.emplace_back(EmbeddingOp{
+      .terms = {{made.parameter("words", ParameterKind::table, 50, 32), TokenInput::ids}},
+      .out = e});
+  p.outputs = {{"e", e}};
+  const auto model = Model::create(p, made.checkpoint(), {});
+  SessionOptions options{
+      .max_rows = 64, .max_sequences = 4, .threads = 1, .outputs = {}, .row_blocks = 16};
+  const auto fallbacks = Session::create(model, options)->plan().fallbacks;
+  EXPECT_THAT(fallbacks, testing::Contains(testing::HasSubstr("blocks of 16 rows were asked for")));
 }
 
 }  // namespace
