@@ -29,6 +29,6 @@ tessera=build/release/tessera/tessera
 say "== Search models/demo/data/synopses.tsv"
 for query in "$@"; do say "   query: $query"; done
 begin=$(date +%s%N)
-"$tessera" search models/demo/text --index models/demo/data/synopses.tsv "$@"
+"$tessera" search models/demo/text --index models/demo/data/synopses.tsv --no-quotes "$@"
 end=$(date +%s%N)
 say "== Search: $(((end - begin) / 1000000)) ms for $(wc -l <models/demo/data/synopses.tsv) descriptions and $# queries, all in one process"
