@@ -12,8 +12,8 @@
 namespace tessera {
 namespace {
 
-constexpr double kSameTime = 1.02;   // a prediction says no more than that
-constexpr double kWorthwhile = 0.9;  // of the memory: less is not worth a look
+constexpr double kSameTime = 1.02;  // a prediction says no more than that
+constexpr Index kBatch = 4096;      // rows that times are compared at, whatever the largest batch
 constexpr Index kBlockRows[] = {128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096};
 
 PlanMachine one_thread(const PlanInput& in) {
@@ -68,38 +68,32 @@ class ChainPlanner {
         const TileShape& tile = in_.tile[in_.program.parameters[at(linear->weight)].precision];
         for (const Index last : row_ranges(rows, tile.MR)) {
           append_range(ops[i].block_nests,
-                       {last, nest(linear_task(in_.program, *linear, last, in_l3_))});
+                       {last, nest(linear_task(in_.program, *linear, last, in_l3_), one_)});
         }
       }
     }
   }
 
-  /// Seconds of the ops of `spans` at the largest batch, each on all rows.
-  double op_by_op(const std::vector<OpSpan>& spans, const std::vector<OpSchedule>& ops) {
+  /// Seconds of the ops of `spans` for a batch, each on all rows.
+  double op_by_op(const std::vector<OpSpan>& spans) {
     double seconds = 0;
     for (const OpSpan& span : spans) {
       for (std::size_t i = span.first; i < span.end(); ++i) {
-        seconds += seconds_of(i, in_.max_rows, all_, in_l3_, [&](const LinearTask&) {
-          return at_rows(ops[i].nests, in_.max_rows).nest;
-        });
+        seconds += seconds_of(i, kBatch, all_, in_l3_);
       }
     }
     return seconds;
   }
 
   /// T(rows) of the head of this file.
-  double in_blocks(const std::vector<OpSpan>& spans, Index rows,
-                   const std::vector<OpSchedule>& ops) {
-    const double blocks = static_cast<double>(in_.max_rows) / static_cast<double>(rows);
+  double in_blocks(const std::vector<OpSpan>& spans, Index rows) {
+    const double blocks = static_cast<double>(kBatch) / static_cast<double>(rows);
     double seconds = 0;
     for (const OpSpan& span : spans) {
       const bool stay = in_l3_ || weights_stay_between_blocks(in_.program, span, in_.tile, one_);
       for (std::size_t i = span.first; i < span.end(); ++i) {
-        const auto nest_of = [&](const LinearTask& task) {
-          return in_.threads == 1 ? at_rows(ops[i].nests, rows).nest : nest(task);
-        };
-        const double first = seconds_of(i, rows, one_, in_l3_, nest_of),
-                     later = seconds_of(i, rows, one_, stay, nest_of);
+        const double first = seconds_of(i, rows, one_, in_l3_),
+                     later = seconds_of(i, rows, one_, stay);
         seconds += first - later + blocks * later / static_cast<double>(in_.threads);
       }
     }
@@ -109,36 +103,31 @@ class ChainPlanner {
  private:
   /// Attention is left out: it takes the same time in blocks. So are row-wise ops but for what they
   /// take on all rows: their operands may be in L2 in a block, and may have been pushed out.
-  template <class NestOf>
-  double seconds_of(std::size_t i, Index rows, const PlanMachine& machine, bool in_l3,
-                    NestOf&& nest_of) {
+  double seconds_of(std::size_t i, Index rows, const PlanMachine& machine, bool in_l3) {
     const Op& op = in_.program.ops[i];
     if (std::holds_alternative<AttentionOp>(op)) return 0;
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) {
-      const auto share = static_cast<double>(rows) / static_cast<double>(in_.max_rows);
-      return share * row_wise_cost(in_.program, op, in_.max_rows, 1, all_).seconds *
+      const auto share = static_cast<double>(rows) / static_cast<double>(kBatch);
+      return share * row_wise_cost(in_.program, op, kBatch, 1, all_).seconds *
              static_cast<double>(all_.threads) / static_cast<double>(machine.threads);
     }
     const LinearTask task = linear_task(in_.program, *linear, rows, in_l3);
-    LoopNest nest = nest_of(task);
-    nest.row_blocks = std::min(nest.row_blocks, rows);
-    return linear_cost(task, nest, machine).seconds;
+    return linear_cost(task, nest(task, machine), machine).seconds;
   }
 
-  /// The best on one thread.
-  LoopNest nest(const LinearTask& task) {
+  LoopNest nest(const LinearTask& task, const PlanMachine& machine) {
     const auto key = std::tuple(task.shape.M, task.shape.N, task.shape.K, task.residual, task.norm,
-                                task.narrow, task.precision);
+                                task.narrow, task.precision, machine.threads);
     const auto found = nests_.find(key);
     if (found != nests_.end()) return found->second;
-    return nests_[key] = plan_linear(task, one_, in_.loop_order).chosen.nest;
+    return nests_[key] = plan_linear(task, machine, in_.loop_order).chosen.nest;
   }
 
   const PlanInput& in_;
   bool in_l3_;
   PlanMachine all_, one_;
-  std::map<std::tuple<Index, Index, Index, bool, bool, bool, Precision>, LoopNest> nests_;
+  std::map<std::tuple<Index, Index, Index, bool, bool, bool, Precision, int>, LoopNest> nests_;
 };
 
 /// Bytes of the values of a session, of all workers.
@@ -161,9 +150,7 @@ Index best_rows(const PlanInput& in, const std::vector<OpSchedule>& ops, ChainPl
     const std::vector<OpSpan> spans = set_chains(in, rows, chained);
     if (spans.empty()) continue;
     const std::size_t bytes = values_bytes(in, chained);
-    if (static_cast<double>(bytes) > kWorthwhile * static_cast<double>(all[0].bytes)) continue;
-    all.push_back(
-        {rows, planner.in_blocks(spans, rows, ops) / planner.op_by_op(spans, ops), bytes});
+    all.push_back({rows, planner.in_blocks(spans, rows) / planner.op_by_op(spans), bytes});
   }
   double least = 1;
   for (const Candidate& c : all) least = std::min(least, c.seconds);

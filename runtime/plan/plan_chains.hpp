@@ -4,7 +4,7 @@
 // ops into L2 once a block; what lies between the ops takes the memory of a block instead of that of
 // the batch. For every R of a list
 //
-//   T(R) = M/R · Σ seconds of the op at R rows on one thread / threads       M: the largest batch
+//   T(R) = M/R · Σ seconds of the op at R rows on one thread / threads       M = 4096 rows
 //
 // and of those within 2 % of the least time, op by op among them, the one is taken whose values need
 // the least memory. Whatever stays in L2 from one op of a block to the next is gain that T does not
