@@ -4,22 +4,10 @@
 #include <algorithm>
 #include <bit>
 
+#include "runtime/base/fnv.hpp"
+
 namespace tessera::text {
 namespace {
-
-// FNV-1a, 64 bits: one multiplication per byte, and the hash of every prefix on the way.
-constexpr std::uint64_t kSeed = 0xCBF29CE484222325;
-constexpr std::uint64_t kPrime = 0x100000001B3;
-
-constexpr std::uint64_t extend(std::uint64_t hash, char byte) noexcept {
-  return (hash ^ static_cast<unsigned char>(byte)) * kPrime;
-}
-
-std::uint64_t hash_of(std::string_view bytes) noexcept {
-  std::uint64_t hash = kSeed;
-  for (const char b : bytes) hash = extend(hash, b);
-  return hash;
-}
 
 // The high half selects nothing, so it serves as the tag.
 std::uint32_t tag_of(std::uint64_t hash) noexcept {
@@ -55,7 +43,7 @@ void PrefixTable::place(std::uint64_t hash, std::uint32_t member) noexcept {
 }
 
 void PrefixTable::insert(std::string_view bytes, std::int32_t id) {
-  const std::uint64_t hash = hash_of(bytes);
+  const std::uint64_t hash = fnv1a(kFnvSeed, bytes);
   if (const Member* known = find_hashed(hash, bytes)) {
     members_[static_cast<std::size_t>(known - members_.data())].id = id;
     return;
@@ -76,12 +64,12 @@ void PrefixTable::reserve(std::size_t count) {
 
 void PrefixTable::set_slots(std::size_t count) {
   slots_.assign(count, Slot{});
-  for (std::uint32_t m = 0; m < members_.size(); ++m) place(hash_of(members_[m].bytes), m);
+  for (std::uint32_t m = 0; m < members_.size(); ++m) place(fnv1a(kFnvSeed, members_[m].bytes), m);
 }
 
 std::optional<std::int32_t> PrefixTable::find(std::string_view bytes) const noexcept {
   if (members_.empty()) return std::nullopt;  // nothing to hash for
-  const Member* member = find_hashed(hash_of(bytes), bytes);
+  const Member* member = find_hashed(fnv1a(kFnvSeed, bytes), bytes);
   if (member == nullptr) return std::nullopt;
   return member->id;
 }
@@ -90,8 +78,8 @@ PrefixTable::Match PrefixTable::longest_prefix(std::string_view s,
                                                std::vector<std::uint64_t>& hashes) const {
   const std::size_t n = std::min(s.size(), max_length_);
   if (hashes.size() < n) hashes.resize(n);
-  std::uint64_t hash = kSeed;
-  for (std::size_t i = 0; i < n; ++i) hashes[i] = hash = extend(hash, s[i]);
+  std::uint64_t hash = kFnvSeed;
+  for (std::size_t i = 0; i < n; ++i) hashes[i] = hash = fnv1a(hash, s[i]);
   for (std::size_t length = n; length > 0; --length) {
     if (const Member* m = find_hashed(hashes[length - 1], s.substr(0, length))) {
       return {m->id, static_cast<std::uint32_t>(length)};

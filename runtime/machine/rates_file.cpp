@@ -9,6 +9,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/base/fnv.hpp"
 #include "runtime/base/json.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/base/replaced_file.hpp"
@@ -99,19 +100,13 @@ void check_order(const Reader& reader, MachineRates& rates) {
   }
 }
 
-std::uint64_t fnv1a(std::string_view text) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  return hash;
-}
-
 }  // namespace
 
 fs::path rates_cache_file(const fs::path& directory, const Machine& machine, Isa isa) {
   // Of this version: what an older one measured stays for it.
   const std::string key = fmt::format("{}|{}|{}|{}|{}", kVersion, machine.cpu_name,
                                       machine.l1d.bytes, machine.l2.bytes, machine.l3.bytes);
-  return directory / fmt::format("rates-{}-{:016x}.json", to_string(isa), fnv1a(key));
+  return directory / fmt::format("rates-{}-{:016x}.json", to_string(isa), fnv1a(kFnvSeed, key));
 }
 
 std::string rates_to_json(const MachineRates& rates, const Machine& machine, Isa isa) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "runtime/base/fnv.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention_layout.hpp"
@@ -244,11 +245,7 @@ std::string output_names(const Program& program) {
 }
 
 std::string fingerprint(const Program& program) {
-  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  for (const char c : canonical_text(program)) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  }
-  return fmt::format("{:016x}", hash);
+  return fmt::format("{:016x}", fnv1a(kFnvSeed, canonical_text(program)));
 }
 
 std::string machine_key(const Machine& machine) {

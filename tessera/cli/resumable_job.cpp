@@ -102,7 +102,7 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
                     out_->partial_path(), found,
                     state ? fmt::format("at least {}", bytes_before_) : "none", state_path_));
   }
-  checksum_ = out_->checksum(0, bytes_before_, kNoBytes);
+  checksum_ = out_->checksum(0, bytes_before_, kFnvSeed);
   summed_ = bytes_before_;
   if (state && checksum_ != state->checksum) {
     throw Error(ErrorCode::corrupt_file,
@@ -113,7 +113,7 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
   }
   out_->keep(bytes_before_);
   if (!state)
-    save_job(state_path_, {.facts = facts_, .counts = {}, .bytes = 0, .checksum = kNoBytes});
+    save_job(state_path_, {.facts = facts_, .counts = {}, .bytes = 0, .checksum = kFnvSeed});
 }
 
 std::array<std::string, 2> ResumableJob::files_of(const std::string& output) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "runtime/base/fnv.hpp"
 #include "tessera/cli/input_flags.hpp"
 #include "tessera/pipeline/encoder.hpp"
 #include "tessera/pipeline/job_state.hpp"
@@ -55,7 +56,7 @@ class ResumableJob {
   JobFacts facts_;
   RecordCounts before_;
   std::uint64_t bytes_before_ = 0;
-  std::uint64_t summed_ = 0, checksum_ = kNoBytes;  // of the bytes before
+  std::uint64_t summed_ = 0, checksum_ = kFnvSeed;  // of the bytes before
 };
 
 }  // namespace tessera::cli

@@ -16,6 +16,7 @@
 #include <fstream>
 
 #include "runtime/base/files.hpp"
+#include "runtime/base/fnv.hpp"
 
 namespace tessera {
 namespace {
@@ -119,7 +120,6 @@ void OutputFile::keep(std::uint64_t bytes) {
 
 std::uint64_t OutputFile::checksum(std::uint64_t begin, std::uint64_t end,
                                    std::uint64_t before) const {
-  constexpr std::uint64_t kPrime = 0x100000001B3;
   std::uint64_t sum = before;
   std::string block(kBufferBytes, '\0');
   while (begin < end) {
@@ -128,9 +128,7 @@ std::uint64_t OutputFile::checksum(std::uint64_t begin, std::uint64_t end,
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) fail("read its partial file", got < 0 ? errno : EIO);
     begin += static_cast<std::uint64_t>(got);
-    for (const char c : std::string_view(block).substr(0, static_cast<std::size_t>(got))) {
-      sum = (sum ^ static_cast<unsigned char>(c)) * kPrime;
-    }
+    sum = fnv1a(sum, std::string_view(block).substr(0, static_cast<std::size_t>(got)));
   }
   return sum;
 }

@@ -62,7 +62,7 @@ class OutputFile final : public ByteSink {
   void keep(std::uint64_t bytes);
   /// Hands all that was written to the disk, and says how much it is.
   std::uint64_t sync();
-  /// FNV-1a of the bytes [begin, end) of a partial file, behind those that `before` is of.
+  /// FNV-1a of the bytes [begin, end) of a partial file, behind those that `before` is of (none: kFnvSeed).
   std::uint64_t checksum(std::uint64_t begin, std::uint64_t end, std::uint64_t before) const;
   /// What partial_path() would be.
   static std::string partial_of(const std::string& path);
@@ -82,9 +82,6 @@ class OutputFile final : public ByteSink {
   std::uint64_t begin_ = 0;  // offset of the descriptor when this output began
   std::string buffer_;
 };
-
-/// OutputFile::checksum() of no bytes.
-inline constexpr std::uint64_t kNoBytes = 0xCBF29CE484222325;
 
 /// Called with the path of each temporary file when it is made, and with null when it has its name
 /// or is gone: a tool may remove it where a signal ends the process. Null: nobody, the default.
