@@ -13,8 +13,6 @@
 #include "runtime/base/json.hpp"
 #include "runtime/base/json_text.hpp"
 #include "runtime/base/replaced_file.hpp"
-#include "runtime/machine/machine.hpp"
-#include "runtime/plan/attention_layout.hpp"
 
 namespace tessera {
 namespace {
@@ -22,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::int64_t kFormat = 5;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
-constexpr Index kMostBlocks = (Index{1} << 31) - 1;
 
 std::string json_of(const std::vector<NestRange>& nests) {
   std::string text;
@@ -191,162 +188,6 @@ class Reader {
   std::string where_;
 };
 
-[[noreturn]] void refuse(const Plan& plan, const std::string& what) {
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("plan{}{}: {}", plan.file.empty() ? "" : " ", plan.file, what));
-}
-
-template <class T>
-void require_same(const Plan& plan, const char* what, const T& its, const T& here) {
-  if (its == here) return;
-  refuse(plan, fmt::format("was made for {} {}, expected {}", what, its, here));
-}
-
-/// Says so if a plan is of another part of a model: what is computed depends on what is asked for.
-void require_same_outputs(const Plan& plan, const Program& program) {
-  require_same(plan, "outputs", plan.identity.outputs, output_names(program));
-}
-
-template <class Fail>
-void check_attention(const PlanInput& in, Index most, std::size_t i, const OpSchedule& schedule,
-                     const Fail& fail) {
-  const auto* op = std::get_if<AttentionOp>(&in.program.ops[i]);
-  if (op == nullptr) {
-    if (!schedule.attention.empty() || schedule.by_heads_from != 0)
-      fail("is no attention, expected no dataflow");
-    return;
-  }
-  if (schedule.attention.empty()) fail("has no dataflow, expected at least one");
-  if (schedule.attention.back().last_rows < most) {
-    fail(fmt::format("its last dataflow ends before {} rows", most));
-  }
-  const Index Br = kernels::kernels_at(in.isa).attention[op->precision].Br;
-  for (const AttentionRange& range : schedule.attention) {
-    if (range.task_rows >= Br) continue;
-    fail(fmt::format("task_rows is {}, expected at least {}, a block of the kernel",
-                     range.task_rows, Br));
-  }
-  if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->q.value, in.tile) == 0) {
-    fail(fmt::format("by_heads_from is {}, expected 0: its QKV cannot lie by heads",
-                     schedule.by_heads_from));
-  }
-}
-
-template <class Fail>
-void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<NestRange>& nests,
-                 const Fail& fail) {
-  const TileShape& tile = in.tile[task.precision];
-  const Index panels = ceil_div(task.shape.N, tile.NR);
-  for (const auto& [last, nest, onednn] : nests) {
-    if (nest.row_blocks > kMostBlocks / nest.col_blocks) {
-      fail(fmt::format("has {} x {} blocks, expected fewer than 2^31", nest.row_blocks,
-                       nest.col_blocks));
-    }
-    if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
-    if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
-      fail(in.allow_onednn ? "wants oneDNN, whose plugin cannot be loaded"
-                           : "wants oneDNN, which the session does not allow");
-    }
-    if (nest.col_blocks > panels) {
-      fail(fmt::format("col_blocks is {}, expected at most {}", nest.col_blocks, panels));
-    }
-    if (nest.row_blocks > last) {
-      fail(fmt::format("row_blocks is {}, expected at most {}", nest.row_blocks, last));
-    }
-    const Index most_k_blocks = !splits_k(task, nest.order) ? 1 : ceil_div(task.shape.K, tile.KR);
-    if (nest.k_blocks > most_k_blocks) {
-      fail(fmt::format("k_blocks is {}, expected at most {}", nest.k_blocks, most_k_blocks));
-    }
-  }
-}
-
-/// What the executor relies on.
-void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
-  const OpSchedule& schedule = plan.ops[i];
-  const auto* op = std::get_if<LinearOp>(&in.program.ops[i]);
-  const auto fail = [&](const std::string& what) {
-    refuse(plan, fmt::format(
-                     "op {} ({}): {}", i,
-                     in.program.values[static_cast<std::size_t>(output_of(in.program.ops[i]))].name,
-                     what));
-  };
-  // Ranges are those of the file's own promise, of which a session may use a part.
-  const Index max_rows = std::max(in.max_rows, plan.identity.max_rows),
-              max_sequences = std::max(in.max_sequences, plan.identity.max_sequences);
-  check_attention(in, max_rows, i, schedule, fail);
-  if (std::holds_alternative<PatchEmbedOp>(in.program.ops[i]) != (schedule.patch_rows > 0)) {
-    fail(schedule.patch_rows > 0 ? "has patch_rows, expected none: it is no patch embedding"
-                                 : "has no patch_rows, expected 1 or more");
-  }
-  if (schedule.patch_rows > max_rows) {
-    fail(fmt::format("patch_rows is {}, expected at most {}", schedule.patch_rows, max_rows));
-  }
-  const bool has_task_rows = is_row_wise(in.program.ops[i]) || (op != nullptr && op->norm);
-  if (has_task_rows != (schedule.task_rows > 0)) {
-    fail(has_task_rows ? "has no task_rows, expected 1 or more"
-                       : "has task_rows, expected none: it is not computed row by row");
-  }
-  if (schedule.chain.begins()) {
-    if (const std::string why = why_no_chain(in.program, plan.ops, i, in.max_rows); !why.empty())
-      fail(why);
-  }
-  if (op == nullptr) {
-    if (!schedule.nests.empty() || !schedule.block_nests.empty())
-      fail("is no linear, expected no nests");
-    return;
-  }
-  if (schedule.nests.empty()) fail("has no nests, expected at least one");
-  const LinearTask task = linear_task(in.program, *op, max_rows, false);
-  const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
-  if (schedule.nests.back().last_rows < most) {
-    fail(fmt::format("its last range ends before {} rows", most));
-  }
-  check_nests(in, task, schedule.nests, fail);
-  check_nests(in, task, schedule.block_nests, fail);
-}
-
-std::string describe_range(const std::vector<NestRange>& nests, Index rows) {
-  const auto& [last, nest, onednn] = at_rows(nests, rows);
-  if (onednn) return "oneDNN";
-  return fmt::format("{} in {} row, {} column, {} K blocks", to_string(nest.order), nest.row_blocks,
-                     nest.col_blocks, nest.k_blocks);
-}
-
-/// "never", or "7 ops from 427 rows on in blocks of 128"
-std::string describe_chain(const Chain& chain) {
-  if (!chain.begins()) return "never";
-  return fmt::format("{} ops from {} rows on in blocks of {}", chain.ops, chain.from_rows,
-                     chain.block_rows);
-}
-
-/// "streaming up to 2432 rows, streaming_keys up to 4096; by heads from 1024"
-std::string describe_attention(const OpSchedule& op) {
-  std::string text;
-  for (const auto& [last, dataflow, rows] : op.attention) {
-    text += fmt::format("{}{} up to {} rows ({} a task)", text.empty() ? "" : ", ",
-                        to_string(dataflow), last, rows);
-  }
-  if (op.by_heads_from != 0) text += fmt::format("; by heads from {}", op.by_heads_from);
-  return text;
-}
-
-/// The row counts from which the nests differ.
-std::string diff_nests(const std::string& name, const std::vector<NestRange>& before,
-                       const std::vector<NestRange>& after) {
-  std::string text;
-  std::set<Index> ends;  // row counts at which either plan changes
-  for (const auto* ranges : {&before, &after}) {
-    for (const NestRange& range : *ranges) ends.insert(range.last_rows);
-  }
-  Index first = 1;
-  for (const Index last : ends) {
-    const std::string was = describe_range(before, last), is = describe_range(after, last);
-    if (was != is) text += fmt::format("{} rows {} to {}: {} -> {}\n", name, first, last, was, is);
-    first = last + 1;
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string plan_to_json(const Plan& plan) {
@@ -411,83 +252,6 @@ Plan load_plan(const fs::path& file) {
     plan.ops.push_back(of_op.op(op));
   }
   return plan;
-}
-
-void check_plan(const Plan& plan, const PlanInput& input) {
-  const PlanIdentity& id = plan.identity;
-  require_same<std::string>(plan, "version", id.version, library_version());
-  if (id.program != fingerprint(input.program)) require_same_outputs(plan, input.program);
-  require_same<std::string>(plan, "model", id.program, fingerprint(input.program));
-  require_same<std::string>(plan, "machine", id.machine, machine_key(input.machine));
-  require_same<std::string>(plan, "ISA", id.isa, to_string(input.isa));
-  require_same(plan, "threads", id.threads, input.threads);
-  if (id.max_rows < input.max_rows || id.max_sequences < input.max_sequences) {
-    refuse(plan,
-           fmt::format("was made for up to {} rows and {} sequences, expected at least {} and {}",
-                       id.max_rows, id.max_sequences, input.max_rows, input.max_sequences));
-  }
-  if (plan.ops.size() != input.program.ops.size()) {
-    refuse(plan, fmt::format("has {} ops, expected {}", plan.ops.size(), input.program.ops.size()));
-  }
-  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_schedule(plan, input, i);
-}
-
-std::string diff_plans(const Plan& before, const Plan& after, const Program& program) {
-  const PlanIdentity &was = before.identity, &is = after.identity;
-  if (was.program != is.program) {
-    require_same_outputs(before, program);
-    refuse(before, fmt::format("was made for model {}, expected {}", was.program, is.program));
-  }
-  if (before.ops.size() != program.ops.size()) {
-    refuse(before, fmt::format("has {} ops, expected {}", before.ops.size(), program.ops.size()));
-  }
-  std::string text;
-  const auto field = [&](const char* name, const auto& a, const auto& b) {
-    if (!(a == b)) text += fmt::format("{}: {} -> {}\n", name, a, b);
-  };
-  field("version", was.version, is.version);
-  field("machine", was.machine, is.machine);
-  field("isa", was.isa, is.isa);
-  field("threads", was.threads, is.threads);
-  field("most rows", was.max_rows, is.max_rows);
-  field("most sequences", was.max_sequences, is.max_sequences);
-  field("weights stay in L3", before.weights_stay_in_l3, after.weights_stay_in_l3);
-  for (std::size_t i = 0; i < before.ops.size(); ++i) {
-    const OpSchedule &a = before.ops[i], &b = after.ops[i];
-    if (a.nests.empty() != b.nests.empty() || a.attention.empty() != b.attention.empty()) {
-      refuse(before, fmt::format("op {} ({}): has {} nests and {} dataflows, expected {} and {}", i,
-                                 program.values[at(output_of(program.ops[i]))].name, a.nests.size(),
-                                 a.attention.size(), b.nests.size(), b.attention.size()));
-    }
-    if (a.attention != b.attention || a.by_heads_from != b.by_heads_from) {
-      text += fmt::format("{}: {} -> {}\n", program.values[at(output_of(program.ops[i]))].name,
-                          describe_attention(a), describe_attention(b));
-    }
-    if (a.patch_rows != b.patch_rows) {
-      text += fmt::format("{}: {} -> {} rows of patches at a time\n",
-                          program.values[at(output_of(program.ops[i]))].name, a.patch_rows,
-                          b.patch_rows);
-    }
-    if (a.task_rows != b.task_rows) {
-      text +=
-          fmt::format("{}: {} -> {} rows of a task\n",
-                      program.values[at(output_of(program.ops[i]))].name, a.task_rows, b.task_rows);
-    }
-    const std::string& name = program.values[at(output_of(program.ops[i]))].name;
-    if (a.chain != b.chain) {
-      text += fmt::format("{} begins a chain: {} -> {}\n", name, describe_chain(a.chain),
-                          describe_chain(b.chain));
-    }
-    text += diff_nests(name, a.nests, b.nests);
-    if (a.block_nests.empty() != b.block_nests.empty()) {
-      text += fmt::format("{} {} nests of its own in blocks of a chain\n", name,
-                          a.block_nests.empty() ? "gets" : "loses");
-    } else {
-      text += diff_nests(name + " in blocks of a chain,", a.block_nests, b.block_nests);
-    }
-  }
-  if (text.empty()) text = "no differences\n";
-  return text;
 }
 
 }  // namespace tessera

@@ -9,6 +9,9 @@
 
 namespace tessera {
 
+/// A nest has fewer blocks than this and one.
+inline constexpr Index kMostBlocks = (Index{1} << 31) - 1;
+
 std::string plan_to_json(const Plan& plan);
 
 /// In one step: the old content or the new. Errors: io_error.
