@@ -68,21 +68,10 @@ Context of_block(const Context& batch, OpSpan span, const Block& block, int work
   return context;
 }
 
-/// Rows of a register tile of the span's linears: where blocks are best cut.
-Index tile_rows(const Context& context, OpSpan span) noexcept {
-  Index most = 1;
-  for (std::size_t i = span.first; i < span.end(); ++i) {
-    const auto* linear = std::get_if<LinearOp>(&context.program.ops[i]);
-    if (linear == nullptr) continue;
-    most = std::max(most, context.kernels.gemm[context.weights[linear->weight].precision].MR);
-  }
-  return most;
-}
-
 /// Sequences [begin[b], begin[b+1]) are block b: each as many as reach an even share of the rows, and
 /// no more rows than `most`, which no sequence exceeds. The number of blocks.
 Index cut_sequences(const Cuts& tokens, Index most, int workers, std::int32_t* begin) noexcept {
-  const Index share = ceil_div(tokens.rows, tessera::count_blocks(tokens.rows, most, workers));
+  const Index share = ceil_div(tokens.rows, count_blocks(tokens.rows, most, workers));
   Index blocks = 0, rows = 0;
   begin[0] = 0;
   for (Index s = 0; s < tokens.pieces; ++s) {
@@ -125,11 +114,13 @@ void run_chain(const Context& context, std::size_t i, RunObserver* observer) noe
   const Cuts& tokens = context.cuts[at(kTokens)];
   const int workers = context.workers.count();
   const bool by_sequences = takes_whole_sequences(context.program, span);
-  const Index MR = std::min(tile_rows(context, span), chain.block_rows),
-              tiles = ceil_div(tokens.rows, MR);
-  const Index blocks = by_sequences
-                           ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
-                           : tessera::count_blocks(tiles, chain.block_rows / MR, workers);
+  const Index tile = tile_rows(context.program, span, [&](Precision precision) {
+    return context.kernels.gemm[precision].MR;
+  });
+  const Index MR = std::min(tile, chain.block_rows);  // blocks of rows are whole tiles
+  const Index blocks =
+      by_sequences ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
+                   : block_shape(chain, false, tokens.rows, tokens.pieces, tile, workers).blocks;
   const auto block_at = [&](Index b) -> Block {
     if (!by_sequences) return {row_block(tokens.rows, b, blocks, MR, true), {0, 0}};
     const Range sequences{context.block_begin[b], context.block_begin[b + 1]};

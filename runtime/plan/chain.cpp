@@ -50,17 +50,9 @@ std::vector<OpSpan> spans_of(const Program& program, Takes&& takes) {
 }  // namespace
 
 bool may_be_chained(const Program& program, const Op& op) noexcept {
-  const bool kind = std::visit(
-      Overloaded{[](const LinearOp&) { return true; }, [](const AttentionOp&) { return true; },
-                 [](const LayerNormOp&) { return true; }, [](const ActivationOp&) { return true; },
-                 [](const GatedOp&) { return true; }, [](const AddOp&) { return true; },
-                 [](const NarrowOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
-                 [](const EmbeddingOp&) { return false; },
-                 [](const PatchEmbedOp&) { return false; },
-                 [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
-                 [](const ConcatOp&) { return false; }},
-      op);
-  bool of_tokens = kind;
+  const bool is_gathered = std::holds_alternative<EmbeddingOp>(op);
+  bool of_tokens = (is_row_wise(op) && !is_gathered) || std::holds_alternative<LinearOp>(op) ||
+                   std::holds_alternative<AttentionOp>(op);
   const auto look = [&](ValueId id) {
     of_tokens = of_tokens && (id == kNone || program.values[at(id)].space == kTokens);
   };
@@ -123,11 +115,11 @@ Index count_blocks(Index rows, Index most, int workers) noexcept {
 }
 
 BlockShape block_shape(const Chain& chain, bool whole_sequences, Index rows, Index sequences,
-                       Index tile_rows, int workers) noexcept {
+                       Index tile, int workers) noexcept {
   if (!whole_sequences) {
-    tile_rows = std::min(tile_rows, chain.block_rows);
-    const Index tiles = ceil_div(rows, tile_rows);
-    const Index blocks = count_blocks(tiles, chain.block_rows / tile_rows, workers);
+    tile = std::min(tile, chain.block_rows);
+    const Index tiles = ceil_div(rows, tile);
+    const Index blocks = count_blocks(tiles, chain.block_rows / tile, workers);
     return {blocks, ceil_div(rows, blocks), sequences};
   }
   const Index T = ceil_div(rows, sequences);

@@ -13,6 +13,7 @@
 // the rows beside them (docs/PROMISES.md).
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -56,13 +57,26 @@ std::vector<OpSpan> chains_of_rows(const Program& program);
 /// none.
 std::vector<OpSpan> chains_of_layers(const Program& program);
 
+/// Rows of the largest register tile of the span's linears, where blocks are best cut; `rows_of(precision)` is
+/// that of a family.
+template <class RowsOf>
+Index tile_rows(const Program& program, OpSpan span, RowsOf&& rows_of) noexcept {
+  Index most = 1;
+  for (std::size_t i = span.first; i < span.end(); ++i) {
+    const auto* linear = std::get_if<LinearOp>(&program.ops[i]);
+    if (linear == nullptr) continue;
+    most = std::max(most, rows_of(program.parameters[at(linear->weight)].precision));
+  }
+  return most;
+}
+
 /// Into how many blocks of how many rows and sequences a chain cuts `rows` rows in `sequences` equal
-/// sequences, for `workers`. By rows, `sequences` stays what it is.
+/// sequences, for `workers`; `tile` of tile_rows(). By rows, `sequences` stays what it is.
 struct BlockShape {
   Index blocks = 1, rows = 0, sequences = 0;
 };
 BlockShape block_shape(const Chain& chain, bool whole_sequences, Index rows, Index sequences,
-                       Index tile_rows, int workers) noexcept;
+                       Index tile, int workers) noexcept;
 
 /// As many blocks of at most `most` rows as `rows` take, and as many as the workers share evenly.
 Index count_blocks(Index rows, Index most, int workers) noexcept;

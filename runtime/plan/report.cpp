@@ -289,16 +289,11 @@ std::optional<ChainReport> chain_at(const Plan& plan, const PlanInput& input, st
   const Chain& chain = plan.ops[i].chain;
   if (!chain.begins() || rows < chain.from_rows) return std::nullopt;
   const OpSpan span{i, static_cast<std::size_t>(chain.ops)};
-  Index tile_rows = 1;
-  for (std::size_t j = i; j < span.end(); ++j) {
-    if (const auto* linear = std::get_if<LinearOp>(&input.program.ops[j])) {
-      const Precision precision = input.program.parameters[at(linear->weight)].precision;
-      tile_rows = std::max(tile_rows, input.tile[precision].MR);
-    }
-  }
+  const Index tile =
+      tile_rows(input.program, span, [&](Precision precision) { return input.tile[precision].MR; });
   return ChainReport{.span = span,
                      .shape = block_shape(chain, takes_whole_sequences(input.program, span), rows,
-                                          sequences, tile_rows, input.threads)};
+                                          sequences, tile, input.threads)};
 }
 
 CandidateReport PlanReport::totals() const {

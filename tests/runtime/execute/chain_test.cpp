@@ -200,15 +200,22 @@ TEST(ChainSessionTest, ASavedPlanBringsItsChains) {
   }
 }
 
-/// Two norms, one after the other, both of them outputs: a chain in which nothing is inner.
-TEST(ChainSessionTest, AChainMayHaveNoValueOfItsOwn) {
-  test::OpModel made;
+/// A table of 50 rows of 32.
+ValueId add_embedding(test::OpModel& made) {
   Program& p = made.program();
   p.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = 64};
   const ValueId e = p.add_value("e", kTokens, 32);
   p.ops.emplace_back(EmbeddingOp{
       .terms = {{made.parameter("words", ParameterKind::table, 50, 32), TokenInput::ids}},
       .out = e});
+  return e;
+}
+
+/// Two norms, one after the other, both of them outputs: a chain in which nothing is inner.
+TEST(ChainSessionTest, AChainMayHaveNoValueOfItsOwn) {
+  test::OpModel made;
+  Program& p = made.program();
+  const ValueId e = add_embedding(made);
   const ParameterId gamma = made.parameter("gamma", ParameterKind::vector, 32),
                     beta = made.parameter("beta", ParameterKind::vector, 32);
   const ValueId a =
@@ -270,11 +277,7 @@ TEST(ChainSessionTest, BlockNestsOfAPlanCoverTheBlockAndAreNotOneDnns) {
 TEST(ChainSessionTest, BlocksThatNoOpTakesAreAFallback) {
   test::OpModel made;
   Program& p = made.program();
-  p.inputs = TokenSpec{.vocab_size = 50, .position_rows = 0, .max_tokens = 64};
-  const ValueId e = p.add_value("e", kTokens, 32);
-  p.ops.emplace_back(EmbeddingOp{
-      .terms = {{made.parameter("words", ParameterKind::table, 50, 32), TokenInput::ids}},
-      .out = e});
+  const ValueId e = add_embedding(made);
   p.outputs = {{"e", e}};
   const auto model = Model::create(p, made.checkpoint(), {});
   SessionOptions options{
