@@ -78,8 +78,7 @@ CLI::Validator row_count_or_off() {
       [](const std::string& text) {
         std::string number = text;
         const std::string error = integer_between(1, (std::int64_t{1} << 31) - 1)(number);
-        return text == "off" || error.empty() ? std::string()
-                                              : fmt::format("got '{}', expected rows or off", text);
+        return text == "off" || error.empty() ? std::string() : error + ", or off";
       },
       "");
 }

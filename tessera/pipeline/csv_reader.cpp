@@ -39,7 +39,9 @@ void CsvReader::read_plain(std::string& field, std::size_t number) {
   field.assign(line_, at_, end - at_);
   at_ = end;
   if (format_.has_quotes && field.find('"') != std::string::npos) {
-    refuse(number, "got a quote within, expected the field in quotes and this one doubled");
+    refuse(number,
+           "got a quote within, expected the field in quotes and this one doubled "
+           "(--no-quotes: a quote is a character)");
   }
 }
 
@@ -59,7 +61,8 @@ bool CsvReader::next(std::vector<std::string>& row) {
     }
     if (at_ == line_.size()) return true;
     if (line_[at_] != format_.separator) {
-      refuse(row.size(), fmt::format("got '{}' behind the closing quote, expected {} or the end",
+      refuse(row.size(), fmt::format("got '{}' behind the closing quote, expected {} or the end "
+                                     "(--no-quotes: a quote is a character)",
                                      line_[at_], format_.separator == '\t' ? "a tab" : "a comma"));
     }
     ++at_;
