@@ -43,13 +43,19 @@ Plot draw_arena(const ReportData& data) {
     svg.text({legend + 14, kHeight - 4}, label_of(part), "small");
     legend += 26 + 6.2 * static_cast<double>(std::string_view(label_of(part)).size());
   }
-  return {"arena", "The arena over time",
-          fmt::format("Values of this batch by the op that writes them: {} in all, where the most "
-                      "that is live at one op (dashed) is {}. A block begins with the op that "
-                      "writes it and ends with the last that reads it; an op that works in place "
-                      "takes over its input's block.",
-                      bytes_label(bytes), bytes_label(bound * 1e6)),
-          std::move(svg)};
+  const auto of_blocks = static_cast<double>(data.memory.block_bytes);
+  return {
+      "arena", "The arena over time",
+      fmt::format("Values of this batch by the op that writes them: {} in all, where the most "
+                  "that is live at one op (dashed) is {}. A block begins with the op that "
+                  "writes it and ends with the last that reads it; an op that works in place "
+                  "takes over its input's block.{}",
+                  bytes_label(bytes), bytes_label(bound * 1e6),
+                  of_blocks == 0 ? ""
+                                 : fmt::format(" What only a chain of ops uses is not drawn: it "
+                                               "lies in {} of each worker, block after block.",
+                                               bytes_label(of_blocks))),
+      std::move(svg)};
 }
 
 std::vector<Plot> draw_all(const ReportData& data) {

@@ -149,6 +149,13 @@ TEST_F(ReportDataTest, WithoutAMeterThePageSaysPredicted) {
   EXPECT_EQ(count(page, "nan"), 0U);
 }
 
+TEST_F(ReportDataTest, TheArenaSaysWhatLiesInBlocks) {
+  EXPECT_THAT(report_page(data_, draw_all(data_)), Not(HasSubstr("What only a chain of ops uses")));
+  data_.memory.block_bytes = 4096;
+  EXPECT_THAT(report_page(data_, draw_all(data_)),
+              HasSubstr("What only a chain of ops uses is not drawn: it lies in 4.10 KB of each"));
+}
+
 TEST_F(ReportDataTest, MeasuredBytesStandBesidePredictedOnes) {
   measure();
   const std::string page = report_page(data_, draw_all(data_));
