@@ -26,8 +26,10 @@ class LayersModel {
   const Program& program() const { return model_.program(); }
   Program fused() const { return fuse_epilogues(program()); }
   std::shared_ptr<const Model> create(Precision precision = Precision::f32,
-                                      std::optional<Isa> isa = {}) const {
-    return Model::create(program(), model_.checkpoint(), {.isa = isa, .precision = precision});
+                                      std::optional<Isa> isa = {},
+                                      const kernels::KernelTable* kernels = nullptr) const {
+    return Model::create(program(), model_.checkpoint(),
+                         {.isa = isa, .kernels = kernels, .precision = precision});
   }
 
  private:

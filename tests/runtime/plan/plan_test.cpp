@@ -470,6 +470,11 @@ TEST_F(PlanTest, ReportsChainsByOpAndAsBlocks) {
     for (const OpReport& op : report.ops) chained_flops += op.flops;
     for (const OpReport& op : alone.ops) flops += op.flops;
     EXPECT_DOUBLE_EQ(chained_flops, flops);
+    for (std::size_t i = 0; i < report.ops.size(); ++i) {  // all blocks: no less than the least
+      if (report.ops[i].kind != "linear") continue;
+      EXPECT_GE(report.ops[i].chosen.l2_bytes, 0.999 * report.ops[i].bound_bytes);
+      EXPECT_GE(report.ops[i].chosen.seconds, 0.9 * alone.ops[i].chosen.seconds);
+    }
     EXPECT_EQ(report.run_l2_bytes().has_value(), threads == 1);
   }
 }

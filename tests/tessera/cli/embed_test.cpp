@@ -62,6 +62,25 @@ TEST_F(EmbedTest, BatchesAndThreadsDoNotChangeABit) {
   }
 }
 
+TEST_F(EmbedTest, RowBlocksChangeNoBit) {
+  file("in.txt", mixed_texts(300));
+  const std::string expected = tessera("embed model in.txt --row-blocks off").out;
+  ASSERT_EQ(lines_of(expected).size(), 300U);
+  for (const char* flags : {"--row-blocks 7 --threads 1", "--row-blocks 100 --threads 2"}) {
+    const CommandResult result = tessera(std::string("embed model in.txt ") + flags);
+    EXPECT_EQ(result.status, 0) << flags << " " << result.err;
+    EXPECT_EQ(result.out, expected) << flags;
+  }
+  for (const char* value : {"0", "-3", "many", "2147483648"}) {
+    const CommandResult result = tessera(std::string("embed model in.txt --row-blocks ") + value);
+    EXPECT_EQ(result.status, 2) << value;
+    EXPECT_THAT(result.err,
+                HasSubstr(fmt::format("--row-blocks: got '{}', expected an integer from "
+                                      "1 to 2147483647, or off",
+                                      value)));
+  }
+}
+
 TEST_F(EmbedTest, WindowsOfALargeFileStayInOrder) {
   std::string text;
   for (int i = 0; i < 9000; ++i) text += i % 2 == 0 ? "tea\n" : "the cat sat\n";
