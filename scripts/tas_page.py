@@ -85,7 +85,7 @@ def plot(cells, file):
             x0, y0 = left + c * (width + gap_x), top + r * (height + gap_y)
             group = sorted((x for x in cells if (x["precision"], x["cold"], x["model"], x["N"], x["K"]) ==
                             (precision, cold, "BERT-base", N, K)), key=lambda x: x["M"])
-            body.append(f'<text class="title" x="{x0}" y="{y0 - 8}">{name} ({K},{N}), {precision}{", from memory" if cold else ""}</text>')
+            body.append(f'<text class="title" x="{x0}" y="{y0 - 8}">{name} ({K},{N}), {precision}{", memory" if cold else ""}</text>')
             ms = [16, 32, 64, 128, 256, 512, 1024, 2048]
 
             def at(m, ratio, x0=x0, y0=y0):
