@@ -6,8 +6,15 @@
 namespace tessera {
 namespace {
 
-// Tiles are loaded from L2 somewhat faster than vectors are read: fitted to the shapes of D-84.
-constexpr double kTileLoads = 1.2;
+/// Bytes of B that come before a product can run beside them. Row tiles inside fetch the next panel while they
+/// pass this one; panels inside pass all of a column block before a row tile comes back to any.
+double first_piece(const LinearShape& shape, const LoopNest& nest, TileShape tile,
+                   bool by_columns) {
+  const Index panels = by_columns ? 1 : ceil_div(ceil_div(shape.N, tile.NR), nest.col_blocks);
+  const bool chunk = by_columns || nest.order == LoopOrder::ws_os_b;  // K is outside of the rows
+  const Index KC = chunk ? ceil_div(shape.K, nest.k_blocks) : shape.K;
+  return tile.bytes.b * static_cast<double>(panels * tile.NR) * static_cast<double>(KC);
+}
 
 }  // namespace
 
@@ -36,15 +43,17 @@ UnitTime unit_time(const LinearTask& task, const LoopNest& nest, const LinearCos
   const double sums = 2 * sizeof(float) * elements * static_cast<double>(nest.k_blocks - 1);
   const double threads = static_cast<double>(machine.threads);
   const double products = flops / rates.flops[task.precision];
-  const double loads =
-      unit_l1_bytes(task.shape, nest, tile, machine.Z1()) / (kTileLoads * rates.l2_bytes);
+  const double loads = unit_l1_bytes(task.shape, nest, tile, machine.Z1()) / rates.l2_bytes;
   // Row tiles inside store C two lines a row, every row in another page.
   const Index rows = ceil_div(ceil_div(task.shape.M, tile.MR), nest.row_blocks) * tile.MR;
   const bool by_columns = streamed_operand(nest, rows, tile.MR) == kernels::GemmOperand::a;
+  const bool from_memory = machine.l3_bytes == 0 || !task.weights_stay_in_l3;
+  const double first =
+      from_memory && task.shape.M > tile.MR ? first_piece(task.shape, nest, tile, by_columns) : 0;
   return {.compute = products / threads,
           .l2 = (std::max(loads - products, 0.0) + sums / rates.l2_bytes) / threads,
           .l3 = (cost.l2_bytes() + (by_columns ? cost.l2.c : 0)) / rates.l3_bytes / threads,
-          .memory = cost.l3_bytes() / rates.memory_bytes / threads};
+          .memory = (cost.l3_bytes() / threads + first) / rates.memory_bytes};
 }
 
 Limit UnitTime::largest() const noexcept {

@@ -7,6 +7,8 @@
 //   T = max( FLOP/peak, bytes from L2 into tiles / rate of L2 ) + sums/rate of L2
 //       + bytes into L2 / rate of L3 + bytes into L3 / rate of memory
 //       + with row tiles inside: bytes of C / rate of L3 (D-14)
+//       + weights in memory: first piece of B / rate of memory, again: nothing hides it, while some of the
+//         rest is prefetched beside products
 //
 // A call multiplies MR x NR of C over KC. One operand's chunk stays in L1 while it fits and is used
 // again; the other passes by, without being kept (streamed_operand):
@@ -14,6 +16,8 @@
 //   row tiles inside, several     B stays     calls · MR·KC  +  calls/tiles of a block · NR·KC
 //   a single row tile, or
 //   panels inside                 A stays     calls · NR·KC  +  calls/panels of a block · MR·KC
+//
+// The first piece is a panel's chunk with row tiles inside, a column block with panels inside.
 //
 // Sums are loaded and stored by each call but the first and last over K: 2·4·MN·(k_blocks − 1).
 #pragma once
