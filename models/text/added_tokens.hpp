@@ -62,7 +62,9 @@ struct AddedSplit {
 
 class AddedTokens {
  public:
-  /// Gives each token the id that it has in `vocabulary`, or the next free one, in this order.
+  /// Gives each token the id that it has in `vocabulary`, or the next free one, in this order. Of
+  /// several that are sought in the normalised text and look alike there the first is found: the
+  /// reference takes one by chance, another each time that it reads the file.
   void add(const std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
            const Normalizer& normalizer);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "models/text/byte_alphabet.hpp"
 #include "runtime/base/error.hpp"
@@ -72,7 +73,10 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
   if (bounds_) find_whole_words();
 }
 
+// What merging makes one token of: a piece of a word is looked up here too, and ignore_merges is about
+// whole words alone.
 void BytePairs::find_whole_words() {
+  const bool ignores_merges = std::exchange(config_.ignore_merges, false);
   std::size_t size = 0;
   vocabulary_.for_each([&](std::string_view token, std::int32_t) { size += token.size(); });
   WholeWords found(size, vocabulary_.size());
@@ -93,6 +97,7 @@ void BytePairs::find_whole_words() {
     }
   });
   whole_words_ = std::move(found);
+  config_.ignore_merges = ignores_merges;
 }
 
 // The pair that begins at `left`, if it is in a merge.

@@ -71,6 +71,17 @@ TEST(BytePairsTest, AMergeThatLostOneOfItsPartsIsForgotten) {
   EXPECT_THAT(tokens_of(model, "abcd"), ElementsAre("abc", "d"));
 }
 
+TEST(BytePairsTest, IgnoreMergesIsAboutWholeWordsNotAboutPiecesOfOne) {
+  // No merge leads to abc: a b goes first. As a word it is a token all the same; before x it is not.
+  BytePairsConfig config;
+  config.ignore_merges = true;
+  const BytePairs model = model_of({"a", "b", "c", "x", "ab", "bc", "abc"},
+                                   {{"a", "b"}, {"b", "c"}, {"a", "bc"}}, config);
+  EXPECT_THAT(tokens_of(model, "abc"), ElementsAre("abc"));
+  EXPECT_THAT(tokens_of(model, "abcx"), ElementsAre("ab", "c", "x"));
+  EXPECT_THAT(tokens_of(model, "xabc"), ElementsAre("x", "ab", "c"));
+}
+
 TEST(BytePairsTest, UnknownBytesAreDroppedOrUnknownOrFused) {
   EXPECT_THAT(tokens_of(model_of({"a", "?"}, {}), "xaxx"), ElementsAre("a"));
   BytePairsConfig config;
