@@ -3,6 +3,9 @@
 // WordLevel.
 #include <fmt/format.h>
 
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +18,37 @@
 namespace tessera::text {
 namespace {
 
+/// A score as the reference reads it (serde_json without float_roundtrip): digits as an integer, made a
+/// double, over a power of ten. Of 17 digits that may be the neighbour of the nearest double, which
+/// decides between paths whose sums are otherwise equal. The digits are those of the shortest decimal
+/// that means `score`, as files are written.
+double as_the_reference_reads(double score) noexcept {
+  constexpr int kExactPowers = 22;  // of ten, as doubles
+  std::array<char, 32> text{};      // "-1.234e+05"
+  const auto written = std::to_chars(text.begin(), text.end(), score, std::chars_format::scientific);
+  std::uint64_t digits = 0;
+  int power = 0;
+  const char* at = text.begin();
+  for (bool is_behind_point = false; at != written.ptr && *at != 'e'; ++at) {
+    if (*at == '-') continue;
+    if (*at == '.') {
+      is_behind_point = true;
+      continue;
+    }
+    digits = 10 * digits + static_cast<std::uint64_t>(*at - '0');
+    power -= is_behind_point ? 1 : 0;
+  }
+  if (at == written.ptr) return score;
+  int exponent = 0;
+  at += at[1] == '+' ? 2 : 1;
+  std::from_chars(at, written.ptr, exponent);
+  power += exponent;
+  if (power >= 0 || power < -kExactPowers) return score;
+  double scale = 1.0;
+  for (int k = 0; k < -power; ++k) scale *= 10.0;
+  return std::copysign(static_cast<double>(digits) / scale, score);
+}
+
 // [piece, score]
 ScoredPiece read_piece(const Node& vocab, std::size_t i, json::Value value) {
   json::Array pair;
@@ -23,7 +57,7 @@ ScoredPiece read_piece(const Node& vocab, std::size_t i, json::Value value) {
   if (!value.get(pair) || pair.size() != 2 || !pair[0].get(piece) || !pair[1].get(score)) {
     wrong(item(vocab, i, value), "a piece and its score");
   }
-  return {std::string(piece), score};
+  return {std::string(piece), as_the_reference_reads(score)};
 }
 
 }  // namespace

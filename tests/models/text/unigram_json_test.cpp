@@ -60,6 +60,15 @@ TEST(UnigramJsonTest, NmtDropsControlsAndSeesMoreSpaces) {
   EXPECT_EQ(e.offsets[1], (std::array<std::uint32_t, 2>{2, 3}));
 }
 
+TEST(UnigramJsonTest, ScoresAreReadAsTheReferenceReadsThem) {
+  // Pieces of T5: the sums of several paths are equal but for the last bit of each score.
+  JsonSections s = sections();
+  s.model = R"({"type": "Unigram", "unk_id": 0,
+                "vocab": [["<unk>", 0], ["▁", -2.0122928619384766], ["ô", -11.698921203613281],
+                          ["ôt", -11.740760803222656], ["tôt", -11.321892738342285]]})";
+  EXPECT_EQ(tokenizer_of(s).encode("ôtôtôtôtôtôtôt").ids, (Ids{1, 2, 4, 2, 4, 3, 2, 4}));
+}
+
 TEST(UnigramJsonTest, RunsOfSpacesBecomeWhatTheFileSays) {
   JsonSections s = sections();
   s.normalizer = R"({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"})";
