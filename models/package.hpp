@@ -110,8 +110,8 @@ struct Package {
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine
   bool strips_texts = false;  ///< modules.json: sentence-transformers strips texts of white space
-  bool pools_prompts =
-      true;  ///< include_prompt of the Pooling; false: a prompt's rows are left out
+  /// include_prompt of the Pooling; false: a prompt's rows are left out (Encoding::pool_from).
+  bool pools_prompts = true;
   bool lower_case_first =
       false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
 };

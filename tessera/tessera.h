@@ -286,7 +286,8 @@ typedef struct tessera_texts {
 /// Shapes    ids, types (capacity); offsets (S+1): text s has the ids offsets[s] … offsets[s+1]−1.
 ///           ids and types may be NULL with capacity 0: then only offsets are written.
 /// Errors    NOT_FOUND (no tokenizer, no such prompt); INVALID_ARGUMENT: also if `capacity` is
-///           below offsets[S], with the number that is needed
+///           below offsets[S], with the number that is needed; UNSUPPORTED_MODEL: a prompt that the
+///           model's Pooling leaves out, which ids cannot tell (tessera_encode_texts() takes it)
 TESSERA_API tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts* texts,
                                             int32_t* ids, int32_t* types, size_t capacity,
                                             int64_t* offsets);

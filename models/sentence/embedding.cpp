@@ -80,7 +80,7 @@ class EmbeddingBuilder {
                    ValueId value)
       : directory_(directory), checkpoint_(checkpoint), package_(package), value_(value) {}
 
-  void pooling(const SentenceModule& module, ValueId last_hidden_state, bool has_prompts) {
+  void pooling(const SentenceModule& module, ValueId last_hidden_state) {
     std::vector<Pooling> modes{Pooling::mean};
     const Index hidden = package_.hidden;
     if (!module.path.empty()) {
@@ -92,9 +92,6 @@ class EmbeddingBuilder {
         config.wrong(key, fmt::format("the hidden size {}", hidden));
       }
       package_.pools_prompts = config.boolean("include_prompt", true);
-      if (has_prompts && !package_.pools_prompts) {
-        config.unsupported("include_prompt", "true, as the directory has prompts");
-      }
     }
     const WeightMap weights(checkpoint_, "sentence-transformers", "", "");
     Builder b(package_.program, weights);
@@ -106,7 +103,7 @@ class EmbeddingBuilder {
       names += (names.empty() ? "" : "+") + name;
     }
     value_ = pooled.size() == 1 ? pooled[0] : b.concat("embedding.pooled", pooled);
-    describe(names + " pooling");
+    describe(names + (package_.pools_prompts ? " pooling" : " pooling without the prompt"));
   }
 
   void dense(const SentenceModule& module) {
@@ -225,8 +222,6 @@ void merge_module_weights(const fs::path& directory, const SentenceFiles& files,
 
 void add_embedding(const fs::path& directory, const SentenceFiles& files,
                    const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package) {
-  const bool has_prompts = std::any_of(files.prompts.begin(), files.prompts.end(),
-                                       [](const auto& p) { return !p.second.empty(); });
   std::vector<Output>& outputs = package.program.outputs;
   const std::int32_t known = package.program.find_output("embedding");
   ValueId value = kNone;
@@ -248,7 +243,7 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
     }
     switch (module.kind) {
       case Kind::pooling:
-        builder.pooling(module, last_hidden_state, has_prompts);
+        builder.pooling(module, last_hidden_state);
         break;
       case Kind::dense:
         builder.dense(module);

@@ -36,6 +36,7 @@ struct Encoding {
   std::vector<std::uint8_t> special_mask;    // (T) 1 for what the template or padding added
   std::vector<std::uint8_t> attention_mask;  // (T) 0 for padding
   bool is_cut = false;                       // whether truncation left tokens out
+  std::int32_t pool_from = 0;  // tokens of a prompt that poolings leave out: of TextInputs, else 0
 
   std::size_t size() const noexcept { return ids.size(); }
 };

@@ -25,7 +25,8 @@ namespace {
 double as_the_reference_reads(double score) noexcept {
   constexpr int kExactPowers = 22;  // of ten, as doubles
   std::array<char, 32> text{};      // "-1.234e+05"
-  const auto written = std::to_chars(text.begin(), text.end(), score, std::chars_format::scientific);
+  const auto written =
+      std::to_chars(text.begin(), text.end(), score, std::chars_format::scientific);
   std::uint64_t digits = 0;
   int power = 0;
   const char* at = text.begin();

@@ -64,7 +64,9 @@ Context of_block(const Context& batch, OpSpan span, const Block& block, int work
   rows_of(context.types);
   rows_of(context.positions);
   rows_of(context.columns);
-  if (!context.query_only.empty()) context.query_only = context.query_only.subspan(first, S);
+  for (auto* each : {&context.query_only, &context.pool_from}) {
+    if (!each->empty()) *each = each->subspan(first, S);
+  }
   return context;
 }
 

@@ -54,7 +54,7 @@ struct Context {
   // The batch of this run.
   std::span<const Cuts> cuts;      ///< one per space
   Index rows, sequences, longest;  ///< of the tokens
-  std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only;
+  std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only, pool_from;
   std::span<const Image> images;
 
   TensorView<float> value(ValueId id) const noexcept { return view<float>(id); }
@@ -70,6 +70,10 @@ struct Context {
             .rows = cuts[at(value.space)].rows,
             .cols = value.width,
             .stride = activation_stride(value.width, value.type)};
+  }
+  /// The first row of sequence s that poolings read (Batch::pool_from).
+  Index first_pooled_row(Index s) const noexcept {
+    return pool_from.empty() ? 0 : pool_from[static_cast<std::size_t>(s)];
   }
   /// Leading rows of sequence s that are queries but not keys (Batch::query_only).
   Index query_only_rows(Index s) const noexcept {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One row per sequence out of its token rows. A task is one sequence. Rows that no row
 // attends to (Batch::query_only) count for `first` alone: the reference's pooler reads column 0
-// whatever the mask says.
+// whatever the mask says. So do those before Batch::pool_from, which keep their place in weights.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -25,7 +25,8 @@ Index row_by_id(const Context& context, const PoolOp& op, Index first, Index T) 
 void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, Index s, float* y,
           float* weights) noexcept {
   const auto i = static_cast<std::size_t>(s);
-  const Index begin = context.offsets[i], skip = context.query_only_rows(s);
+  const Index begin = context.offsets[i], left_out = context.first_pooled_row(s);
+  const Index skip = std::max(context.query_only_rows(s), left_out);
   const Index first = begin + skip + op.skip, T = context.offsets[i + 1] - first;
   const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
   const auto row = [&](Index r) { return x.data + r * x.stride; };
@@ -40,7 +41,7 @@ void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, 
   } else if (op.pooling == Pooling::max) {
     context.kernels.max_rows(row(first), x.stride, T, x.cols, y);
   } else if (op.pooling == Pooling::weighted_mean) {
-    for (Index t = 0; t < T; ++t) weights[t] = static_cast<float>(t + 1);
+    for (Index t = 0; t < T; ++t) weights[t] = static_cast<float>(left_out + t + 1);
     context.kernels.weighted_mean(row(first), x.stride, weights, T, x.cols, y);
   } else {
     context.kernels.weighted_mean(row(first), x.stride, nullptr, T, x.cols, y);

@@ -37,7 +37,8 @@ void check_sequences(const Program& program, const Batch& batch) {
              .types = part(batch.types, begin, count),
              .positions = part(batch.positions, begin, count),
              .columns = part(batch.columns, begin, count),
-             .query_only = batch.query_only.empty() ? 0 : batch.query_only[s]});
+             .query_only = batch.query_only.empty() ? 0 : batch.query_only[s],
+             .pool_from = batch.pool_from.empty() ? 0 : batch.pool_from[s]});
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("batch: sequence {}: {}", s, error.what()));
     }
@@ -48,7 +49,7 @@ void check_images(const ImageSpec& spec, const SessionOptions& options, const Ba
   require(!batch.images.empty(), "has no images, expected at least 1: the model takes images");
   const bool only_images = batch.ids.empty() && batch.types.empty() && batch.offsets.empty() &&
                            batch.positions.empty() && batch.columns.empty() &&
-                           batch.query_only.empty();
+                           batch.query_only.empty() && batch.pool_from.empty();
   require(only_images, "has images and tokens, expected one of them");
   require(std::ssize(batch.images) <= options.max_sequences,
           "{} images, expected at most {} (max_sequences)", batch.images.size(),
@@ -95,6 +96,7 @@ void check_tokens(const Program& program, const SessionOptions& options, const B
   optional(batch.positions, rows, "positions");
   optional(batch.columns, rows, "columns");
   optional(batch.query_only, sequences, "query_only");
+  optional(batch.pool_from, sequences, "pool_from");
   check_sequences(program, batch);
 }
 

@@ -63,6 +63,8 @@ void SequenceCheck::operator()(const SequenceView& sequence) const {
   require(count > 0, "got no token ids, expected at least 1");
   require(sequence.query_only >= 0 && sequence.query_only <= count,
           "query_only is {}, expected 0 to {}", sequence.query_only, count);
+  require(sequence.pool_from >= 0 && sequence.pool_from <= count,
+          "pool_from is {}, expected 0 to {}", sequence.pool_from, count);
   // Where the caller gives positions (checked below), rows that nobody attends to need not fit.
   const Index attended = sequence.positions.empty() ? count : count - sequence.query_only;
   require(attended <= spec_.max_tokens, "got {} tokens, expected at most {} (position table)",

@@ -17,6 +17,7 @@ struct SequenceView {
   std::span<const std::int32_t> positions = {};  // (T), or empty: by the model's rule
   std::span<const std::int32_t> columns = {};    // (T), or empty: 0 … T-1
   std::int32_t query_only = 0;                   // see Batch::query_only
+  std::int32_t pool_from = 0;                    // see Batch::pool_from
 
   Index size() const noexcept { return std::ssize(ids); }
 };

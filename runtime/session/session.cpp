@@ -130,6 +130,7 @@ class ArenaSession final : public Session {
         .columns = batch.columns,
         .offsets = offsets,
         .query_only = batch.query_only,
+        .pool_from = batch.pool_from,
         .images = batch.images,
     };
     if (observer_ != nullptr) observer_->begin_run();

@@ -129,6 +129,9 @@ struct Batch {
   ///   rows given       x     a  b  c    x: the masked column 0; the other padding is left out
   ///   query_only = 1                    x attends to a, b, c; no row attends to x
   std::span<const std::int32_t> query_only = {};
+  /// (S) the first row of the sequence that poolings read, those of one given row aside; or empty: all
+  /// 0. Rows before it (a prompt that counts for attention alone) are keys and queries like others.
+  std::span<const std::int32_t> pool_from = {};
   /// (S) one image per sequence; the spans above are then empty, and image s takes
   /// image_rows(*program.images(), height, width, interpolate_positions) rows after those of s−1.
   /// Sizes may differ from image to image.

@@ -4,12 +4,14 @@
 #include "runtime/weights/checkpoint.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/base/error.hpp"
@@ -32,6 +34,19 @@ using WeightMap = std::map<std::string, std::string, std::less<>>;  // tensor ->
 /// transformers' order.   transformers v4.57 modeling_utils.py _get_resolved_checkpoint_files
 constexpr std::array kSources{"model.safetensors", "model.safetensors.index.json",
                               "pytorch_model.bin", "pytorch_model.bin.index.json"};
+/// What the reference takes where it is asked to (`variant=`) or given the file (a state dict as
+/// torch.save() calls it): taken where it is the only one.
+constexpr std::array kOtherSources{"model.fp32.safetensors",
+                                   "model.fp16.safetensors",
+                                   "model.bf16.safetensors",
+                                   "model.safetensors.index.fp32.json",
+                                   "model.safetensors.index.fp16.json",
+                                   "model.safetensors.index.bf16.json",
+                                   "pytorch_model.fp32.bin",
+                                   "pytorch_model.fp16.bin",
+                                   "pytorch_model.bf16.bin",
+                                   "pytorch_model.pt",
+                                   "model.pt"};
 
 /// The file to open for `path`: itself, or the one that a directory holds.
 fs::path locate(const fs::path& path) {
@@ -42,6 +57,16 @@ fs::path locate(const fs::path& path) {
   if (!directory_exists(path)) return path;
   for (const char* name : kSources) {
     if (path_exists(path / name)) return path / name;
+  }
+  std::vector<std::string> others;
+  for (const char* name : kOtherSources) {
+    if (path_exists(path / name)) others.emplace_back(name);
+  }
+  if (others.size() == 1) return path / others.front();
+  if (others.size() > 1) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: the directory has {}, expected {}, or one of these alone",
+                            path.string(), fmt::join(others, " and "), kSources[0]));
   }
   throw Error(
       ErrorCode::not_found,

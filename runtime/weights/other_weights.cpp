@@ -21,18 +21,10 @@ struct Other {
 
 constexpr const char* kOnnx =
     "an ONNX model: take the weights of the directory that it was exported from";
-constexpr const char* kSafetensorsVariant = "a variant: rename it to model.safetensors to use it";
-constexpr const char* kTorchVariant = "a variant: rename it to pytorch_model.bin to use it";
 constexpr const char* kOpenClip =
     "of OpenCLIP, with other names for its tensors: take the same model for transformers";
 
 constexpr Other kOthers[] = {
-    {"model.fp16.safetensors", kSafetensorsVariant},
-    {"model.bf16.safetensors", kSafetensorsVariant},
-    {"model.fp32.safetensors", kSafetensorsVariant},
-    {"pytorch_model.fp16.bin", kTorchVariant},
-    {"pytorch_model.bf16.bin", kTorchVariant},
-    {"pytorch_model.fp32.bin", kTorchVariant},
     {"tf_model.h5", "of TensorFlow: load it with from_tf=True in transformers, and save it"},
     {"flax_model.msgpack", "of Flax: load it with from_flax=True in transformers, and save it"},
     {"model.onnx", kOnnx},

@@ -184,8 +184,8 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
     if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
     const TokenizedTexts tokens = tokenize(*object->model, texts);
     const Turn turn(*object);  // others may use the session while texts are tokenised
-    encode(*object, Sequences(tokens.ids, tokens.types, tokens.offsets), tokens.offsets, limits,
-           outputs, output_count);
+    encode(*object, Sequences(tokens.ids, tokens.types, tokens.offsets, tokens.pool_from),
+           tokens.offsets, limits, outputs, output_count);
     if (row_offsets != nullptr) {
       std::copy(tokens.offsets.begin(), tokens.offsets.end(), row_offsets);
     }

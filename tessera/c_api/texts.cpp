@@ -73,6 +73,7 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
       result.ids.insert(result.ids.end(), encoding.ids.begin(), encoding.ids.end());
       result.types.insert(result.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
       cut.push_back(encoding.is_cut ? 1 : 0);
+      result.pool_from.push_back(encoding.pool_from);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("text {}: {}", s, error.what()));
     }
@@ -98,6 +99,14 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     const auto out_types = checked_span(types, types == nullptr ? 0 : capacity, "types");
     checked(offsets, "offsets");
     const TokenizedTexts tokens = tokenize(*object, texts);
+    for (const std::int32_t left_out : tokens.pool_from) {
+      if (left_out == 0) continue;
+      throw Error(ErrorCode::unsupported_model,
+                  fmt::format("texts.prompt: got one whose {} tokens the Pooling leaves out "
+                              "(include_prompt false), which token ids cannot tell, expected none "
+                              "(tessera_encode_texts() takes it)",
+                              left_out));
+    }
     const bool wants_ids = ids != nullptr || types != nullptr;
     require(!wants_ids || capacity >= tokens.ids.size(),
             "capacity is {}, expected at least {} (tokens of {} texts)", capacity,

@@ -10,9 +10,10 @@
 namespace tessera::c_api {
 
 struct TokenizedTexts {
-  std::vector<std::int32_t> ids;      // (ΣT)
-  std::vector<std::int32_t> types;    // (ΣT); all 0 for a model that has none
-  std::vector<std::int64_t> offsets;  // (S+1)
+  std::vector<std::int32_t> ids;        // (ΣT)
+  std::vector<std::int32_t> types;      // (ΣT); all 0 for a model that has none
+  std::vector<std::int64_t> offsets;    // (S+1)
+  std::vector<std::int32_t> pool_from;  // (S) tokens of a prompt that poolings leave out
 };
 
 /// Reads the caller's struct and tokenises. Errors: as tessera_tokenize().

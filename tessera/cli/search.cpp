@@ -38,8 +38,8 @@ struct Search {
 
  private:
   RecordInput index_input();
-  VectorIndex fill(const std::vector<Entry>& entries, const TextInputs& texts,
-                   TextEncoder& encoder) const;
+  VectorIndex fill(std::vector<Entry>& entries, const TextInputs& texts, TextEncoder& encoder,
+                   const BadEntry& bad) const;
 };
 
 class Stopwatch {
@@ -81,8 +81,8 @@ class Queries {
 };
 
 // Vectors computed, or read from a file; saved to one.
-VectorIndex Search::fill(const std::vector<Entry>& entries, const TextInputs& texts,
-                         TextEncoder& encoder) const {
+VectorIndex Search::fill(std::vector<Entry>& entries, const TextInputs& texts, TextEncoder& encoder,
+                         const BadEntry& bad) const {
   const Stopwatch watch;
   const models::Package& package = encoder.package();
   const auto measure = package.similarity_measure.value_or(models::SimilarityMeasure::cosine);
@@ -94,10 +94,13 @@ VectorIndex Search::fill(const std::vector<Entry>& entries, const TextInputs& te
   }
   if (load.empty()) {
     Progress progress("indexing");
-    rows = embed_entries(entries, texts, encoder, progress.of_known());
+    rows = embed_entries(entries, texts, encoder, bad, progress.of_known());
   } else {
     rows = load_rows(load, encoder.width());
     const IndexIdentity saved = load_identity(load);
+    if (saved.lines != identity_of(package, texts, measure, entries, rows).lines) {
+      leave_out_bad_entries(entries, texts, package.program, bad);  // as when it was saved
+    }
     require_same(load, saved, identity_of(package, texts, measure, entries, rows));
   }
   if (vectors) {
@@ -150,16 +153,14 @@ void Search::run(const CLI::App& /*command*/) {
   index_options.prompt_name = index_prompt_name;
   const TextInputs index_texts(*package, with_prompt_of(*package, index_options, kDocumentPrompts));
   std::size_t bad = 0;
-  SearchIndex searched{.entries = read_entries(read,
-                                               [&bad](const BadRecord& error) {
-                                                 fmt::print(stderr, "tessera search: {}\n",
-                                                            error.what());
-                                                 ++bad;
-                                               }),
-                       .vectors = {}};
+  const auto tell = [&bad](const Error& error) {
+    fmt::print(stderr, "tessera search: {}\n", error.what());
+    ++bad;
+  };
+  SearchIndex searched{.entries = read_entries(read, tell), .vectors = {}};
   OutputFile out("-");
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  searched.vectors = fill(searched.entries, index_texts, encoder);
+  searched.vectors = fill(searched.entries, index_texts, encoder, tell);
 
   Queries source(queries, read.options.encoding);
   std::string query, where;

@@ -30,7 +30,8 @@ void BatchRunner::reserve(Index rows, Index sequences) {
 }
 
 void BatchRunner::clear() {
-  for (auto* vector : {&ids_, &types_, &positions_, &columns_, &offsets_, &query_only_}) {
+  for (auto* vector :
+       {&ids_, &types_, &positions_, &columns_, &offsets_, &query_only_, &pool_from_}) {
     vector->clear();
   }
   images_.clear();
@@ -62,6 +63,7 @@ void BatchRunner::append(const SequenceView& sequence) {
     }
   }
   if (has_query_only_) query_only_.push_back(sequence.query_only);
+  if (has_pool_from_) pool_from_.push_back(sequence.pool_from);
   offsets_.push_back(static_cast<std::int32_t>(end));
 }
 
@@ -70,13 +72,14 @@ void BatchRunner::run(Session& session, const Sequences& sequences,
                       const RunControl& control) {
   clear();
   const bool takes_types = require_tokens(*program_).type_vocab_size > 0;
-  has_types_ = has_positions_ = has_columns_ = has_query_only_ = false;
+  has_types_ = has_positions_ = has_columns_ = has_query_only_ = has_pool_from_ = false;
   for (const std::size_t s : chosen) {
     const SequenceView sequence = sequences[s];
     has_types_ |= takes_types && !sequence.types.empty();
     has_positions_ |= !sequence.positions.empty();
     has_columns_ |= !sequence.columns.empty();
     has_query_only_ |= sequence.query_only != 0;
+    has_pool_from_ |= sequence.pool_from != 0;
   }
   for (const std::size_t s : chosen) append(sequences[s]);
   session.run({.ids = ids_,
@@ -84,7 +87,8 @@ void BatchRunner::run(Session& session, const Sequences& sequences,
                .offsets = offsets_,
                .positions = positions_,
                .columns = columns_,
-               .query_only = query_only_},
+               .query_only = query_only_,
+               .pool_from = pool_from_},
               control);
   emit(session, chosen, sink);
 }

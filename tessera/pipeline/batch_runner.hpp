@@ -50,8 +50,9 @@ class BatchRunner {
   std::vector<Wanted> outputs_;
   std::vector<TensorView<const float>> whole_, part_;  // (outputs)
   // Of one batch. `has_`: some sequence of it gives them.
-  bool has_types_ = false, has_positions_ = false, has_columns_ = false, has_query_only_ = false;
-  std::vector<std::int32_t> ids_, types_, positions_, columns_, offsets_, query_only_;
+  bool has_types_ = false, has_positions_ = false, has_columns_ = false, has_query_only_ = false,
+       has_pool_from_ = false;
+  std::vector<std::int32_t> ids_, types_, positions_, columns_, offsets_, query_only_, pool_from_;
   std::vector<Image> images_;
 };
 

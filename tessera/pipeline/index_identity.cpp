@@ -71,6 +71,7 @@ std::string model_text(const models::Package& package) {
   }
   parts.push_back(package.lower_case_first ? 1 : 0);  // of a file with several names
   if (package.strips_texts) parts.push_back(hash_text("strip"));
+  if (!package.pools_prompts) parts.push_back(hash_text("include_prompt"));  // of any folder
   return fmt::format("{}, {}, {:016x}", package.architecture, package.embedding_description,
                      hash_of(parts));
 }

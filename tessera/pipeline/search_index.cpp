@@ -46,27 +46,66 @@ std::vector<Entry> read_entries(const RecordInput& input,
   return entries;
 }
 
-std::vector<float> embed_entries(std::span<const Entry> entries, const TextInputs& texts,
-                                 TextEncoder& encoder, const ProgressCallback& progress) {
-  const auto step = static_cast<std::size_t>(encoder.width());
-  const TokenSpec& spec = require_tokens(encoder.package().program);
-  std::vector<float> rows(entries.size() * step);
-  std::vector<TokenSequence> sequences;
-  for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
-    const std::size_t count = std::min(kWindow, entries.size() - begin);
-    sequences.clear();
-    for (const Entry& entry : entries.subspan(begin, count)) {
-      about(entry.where, [&] { sequences.push_back(to_sequence(spec, texts.encode(entry.text))); });
+namespace {
+
+/// The entries [begin, end) whose texts the model takes, moved to `kept`, which counts on; what the
+/// model reads of them goes to `take`.
+template <class Take>
+void keep_good(std::vector<Entry>& entries, std::size_t begin, std::size_t end, std::size_t& kept,
+               const TextInputs& texts, const Program& program, const BadEntry& bad, Take&& take) {
+  const TokenSpec& spec = require_tokens(program);
+  const SequenceCheck check(program);
+  for (std::size_t i = begin; i < end; ++i) {
+    try {
+      about(entries[i].where, [&] {
+        TokenSequence sequence = to_sequence(spec, texts.encode(entries[i].text));
+        check(sequence);
+        take(std::move(sequence));
+      });
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::invalid_argument) throw;
+      bad(error);
+      continue;
     }
-    about_sequences([&](std::size_t i) { return entries[begin + i].where; },
-                    [&] {
-                      encoder.run(sequences, std::span(rows).subspan(begin * step, count * step),
-                                  [&](std::size_t done, std::size_t) {
-                                    if (progress) progress(begin + done, entries.size());
-                                  });
-                    });
+    if (kept != i) entries[kept] = std::move(entries[i]);
+    ++kept;
+  }
+}
+
+}  // namespace
+
+std::vector<float> embed_entries(std::vector<Entry>& entries, const TextInputs& texts,
+                                 TextEncoder& encoder, const BadEntry& bad,
+                                 const ProgressCallback& progress) {
+  const auto step = static_cast<std::size_t>(encoder.width());
+  std::vector<float> rows;
+  rows.reserve(entries.size() * step);
+  std::vector<TokenSequence> sequences;
+  std::size_t kept = 0;
+  for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
+    const std::size_t first = kept, end = std::min(begin + kWindow, entries.size());
+    sequences.clear();
+    keep_good(entries, begin, end, kept, texts, encoder.package().program, bad,
+              [&](TokenSequence sequence) { sequences.push_back(std::move(sequence)); });
+    rows.resize(kept * step);
+    encoder.run(sequences, std::span(rows).subspan(first * step),
+                [&](std::size_t done, std::size_t) {
+                  if (progress) progress(begin + done, entries.size());
+                });
+  }
+  entries.resize(kept);
+  if (entries.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "index: got no text that the model takes, expected at least one to search in");
   }
   return rows;
+}
+
+void leave_out_bad_entries(std::vector<Entry>& entries, const TextInputs& texts,
+                           const Program& program, const BadEntry& bad) {
+  std::size_t kept = 0;
+  keep_good(entries, 0, entries.size(), kept, texts, program, bad, [](const TokenSequence&) {});
+  entries.resize(kept);
 }
 
 std::vector<float> load_rows(const std::string& path, Index width) {

@@ -27,10 +27,19 @@ struct Entry {
 std::vector<Entry> read_entries(const RecordInput& input,
                                 const std::function<void(const BadRecord&)>& bad);
 
-/// The embeddings (n, width) of the entries, as `tessera embed` writes them. Errors: of a text, after
-/// its Entry::where.
-std::vector<float> embed_entries(std::span<const Entry> entries, const TextInputs& texts,
-                                 TextEncoder& encoder, const ProgressCallback& progress = {});
+/// Entries that `bad` was told of and that are in the list no more: those whose text the model does
+/// not take, such as one that is too long and not to be cut.
+using BadEntry = std::function<void(const Error&)>;
+
+/// The embeddings (n, width) of the entries that stay, as `tessera embed` writes them. Errors:
+/// invalid_argument if none stays.
+std::vector<float> embed_entries(std::vector<Entry>& entries, const TextInputs& texts,
+                                 TextEncoder& encoder, const BadEntry& bad,
+                                 const ProgressCallback& progress = {});
+
+/// Leaves the same entries out without embedding the others.
+void leave_out_bad_entries(std::vector<Entry>& entries, const TextInputs& texts,
+                           const Program& program, const BadEntry& bad);
 
 /// Rows that were saved. Errors: as read_npy(); corrupt_file if they are not `width` wide.
 std::vector<float> load_rows(const std::string& path, Index width);

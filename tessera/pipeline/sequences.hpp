@@ -17,11 +17,11 @@ namespace tessera {
 /// As SequenceView, with values of its own.
 struct TokenSequence {
   std::vector<std::int32_t> ids, types, positions, columns;
-  std::int32_t query_only = 0;
+  std::int32_t query_only = 0, pool_from = 0;
 
   Index size() const noexcept { return std::ssize(ids); }
   operator SequenceView() const noexcept {  // NOLINT(google-explicit-constructor): it is one
-    return {ids, types, positions, columns, query_only};
+    return {ids, types, positions, columns, query_only, pool_from};
   }
 };
 
@@ -33,10 +33,10 @@ class Sequences {
  public:
   Sequences(std::span<const TokenSequence> list) noexcept  // NOLINT(google-explicit-constructor)
       : list_(list) {}
-  /// ids and types (ΣT), types or empty; offsets (S+1).
+  /// ids and types (ΣT), types or empty; offsets (S+1); pool_from (S) or empty.
   Sequences(std::span<const std::int32_t> ids, std::span<const std::int32_t> types,
-            RowOffsets offsets) noexcept
-      : ids_(ids), types_(types), offsets_(offsets) {}
+            RowOffsets offsets, std::span<const std::int32_t> pool_from = {}) noexcept
+      : ids_(ids), types_(types), pool_from_(pool_from), offsets_(offsets) {}
 
   std::size_t size() const noexcept {
     return offsets_.empty() ? list_.size() : offsets_.size() - 1;
@@ -46,12 +46,13 @@ class Sequences {
     const auto begin = static_cast<std::size_t>(offsets_[s]);
     const std::size_t count = static_cast<std::size_t>(offsets_[s + 1]) - begin;
     return {.ids = ids_.subspan(begin, count),
-            .types = types_.empty() ? types_ : types_.subspan(begin, count)};
+            .types = types_.empty() ? types_ : types_.subspan(begin, count),
+            .pool_from = pool_from_.empty() ? 0 : pool_from_[s]};
   }
 
  private:
   std::span<const TokenSequence> list_ = {};
-  std::span<const std::int32_t> ids_ = {}, types_ = {};
+  std::span<const std::int32_t> ids_ = {}, types_ = {}, pool_from_ = {};
   RowOffsets offsets_ = {};
 };
 

@@ -50,12 +50,6 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
     throw Error(ErrorCode::not_found, fmt::format("{}{}no tokenizer: {}", names_it ? "" : directory,
                                                   names_it ? "" : ": ", package.tokenizer_problem));
   }
-  if (!package.pools_prompts && !prompt_.empty()) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("prompt: got \"{}\", expected none: the Pooling of {} has "
-                            "include_prompt false, which leaves the rows of a prompt out",
-                            prompt_, package.directory.string()));
-  }
   const Index position_limit = require_tokens(package.program).max_tokens;
   const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
   const bool cuts = strategy != text::TruncationStrategy::do_not_truncate;
@@ -85,6 +79,15 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
     options_.truncation_side =
         options.truncation_side ? options.truncation_side : tokenizer_->truncation_side();
   }
+  if (!package.pools_prompts && !prompt_.empty()) prompt_tokens_ = count_prompt_tokens();
+}
+
+// Of the prompt by itself, without a special token at its end.
+//                                sentence-transformers 5.1, SentenceTransformer._get_prompt_length()
+std::size_t TextInputs::count_prompt_tokens() const {
+  const text::Encoding encoding = tokenizer_->encode(prepared(prompt_, ""), options_);
+  const bool has_end = encoding.size() > 0 && tokenizer_->is_special(encoding.ids.back());
+  return encoding.size() - (has_end ? 1 : 0);
 }
 
 text::Encoding TextInputs::encode(std::string_view text,
@@ -107,6 +110,7 @@ text::Encoding TextInputs::encode(std::string_view text,
   if (!tokenizer_->gives_type_ids()) {
     std::fill(encoding.type_ids.begin(), encoding.type_ids.end(), 0);
   }
+  encoding.pool_from = static_cast<std::int32_t>(std::min(prompt_tokens_, encoding.size()));
   pad(encoding);
   ++encoded_;
   if (encoding.is_cut) ++cut_;
@@ -157,6 +161,7 @@ TextOptions with_prompt_of(const models::Package& package, TextOptions options,
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding) {
   TokenSequence sequence;
   sequence.ids = encoding.ids;
+  sequence.pool_from = encoding.pool_from;
   if (spec.type_vocab_size > 0) sequence.types = encoding.type_ids;
   return sequence;
 }

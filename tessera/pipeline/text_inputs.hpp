@@ -32,7 +32,8 @@ class TextInputs {
   TextInputs(const models::Package& package, const TextOptions& options);
 
   /// Texts are cut at the limit of the model's files, or at the position table, as the reference
-  /// does; Encoding::is_cut says so. Where the model reads its padding (SigLIP), they are padded.
+  /// does; Encoding::is_cut says so. Where the model reads its padding (SigLIP), they are padded. Where
+  /// its Pooling has include_prompt false, Encoding::pool_from says how many tokens the prompt has.
   ///
   /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
@@ -58,6 +59,8 @@ class TextInputs {
   text::TextPadding padding_{};
   bool strips_ = false;
   bool lower_case_first_ = false;
+  std::size_t prompt_tokens_ = 0;  // that poolings leave out
+  std::size_t count_prompt_tokens() const;
   std::string prepared(std::string_view prompt, std::string_view text) const;
   void pad(text::Encoding& encoding) const;
 

@@ -217,6 +217,45 @@ TEST(ApiTest, TextsAreCutAndPairedAsAskedFor) {
   EXPECT_GT(prompted.ids.size(), alone.ids.size());
 }
 
+TEST(ApiTest, APromptThatThePoolingLeavesOutIsNotPooled) {
+  const TemporaryDirectory directory;
+  std::filesystem::copy(kDemo, directory.path(), std::filesystem::copy_options::recursive);
+  directory.write("1_Pooling/config.json",
+                  R"({"word_embedding_dimension": 256, "include_prompt": false})");
+  directory.write("modules.json", R"([
+      {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+      {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}])");
+  const Model model(directory.path().string());
+  EXPECT_THAT(model.info().embedding, HasSubstr("without the prompt"));
+  const Texts prompted(kTexts, {.prompt = "a query "});
+  Session session(model, {.max_rows = 64, .max_sequences = 2});
+  const std::vector<float> got = session.embed(prompted);
+
+  const Tokens tokens = demo().tokenize(prompted);  // the same, of a model that pools all
+  const std::size_t prompt =
+      demo().tokenize(Texts(std::vector<std::string_view>{"a query"})).ids.size() - 1;
+  std::vector<float> states(tokens.ids.size() * 256);
+  Session whole(demo(), {.outputs = {"last_hidden_state"}});
+  whole.encode(tokens, {Output("last_hidden_state", states)});
+  for (std::size_t s = 0; s < kTexts.size(); ++s) {
+    const auto begin = static_cast<std::size_t>(tokens.offsets[s]) + prompt,
+               end = static_cast<std::size_t>(tokens.offsets[s + 1]);
+    for (std::size_t n = 0; n < 256; ++n) {
+      double sum = 0;
+      for (std::size_t t = begin; t < end; ++t) sum += static_cast<double>(states[t * 256 + n]);
+      ASSERT_NEAR(got[s * 256 + n], sum / static_cast<double>(end - begin), 1e-5) << s;
+    }
+  }
+  try {  // ids cannot tell which of them are the prompt's
+    model.tokenize(prompted);
+    ADD_FAILURE() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), TESSERA_UNSUPPORTED_MODEL);
+    EXPECT_THAT(error.what(), HasSubstr("include_prompt false"));
+  }
+  EXPECT_EQ(model.tokenize(Texts(kTexts)).ids, demo().tokenize(Texts(kTexts)).ids);
+}
+
 TEST(ApiTest, NothingIsEncodedWithoutTexts) {
   Session session(demo());
   EXPECT_TRUE(session.embed(Texts(std::span<const std::string_view>())).empty());

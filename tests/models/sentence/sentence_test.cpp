@@ -346,10 +346,9 @@ TEST(SentenceTest, PromptsAreRead) {
   directory.write("config_sentence_transformers.json",
                   R"({"prompts": {"query": "query: "}, "default_prompt_name": null})");
   directory.write("1_Pooling/config.json", R"({"pooling_mode": "mean", "include_prompt": false})");
-  EXPECT_THAT(directory.error(),
-              StartsWith("unsupported_model: 1_Pooling/config.json: \"include_prompt\" is false"));
-  directory.write("config_sentence_transformers.json", R"({"prompts": {}})");
-  EXPECT_EQ(directory.error(), "");
+  EXPECT_FALSE(directory.open().pools_prompts);
+  EXPECT_THAT(directory.open().embedding_description,
+              StartsWith("mean pooling without the prompt"));
 }
 
 TEST(SentenceTest, WhatIsNotComputedIsRefusedByName) {

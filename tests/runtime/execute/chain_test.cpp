@@ -19,18 +19,20 @@ namespace tessera {
 namespace {
 
 struct Ragged {
-  std::vector<std::int32_t> ids, offsets{0}, query_only;
+  std::vector<std::int32_t> ids, offsets{0}, query_only, pool_from;
   explicit Ragged(std::initializer_list<int> lengths) {
     for (const int T : lengths) {
       for (int t = 0; t < T; ++t)
         ids.push_back(static_cast<std::int32_t>((ids.size() * 7 + 3) % 50));
       offsets.push_back(static_cast<std::int32_t>(ids.size()));
       query_only.push_back(T > 4 ? T % 3 : 0);
+      pool_from.push_back(T / 3);
     }
   }
+  /// With either of the two, which leave rows out.
   Batch batch(bool with_query_only) const {
     Batch b{.ids = ids, .offsets = offsets};
-    if (with_query_only) b.query_only = query_only;
+    (with_query_only ? b.query_only : b.pool_from) = with_query_only ? query_only : pool_from;
     return b;
   }
   Index rows() const { return static_cast<Index>(ids.size()); }

@@ -89,34 +89,58 @@ TEST_P(SessionTest, MatchesTheDoubleReference) {
   }
 }
 
-TEST_P(SessionTest, PoolsEachSequence) {
-  const Ragged batch = random_batch(tiny_.shape(), {5, 1, 12});
-  const auto session =
-      Session::create(model(), {.max_rows = 18, .max_sequences = 3, .threads = 1, .outputs = {}});
-  session->run(batch.batch());
-  const TensorView<const float> x = session->output("last_hidden_state");
-  for (Index s = 0; s < 3; ++s) {
-    const Index begin = batch.offsets[static_cast<std::size_t>(s)],
-                end = batch.offsets[static_cast<std::size_t>(s) + 1], T = end - begin;
+// Every pooling of the states, of the rows from pool_from on.
+void check_pools(const Session& session, const Batch& batch) {
+  const TensorView<const float> x = session.output("last_hidden_state");
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    const Index begin = batch.offsets[s], end = batch.offsets[s + 1];
+    const Index from = batch.pool_from.empty() ? 0 : batch.pool_from[s];
+    const auto T = static_cast<double>(end - begin - from);
     for (std::size_t n = 0; n < static_cast<std::size_t>(x.cols); ++n) {
       double sum = 0, weighted = 0, weights = 0, max = -1e300;
-      for (Index t = 0; t < T; ++t) {
+      for (Index t = from; t < end - begin; ++t) {
         const double value = static_cast<double>(x.row(begin + t)[n]);
         sum += value, weighted += static_cast<double>(t + 1) * value,
             weights += static_cast<double>(t + 1);
         max = std::max(max, value);
       }
       const auto pooled = [&](const char* name) {
-        return static_cast<double>(session->output(std::string("pooled.") + name).row(s)[n]);
+        const auto row = static_cast<Index>(s);
+        return static_cast<double>(session.output(std::string("pooled.") + name).row(row)[n]);
       };
       EXPECT_EQ(pooled("first"), static_cast<double>(x.row(begin)[n]));
       EXPECT_EQ(pooled("last"), static_cast<double>(x.row(end - 1)[n]));
       EXPECT_EQ(pooled("max"), max);
-      EXPECT_NEAR(pooled("mean"), sum / static_cast<double>(T), 1e-6);
-      EXPECT_NEAR(pooled("mean_sqrt_len"), sum / std::sqrt(static_cast<double>(T)), 1e-5);
+      EXPECT_NEAR(pooled("mean"), sum / T, 1e-6);
+      EXPECT_NEAR(pooled("mean_sqrt_len"), sum / std::sqrt(T), 1e-5);
       EXPECT_NEAR(pooled("weighted_mean"), weighted / weights, 1e-6);
     }
   }
+}
+
+TEST_P(SessionTest, PoolsEachSequence) {
+  const Ragged batch = random_batch(tiny_.shape(), {5, 1, 12});
+  const auto session =
+      Session::create(model(), {.max_rows = 18, .max_sequences = 3, .threads = 1, .outputs = {}});
+  const std::vector<std::int32_t> pool_from{2, 0, 7};
+  for (const bool leaves_out : {false, true}) {
+    Batch given = batch.batch();
+    if (leaves_out) given.pool_from = pool_from;
+    session->run(given);
+    check_pools(*session, given);
+  }
+  const std::vector<std::int32_t> everything{5, 1, 12}, more{0, 0, 13};
+  Batch given = batch.batch();
+  given.pool_from = everything;
+  session->run(given);
+  for (const char* name : {"pooled.mean", "pooled.max", "pooled.weighted_mean"}) {
+    EXPECT_THAT(copy_rows(session->output(name), 0, 3), testing::Each(0.0F)) << name;
+  }
+  given.pool_from = more;
+  EXPECT_THAT(
+      [&] { session->run(given); },
+      testing::Throws<Error>(testing::Property(
+          &Error::what, testing::HasSubstr("sequence 2: pool_from is 13, expected 0 to 12"))));
 }
 
 TEST_P(SessionTest, ASequenceInABatchIsBitIdenticalToItselfAlone) {

@@ -113,18 +113,32 @@ TEST_F(CheckpointTest, FilesOfBothKindsCanBeMerged) {
   }
 }
 
+TEST_F(CheckpointTest, AVariantOrAStateDictOfAnotherNameIsTakenWhereItIsTheOnlyOne) {
+  write_shard("model.fp16.safetensors", "w", 2);
+  EXPECT_EQ(Checkpoint::open(folder_.path()).at("w").bytes, 2U);
+  for (const char* name : {"pytorch_model.bf16.bin", "pytorch_model.pt", "model.pt"}) {
+    write_torch_shard(name, "w");
+    EXPECT_THAT(refusal(ErrorCode::not_found),
+                HasSubstr(std::string("the directory has model.fp16.safetensors and ") + name +
+                          ", expected model.safetensors, or one of these alone"));
+    std::filesystem::rename(folder_ / "model.fp16.safetensors", folder_ / "aside");
+    EXPECT_EQ(Checkpoint::open(folder_.path()).at("w").bytes, 8U);
+    std::filesystem::rename(folder_ / "aside", folder_ / "model.fp16.safetensors");
+    std::filesystem::remove(folder_ / name);
+  }
+  write_shard("model.safetensors", "w", 4);  // over any other
+  EXPECT_EQ(Checkpoint::open(folder_.path()).path().filename(), "model.safetensors");
+}
+
 TEST_F(CheckpointTest, WhatIsThereInsteadOfWeightsIsNamedWithTheWayOut) {
   test::write_text(folder_ / "tf_model.h5", "x");
   std::filesystem::create_directories(folder_ / "onnx");
   test::write_text(folder_ / "onnx/model.onnx", "x");
-  test::write_text(folder_ / "model.fp16.safetensors", "x");
   test::write_text(folder_ / "q4.gguf", "x");
   const std::string message = refusal(ErrorCode::not_found);
   EXPECT_THAT(message, HasSubstr("expected model.safetensors or pytorch_model.bin"));
   EXPECT_THAT(message, HasSubstr("tf_model.h5 is of TensorFlow: load it with from_tf=True"));
   EXPECT_THAT(message, HasSubstr("onnx/model.onnx is an ONNX model: take the weights of"));
-  EXPECT_THAT(message,
-              HasSubstr("model.fp16.safetensors is a variant: rename it to model.safeten"));
   EXPECT_THAT(message, HasSubstr("q4.gguf is a GGUF file"));
 }
 

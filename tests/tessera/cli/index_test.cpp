@@ -49,6 +49,23 @@ class IndexTest : public CliTest {
   }
 };
 
+TEST_F(IndexTest, ATextThatIsNotToBeCutAndTooLongIsLeftOutOfTheIndex) {
+  const std::string expected = tessera(search("'brew tea' --truncation none")).out;
+  std::string longest;
+  for (int i = 0; i < 2000; ++i) longest += "a ";
+  file("notes.txt", "hello world\nbrew tea\nthe cat sat on the mat\n\na\n" + longest + "\n");
+  const auto answers = [&](const std::string& more) {
+    const CommandResult result = tessera(search("'brew tea' --truncation none " + more));
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.err, testing::HasSubstr("notes.txt: line 6: the text has "));
+    EXPECT_THAT(result.err, testing::HasSubstr("notes.txt: 1 line was not indexed"));
+    EXPECT_EQ(result.out, expected) << more;
+  };
+  answers("");
+  answers("--save-index index.npy");
+  answers("--load-index index.npy");
+}
+
 TEST_F(IndexTest, SavedVectorsAreThoseOfEmbedBitForBit) {
   file("model/modules.json", std::regex_replace(read_file(path("model/modules.json")),
                                                 std::regex(R"(,\s*\{"idx": 2[^}]*\})"), ""));

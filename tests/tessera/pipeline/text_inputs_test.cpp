@@ -127,14 +127,21 @@ TEST_F(SentenceTextTest, LowerCaseIsThatOfPythonsWholeString) {
   EXPECT_EQ(ids("A\xCE\xA3 \xCE\xA3"), (Ids{2, 5, 11, 6, 10, 3}));
 }
 
-TEST_F(SentenceTextTest, APromptThatThePoolingLeavesOutIsRefused) {
+TEST_F(SentenceTextTest, TokensOfAPromptThatThePoolingLeavesOutAreCounted) {
   write_characters(true);
   directory.write("1_Pooling/config.json",
                   R"({"word_embedding_dimension": 16, "include_prompt": false})");
-  EXPECT_EQ(ids("a"), (Ids{2, 5, 3}));
-  EXPECT_THAT(error_of([&] { ids("a", with_prompt("b")); }),
-              AllOf(HasSubstr("unsupported_model"), HasSubstr("include_prompt")));
-  EXPECT_EQ(ids("a", with_prompt("")), (Ids{2, 5, 3}));
+  const models::Package package = models::open_package(directory.path());
+  const auto pooled_from = [&](std::string_view text, const TextOptions& options) {
+    return TextInputs(package, options).encode(text).pool_from;
+  };
+  EXPECT_EQ(ids("a", with_prompt("a a")), (Ids{2, 5, 5, 5, 3}));
+  EXPECT_EQ(pooled_from("a", with_prompt("a a ")), 3);  // [CLS] a a; the [SEP] is not the prompt's
+  EXPECT_EQ(pooled_from("a", with_prompt("")), 0);
+  EXPECT_EQ(pooled_from("a", {}), 0);
+  TextOptions cut = with_prompt("a a a a");
+  cut.max_length = 4;  // the prompt is cut like a text
+  EXPECT_EQ(pooled_from("a", cut), 3);
 }
 
 TEST(TypeIdsTest, ModelInputNamesOrTheClassDecideWhetherTheyAreGiven) {
