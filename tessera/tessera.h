@@ -62,7 +62,8 @@ TESSERA_API const char* tessera_status_name(tessera_status status);
 
 /// What the last function that failed on this thread had to say: where, what, got, expected.
 ///
-/// "" before the first failure; successes leave it as it is.
+/// "" before the first failure; successes leave it as it is, but for calls with item_status
+/// (tessera_run_options) of which items failed: then there is a line for each, of 64 at most.
 /// Memory    valid until the next failure on the same thread.
 TESSERA_API const char* tessera_last_error(void);
 
@@ -382,9 +383,17 @@ typedef struct tessera_run_options {
   uint32_t interpolate_positions;  ///< 1: images of other sizes, for models that can
   tessera_cancel* cancel;          ///< NULL: nobody cancels
   int64_t timeout_ns;              ///< from the call on; 0: none
+  tessera_status* item_status;     ///< (S) written: what became of each text or image. One that
+                                   ///< fails has no rows where there is a row per token, and its
+                                   ///< row elsewhere is not written; the others are computed, and
+                                   ///< the call is TESSERA_OK. NULL: one that fails fails the
+                                   ///< call. Token ids: INVALID_ARGUMENT unless NULL
+  int64_t max_pixels;  ///< of an image as it is given: more is an error of that image, before
+                       ///< its pixels are allocated; at most 2^32; 0: 178956970 in files,
+                       ///< 2^28 as pixels
 } tessera_run_options;
 #define TESSERA_RUN_OPTIONS_INIT \
-  { sizeof(tessera_run_options), 0, NULL, 0 }
+  { sizeof(tessera_run_options), 0, NULL, 0, NULL, 0 }
 
 /// Where one output goes: row r at data + r · row_stride.
 typedef struct tessera_output {
@@ -439,16 +448,32 @@ TESSERA_API tessera_status tessera_encode_texts(tessera_session* session,
                                                 const tessera_output* outputs, size_t output_count,
                                                 int64_t* row_offsets);
 
-/// An image as 8-bit pixels: channel c of (y, x) at data[y·row_stride + x·channels + c].
+typedef enum tessera_pixel_format {
+  TESSERA_PIXELS_RGB = 0,     ///< bytes, RGB or RGBA
+  TESSERA_PIXELS_BGR = 1,     ///< bytes, BGR or BGRA, as OpenCV has them
+  TESSERA_PIXELS_PLANES = 2,  ///< floats, a plane for each of R, G, B
+  TESSERA_PIXELS_MAX = 0x7fffffff
+} tessera_pixel_format;
+
+/// An image before its preprocessing.
+///
+/// Bytes     channel c of (y, x) at data[y·row_stride + x·channels + c]
+/// Planes    channel c of (y, x) at planes[(c·height + y)·width + x], in [0, 1]: what torchvision's
+///           to_tensor() gives. Rounded to the nearest 255th, so that bytes divided by 255 are those
+///           bytes again. Not what a processor has normalised: what is outside of [0, 1], or NaN, is
+///           an error.
 typedef struct tessera_pixels {
   uint32_t struct_size;
-  uint32_t channels;      ///< 1: grey, 3: RGB, 4: RGBA, whose A is dropped
-  const uint8_t* data;    ///< (height, width, channels)
+  uint32_t channels;      ///< 1: grey, 3: colour, 4: with alpha, which is dropped
+  const uint8_t* data;    ///< (height, width, channels); NULL with planes
   int64_t height, width;  ///< pixels
-  int64_t row_stride;     ///< bytes from row to row; 0: width · channels
+  int64_t row_stride;     ///< bytes from row to row of data; 0: width · channels; 0 with planes
+  tessera_pixel_format format;
+  uint32_t reserved;
+  const float* planes;  ///< (channels, height, width), aligned to 4 bytes; NULL with bytes
 } tessera_pixels;
 #define TESSERA_PIXELS_INIT \
-  { sizeof(tessera_pixels), 3, NULL, 0, 0, 0 }
+  { sizeof(tessera_pixels), 3, NULL, 0, 0, 0, TESSERA_PIXELS_RGB, 0, NULL }
 
 /// Encodes images: resized, cropped and normalised as preprocessor_config.json says.
 ///
@@ -474,6 +499,16 @@ TESSERA_API tessera_status tessera_encode_images(tessera_session* session,
                                                  const tessera_run_options* options,
                                                  const tessera_output* outputs, size_t output_count,
                                                  int64_t* row_offsets);
+
+/// As tessera_encode_images(), of files by their paths. A file is read whole, of 512 MiB at most.
+///
+/// Errors    also NOT_FOUND, IO_ERROR, and INVALID_ARGUMENT for what is no regular file; each names
+///           the image and its file
+TESSERA_API tessera_status tessera_encode_image_files(tessera_session* session,
+                                                      const char* const* paths, size_t path_count,
+                                                      const tessera_run_options* options,
+                                                      const tessera_output* outputs,
+                                                      size_t output_count, int64_t* row_offsets);
 
 // ---- Similarity and search ---------------------------------------------------------------------
 

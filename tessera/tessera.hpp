@@ -304,6 +304,10 @@ struct RunOptions {
   const Cancel* cancel = nullptr;
   std::chrono::nanoseconds timeout{0};  ///< 0: none
   bool interpolate_positions = false;
+  /// (S) written: what became of each text or image; one that fails does not fail the others then.
+  /// Empty: it does. embed() leaves the rows of those that failed 0.
+  std::span<tessera_status> item_status = {};
+  std::int64_t max_pixels = 0;  ///< of an image as it is given; 0: the default
 };
 
 /// Where one output goes; an array of them is an array of tessera_output.
@@ -360,7 +364,7 @@ class Session {
     c.types = types.empty() ? nullptr : types.data();
     c.offsets = offsets.data();
     c.count = offsets.size() - 1;
-    const tessera_run_options run = convert(options);
+    const tessera_run_options run = convert(options, options.item_status.size());
     detail::check(tessera_encode_ids(get(), &c, &run, outputs.data(), outputs.size()));
   }
   void encode(const Tokens& tokens, std::span<const Output> outputs,
@@ -376,7 +380,7 @@ class Session {
   std::vector<std::int64_t> encode(const Texts& texts, std::span<const Output> outputs,
                                    const RunOptions& options = {}) {
     const tessera_texts c = texts.get();
-    const tessera_run_options run = convert(options);
+    const tessera_run_options run = convert(options, texts.size());
     std::vector<std::int64_t> offsets(texts.size() + 1);
     detail::check(
         tessera_encode_texts(get(), &c, &run, outputs.data(), outputs.size(), offsets.data()));
@@ -387,7 +391,7 @@ class Session {
   std::vector<std::int64_t> encode(std::span<const tessera_pixels> images,
                                    std::span<const Output> outputs,
                                    const RunOptions& options = {}) {
-    const tessera_run_options run = convert(options);
+    const tessera_run_options run = convert(options, images.size());
     std::vector<std::int64_t> offsets(images.size() + 1);
     detail::check(tessera_encode_pixels(get(), images.data(), images.size(), &run, outputs.data(),
                                         outputs.size(), offsets.data()));
@@ -396,24 +400,39 @@ class Session {
   std::vector<std::int64_t> encode(std::span<const File> files, std::span<const Output> outputs,
                                    const RunOptions& options = {}) {
     const std::vector<tessera_file> c = detail::convert(files);
-    const tessera_run_options run = convert(options);
+    const tessera_run_options run = convert(options, files.size());
     std::vector<std::int64_t> offsets(files.size() + 1);
     detail::check(tessera_encode_images(get(), c.data(), c.size(), &run, outputs.data(),
                                         outputs.size(), offsets.data()));
     return offsets;
   }
 
+  /// tessera_encode_image_files().
+  std::vector<std::int64_t> encode(std::span<const std::filesystem::path> files,
+                                   std::span<const Output> outputs,
+                                   const RunOptions& options = {}) {
+    std::vector<const char*> paths;
+    for (const std::filesystem::path& file : files) paths.push_back(file.c_str());
+    const tessera_run_options run = convert(options, files.size());
+    std::vector<std::int64_t> offsets(files.size() + 1);
+    detail::check(tessera_encode_image_files(get(), paths.data(), paths.size(), &run,
+                                             outputs.data(), outputs.size(), offsets.data()));
+    return offsets;
+  }
+
   /// The session's first output of every text, (S, width()): embeddings, or a classifier's logits.
   /// Error: INVALID_ARGUMENT if that output has a row per token.
   std::vector<float> embed(const Texts& texts, const RunOptions& options = {}) {
-    if (output_.is_per_token) {
-      throw Error(TESSERA_INVALID_ARGUMENT, "embed: output \"" + output_.name +
-                                                "\" has a row per token, expected one per text");
-    }
-    std::vector<float> result(texts.size() * static_cast<std::size_t>(output_.width));
-    const Output output(output_.name.c_str(), result);
-    encode(texts, std::span(&output, 1), options);
-    return result;
+    return embed_all(texts, texts.size(), options);
+  }
+  /// As above, of image files by their paths, (S, width()).
+  std::vector<float> embed_images(std::span<const std::filesystem::path> files,
+                                  const RunOptions& options = {}) {
+    return embed_all(files, files.size(), options);
+  }
+  std::vector<float> embed_images(std::initializer_list<std::filesystem::path> files,
+                                  const RunOptions& options = {}) {
+    return embed_images(std::span(files.begin(), files.size()), options);
   }
   std::int64_t width() const noexcept { return output_.width; }
 
@@ -432,8 +451,26 @@ class Session {
     c.parallel_for_context = options.parallel_for_context;
     return c;
   }
-  static tessera_run_options convert(const RunOptions& options) noexcept {
+  template <class Inputs>
+  std::vector<float> embed_all(const Inputs& inputs, std::size_t count, const RunOptions& options) {
+    if (output_.is_per_token) {
+      throw Error(TESSERA_INVALID_ARGUMENT, "embed: output \"" + output_.name +
+                                                "\" has a row per token, expected one per text");
+    }
+    std::vector<float> result(count * static_cast<std::size_t>(output_.width));
+    const Output output(output_.name.c_str(), result);
+    encode(inputs, std::span(&output, 1), options);
+    return result;
+  }
+  static tessera_run_options convert(const RunOptions& options, std::size_t count) {
+    if (!options.item_status.empty() && options.item_status.size() != count) {
+      throw Error(TESSERA_INVALID_ARGUMENT,
+                  "item_status has " + std::to_string(options.item_status.size()) +
+                      " elements, expected " + std::to_string(count) + ", or none");
+    }
     tessera_run_options c = TESSERA_RUN_OPTIONS_INIT;
+    c.item_status = options.item_status.empty() ? nullptr : options.item_status.data();
+    c.max_pixels = options.max_pixels;
     c.interpolate_positions = options.interpolate_positions ? 1 : 0;
     c.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
     c.timeout_ns = options.timeout.count();

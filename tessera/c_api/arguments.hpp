@@ -48,6 +48,11 @@ std::span<T> checked_span(T* pointer, std::size_t count, const char* name) {
 /// The size of the first version of each struct: what a caller has at least.
 template <class T>
 inline constexpr std::size_t kFirstSize = sizeof(T);
+template <>
+inline constexpr std::size_t kFirstSize<tessera_pixels> = offsetof(tessera_pixels, format);
+template <>
+inline constexpr std::size_t kFirstSize<tessera_run_options> = offsetof(tessera_run_options,
+                                                                        item_status);
 
 /// Most bytes of a struct of a later version that are looked at: a larger struct_size is garbage.
 inline constexpr std::size_t kMaxStructSize = 1024;

@@ -17,6 +17,8 @@
 namespace tessera::c_api {
 namespace {
 
+constexpr Index kMostMaxPixels = Index{1} << 32;  // bytes of an image stay far below 2^63
+
 RowOffsets check_offsets(const std::int64_t* pointer, std::size_t count) {
   require(count < std::numeric_limits<std::size_t>::max(), "tokens.count is {}, expected less",
           count);
@@ -33,13 +35,14 @@ RowOffsets check_offsets(const std::int64_t* pointer, std::size_t count) {
 /// What is encoded: checked against the session's limits and the model, with room for its outputs.
 /// Precondition: the session's turn.
 void encode(SessionObject& session, const Sequences& sequences, RowOffsets offsets,
-            const RunLimits& limits, const tessera_output* outputs, std::size_t output_count) {
+            const RunLimits& limits, const tessera_output* outputs, std::size_t output_count,
+            std::size_t items, std::span<const std::size_t> places) {
   const Program& program = session.model->package().program;
   check_limits(session, offsets);
   require(program.tokens() != nullptr, "got tokens, expected {0}: the model takes {0}",
           name_of(program.inputs));
   check_sequences(program, sequences);
-  read_targets(session, outputs, output_count, offsets);
+  read_targets(session, outputs, output_count, offsets, items, places);
   encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, sequences, chosen, sink, limits.control());
   });
@@ -52,6 +55,10 @@ RunLimits read_run_options(const tessera_run_options* pointer) {
   require(given.timeout_ns >= 0, "timeout_ns is {}, expected at least 1, or 0", given.timeout_ns);
   RunLimits limits;
   limits.interpolates = checked_flag(given.interpolate_positions, "interpolate_positions");
+  limits.item_status = given.item_status;
+  require(given.max_pixels >= 0 && given.max_pixels <= kMostMaxPixels,
+          "max_pixels is {}, expected 1 to {}, or 0", given.max_pixels, kMostMaxPixels);
+  limits.max_pixels = given.max_pixels;
   if (given.cancel != nullptr) limits.cancel = cancel_table().get(given.cancel);
   const auto now = Clock::now();
   const std::chrono::nanoseconds timeout(given.timeout_ns);
@@ -89,7 +96,8 @@ void check_limits(const SessionObject& session, RowOffsets offsets) {
 }
 
 void read_targets(SessionObject& session, const tessera_output* outputs, std::size_t count,
-                  RowOffsets offsets) {
+                  RowOffsets offsets, std::size_t items, std::span<const std::size_t> places) {
+  session.places = places;
   require(count >= 1 && count <= session.outputs.size(),
           "output_count is {}, expected 1 to {} (the session's outputs)", count,
           session.outputs.size());
@@ -117,8 +125,7 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
     require(target.stride >= target.width,
             "outputs[{}].row_stride is {}, expected at least {} (the width of \"{}\"), or 0", i,
             target.stride, target.width, output.name);
-    const Index rows =
-        target.is_per_token ? offsets.back() : static_cast<Index>(offsets.size() - 1);
+    const Index rows = target.is_per_token ? offsets.back() : static_cast<Index>(items);
     session.targets.push_back(target);
     if (rows == 0) continue;
     Index needed = 0;  // (rows − 1)·stride + width
@@ -133,9 +140,10 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
 }
 
 void copy_results(const SessionObject& session, std::size_t sequence, Index row, Results results) {
+  const std::size_t item = session.places.empty() ? sequence : session.places[sequence];
   for (const OutputTarget& target : session.targets) {
     const TensorView<const float>& result = results[target.output];  // (rows, width)
-    const Index first = target.is_per_token ? row : static_cast<Index>(sequence);
+    const Index first = target.is_per_token ? row : static_cast<Index>(item);
     for (Index r = 0; r < result.rows; ++r) {
       std::copy_n(result.data + r * result.stride, target.width,
                   target.data + (first + r) * target.stride);
@@ -164,13 +172,15 @@ tessera_status tessera_encode_ids(tessera_session* session, const tessera_tokens
     const std::shared_ptr<SessionObject> object = session_table().get(session);
     const Turn turn(*object);
     const RunLimits limits = read_run_options(options);
+    require(limits.item_status == nullptr,
+            "item_status is given, expected NULL: sequences of ids are checked as a whole");
     const tessera_tokens given = read_struct(tokens, "tessera_tokens");
     const RowOffsets offsets = check_offsets(given.offsets, given.count);
     const auto rows = static_cast<std::size_t>(offsets.back());
     const Sequences sequences(
         checked_span(given.ids, rows, "tokens.ids"),
         checked_span(given.types, given.types == nullptr ? 0 : rows, "tokens.types"), offsets);
-    encode(*object, sequences, offsets, limits, outputs, output_count);
+    encode(*object, sequences, offsets, limits, outputs, output_count, given.count, {});
   });
 }
 
@@ -182,10 +192,14 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
     const std::shared_ptr<SessionObject> object = session_table().get(session);
     const RunLimits limits = read_run_options(options);
     if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
-    const TokenizedTexts tokens = tokenize(*object->model, texts);
+    ItemStatuses items(limits.item_status, "text");
+    const TokenizedTexts tokens =
+        tokenize(*object->model, texts, items, object->session->options().max_rows);
+    const std::vector<std::int64_t> offsets = items.kept_offsets(tokens.offsets);
     const Turn turn(*object);  // others may use the session while texts are tokenised
-    encode(*object, Sequences(tokens.ids, tokens.types, tokens.offsets, tokens.pool_from),
-           tokens.offsets, limits, outputs, output_count);
+    encode(*object, Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from), offsets, limits,
+           outputs, output_count, tokens.offsets.size() - 1, items.kept());
+    items.write();
     if (row_offsets != nullptr) {
       std::copy(tokens.offsets.begin(), tokens.offsets.end(), row_offsets);
     }

@@ -19,6 +19,8 @@ struct RunLimits {
   std::shared_ptr<const CancelObject> cancel = {};  // null: nobody cancels
   Clock::time_point deadline = Clock::time_point::max();
   bool interpolates = false;
+  tessera_status* item_status = nullptr;  // null: one item that fails fails the call
+  Index max_pixels = 0;                   // of an image as it is given; 0: the default
 
   RunControl control() const noexcept {
     return {.cancelled = cancel == nullptr ? nullptr : &cancel->requested, .deadline = deadline};
@@ -32,9 +34,10 @@ RunLimits read_run_options(const tessera_run_options* pointer);
 /// Throws Error{invalid_argument} for what the session can or may not compute.
 void check_limits(const SessionObject& session, RowOffsets offsets);
 
-/// Reads where the outputs go into session.targets, and checks that there is room.
+/// Reads where the outputs go into session.targets, and checks that there is room for `items` texts
+/// or images with the rows of `offsets`. `places`: the item of each sequence; empty: its number.
 void read_targets(SessionObject& session, const tessera_output* outputs, std::size_t count,
-                  RowOffsets offsets);
+                  RowOffsets offsets, std::size_t items, std::span<const std::size_t> places);
 
 /// The rows of sequence number `sequence`, the first of which is row number `row`, to the caller.
 void copy_results(const SessionObject& session, std::size_t sequence, Index row, Results results);

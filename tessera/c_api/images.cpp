@@ -4,6 +4,7 @@
 // encoded as any other batch.
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,12 +15,13 @@
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/encode.hpp"
 #include "tessera/c_api/guard.hpp"
+#include "tessera/c_api/item_statuses.hpp"
 #include "tessera/pipeline/image_loader.hpp"
 
 namespace tessera::c_api {
 namespace {
 
-constexpr Index kMostPixels = Index{1} << 28;
+constexpr Index kMostPixels = Index{1} << 28;  // given as pixels
 constexpr int kMostLoaders = 16;
 
 const image::Preprocessor& preprocessor_of(const SessionObject& session) {
@@ -32,15 +34,39 @@ const image::Preprocessor& preprocessor_of(const SessionObject& session) {
   return *model.preprocessor();
 }
 
+/// The caller's planes as bytes, each value the nearest of k / 255.
+void copy_planes(const tessera_pixels& given, image::RgbImage& out) {
+  const Index channels = given.channels, pixels = given.height * given.width;
+  const float* const planes = checked(given.planes, "images[].planes");
+  out.resize(given.width, given.height);
+  for (Index c = 0; c < image::kChannels; ++c) {
+    const float* const plane = planes + (channels == 1 ? 0 : c) * pixels;
+    for (Index i = 0; i < pixels; ++i) {
+      const float value = plane[i];
+      require(value >= 0 && value <= 1, "plane {}, pixel {} is {}, expected 0 to 1", c, i, value);
+      out.pixels[static_cast<std::size_t>(i * image::kChannels + c)] =
+          static_cast<std::uint8_t>(value * 255.0F + 0.5F);
+    }
+  }
+}
+
 /// The caller's rows as RGB: grey is repeated, alpha is dropped, as Pillow's convert("RGB") does.
-void copy_rgb(const tessera_pixels& given, std::size_t index, image::RgbImage& out) {
+void copy_rgb(const tessera_pixels& given, std::size_t index, Index most_pixels,
+              image::RgbImage& out) {
   const Index channels = given.channels;
   require(channels == 1 || channels == 3 || channels == 4,
           "images[{}].channels is {}, expected 1, 3 or 4", index, given.channels);
-  require(given.height >= 1 && given.width >= 1 && given.height <= kMostPixels &&
-              given.width <= kMostPixels / given.height,
+  const std::uint32_t format = checked_enum(given.format, TESSERA_PIXELS_PLANES, "images[].format");
+  require(given.height >= 1 && given.width >= 1 && given.height <= most_pixels &&
+              given.width <= most_pixels / given.height,
           "images[{}] is {} x {} pixels, expected 1 to {} in all", index, given.height, given.width,
-          kMostPixels);
+          most_pixels);
+  if (format == TESSERA_PIXELS_PLANES) {
+    require(given.data == nullptr && given.row_stride == 0,
+            "images[{}].data and row_stride are given, expected NULL and 0 with planes", index);
+    return copy_planes(given, out);
+  }
+  require(given.planes == nullptr, "images[{}].planes is given, expected NULL with bytes", index);
   checked(given.data, "images[].data");
   const Index stride = given.row_stride == 0 ? given.width * channels : given.row_stride;
   require(stride >= given.width * channels,
@@ -50,12 +76,13 @@ void copy_rgb(const tessera_pixels& given, std::size_t index, image::RgbImage& o
           "images[{}] has {} rows {} bytes apart, expected less than the address space", index,
           given.height, stride);
   out.resize(given.width, given.height);
-  const Index green = channels == 1 ? 0 : 1, blue = channels == 1 ? 0 : 2;
+  const Index last = channels == 1 ? 0 : 2, green = channels == 1 ? 0 : 1;
+  const Index red = format == TESSERA_PIXELS_BGR ? last : 0, blue = last - red;
   for (Index y = 0; y < given.height; ++y) {
     const std::uint8_t* from = given.data + y * stride;
     std::uint8_t* to = out.row(y);
     for (Index x = 0; x < given.width; ++x, from += channels, to += image::kChannels) {
-      to[0] = from[0];
+      to[0] = from[red];
       to[1] = from[green];
       to[2] = from[blue];
     }
@@ -65,25 +92,34 @@ void copy_rgb(const tessera_pixels& given, std::size_t index, image::RgbImage& o
 /// The caller's pixels.
 class PixelSource : public ImageSource {
  public:
-  PixelSource(const tessera_pixels* images, std::size_t count) : images_(images), count_(count) {
+  PixelSource(const tessera_pixels* images, std::size_t count, Index max_pixels)
+      : images_(images), count_(count), max_pixels_(max_pixels > 0 ? max_pixels : kMostPixels) {
     if (count > 0) require(images != nullptr, "images is NULL, expected a pointer");
   }
   std::size_t size() const override { return count_; }
   std::string name(std::size_t /*index*/) const override { return {}; }
   void decode(std::size_t index, std::vector<std::uint8_t>& /*bytes*/, image::RgbImage& out,
               LoadTimes& /*times*/) const override {
-    copy_rgb(read_element(images_, index, "images"), index, out);
+    copy_rgb(read_element(images_, index, "images"), index, max_pixels_, out);
   }
 
  private:
   const tessera_pixels* images_;
   std::size_t count_;
+  Index max_pixels_;
 };
+
+image::DecodeLimits decode_limits(Index max_pixels) {
+  image::DecodeLimits limits;
+  if (max_pixels > 0) limits.max_pixels = max_pixels;
+  return limits;
+}
 
 /// The caller's files in memory.
 class FileSource : public ImageSource {
  public:
-  FileSource(const tessera_file* files, std::size_t count) : files_(files), count_(count) {
+  FileSource(const tessera_file* files, std::size_t count, Index max_pixels)
+      : files_(files), count_(count), limits_(decode_limits(max_pixels)) {
     if (count > 0) require(files != nullptr, "files is NULL, expected a pointer");
   }
   std::size_t size() const override { return count_; }
@@ -93,12 +129,13 @@ class FileSource : public ImageSource {
     const tessera_file file = read_element(files_, index, "files");
     const auto bytes =
         checked_span(static_cast<const std::uint8_t*>(file.data), file.size, "files[].data");
-    image::decode(bytes, file.name == nullptr ? "file" : file.name, {}, out);
+    image::decode(bytes, file.name == nullptr ? "file" : file.name, limits_, out);
   }
 
  private:
   const tessera_file* files_;
   std::size_t count_;
+  image::DecodeLimits limits_;
 };
 
 /// As many as the session has threads. A caller with a pool of its own, or one image, gets none.
@@ -109,7 +146,8 @@ int loaders_for(const SessionObject& session, std::size_t count) {
   return threads > 1 ? std::min(threads, kMostLoaders) : 0;
 }
 
-/// Loads all images, so that nothing is written if one of them cannot be; then encodes.
+/// Loads all images, so that nothing is written if one of them cannot be and no statuses are wanted;
+/// then encodes.
 void encode_images(SessionObject& session, const ImageSource& source, const RunLimits& limits,
                    const tessera_output* outputs, std::size_t output_count,
                    std::int64_t* row_offsets) {
@@ -119,33 +157,43 @@ void encode_images(SessionObject& session, const ImageSource& source, const RunL
   require(std::cmp_less(count, PTRDIFF_MAX / sizeof(LoadedImage)),
           "image_count is {}, expected less", count);
   if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
+  ItemStatuses items(limits.item_status, "image");
+  items.begin(count);
   ImageLoader loader(source, preprocessor, ImageLimits{}.result_pixels, loaders_for(session, count),
                      std::max<std::size_t>(count, 1));
-  std::vector<Image> images(count);
-  std::vector<std::int64_t> offsets{0};
+  const Index max_rows = session.session->options().max_rows;
+  std::vector<Image> images;
+  std::vector<std::int64_t> row_ends{0};  // (S+1)
   for (std::size_t s = 0; s < count; ++s) {
     limits.check();
     try {
       const LoadedImage& loaded = loader.at(s);
       if (loaded.problem) throw Error(*loaded.problem);
-      images[s] = {.pixels = loaded.image.pixels.data(),
-                   .values = preprocessor.values().data(),
-                   .height = loaded.image.height,
-                   .width = loaded.image.width};
-      offsets.push_back(offsets.back() +
-                        image_rows(spec, images[s].height, images[s].width, limits.interpolates));
+      const Index rows =
+          image_rows(spec, loaded.image.height, loaded.image.width, limits.interpolates);
+      require(!items.are_wanted() || rows <= max_rows,
+              "got {} rows, expected at most {} (the session's max_rows)", rows, max_rows);
+      images.push_back({.pixels = loaded.image.pixels.data(),
+                        .values = preprocessor.values().data(),
+                        .height = loaded.image.height,
+                        .width = loaded.image.width});
+      row_ends.push_back(row_ends.back() + rows);
+      items.keep(s);
     } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("image {}: {}", s, error.what()));
+      items.fail(s, error);
+      row_ends.push_back(row_ends.back());
     }
   }
+  const std::vector<std::int64_t> offsets = items.kept_offsets(row_ends);
   const Turn turn(session);  // others may use the session while images are decoded
   check_limits(session, offsets);
-  read_targets(session, outputs, output_count, offsets);
+  read_targets(session, outputs, output_count, offsets, count, items.kept());
   encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, images, limits.interpolates, chosen, sink,
                        limits.control());
   });
-  if (row_offsets != nullptr) std::copy(offsets.begin(), offsets.end(), row_offsets);
+  if (row_offsets != nullptr) std::copy(row_ends.begin(), row_ends.end(), row_offsets);
+  items.write();
 }
 
 }  // namespace
@@ -160,7 +208,8 @@ tessera_status tessera_encode_pixels(tessera_session* session, const tessera_pix
                                      int64_t* row_offsets) {
   return guard([&] {
     const std::shared_ptr<SessionObject> object = session_table().get(session);
-    encode_images(*object, PixelSource(images, image_count), read_run_options(options), outputs,
+    const RunLimits limits = read_run_options(options);
+    encode_images(*object, PixelSource(images, image_count, limits.max_pixels), limits, outputs,
                   output_count, row_offsets);
   });
 }
@@ -171,7 +220,22 @@ tessera_status tessera_encode_images(tessera_session* session, const tessera_fil
                                      int64_t* row_offsets) {
   return guard([&] {
     const std::shared_ptr<SessionObject> object = session_table().get(session);
-    encode_images(*object, FileSource(files, file_count), read_run_options(options), outputs,
+    const RunLimits limits = read_run_options(options);
+    encode_images(*object, FileSource(files, file_count, limits.max_pixels), limits, outputs,
                   output_count, row_offsets);
+  });
+}
+
+tessera_status tessera_encode_image_files(tessera_session* session, const char* const* paths,
+                                          size_t path_count, const tessera_run_options* options,
+                                          const tessera_output* outputs, size_t output_count,
+                                          int64_t* row_offsets) {
+  return guard([&] {
+    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const RunLimits limits = read_run_options(options);
+    const std::vector<std::string> names = read_names(paths, path_count, "paths");
+    const std::vector<std::filesystem::path> files(names.begin(), names.end());
+    encode_images(*object, ImageFiles(files, {.decode = decode_limits(limits.max_pixels)}), limits,
+                  outputs, output_count, row_offsets);
   });
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -76,7 +77,8 @@ struct SessionObject {
   // Scratch of a call.
   BatchRunner runner;
   BatchWindows windows;
-  std::vector<OutputTarget> targets = {};  // capacity: outputs
+  std::vector<OutputTarget> targets = {};    // capacity: outputs
+  std::span<const std::size_t> places = {};  // the item of each sequence; empty: the same number
 };
 
 /// Holds a session for one call. Throws Error{invalid_argument} if another thread has it.

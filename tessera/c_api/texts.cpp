@@ -46,7 +46,8 @@ std::string_view text_at(std::span<const char* const> texts, std::span<const std
 
 }  // namespace
 
-TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
+TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts, ItemStatuses& items,
+                        Index max_rows) {
   const tessera_texts given = read_struct(texts, "tessera_texts");
   const auto list = checked_span(given.texts, given.count, "texts.texts");
   const auto pairs =
@@ -58,6 +59,7 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
   require(given.pairs != nullptr || given.pair_lengths == nullptr || given.count == 0,
           "texts.pairs is NULL with pair_lengths, expected pairs");
 
+  items.begin(given.count);
   const TextInputs inputs(model.package(), read_text_options(given));
   TokenizedTexts result;
   result.offsets.push_back(0);
@@ -68,14 +70,19 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts) {
     std::optional<std::string_view> second;
     if (!pairs.empty()) second = text_at(pairs, pair_lengths, s, "pairs");
     const std::string_view first = text_at(list, lengths, s, "texts");
+    cut.push_back(0);
     try {
       const text::Encoding encoding = inputs.encode(first, second);
+      require(!items.are_wanted() || std::cmp_less_equal(encoding.ids.size(), max_rows),
+              "got {} tokens, expected at most {} (the session's max_rows)", encoding.ids.size(),
+              max_rows);
       result.ids.insert(result.ids.end(), encoding.ids.begin(), encoding.ids.end());
       result.types.insert(result.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-      cut.push_back(encoding.is_cut ? 1 : 0);
+      cut.back() = encoding.is_cut ? 1 : 0;
       result.pool_from.push_back(encoding.pool_from);
+      items.keep(s);
     } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("text {}: {}", s, error.what()));
+      items.fail(s, error);
     }
     result.offsets.push_back(std::ssize(result.ids));
   }
@@ -98,7 +105,8 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     const auto out_ids = checked_span(ids, ids == nullptr ? 0 : capacity, "ids");
     const auto out_types = checked_span(types, types == nullptr ? 0 : capacity, "types");
     checked(offsets, "offsets");
-    const TokenizedTexts tokens = tokenize(*object, texts);
+    ItemStatuses items(nullptr, "text");
+    const TokenizedTexts tokens = tokenize(*object, texts, items, 0);
     for (const std::int32_t left_out : tokens.pool_from) {
       if (left_out == 0) continue;
       throw Error(ErrorCode::unsupported_model,

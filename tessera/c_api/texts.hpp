@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tessera/c_api/item_statuses.hpp"
 #include "tessera/c_api/objects.hpp"
 
 namespace tessera::c_api {
@@ -16,7 +17,9 @@ struct TokenizedTexts {
   std::vector<std::int32_t> pool_from;  // (S) tokens of a prompt that poolings leave out
 };
 
-/// Reads the caller's struct and tokenises. Errors: as tessera_tokenize().
-TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts);
+/// Reads the caller's struct and tokenises. Texts that fail, or have more than `max_rows` tokens while
+/// statuses are wanted, are told to `items` and have no tokens. Errors: as tessera_tokenize().
+TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts, ItemStatuses& items,
+                        Index max_rows);
 
 }  // namespace tessera::c_api

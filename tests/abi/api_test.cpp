@@ -309,5 +309,50 @@ TEST(ApiTest, WarningsReachTheCallback) {
   EXPECT_THAT(messages[0], HasSubstr("vocab_size=8000"));
 }
 
+TEST(ApiTest, ATextThatFailsLeavesTheOthers) {
+  Session session(demo(), {.threads = 1, .max_rows = 64});
+  const std::vector<float> expected = one_by_one(demo());
+  const auto width = static_cast<std::size_t>(session.width());
+  std::string words;
+  for (int i = 0; i < 200; ++i) words += "tea ";
+  const std::vector<std::string> texts{words, std::string(kTexts[0]), words,
+                                       std::string(kTexts[1])};
+  std::vector<tessera_status> status(texts.size(), TESSERA_INTERNAL);
+  const TextOptions uncut{.truncation = TESSERA_DO_NOT_TRUNCATE, .max_tokens = 12};
+  const auto check = [&](const TextOptions& options, const char* part) {
+    std::vector<float> out(texts.size() * width, -7.0F);
+    const Output output(nullptr, out);
+    const auto offsets =
+        session.encode(Texts(texts, options), std::span(&output, 1), {.item_status = status});
+    EXPECT_EQ(status, (std::vector<tessera_status>{TESSERA_INVALID_ARGUMENT, TESSERA_OK,
+                                                   TESSERA_INVALID_ARGUMENT, TESSERA_OK}));
+    EXPECT_EQ(offsets[1], 0);
+    EXPECT_EQ(offsets[3], offsets[2]);
+    for (std::size_t i = 0; i < width; ++i) {
+      EXPECT_EQ(out[i], -7.0F);
+      EXPECT_EQ(out[width + i], expected[i]);
+      EXPECT_EQ(out[2 * width + i], -7.0F);
+      EXPECT_EQ(out[3 * width + i], expected[width + i]);
+    }
+    EXPECT_THAT(tessera_last_error(), HasSubstr("text 0: "));
+    EXPECT_THAT(tessera_last_error(), HasSubstr("\ntext 2: "));
+    EXPECT_THAT(tessera_last_error(), HasSubstr(part));
+  };
+  check(uncut, "expected");
+  check({.max_tokens = 100}, "expected at most 64 (the session's max_rows)");
+  EXPECT_THROW(session.embed(Texts(texts, uncut)), Error);  // nobody asked for statuses
+  const std::vector<std::string> bad{words, words};
+  std::vector<tessera_status> two(2, TESSERA_OK);
+  EXPECT_EQ(session.embed(Texts(bad, uncut), {.item_status = two}),
+            std::vector<float>(2 * width, 0.0F));
+  EXPECT_EQ(two, std::vector<tessera_status>(2, TESSERA_INVALID_ARGUMENT));
+  EXPECT_THROW(session.embed(Texts(texts, uncut), {.item_status = two}), Error);
+  std::vector<float> out(width);
+  const Output output(nullptr, out);
+  std::vector<tessera_status> one(1);
+  EXPECT_THROW(session.encode(demo().tokenize("tea"), {output}, {.item_status = one}), Error);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("item_status is given, expected NULL"));
+}
+
 }  // namespace
 }  // namespace tessera::test

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 
 #include "tests/abi/demo.hpp"
@@ -149,6 +151,181 @@ TEST(ImageTest, BadImagesAreRefusedWithoutAWrite) {
   EXPECT_THROW(texts.encode(std::span(&good, 1), std::span(&output, 1)), Error);
   EXPECT_THAT(tessera_last_error(), HasSubstr("the model takes texts"));
   EXPECT_THROW(session.embed("a text"), Error);
+}
+
+TEST(ImageTest, BgrAndPlanesAreTheSamePixels) {
+  const Model model = open_vit(kProcessor);
+  Session session(model, {.threads = 1});
+  constexpr std::size_t kHeight = 20, kWidth = 30, kPixels = kHeight * kWidth;
+  std::vector<std::uint8_t> rgb, bgr, bgra;
+  std::vector<float> planes(3 * kPixels);
+  for (std::size_t i = 0; i < kPixels; ++i) {
+    const auto r = static_cast<std::uint8_t>(i), g = static_cast<std::uint8_t>(i / 3),
+               b = static_cast<std::uint8_t>(255 - i % 256);
+    rgb.insert(rgb.end(), {r, g, b});
+    bgr.insert(bgr.end(), {b, g, r});
+    bgra.insert(bgra.end(), {b, g, r, static_cast<std::uint8_t>(i * 7)});
+    planes[i] = static_cast<float>(r) / 255.0F;
+    planes[kPixels + i] = static_cast<float>(g) / 255.0F;
+    planes[2 * kPixels + i] = static_cast<float>(b) / 255.0F;
+  }
+  tessera_pixels image = TESSERA_PIXELS_INIT;
+  image.height = kHeight;
+  image.width = kWidth;
+  image.data = rgb.data();
+  std::vector<tessera_pixels> images(4, image);
+  images[1].data = bgr.data();
+  images[1].format = TESSERA_PIXELS_BGR;
+  images[2].data = bgra.data();
+  images[2].format = TESSERA_PIXELS_BGR;
+  images[2].channels = 4;
+  images[3].data = nullptr;
+  images[3].format = TESSERA_PIXELS_PLANES;
+  images[3].planes = planes.data();
+  const std::vector<float> logits = logits_of(session, images);
+  for (std::size_t i = 10; i < logits.size(); ++i) EXPECT_EQ(logits[i], logits[i % 10]) << i;
+  images[1].format = TESSERA_PIXELS_RGB;  // the order matters
+  const std::vector<float> swapped = logits_of(session, images);
+  EXPECT_FALSE(std::equal(swapped.begin(), swapped.begin() + 10, swapped.begin() + 10));
+}
+
+TEST(ImageTest, PlanesThatAreNoImageAreRefused) {
+  const Model model = open_vit(kProcessor);
+  Session session(model, {.threads = 1});
+  std::vector<float> planes(3 * 4, 0.5F), out(10, -7.0F);
+  const std::vector<std::uint8_t> bytes(3 * 4);
+  const Output output(nullptr, out);
+  tessera_pixels good = TESSERA_PIXELS_INIT;
+  good.height = good.width = 2;
+  good.format = TESSERA_PIXELS_PLANES;
+  good.planes = planes.data();
+  const auto expect_refused = [&](const tessera_pixels& image, const char* part) {
+    EXPECT_EQ(tessera_encode_pixels(session.get(), &image, 1, nullptr, &output, 1, nullptr),
+              TESSERA_INVALID_ARGUMENT);
+    EXPECT_THAT(tessera_last_error(), HasSubstr(part));
+    EXPECT_EQ(out, std::vector<float>(10, -7.0F));
+  };
+  for (const float bad : {-1.5F, 1.01F, std::numeric_limits<float>::quiet_NaN()}) {
+    planes[6] = bad;
+    expect_refused(good, "plane 1, pixel 2 is ");
+  }
+  planes[6] = 1.0F;
+  tessera_pixels image = good;
+  image.planes = nullptr;
+  expect_refused(image, "images[].planes is NULL");
+  image = good;
+  image.data = bytes.data();
+  expect_refused(image, "expected NULL and 0 with planes");
+  image.format = TESSERA_PIXELS_BGR;
+  expect_refused(image, "images[0].planes is given, expected NULL with bytes");
+  image.format = static_cast<tessera_pixel_format>(3);
+  expect_refused(image, "images[].format is 3, expected 0 to 2");
+  EXPECT_EQ(tessera_encode_pixels(session.get(), &good, 1, nullptr, &output, 1, nullptr),
+            TESSERA_OK);
+}
+
+// The structs of hosts that were compiled with the first version of the header.
+TEST(ImageTest, StructsOfTheFirstVersionAreTaken) {
+  const Model model = open_vit(kProcessor);
+  Session session(model, {.threads = 1});
+  const std::vector<std::uint8_t> rgb(28 * 28 * 3, 100);
+  tessera_pixels image = TESSERA_PIXELS_INIT;
+  image.struct_size = 40;
+  image.data = rgb.data();
+  image.height = image.width = 28;
+  image.format = static_cast<tessera_pixel_format>(77);  // behind what such a host has
+  tessera_run_options options = TESSERA_RUN_OPTIONS_INIT;
+  options.struct_size = 24;
+  options.max_pixels = -1;
+  std::vector<float> out(10);
+  const Output output(nullptr, out);
+  EXPECT_EQ(tessera_encode_pixels(session.get(), &image, 1, &options, &output, 1, nullptr),
+            TESSERA_OK)
+      << tessera_last_error();
+  image.struct_size = 36;
+  EXPECT_EQ(tessera_encode_pixels(session.get(), &image, 1, &options, &output, 1, nullptr),
+            TESSERA_INVALID_ARGUMENT);
+}
+
+TEST(ImageTest, PathsGiveTheBitsOfTheirFiles) {
+  const Model model = open_vit(kProcessor);
+  Session session(model, {.threads = 1});
+  const std::vector<std::filesystem::path> paths{kImages + "baseline-444.jpg",
+                                                 kImages + "exif-6.png"};
+  std::vector<float> expected;
+  for (const std::filesystem::path& path : paths) {
+    const std::vector<std::byte> bytes = read_bytes(path);
+    std::vector<float> logits(10);
+    const std::vector<File> files{{"a", bytes}};
+    const Output output(nullptr, logits);
+    session.encode(files, std::span(&output, 1));
+    expected.insert(expected.end(), logits.begin(), logits.end());
+  }
+  EXPECT_EQ(session.embed_images(paths), expected);
+  EXPECT_THROW(session.embed_images({kImages + "absent.png"}), Error);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("absent.png"));
+  const char* null_path = nullptr;
+  std::vector<float> out(10);
+  const Output output(nullptr, out);
+  EXPECT_EQ(tessera_encode_image_files(session.get(), &null_path, 1, nullptr, &output, 1, nullptr),
+            TESSERA_INVALID_ARGUMENT);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("paths[0] is NULL"));
+}
+
+TEST(ImageTest, AnImageThatFailsLeavesTheOthers) {
+  const Model model = open_vit(kProcessor);
+  for (const int threads : {1, 3}) {
+    Session session(model, {.threads = threads, .outputs = {"logits", "last_hidden_state"}});
+    const std::vector<std::filesystem::path> good{kImages + "baseline-444.jpg",
+                                                  kImages + "exif-6.png"};
+    const std::vector<float> expected = session.embed_images(good);
+    const std::vector<std::filesystem::path> paths{kImages + "absent.png", good[0], kVit, good[1],
+                                                   kVit + "config.json"};
+    std::vector<tessera_status> status(paths.size(), TESSERA_INTERNAL);
+    const OutputInfo hidden = model.output("last_hidden_state");
+    std::vector<float> logits(paths.size() * 10, -7.0F),
+        rows(2 * 17 * static_cast<std::size_t>(hidden.width));
+    const std::vector<Output> outputs{{"logits", logits}, {"last_hidden_state", rows}};
+    const auto offsets = session.encode(paths, outputs, {.item_status = status});
+    EXPECT_EQ(status,
+              (std::vector<tessera_status>{TESSERA_NOT_FOUND, TESSERA_OK, TESSERA_INVALID_ARGUMENT,
+                                           TESSERA_OK, TESSERA_CORRUPT_FILE}));
+    EXPECT_EQ(offsets, (std::vector<std::int64_t>{0, 0, 17, 17, 34, 34}));
+    for (std::size_t i = 0; i < 10; ++i) {
+      for (const std::size_t failed : {0U, 2U, 4U}) EXPECT_EQ(logits[failed * 10 + i], -7.0F);
+      EXPECT_EQ(logits[10 + i], expected[i]);
+      EXPECT_EQ(logits[30 + i], expected[10 + i]);
+    }
+    const std::string said = tessera_last_error();
+    EXPECT_THAT(said, HasSubstr("image 0: "));
+    EXPECT_THAT(said, HasSubstr("\nimage 4: "));
+    EXPECT_THROW(session.encode(paths, outputs), Error);  // nobody asked for statuses
+  }
+}
+
+TEST(ImageTest, TheLimitOfPixelsIsTheCallers) {
+  const Model model = open_vit(kProcessor);
+  Session session(model, {.threads = 1});
+  const std::vector<std::uint8_t> rgb(20 * 30 * 3);
+  tessera_pixels image = TESSERA_PIXELS_INIT;
+  image.height = 20;
+  image.width = 30;
+  image.data = rgb.data();
+  std::vector<float> out(10);
+  const Output output(nullptr, out);
+  const auto encode = [&](std::int64_t most) {
+    tessera_run_options options = TESSERA_RUN_OPTIONS_INIT;
+    options.max_pixels = most;
+    return tessera_encode_pixels(session.get(), &image, 1, &options, &output, 1, nullptr);
+  };
+  EXPECT_EQ(encode(600), TESSERA_OK);
+  EXPECT_EQ(encode(599), TESSERA_INVALID_ARGUMENT);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("20 x 30 pixels, expected 1 to 599 in all"));
+  EXPECT_EQ(encode(-1), TESSERA_INVALID_ARGUMENT);
+  EXPECT_EQ(encode(INT64_MAX), TESSERA_INVALID_ARGUMENT);
+  const std::vector<std::filesystem::path> paths{kImages + "baseline-444.jpg"};
+  EXPECT_THROW(session.embed_images(paths, {.max_pixels = 100}), Error);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("100"));
 }
 
 TEST(ImageTest, OneOfTwoTowersIsChosen) {
