@@ -19,7 +19,8 @@
 //   Memory    the caller's pointers are read and written during the call only, unless a function
 //             says otherwise. Strings are UTF-8 and end with 0. Strings that the library returns
 //             live as long as the handle they came from.
-//   Threads   functions may be called from any thread; one encode call at a time per session.
+//   Threads   functions may be called from any thread; one encode call at a time per session, or
+//             as many as it was created for (concurrent_calls).
 //             Handles may be closed while others use them: the last user frees.
 //   ABI       symbols are versioned (TESSERA_0); within one SONAME structs grow at their end and
 //             enumerations gain values, nothing else changes. Version 0 may break between minor
@@ -295,7 +296,8 @@ TESSERA_API tessera_status tessera_tokenize(const tessera_model* model, const te
 
 // ---- Sessions ----------------------------------------------------------------------------------
 
-/// Memory for the work of one thread (and its helpers) on one model.
+/// Memory for the work of one thread (and its helpers) on one model, or of several threads
+/// (concurrent_calls).
 typedef struct tessera_session tessera_session;
 
 typedef enum tessera_limit_policy {
@@ -303,6 +305,13 @@ typedef enum tessera_limit_policy {
   TESSERA_LIMIT_REFUSE = 1,  ///< what is too large is an error
   TESSERA_LIMIT_POLICY_MAX = 0x7fffffff
 } tessera_limit_policy;
+
+typedef enum tessera_busy_policy {
+  TESSERA_BUSY_REFUSE = 0,  ///< a call beyond concurrent_calls is INVALID_ARGUMENT, at once
+  TESSERA_BUSY_WAIT = 1,    ///< it waits, until its timeout or cancellation; in no set order. The
+                            ///< child of a fork() waits for calls of its parent without end
+  TESSERA_BUSY_POLICY_MAX = 0x7fffffff
+} tessera_busy_policy;
 
 /// Calls body(arg, lane) once for every lane in [0, lanes), on any threads, and returns when all
 /// calls have returned. A pool that throws, leaves lanes out, repeats one or returns early makes
@@ -312,26 +321,34 @@ typedef void (*tessera_parallel_for)(void* context, int64_t lanes,
 
 typedef struct tessera_session_options {
   uint32_t struct_size;
-  int32_t threads;             ///< 0: what affinity, cgroup and OMP_NUM_THREADS allow
-  int64_t max_rows;            ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence
-  int64_t max_sequences;       ///< most sequences of one run; 0: 32, at most max_rows
+  int32_t threads;        ///< of each call; 0: what affinity, cgroup and OMP_NUM_THREADS allow,
+                          ///< divided by concurrent_calls
+  int64_t max_rows;       ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence
+  int64_t max_sequences;  ///< most sequences of one run; 0: 32, at most max_rows
   const char* const* outputs;  ///< names; NULL: the main output alone
   size_t output_count;
   tessera_limit_policy policy;  ///< beyond max_rows, max_sequences, memory_cap_bytes
   uint32_t reserved;
   uint64_t memory_cap_bytes;          ///< most bytes of weights and arena together; 0: no cap
-  tessera_parallel_for parallel_for;  ///< NULL: threads of the library
+  tessera_parallel_for parallel_for;  ///< NULL: threads of the library; called by as many threads
+                                      ///< at once as there are calls
   void* parallel_for_context;
+  uint32_t concurrent_calls;  ///< encode calls at the same time, each with an arena and threads of
+                              ///< its own; at most 1024; 0: 1
+  tessera_busy_policy busy;   ///< what becomes of calls beyond
 } tessera_session_options;
-#define TESSERA_SESSION_OPTIONS_INIT \
-  { sizeof(tessera_session_options), 0, 0, 0, NULL, 0, TESSERA_LIMIT_SPLIT, 0, 0, NULL, NULL }
+#define TESSERA_SESSION_OPTIONS_INIT                                                             \
+  {                                                                                              \
+    sizeof(tessera_session_options), 0, 0, 0, NULL, 0, TESSERA_LIMIT_SPLIT, 0, 0, NULL, NULL, 0, \
+        TESSERA_BUSY_REFUSE                                                                      \
+  }
 
 typedef struct tessera_memory {
   uint32_t struct_size;
-  uint32_t threads;         ///< that a session would have
+  uint32_t threads;         ///< that each call of a session would have
   uint64_t weights_packed;  ///< once per model
   uint64_t weights_mapped;  ///< once per model: tables that are read where the file is mapped
-  uint64_t arena;           ///< once per session
+  uint64_t arena;           ///< once per session: of all its concurrent_calls together
   uint64_t total;
   int64_t max_rows, max_sequences;  ///< after a cap with TESSERA_LIMIT_SPLIT has cut them
 } tessera_memory;
@@ -354,15 +371,18 @@ TESSERA_API tessera_status tessera_session_create(tessera_model* model,
                                                   const tessera_session_options* options,
                                                   tessera_session** session);
 
-/// Closes the handle; NULL is allowed. A run in progress on another thread ends first, and then
-/// frees the memory.
+/// Closes the handle; NULL is allowed. Calls in progress on other threads, those that wait included,
+/// end first, and the last of them frees the memory.
 TESSERA_API tessera_status tessera_session_close(tessera_session* session);
 
 /// What the session took.
 TESSERA_API tessera_status tessera_session_get_memory(const tessera_session* session,
                                                       tessera_memory* memory);
 
-/// Gives the pages of the arena back to the system until the next run.
+/// Gives the pages of the arena back to the system until the next run; with concurrent_calls those
+/// of arenas that no call uses.
+///
+/// Errors    INVALID_ARGUMENT: all are in use
 TESSERA_API tessera_status tessera_session_trim(tessera_session* session);
 
 // ---- Encoding ----------------------------------------------------------------------------------

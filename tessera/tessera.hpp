@@ -286,6 +286,8 @@ struct SessionOptions {
   std::uint64_t memory_cap_bytes = 0;
   tessera_parallel_for parallel_for = nullptr;
   void* parallel_for_context = nullptr;
+  std::uint32_t concurrent_calls = 0;
+  tessera_busy_policy busy = TESSERA_BUSY_REFUSE;
 };
 
 /// Ends runs from another thread.
@@ -449,6 +451,8 @@ class Session {
     c.memory_cap_bytes = options.memory_cap_bytes;
     c.parallel_for = options.parallel_for;
     c.parallel_for_context = options.parallel_for_context;
+    c.concurrent_calls = options.concurrent_calls;
+    c.busy = options.busy;
     return c;
   }
   template <class Inputs>

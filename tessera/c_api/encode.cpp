@@ -151,15 +151,6 @@ void copy_results(const SessionObject& session, std::size_t sequence, Index row,
   }
 }
 
-Turn::Turn(SessionObject& session) : session_(session) {
-  require(!session_.busy.test_and_set(std::memory_order_acquire),
-          "session: another thread is in a call, expected one call at a time");
-}
-
-Turn::~Turn() {
-  session_.busy.clear(std::memory_order_release);
-}
-
 }  // namespace tessera::c_api
 
 using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none
@@ -169,9 +160,9 @@ tessera_status tessera_encode_ids(tessera_session* session, const tessera_tokens
                                   const tessera_run_options* options, const tessera_output* outputs,
                                   size_t output_count) {
   return guard([&] {
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
-    const Turn turn(*object);
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
     const RunLimits limits = read_run_options(options);
+    const Turn turn(*object, limits);
     require(limits.item_status == nullptr,
             "item_status is given, expected NULL: sequences of ids are checked as a whole");
     const tessera_tokens given = read_struct(tokens, "tessera_tokens");
@@ -180,7 +171,7 @@ tessera_status tessera_encode_ids(tessera_session* session, const tessera_tokens
     const Sequences sequences(
         checked_span(given.ids, rows, "tokens.ids"),
         checked_span(given.types, given.types == nullptr ? 0 : rows, "tokens.types"), offsets);
-    encode(*object, sequences, offsets, limits, outputs, output_count, given.count, {});
+    encode(turn.lane(), sequences, offsets, limits, outputs, output_count, given.count, {});
   });
 }
 
@@ -189,16 +180,16 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
                                     const tessera_output* outputs, size_t output_count,
                                     int64_t* row_offsets) {
   return guard([&] {
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
     const RunLimits limits = read_run_options(options);
     if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
     ItemStatuses items(limits.item_status, "text");
     const TokenizedTexts tokens =
-        tokenize(*object->model, texts, items, object->session->options().max_rows);
+        tokenize(*object->any().model, texts, items, object->any().session->options().max_rows);
     const std::vector<std::int64_t> offsets = items.kept_offsets(tokens.offsets);
-    const Turn turn(*object);  // others may use the session while texts are tokenised
-    encode(*object, Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from), offsets, limits,
-           outputs, output_count, tokens.offsets.size() - 1, items.kept());
+    const Turn turn(*object, limits);  // others may use the session while texts are tokenised
+    encode(turn.lane(), Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from), offsets,
+           limits, outputs, output_count, tokens.offsets.size() - 1, items.kept());
     items.write();
     if (row_offsets != nullptr) {
       std::copy(tokens.offsets.begin(), tokens.offsets.end(), row_offsets);

@@ -148,20 +148,21 @@ int loaders_for(const SessionObject& session, std::size_t count) {
 
 /// Loads all images, so that nothing is written if one of them cannot be and no statuses are wanted;
 /// then encodes.
-void encode_images(SessionObject& session, const ImageSource& source, const RunLimits& limits,
+void encode_images(SharedSession& shared, const ImageSource& source, const RunLimits& limits,
                    const tessera_output* outputs, std::size_t output_count,
                    std::int64_t* row_offsets) {
-  const image::Preprocessor& preprocessor = preprocessor_of(session);
-  const ImageSpec& spec = *session.model->package().program.images();
+  const SessionObject& any = shared.any();
+  const image::Preprocessor& preprocessor = preprocessor_of(any);
+  const ImageSpec& spec = *any.model->package().program.images();
   const std::size_t count = source.size();
   require(std::cmp_less(count, PTRDIFF_MAX / sizeof(LoadedImage)),
           "image_count is {}, expected less", count);
   if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
   ItemStatuses items(limits.item_status, "image");
   items.begin(count);
-  ImageLoader loader(source, preprocessor, ImageLimits{}.result_pixels, loaders_for(session, count),
+  ImageLoader loader(source, preprocessor, ImageLimits{}.result_pixels, loaders_for(any, count),
                      std::max<std::size_t>(count, 1));
-  const Index max_rows = session.session->options().max_rows;
+  const Index max_rows = any.session->options().max_rows;
   std::vector<Image> images;
   std::vector<std::int64_t> row_ends{0};  // (S+1)
   for (std::size_t s = 0; s < count; ++s) {
@@ -185,7 +186,8 @@ void encode_images(SessionObject& session, const ImageSource& source, const RunL
     }
   }
   const std::vector<std::int64_t> offsets = items.kept_offsets(row_ends);
-  const Turn turn(session);  // others may use the session while images are decoded
+  const Turn turn(shared, limits);  // others may use the session while images are decoded
+  SessionObject& session = turn.lane();
   check_limits(session, offsets);
   read_targets(session, outputs, output_count, offsets, count, items.kept());
   encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
@@ -207,7 +209,7 @@ tessera_status tessera_encode_pixels(tessera_session* session, const tessera_pix
                                      const tessera_output* outputs, size_t output_count,
                                      int64_t* row_offsets) {
   return guard([&] {
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
     const RunLimits limits = read_run_options(options);
     encode_images(*object, PixelSource(images, image_count, limits.max_pixels), limits, outputs,
                   output_count, row_offsets);
@@ -219,7 +221,7 @@ tessera_status tessera_encode_images(tessera_session* session, const tessera_fil
                                      const tessera_output* outputs, size_t output_count,
                                      int64_t* row_offsets) {
   return guard([&] {
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
     const RunLimits limits = read_run_options(options);
     encode_images(*object, FileSource(files, file_count, limits.max_pixels), limits, outputs,
                   output_count, row_offsets);
@@ -231,7 +233,7 @@ tessera_status tessera_encode_image_files(tessera_session* session, const char* 
                                           const tessera_output* outputs, size_t output_count,
                                           int64_t* row_offsets) {
   return guard([&] {
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
     const RunLimits limits = read_run_options(options);
     const std::vector<std::string> names = read_names(paths, path_count, "paths");
     const std::vector<std::filesystem::path> files(names.begin(), names.end());

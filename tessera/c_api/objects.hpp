@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,8 @@
 #include "tessera/tessera.h"
 
 namespace tessera::c_api {
+
+struct RunLimits;
 
 class ModelObject {
  public:
@@ -64,6 +67,7 @@ struct OutputTarget {
   bool is_per_token = false;
 };
 
+/// What one call at a time computes with.
 struct SessionObject {
   /// Everything that a call needs is allocated here.
   SessionObject(std::shared_ptr<ModelObject> of, SessionOptions options, bool refuses_to_split);
@@ -72,7 +76,7 @@ struct SessionObject {
   bool refuses;                      ///< TESSERA_LIMIT_REFUSE
   std::vector<std::string> outputs;  ///< names, the main output first if it is one of them
   std::unique_ptr<Session> session;
-  std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  bool is_busy = false;
 
   // Scratch of a call.
   BatchRunner runner;
@@ -81,16 +85,50 @@ struct SessionObject {
   std::span<const std::size_t> places = {};  // the item of each sequence; empty: the same number
 };
 
-/// Holds a session for one call. Throws Error{invalid_argument} if another thread has it.
+/// What a handle of a session stands for: as many SessionObjects, all alike, as calls may be inside
+/// at once.
+class SharedSession {
+ public:
+  /// Precondition: `lanes` has at least one.
+  SharedSession(std::vector<std::unique_ptr<SessionObject>> lanes, bool waits)
+      : lanes_(std::move(lanes)), waits_(waits) {}
+
+  /// What is the same for all: model, limits, names.
+  const SessionObject& any() const noexcept { return *lanes_.front(); }
+  std::size_t size() const noexcept { return lanes_.size(); }
+  std::uint64_t arena_bytes() const noexcept;
+
+  /// One that nobody uses. Throws Error{invalid_argument} where there is none and nobody waits;
+  /// Error{cancelled} as `limits` say. Allocates nothing.
+  SessionObject& take(const RunLimits& limits);
+  void give_back(SessionObject& lane) noexcept;
+
+  /// Trims those that nobody uses. Throws Error{invalid_argument} where there is none.
+  void trim();
+
+ private:
+  [[noreturn]] void refuse() const;
+
+  const std::vector<std::unique_ptr<SessionObject>> lanes_;
+  const bool waits_;
+  std::mutex mutex_;  // SessionObject::is_busy
+  std::condition_variable freed_;
+};
+
+/// Holds a session for one call. Errors: as SharedSession::take().
 class Turn {
  public:
-  explicit Turn(SessionObject& session);
-  ~Turn();
+  Turn(SharedSession& session, const RunLimits& limits)
+      : session_(session), lane_(session.take(limits)) {}
+  ~Turn() { session_.give_back(lane_); }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
+  SessionObject& lane() const noexcept { return lane_; }
+
  private:
-  SessionObject& session_;
+  SharedSession& session_;
+  SessionObject& lane_;
 };
 
 struct CancelObject {
@@ -98,7 +136,7 @@ struct CancelObject {
 };
 
 using ModelTable = HandleTable<ModelObject, tessera_model, HandleKind::model>;
-using SessionTable = HandleTable<SessionObject, tessera_session, HandleKind::session>;
+using SessionTable = HandleTable<SharedSession, tessera_session, HandleKind::session>;
 using CancelTable = HandleTable<CancelObject, tessera_cancel, HandleKind::cancel>;
 using IndexTable = HandleTable<const VectorIndex, tessera_index, HandleKind::index>;
 

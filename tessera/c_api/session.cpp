@@ -15,10 +15,43 @@ namespace {
 constexpr Index kDefaultRows = 512, kDefaultSequences = 32;
 constexpr Index kWindow = 1024;  // sequences that are put in order together
 
+constexpr std::size_t kMostCalls = 1024;
+
 struct Wanted {
   SessionOptions options;
   bool refuses = false;
+  std::size_t calls = 1;  ///< at the same time
+  bool waits = false;
 };
+
+/// MemoryBytes of a session of one call, before anything is packed: shapes are read, nothing else.
+MemoryBytes promise(const ModelObject& model, const SessionOptions& options) {
+  const models::Package& package = model.package();
+  return memory_bytes(package.program, *package.checkpoint, model.options(), options);
+}
+
+/// The cap that leaves each of `calls` its part: (cap − weights) / calls, and the weights.
+std::uint64_t cap_of_one(const ModelObject& model, SessionOptions options, std::size_t calls) {
+  const std::uint64_t cap = std::exchange(options.memory_cap_bytes, 0);
+  if (cap == 0 || calls == 1) return cap;
+  const MemoryBytes bytes = promise(model, options);
+  const std::uint64_t weights = bytes.total() - bytes.arena;
+  return cap <= weights ? cap : weights + (cap - weights) / calls;
+}
+
+/// Calls body(), whose message about memory speaks of one call's part of the cap.
+template <class Body>
+auto name_calls(const tessera_session_options& given, std::size_t calls, Body body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (calls == 1 || error.code() != ErrorCode::out_of_memory) throw;
+    throw Error(
+        error.code(),
+        fmt::format("each of {} concurrent_calls, memory_cap_bytes {} divided among them: {}",
+                    calls, given.memory_cap_bytes, error.what()));
+  }
+}
 
 /// Most rows of one sequence.
 Index longest_sequence(const models::Package& package) {
@@ -36,7 +69,14 @@ Wanted read_session_options(const ModelObject& model, const tessera_session_opti
   wanted.refuses =
       checked_enum(given.policy, TESSERA_LIMIT_REFUSE, "policy") == TESSERA_LIMIT_REFUSE;
   SessionOptions& options = wanted.options;
+  wanted.waits = checked_enum(given.busy, TESSERA_BUSY_WAIT, "busy") == TESSERA_BUSY_WAIT;
+  require(given.concurrent_calls <= kMostCalls, "concurrent_calls is {}, expected 1 to {}, or 0",
+          given.concurrent_calls, kMostCalls);
+  wanted.calls = std::max<std::size_t>(given.concurrent_calls, 1);
   options.threads = given.threads;
+  if (options.threads == 0 && wanted.calls > 1) {
+    options.threads = std::max(1, default_thread_count() / static_cast<int>(wanted.calls));
+  }
   options.max_rows = given.max_rows > 0 ? given.max_rows
                                         : std::max(kDefaultRows, longest_sequence(model.package()));
   options.max_sequences =
@@ -51,9 +91,12 @@ Wanted read_session_options(const ModelObject& model, const tessera_session_opti
     require(std::find(options.outputs.begin(), end, options.outputs[i]) == end,
             "outputs[{}] is \"{}\" again, expected each name once", i, options.outputs[i]);
   }
+  options.memory_cap_bytes = cap_of_one(model, options, wanted.calls);
   if (!wanted.refuses) {
     const models::Package& package = model.package();
-    options = fit_to_cap(package.program, *package.checkpoint, model.options(), options);
+    options = name_calls(given, wanted.calls, [&] {
+      return fit_to_cap(package.program, *package.checkpoint, model.options(), options);
+    });
   }
   return wanted;
 }
@@ -68,12 +111,6 @@ tessera_memory describe(const MemoryBytes& bytes, const SessionOptions& options)
           .total = bytes.total(),
           .max_rows = options.max_rows,
           .max_sequences = options.max_sequences};
-}
-
-/// Before the weights are packed: shapes are read, nothing else.
-MemoryBytes promise(const ModelObject& model, const SessionOptions& options) {
-  const models::Package& package = model.package();
-  return memory_bytes(package.program, *package.checkpoint, model.options(), options);
 }
 
 }  // namespace
@@ -107,7 +144,9 @@ tessera_status tessera_memory_bytes(const tessera_model* model,
     const std::size_t size = checked_struct_size(memory, "tessera_memory");
     const std::shared_ptr<ModelObject> object = model_table().get(model);
     const Wanted wanted = read_session_options(*object, options);
-    write_struct(memory, size, describe(promise(*object, wanted.options), wanted.options));
+    MemoryBytes bytes = promise(*object, wanted.options);
+    bytes.arena *= wanted.calls;
+    write_struct(memory, size, describe(bytes, wanted.options));
   });
 }
 
@@ -117,8 +156,14 @@ tessera_status tessera_session_create(tessera_model* model, const tessera_sessio
     checked(session, "session");
     const std::shared_ptr<ModelObject> of = model_table().get(model);
     const Wanted wanted = read_session_options(*of, options);
-    auto object = std::make_shared<SessionObject>(of, wanted.options, wanted.refuses);
-    *session = session_table().add(std::move(object));
+    const auto given = read_optional_struct(options, "tessera_session_options");
+    std::vector<std::unique_ptr<SessionObject>> lanes;
+    while (lanes.size() < wanted.calls) {
+      lanes.push_back(name_calls(given, wanted.calls, [&] {
+        return std::make_unique<SessionObject>(of, wanted.options, wanted.refuses);
+      }));
+    }
+    *session = session_table().add(std::make_shared<SharedSession>(std::move(lanes), wanted.waits));
   });
 }
 
@@ -131,20 +176,15 @@ tessera_status tessera_session_close(tessera_session* session) {
 tessera_status tessera_session_get_memory(const tessera_session* session, tessera_memory* memory) {
   return guard([&] {
     const std::size_t size = checked_struct_size(memory, "tessera_memory");
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
-    const Session& running = *object->session;
-    const std::shared_ptr<const Model> weights = object->model->weights();
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
+    const std::shared_ptr<const Model> weights = object->any().model->weights();
     const MemoryBytes bytes{.weights_packed = weights->packed_bytes(),
                             .weights_mapped = weights->mapped_bytes(),
-                            .arena = running.memory_bytes()};
-    write_struct(memory, size, describe(bytes, running.options()));
+                            .arena = object->arena_bytes()};
+    write_struct(memory, size, describe(bytes, object->any().session->options()));
   });
 }
 
 tessera_status tessera_session_trim(tessera_session* session) {
-  return guard([&] {
-    const std::shared_ptr<SessionObject> object = session_table().get(session);
-    const Turn turn(*object);
-    object->session->trim();
-  });
+  return guard([&] { session_table().get(session)->trim(); });
 }

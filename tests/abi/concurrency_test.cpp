@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "tests/abi/demo.hpp"
@@ -102,6 +104,121 @@ TEST(ConcurrencyTest, ImagesAreDecodedOutsideTheSessionsTurn) {
   EXPECT_EQ(other, std::vector<float>(other.size()));  // untouched
   encode(other);
   EXPECT_EQ(other, out);
+}
+
+TEST(ConcurrencyTest, ManyThreadsShareFewLanesAndGetTheSameBits) {
+  const SessionOptions one{.threads = 1, .max_rows = 64};
+  const SessionOptions three{
+      .threads = 1, .max_rows = 64, .concurrent_calls = 3, .busy = TESSERA_BUSY_WAIT};
+  const std::vector<float> expected = Session(demo(), one).embed(Texts(kTexts));
+  Session session(demo(), three);
+  std::vector<std::vector<float>> got(12);
+  std::vector<std::thread> threads;
+  for (std::vector<float>& to : got) {
+    threads.emplace_back([&session, &to] {
+      for (int i = 0; i < 20; ++i) to = session.embed(Texts(kTexts));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<float>& embeddings : got) EXPECT_EQ(embeddings, expected);
+}
+
+TEST(ConcurrencyTest, MemoryOfAllLanesIsSaidBeforehandAndCapped) {
+  const SessionOptions one{.threads = 1, .max_rows = 256};
+  SessionOptions four = one;
+  four.concurrent_calls = 4;
+  const tessera_memory single = Session::memory_bytes(demo(), one);
+  const tessera_memory shared = Session::memory_bytes(demo(), four);
+  EXPECT_EQ(shared.arena, 4 * single.arena);
+  EXPECT_EQ(shared.weights_packed, single.weights_packed);
+  EXPECT_EQ(Session(demo(), four).memory().arena, shared.arena);
+  four.memory_cap_bytes = shared.total - single.arena;  // room for three
+  const tessera_memory cut = Session::memory_bytes(demo(), four);
+  EXPECT_LE(cut.total, four.memory_cap_bytes);
+  EXPECT_LT(cut.max_rows, single.max_rows);
+  EXPECT_EQ(Session(demo(), four).memory().arena, cut.arena);
+  four.policy = TESSERA_LIMIT_REFUSE;
+  const Answer answer = answer_of([&] { Session(demo(), four); });
+  EXPECT_EQ(answer.status, TESSERA_OUT_OF_MEMORY);
+  EXPECT_THAT(answer.message, HasSubstr("each of 4 concurrent_calls"));
+  four.concurrent_calls = 1025;
+  EXPECT_THROW(Session(demo(), four), Error);
+}
+
+// While one call is held inside, another is inside too, and a third is refused, or waits until its
+// deadline or its cancellation.
+TEST(ConcurrencyTest, CallsBeyondAreRefusedOrWait) {
+  for (const tessera_busy_policy busy : {TESSERA_BUSY_REFUSE, TESSERA_BUSY_WAIT}) {
+    Held held;
+    SessionOptions options = held.options();
+    options.busy = busy;
+    Session session(demo(), options);
+    const std::vector<float> expected = Session(demo(), {.threads = 1}).embed("tea");
+    Cancel cancel;
+    Answer timed, cancelled;
+    held.during = [&] {
+      timed = answer_of([&] { session.embed("tea", {.timeout = std::chrono::milliseconds(5)}); });
+      std::thread other([&] { cancel.request(); });
+      cancelled = answer_of([&] { session.embed("tea", {.cancel = &cancel}); });
+      other.join();
+    };
+    EXPECT_EQ(session.embed("tea"), expected);
+    const tessera_status status =
+        busy == TESSERA_BUSY_WAIT ? TESSERA_CANCELLED : TESSERA_INVALID_ARGUMENT;
+    EXPECT_EQ(timed.status, status) << timed.message;
+    EXPECT_EQ(cancelled.status, status) << cancelled.message;
+    EXPECT_EQ(session.embed("tea"), expected);
+  }
+}
+
+TEST(ConcurrencyTest, ASecondLaneIsFreeWhileTheFirstIsHeld) {
+  Held held;
+  SessionOptions options = held.options();
+  options.concurrent_calls = 2;
+  Session session(demo(), options);
+  std::vector<float> inside;
+  Answer refused;
+  Held* const pool = &held;
+  held.during = [&] {
+    pool->during = [&] { refused = answer_of([&] { session.embed("tea"); }); };
+    pool->runs = 0;  // the second call is held, too, for a third
+    inside = session.embed("tea");
+  };
+  const std::vector<float> outside = session.embed("tea");
+  EXPECT_EQ(inside, outside);
+  EXPECT_EQ(refused.status, TESSERA_INVALID_ARGUMENT);
+  EXPECT_THAT(refused.message, HasSubstr("2 threads are in calls, expected fewer"));
+}
+
+// A call that waits has what it needs although the handle is closed meanwhile.
+TEST(ConcurrencyTest, ASessionMayBeClosedWhileACallWaits) {
+  const std::vector<float> expected = Session(demo(), {.threads = 1}).embed("tea");
+  Held held;
+  SessionOptions options = held.options();
+  options.busy = TESSERA_BUSY_WAIT;
+  auto session = std::make_unique<Session>(demo(), options);
+  tessera_session* const handle = session->get();
+  const char* const text = "tea";
+  std::vector<float> first(expected.size()), second(expected.size());
+  const auto encode = [&](std::vector<float>& to) {
+    tessera_texts texts = TESSERA_TEXTS_INIT;
+    texts.texts = &text;
+    texts.count = 1;
+    const Output output(nullptr, to);
+    return tessera_encode_texts(handle, &texts, nullptr, &output, 1, nullptr);
+  };
+  std::thread waiting;
+  tessera_status status = TESSERA_INTERNAL;
+  held.during = [&] {
+    waiting = std::thread([&] { status = encode(second); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // it has the handle by now
+    session.reset();
+  };
+  EXPECT_EQ(encode(first), TESSERA_OK);
+  waiting.join();
+  EXPECT_EQ(status, TESSERA_OK) << tessera_last_error();
+  EXPECT_EQ(first, expected);
+  EXPECT_EQ(second, expected);
 }
 
 }  // namespace
