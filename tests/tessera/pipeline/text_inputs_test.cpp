@@ -136,7 +136,8 @@ TEST_F(SentenceTextTest, TokensOfAPromptThatThePoolingLeavesOutAreCounted) {
     return TextInputs(package, options).encode(text).pool_from;
   };
   EXPECT_EQ(ids("a", with_prompt("a a")), (Ids{2, 5, 6, 5, 5, 3}));
-  EXPECT_EQ(pooled_from("a", with_prompt("a a ")), 4);  // [CLS] a, blank, a; the [SEP] is not the prompt's
+  EXPECT_EQ(pooled_from("a", with_prompt("a a ")),
+            4);  // [CLS] a, blank, a; the [SEP] is not the prompt's
   EXPECT_EQ(pooled_from("a", with_prompt("")), 0);
   EXPECT_EQ(pooled_from("a", {}), 0);
   TextOptions cut = with_prompt("a a a a");
