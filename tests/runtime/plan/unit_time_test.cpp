@@ -82,12 +82,25 @@ TEST(UnitTimeTest, ProductsAndMemoryAreAdded) {
                    .source = ""};
   const LinearTask task{.shape = {128, 768, 768}, .precision = Precision::bf16};
   const LoopNest nest{.order = LoopOrder::ws_os_a};
+  const auto expected = [&](const LinearTask& t, const LoopNest& n, double first_piece) {
+    const LinearCost cost = linear_cost(t, n, machine);
+    const double flops = 2.0 * 128 * 768 * 768;
+    return std::max(flops / 2e12, unit_l1_bytes(t.shape, n, kTile, machine.Z1()) / 1e11) +
+           cost.l2_bytes() / 2e10 + (cost.l3_bytes() + first_piece) / 1e10;
+  };
   const LinearCost cost = linear_cost(task, nest, machine);
-  const double flops = 2.0 * 128 * 768 * 768;
+  // The first piece that the products wait for: all of B, a block of columns, a panel.
+  EXPECT_DOUBLE_EQ(cost.seconds, expected(task, nest, 2.0 * 768 * 768));
+  const LoopNest quarter{.order = LoopOrder::ws_os_a, .col_blocks = 4};
+  EXPECT_DOUBLE_EQ(linear_cost(task, quarter, machine).seconds,
+                   expected(task, quarter, 2.0 * 192 * 768));
+  const LoopNest columns{.order = LoopOrder::is_os_a};
   EXPECT_DOUBLE_EQ(
-      cost.seconds,
-      std::max(flops / 2e12, unit_l1_bytes(task.shape, nest, kTile, machine.Z1()) / 1.2e11) +
-          cost.l2_bytes() / 2e10 + cost.l3_bytes() / 1e10);
+      linear_cost(task, columns, machine).seconds,
+      expected(task, columns, 2.0 * 32 * 768) + linear_cost(task, columns, machine).l2.c / 2e10);
+  LinearTask in_l3 = task;
+  in_l3.weights_stay_in_l3 = true;
+  EXPECT_DOUBLE_EQ(linear_cost(in_l3, nest, machine).seconds, expected(in_l3, nest, 0));
   EXPECT_EQ(cost.limit, Limit::memory);  // 1.2 MB of weights: 0.12 ms; products 0.08 ms
   LinearTask few = task;
   few.shape.M = 40;  // a tile of 32 rows and one of 16
