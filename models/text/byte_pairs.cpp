@@ -36,12 +36,6 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                     "expected a token, as both parts and the result of each merge are",
                     where, merge, token, vocabulary_.size()));
   };
-  if (config_.byte_fallback && config_.unk_token.empty() && first_.byte_piece_count() < 256) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: the vocabulary has {} of the tokens \"<0x00>\" to \"<0xFF>\", "
-                            "expected all 256 of byte_fallback, or an unk_token",
-                            where, first_.byte_piece_count()));
-  }
   const std::size_t prefix = config_.continuing_subword_prefix.size();
   // Ids tell what a token was made of where each is one string, and none of them both a symbol to
   // begin with and a merged one.

@@ -33,10 +33,6 @@ FirstSymbols::FirstSymbols(const Vocabulary& vocabulary, const BytePairsConfig& 
   }
 }
 
-std::size_t FirstSymbols::byte_piece_count() const noexcept {
-  return 256 - static_cast<std::size_t>(std::count(pieces_.begin(), pieces_.end(), -1));
-}
-
 std::vector<std::int32_t> FirstSymbols::substitutes() const {
   std::vector<std::int32_t> ids;
   std::copy_if(pieces_.begin(), pieces_.end(), std::back_inserter(ids),

@@ -57,8 +57,6 @@ class FirstSymbols {
                      std::vector<PairSymbol>& symbols) const;
 
   std::optional<std::int32_t> unk_id() const noexcept { return unk_id_; }
-  /// How many of the 256 tokens <0x00> to <0xFF> there are.
-  std::size_t byte_piece_count() const noexcept;
   /// The ids of these and of the unknown token, rising.
   std::vector<std::int32_t> substitutes() const;
 

@@ -91,6 +91,17 @@ TEST(BytePairsTest, UnknownBytesAreDroppedOrUnknownOrFused) {
   EXPECT_THAT(tokens_of(model_of({"a", "?"}, {}, config), "xaxx"), ElementsAre("?", "a", "?"));
 }
 
+// ids of tokenizers 0.23.2 for the same model
+TEST(BytePairsTest, ByteFallbackIsForCharactersOfWhichEveryByteIsATokenTheOthersAreUnknown) {
+  BytePairsConfig config;
+  config.byte_level = false;
+  config.byte_fallback = true;
+  const BytePairs model = model_of({"a", "b", "ab", "<0xC3>", "<0xA9>"}, {{"a", "b"}}, config);
+  EXPECT_THAT(tokens_of(model, "a\u00E9b"), ElementsAre("a", "<0xC3>", "<0xA9>", "b"));
+  EXPECT_THAT(tokens_of(model, "a\u00E8b"), ElementsAre("ab"));
+  EXPECT_THAT(tokens_of(model, "x"), ElementsAre());
+}
+
 // "\u0120" spells a space. Spelled itself, byte by byte, it must not be taken for the word of the
 // bytes C4 A0, whose token is "\u00C4\u0142".
 TEST(BytePairsTest, TheSpellingOfAWordIsNoWord) {
