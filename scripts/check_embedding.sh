@@ -124,6 +124,11 @@ if build changed_file changed_file.cpp "${flags[@]}"; then
 fi
 build no_mmap no_mmap.cpp -rdynamic "${flags[@]}" && check "a file system that cannot map" ./no_mmap "$text"
 build locale locale.cpp "${flags[@]}" && check "a locale with commas" ./locale "$text"
+build debug_warnings debug_warnings.cpp "${flags[@]}" && {
+  check "warnings in a debug build" ./debug_warnings "$text"
+  check "warnings in a debug build whose program wants none" ./debug_warnings "$text" silent
+}
+build no_warnings debug_warnings.cpp -DNDEBUG "${flags[@]}" && check "warnings in a release build" ./no_warnings "$text"
 build threads threads.cpp "${flags[@]}" && check "threads that end, a directory that changes" ./threads "$text"
 check "a project without a word on the C++ standard" bash -c "cmake -S '$ROOT/tests/embedding/default_standard' -B default_standard -DCMAKE_PREFIX_PATH='$prefix' && cmake --build default_standard"
 needs=$(readelf -d "$library" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|libstdc\+\+|libgcc_s|ld-linux-x86-64)\.so' | tr '\n' ' ' || true)

@@ -4,6 +4,7 @@
 //
 //   tessera_model_open ─▶ tessera_session_create ─▶ tessera_encode_texts, _ids, _pixels, _images
 //   embeddings ─▶ tessera_compare, tessera_index_create ─▶ tessera_index_search
+//   queries, documents ─▶ tessera_rank_texts
 //
 // Rules that hold for every function
 //   Status    what can fail returns a tessera_status; what went wrong is in tessera_last_error().
@@ -92,6 +93,11 @@ typedef void (*tessera_log_callback)(void* context, tessera_log_level level, con
 /// Threads   called from any thread that is in the library, one call at a time. The callback must
 ///           not call Tessera; what it throws is swallowed.
 TESSERA_API tessera_status tessera_set_log_callback(tessera_log_callback callback, void* context);
+
+/// The callback as long as tessera_set_log_callback() was never called, also not with NULL; NULL
+/// takes it back. For code that is not the program's: tessera.hpp calls it in debug builds.
+TESSERA_API tessera_status tessera_set_fallback_log_callback(tessera_log_callback callback,
+                                                             void* context);
 
 // ---- Models ------------------------------------------------------------------------------------
 
@@ -529,6 +535,31 @@ TESSERA_API tessera_status tessera_encode_image_files(tessera_session* session,
                                                       const tessera_run_options* options,
                                                       const tessera_output* outputs,
                                                       size_t output_count, int64_t* row_offsets);
+
+/// Ranks documents by how well they answer each query: the best `k`, ties by number.
+///
+/// A model with one logit (a reranker) reads every query with every document; the score is its
+/// logit after the activation that the model's files name, or the sigmoid. A model with an
+/// embedding reads each text once, after the prompts that its files call query, and document,
+/// passage or corpus, unless others are given; scores are by similarity_fn_name of its files, or
+/// cosines (distances count negative). The session must compute "logits", or "embedding".
+///
+/// Shapes    ids, scores, logits (queries, k), 1 ≤ k ≤ documents; an id is the number of a document.
+///           scores and logits may be NULL; logits are those of a reranker. `capacity`: elements of
+///           each. pairs of queries and documents are NULL. A reranker cuts pairs as documents
+///           say (truncation, max_tokens), and takes the prompt of queries.
+/// Memory    allocates the token ids of all documents with one query, and the embeddings.
+/// Numerics  a logit is that of tessera_encode_texts(), bit for bit, whatever the other documents.
+/// Errors    UNSUPPORTED_MODEL (neither one logit nor an embedding); NOT_FOUND (the session
+///           computes no such output); as tessera_encode_texts(). item_status (of documents, with
+///           one query): one that fails is ranked nowhere; places that are left have id −1 and the
+///           score −INFINITY.
+TESSERA_API tessera_status tessera_rank_texts(tessera_session* session,
+                                              const tessera_texts* queries,
+                                              const tessera_texts* documents,
+                                              const tessera_run_options* options, size_t k,
+                                              int64_t* ids, float* scores, float* logits,
+                                              size_t capacity);
 
 // ---- Similarity and search ---------------------------------------------------------------------
 

@@ -8,6 +8,9 @@
 //   tessera::Session session(model);
 //   const std::vector<float> embedding = session.embed("how do I brew tea");
 //
+// Where this header is compiled without NDEBUG, the library's warnings go to stderr, unless the program
+// calls tessera_set_log_callback() or defines TESSERA_NO_DEBUG_WARNINGS. The library never prints.
+//
 // Everything is in tessera::v0, an inline namespace: the symbols differ from those inside the
 // library, also in a program that links both.
 #ifndef TESSERA_TESSERA_HPP
@@ -21,6 +24,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <initializer_list>
 #include <span>
@@ -81,6 +85,23 @@ class Owner {
  private:
   Handle* handle_ = nullptr;
 };
+
+#if !defined(NDEBUG) && !defined(TESSERA_NO_DEBUG_WARNINGS)
+/// As long as the program, or the shared object that includes this, is loaded.
+struct DebugWarnings {
+  DebugWarnings() noexcept {
+    static_cast<void>(tessera_set_fallback_log_callback(
+        [](void*, tessera_log_level level, const char* message) {
+          if (level == TESSERA_LOG_WARNING) std::fprintf(stderr, "tessera: warning: %s\n", message);
+        },
+        nullptr));
+  }
+  DebugWarnings(const DebugWarnings&) = delete;
+  DebugWarnings& operator=(const DebugWarnings&) = delete;
+  ~DebugWarnings() { static_cast<void>(tessera_set_fallback_log_callback(nullptr, nullptr)); }
+};
+inline const DebugWarnings debug_warnings;
+#endif
 
 }  // namespace detail
 
@@ -325,6 +346,11 @@ struct Output : tessera_output {
 };
 static_assert(sizeof(Output) == sizeof(tessera_output));
 
+struct Hit {
+  std::int64_t id = 0;  ///< the number of a row, or of a document
+  float score = 0;
+};
+
 class Session {
  public:
   explicit Session(const Model& model, const SessionOptions& options = {}) {
@@ -438,6 +464,30 @@ class Session {
   }
   std::int64_t width() const noexcept { return output_.width; }
 
+  /// tessera_rank_texts() of one query: the best `k` documents, best first; 0: all of them.
+  std::vector<Hit> rank(const Texts& query, const Texts& documents, std::size_t k = 0,
+                        const RunOptions& options = {}) {
+    const tessera_texts q = query.get(), d = documents.get();
+    const tessera_run_options run = convert(options, documents.size());
+    if (query.size() != 1) {
+      throw Error(TESSERA_INVALID_ARGUMENT,
+                  "rank: got " + std::to_string(query.size()) + " queries, expected 1");
+    }
+    if (k == 0) k = documents.size();
+    const std::size_t count = k < documents.size() ? k : documents.size();
+    std::vector<std::int64_t> ids(count);
+    std::vector<float> scores(count);
+    if (documents.size() > 0) {
+      detail::check(
+          tessera_rank_texts(get(), &q, &d, &run, k, ids.data(), scores.data(), nullptr, count));
+    }
+    std::vector<Hit> hits;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (ids[i] >= 0) hits.push_back({ids[i], scores[i]});
+    }
+    return hits;
+  }
+
  private:
   static tessera_session_options convert(const SessionOptions& options,
                                          const std::vector<const char*>& names) {
@@ -519,11 +569,6 @@ inline TowerScores compare(const Model& model, const Matrix& images, const Matri
                                       scores.probabilities.data(), count));
   return scores;
 }
-
-struct Hit {
-  std::int64_t id = 0;  ///< the number of a row
-  float score = 0;
-};
 
 /// Rows that are searched by cosine.
 class SearchIndex {

@@ -43,6 +43,12 @@ std::optional<Truncation> resolve_truncation(const TokenizerParts& parts,
   return result;
 }
 
+// Of a first text, or an only one, all tokens are needed where nothing is taken from it.
+std::optional<Truncation> limit_of_first(std::optional<Truncation> truncation) {
+  const bool cuts_first = truncation && truncation->strategy != TruncationStrategy::only_second;
+  return cuts_first ? truncation : std::nullopt;
+}
+
 // `truncation` is nullopt where all tokens of the text are needed.
 std::vector<SequenceToken> tokenize(const TokenizerParts& parts, std::string_view text,
                                     const std::optional<Truncation>& truncation) {
@@ -166,15 +172,26 @@ Tokenizer Tokenizer::from_directory(const fs::path& directory) {
 }
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
-  return encode_sequences(text, nullptr, options);
+  return encode_sequences(text, nullptr, nullptr, options);
 }
 
 Encoding Tokenizer::encode_pair(std::string_view a, std::string_view b,
                                 const EncodeOptions& options) const {
-  return encode_sequences(a, &b, options);
+  return encode_sequences(a, nullptr, &b, options);
 }
 
-Encoding Tokenizer::encode_sequences(std::string_view a, const std::string_view* b,
+PairStart Tokenizer::pair_start(std::string_view a, const EncodeOptions& options) const {
+  return PairStart(std::make_shared<const std::vector<SequenceToken>>(
+      tokenize(*parts_, a, limit_of_first(resolve_truncation(*parts_, options)))));
+}
+
+Encoding Tokenizer::encode_pair(const PairStart& a, std::string_view b,
+                                const EncodeOptions& options) const {
+  return encode_sequences({}, a.tokens_.get(), &b, options);
+}
+
+Encoding Tokenizer::encode_sequences(std::string_view a, const std::vector<SequenceToken>* start,
+                                     const std::string_view* b,
                                      const EncodeOptions& options) const {
   const bool is_pair = b != nullptr;
   const std::size_t special = options.add_special_tokens ? special_tokens_count(is_pair) : 0;
@@ -190,8 +207,8 @@ Encoding Tokenizer::encode_sequences(std::string_view a, const std::string_view*
   // special token makes the difference.
   std::optional<Truncation> seen = truncation;
   if (seen && special == 0 && !is_pair) ++seen->max_length;
-  const bool cuts_first = truncation && truncation->strategy != TruncationStrategy::only_second;
-  std::vector<SequenceToken> first = tokenize(*parts_, a, cuts_first ? seen : std::nullopt);
+  std::vector<SequenceToken> first =
+      start != nullptr ? *start : tokenize(*parts_, a, limit_of_first(seen));
   std::vector<SequenceToken> second;
   if (is_pair) second = tokenize(*parts_, *b, truncation);
   bool is_cut = false;

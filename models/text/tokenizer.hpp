@@ -26,6 +26,7 @@
 namespace tessera::text {
 
 struct TokenizerParts;
+struct SequenceToken;
 
 /// One encoded text or pair, T tokens.
 struct Encoding {
@@ -58,6 +59,16 @@ struct EncodeOptions {
   /// Tessera never pads. true reproduces the padding section of the file, for comparison with
   /// others.
   bool use_file_padding = false;
+};
+
+/// A text that stands first in many pairs, a query before its passages: tokenised once. Immutable.
+class PairStart {
+ private:
+  friend class Tokenizer;
+  explicit PairStart(std::shared_ptr<const std::vector<SequenceToken>> tokens)
+      : tokens_(std::move(tokens)) {}
+
+  std::shared_ptr<const std::vector<SequenceToken>> tokens_;
 };
 
 /// Where a tokenizer came from and what it does, for people.
@@ -103,6 +114,10 @@ class Tokenizer {
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
   Encoding encode_pair(std::string_view a, std::string_view b,
                        const EncodeOptions& options = {}) const;
+  /// The same in two steps, both with the same options.
+  PairStart pair_start(std::string_view a, const EncodeOptions& options = {}) const;
+  Encoding encode_pair(const PairStart& a, std::string_view b,
+                       const EncodeOptions& options = {}) const;
 
   /// Largest id + 1, added tokens included: what the embedding table must have at least.
   std::size_t vocab_size() const noexcept;
@@ -136,8 +151,9 @@ class Tokenizer {
  private:
   explicit Tokenizer(std::shared_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
 
-  Encoding encode_sequences(std::string_view a, const std::string_view* b,
-                            const EncodeOptions& options) const;
+  /// `start`: the tokens of `a`, or null.
+  Encoding encode_sequences(std::string_view a, const std::vector<SequenceToken>* start,
+                            const std::string_view* b, const EncodeOptions& options) const;
 
   std::shared_ptr<const TokenizerParts> parts_;
 };

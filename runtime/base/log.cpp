@@ -9,7 +9,8 @@ namespace {
 
 struct Sink {
   std::mutex mutex;
-  LogCallback callback;
+  LogCallback callback, fallback;
+  bool is_set = false;
 };
 
 Sink& sink() {
@@ -23,11 +24,18 @@ Sink& sink() {
 void set_log_callback(LogCallback callback) {
   const std::lock_guard lock(sink().mutex);
   sink().callback = std::move(callback);
+  sink().is_set = true;
+}
+
+void set_fallback_log_callback(LogCallback callback) {
+  const std::lock_guard lock(sink().mutex);
+  sink().fallback = std::move(callback);
 }
 
 void log(LogLevel level, std::string_view message) {
   const std::lock_guard lock(sink().mutex);
-  if (sink().callback) sink().callback(level, message);
+  const LogCallback& callback = sink().is_set ? sink().callback : sink().fallback;
+  if (callback) callback(level, message);
 }
 
 }  // namespace tessera

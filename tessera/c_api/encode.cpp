@@ -32,22 +32,6 @@ RowOffsets check_offsets(const std::int64_t* pointer, std::size_t count) {
   return offsets;
 }
 
-/// What is encoded: checked against the session's limits and the model, with room for its outputs.
-/// Precondition: the session's turn.
-void encode(SessionObject& session, const Sequences& sequences, RowOffsets offsets,
-            const RunLimits& limits, const tessera_output* outputs, std::size_t output_count,
-            std::size_t items, std::span<const std::size_t> places) {
-  const Program& program = session.model->package().program;
-  check_limits(session, offsets);
-  require(program.tokens() != nullptr, "got tokens, expected {0}: the model takes {0}",
-          name_of(program.inputs));
-  check_sequences(program, sequences);
-  read_targets(session, outputs, output_count, offsets, items, places);
-  encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
-    session.runner.run(*session.session, sequences, chosen, sink, limits.control());
-  });
-}
-
 }  // namespace
 
 RunLimits read_run_options(const tessera_run_options* pointer) {
@@ -151,6 +135,21 @@ void copy_results(const SessionObject& session, std::size_t sequence, Index row,
   }
 }
 
+void encode_sequences(SessionObject& session, const Sequences& sequences, RowOffsets offsets,
+                      const RunLimits& limits, const tessera_output* outputs,
+                      std::size_t output_count, std::size_t items,
+                      std::span<const std::size_t> places) {
+  const Program& program = session.model->package().program;
+  check_limits(session, offsets);
+  require(program.tokens() != nullptr, "got tokens, expected {0}: the model takes {0}",
+          name_of(program.inputs));
+  check_sequences(program, sequences);
+  read_targets(session, outputs, output_count, offsets, items, places);
+  encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
+    session.runner.run(*session.session, sequences, chosen, sink, limits.control());
+  });
+}
+
 }  // namespace tessera::c_api
 
 using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none
@@ -171,7 +170,8 @@ tessera_status tessera_encode_ids(tessera_session* session, const tessera_tokens
     const Sequences sequences(
         checked_span(given.ids, rows, "tokens.ids"),
         checked_span(given.types, given.types == nullptr ? 0 : rows, "tokens.types"), offsets);
-    encode(turn.lane(), sequences, offsets, limits, outputs, output_count, given.count, {});
+    encode_sequences(turn.lane(), sequences, offsets, limits, outputs, output_count, given.count,
+                     {});
   });
 }
 
@@ -184,13 +184,17 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
     const RunLimits limits = read_run_options(options);
     if (row_offsets != nullptr) checked(row_offsets, "row_offsets");
     ItemStatuses items(limits.item_status, "text");
+    const ModelObject& model = *object->any().model;
+    const GivenTexts given(texts, "texts");
+    const TextInputs inputs(model.package(), given.options());
     const TokenizedTexts tokens =
-        tokenize(*object->any().model, texts, items, object->any().session->options().max_rows);
+        tokenize(model, inputs, given, items, object->any().session->options().max_rows);
     const std::vector<std::int64_t> offsets = items.kept_offsets(tokens.offsets);
     const Turn turn(*object, limits);  // others may use the session while texts are tokenised
-    encode(turn.lane(), Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from), offsets,
-           limits, outputs, output_count, tokens.offsets.size() - 1, items.kept());
+    encode_sequences(turn.lane(), Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from),
+                     offsets, limits, outputs, output_count, given.size(), items.kept());
     items.write();
+    given.write_cuts(tokens.cuts);
     if (row_offsets != nullptr) {
       std::copy(tokens.offsets.begin(), tokens.offsets.end(), row_offsets);
     }

@@ -59,4 +59,12 @@ void encode_in_batches(SessionObject& session, RowOffsets offsets, const RunLimi
                        });
 }
 
+/// The whole way of `sequences`, whose rows are as `offsets` say, into `outputs` (read_targets()):
+/// checked against the session's limits and the model, computed in batches.
+/// Precondition: the session's turn.
+void encode_sequences(SessionObject& session, const Sequences& sequences, RowOffsets offsets,
+                      const RunLimits& limits, const tessera_output* outputs,
+                      std::size_t output_count, std::size_t items,
+                      std::span<const std::size_t> places);
+
 }  // namespace tessera::c_api

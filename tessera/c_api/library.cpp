@@ -42,6 +42,16 @@ std::string build_info() {
       TESSERA_BUILT_WITH_ONEDNN ? "yes" : "no");
 }
 
+LogCallback log_function(tessera_log_callback callback, void* context) {
+  if (callback == nullptr) return {};
+  return [callback, context](LogLevel level, std::string_view message) {
+    try {
+      callback(context, static_cast<tessera_log_level>(level), std::string(message).c_str());
+    } catch (...) {  // a C++ host's callback: its exception is none of ours
+    }
+  };
+}
+
 }  // namespace
 
 tessera_status remember(tessera_status status, const char* message) noexcept {
@@ -161,15 +171,11 @@ const char* tessera_build_info() {
 }
 
 tessera_status tessera_set_log_callback(tessera_log_callback callback, void* context) {
-  return guard([&] {
-    if (callback == nullptr) return set_log_callback({});
-    set_log_callback([callback, context](LogLevel level, std::string_view message) {
-      try {
-        callback(context, static_cast<tessera_log_level>(level), std::string(message).c_str());
-      } catch (...) {  // a C++ host's callback: its exception is none of ours
-      }
-    });
-  });
+  return guard([&] { set_log_callback(log_function(callback, context)); });
+}
+
+tessera_status tessera_set_fallback_log_callback(tessera_log_callback callback, void* context) {
+  return guard([&] { set_fallback_log_callback(log_function(callback, context)); });
 }
 
 tessera_status tessera_cancel_create(tessera_cancel** cancel) {

@@ -1,19 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/c_api/texts.hpp"
 
+#include <algorithm>
 #include <optional>
-#include <string_view>
+#include <utility>
 
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
-#include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera::c_api {
-namespace {
 
-TextOptions read_text_options(const tessera_texts& given) {
+GivenTexts::GivenTexts(const tessera_texts* texts, const char* name)
+    : given_(read_struct(texts, "tessera_texts")), name_(name) {
+  const auto list = [&](auto* elements, const char* field, bool is_there = true) {
+    return checked_span(elements, is_there && elements != nullptr ? given_.count : 0,
+                        fmt::format("{}.{}", name_, field).c_str());
+  };
+  texts_ = checked_span(given_.texts, given_.count, fmt::format("{}.texts", name_).c_str());
+  pairs_ = list(given_.pairs, "pairs");
+  lengths_ = list(given_.lengths, "lengths");
+  pair_lengths_ = list(given_.pair_lengths, "pair_lengths");
+  is_cut_ = list(given_.is_cut, "is_cut");
+  require(given_.pairs != nullptr || given_.pair_lengths == nullptr || given_.count == 0,
+          "{}.pairs is NULL with pair_lengths, expected pairs", name_);
+}
+
+TextOptions GivenTexts::options() const {
   TextOptions options;
-  switch (checked_enum(given.truncation, TESSERA_DO_NOT_TRUNCATE, "texts.truncation")) {
+  switch (checked_enum(given_.truncation, TESSERA_DO_NOT_TRUNCATE,
+                       fmt::format("{}.truncation", name_).c_str())) {
     case TESSERA_TRUNCATE:
       options.truncation = text::TruncationStrategy::longest_first;
       break;
@@ -23,74 +38,59 @@ TextOptions read_text_options(const tessera_texts& given) {
     default:
       break;
   }
-  require(given.max_tokens >= 0, "texts.max_tokens is {}, expected at least 1, or 0",
-          given.max_tokens);
-  if (given.max_tokens > 0) options.max_length = given.max_tokens;
-  if (given.prompt != nullptr) options.prompt = given.prompt;
-  if (given.prompt_name != nullptr) options.prompt_name = given.prompt_name;
+  require(given_.max_tokens >= 0, "{}.max_tokens is {}, expected at least 1, or 0", name_,
+          given_.max_tokens);
+  if (given_.max_tokens > 0) options.max_length = given_.max_tokens;
+  if (given_.prompt != nullptr) options.prompt = given_.prompt;
+  if (given_.prompt_name != nullptr) options.prompt_name = given_.prompt_name;
   return options;
 }
 
-/// Element `index` of texts or pairs.
-std::string_view text_at(std::span<const char* const> texts, std::span<const std::size_t> lengths,
-                         std::size_t index, const char* name) {
+std::string_view GivenTexts::at(std::span<const char* const> texts,
+                                std::span<const std::size_t> lengths, std::size_t index,
+                                const char* field) const {
   const char* const text = texts[index];
   const bool is_empty = !lengths.empty() && lengths[index] == 0;
   if (is_empty) return {};
-  require(text != nullptr, "texts.{}[{}] is NULL, expected a text", name, index);
+  require(text != nullptr, "{}.{}[{}] is NULL, expected a text", name_, field, index);
   if (lengths.empty()) return text;
-  require(lengths[index] <= PTRDIFF_MAX, "texts.{}[{}] has {} bytes, expected less", name, index,
-          lengths[index]);
+  require(lengths[index] <= PTRDIFF_MAX, "{}.{}[{}] has {} bytes, expected less", name_, field,
+          index, lengths[index]);
   return {text, lengths[index]};
 }
 
-}  // namespace
+void GivenTexts::write_cuts(const std::vector<unsigned char>& cuts) const {
+  if (wants_cuts()) std::copy(cuts.begin(), cuts.end(), is_cut_.begin());
+}
 
-TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts, ItemStatuses& items,
-                        Index max_rows) {
-  const tessera_texts given = read_struct(texts, "tessera_texts");
-  const auto list = checked_span(given.texts, given.count, "texts.texts");
-  const auto pairs =
-      checked_span(given.pairs, given.pairs == nullptr ? 0 : given.count, "texts.pairs");
-  const auto lengths =
-      checked_span(given.lengths, given.lengths == nullptr ? 0 : given.count, "texts.lengths");
-  const auto pair_lengths = checked_span(
-      given.pair_lengths, given.pair_lengths == nullptr ? 0 : given.count, "texts.pair_lengths");
-  require(given.pairs != nullptr || given.pair_lengths == nullptr || given.count == 0,
-          "texts.pairs is NULL with pair_lengths, expected pairs");
+void TokenizedTextsBuilder::append(const text::Encoding& encoding) {
+  require(!items_.are_wanted() || std::cmp_less_equal(encoding.ids.size(), max_rows_),
+          "got {} tokens, expected at most {} (the session's max_rows)", encoding.ids.size(),
+          max_rows_);
+  tokens_.ids.insert(tokens_.ids.end(), encoding.ids.begin(), encoding.ids.end());
+  tokens_.types.insert(tokens_.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+  tokens_.cuts.back() = encoding.is_cut ? 1 : 0;
+  tokens_.pool_from.push_back(encoding.pool_from);
+}
 
-  items.begin(given.count);
-  const TextInputs inputs(model.package(), read_text_options(given));
-  TokenizedTexts result;
-  result.offsets.push_back(0);
-  const auto is_cut =
-      checked_span(given.is_cut, given.is_cut == nullptr ? 0 : given.count, "texts.is_cut");
-  std::vector<unsigned char> cut;
-  for (std::size_t s = 0; s < given.count; ++s) {
-    std::optional<std::string_view> second;
-    if (!pairs.empty()) second = text_at(pairs, pair_lengths, s, "pairs");
-    const std::string_view first = text_at(list, lengths, s, "texts");
-    cut.push_back(0);
-    try {
-      const text::Encoding encoding = inputs.encode(first, second);
-      require(!items.are_wanted() || std::cmp_less_equal(encoding.ids.size(), max_rows),
-              "got {} tokens, expected at most {} (the session's max_rows)", encoding.ids.size(),
-              max_rows);
-      result.ids.insert(result.ids.end(), encoding.ids.begin(), encoding.ids.end());
-      result.types.insert(result.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-      cut.back() = encoding.is_cut ? 1 : 0;
-      result.pool_from.push_back(encoding.pool_from);
-      items.keep(s);
-    } catch (const Error& error) {
-      items.fail(s, error);
-    }
-    result.offsets.push_back(std::ssize(result.ids));
-  }
+TokenizedTexts TokenizedTextsBuilder::finish(const ModelObject& model) {
   if (require_tokens(model.package().program).type_vocab_size == 0) {
-    std::fill(result.types.begin(), result.types.end(), 0);
+    std::fill(tokens_.types.begin(), tokens_.types.end(), 0);
   }
-  if (!is_cut.empty()) std::copy(cut.begin(), cut.end(), is_cut.begin());
-  return result;
+  return std::move(tokens_);
+}
+
+TokenizedTexts tokenize(const ModelObject& model, const TextInputs& inputs, const GivenTexts& texts,
+                        ItemStatuses& items, Index max_rows) {
+  items.begin(texts.size());
+  TokenizedTextsBuilder tokens(items, max_rows);
+  for (std::size_t s = 0; s < texts.size(); ++s) {
+    std::optional<std::string_view> second;
+    if (texts.has_pairs()) second = texts.pair(s);
+    const std::string_view first = texts.text(s);
+    tokens.add([&] { return inputs.encode(first, second); });
+  }
+  return tokens.finish(model);
 }
 
 }  // namespace tessera::c_api
@@ -106,7 +106,9 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     const auto out_types = checked_span(types, types == nullptr ? 0 : capacity, "types");
     checked(offsets, "offsets");
     ItemStatuses items(nullptr, "text");
-    const TokenizedTexts tokens = tokenize(*object, texts, items, 0);
+    const GivenTexts given(texts, "texts");
+    const TextInputs inputs(object->package(), given.options());
+    const TokenizedTexts tokens = tokenize(*object, inputs, given, items, 0);
     for (const std::int32_t left_out : tokens.pool_from) {
       if (left_out == 0) continue;
       throw Error(ErrorCode::unsupported_model,
@@ -122,5 +124,6 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     if (ids != nullptr) std::copy(tokens.ids.begin(), tokens.ids.end(), out_ids.begin());
     if (types != nullptr) std::copy(tokens.types.begin(), tokens.types.end(), out_types.begin());
     std::copy(tokens.offsets.begin(), tokens.offsets.end(), offsets);
+    given.write_cuts(tokens.cuts);
   });
 }

@@ -174,6 +174,7 @@ int main(int argc, char** argv) {
   cli::add_classify(root);
   cli::add_similar(root);
   cli::add_search(root);
+  cli::add_rerank(root);
   cli::add_tokens(root);
   cli::add_info(root);
   cli::add_plan(root);

@@ -135,6 +135,7 @@ void add_embed(CLI::App& root);
 void add_classify(CLI::App& root);
 void add_similar(CLI::App& root);
 void add_search(CLI::App& root);
+void add_rerank(CLI::App& root);
 void add_tokens(CLI::App& root);
 void add_info(CLI::App& root);
 void add_plan(CLI::App& root);

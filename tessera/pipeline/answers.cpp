@@ -38,17 +38,35 @@ int decimals_of(const std::vector<double>& scores) {
   return decimals;
 }
 
+std::vector<RankedText> ranks_of(const std::vector<Hit>& hits) {
+  std::vector<RankedText> ranks;
+  for (const Hit& hit : hits) {
+    ranks.push_back({.row = hit.row, .score = static_cast<double>(hit.score)});
+  }
+  return ranks;
+}
+
 }  // namespace
 
 std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
                       const std::vector<Entry>& entries) {
+  return ranks_text(query, ranks_of(hits), entries);
+}
+
+std::string hits_json(const std::string& query, const std::vector<Hit>& hits,
+                      const std::vector<Entry>& entries) {
+  return ranks_json(query, ranks_of(hits), entries);
+}
+
+std::string ranks_text(const std::string& query, const std::vector<RankedText>& ranks,
+                       const std::vector<Entry>& entries) {
   std::string out = fmt::format("query: {}\n", one_line(query, kShownCharacters));
   std::vector<double> scores;
-  for (const Hit& hit : hits) scores.push_back(static_cast<double>(hit.score));
+  for (const RankedText& rank : ranks) scores.push_back(rank.score);
   const int decimals = decimals_of(scores);
-  for (std::size_t rank = 0; rank < hits.size(); ++rank) {
-    const Entry& entry = entries[hits[rank].row];
-    fmt::format_to(std::back_inserter(out), "{:>3}  {:{}.{}f}  ", rank + 1, hits[rank].score,
+  for (std::size_t place = 0; place < ranks.size(); ++place) {
+    const Entry& entry = entries[ranks[place].row];
+    fmt::format_to(std::back_inserter(out), "{:>3}  {:{}.{}f}  ", place + 1, ranks[place].score,
                    decimals + 3, decimals);
     for (const std::string& column : entry.columns)
       out += one_line(column, kShownCharacters) + " | ";
@@ -57,18 +75,24 @@ std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
   return out;
 }
 
-std::string hits_json(const std::string& query, const std::vector<Hit>& hits,
-                      const std::vector<Entry>& entries) {
+std::string ranks_json(const std::string& query, const std::vector<RankedText>& ranks,
+                       const std::vector<Entry>& entries) {
   std::string out = "{\"query\": ";
   append_json_string(out, query);
   out += ", \"hits\": [";
-  for (std::size_t rank = 0; rank < hits.size(); ++rank) {
-    const Entry& entry = entries[hits[rank].row];
-    fmt::format_to(std::back_inserter(out), "{}{{\"line\": {}, ", rank == 0 ? "" : ", ",
+  for (std::size_t place = 0; place < ranks.size(); ++place) {
+    const RankedText& rank = ranks[place];
+    const Entry& entry = entries[rank.row];
+    fmt::format_to(std::back_inserter(out), "{}{{\"line\": {}, ", place == 0 ? "" : ", ",
                    entry.line);
     if (!entry.id.empty()) out += fmt::format("\"id\": {}, ", entry.id);
     out += "\"score\": ";
-    append_json_float(out, hits[rank].score);
+    if (rank.logit) {
+      out += score_text(rank.score) + ", \"logit\": ";
+      append_json_float(out, *rank.logit);
+    } else {
+      append_json_float(out, static_cast<float>(rank.score));
+    }
     out += ", \"text\": ";
     append_json_string(out, entry.text);
     out += ", \"columns\": [";

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tessera/pipeline/search_index.hpp"
+#include "tessera/pipeline/text_ranker.hpp"
 
 namespace tessera {
 
@@ -14,6 +15,12 @@ std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
                       const std::vector<Entry>& entries);
 std::string hits_json(const std::string& query, const std::vector<Hit>& hits,
                       const std::vector<Entry>& entries);
+
+/// The same of a ranking; scores of a reranker have their logits beside them in JSON.
+std::string ranks_text(const std::string& query, const std::vector<RankedText>& ranks,
+                       const std::vector<Entry>& entries);
+std::string ranks_json(const std::string& query, const std::vector<RankedText>& ranks,
+                       const std::vector<Entry>& entries);
 
 /// How well each text fits the image at `path`, the best first: path, text, logit, probability.
 std::string fits_text(const std::string& path, std::span<const std::string> texts,

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logits to lines: labels and what the head says about them.
-//
-//   one label per input (the default)    p = softmax(logits)
-//   several labels per input             p_i = 1/(1 + exp(-logit_i))      problem_type
-//                                                                         multi_label_classification
-//   one logit (rerankers)                score = 1/(1 + exp(-logit)), or the activation that
-//                                        config.json names (Package::score_activation)
-//   regression                           the logits themselves            problem_type regression
-//   several, with such an activation     value_i = activation(logit_i)
+// Logits to lines: labels and what the head says about them (scoring.hpp).
 #pragma once
 
 #include <cstdint>
@@ -19,6 +11,7 @@
 
 #include "models/package.hpp"
 #include "runtime/base/tensor_view.hpp"
+#include "tessera/pipeline/scoring.hpp"
 
 namespace tessera {
 
@@ -37,19 +30,11 @@ class LabelWriter {
                           const TensorView<const float>& logits) const;
 
  private:
-  enum class Scoring : std::uint8_t { softmax, sigmoid, score, regression, activated };
-
-  static Scoring scoring_of(const models::Package& package, Index width);
-  std::vector<double> scores_of(std::span<const float> logits) const;
-  bool gives_values() const noexcept {  // not probabilities
-    return scoring_ == Scoring::regression || scoring_ == Scoring::activated;
-  }
   void append_label(std::string& out, std::size_t label, double score) const;
   std::string shown(double score) const;  ///< for people
 
   std::vector<std::string> labels_;
   Scoring scoring_;
-  Activation activation_;  // of Scoring::score and activated
   bool is_json_;
   std::size_t shown_ = 1;  // labels per line
 };

@@ -101,8 +101,22 @@ text::Encoding TextInputs::encode(std::string_view text,
     second = prepared("", *pair);
     pair = second;
   }
-  text::Encoding encoding =
-      pair ? tokenizer_->encode_pair(text, *pair, options_) : tokenizer_->encode(text, options_);
+  return finished(pair ? tokenizer_->encode_pair(text, *pair, options_)
+                       : tokenizer_->encode(text, options_));
+}
+
+text::PairStart TextInputs::pair_start(std::string_view text) const {
+  return tokenizer_->pair_start(prepared(prompt_, text), options_);
+}
+
+text::Encoding TextInputs::encode(const text::PairStart& start, std::string_view pair) const {
+  std::string second;
+  if (strips_ || lower_case_first_) pair = second = prepared("", pair);
+  return finished(tokenizer_->encode_pair(start, pair, options_));
+}
+
+// The checks, type ids and padding of what the tokenizer gives.
+text::Encoding TextInputs::finished(text::Encoding encoding) const {
   if (static_cast<Index>(encoding.size()) > max_tokens_) {
     refuse(fmt::format("the text has {} tokens, expected at most {} ({}), as it is not to be cut",
                        encoding.size(), max_tokens_, limit_reason_));

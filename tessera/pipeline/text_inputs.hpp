@@ -37,6 +37,9 @@ class TextInputs {
   ///
   /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
+  /// The same in two steps, for a text that stands first in many pairs.
+  text::PairStart pair_start(std::string_view text) const;
+  text::Encoding encode(const text::PairStart& start, std::string_view pair) const;
 
   /// The longest sequence that encode() returns.
   Index max_tokens() const noexcept { return max_tokens_; }
@@ -62,6 +65,7 @@ class TextInputs {
   std::size_t prompt_tokens_ = 0;  // that poolings leave out
   std::size_t count_prompt_tokens() const;
   std::string prepared(std::string_view prompt, std::string_view text) const;
+  text::Encoding finished(text::Encoding encoding) const;
   void pad(text::Encoding& encoding) const;
 
   mutable std::atomic<std::size_t> encoded_ = 0, cut_ = 0;

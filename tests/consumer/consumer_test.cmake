@@ -17,7 +17,7 @@ run(${CMAKE_COMMAND} --install ${BUILD} --component library --prefix ${prefix})
 
 # ```c embed.c … ``` and the ```text that follows the programs.
 file(READ ${SOURCE}/README.md readme)
-foreach(snippet IN ITEMS "cpp embed.cpp" "c embed.c" "text embed")
+foreach(snippet IN ITEMS "cpp embed.cpp" "c embed.c" "text embed" "cpp service.cpp" "text service")
   if(NOT readme MATCHES "```${snippet}\n([^`]*)```")
     message(FATAL_ERROR "README.md has no block \"${snippet}\"")
   endif()
@@ -25,7 +25,8 @@ foreach(snippet IN ITEMS "cpp embed.cpp" "c embed.c" "text embed")
   string(REGEX REPLACE ".* " "" name ${snippet})
   file(WRITE ${WORK}/${name} "${text}")
 endforeach()
-file(READ ${WORK}/embed expected)
+file(READ ${WORK}/embed embed)
+file(READ ${WORK}/service service)
 
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${WORK}/build -DSNIPPETS=${WORK}
     -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CC} -DCMAKE_CXX_COMPILER=${CXX}
@@ -43,7 +44,9 @@ get_filename_component(library_dir ${library} DIRECTORY)
 run(${CC} -std=c11 -pedantic -Wall -Wextra -Werror ${WORK}/embed.c ${flags}
     -Wl,-rpath,${library_dir} -o ${WORK}/build/embed_pkg_config)
 
-foreach(program IN ITEMS embed_c embed_cpp embed_pkg_config)
+foreach(program IN ITEMS embed_c embed_cpp embed_pkg_config service)
+  string(REGEX REPLACE "_.*" "" expected ${program})
+  set(expected "${${expected}}")
   execute_process(COMMAND ${WORK}/build/${program} WORKING_DIRECTORY ${SOURCE}
                   RESULT_VARIABLE status OUTPUT_VARIABLE out)
   if(NOT status EQUAL 0 OR NOT out STREQUAL expected)

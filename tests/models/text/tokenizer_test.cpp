@@ -36,6 +36,38 @@ TEST(TokenizerTest, APairGetsItsTypesAndEachTextItsOwnOffsets) {
   EXPECT_EQ(e.offsets, (Offsets{{0, 0}, {0, 5}, {0, 0}, {0, 1}, {2, 7}, {0, 0}}));
 }
 
+// Of two long texts the odd token goes by lengths, which a limit has cut already: the first text is
+// limited in both ways alike.
+TEST(TokenizerTest, APairInTwoStepsIsThePair) {
+  const Tokenizer t = bert();
+  const std::vector<std::string> texts = {"", "hello", "hello world foo foo",
+                                          "x hello world, unaffable hello world foo hello world",
+                                          "foo foo foo foo foo foo foo foo foo foo foo"};
+  for (const auto strategy : {TruncationStrategy::longest_first, TruncationStrategy::only_second}) {
+    for (const Side side : {Side::left, Side::right}) {
+      for (const std::size_t limit : {8U, 9U, 10U, 11U, 40U}) {
+        EncodeOptions o;
+        o.max_length = limit;
+        o.truncation = strategy;
+        o.truncation_side = side;
+        for (const std::string& a : texts) {
+          for (const std::string& b : texts) {
+            const bool fails = strategy == TruncationStrategy::only_second &&
+                               t.encode(a).size() + t.encode(b).size() > limit;
+            if (fails) continue;  // may be refused
+            const Encoding whole = t.encode_pair(a, b, o);
+            const Encoding steps = t.encode_pair(t.pair_start(a, o), b, o);
+            EXPECT_EQ(steps.ids, whole.ids) << a << " | " << b;
+            EXPECT_EQ(steps.type_ids, whole.type_ids);
+            EXPECT_EQ(steps.offsets, whole.offsets);
+            EXPECT_EQ(steps.is_cut, whole.is_cut);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(TokenizerTest, WithoutSpecialTokensOnlyTheTextsRemain) {
   EncodeOptions bare;
   bare.add_special_tokens = false;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranking: how well documents answer queries, by a reranker or by embeddings.
+//
+//   reranker   logit of (query, document) ─ activation of the model's files ─▶ score
+//   embedder   vector of query, vectors of documents ─ similarity_fn_name ─▶ score
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "runtime/base/float_environment.hpp"
+#include "tessera/c_api/arguments.hpp"
+#include "tessera/c_api/encode.hpp"
+#include "tessera/c_api/guard.hpp"
+#include "tessera/c_api/texts.hpp"
+#include "tessera/pipeline/scoring.hpp"
+#include "tessera/pipeline/similarity.hpp"
+#include "tessera/pipeline/text_ranker.hpp"
+#include "tessera/pipeline/vector_index.hpp"
+
+namespace tessera::c_api {
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+struct Ranked {
+  std::int64_t id = -1;  // -1: no document is left for this place
+  float score = kLowest;
+  float logit = kLowest;
+};
+
+/// What one call is about.
+struct Ranking {
+  SharedSession& session;
+  const RunLimits& limits;
+  const GivenTexts& queries;
+  const GivenTexts& documents;
+  std::size_t k;
+  RankOutput output;
+  ItemStatuses& items;  // of documents
+  std::vector<unsigned char> query_cuts, document_cuts;
+  std::vector<Ranked> ranks = {};  // (queries, k)
+
+  const ModelObject& model() const { return *session.any().model; }
+  Index max_rows() const { return session.any().session->options().max_rows; }
+};
+
+/// The rows of the texts that are computed, (kept, width).
+std::vector<float> compute(const Ranking& r, const TokenizedTexts& tokens,
+                           const ItemStatuses& items) {
+  const std::vector<std::int64_t> offsets = items.kept_offsets(tokens.offsets);
+  std::vector<float> rows(items.kept().size() * static_cast<std::size_t>(r.output.width));
+  tessera_output out = TESSERA_OUTPUT_INIT;
+  out.name = r.output.name;
+  out.data = rows.data();
+  out.capacity = rows.size();
+  const Turn turn(r.session, r.limits);
+  encode_sequences(turn.lane(), Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from),
+                   offsets, r.limits, &out, 1, items.kept().size(), {});
+  return rows;
+}
+
+void merge_cuts(const std::vector<unsigned char>& cuts, std::vector<unsigned char>& all) {
+  std::transform(cuts.begin(), cuts.end(), all.begin(), all.begin(),
+                 [](auto a, auto b) { return static_cast<unsigned char>(a | b); });
+}
+
+void rank_pairs(Ranking& r) {
+  TextOptions options = r.documents.options();
+  const TextOptions first = r.queries.options();
+  require(!first.truncation && !first.max_length,
+          "queries.truncation and max_tokens are given, expected 0: a reranker reads pairs, which "
+          "are cut as documents says");
+  require(!r.queries.wants_cuts(),
+          "queries.is_cut is given, expected NULL: a reranker reads pairs");
+  require(!r.documents.has_prompt(),
+          "documents.prompt is given, expected NULL: a reranker reads pairs, of which the query's "
+          "prompt comes first");
+  options.prompt = first.prompt;
+  options.prompt_name = first.prompt_name;
+  const TextInputs inputs(r.model().package(), options);
+  const Scoring scoring(r.model().package(), 1);
+  for (std::size_t q = 0; q < r.queries.size(); ++q) {
+    const text::PairStart query = inputs.pair_start(r.queries.text(q));
+    ItemStatuses every(nullptr, "document");
+    ItemStatuses& items = r.items.are_wanted() ? r.items : every;
+    items.begin(r.documents.size());
+    TokenizedTextsBuilder pairs(items, r.max_rows());
+    for (std::size_t d = 0; d < r.documents.size(); ++d) {
+      const std::string_view document = r.documents.text(d);
+      pairs.add([&] { return inputs.encode(query, document); });
+    }
+    const TokenizedTexts tokens = pairs.finish(r.model());
+    merge_cuts(tokens.cuts, r.document_cuts);
+    const std::vector<float> logits = compute(r, tokens, items);
+    std::vector<double> scores;
+    for (const float& logit : logits) {
+      const double score = scoring(std::span(&logit, 1))[0];
+      scores.push_back(std::isnan(score) ? double{kLowest} : score);
+    }
+    const std::vector<std::size_t> order = ranked(scores, r.k);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      r.ranks[q * r.k + i] = {.id = static_cast<std::int64_t>(items.kept()[order[i]]),
+                              .score = static_cast<float>(scores[order[i]]),
+                              .logit = logits[order[i]]};
+    }
+  }
+}
+
+void rank_vectors(Ranking& r) {
+  const models::Package& package = r.model().package();
+  const auto inputs_of = [&](const GivenTexts& texts, std::initializer_list<const char*> prompts) {
+    return TextInputs(package, with_prompt_of(package, texts.options(), prompts));
+  };
+  ItemStatuses every(nullptr, "query");
+  const TokenizedTexts queries =
+      tokenize(r.model(), inputs_of(r.queries, kQueryPrompts), r.queries, every, r.max_rows());
+  const TokenizedTexts documents = tokenize(r.model(), inputs_of(r.documents, kDocumentPrompts),
+                                            r.documents, r.items, r.max_rows());
+  merge_cuts(queries.cuts, r.query_cuts);
+  merge_cuts(documents.cuts, r.document_cuts);
+  std::vector<float> vectors = compute(r, queries, every);
+  const VectorIndex index(compute(r, documents, r.items), r.output.width,
+                          package.similarity_measure.value_or(models::SimilarityMeasure::cosine));
+  const auto width = static_cast<std::size_t>(r.output.width);
+  const std::size_t found = std::min(r.k, index.size());
+  for (std::size_t q = 0; q < r.queries.size(); ++q) {
+    std::size_t at = q * r.k;
+    for (const Hit& hit : index.find(std::span(vectors).subspan(q * width, width), found)) {
+      r.ranks[at++] = {.id = static_cast<std::int64_t>(r.items.kept()[hit.row]),
+                       .score = hit.score,
+                       .logit = kLowest};
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::c_api
+
+using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none
+using namespace tessera::c_api;  // NOLINT(google-build-using-namespace)
+
+tessera_status tessera_rank_texts(tessera_session* session, const tessera_texts* queries,
+                                  const tessera_texts* documents,
+                                  const tessera_run_options* options, size_t k, int64_t* ids,
+                                  float* scores, float* logits, size_t capacity) {
+  return guard([&] {
+    const FloatEnvironment floats;
+    const std::shared_ptr<SharedSession> object = session_table().get(session);
+    const RunLimits limits = read_run_options(options);
+    const GivenTexts asked(queries, "queries"), searched(documents, "documents");
+    require(!asked.has_pairs(), "queries.pairs is given, expected NULL");
+    require(!searched.has_pairs(), "documents.pairs is given, expected NULL");
+    require(k >= 1 && k <= searched.size(), "k is {}, expected 1 to {} (documents)", k,
+            searched.size());
+    require(limits.item_status == nullptr || asked.size() == 1,
+            "item_status is given with {} queries, expected 1, or NULL", asked.size());
+    const RankOutput output = rank_output(object->any().model->package());
+    require(output.is_of_pairs || logits == nullptr,
+            "logits is given, expected NULL: the model compares embeddings");
+    std::size_t count = 0;
+    require(!__builtin_mul_overflow(asked.size(), k, &count) && count <= capacity,
+            "ids: capacity is {}, expected at least {} x {}", capacity, asked.size(), k);
+    const std::span<std::int64_t> out_ids = checked_span(ids, count, "ids");
+    const auto out_scores = checked_span(scores, scores == nullptr ? 0 : count, "scores");
+    const auto out_logits = checked_span(logits, logits == nullptr ? 0 : count, "logits");
+
+    ItemStatuses items(limits.item_status, "document");
+    Ranking ranking{.session = *object,
+                    .limits = limits,
+                    .queries = asked,
+                    .documents = searched,
+                    .k = k,
+                    .output = output,
+                    .items = items,
+                    .query_cuts = std::vector<unsigned char>(asked.size()),
+                    .document_cuts = std::vector<unsigned char>(searched.size()),
+                    .ranks = std::vector<Ranked>(count)};
+    output.is_of_pairs ? rank_pairs(ranking) : rank_vectors(ranking);
+    items.write();
+    asked.write_cuts(ranking.query_cuts);
+    searched.write_cuts(ranking.document_cuts);
+    for (std::size_t i = 0; i < count; ++i) {
+      out_ids[i] = ranking.ranks[i].id;
+      if (scores != nullptr) out_scores[i] = ranking.ranks[i].score;
+      if (logits != nullptr) out_logits[i] = ranking.ranks[i].logit;
+    }
+  });
+}

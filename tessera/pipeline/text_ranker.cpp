@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/text_ranker.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "tessera/pipeline/about.hpp"
+
+namespace tessera {
+namespace {
+
+TextOptions options_of_query(const models::Package& package, bool is_of_pairs,
+                             const TextOptions& query, const TextOptions& documents) {
+  if (!is_of_pairs) return with_prompt_of(package, query, kQueryPrompts);
+  if (documents.prompt || documents.prompt_name) {
+    throw Error(ErrorCode::invalid_argument,
+                "prompt of documents: got one, expected none: a reranker reads pairs, of which the "
+                "query's prompt comes first");
+  }
+  return query;
+}
+
+}  // namespace
+
+RankOutput rank_output(const models::Package& package) {
+  const Program& program = package.program;
+  const auto width_of = [&](Index output) {
+    const auto o = static_cast<std::size_t>(output);
+    return program.values[static_cast<std::size_t>(program.outputs[o].value)].width;
+  };
+  const Index logits = program.find_output("logits"), embedding = program.find_output("embedding");
+  const bool classifies = package.task == models::Task::sequence_classification && logits != kNone;
+  if (classifies && width_of(logits) == 1) return {"logits", 1, true};
+  if (!classifies && embedding != kNone) return {"embedding", width_of(embedding), false};
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{} ranks no texts: got {}, expected one logit (a reranker) or an "
+                          "embedding",
+                          package.architecture,
+                          classifies ? fmt::format("{} labels", width_of(logits)) : "neither"));
+}
+
+TextRanker::TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents)
+    : encoder_(encoder),
+      output_(rank_output(encoder.package())),
+      query_inputs_(encoder.package(),
+                    options_of_query(encoder.package(), output_.is_of_pairs, query, documents)) {
+  if (output_.is_of_pairs) return;
+  document_inputs_.emplace(encoder.package(),
+                           with_prompt_of(encoder.package(), documents, kDocumentPrompts));
+}
+
+void TextRanker::take(std::vector<Entry> entries, const BadEntry& bad,
+                      const ProgressCallback& progress) {
+  entries_ = std::move(entries);
+  if (output_.is_of_pairs) return;
+  const auto measure =
+      encoder_.package().similarity_measure.value_or(models::SimilarityMeasure::cosine);
+  vectors_ = VectorIndex(embed_entries(entries_, *document_inputs_, encoder_, bad, progress),
+                         encoder_.width(), measure);
+}
+
+std::vector<RankedText> TextRanker::rank(std::string_view query, std::size_t count,
+                                         const BadEntry& bad, const ProgressCallback& progress) {
+  if (output_.is_of_pairs) return rank_pairs(query, count, bad, progress);
+  const TokenSequence sequence =
+      to_sequence(require_tokens(encoder_.package().program), query_inputs_.encode(query));
+  std::vector<float> vector(static_cast<std::size_t>(encoder_.width()));
+  encoder_.run(std::span(&sequence, 1), vector);
+  std::vector<RankedText> ranks;
+  for (const Hit& hit : vectors_.find(vector, std::min(count, vectors_.size()))) {
+    ranks.push_back({.row = hit.row, .score = static_cast<double>(hit.score)});
+  }
+  return ranks;
+}
+
+std::vector<RankedText> TextRanker::rank_pairs(std::string_view query, std::size_t count,
+                                               const BadEntry& bad,
+                                               const ProgressCallback& progress) {
+  const Program& program = encoder_.package().program;
+  const TokenSpec& spec = require_tokens(program);
+  const SequenceCheck check(program);
+  const text::PairStart start = query_inputs_.pair_start(query);
+  std::vector<TokenSequence> sequences;
+  std::vector<std::size_t> rows;  // of sequences
+  for (std::size_t row = 0; row < entries_.size(); ++row) {
+    try {
+      about(entries_[row].where, [&] {
+        TokenSequence sequence = to_sequence(spec, query_inputs_.encode(start, entries_[row].text));
+        check(sequence);
+        sequences.push_back(std::move(sequence));
+        rows.push_back(row);
+      });
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::invalid_argument) throw;
+      bad(error);
+    }
+  }
+  std::vector<float> logits(sequences.size());
+  encoder_.run(sequences, logits, progress);
+  const Scoring scoring(encoder_.package(), 1);
+  std::vector<double> scores;
+  for (const float& logit : logits) {
+    const double score = scoring(std::span(&logit, 1))[0];
+    scores.push_back(std::isnan(score) ? -std::numeric_limits<double>::infinity() : score);
+  }
+  std::vector<RankedText> ranks;
+  for (const std::size_t i : ranked(scores, count)) {
+    ranks.push_back({.row = rows[i], .score = scores[i], .logit = logits[i]});
+  }
+  return ranks;
+}
+
+}  // namespace tessera

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Warnings of the library in a program that sets no callback: on stderr where the program is compiled
+// without NDEBUG, nowhere else. debug_warnings MODEL [silent]: `silent` sets a callback of NULL.
+#include <unistd.h>
+
+#include <cstring>
+#include <tessera/tessera.hpp>
+
+#include "tests/embedding/host.hpp"
+
+int main(int argc, char** argv) {
+  const bool silences = argc > 2 && std::strcmp(argv[2], "silent") == 0;
+  if (silences) tessera_set_log_callback(nullptr, nullptr);
+  char name[] = "warnings-XXXXXX";
+  const int file = mkstemp(name);
+  if (file < 0 || dup2(file, STDERR_FILENO) < 0) return 3;
+  unlink(name);
+  {  // a cache that cannot be there: the weights are packed, with a warning
+    tessera::ModelOptions options;
+    options.packed_cache = "/proc/none/at/all";
+    const tessera::Model model(host::model(argc, argv), options);
+    tessera::Session session(model);
+    host::expect(!session.embed("tea").empty(), "an embedding");
+  }
+  char text[4096] = {};
+  const ssize_t size = pread(file, text, sizeof text - 1, 0);
+#ifdef NDEBUG
+  const bool shows = false;
+#else
+  const bool shows = !silences;
+#endif
+  const bool is_there = size > 0 && std::strstr(text, "tessera: warning: ") != nullptr;
+  if (is_there == shows && (shows || size == 0)) return 0;
+  std::printf("stderr has \"%s\", expected %s\n", text, shows ? "a warning" : "nothing");
+  return 1;
+}
