@@ -128,20 +128,57 @@ void pretraining(BuildContext& context, const HeadTensors& tensors, const HeadIn
   b.output(pair.output, b.linear(pair.name, pooled, pair.tensor, labels, in.hidden));
 }
 
-void sequence_classification(BuildContext& context, const HeadTensors& tensors,
-                             const HeadInput& in) {
-  const ClassifierTensors& classifier = tensors.classifier;
-  const Dim& H = in.hidden;
-  if (classifier.first == nullptr) {
-    return classify_pooled(context, pooler(context, tensors, in), H);
-  }
+/// logits (S, labels) = last · act(first · x[0]).
+void classify_first(BuildContext& context, const ClassifierTensors& tensors, const HeadInput& in,
+                    const Dim& labels) {
   // logits = self.out_proj(act(self.dense(x[:, 0])))              RobertaClassificationHead
   Builder& b = context.builder;
-  const Dim labels = read_labels(context);
+  const Dim& H = in.hidden;
   const ValueId token = b.pool("classifier.first", in.x, Pooling::first);  // (S,H)
-  const ValueId dense = b.linear("classifier.dense", token, classifier.first, H, H);
-  const ValueId active = b.activation("classifier.act", dense, classifier.activation);  // (S,H)
-  b.output("logits", b.linear("classifier.out", active, classifier.last, labels, H));  // (S,labels)
+  const ValueId dense = b.linear("classifier.dense", token, tensors.first, H, H);
+  const ValueId active = b.activation("classifier.act", dense, tensors.activation);  // (S,H)
+  b.output("logits", b.linear("classifier.out", active, tensors.last, labels, H));   // (S,labels)
+}
+
+void sequence_classification(BuildContext& context, const HeadTensors& tensors,
+                             const HeadInput& in) {
+  if (tensors.classifier.first == nullptr) {
+    return classify_pooled(context, pooler(context, tensors, in), in.hidden);
+  }
+  classify_first(context, tensors.classifier, in, read_labels(context));
+}
+
+void multiple_choice(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  // logits = self.classifier(pooled).view(-1, num_choices)               BertForMultipleChoice
+  const Dim one{.size = 1, .key = ""};
+  if (tensors.choice.first != nullptr) return classify_first(context, tensors.choice, in, one);
+  Builder& b = context.builder;
+  const ValueId pooled = pooler(context, tensors, in);
+  b.output("logits", b.linear("classifier", pooled, "classifier", one, in.hidden));
+}
+
+void next_sentence(BuildContext& context, const HeadTensors& tensors, const HeadInput& in) {
+  // logits = self.cls(pooled)                                    BertForNextSentencePrediction
+  const SentencePairTensors& pair = tensors.sentence_pair;
+  const Dim labels{.size = pair.labels, .key = ""};
+  Builder& b = context.builder;
+  const ValueId pooled = pooler(context, tensors, in);
+  b.output("logits", b.linear(pair.name, pooled, pair.tensor, labels, in.hidden));
+  context.package.labels = {"next", "not next"};
+}
+
+void question_answering(BuildContext& context, const HeadTensors&, const HeadInput& in) {
+  // start_logits, end_logits = self.qa_outputs(x).split(1, dim=-1)    BertForQuestionAnswering
+  const Dim labels = read_labels(context), one{.size = 1, .key = ""};
+  if (labels.size != 2) context.config.wrong(labels.key, "2: where an answer starts and ends");
+  context.package.labels.clear();
+  Builder& b = context.builder;
+  const auto column = [&](const char* name, Index which) {
+    b.output(name, b.part_of_linear(name, in.x, "qa_outputs.weight", "qa_outputs.bias", which, 1, 2,
+                                    one, in.hidden));  // (ΣT,1)
+  };
+  column("start_logits", 0);
+  column("end_logits", 1);
 }
 
 void token_classification(BuildContext& context, const HeadTensors&, const HeadInput& in) {
@@ -175,6 +212,9 @@ constexpr std::array kHeads{
     Head{Task::discriminator, discriminator},
     Head{Task::sequence_classification, sequence_classification},
     Head{Task::token_classification, token_classification},
+    Head{Task::question_answering, question_answering},
+    Head{Task::next_sentence, next_sentence},
+    Head{Task::multiple_choice, multiple_choice},
 };
 
 }  // namespace

@@ -51,6 +51,8 @@ struct HeadTensors {
   MaskedLmTensors masked_lm{};
   ClassifierTensors classifier{};
   SentencePairTensors sentence_pair{};
+  /// logits (S, 1) of a choice, of `first` and `last` as of a classifier; or classifier · pooler.
+  ClassifierTensors choice{};
   /// logits (ΣT, 1) = dense_prediction · act(dense · x) below this module
   const char* discriminator = nullptr;
 };

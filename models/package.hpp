@@ -29,8 +29,11 @@ enum class Task : std::uint8_t {
   sequence_classification,  ///< logits (S, labels), of texts or of images
   token_classification,     ///< logits (ΣT, labels)
   masked_lm,                ///< logits (ΣT, vocab)
-  pretraining,    ///< BERT: prediction_logits (ΣT, vocab), seq_relationship_logits (S, 2)
-  discriminator,  ///< ELECTRA: logits (ΣT, 1), reference shape (B, T)
+  pretraining,         ///< BERT: prediction_logits (ΣT, vocab), seq_relationship_logits (S, 2)
+  discriminator,       ///< ELECTRA: logits (ΣT, 1), reference shape (B, T)
+  question_answering,  ///< start_logits, end_logits (ΣT, 1), reference shape (B, T)
+  next_sentence,       ///< logits (S, 2): the second text follows the first, or not
+  multiple_choice,     ///< logits (S, 1) of each choice, reference shape (B, choices)
 };
 
 /// Which encoder of a model that has two (CLIP, SigLIP).

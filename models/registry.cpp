@@ -31,6 +31,9 @@ constexpr ModelClass kPreTraining{"ForPreTraining", Task::pretraining};
 constexpr ModelClass kDiscriminator{"ForPreTraining", Task::discriminator};
 constexpr ModelClass kSequences{"ForSequenceClassification", Task::sequence_classification};
 constexpr ModelClass kTokens{"ForTokenClassification", Task::token_classification};
+constexpr ModelClass kAnswers{"ForQuestionAnswering", Task::question_answering};
+constexpr ModelClass kNextSentence{"ForNextSentencePrediction", Task::next_sentence};
+constexpr ModelClass kChoices{"ForMultipleChoice", Task::multiple_choice};
 constexpr ModelClass kImages{"ForImageClassification", Task::sequence_classification};
 constexpr ModelClass kProjection{"ModelWithProjection", Task::features};
 constexpr ModelClass kTeacher{"ForImageClassificationWithTeacher", Task::sequence_classification};
@@ -39,9 +42,13 @@ constexpr ModelClass kTextProjection{"TextModelWithProjection", Task::features};
 constexpr ModelClass kVision{"VisionModel", Task::features};
 constexpr ModelClass kVisionProjection{"VisionModelWithProjection", Task::features};
 
-constexpr std::array kBert{kModel, kMaskedLm, kPreTraining, kSequences, kTokens};
-constexpr std::array kElectra{kModel, kMaskedLm, kDiscriminator, kSequences, kTokens};
-constexpr std::array kRoberta{kModel, kMaskedLm, kSequences, kTokens};
+constexpr std::array kBert{kModel,  kMaskedLm, kPreTraining, kSequences,
+                           kTokens, kAnswers,  kChoices,     kNextSentence};
+constexpr std::array kAlbert{kModel,  kMaskedLm, kPreTraining, kSequences,
+                             kTokens, kAnswers,  kChoices};
+constexpr std::array kElectra{kModel,  kMaskedLm, kDiscriminator, kSequences,
+                              kTokens, kAnswers,  kChoices};
+constexpr std::array kRoberta{kModel, kMaskedLm, kSequences, kTokens, kAnswers, kChoices};
 constexpr std::array kVit{kModel, kImages};
 constexpr std::array kDeit{kModel, kImages, kTeacher};
 constexpr std::array kClip{kModel, kText, kTextProjection, kVision, kVisionProjection};
@@ -58,7 +65,7 @@ constexpr std::array kFamilies{
     Family{"distilbert", "distilbert.", "DistilBert", kRoberta, build_distilbert},
     Family{"mpnet", "mpnet.", "MPNet", kRoberta, build_mpnet},
     Family{"electra", "electra.", "Electra", kElectra, build_electra},
-    Family{"albert", "albert.", "Albert", kBert, build_albert},
+    Family{"albert", "albert.", "Albert", kAlbert, build_albert},
     Family{"vit", "vit.", "ViT", kVit, build_vit},
     Family{"deit", "deit.", "DeiT", kDeit, build_deit},
     Family{"dinov2", "dinov2.", "Dinov2", kVit, build_dinov2},

@@ -27,8 +27,10 @@ ValueId build_distilbert(BuildContext& context) {
                     .norm = "vocab_layer_norm",
                     .decoder = "vocab_projector",
                     .bias = "vocab_projector.bias"},
-      .classifier = {
-          .first = "pre_classifier", .activation = Activation::relu, .last = "classifier"}};
+      .classifier = {.first = "pre_classifier",
+                     .activation = Activation::relu,
+                     .last = "classifier"},
+      .choice = {.first = "pre_classifier", .activation = Activation::relu, .last = "classifier"}};
   // The other spellings are those of attribute_map.               configuration_distilbert.py
   const Config& c = context.config;
   const BertConfig config =

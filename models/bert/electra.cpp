@@ -18,6 +18,9 @@ ValueId build_electra(BuildContext& context) {
                                .classifier = {.first = "classifier.dense",
                                               .activation = Activation::gelu_erf,
                                               .last = "classifier.out_proj"},
+                               .choice = {.first = "sequence_summary.summary",
+                                          .activation = Activation::gelu_erf,
+                                          .last = "classifier"},
                                .discriminator = "discriminator_predictions."};
   // ElectraConfig
   BertConfig config = read_bert_config(

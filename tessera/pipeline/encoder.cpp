@@ -53,7 +53,8 @@ SessionOptions largest_session(const EncoderOptions& options, Index longest) {
 
 // The logits of a head, else the embedding, else the states.
 std::string main_output(const Program& program) {
-  for (const char* name : {"logits", "prediction_logits", "embedding", "last_hidden_state"}) {
+  for (const char* name :
+       {"logits", "prediction_logits", "start_logits", "embedding", "last_hidden_state"}) {
     if (program.find_output(name) != kNone) return name;
   }
   return program.outputs.empty() ? "" : program.outputs.front().name;

@@ -57,7 +57,7 @@ std::vector<std::int64_t> optional_input(const SafetensorsFile& file, std::strin
   if (tensor == nullptr) return {};
   const bool is_same = std::ranges::equal(tensor->shape, shape);
   const bool is_row = may_broadcast && tensor->shape.size() == 2 && tensor->shape[0] == 1 &&
-                      tensor->shape[1] == shape[1];
+                      tensor->shape[1] == shape.back();
   if (!is_same && !is_row) {
     refuse(fmt::format("tensor \"{}\" has shape {}, expected {} as input_ids", name,
                        shape_to_string(tensor->shape), shape_to_string(shape)));
@@ -78,9 +78,10 @@ ReferenceInput read(const SafetensorsFile& file, const models::Package& package)
   const StoredTensor* ids = file.find("input_ids");
   if (ids == nullptr)
     throw Error(ErrorCode::not_found, "got no tensor \"input_ids\", expected one of shape (B,T)");
-  if (ids->shape.size() != 2) {
-    refuse(fmt::format("tensor \"input_ids\" has shape {}, expected (B,T)",
-                       shape_to_string(ids->shape)));
+  const bool has_choices = package.task == models::Task::multiple_choice;
+  if (ids->shape.size() != (has_choices ? 3 : 2)) {
+    refuse(fmt::format("tensor \"input_ids\" has shape {}, expected {}",
+                       shape_to_string(ids->shape), has_choices ? "(B,choices,T)" : "(B,T)"));
   }
   const auto mask = optional_input(file, "attention_mask", ids->shape, false);
   const auto types = optional_input(file, "token_type_ids", ids->shape, false);
@@ -90,9 +91,11 @@ ReferenceInput read(const SafetensorsFile& file, const models::Package& package)
     refuse(fmt::format("tensor \"token_type_ids\" is not all 0, but {} has no token types",
                        architecture));
   }
-  const auto sequences = static_cast<Index>(ids->shape[0]),
-             padded = static_cast<Index>(ids->shape[1]);
+  const std::vector<Index> leading(ids->shape.begin(), ids->shape.end() - 1);
+  const auto padded = static_cast<Index>(ids->shape.back());
+  const Index sequences = has_choices ? leading[0] * leading[1] : leading[0];
   ReferenceInput input{
+      .leading = leading,
       .sequences = sequences,
       .padded_tokens = padded,
       .batch = models::ReferenceBatch(spec, sequences, padded, integers(*ids), mask, types),
@@ -153,10 +156,17 @@ ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInpu
     if (tensor.is_per_token) tensor.shape.push_back(input.padded_tokens);
     const Index rows = input.sequences * (tensor.is_per_token ? input.padded_tokens : 1);
     tensor.values.resize(static_cast<std::size_t>(rows * tensor.width));
-    // ELECTRA's discriminator: one logit per token, without an axis for it.
-    const bool is_squeezed =
-        tensor.name == "logits" && encoder.package().task == models::Task::discriminator;
-    if (!is_squeezed) tensor.shape.push_back(tensor.width);
+    // One number, without an axis: of ELECTRA's discriminator, of starts and ends of answers. The
+    // logits of choices are (B,choices); states are of B·choices sequences.
+    using models::Task;
+    const Task task = encoder.package().task;
+    const bool is_logit = tensor.name == "logits";
+    if (is_logit && task == Task::multiple_choice) {
+      tensor.shape = input.leading;
+    } else if (!(is_logit && task == Task::discriminator) &&
+               !(task == Task::question_answering && tensor.name.ends_with("_logits"))) {
+      tensor.shape.push_back(tensor.width);
+    }
     tensors_.push_back(std::move(tensor));
   }
 }

@@ -11,11 +11,12 @@
 namespace tessera {
 
 struct ReferenceInput {
-  Index sequences = 0, padded_tokens = 0;  // B, T
+  std::vector<Index> leading;              // (B), or (B,choices): the shape of input_ids before T
+  Index sequences = 0, padded_tokens = 0;  // B, or B·choices; T
   models::ReferenceBatch batch;
   std::vector<TokenSequence> tokens;  // (B) the sequences of `batch`
 
-  /// input_ids (B,T) is required; attention_mask and token_type_ids (B,T), position_ids (B,T) or
+  /// input_ids (B,T), (B,choices,T) of multiple choice, is required; attention_mask and token_type_ids (B,T), position_ids (B,T) or
   /// (1,T) are not. I64 or I32; a mask may be BOOL or U8 too. Throws Error naming the file and the
   /// tensor: not_found, corrupt_file, invalid_argument for a shape, a type, a value, or a tensor
   /// that is no input of the class.

@@ -132,14 +132,20 @@ inline double output_distance(const Session& session, const models::ReferenceBat
     return HUGE_VAL;
   }
   double worst = 0.0;
+  std::vector<float> column, expected_column;  // a number per row has no direction: all of them do
   for (Index row = 0; row < got.rows; ++row) {
     if (!per_sequence && batch.is_query_only(row)) continue;
     const Index at = per_sequence ? row : batch.padded_index(row);
+    if (width == 1) {
+      column.push_back(got.row(row)[0]);
+      expected_column.push_back(expected[static_cast<std::size_t>(at)]);
+      continue;
+    }
     worst = std::max(
         worst,
         measure.of(got.row(row), expected.subspan(static_cast<std::size_t>(at) * width, width)));
   }
-  return worst;
+  return std::max(worst, measure.of(column, expected_column));
 }
 
 /// The same where every row counts: images have no padding.

@@ -30,7 +30,7 @@ std::vector<T> elements_of(const StoredTensor& tensor) {
   return values;
 }
 
-/// Padded inputs [B,T] of one run; mask and types are empty where the run was called without.
+/// Padded inputs [B,T] of one run, [B,choices,T] as [B·choices,T]; mask and types are empty where the run was called without.
 struct StoredInputs {
   Index sequences = 0, tokens = 0;
   std::vector<std::int64_t> ids, mask, types;
@@ -42,9 +42,9 @@ inline StoredInputs read_inputs(const SafetensorsFile& file, const std::string& 
   const auto read = [&](const char* name) {
     const StoredTensor* tensor = file.find(prefix + name);
     if (tensor == nullptr) return std::vector<std::int64_t>{};
-    EXPECT_EQ(tensor->shape.size(), 2U);
-    inputs.sequences = static_cast<Index>(tensor->shape.at(0));
-    inputs.tokens = static_cast<Index>(tensor->shape.at(1));
+    EXPECT_GE(tensor->shape.size(), 2U);  // (B,T), or (B,choices,T)
+    inputs.tokens = static_cast<Index>(tensor->shape.back());
+    inputs.sequences = static_cast<Index>(tensor->elements()) / inputs.tokens;
     return elements_of<std::int64_t>(*tensor);
   };
   inputs.mask = read("attention_mask");
