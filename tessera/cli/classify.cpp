@@ -93,8 +93,10 @@ void Classify::run(const CLI::App& command) {
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   EncoderOptions options = model.encoder_options({"logits"});
   const PackagePointer package = model.open_package();
-  const bool has_labels = package->task == models::Task::token_classification ||
-                          package->task == models::Task::sequence_classification;
+  const models::Task task = package->task;
+  const bool has_labels = task == models::Task::token_classification ||
+                          task == models::Task::sequence_classification ||
+                          task == models::Task::next_sentence;
   if (!has_labels) {
     throw Error(
         ErrorCode::unsupported_model,
