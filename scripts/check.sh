@@ -56,6 +56,8 @@ stage "Tidy" scripts/check_tidy.sh
 stage "Tests at every ISA level" tests_at_every_isa
 stage "Preset clang" scripts/test.sh --preset clang
 stage "Preset asan-ubsan" scripts/test.sh --preset asan-ubsan
+stage "What host programs do, under ASan and UBSan" scripts/check_embedding.sh --sanitizer address
 stage "Preset tsan" scripts/test.sh --preset tsan
+stage "What host programs do, under TSan" scripts/check_embedding.sh --sanitizer thread
 stage "README in a fresh copy" scripts/check_readme.sh
 say "All checks passed."

@@ -173,7 +173,9 @@ TESSERA_API tessera_status tessera_model_open(const char* directory,
 ///
 /// Memory    The files of weights must stay where they are until the model and all its sessions are
 ///           closed: tables are read in place. Everything else is copied. With copy_tables = 1
-///           nothing is needed any more after tessera_model_prepare().
+///           nothing is needed any more after tessera_model_prepare(). Memory that was freed or
+///           written to before is INVALID_ARGUMENT where it shows (no longer mapped, other bytes at
+///           the places that are compared), and undefined where it does not.
 TESSERA_API tessera_status tessera_model_open_memory(const tessera_file* files, size_t file_count,
                                                      const tessera_model_options* options,
                                                      tessera_model** model);

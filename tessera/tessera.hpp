@@ -19,7 +19,7 @@
 #if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 202002L
 #error \
     "tessera.hpp needs C++20 (-std=c++20; CMake's tessera::tessera asks for it): or use tessera.h"
-#endif
+#else  // to the end: this is the one error of the header
 
 #include <chrono>
 #include <cstddef>
@@ -615,5 +615,7 @@ class SearchIndex {
 
 }  // namespace v0
 }  // namespace tessera
+
+#endif  // C++20
 
 #endif

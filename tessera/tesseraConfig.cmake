@@ -1,5 +1,5 @@
 # find_package(tessera): tessera::tessera, the shared library, and tessera::static, where libtessera.a
-# is installed. Components: shared, static.
+# is installed. Components: shared, static. tessera_PLUGIN_DIR: where plugins are, if any is installed.
 include("${CMAKE_CURRENT_LIST_DIR}/tesseraTargets.cmake")
 set(tessera_shared_FOUND TRUE)
 get_target_property(_tessera_include tessera::tessera INTERFACE_INCLUDE_DIRECTORIES)
@@ -17,6 +17,7 @@ if(EXISTS "${_tessera_archive}")
       INTERFACE_LINK_LIBRARIES "Threads::Threads;${CMAKE_DL_LIBS};m")
   endif()
 endif()
+get_filename_component(tessera_PLUGIN_DIR "${CMAKE_CURRENT_LIST_DIR}/../../tessera" ABSOLUTE)
 foreach(_tessera_component IN LISTS tessera_FIND_COMPONENTS)
   if(NOT tessera_${_tessera_component}_FOUND AND tessera_FIND_REQUIRED_${_tessera_component})
     set(tessera_FOUND FALSE)

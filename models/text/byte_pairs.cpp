@@ -44,7 +44,14 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                   vocabulary_.id_count() <= 2 * vocabulary_.size() + 65536;
   const std::vector<std::int32_t> substitutes = first_.substitutes();
   std::vector<MergeBounds::Merge> joined;
+  constexpr std::size_t kAhead = 8;
   for (std::size_t i = 0; i < merges.size(); ++i) {
+    if (i + kAhead < merges.size()) {
+      const auto& [left, right] = merges[i + kAhead];
+      vocabulary_.will_ask(left);
+      vocabulary_.will_ask(right);
+      if (right.size() >= prefix) vocabulary_.will_ask(left + right.substr(prefix));
+    }
     const auto& [left, right] = merges[i];
     const std::int32_t a = require(left, i);
     const std::int32_t b = require(right, i);
@@ -75,11 +82,12 @@ void BytePairs::find_whole_words() {
   vocabulary_.for_each([&](std::string_view token, std::int32_t) { size += token.size(); });
   WholeWords found(size, vocabulary_.size());
   Scratch scratch;
+  const bool has_repeats = vocabulary_.has_repeats();
   vocabulary_.for_each([&](std::string_view token, std::int32_t id) {
     const std::optional<std::string> word =
         config_.byte_level ? spelled_bytes(token) : std::string(token);
     if (!word || word->empty() || word->size() > WholeWords::kLongest) return;
-    if (vocabulary_.id(token) != id) return;  // of a token that is listed twice
+    if (has_repeats && vocabulary_.id(token) != id) return;
     try {
       tokenize(*word, scratch);
     } catch (const Error&) {

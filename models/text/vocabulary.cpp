@@ -74,6 +74,11 @@ std::optional<std::int32_t> PrefixTable::find(std::string_view bytes) const noex
   return member->id;
 }
 
+void PrefixTable::will_find(std::string_view bytes) const noexcept {
+  if (slots_.empty()) return;
+  __builtin_prefetch(&slots_[home_of(fnv1a(kFnvSeed, bytes)) & (slots_.size() - 1)]);
+}
+
 PrefixTable::Match PrefixTable::longest_prefix(std::string_view s,
                                                std::vector<std::uint64_t>& hashes) const {
   const std::size_t n = std::min(s.size(), max_length_);

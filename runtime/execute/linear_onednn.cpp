@@ -46,13 +46,9 @@ struct OneDnnLinear::Impl {
   Impl& operator=(const Impl&) = delete;
 };
 
-bool OneDnnLinear::is_available() noexcept {
-  try {
-    std::string why;
-    return plugins::onednn(why) != nullptr;
-  } catch (...) {
-    return false;
-  }
+bool OneDnnLinear::is_available(std::string* why) {
+  std::string unwanted;
+  return plugins::onednn(why == nullptr ? unwanted : *why) != nullptr;
 }
 
 OneDnnLinear::OneDnnLinear(Index N, Index K, const float* bias, OneDnnRows rows,

@@ -39,8 +39,8 @@ struct OneDnnRows {
 /// One linear with its weight in the layout that oneDNN wants. One call at a time per object.
 class OneDnnLinear {
  public:
-  /// Whether the plugin can be loaded. Without it the constructor throws.
-  static bool is_available() noexcept;
+  /// Whether the plugin can be loaded. Without it the constructor throws; `why` says what it would.
+  static bool is_available(std::string* why = nullptr);
 
   /// A and W are of `precision`; bias and C are f32. `bias` (N) or null stays the caller's. oneDNN
   /// chooses the layout of the weight for calls like `typical` (others run too, perhaps slower): its

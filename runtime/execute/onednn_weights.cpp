@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/execute/onednn_weights.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <limits>
+#include <string>
 
+#include "runtime/base/log.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/plan/memory_plan.hpp"
 
@@ -132,7 +137,14 @@ double onednn_seconds_over_ours(const LinearShape& s, const LoopNest& nest,
 
 std::function<double(const LinearShape&, const LoopNest&)> onednn_measurement(
     const kernels::KernelTable& kernels) {
-  if (!OneDnnLinear::is_available()) return {};
+  static std::atomic<bool> is_said{false};  // every plan asks
+  std::string why;
+  if (!OneDnnLinear::is_available(&why)) {
+    if (!is_said.exchange(true)) {
+      log(LogLevel::warning, fmt::format("oneDNN was allowed, but {}; own linears run", why));
+    }
+    return {};
+  }
   return [&kernels](const LinearShape& shape, const LoopNest& nest) {
     return onednn_seconds_over_ours(shape, nest, kernels);
   };

@@ -41,7 +41,7 @@ class OneDnnWeights {
 };
 
 /// Time of oneDNN over time of a nest for a shape, on random data: medians of alternating runs;
-/// infinite where oneDNN refuses. Empty where this build has no oneDNN.
+/// infinite where oneDNN refuses. Empty where its plugin cannot be loaded, with a warning in the log, once.
 std::function<double(const LinearShape&, const LoopNest&)> onednn_measurement(
     const kernels::KernelTable& kernels);
 

@@ -2,8 +2,14 @@
 //
 // Libraries of others that only some hosts ask for stand in plugins, tessera_<name>.so, which are
 // loaded at the first use and stay: a host that asks for neither has none of their code, threads or
-// destructors in its process. The system finds a plugin by its name: the RUNPATH of what is
-// installed leads to lib/tessera; LD_LIBRARY_PATH leads elsewhere.
+// destructors in its process. Where a plugin is looked for, the first that is there counts:
+//
+//   1. in the folder that TESSERA_PLUGIN_DIR names; where it is set, nowhere else
+//   2. where the system finds its name: LD_LIBRARY_PATH, the RUNPATH of libtessera.so or of a program
+//      that is linked with libtessera.a
+//   3. in tessera/ beside the file that holds this code, and in ../lib/tessera as seen from it: an
+//      installation that was moved, a program in its bin/
+//   4. where the build was configured to install them
 //
 // A plugin exports one function, `tessera_plugin`, which gives its table; it sees nothing of the
 // library but the headers of this folder, and is used by the version that it was built with only.

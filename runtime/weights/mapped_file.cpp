@@ -17,6 +17,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/weights/content_hash.hpp"
 
 namespace tessera {
 namespace {
@@ -40,6 +41,28 @@ FileStamp stamp_of(const struct stat& status) {
           .changed_ns = nanoseconds(status.st_ctim)};
 }
 
+/// 16 pieces of 64 bytes, the first and the last among them.
+std::uint64_t sample_of(std::span<const std::byte> bytes) {
+  constexpr std::size_t kPieces = 16, kPiece = 64;
+  if (bytes.size() <= kPieces * kPiece) return content_hash(bytes);
+  ContentHash hash;
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    hash.update(bytes.subspan((bytes.size() - kPiece) / (kPieces - 1) * i, kPiece));
+  }
+  hash.update(bytes.last(kPiece));
+  return hash.value();
+}
+
+/// False if a page of it is not mapped in this process.
+bool is_mapped(std::span<const std::byte> bytes) {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t begin = first / page * page;
+  // MS_ASYNC does nothing but look at the mappings.
+  return ::msync(reinterpret_cast<void*>(begin), first - begin + bytes.size(), MS_ASYNC) == 0 ||
+         errno != ENOMEM;
+}
+
 }  // namespace
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
@@ -48,6 +71,7 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
     MappedFile file(path, -1, {.size = bytes->size(), .changed_ns = std::int64_t{1} << 62});
     file.data_ = bytes->data();
     file.size_ = bytes->size();
+    file.sample_ = sample_of(*bytes);
     return file;
   }
   // O_NONBLOCK: a FIFO without a writer would otherwise block here for ever.
@@ -101,7 +125,14 @@ void MappedFile::read(std::span<const std::byte> part, std::byte* to) const {
 }
 
 void MappedFile::check_unchanged() const {
-  if (fd_ < 0) return;  // the caller's memory
+  if (fd_ < 0) {  // the caller's memory
+    if (size_ == 0 || (is_mapped(bytes()) && sample_of(bytes()) == sample_)) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: the memory of this file was freed or written to, expected its {} "
+                            "bytes as they were until model and sessions are closed (copy_tables "
+                            "needs them until the weights are packed)",
+                            path_.string(), size_));
+  }
   struct stat status {};
   if (::fstat(fd_, &status) != 0) throw_errno(path_, "stat", errno);
   const FileStamp now = stamp_of(status);
@@ -112,10 +143,24 @@ void MappedFile::check_unchanged() const {
                           path_.string(), now.size, stamp_.size));
 }
 
+std::vector<std::byte> FileBytes::copy(std::size_t at, std::size_t count) const {
+  std::vector<std::byte> result(count);
+  read(at, result);
+  return result;
+}
+
+void FileBytes::read(std::size_t at, std::span<std::byte> to) const {
+  if (to.empty()) return;
+  const std::span<const std::byte> part = bytes_.subspan(at, to.size());
+  if (file_ != nullptr) return file_->read(part, to.data());
+  std::memcpy(to.data(), part.data(), part.size());
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       fd_(std::exchange(other.fd_, -1)),
       stamp_(other.stamp_),
+      sample_(other.sample_),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)) {}
 
@@ -123,6 +168,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
   std::swap(stamp_, other.stamp_);
+  std::swap(sample_, other.sample_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;

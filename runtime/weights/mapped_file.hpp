@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace tessera {
 
@@ -52,7 +53,9 @@ class MappedFile {
   /// When it was opened.
   const FileStamp& stamp() const noexcept { return stamp_; }
   /// Throws Error{corrupt_file} if the file's size or time of modification is another than when it
-  /// was opened; a rename or a removal is no change.
+  /// was opened; a rename or a removal is no change. Of the caller's memory a sample is compared, after
+  /// the system was asked whether it is still mapped: Error{invalid_argument} where the caller freed
+  /// it in a way that shows. What was freed and not used for anything else does not show.
   void check_unchanged() const;
 
  private:
@@ -62,8 +65,29 @@ class MappedFile {
   std::filesystem::path path_;
   int fd_ = -1;  // kept for check_unchanged(); -1: the caller's memory
   FileStamp stamp_;
+  std::uint64_t sample_ = 0;  // of the caller's memory
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// What a reader of a format gets: bytes to copy, of a file or of memory, and where they are, which it
+/// may say but not touch.
+class FileBytes {
+ public:
+  FileBytes(const MappedFile& file) noexcept  // NOLINT(google-explicit-constructor)
+      : bytes_(file.bytes()), file_(&file) {}
+  FileBytes(std::span<const std::byte> memory) noexcept  // NOLINT(google-explicit-constructor)
+      : bytes_(memory) {}
+
+  std::size_t size() const noexcept { return bytes_.size(); }
+  std::span<const std::byte> where() const noexcept { return bytes_; }
+  /// The `count` bytes from `at` on, copied. Precondition: they are in it. Errors: MappedFile::read().
+  std::vector<std::byte> copy(std::size_t at, std::size_t count) const;
+  void read(std::size_t at, std::span<std::byte> to) const;
+
+ private:
+  std::span<const std::byte> bytes_;
+  const MappedFile* file_ = nullptr;
 };
 
 }  // namespace tessera

@@ -321,6 +321,7 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
     : checkpoint_(std::move(checkpoint)),
       parameters_(program.parameters.size()),
       bytes_(weight_bytes(program, *checkpoint_, kernels, options.copy_tables)) {
+  checkpoint_->check_unchanged();
   Packer packer(*checkpoint_, kernels, options.copy_tables);
   std::optional<PackedCache> cache;
   if (!options.cache_directory.empty()) {

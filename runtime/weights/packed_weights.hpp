@@ -59,7 +59,8 @@ class PackedWeights {
   /// Whether the block is the mapped cache file.
   bool from_cache() const noexcept { return cached_.has_value(); }
   /// Throws Error{corrupt_file} if a file that tables or the block are read from has another size
-  /// or time than when it was opened. One fstat() per file.
+  /// or time than when it was opened, invalid_argument if the caller's memory shows that it was freed.
+  /// One fstat() per file, or one msync().
   void check_unchanged() const;
   std::size_t parameter_count() const noexcept { return parameter_count_; }
 

@@ -33,10 +33,30 @@ struct Entry {
   std::uint64_t size = 0, header_at = 0, end = 0;
 };
 
+/// A copy of a part of the file, which follows what is asked for.
+class Window {
+ public:
+  Window(const FileBytes& file, std::size_t bytes) : file_(file), bytes_(bytes) {}
+
+  /// Precondition: at + count is in the file. Until the next call.
+  const std::byte* at(std::uint64_t at, std::size_t count) {
+    if (at < begin_ || at - begin_ > held_.size() || count > held_.size() - (at - begin_)) {
+      held_ = file_.copy(at, std::min(file_.size() - at, std::max(bytes_, count)));
+      begin_ = at;
+    }
+    return held_.data() + (at - begin_);
+  }
+
+ private:
+  const FileBytes& file_;
+  std::size_t bytes_;
+  std::uint64_t begin_ = 0;
+  std::vector<std::byte> held_;
+};
+
 class ZipReader {
  public:
-  ZipReader(std::span<const std::byte> file, const std::string& where)
-      : file_(file), where_(where) {}
+  ZipReader(const FileBytes& file, const std::string& where) : file_(file), where_(where) {}
 
   std::vector<ZipMember> members();
 
@@ -55,28 +75,34 @@ class ZipReader {
   }
   /// The caller has checked that `at` + sizeof(T) is in the file.
   template <class T>
-  T number(std::uint64_t at) const {
+  static T number(Window& window, std::uint64_t at) {
     static_assert(std::endian::native == std::endian::little);
     T value;
-    std::memcpy(&value, file_.data() + at, sizeof value);
+    std::memcpy(&value, window.at(at, sizeof value), sizeof value);
     return value;
   }
-  Directory directory() const;
-  void end64(std::uint64_t locator, Directory& directory) const;
-  Entry central(std::uint64_t& at, std::uint64_t end) const;
-  void zip64(Entry& entry, std::uint64_t at, std::size_t bytes) const;
-  void local(Entry& entry, std::uint64_t end) const;
+  template <class T>
+  T number(std::uint64_t at) {
+    return number<T>(directory_, at);
+  }
+  Directory directory();
+  void end64(std::uint64_t locator, Directory& directory);
+  Entry central(std::uint64_t& at, std::uint64_t end);
+  void zip64(Entry& entry, std::uint64_t at, std::size_t bytes);
+  void local(Entry& entry, std::uint64_t end);
   void check_overlaps(std::vector<Entry>& entries) const;
-  std::string_view text(std::uint64_t at, std::size_t bytes) const {
-    return {reinterpret_cast<const char*>(file_.data()) + at, bytes};
+  static std::string text(Window& window, std::uint64_t at, std::size_t bytes) {
+    return {reinterpret_cast<const char*>(window.at(at, bytes)), bytes};
   }
 
-  std::span<const std::byte> file_;
+  const FileBytes& file_;
   const std::string& where_;
+  Window directory_{file_, std::size_t{64} << 10};
+  Window local_{file_, 256};  // a header and its name
 };
 
 /// Fields that are too small for their number are all ones, and the zip64 record has the number.
-ZipReader::Directory ZipReader::directory() const {
+ZipReader::Directory ZipReader::directory() {
   if (file_.size() < kEndBytes) {
     fail(fmt::format("has {} bytes, expected at least {}", file_.size(), kEndBytes));
   }
@@ -108,7 +134,7 @@ ZipReader::Directory ZipReader::directory() const {
   return result;
 }
 
-void ZipReader::end64(std::uint64_t locator, Directory& directory) const {
+void ZipReader::end64(std::uint64_t locator, Directory& directory) {
   const auto at = number<std::uint64_t>(locator + 8);
   if (locator < kEnd64Bytes || at != locator - kEnd64Bytes || number<std::uint32_t>(at) != kEnd64 ||
       number<std::uint64_t>(at + 4) != kEnd64Bytes - 12 ||
@@ -132,7 +158,7 @@ void ZipReader::end64(std::uint64_t locator, Directory& directory) const {
 }
 
 /// One header of the central directory; `at` goes to the next.
-Entry ZipReader::central(std::uint64_t& at, std::uint64_t end) const {
+Entry ZipReader::central(std::uint64_t& at, std::uint64_t end) {
   if (end - at < kCentralBytes || number<std::uint32_t>(at) != kCentral) {
     fail(fmt::format("has no header at {} of its central directory, expected one a member", at));
   }
@@ -143,7 +169,7 @@ Entry ZipReader::central(std::uint64_t& at, std::uint64_t end) const {
                      at));
   }
   Entry entry;
-  entry.member.name = text(at + kCentralBytes, name);
+  entry.member.name = text(directory_, at + kCentralBytes, name);
   entry.member.crc = number<std::uint32_t>(at + 16);
   entry.flags = number<std::uint16_t>(at + 8);
   entry.method = number<std::uint16_t>(at + 10);
@@ -173,7 +199,7 @@ Entry ZipReader::central(std::uint64_t& at, std::uint64_t end) const {
 }
 
 /// The extra fields: of zip64's, those numbers that the header has no room for, in this order.
-void ZipReader::zip64(Entry& entry, std::uint64_t at, std::size_t bytes) const {
+void ZipReader::zip64(Entry& entry, std::uint64_t at, std::size_t bytes) {
   constexpr std::uint16_t kZip64 = 1;
   const bool wants_size = entry.size == kIn64Wide, wants_place = entry.header_at == kIn64Wide;
   if (!wants_size && !wants_place) return;
@@ -201,29 +227,30 @@ void ZipReader::zip64(Entry& entry, std::uint64_t at, std::size_t bytes) const {
 
 /// The local header's name, flags and method are the central ones; sizes that it has, too. Where
 /// a descriptor follows the data, the header's own are 0.
-void ZipReader::local(Entry& entry, std::uint64_t end) const {
+void ZipReader::local(Entry& entry, std::uint64_t end) {
   const std::uint64_t at = entry.header_at;
-  if (at > end || end - at < kLocalBytes || number<std::uint32_t>(at) != kLocal) {
+  if (at > end || end - at < kLocalBytes || number<std::uint32_t>(local_, at) != kLocal) {
     fail(entry, fmt::format("has no header at {}, expected one before the central directory at {}",
                             at, end));
   }
-  const std::size_t name = number<std::uint16_t>(at + 26), extra = number<std::uint16_t>(at + 28);
+  const std::size_t name = number<std::uint16_t>(local_, at + 26),
+                    extra = number<std::uint16_t>(local_, at + 28);
   const std::uint64_t room = end - at - kLocalBytes;
   if (room < name + extra || room - name - extra < entry.size) {
     fail(entry, fmt::format("has {} bytes after its header at {}, expected at most {} up to the "
                             "central directory",
                             entry.size, at, room));
   }
-  const std::uint64_t size = number<std::uint32_t>(at + 22),
-                      packed = number<std::uint32_t>(at + 18);
+  const std::uint64_t size = number<std::uint32_t>(local_, at + 22),
+                      packed = number<std::uint32_t>(local_, at + 18);
   const bool has_descriptor = (entry.flags & kDescriptor) != 0;
   const auto agrees = [&](std::uint64_t said) {
     return said == entry.size || said == kIn64Wide || (has_descriptor && said == 0);
   };
-  const auto crc = number<std::uint32_t>(at + 14);
-  if (text(at + kLocalBytes, name) != entry.member.name ||
-      number<std::uint16_t>(at + 6) != entry.flags || number<std::uint16_t>(at + 8) != 0 ||
-      !agrees(size) || !agrees(packed) ||
+  const auto crc = number<std::uint32_t>(local_, at + 14);
+  if (text(local_, at + kLocalBytes, name) != entry.member.name ||
+      number<std::uint16_t>(local_, at + 6) != entry.flags ||
+      number<std::uint16_t>(local_, at + 8) != 0 || !agrees(size) || !agrees(packed) ||
       (crc != entry.member.crc && !(has_descriptor && crc == 0))) {
     fail(entry,
          fmt::format("has another name, flags, method, size or checksum in its header at {}, "
@@ -231,7 +258,7 @@ void ZipReader::local(Entry& entry, std::uint64_t end) const {
                      at));
   }
   const std::uint64_t begin = at + kLocalBytes + name + extra;
-  entry.member.data = file_.subspan(begin, entry.size);
+  entry.member.data = file_.where().subspan(begin, entry.size);
   entry.end = begin + entry.size;
 }
 
@@ -271,7 +298,7 @@ std::vector<ZipMember> ZipReader::members() {
       [](const Entry& a, const Entry& b) { return a.member.name == b.member.name; });
   if (twice != entries.end()) fail(*twice, "is there twice, expected unique names");
   std::vector<ZipMember> result;
-  for (const Entry& entry : entries) result.push_back(entry.member);
+  for (Entry& entry : entries) result.push_back(std::move(entry.member));
   return result;
 }
 
@@ -287,7 +314,7 @@ constexpr std::array<std::uint32_t, 256> crc_table() {
 
 }  // namespace
 
-std::vector<ZipMember> read_stored_zip(std::span<const std::byte> file, const std::string& where) {
+std::vector<ZipMember> read_stored_zip(const FileBytes& file, const std::string& where) {
   return ZipReader(file, where).members();
 }
 

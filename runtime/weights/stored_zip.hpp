@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Zip files as torch.save writes them since PyTorch 1.6: members that are stored, never compressed,
-// so that they are read where they are mapped, and no small file can become a large one.
+// so that they are used where they are mapped, and no small file can become a large one. What the
+// reader itself looks at it copies (FileBytes): a file may be cut meanwhile.
 //
 //   file    = (local header · name · extra · data [· descriptor])* · central directory
 //             [· zip64 end record · its locator] · end record
@@ -16,20 +17,21 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "runtime/weights/mapped_file.hpp"
 
 namespace tessera {
 
 struct ZipMember {
-  std::string_view name;
+  std::string name;
   std::span<const std::byte> data;  ///< in the file; begin not null
   std::uint32_t crc = 0;            ///< as the central directory has it, unchecked
 };
 
 /// The members of the zip file `file`, sorted by name. `where` opens the messages.
-/// Errors  corrupt_file; unsupported_model for compression and encryption.
-std::vector<ZipMember> read_stored_zip(std::span<const std::byte> file, const std::string& where);
+/// Errors  corrupt_file; unsupported_model for compression and encryption; those of FileBytes.
+std::vector<ZipMember> read_stored_zip(const FileBytes& file, const std::string& where);
 
 /// CRC-32 of zip files.
 std::uint32_t zip_crc(std::span<const std::byte> bytes) noexcept;

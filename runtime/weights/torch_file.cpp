@@ -41,13 +41,24 @@ struct View {
   friend auto operator<=>(const View&, const View&) = default;
 };
 
-/// y = the elements of `view`, row by row. No extent is 0.
-void copy_rows(const View& view, std::span<std::byte> y) {
+/// y = the elements of `view`, row by row, read from `file`. No extent is 0.
+void copy_rows(const View& view, const MappedFile& file, std::span<std::byte> y) {
   const std::size_t e = view.element_bytes;
+  std::uint64_t reach = 1;  // elements from the first to the last
+  for (std::size_t k = 0; k < view.size.size(); ++k) reach += (view.size[k] - 1) * view.stride[k];
+  const std::byte* const first = view.storage + view.offset * e;
+  // All at once, but where a few elements lie so far apart that many such would take for ever.
+  const bool is_sparse = reach > 64 * (y.size() / e);
+  std::vector<std::byte> stored(is_sparse ? 0 : reach * e);
+  file.read({first, stored.size()}, stored.data());
   std::vector<std::uint64_t> index(view.size.size());
-  std::uint64_t at = view.offset;
+  std::uint64_t at = 0;
   for (std::size_t i = 0; i < y.size(); i += e) {
-    std::memcpy(y.data() + i, view.storage + at * e, e);
+    if (is_sparse) {
+      file.read({first + at * e, e}, y.data() + i);
+    } else {
+      std::memcpy(y.data() + i, stored.data() + at * e, e);
+    }
     for (std::size_t k = index.size(); k-- > 0;) {  // the next index, counted from the right
       at += view.stride[k];
       if (++index[k] < view.size[k]) break;
@@ -224,14 +235,13 @@ StoredTensor TensorReader::tensor(std::string_view name, const Value& value, Vie
 TorchFile TorchFile::open(const std::filesystem::path& path) {
   TorchFile result(path, MappedFile::open(path));
   const std::string where = path.string();
-  const std::span<const std::byte> file = result.file().bytes();
-  const TorchContent content = read_torch_content(file, where);
+  const TorchContent content = read_torch_content(result.file(), where);
   const TensorReader reader(content, where);
   const std::span<const Value> dict = reader.state_dict();
 
   std::vector<StoredTensor> tensors;
   std::map<View, const std::byte*> copies;  // tied weights are one copy
-  std::size_t left = file.size();
+  std::size_t left = result.file().bytes().size();
   for (std::size_t i = 0; i < dict.size(); i += 2) {
     if (!reader.is_tensor(dict[i + 1])) continue;
     if (dict[i].kind != Kind::text) {
@@ -254,7 +264,7 @@ TorchFile TorchFile::open(const std::filesystem::path& path) {
         }
         left -= bytes;
         const std::span<std::byte> rows = result.own(bytes);
-        copy_rows(view, rows);
+        copy_rows(view, result.file(), rows);
         copy = rows.data();
       }
       tensor.data = copy;

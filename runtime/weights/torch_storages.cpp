@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstring>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/error.hpp"
@@ -22,6 +23,7 @@ using detail::in_quotes;
 using Kind = Pickle::Kind;
 using Value = Pickle::Value;
 
+constexpr std::size_t kHeadBytes = 64;                // enough to tell what a file is
 constexpr std::size_t kMaxPickleBytes = 100'000'000;  // as the header of safetensors
 
 struct StorageClass {
@@ -52,8 +54,7 @@ constexpr std::array kGlobals = [] {
 
 class TorchReader {
  public:
-  TorchReader(std::span<const std::byte> file, const std::string& where)
-      : file_(file), where_(where) {}
+  TorchReader(const FileBytes& file, const std::string& where) : file_(file), where_(where) {}
 
   TorchContent zip();
   TorchContent legacy();
@@ -63,20 +64,28 @@ class TorchReader {
 
  private:
   Pickle pickle(std::span<const std::byte> bytes, const char* name, std::size_t base) const;
+  /// `part` of the file, copied.
+  std::span<const std::byte> keep(std::span<const std::byte> part);
   Pickle next(const char* name);
   void check_machine(const Pickle& facts) const;
   void find_storages(TorchContent& content) const;
   void legacy_storage(TorchContent& content, const Pickle& keys, const Value& key);
 
-  std::span<const std::byte> file_;
+  const FileBytes& file_;
   const std::string& where_;
-  std::size_t at_ = 0;  // legacy: what was read
+  std::size_t at_ = 0;                          // legacy: what was read
+  std::vector<std::vector<std::byte>> copies_;  // which pickles refer to
 };
 
 Pickle TorchReader::pickle(std::span<const std::byte> bytes, const char* name,
                            std::size_t base) const {
-  return Pickle::read(bytes.first(std::min(bytes.size(), kMaxPickleBytes)),
-                      {.where = fmt::format("{}: {}", where_, name), .base = base}, kGlobals);
+  return Pickle::read(bytes, {.where = fmt::format("{}: {}", where_, name), .base = base},
+                      kGlobals);
+}
+
+std::span<const std::byte> TorchReader::keep(std::span<const std::byte> part) {
+  const auto at = static_cast<std::size_t>(part.data() - file_.where().data());
+  return copies_.emplace_back(file_.copy(at, part.size()));
 }
 
 /// Every persistent id names a storage; what several say of one key must agree.
@@ -156,8 +165,9 @@ TorchContent TorchReader::zip() {
         members.size()));
   }
   if (const ZipMember* order = find("byteorder")) {
-    const std::string_view text(reinterpret_cast<const char*>(order->data.data()),
-                                order->data.size());
+    const std::span<const std::byte> copy =
+        keep(order->data.first(std::min<std::size_t>(order->data.size(), 64)));
+    const std::string_view text(reinterpret_cast<const char*>(copy.data()), copy.size());
     if (text != "little") {
       fail(fmt::format("its byteorder is {}, expected \"little\"", in_quotes(text)),
            text == "big" ? ErrorCode::unsupported_model : ErrorCode::corrupt_file);
@@ -167,12 +177,13 @@ TorchContent TorchReader::zip() {
     fail(fmt::format("data.pkl has {} bytes, expected at most {}", dict->data.size(),
                      kMaxPickleBytes));
   }
-  if (zip_crc(dict->data) != dict->crc) {
+  const std::span<const std::byte> text = keep(dict->data);
+  if (zip_crc(text) != dict->crc) {
     fail(fmt::format("data.pkl has the checksum {:08x}, expected {:08x} from the zip file",
-                     zip_crc(dict->data), dict->crc));
+                     zip_crc(text), dict->crc));
   }
 
-  TorchContent content{.pickle = pickle(dict->data, "data.pkl", 0), .storages = {}};
+  TorchContent content{.pickle = pickle(text, "data.pkl", 0), .storages = {}, .copies = {}};
   if (content.pickle.size() != dict->data.size()) {
     fail(fmt::format("data.pkl has {} bytes and its pickle {}, expected nothing behind it",
                      dict->data.size(), content.pickle.size()));
@@ -192,13 +203,25 @@ TorchContent TorchReader::zip() {
     }
     storage.data = member->data;
   }
+  content.copies = std::move(copies_);
   return content;
 }
 
 Pickle TorchReader::next(const char* name) {
-  Pickle result = pickle(file_.subspan(at_), name, at_);
-  at_ += result.size();
-  return result;
+  // Where a pickle ends only reading it tells: what was too short is read again with more.
+  const std::size_t most = std::min(file_.size() - at_, kMaxPickleBytes);
+  for (std::size_t bytes = std::min(most, std::size_t{256} << 10);;
+       bytes = bytes > most / 8 ? most : 8 * bytes) {
+    std::vector<std::byte> copy = file_.copy(at_, bytes);
+    try {
+      Pickle result = pickle(copy, name, at_);
+      at_ += result.size();
+      copies_.push_back(std::move(copy));
+      return result;
+    } catch (const Error& e) {
+      if (bytes == most || e.code() != ErrorCode::corrupt_file) throw;
+    }
+  }
 }
 
 void TorchReader::check_machine(const Pickle& facts) const {
@@ -239,12 +262,12 @@ void TorchReader::legacy_storage(TorchContent& content, const Pickle& keys, cons
                     to_string(storage.type)));
   }
   static_assert(std::endian::native == std::endian::little);
-  std::memcpy(&elements, file_.data() + at_, sizeof elements);
+  file_.read(at_, std::as_writable_bytes(std::span(&elements, 1)));
   if (elements != storage.elements) {
     fail(fmt::format("storage {} says {} elements, expected {} as its tensors do",
                      in_quotes(found->first), elements, storage.elements));
   }
-  storage.data = file_.subspan(at_ + sizeof elements, bytes);
+  storage.data = file_.where().subspan(at_ + sizeof elements, bytes);
   at_ += sizeof elements + bytes;
 }
 
@@ -256,7 +279,7 @@ TorchContent TorchReader::legacy() {
                      version.describe(version.root())));
   }
   check_machine(next("the pickle of its machine"));
-  TorchContent content{.pickle = next("the pickle of its dict"), .storages = {}};
+  TorchContent content{.pickle = next("the pickle of its dict"), .storages = {}, .copies = {}};
   const Pickle keys = next("the pickle of its storages");
   if (keys.root().kind != Kind::list) {
     fail(fmt::format("its storages are {}, expected a list of keys", keys.describe(keys.root())));
@@ -271,6 +294,7 @@ TorchContent TorchReader::legacy() {
   if (at_ != file_.size()) {
     fail(fmt::format("{} bytes follow the last storage, expected none", file_.size() - at_));
   }
+  content.copies = std::move(copies_);
   return content;
 }
 
@@ -280,18 +304,19 @@ const TorchStorage& TorchContent::storage(const Pickle::Value& persistent) const
   return storages.find(pickle.text(pickle.tuple(pickle.persistent_id(persistent))[2]))->second;
 }
 
-TorchContent read_torch_content(std::span<const std::byte> file, const std::string& where) {
+TorchContent read_torch_content(const FileBytes& file, const std::string& where) {
   using namespace std::string_view_literals;
   // PROTO 2, LONG1 of the number 0x1950A86A20F9469CFC6C, STOP
   constexpr std::string_view kMagic = "\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19."sv;
-  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  const std::vector<std::byte> head = file.copy(0, std::min(file.size(), kHeadBytes));
+  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
   TorchReader reader(file, where);
   if (text.starts_with("PK\x03\x04"sv)) return reader.zip();
   if (text.starts_with(kMagic)) return reader.legacy();
   reader.fail(
       fmt::format("the file of {} bytes begins with {}, expected a zip file or the magic number of "
                   "torch.save{}",
-                  file.size(), in_quotes(text.substr(0, 8)), looks_like(file)));
+                  file.size(), in_quotes(text.substr(0, 8)), looks_like(head)));
 }
 
 }  // namespace tessera

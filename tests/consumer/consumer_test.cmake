@@ -13,7 +13,9 @@ endfunction()
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 set(prefix ${WORK}/prefix)
-run(${CMAKE_COMMAND} --install ${BUILD} --component library --prefix ${prefix})
+foreach(component IN ITEMS runtime development)
+  run(${CMAKE_COMMAND} --install ${BUILD} --component ${component} --prefix ${prefix})
+endforeach()
 
 # ```c embed.c … ``` and the ```text that follows the programs.
 file(READ ${SOURCE}/README.md readme)

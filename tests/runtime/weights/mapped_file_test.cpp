@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
 #include <array>
 #include <filesystem>
 #include <vector>
@@ -52,6 +54,46 @@ TEST(MappedFileTest, AFileThatWasCutIsAnErrorWhereItIsRead) {
     EXPECT_THAT(e.what(), HasSubstr((folder / "file").string()));
     EXPECT_THAT(e.what(), HasSubstr("10000"));
   }
+  EXPECT_THROW(file.check_unchanged(), Error);
+}
+
+TEST(MappedFileTest, FileBytesAreCopiesOfAFileOrOfMemory) {
+  const test::TemporaryDirectory folder;
+  folder.write("file", "0123456789");
+  const MappedFile file = MappedFile::open(folder / "file");
+  EXPECT_EQ(text_of(FileBytes(file).copy(3, 4)), "3456");
+  EXPECT_TRUE(FileBytes(file).copy(10, 0).empty());
+  EXPECT_EQ(text_of(FileBytes(file.bytes().first(5)).copy(1, 2)), "12");
+  fs::resize_file(folder / "file", 5);
+  EXPECT_EQ(text_of(FileBytes(file).copy(3, 2)), "34");
+  EXPECT_THROW(FileBytes(file).copy(3, 4), Error);
+}
+
+TEST(MappedFileTest, MemoryThatIsFreedOrWrittenToIsAnError) {
+  const std::size_t bytes = std::size_t{1} << 20;
+  void* const memory =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto* const text = static_cast<std::byte*>(memory) + 13;  // of no alignment
+  const MemoryFiles files({{"file", std::span(text, bytes - 13)}});
+  const MappedFile file = MappedFile::open(files.directory() / "file");
+  file.check_unchanged();
+  for (const std::size_t at : {std::size_t{0}, std::size_t{63}, bytes - 14}) {
+    text[at] = std::byte{1};
+    EXPECT_THROW(file.check_unchanged(), Error) << at;
+    text[at] = std::byte{0};
+    file.check_unchanged();
+  }
+  ASSERT_EQ(::munmap(static_cast<std::byte*>(memory) + bytes / 2, bytes / 2), 0);
+  try {
+    file.check_unchanged();
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
+    EXPECT_THAT(e.what(), HasSubstr("the memory of this file was freed"));
+    EXPECT_THAT(e.what(), HasSubstr("1048563 bytes"));
+  }
+  ::munmap(memory, bytes / 2);
   EXPECT_THROW(file.check_unchanged(), Error);
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "runtime/weights/torch_file.hpp"
+#include "runtime/weights/torch_storages.hpp"
 #include "tests/runtime/weights/files.hpp"
 #include "tests/support/torch_files.hpp"
 
@@ -55,6 +56,28 @@ TEST_P(ChangedTorchFileTest, EveryTruncationIsRefused) {
     EXPECT_FALSE(accepts(whole_.substr(0, length))) << length;
   }
   EXPECT_FALSE(accepts(whole_ + '\0'));
+}
+
+TEST_P(ChangedTorchFileTest, EveryCutOfTheMappedFileIsAnErrorNotASignal) {
+  for (std::size_t length = 0; length < whole_.size(); length += 7) {
+    write_text(path_, whole_);
+    const MappedFile file = MappedFile::open(path_);
+    std::filesystem::resize_file(path_, length);
+    try {
+      const TorchContent content = read_torch_content(file, path_.string());
+      for (const auto& [key, storage] : content.storages) {
+        for (std::size_t at = 0; at < storage.data.size(); ++at) {
+          std::byte byte{};
+          file.read(storage.data.subspan(at, 1), &byte);
+        }
+      }
+      ADD_FAILURE() << "accepted at " << length << " bytes";  // its last bytes are gone
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::corrupt_file) << e.what();
+      EXPECT_THAT(e.what(), HasSubstr(path_.string()));
+      EXPECT_THAT(e.what(), HasSubstr("changed while it is read"));
+    }
+  }
 }
 
 TEST_P(ChangedTorchFileTest, EveryChangeOfOneByteIsAcceptedOrRefusedCleanly) {
