@@ -164,7 +164,7 @@ class Reader {
       }
       schedule.by_heads_from = count(object, "by_heads_from", 0);
     } else if (has(object, "by_heads_from")) {
-      fail("has by_heads_from without attention");
+      fail("has by_heads_from without attention, expected both or none");
     }
     if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
     if (has(object, "task_rows")) schedule.task_rows = count(object, "task_rows", 1);

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/weights/mapped_file.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/similarity.hpp"
@@ -88,16 +89,13 @@ NpyMatrix read_npy(const std::string& path) {
   if (dict_value(dict, "descr") != "'<f4'" || dict_value(dict, "fortran_order") != "False" ||
       !parse_shape(dict_value(dict, "shape"), matrix.rows, width)) {
     corrupt(path, fmt::format("got {}, expected a float32 matrix in C order",
-                              dict.substr(0, dict.find('}') + 1)));
+                              detail::in_quotes(dict.substr(0, dict.find('}') + 1))));
   }
   const std::size_t data_bytes = bytes.size() - begin;
-  if (std::cmp_greater(width, kMostWidth)) {
-    corrupt(path, fmt::format("got rows of {} floats, expected at most {}", width, kMostWidth));
+  if (width < 1 || std::cmp_greater(width, kMostWidth)) {
+    corrupt(path, fmt::format("got rows of {} floats, expected 1 to {}", width, kMostWidth));
   }
-  const bool fits = width == 0
-                        ? data_bytes == 0
-                        : data_bytes % (4 * width) == 0 && data_bytes / (4 * width) == matrix.rows;
-  if (!fits) {
+  if (data_bytes % (4 * width) != 0 || data_bytes / (4 * width) != matrix.rows) {
     corrupt(path, fmt::format("{} bytes of data, expected {} rows of {} floats", data_bytes,
                               matrix.rows, width));
   }
