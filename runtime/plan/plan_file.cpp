@@ -223,7 +223,7 @@ Plan load_plan(const fs::path& file) {
     reader.fail(fmt::format("has {} bytes, expected at most {}", bytes, kMaxFileBytes));
   }
   const json::Tree tree = json::Tree::parse(read_file(file));
-  if (!tree) reader.fail(fmt::format("is no JSON: {}", tree.message()));
+  if (!tree) reader.fail(fmt::format("is no JSON: {}, expected a plan", tree.message()));
   const json::Value root = tree.root();
   const auto format = reader.get<std::int64_t>(root, "tessera_plan", "the format's number");
   if (format != kFormat) {

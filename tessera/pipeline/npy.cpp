@@ -76,13 +76,18 @@ NpyMatrix read_npy(const std::string& path) {
   const std::span<const std::byte> bytes = file.bytes();
   std::string text(std::min(bytes.size(), kMostHead), '\0');
   file.read(bytes.first(text.size()), static_cast<std::byte*>(static_cast<void*>(text.data())));
-  if (!text.starts_with(kMagic) || text.size() < kPreamble) corrupt(path, "is no .npy file");
+  if (!text.starts_with(kMagic) || text.size() < kPreamble) {
+    corrupt(path, "is no .npy file, expected one that begins with \\x93NUMPY");
+  }
   if (text[6] != '\x01') corrupt(path, fmt::format(".npy version {}, expected 1", int{text[6]}));
   const auto byte = [&text](std::size_t i) {
     return std::size_t{static_cast<unsigned char>(text[i])};
   };
   const std::size_t begin = kPreamble + byte(8) + (byte(9) << 8);
-  if (begin > text.size()) corrupt(path, "the file ends within the header");
+  if (begin > text.size()) {
+    corrupt(path, fmt::format("the file ends at byte {}, within the header, expected {} bytes of it",
+                              text.size(), begin));
+  }
   const std::string_view dict = std::string_view(text).substr(kPreamble, begin - kPreamble);
   NpyMatrix matrix;
   std::size_t width = 0;
