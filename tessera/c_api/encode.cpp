@@ -191,6 +191,7 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
     encode(turn.lane(), Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from), offsets,
            limits, outputs, output_count, tokens.offsets.size() - 1, items.kept());
     items.write();
+    tokens.write_cut();
     if (row_offsets != nullptr) {
       std::copy(tokens.offsets.begin(), tokens.offsets.end(), row_offsets);
     }

@@ -63,14 +63,13 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts, It
   const TextInputs inputs(model.package(), read_text_options(given));
   TokenizedTexts result;
   result.offsets.push_back(0);
-  const auto is_cut =
+  result.is_cut =
       checked_span(given.is_cut, given.is_cut == nullptr ? 0 : given.count, "texts.is_cut");
-  std::vector<unsigned char> cut;
   for (std::size_t s = 0; s < given.count; ++s) {
     std::optional<std::string_view> second;
     if (!pairs.empty()) second = text_at(pairs, pair_lengths, s, "pairs");
     const std::string_view first = text_at(list, lengths, s, "texts");
-    cut.push_back(0);
+    result.cut.push_back(0);
     try {
       const text::Encoding encoding = inputs.encode(first, second);
       require(!items.are_wanted() || std::cmp_less_equal(encoding.ids.size(), max_rows),
@@ -78,7 +77,7 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts, It
               max_rows);
       result.ids.insert(result.ids.end(), encoding.ids.begin(), encoding.ids.end());
       result.types.insert(result.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-      cut.back() = encoding.is_cut ? 1 : 0;
+      result.cut.back() = encoding.is_cut ? 1 : 0;
       result.pool_from.push_back(encoding.pool_from);
       items.keep(s);
     } catch (const Error& error) {
@@ -89,8 +88,11 @@ TokenizedTexts tokenize(const ModelObject& model, const tessera_texts* texts, It
   if (require_tokens(model.package().program).type_vocab_size == 0) {
     std::fill(result.types.begin(), result.types.end(), 0);
   }
-  if (!is_cut.empty()) std::copy(cut.begin(), cut.end(), is_cut.begin());
   return result;
+}
+
+void TokenizedTexts::write_cut() const noexcept {
+  if (!is_cut.empty()) std::copy(cut.begin(), cut.end(), is_cut.begin());
 }
 
 }  // namespace tessera::c_api
@@ -122,5 +124,6 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     if (ids != nullptr) std::copy(tokens.ids.begin(), tokens.ids.end(), out_ids.begin());
     if (types != nullptr) std::copy(tokens.types.begin(), tokens.types.end(), out_types.begin());
     std::copy(tokens.offsets.begin(), tokens.offsets.end(), offsets);
+    tokens.write_cut();
   });
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tessera/c_api/item_statuses.hpp"
@@ -15,6 +16,11 @@ struct TokenizedTexts {
   std::vector<std::int32_t> types;      // (ΣT); all 0 for a model that has none
   std::vector<std::int64_t> offsets;    // (S+1)
   std::vector<std::int32_t> pool_from;  // (S) tokens of a prompt that poolings leave out
+  std::vector<unsigned char> cut;       // (S)
+  std::span<unsigned char> is_cut;      // (S) the caller's; empty: unwanted
+
+  /// When nothing can fail any more.
+  void write_cut() const noexcept;
 };
 
 /// Reads the caller's struct and tokenises. Texts that fail, or have more than `max_rows` tokens while

@@ -431,6 +431,33 @@ TEST(BadInputTest, TextsAreLookedAt) {
                  TESSERA_NOT_FOUND, HasSubstr("no tokenizer"));
 }
 
+// Which texts were cut is said where the call succeeds, and nowhere else.
+TEST(BadInputTest, WhatFailsSaysNothingOfWhatWasCut) {
+  const char* const list[] = {"a tiny text editor", "x"};
+  std::array<unsigned char, 2> is_cut{7, 7};
+  std::array<std::int32_t, 64> ids{};
+  std::array<std::int64_t, 3> offsets{};
+  tessera_texts texts = TESSERA_TEXTS_INIT;
+  texts.texts = list;
+  texts.count = 2;
+  texts.max_tokens = 4;
+  texts.is_cut = is_cut.data();
+  EXPECT_REFUSED(tessera_tokenize(demo().get(), &texts, ids.data(), nullptr, 3, offsets.data()),
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("capacity is 3, expected at least"));
+  EXPECT_THAT(is_cut, testing::ElementsAre(7, 7));
+  const Session session(demo(), {.threads = 1});
+  tessera_output output = TESSERA_OUTPUT_INIT;
+  std::array<float, 1> too_small{};
+  output.data = too_small.data();
+  output.capacity = too_small.size();
+  EXPECT_REFUSED(tessera_encode_texts(session.get(), &texts, nullptr, &output, 1, nullptr),
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("outputs[0].capacity is 1"));
+  EXPECT_THAT(is_cut, testing::ElementsAre(7, 7));
+  EXPECT_EQ(tessera_tokenize(demo().get(), &texts, ids.data(), nullptr, 64, offsets.data()),
+            TESSERA_OK);
+  EXPECT_THAT(is_cut, testing::ElementsAre(1, 0));
+}
+
 TEST(BadInputTest, IndicesAreLookedAt) {
   const char* label = "untouched";
   EXPECT_REFUSED(tessera_model_get_label(demo().get(), 0, &label), TESSERA_INVALID_ARGUMENT,

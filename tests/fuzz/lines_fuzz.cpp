@@ -2,10 +2,10 @@
 // Inputs of the tool: lines of text, pairs, JSON lines, ids, CSV and TSV, in every encoding. The first
 // byte is the format, the second the encoding and the options of tables. Any bytes give records of valid
 // UTF-8, records that are bad by name, or an Error.
+#include <algorithm>
 #include <array>
 
 #include "models/text/unicode.hpp"
-#include "runtime/base/utf8.hpp"
 #include "tessera/pipeline/records.hpp"
 #include "tests/fuzz/input_file.hpp"
 
@@ -26,8 +26,13 @@ RecordOptions options_of(unsigned char format, unsigned char other) {
   return options;
 }
 
-void require_text(std::string_view text) {
-  require(text::replace_invalid_utf8(text) == text, "a text is UTF-8");
+void require_texts(const Record& record, TextEncoding encoding) {
+  if (encoding == TextEncoding::utf8_replace) return;  // what is invalid is replaced where it is read
+  const auto is_valid = [](std::string_view text) {
+    return text::replace_invalid_utf8(text) == text;
+  };
+  require(is_valid(record.text) && is_valid(record.pair.value_or("")), "a text is UTF-8");
+  require(std::all_of(record.columns.begin(), record.columns.end(), is_valid), "columns are UTF-8");
 }
 
 }  // namespace
@@ -47,11 +52,7 @@ void run(std::string_view input) {
       if (!goes_on) break;
       require(record.line > line, "lines rise");
       line = record.line;
-      if (!is_utf8(options.encoding) || options.format != LineFormat::text) {
-        require_text(record.text);
-      }
-      if (record.pair) require_text(*record.pair);
-      for (const std::string& column : record.columns) require_text(column);
+      require_texts(record, options.encoding);
       require(record.type_ids.empty() || record.type_ids.size() == record.ids.size(),
               "type ids are as many as ids");
     } catch (const BadRecord& bad) {
