@@ -153,9 +153,10 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
     const Index most = std::min(chain.block_rows, max_rows);
     if (const auto& nests = schedule[j].block_nests;
         !nests.empty() && nests.back().last_rows < most) {
-      return fmt::format("{}: the last of its block_nests is for up to {} rows, expected {}, those "
-                         "of a block",
-                         name, nests.back().last_rows, most);
+      return fmt::format(
+          "{}: the last of its block_nests is for up to {} rows, expected {}, those "
+          "of a block",
+          name, nests.back().last_rows, most);
     }
   }
   const Index longest = longest_sequence(program, max_rows);

@@ -213,8 +213,9 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
     refuse(before, fmt::format("was made for model {}, expected {}", shown(was.program),
                                shown(is.program)));
   }
-  if (before.ops.size() != program.ops.size()) {
-    refuse(before, fmt::format("has {} ops, expected {}", before.ops.size(), program.ops.size()));
+  for (const Plan* plan : {&before, &after}) {
+    if (plan->ops.size() == program.ops.size()) continue;
+    refuse(*plan, fmt::format("has {} ops, expected {}", plan->ops.size(), program.ops.size()));
   }
   std::string text;
   const auto field = [&](const char* name, const auto& a, const auto& b) {

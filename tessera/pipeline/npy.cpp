@@ -85,8 +85,9 @@ NpyMatrix read_npy(const std::string& path) {
   };
   const std::size_t begin = kPreamble + byte(8) + (byte(9) << 8);
   if (begin > text.size()) {
-    corrupt(path, fmt::format("the file ends at byte {}, within the header, expected {} bytes of it",
-                              text.size(), begin));
+    corrupt(path,
+            fmt::format("the file ends at byte {}, within the header, expected {} bytes of it",
+                        text.size(), begin));
   }
   const std::string_view dict = std::string_view(text).substr(kPreamble, begin - kPreamble);
   NpyMatrix matrix;

@@ -38,11 +38,20 @@ class Bytes {
   /// A small number, or one at an edge of a type.
   template <class T>
   T number() {
-    constexpr std::array<std::uint64_t, 14> kEdges = {
-        ~std::uint64_t{0}, std::uint64_t{1} << 63, ~std::uint64_t{0} >> 1, std::uint64_t{1} << 62,
-        std::uint64_t{1} << 61, std::uint64_t{1} << 60, std::uint64_t{1} << 40,
-        std::uint64_t{1} << 32, std::uint64_t{1} << 31, (std::uint64_t{1} << 31) - 1, 65536, 4096,
-        1024, 1025};
+    constexpr std::array<std::uint64_t, 14> kEdges = {~std::uint64_t{0},
+                                                      std::uint64_t{1} << 63,
+                                                      ~std::uint64_t{0} >> 1,
+                                                      std::uint64_t{1} << 62,
+                                                      std::uint64_t{1} << 61,
+                                                      std::uint64_t{1} << 60,
+                                                      std::uint64_t{1} << 40,
+                                                      std::uint64_t{1} << 32,
+                                                      std::uint64_t{1} << 31,
+                                                      (std::uint64_t{1} << 31) - 1,
+                                                      65536,
+                                                      4096,
+                                                      1024,
+                                                      1025};
     const std::uint8_t b = byte();
     return static_cast<T>(b < 224 ? b % 64 : kEdges[b % kEdges.size()]);
   }

@@ -78,10 +78,11 @@ Contents text_contents() {
 
 Contents image_contents() {
   const std::string folder = "tests/golden/data/vit-imgcls/";
-  return {{"config.json", read_committed(folder + "config.json")},
-          {"model.safetensors", read_committed(folder + "model.safetensors")},
-          {"preprocessor_config.json",
-           R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 28, "width": 28}})"}};
+  return {
+      {"config.json", read_committed(folder + "config.json")},
+      {"model.safetensors", read_committed(folder + "model.safetensors")},
+      {"preprocessor_config.json",
+       R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 28, "width": 28}})"}};
 }
 
 Contents two_towers() {
@@ -116,12 +117,16 @@ class Calls {
   ~Calls() { tessera_session_close(own_); }
 
   void call() {
-    constexpr std::array kCalls = {
-        &Calls::open_model,    &Calls::create_session, &Calls::ask_memory,   &Calls::encode_ids,
-        &Calls::encode_ids,    &Calls::encode_texts,   &Calls::encode_texts, &Calls::tokenize,
-        &Calls::encode_pixels, &Calls::encode_pixels,  &Calls::encode_files, &Calls::compare,
-        &Calls::search,        &Calls::ask,            &Calls::use_handles,  &Calls::encode_ids,
-        &Calls::encode_texts,  &Calls::tokenize,       &Calls::compare,      &Calls::search};
+    constexpr std::array kCalls = {&Calls::open_model,    &Calls::create_session,
+                                   &Calls::ask_memory,    &Calls::encode_ids,
+                                   &Calls::encode_ids,    &Calls::encode_texts,
+                                   &Calls::encode_texts,  &Calls::tokenize,
+                                   &Calls::encode_pixels, &Calls::encode_pixels,
+                                   &Calls::encode_files,  &Calls::compare,
+                                   &Calls::search,        &Calls::ask,
+                                   &Calls::use_handles,   &Calls::encode_ids,
+                                   &Calls::encode_texts,  &Calls::tokenize,
+                                   &Calls::compare,       &Calls::search};
     Blocks blocks(bytes_);
     (this->*kCalls[bytes_.below(kCalls.size())])(blocks);
   }
@@ -135,9 +140,9 @@ class Calls {
     if (status == TESSERA_OK) return;
     const std::string_view message = tessera_last_error();
     require(!message.empty() && message.size() <= kMostMessage, "a failure has a message");
-    require(status != TESSERA_INVALID_ARGUMENT ||
-                message.find("expected") != std::string_view::npos,
-            tessera_last_error());
+    require(
+        status != TESSERA_INVALID_ARGUMENT || message.find("expected") != std::string_view::npos,
+        tessera_last_error());
     require(blocks.untouched() || may_write_some || status == TESSERA_CANCELLED,
             "what fails writes nothing");
   }
@@ -292,9 +297,9 @@ class Calls {
     tessera_run_options* const options = run_options(blocks, count);
     const std::vector<tessera_output> out = outputs(blocks);
     tessera_session* const of = session(with_.text.session);
-    check(tessera_encode_ids(of, blocks.structure(tokens), options, blocks.array(out),
-                             count_of(out)),
-          blocks, of == own_);  // whose pool may fail half-way
+    check(
+        tessera_encode_ids(of, blocks.structure(tokens), options, blocks.array(out), count_of(out)),
+        blocks, of == own_);  // whose pool may fail half-way
   }
   /// How many ids the offsets claim, if no check can refuse them.
   static std::int64_t believed_rows(const std::vector<std::int64_t>& offsets) {
@@ -500,8 +505,7 @@ class Calls {
     check(tessera_cancel_request(with_.cancel), blocks);
     check(tessera_cancel_reset(with_.cancel), blocks);
     check(tessera_cancel_close(reinterpret_cast<tessera_cancel*>(garbage)), blocks);
-    check(tessera_index_open(blocks.name({"", "/", "nowhere.npy"}),
-                             blocks.room<tessera_index*>(1)),
+    check(tessera_index_open(blocks.name({"", "/", "nowhere.npy"}), blocks.room<tessera_index*>(1)),
           blocks);
     require(tessera_status_name(static_cast<tessera_status>(garbage % 4096)) != nullptr,
             "every number has a name");

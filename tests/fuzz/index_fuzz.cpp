@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "runtime/base/files.hpp"
-#include "tests/fuzz/fuzz.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/index_identity.hpp"
 #include "tessera/pipeline/search_index.hpp"
+#include "tests/fuzz/fuzz.hpp"
 
 namespace tessera::fuzz {
 namespace {
@@ -51,8 +51,13 @@ void read_identity(std::string_view json) {
   const std::string again = to_json(read);
   const MemoryFiles copies({{"x.npy.json", std::as_bytes(std::span(again))}});
   require_same(path, read, load_identity(copies.directory() / "x.npy"));
-  require_same(path, read, {.model = "BertModel, mean pooling, 0", .prompt = {}, .similarity = "dot",
-                            .cutting = "24", .lines = "2, 0", .vectors = "0"});
+  require_same(path, read,
+               {.model = "BertModel, mean pooling, 0",
+                .prompt = {},
+                .similarity = "dot",
+                .cutting = "24",
+                .lines = "2, 0",
+                .vectors = "0"});
 }
 
 }  // namespace
@@ -77,10 +82,12 @@ Seeds seeds() {
           {"claim", std::string("\0\0", 2) + claim + std::string(16, '\x3F')},
           {"dict", "\1\x8" + rows.substr(kPreamble)},
           {"empty", std::string("\1\0", 2) + npy_header(0, 4).substr(kPreamble)},
-          {"identity", std::string("\2\0", 2) +
-                           to_json({.model = "BertModel, mean pooling, 00ff", .prompt = "query: ",
-                                    .similarity = "cosine", .cutting = "24 tokens",
-                                    .lines = "2, 00ff", .vectors = "00ff"})}};
+          {"identity", std::string("\2\0", 2) + to_json({.model = "BertModel, mean pooling, 00ff",
+                                                         .prompt = "query: ",
+                                                         .similarity = "cosine",
+                                                         .cutting = "24 tokens",
+                                                         .lines = "2, 00ff",
+                                                         .vectors = "00ff"})}};
 }
 
 }  // namespace tessera::fuzz

@@ -27,7 +27,8 @@ RecordOptions options_of(unsigned char format, unsigned char other) {
 }
 
 void require_texts(const Record& record, TextEncoding encoding) {
-  if (encoding == TextEncoding::utf8_replace) return;  // what is invalid is replaced where it is read
+  if (encoding == TextEncoding::utf8_replace)
+    return;  // what is invalid is replaced where it is read
   const auto is_valid = [](std::string_view text) {
     return text::replace_invalid_utf8(text) == text;
   };
@@ -39,8 +40,8 @@ void require_texts(const Record& record, TextEncoding encoding) {
 
 void run(std::string_view input) {
   if (input.size() < 2) return;
-  const RecordOptions options = options_of(static_cast<unsigned char>(input[0]),
-                                           static_cast<unsigned char>(input[1]));
+  const RecordOptions options =
+      options_of(static_cast<unsigned char>(input[0]), static_cast<unsigned char>(input[1]));
   const std::string_view bytes = input.substr(2);
   const InputFile file(bytes);
   RecordReader reader(file.path(), options);

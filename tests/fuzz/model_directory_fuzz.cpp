@@ -12,23 +12,38 @@
 #include "runtime/session/session.hpp"
 #include "runtime/weights/checkpoint.hpp"
 #include "tests/fuzz/fuzz.hpp"
-#include "tests/support/tensors.hpp"
 #include "tests/support/temporary.hpp"
+#include "tests/support/tensors.hpp"
 
 namespace tessera::fuzz {
 namespace {
 
 // Of tests/golden/data. '!' is 33: choices stand in printable bytes from there on.
-constexpr std::array kCheckpoints = {
-    "bert-model",     "bert-mlm-legacy", "bert-seqcls",         "bert-tokcls",
-    "albert-model",   "electra-model",   "distilbert-model-sharded",
-    "mpnet-model",    "roberta-model",   "xlm-roberta-reranker",
-    "clip-full",      "siglip-full",     "vit-imgcls",          "deit-teacher",
-    "beit-model",     "dinov2-imgcls",   "dinov2-registers-swiglu"};
-constexpr std::array kFiles = {
-    "config.json",    "modules.json",      "sentence_bert_config.json",
-    "1_Pooling/config.json", "2_Dense/config.json", "3_LayerNorm/config.json",
-    "config_sentence_transformers.json",   "model.safetensors.index.json"};
+constexpr std::array kCheckpoints = {"bert-model",
+                                     "bert-mlm-legacy",
+                                     "bert-seqcls",
+                                     "bert-tokcls",
+                                     "albert-model",
+                                     "electra-model",
+                                     "distilbert-model-sharded",
+                                     "mpnet-model",
+                                     "roberta-model",
+                                     "xlm-roberta-reranker",
+                                     "clip-full",
+                                     "siglip-full",
+                                     "vit-imgcls",
+                                     "deit-teacher",
+                                     "beit-model",
+                                     "dinov2-imgcls",
+                                     "dinov2-registers-swiglu"};
+constexpr std::array kFiles = {"config.json",
+                               "modules.json",
+                               "sentence_bert_config.json",
+                               "1_Pooling/config.json",
+                               "2_Dense/config.json",
+                               "3_LayerNorm/config.json",
+                               "config_sentence_transformers.json",
+                               "model.safetensors.index.json"};
 constexpr char kFirst = '!';
 constexpr Index kMostRows = 64;  // what takes more is not run
 
@@ -126,8 +141,7 @@ void encode(const models::Package& package) {
   std::vector<Image> images;
   Batch batch;
   if (!fill_batch(package.program, pixels, values, ids, images, offsets, batch)) return;
-  const auto model =
-      Model::create(package.program, package.checkpoint, {.isa = Isa::baseline});
+  const auto model = Model::create(package.program, package.checkpoint, {.isa = Isa::baseline});
   SessionOptions options{.max_rows = kMostRows, .max_sequences = 1, .threads = 1};
   options.rates = nominal_rates(machine(), Isa::baseline);
   const auto session = Session::create(model, options);
@@ -149,8 +163,8 @@ void run(std::string_view input) {
   const bool has_modules = file != "config.json" && file != "model.safetensors.index.json";
   MemoryFiles::Map files;
   for (const auto& [name, bytes] : base) {
-    const bool is_of_modules = !name.starts_with("model.") && !name.starts_with("model-") &&
-                               name != "config.json";
+    const bool is_of_modules =
+        !name.starts_with("model.") && !name.starts_with("model-") && name != "config.json";
     if (has_modules || !is_of_modules) files[name] = std::as_bytes(std::span(bytes));
   }
   files[file] = std::as_bytes(std::span(input.substr(2)));

@@ -29,8 +29,8 @@ struct Fixture {
     model.parameter("weight", ParameterKind::matrix, 3, 5);
     return model.checkpoint();
   }();
-  std::string key = packing_key(model.program(), Isa::baseline,
-                                kernels::kernels_at(Isa::baseline), false);
+  std::string key =
+      packing_key(model.program(), Isa::baseline, kernels::kernels_at(Isa::baseline), false);
   test::TemporaryDirectory directory;
   PackedCache cache{directory.path(), key, *checkpoint, kBlockBytes};
   std::string file = [this] {
@@ -65,7 +65,8 @@ std::string changed(std::string file, unsigned what, std::string_view changes) {
   }
   if (!changes.empty()) file.resize(file.size() - static_cast<unsigned char>(changes[0]));
   const std::size_t head = fixture().file.size() - kBlockBytes;  // as it is in the file that fits
-  if ((what & kMendsBlock) != 0) put(file, kBlockHash, hash_of(std::string_view(file).substr(head)));
+  if ((what & kMendsBlock) != 0)
+    put(file, kBlockHash, hash_of(std::string_view(file).substr(head)));
   if ((what & kMendsHeader) != 0) {
     put(file, kHeaderHash, 0);
     put(file, kHeaderHash, hash_of(std::string_view(file).substr(0, head)));

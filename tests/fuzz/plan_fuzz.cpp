@@ -89,8 +89,7 @@ Seeds seeds() {
   SessionOptions options = limits();
   options.rates = nominal_rates(machine(), Isa::baseline);
   options.row_blocks = 8;
-  out.emplace_back("chains",
-                   "1" + plan_to_json(Session::create(fixture().model, options)->plan()));
+  out.emplace_back("chains", "1" + plan_to_json(Session::create(fixture().model, options)->plan()));
   return out;
 }
 

@@ -28,11 +28,11 @@ void preprocess(const image::Preprocessor& preprocessor, Index width, Index heig
     return check_message(e);
   }
   const image::Size size = preprocessor.result_size({.height = height, .width = width});
-  require(out.height == size.height && out.width == size.width && out.height >= 1 &&
-              out.width >= 1 && out.height * out.width <= kMostPixels &&
-              out.pixels.size() ==
-                  static_cast<std::size_t>(out.height * out.width * image::kChannels),
-          "an image has the size that was said");
+  require(
+      out.height == size.height && out.width == size.width && out.height >= 1 && out.width >= 1 &&
+          out.height * out.width <= kMostPixels &&
+          out.pixels.size() == static_cast<std::size_t>(out.height * out.width * image::kChannels),
+      "an image has the size that was said");
 }
 
 }  // namespace

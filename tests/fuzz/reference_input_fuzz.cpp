@@ -45,15 +45,16 @@ void run(std::string_view input) {
 
 Seeds seeds() {
   using std::string_literals::operator""s;
-  return {{"ids", "\x30\5\0"s +
-                      R"({"input_ids": {"dtype": "I64", "shape": [2, 3], "data_offsets": [0, 48]}})"},
-          {"all", "\xC0\1\0"s +
-                      R"({"input_ids": {"dtype": "I64", "shape": [2, 3], "data_offsets": [0, 48]},
+  return {
+      {"ids", "\x30\5\0"s +
+                  R"({"input_ids": {"dtype": "I64", "shape": [2, 3], "data_offsets": [0, 48]}})"},
+      {"all", "\xC0\1\0"s +
+                  R"({"input_ids": {"dtype": "I64", "shape": [2, 3], "data_offsets": [0, 48]},
  "attention_mask": {"dtype": "I64", "shape": [2, 3], "data_offsets": [48, 96]},
  "token_type_ids": {"dtype": "I64", "shape": [2, 3], "data_offsets": [96, 144]},
  "position_ids": {"dtype": "I64", "shape": [2, 3], "data_offsets": [144, 192]}})"},
-          {"bool", "\x20\0\1"s +
-                       R"({"input_ids": {"dtype": "I32", "shape": [1, 6], "data_offsets": [0, 24]},
+      {"bool", "\x20\0\1"s +
+                   R"({"input_ids": {"dtype": "I32", "shape": [1, 6], "data_offsets": [0, 24]},
  "attention_mask": {"dtype": "BOOL", "shape": [1, 6], "data_offsets": [24, 30]},
  "x": {"dtype": "U8", "shape": [2], "data_offsets": [30, 32]}})"}};
 }

@@ -335,6 +335,20 @@ TEST_F(PlanTest, MessagesAreShortAndPlain) {
   }
 }
 
+TEST_F(PlanTest, PlansOfFewerOpsAreNotCompared) {
+  const Plan whole = plan();
+  Plan cut = whole;
+  cut.ops.resize(2);
+  for (const bool is_first : {true, false}) {
+    try {
+      (void)diff_plans(is_first ? cut : whole, is_first ? whole : cut, model_->program());
+      ADD_FAILURE() << "compared";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr("has 2 ops, expected "));
+    }
+  }
+}
+
 TEST_F(PlanTest, SaysHowManyRowsItsRangesAreFor) {
   Plan made = plan();
   for (OpSchedule& op : made.ops) {

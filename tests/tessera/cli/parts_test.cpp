@@ -134,8 +134,12 @@ TEST(NpyTest, MessagesNameWhatTheHeaderClaims) {
 }
 
 TEST(IndexIdentityTest, MessagesAreShort) {
-  const IndexIdentity now{.model = "BertModel, 00ff", .prompt = {}, .similarity = "cosine",
-                          .cutting = {}, .lines = {}, .vectors = {}};
+  const IndexIdentity now{.model = "BertModel, 00ff",
+                          .prompt = {},
+                          .similarity = "cosine",
+                          .cutting = {},
+                          .lines = {},
+                          .vectors = {}};
   IndexIdentity other = now;
   other.model = "\x1B" + std::string(5000, 'm');
   try {
