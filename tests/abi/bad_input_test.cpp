@@ -265,7 +265,7 @@ TEST(BadInputTest, SessionOptionsAreLookedAt) {
   options.output_count = 2;
   EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("outputs[1] is NULL"));
   names[1] = "embedding";
-  EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("again"));
+  EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("again, expected each name once"));
   names[1] = "nonsense";
   EXPECT_REFUSED(create_with(options), TESSERA_NOT_FOUND, HasSubstr("\"nonsense\""));
   options.outputs = nullptr;

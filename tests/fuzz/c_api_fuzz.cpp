@@ -165,7 +165,7 @@ class Calls {
       if (bytes_.rarely()) file.name = blocks.name({"config.json", "../x", "vocab.txt", "a//b"});
       if (bytes_.rarely()) file.size = bytes_.below(file.size + 1);
       if (bytes_.rarely()) file.data = nullptr;
-      if (bytes_.rarely()) file.size = bytes_.absurd();
+      if (bytes_.rarely()) file.size = SIZE_MAX;  // less could be true
       if (bytes_.rarely()) file.reserved = 1;
     }
     tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
