@@ -202,6 +202,10 @@ class Calls {
     // What is large and allowed (1024 threads) takes time that says nothing.
     if (bytes_.rarely()) options.threads = bytes_.below(2) == 0 ? -1 : 1025;
     options.max_rows = bytes_.number<std::int64_t>();
+    // Of 2^31 rows a plan takes a second, and a minute here.
+    if (options.max_rows < std::int64_t{1} << 31) {
+      options.max_rows = std::min<std::int64_t>(options.max_rows, 4096);
+    }
     options.max_sequences = bytes_.number<std::int64_t>();
     const std::vector<const char*> names = output_names(blocks);
     options.outputs = names.empty() ? nullptr : blocks.copy(names);

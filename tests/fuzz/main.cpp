@@ -21,7 +21,7 @@ constexpr std::size_t kLongestMessage = 4096;
 void check_message(const Error& e) {
   const std::string_view said = e.what();
   const bool is_plain = std::none_of(said.begin(), said.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F;
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
   });
   const bool is_finding =
       e.code() == ErrorCode::internal ||
