@@ -265,7 +265,8 @@ TEST(BadInputTest, SessionOptionsAreLookedAt) {
   options.output_count = 2;
   EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("outputs[1] is NULL"));
   names[1] = "embedding";
-  EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("again, expected each name once"));
+  EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("again, expected each name once"));
   names[1] = "nonsense";
   EXPECT_REFUSED(create_with(options), TESSERA_NOT_FOUND, HasSubstr("\"nonsense\""));
   options.outputs = nullptr;
@@ -389,7 +390,7 @@ TEST(BadInputTest, FilesInMemoryAreLookedAt) {
   const std::vector<std::byte> config = read_bytes(kDemo + "/config.json");
   std::array<tessera_file, 2> files{file, file};
   EXPECT_REFUSED(tessera_model_open_memory(files.data(), 2, nullptr, &model),
-                 TESSERA_INVALID_ARGUMENT, HasSubstr("again"));
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("again, expected each name once"));
   files[1].name = "config.json";
   files[1].data = config.data();
   files[1].size = config.size();
