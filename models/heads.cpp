@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "runtime/base/json_text.hpp"
+
 namespace tessera::models {
 
 namespace {
@@ -51,7 +53,8 @@ Dim read_labels(BuildContext& context) {
     Index i = -1;
     const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), i);
     if (error != std::errc{} || end != id.data() + id.size() || i < 0 || i >= labels.size) {
-      config.wrong("id2label", fmt::format("keys from 0 to {}, got \"{}\"", labels.size - 1, id));
+      config.wrong("id2label", fmt::format("keys from 0 to {}, got {}", labels.size - 1,
+                                           detail::in_quotes(id)));
     }
     package.labels[static_cast<std::size_t>(i)] = label;
   }

@@ -13,6 +13,10 @@
 namespace tessera::models {
 namespace {
 
+/// Most rows of an image whose layers have a bias for each pair of them: 64 MiB of indices. The
+/// largest that is published has 1025.
+constexpr Index kMostPairedRows = 4096;
+
 /// For every pair (query, key) of rows the row of the bias table: (2·gh−1)(2·gw−1) differences of
 /// places on the grid, then class→patch, patch→class, class→class.
 ///                              BeitRelativePositionBias.generate_relative_position_index
@@ -39,10 +43,18 @@ std::vector<std::int32_t> relative_position_index(Index rows, Index cols) {
 ParameterId position_bias(BuildContext& context, Index heads, const std::string& module) {
   const ImageSpec& images = *context.package.program.images();
   const Index rows = images.grid_rows(), cols = images.grid_cols();
-  return context.builder.pair_bias(
-      module + "relative_position_bias.relative_position_bias_table",
-      {.size = (2 * rows - 1) * (2 * cols - 1) + 3, .key = "image_size"},
-      {.size = heads, .key = "num_attention_heads"}, relative_position_index(rows, cols));
+  const std::string table = module + "relative_position_bias.relative_position_bias_table";
+  const Dim differences{.size = (2 * rows - 1) * (2 * cols - 1) + 3, .key = "image_size"};
+  const Dim each{.size = heads, .key = "num_attention_heads"};
+  // Before there is an index of all pairs: a lying image_size is refused by the table's shape.
+  (void)context.builder.weights().find(table, {differences, each});
+  if (images.native_rows() > kMostPairedRows) {
+    context.config.unsupported(
+        "image_size", fmt::format("at most {} patches and a class token, of which every pair has a "
+                                  "bias",
+                                  kMostPairedRows - 1));
+  }
+  return context.builder.pair_bias(table, differences, each, relative_position_index(rows, cols));
 }
 
 /// What follows the encoder; returns the last hidden state.

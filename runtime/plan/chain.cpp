@@ -143,7 +143,7 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
       return fmt::format("{} is in its chain, expected ops on rows of tokens", name);
     }
     if (j > i && schedule[j].chain.begins()) {
-      return fmt::format("{} begins a chain inside of another", name);
+      return fmt::format("{} begins a chain inside of another, expected one at a time", name);
     }
     for (const auto* nests : {&schedule[j].nests, &schedule[j].block_nests}) {
       for (const NestRange& range : *nests) {
@@ -153,8 +153,10 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
     const Index most = std::min(chain.block_rows, max_rows);
     if (const auto& nests = schedule[j].block_nests;
         !nests.empty() && nests.back().last_rows < most) {
-      return fmt::format("{}: the last of its block_nests ends before {} rows, those of a block",
-                         name, most);
+      return fmt::format(
+          "{}: the last of its block_nests is for up to {} rows, expected {}, those "
+          "of a block",
+          name, nests.back().last_rows, most);
     }
   }
   const Index longest = longest_sequence(program, max_rows);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/plan_file.hpp"
@@ -18,10 +19,20 @@ namespace {
               fmt::format("plan{}{}: {}", plan.file.empty() ? "" : " ", plan.file, what));
 }
 
+/// A text of a file as a message carries it: as it is if it is short and plain.
+std::string shown(const std::string& text) {
+  std::string quoted = detail::in_quotes(text);
+  return quoted == '"' + text + '"' ? text : quoted;
+}
+template <class T>
+const T& shown(const T& value) {
+  return value;
+}
+
 template <class T>
 void require_same(const Plan& plan, const char* what, const T& its, const T& here) {
   if (its == here) return;
-  refuse(plan, fmt::format("was made for {} {}, expected {}", what, its, here));
+  refuse(plan, fmt::format("was made for {} {}, expected {}", what, shown(its), shown(here)));
 }
 
 /// Says so if a plan is of another part of a model: what is computed depends on what is asked for.
@@ -40,7 +51,8 @@ void check_attention(const PlanInput& in, Index most, std::size_t i, const OpSch
   }
   if (schedule.attention.empty()) fail("has no dataflow, expected at least one");
   if (schedule.attention.back().last_rows < most) {
-    fail(fmt::format("its last dataflow ends before {} rows", most));
+    fail(fmt::format("its last dataflow is for up to {} rows, expected {}",
+                     schedule.attention.back().last_rows, most));
   }
   const Index Br = kernels::kernels_at(in.isa).attention[op->precision].Br;
   for (const AttentionRange& range : schedule.attention) {
@@ -64,10 +76,13 @@ void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<
       fail(fmt::format("has {} x {} blocks, expected fewer than 2^31", nest.row_blocks,
                        nest.col_blocks));
     }
-    if (onednn && task.residual) fail("wants oneDNN where C is the residual's memory");
+    if (onednn && task.residual) {
+      fail("wants oneDNN where C is the residual's memory, expected a nest of ours");
+    }
     if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
-      fail(in.allow_onednn ? "wants oneDNN, whose plugin cannot be loaded"
-                           : "wants oneDNN, which the session does not allow");
+      fail(in.allow_onednn
+               ? "wants oneDNN, whose plugin cannot be loaded, expected a nest of ours"
+               : "wants oneDNN, which the session does not allow, expected a nest of ours");
     }
     if (nest.col_blocks > panels) {
       fail(fmt::format("col_blocks is {}, expected at most {}", nest.col_blocks, panels));
@@ -121,7 +136,8 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const LinearTask task = linear_task(in.program, *op, max_rows, false);
   const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
   if (schedule.nests.back().last_rows < most) {
-    fail(fmt::format("its last range ends before {} rows", most));
+    fail(fmt::format("its last range is for up to {} rows, expected {}",
+                     schedule.nests.back().last_rows, most));
   }
   check_nests(in, task, schedule.nests, fail);
   check_nests(in, task, schedule.block_nests, fail);
@@ -194,14 +210,16 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
   const PlanIdentity &was = before.identity, &is = after.identity;
   if (was.program != is.program) {
     require_same_outputs(before, program);
-    refuse(before, fmt::format("was made for model {}, expected {}", was.program, is.program));
+    refuse(before, fmt::format("was made for model {}, expected {}", shown(was.program),
+                               shown(is.program)));
   }
-  if (before.ops.size() != program.ops.size()) {
-    refuse(before, fmt::format("has {} ops, expected {}", before.ops.size(), program.ops.size()));
+  for (const Plan* plan : {&before, &after}) {
+    if (plan->ops.size() == program.ops.size()) continue;
+    refuse(*plan, fmt::format("has {} ops, expected {}", plan->ops.size(), program.ops.size()));
   }
   std::string text;
   const auto field = [&](const char* name, const auto& a, const auto& b) {
-    if (!(a == b)) text += fmt::format("{}: {} -> {}\n", name, a, b);
+    if (!(a == b)) text += fmt::format("{}: {} -> {}\n", name, shown(a), shown(b));
   };
   field("version", was.version, is.version);
   field("machine", was.machine, is.machine);

@@ -164,7 +164,7 @@ class Reader {
       }
       schedule.by_heads_from = count(object, "by_heads_from", 0);
     } else if (has(object, "by_heads_from")) {
-      fail("has by_heads_from without attention");
+      fail("has by_heads_from without attention, expected both or none");
     }
     if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
     if (has(object, "task_rows")) schedule.task_rows = count(object, "task_rows", 1);
@@ -223,7 +223,7 @@ Plan load_plan(const fs::path& file) {
     reader.fail(fmt::format("has {} bytes, expected at most {}", bytes, kMaxFileBytes));
   }
   const json::Tree tree = json::Tree::parse(read_file(file));
-  if (!tree) reader.fail(fmt::format("is no JSON: {}", tree.message()));
+  if (!tree) reader.fail(fmt::format("is no JSON: {}, expected a plan", tree.message()));
   const json::Value root = tree.root();
   const auto format = reader.get<std::int64_t>(root, "tessera_plan", "the format's number");
   if (format != kFormat) {

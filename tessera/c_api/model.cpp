@@ -56,7 +56,8 @@ MemoryFiles::Map read_files(const tessera_file* files, std::size_t count) {
     require(file.name != nullptr, "files[{}].name is NULL, expected such as \"config.json\"", i);
     const std::span<const std::byte> bytes =
         checked_span(static_cast<const std::byte*>(file.data), file.size, "files[].data");
-    require(map.emplace(file.name, bytes).second, "files[{}].name is \"{}\" again", i, file.name);
+    require(map.emplace(file.name, bytes).second,
+            "files[{}].name is \"{}\" again, expected each name once", i, file.name);
   }
   return map;
 }

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <utility>
 
+#include "runtime/base/json_text.hpp"
+
 namespace tessera {
 namespace {
 
@@ -55,8 +57,12 @@ std::size_t ColumnReader::find(const std::string& column) const {
                              plural(row_.size()), *number));
   }
   if (const auto found = find_name(column)) return *found;
-  const std::vector<std::string> names(
+  std::vector<std::string> names(
       row_.begin(), row_.begin() + static_cast<std::ptrdiff_t>(std::min(row_.size(), kShownNames)));
+  for (std::string& name : names) {  // as it is if it is short and plain
+    std::string quoted = detail::in_quotes(name);
+    if (quoted != '"' + name + '"') name = std::move(quoted);
+  }
   refuse_first(
       fmt::format("got no column \"{}\", expected one of {}", column, fmt::join(names, ", ")));
 }

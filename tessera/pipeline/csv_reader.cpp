@@ -61,9 +61,13 @@ bool CsvReader::next(std::vector<std::string>& row) {
     }
     if (at_ == line_.size()) return true;
     if (line_[at_] != format_.separator) {
-      refuse(row.size(), fmt::format("got '{}' behind the closing quote, expected {} or the end "
+      const auto byte = static_cast<unsigned char>(line_[at_]);
+      const bool is_plain = byte >= 0x20 && byte < 0x7F;
+      refuse(row.size(), fmt::format("got {} behind the closing quote, expected {} or the end "
                                      "(--no-quotes: a quote is a character)",
-                                     line_[at_], format_.separator == '\t' ? "a tab" : "a comma"));
+                                     is_plain ? fmt::format("'{}'", line_[at_])
+                                              : fmt::format("byte 0x{:02X}", byte),
+                                     format_.separator == '\t' ? "a tab" : "a comma"));
     }
     ++at_;
   }

@@ -10,6 +10,7 @@
 #include "models/json.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/weights/checkpoint.hpp"
 #include "runtime/weights/content_hash.hpp"
 #include "tessera/pipeline/json_text.hpp"
@@ -127,12 +128,9 @@ void require_same(const std::string& index, const IndexIdentity& saved, const In
   for (const Field& field : kFields) {
     const std::string &got = saved.*field.value, &expected = now.*field.value;
     if (got == expected) continue;
-    std::string was, is;
-    append_json_string(was, got);
-    append_json_string(is, expected);
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{}: the index was made for another \"{}\": got {}, expected {}", index,
-                            field.name, was, is));
+                            field.name, detail::in_quotes(got), detail::in_quotes(expected)));
   }
 }
 

@@ -139,7 +139,7 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
     tree = json::Tree::parse(repaired);
   }
   if (tree.fault() == json::Fault::empty) refuse("got an empty line, expected a JSON object");
-  if (!tree) refuse(fmt::format("not valid JSON: {}", tree.message()));
+  if (!tree) refuse(fmt::format("not valid JSON ({}), expected an object", tree.message()));
   json::Object object;
   if (!tree.root().get(object)) {
     refuse(fmt::format("got {}, expected a JSON object", json::type_name(tree.root())));

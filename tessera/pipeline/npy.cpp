@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/weights/mapped_file.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/similarity.hpp"
@@ -75,29 +76,32 @@ NpyMatrix read_npy(const std::string& path) {
   const std::span<const std::byte> bytes = file.bytes();
   std::string text(std::min(bytes.size(), kMostHead), '\0');
   file.read(bytes.first(text.size()), static_cast<std::byte*>(static_cast<void*>(text.data())));
-  if (!text.starts_with(kMagic) || text.size() < kPreamble) corrupt(path, "is no .npy file");
+  if (!text.starts_with(kMagic) || text.size() < kPreamble) {
+    corrupt(path, "is no .npy file, expected one that begins with \\x93NUMPY");
+  }
   if (text[6] != '\x01') corrupt(path, fmt::format(".npy version {}, expected 1", int{text[6]}));
   const auto byte = [&text](std::size_t i) {
     return std::size_t{static_cast<unsigned char>(text[i])};
   };
   const std::size_t begin = kPreamble + byte(8) + (byte(9) << 8);
-  if (begin > text.size()) corrupt(path, "the file ends within the header");
+  if (begin > text.size()) {
+    corrupt(path,
+            fmt::format("the file ends at byte {}, within the header, expected {} bytes of it",
+                        text.size(), begin));
+  }
   const std::string_view dict = std::string_view(text).substr(kPreamble, begin - kPreamble);
   NpyMatrix matrix;
   std::size_t width = 0;
   if (dict_value(dict, "descr") != "'<f4'" || dict_value(dict, "fortran_order") != "False" ||
       !parse_shape(dict_value(dict, "shape"), matrix.rows, width)) {
     corrupt(path, fmt::format("got {}, expected a float32 matrix in C order",
-                              dict.substr(0, dict.find('}') + 1)));
+                              detail::in_quotes(dict.substr(0, dict.find('}') + 1))));
   }
   const std::size_t data_bytes = bytes.size() - begin;
-  if (std::cmp_greater(width, kMostWidth)) {
-    corrupt(path, fmt::format("got rows of {} floats, expected at most {}", width, kMostWidth));
+  if (width < 1 || std::cmp_greater(width, kMostWidth)) {
+    corrupt(path, fmt::format("got rows of {} floats, expected 1 to {}", width, kMostWidth));
   }
-  const bool fits = width == 0
-                        ? data_bytes == 0
-                        : data_bytes % (4 * width) == 0 && data_bytes / (4 * width) == matrix.rows;
-  if (!fits) {
+  if (data_bytes % (4 * width) != 0 || data_bytes / (4 * width) != matrix.rows) {
     corrupt(path, fmt::format("{} bytes of data, expected {} rows of {} floats", data_bytes,
                               matrix.rows, width));
   }

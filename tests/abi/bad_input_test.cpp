@@ -265,7 +265,8 @@ TEST(BadInputTest, SessionOptionsAreLookedAt) {
   options.output_count = 2;
   EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("outputs[1] is NULL"));
   names[1] = "embedding";
-  EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("again"));
+  EXPECT_REFUSED(create_with(options), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("again, expected each name once"));
   names[1] = "nonsense";
   EXPECT_REFUSED(create_with(options), TESSERA_NOT_FOUND, HasSubstr("\"nonsense\""));
   options.outputs = nullptr;
@@ -389,7 +390,7 @@ TEST(BadInputTest, FilesInMemoryAreLookedAt) {
   const std::vector<std::byte> config = read_bytes(kDemo + "/config.json");
   std::array<tessera_file, 2> files{file, file};
   EXPECT_REFUSED(tessera_model_open_memory(files.data(), 2, nullptr, &model),
-                 TESSERA_INVALID_ARGUMENT, HasSubstr("again"));
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("again, expected each name once"));
   files[1].name = "config.json";
   files[1].data = config.data();
   files[1].size = config.size();
@@ -429,6 +430,33 @@ TEST(BadInputTest, TextsAreLookedAt) {
   EXPECT_EQ(words_only.info().has_tokenizer, 0U);
   EXPECT_REFUSED(tessera_tokenize(words_only.get(), &texts, nullptr, nullptr, 0, offsets.data()),
                  TESSERA_NOT_FOUND, HasSubstr("no tokenizer"));
+}
+
+// Which texts were cut is said where the call succeeds, and nowhere else.
+TEST(BadInputTest, WhatFailsSaysNothingOfWhatWasCut) {
+  const char* const list[] = {"a tiny text editor", "x"};
+  std::array<unsigned char, 2> is_cut{7, 7};
+  std::array<std::int32_t, 64> ids{};
+  std::array<std::int64_t, 3> offsets{};
+  tessera_texts texts = TESSERA_TEXTS_INIT;
+  texts.texts = list;
+  texts.count = 2;
+  texts.max_tokens = 4;
+  texts.is_cut = is_cut.data();
+  EXPECT_REFUSED(tessera_tokenize(demo().get(), &texts, ids.data(), nullptr, 3, offsets.data()),
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("capacity is 3, expected at least"));
+  EXPECT_THAT(is_cut, testing::ElementsAre(7, 7));
+  const Session session(demo(), {.threads = 1});
+  tessera_output output = TESSERA_OUTPUT_INIT;
+  std::array<float, 1> too_small{};
+  output.data = too_small.data();
+  output.capacity = too_small.size();
+  EXPECT_REFUSED(tessera_encode_texts(session.get(), &texts, nullptr, &output, 1, nullptr),
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("outputs[0].capacity is 1"));
+  EXPECT_THAT(is_cut, testing::ElementsAre(7, 7));
+  EXPECT_EQ(tessera_tokenize(demo().get(), &texts, ids.data(), nullptr, 64, offsets.data()),
+            TESSERA_OK);
+  EXPECT_THAT(is_cut, testing::ElementsAre(1, 0));
 }
 
 TEST(BadInputTest, IndicesAreLookedAt) {

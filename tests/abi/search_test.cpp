@@ -346,6 +346,18 @@ TEST_F(BadSearchTest, FilesAreLookedAt) {
   const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   directory.write("short.npy", content.substr(0, content.size() - 4));
   EXPECT_REFUSED(open("short.npy"), TESSERA_CORRUPT_FILE, HasSubstr("expected 3 rows of 2 floats"));
+  // Files that numpy.zeros((4, 0)) and a liar write.
+  const auto with_shape = [&](const std::string& shape) {
+    std::string changed = content;
+    changed.replace(content.find("(3, 2)"), 6, shape);
+    changed.erase(changed.find("}") + 1, shape.size() - 6);
+    directory.write("shape.npy", changed.substr(0, shape == "(4, 0)" ? 128 : 144));
+    return open("shape.npy");
+  };
+  EXPECT_REFUSED(with_shape("(4, 0)"), TESSERA_CORRUPT_FILE,
+                 HasSubstr("shape.npy: got rows of 0 floats, expected 1 to 16777216"));
+  EXPECT_REFUSED(with_shape("(4, 4611686018427387904)"), TESSERA_CORRUPT_FILE,
+                 HasSubstr("got rows of 4611686018427387904 floats, expected 1 to 16777216"));
   const auto with_float = [&](float value) {  // in place of the first
     std::string changed = content;
     std::memcpy(changed.data() + (content.size() - 6 * sizeof(float)), &value, sizeof value);

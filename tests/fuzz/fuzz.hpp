@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/error.hpp"
+
 namespace tessera::fuzz {
 
 /// Files by their names.
@@ -25,6 +27,17 @@ Seeds seeds();
 
 /// Ends the process, as a finding, unless `holds`.
 void require(bool holds, const char* what);
+
+/// Ends the process, as a finding, unless the message of `e` is one that people may be shown. Of what
+/// run() throws main.cpp asks this.
+void check_message(const Error& e);
+
+/// A committed file, by its path in the repository.
+inline std::string read_committed(const std::filesystem::path& path) {
+  std::ifstream in(std::filesystem::path(TESSERA_SOURCE_DIR) / path, std::ios::binary);
+  require(in.good(), path.c_str());
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
 
 /// Appends the committed files of a folder below tests/ that have at most `most` bytes, each with
 /// `prefix` before it.

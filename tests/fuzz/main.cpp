@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,19 +16,22 @@ namespace {
 // Messages are shown to people: of bounded length, without control characters.
 constexpr std::size_t kLongestMessage = 4096;
 
+}  // namespace
+
 void check_message(const Error& e) {
   const std::string_view said = e.what();
+  const bool is_plain = std::none_of(said.begin(), said.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
+  });
   const bool is_finding =
       e.code() == ErrorCode::internal ||
       (e.code() != ErrorCode::out_of_memory && said.find("expected") == std::string_view::npos) ||
-      said.size() > kLongestMessage;
+      said.size() > kLongestMessage || !is_plain;
   if (!is_finding) return;
   fmt::print(stderr, "message ({}, {} bytes): {}\n", to_string(e.code()), said.size(),
              said.substr(0, kLongestMessage));
   std::abort();
 }
-
-}  // namespace
 
 void require(bool holds, const char* what) {
   if (holds) return;

@@ -227,6 +227,11 @@ TEST(HeadsTest, TheBiasMayBeStoredUnderTheDecoderAlone) {
 
 TEST(HeadsTest, LabelsComeFromIdOrNumber) {
   CheckpointCopy copy("bert-seqcls");
+  copy.config["id2label"] = "{\"\\u001b" + std::string(5000, 'x') + "\": \"a\"}";
+  const std::string message =
+      error_of([&] { copy.open(); });  // what a file says is cut and escaped
+  EXPECT_LT(message.size(), 1000U);
+  EXPECT_THAT(message, testing::HasSubstr("got \"\\u001bxxx"));
   copy.config["id2label"] = R"({"2": "c", "0": "a", "1": "b"})";
   copy.config["num_labels"] = "7";  // id2label wins
   copy.config["problem_type"] = "\"multi_label_classification\"";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/image/decode.hpp"
 
+#include <sys/resource.h>
+
 #include "models/image/orientation.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
@@ -9,6 +11,7 @@
 namespace tessera::image::test {
 namespace {
 
+using std::string_literals::operator""s;
 using testing::HasSubstr;
 
 TEST(DecodeTest, GivesPillowsPixelsForEveryKindOfFile) {
@@ -135,6 +138,27 @@ TEST(DecodeTest, RefusesExtentsBeforeItAllocates) {
   EXPECT_THAT(message_of(large), HasSubstr("60000 x 60000 pixels, expected at most 65500"));
   for (int i = 5; i < 9; ++i) at[i] = 0;
   EXPECT_THAT(message_of(large), HasSubstr("JPEG: "));  // zero-sized
+}
+
+// 49 bytes: the header of an image, and the beginning of a chunk of 2 GiB by its length.
+TEST(DecodeTest, APngOfAHugeChunkTakesLittleMemory) {
+  constexpr std::size_t kHeader = 33;
+  const auto most_kib = [] {  // that this process has had
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const auto begin = bytes_of(seed("rgb-8.png"));
+  for (const std::string kind : {"tEXt", "zTXt", "iTXt", "eXIf", "iCCP", "sPLT", "hIST", "tRNS",
+                                 "abCd", "prVt", "PLTE", "IDAT"}) {
+    auto png = std::vector(begin.begin(), begin.begin() + kHeader);
+    const std::string chunk = "\x7F\xFF\xFF\xFF" + kind + "key\0text"s;
+    for (const char byte : chunk.substr(0, 16)) png.push_back(static_cast<std::uint8_t>(byte));
+    ASSERT_EQ(png.size(), 49U);
+    const long before = most_kib();
+    EXPECT_THAT(message_of(png), HasSubstr("PNG")) << kind;
+    EXPECT_LT(most_kib() - before, 64 * 1024) << kind;
+  }
 }
 
 TEST(DecodeTest, RefusesAJpegOfThousandsOfScans) {

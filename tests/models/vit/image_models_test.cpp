@@ -117,6 +117,25 @@ TEST(ImageModelsTest, BeitBiasesAreOfOneKind) {
   EXPECT_NE(run(copy.open()), of_layers);
 }
 
+// The index of all pairs of rows takes memory with the fourth power of a side: 200 bytes of config.json
+// could ask for a terabyte.
+TEST(ImageModelsTest, AnImageSizeIsRefusedBeforeThereAreItsPairs) {
+  CheckpointCopy copy("beit-model");
+  const auto patch = std::stol(copy.config.at("patch_size"));
+  for (const long patches : {65L, 1000L, 65536L / patch}) {
+    copy.config["image_size"] = std::to_string(patches * patch);
+    refused(copy, ErrorCode::corrupt_file, "relative_position_bias_table");
+  }
+  copy.config["image_size"] = std::to_string(65 * patch);  // and tables that do not lie
+  const std::int64_t heads = std::stol(copy.config.at("num_attention_heads"));
+  for (const char* layer : {"0", "1"}) {
+    copy.add("encoder.layer." + std::string(layer) +
+                 ".attention.attention.relative_position_bias.relative_position_bias_table",
+             {129 * 129 + 3, heads});
+  }
+  refused(copy, ErrorCode::unsupported_model, "expected at most 4095 patches and a class token");
+}
+
 TEST(ImageModelsTest, TheOtherTowerOfAClassOfOneIsRefused) {
   const auto open = [](const char* name, Tower tower, const char* architecture) {
     return models::open_package(

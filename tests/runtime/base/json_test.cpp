@@ -117,6 +117,28 @@ TEST(JsonTextTest, NumbersHaveTheTypeThatHoldsThem) {
   EXPECT_TRUE(value_of<bool>("true"));
 }
 
+// Zeros of many forms (RapidJSON's own conversion gives "0e-30" any value), and the ends of the range.
+TEST(JsonTextTest, NumbersAreTheNearestDoubles) {
+  for (const char* zero : {"0e-30", "0.0e-25", "0E-308", "0.00000000000000000000000000000000000",
+                           "0e30", "0e-2147483648", "1e-400", "0.1e-99999999999"}) {
+    EXPECT_EQ(value_of<double>(zero), 0.0) << zero;
+  }
+  EXPECT_EQ(value_of<double>("-0e-40"), 0.0);
+  EXPECT_EQ(value_of<double>(("0." + std::string(1000, '0') + "1e-2147483639").c_str()), 0.0);
+  EXPECT_EQ(value_of<double>(("0." + std::string(400, '0') + "1e401").c_str()), 1.0);
+  EXPECT_EQ(value_of<double>("4.9e-324"), std::numeric_limits<double>::denorm_min());
+  EXPECT_EQ(value_of<double>("2.2250738585072011e-308"), 2.2250738585072011e-308);
+  EXPECT_EQ(value_of<double>("9007199254740993.0"), 9007199254740992.0);  // a tie, to even
+  EXPECT_EQ(value_of<double>("1.7976931348623157e308"), std::numeric_limits<double>::max());
+  for (const char* large : {"1.7976931348623159e308", "17976931348623159e292", "1e309", "-1e309"}) {
+    EXPECT_EQ(fault_of(large), Fault::syntax) << large;
+    EXPECT_THAT(Tree::parse(large).message(), HasSubstr("Number too big")) << large;
+  }
+  EXPECT_EQ(value_of<std::int64_t>("-9223372036854775808"),
+            std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(value_of<double>("-9223372036854775809"), -0x1p63);
+}
+
 TEST(JsonTextTest, TheLastOfEqualKeysCountsAndAllAreSeen) {
   const Tree tree = Tree::parse(R"({"a":1,"b":null,"a":2})");
   Object object;

@@ -151,7 +151,14 @@ class PlanTest : public testing::Test {
     const test::TemporaryFile file(".json");
     std::ofstream(file.path()) << json;
     try {
-      run(load_plan(file.path()));
+      return message_of(load_plan(file.path()));
+    } catch (const Error& e) {
+      return e.what();
+    }
+  }
+  std::string message_of(const Plan& changed) {
+    try {
+      run(changed);
     } catch (const Error& e) {
       return e.what();
     }
@@ -315,6 +322,49 @@ TEST_F(PlanTest, WhatAFileSaysAndNothingWouldReadIsRefused) {
   EXPECT_THAT(refused("\"task_rows\":", "\"by_heads_from\":0,\"task_rows\":"),
               HasSubstr("by_heads_from without attention"));
   EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("op "));
+}
+
+// A plan may come from anywhere: what it says is cut and escaped before people see it.
+TEST_F(PlanTest, MessagesAreShortAndPlain) {
+  for (const std::string field : {"version", "program", "machine", "isa"}) {
+    const std::string begin = "\"" + field + "\":\"";
+    const std::string message = refused(begin, begin + "\\u001b" + std::string(5000, 'v'));
+    EXPECT_LT(message.size(), 1000U) << field;
+    EXPECT_THAT(message, AllOf(HasSubstr("\\u001bvvv"), HasSubstr("expected "))) << field;
+    EXPECT_EQ(message.find('\x1B'), std::string::npos) << field;
+  }
+}
+
+TEST_F(PlanTest, PlansOfFewerOpsAreNotCompared) {
+  const Plan whole = plan();
+  Plan cut = whole;
+  cut.ops.resize(2);
+  for (const bool is_first : {true, false}) {
+    try {
+      (void)diff_plans(is_first ? cut : whole, is_first ? whole : cut, model_->program());
+      ADD_FAILURE() << "compared";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr("has 2 ops, expected "));
+    }
+  }
+}
+
+TEST_F(PlanTest, SaysHowManyRowsItsRangesAreFor) {
+  Plan made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.attention.empty()) op.attention.back().last_rows = 63;
+  }
+  EXPECT_THAT(message_of(made), HasSubstr("its last dataflow is for up to 63 rows, expected 64"));
+  made = plan();
+  for (OpSchedule& op : made.ops) {
+    if (!op.nests.empty()) op.nests.back().last_rows = 63;
+  }
+  EXPECT_THAT(message_of(made), HasSubstr("its last range is for up to 63 rows, expected 64"));
+  made = plan();
+  for (OpSchedule& op : made.ops) {
+    for (NestRange& range : op.nests) range.onednn = true;
+  }
+  EXPECT_THAT(message_of(made), HasSubstr("expected a nest of ours"));
 }
 
 TEST_F(PlanTest, APlanOfOtherOutputsSaysWhich) {

@@ -10,6 +10,7 @@
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/answers.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/index_identity.hpp"
 #include "tessera/pipeline/json_lines.hpp"
 #include "tessera/pipeline/records.hpp"
 #include "tessera/pipeline/similarity.hpp"
@@ -95,6 +96,7 @@ TEST(NpyTest, MalformedFilesAreRefused) {
        {std::string(), good.substr(0, 5), good.substr(0, 60), good, good + std::string(20, 'x'),
         good + std::string(28, 'x'), npy_header(std::size_t{1} << 62, 4) + std::string(16, 'x'),
         npy_header(4, Index{1} << 62) + std::string(16, 'x'),  // 4 times that is 0
+        npy_header(4, 0), npy_header(0, 0), npy_header(std::size_t{1} << 62, 0),
         std::string("\x93NUMPY\x01\x00\xff\xff", 10)}) {
     test::write_file("t.npy", bad);
     EXPECT_THROW(read_npy("t.npy"), Error) << bad.size();
@@ -104,6 +106,51 @@ TEST(NpyTest, MalformedFilesAreRefused) {
   test::write_file("t.npy", wide + std::string(48, 'x'));
   EXPECT_THROW(read_npy("t.npy"), Error);
   std::filesystem::remove("t.npy");
+}
+
+// The messages are shown to people: they name what is wrong, in a line.
+TEST(NpyTest, MessagesNameWhatTheHeaderClaims) {
+  const auto message_of = [](const std::string& bytes) -> std::string {
+    test::write_file("t.npy", bytes);
+    try {
+      read_npy("t.npy");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "read";
+  };
+  const std::string claim = npy_header(4, Index{1} << 62) + std::string(16, 'x');
+  ASSERT_EQ(claim.size(), 144U);
+  EXPECT_EQ(message_of(claim),
+            "t.npy: got rows of 4611686018427387904 floats, expected 1 to 16777216");
+  EXPECT_EQ(message_of(npy_header(4, 0)), "t.npy: got rows of 0 floats, expected 1 to 16777216");
+  std::string longest = npy_header(2, 3).substr(0, 10);
+  longest[8] = longest[9] = '\xFF';
+  const std::string message = message_of(longest + std::string(0xFFFE, '\1') + "}");
+  EXPECT_LT(message.size(), 1000U);
+  EXPECT_EQ(message.find('\1'), std::string::npos);
+  EXPECT_THAT(message, testing::HasSubstr("expected a float32 matrix in C order"));
+  std::filesystem::remove("t.npy");
+}
+
+TEST(IndexIdentityTest, MessagesAreShort) {
+  const IndexIdentity now{.model = "BertModel, 00ff",
+                          .prompt = {},
+                          .similarity = "cosine",
+                          .cutting = {},
+                          .lines = {},
+                          .vectors = {}};
+  IndexIdentity other = now;
+  other.model = "\x1B" + std::string(5000, 'm');
+  try {
+    require_same("films.npy", other, now);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_LT(message.size(), 500U);
+    EXPECT_THAT(message, testing::HasSubstr("another \"model\": got \"\\u001bmmm"));
+    EXPECT_THAT(message, testing::HasSubstr("expected \"BertModel, 00ff\""));
+  }
 }
 
 TEST(CosineTest, FindsTheBestInOrder) {

@@ -36,6 +36,11 @@ TEST_F(TablesTest, ColumnsAreFoundByNameAndByNumber) {
   EXPECT_EQ(texts("--csv --column year < films.csv"), "\"1999\"\n\"2001\"\n");
   expect_failure(tessera("embed model films.csv --column story"), 1,
                  "films.csv: line 1: got no column \"story\", expected one of name, plot, year");
+  file("odd.csv",
+       "a,\x1B[2J,\xC3\xA9," + std::string(500, 'c') + "\n");  // shown, not done to a terminal
+  expect_failure(
+      tessera("embed model odd.csv --column story"), 1,
+      "expected one of a, \"\\u001b[2J\", \xC3\xA9, \"" + std::string(120, 'c') + "\"...");
   expect_failure(tessera("embed model films.csv --column 4"), 1,
                  "got 3 columns, expected at least 4");
   expect_failure(tessera("embed model films.csv"), 1,

@@ -69,5 +69,11 @@ TEST_F(CsvReaderTest, ABadRowIsNamedAndTheNextIsRead) {
               HasSubstr("line 8: field 2: got an opening quote and no other up to line 9"));
 }
 
+TEST_F(CsvReaderTest, WhatCannotBeShownIsNamedByItsNumber) {
+  EXPECT_THAT(read("\"a\"\td\n")[0][0], HasSubstr("got byte 0x09 behind the closing quote"));
+  EXPECT_THAT(read("\"a\"\x1B[2J\n")[0][0], HasSubstr("got byte 0x1B behind"));
+  EXPECT_THAT(read("\"a\"\xC3\xA9\n")[0][0], HasSubstr("got byte 0xC3 behind"));
+}
+
 }  // namespace
 }  // namespace tessera::test
