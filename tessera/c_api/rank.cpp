@@ -96,7 +96,7 @@ void rank_pairs(Ranking& r) {
     std::vector<double> scores;
     for (const float& logit : logits) {
       const double score = scoring(std::span(&logit, 1))[0];
-      scores.push_back(std::isnan(score) ? double{kLowest} : score);
+      scores.push_back(std::isnan(score) ? static_cast<double>(kLowest) : score);
     }
     const std::vector<std::size_t> order = ranked(scores, r.k);
     for (std::size_t i = 0; i < order.size(); ++i) {

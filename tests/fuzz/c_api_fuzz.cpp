@@ -126,7 +126,8 @@ class Calls {
                                    &Calls::search,        &Calls::ask,
                                    &Calls::use_handles,   &Calls::encode_ids,
                                    &Calls::encode_texts,  &Calls::tokenize,
-                                   &Calls::compare,       &Calls::search};
+                                   &Calls::compare,       &Calls::search,
+                                   &Calls::rank};
     Blocks blocks(bytes_);
     (this->*kCalls[bytes_.below(kCalls.size())])(blocks);
   }
@@ -357,6 +358,22 @@ class Calls {
           of == own_);
   }
 
+  void rank(Blocks& blocks) {
+    const std::size_t queries = bytes_.below(3), documents = bytes_.below(5);
+    bool is_honest = true, are_honest = true;
+    tessera_texts* const asked = texts(blocks, queries, is_honest);
+    tessera_texts* const searched = texts(blocks, documents, are_honest);
+    tessera_run_options* const options = run_options(blocks, documents);
+    const std::size_t room = bytes_.below(16);
+    const std::size_t k = bytes_.rarely() ? bytes_.absurd() : 1 + bytes_.below(5);
+    std::int64_t* const ids = blocks.room<std::int64_t>(room);
+    float* const scores = bytes_.below(2) == 0 ? nullptr : blocks.room<float>(room);
+    float* const logits = bytes_.rarely() ? blocks.room<float>(room) : nullptr;
+    tessera_session* const of = session(with_.text.session);
+    if (!is_honest || !are_honest) return;
+    check(tessera_rank_texts(of, asked, searched, options, k, ids, scores, logits, room), blocks);
+  }
+
   void tokenize(Blocks& blocks) {
     const std::size_t count = bytes_.below(5), capacity = bytes_.below(200);
     bool is_honest = true;
@@ -530,7 +547,7 @@ void run(std::string_view input) {
 
 Seeds seeds() {
   Seeds out;
-  for (char call = 0; call < 20; ++call) {
+  for (char call = 0; call < 21; ++call) {
     // Nothing rare, in three ways; and the same behind a session of its own.
     for (const char fill : {'\0', '\1', '\3'}) {
       const std::string bytes = call + std::string(120, fill);
