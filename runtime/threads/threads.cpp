@@ -50,10 +50,10 @@ class Workers::Pool {
     const BlockedSignals blocked;
     try {
       for (int worker = 1; worker < count; ++worker) {
-        threads_->emplace_back([this, worker] { serve(worker); });
+        threads_->all.emplace_back([this, worker] { serve(worker); });
       }
     } catch (const std::system_error& e) {
-      const std::size_t made = threads_->size() + 1;
+      const std::size_t made = threads_->all.size() + 1;
       stop();
       throw Error(ErrorCode::out_of_memory,
                   fmt::format("threads: the system refused thread {} of {}: {}", made + 1, count,
@@ -67,8 +67,11 @@ class Workers::Pool {
   ~Pool() {
     if (::getpid() == process_) {
       stop();
-    } else {  // a forked child has none of these threads: there is nothing to join
-      (void)threads_.release();
+    } else {  // a forked child has none of these threads: there is nothing to join, nor to destroy
+      Threads* const left = threads_.release();
+      left->next = abandoned.load();
+      while (!abandoned.compare_exchange_weak(left->next, left)) {
+      }
     }
   }
 
@@ -97,11 +100,18 @@ class Workers::Pool {
   // About 50 µs (a pause takes 40 to 140 cycles): longer than the serial part between two ops.
   static constexpr int kSpins = 1000;
 
+  struct Threads {
+    std::vector<std::thread> all;
+    Threads* next = nullptr;
+  };
+  /// What forked children were left with: of no use, but no leak.
+  static constinit std::atomic<Threads*> abandoned;
+
   void stop() {
     stop_ = true;
     ++generation_;
     generation_.notify_all();
-    for (std::thread& thread : *threads_) thread.join();
+    for (std::thread& thread : threads_->all) thread.join();
   }
 
   void drain(int worker) {
@@ -134,8 +144,10 @@ class Workers::Pool {
   std::atomic<bool> stop_{false};
   const TaskBody* body_ = nullptr;
   const int process_ = ::getpid();
-  std::unique_ptr<std::vector<std::thread>> threads_ = std::make_unique<std::vector<std::thread>>();
+  std::unique_ptr<Threads> threads_ = std::make_unique<Threads>();
 };
+
+constinit std::atomic<Workers::Pool::Threads*> Workers::Pool::abandoned{nullptr};
 
 Workers::Workers(int count, WorkersBackend backend)
     : count_(count), backend_(backend), process_(::getpid()) {
