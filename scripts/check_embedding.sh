@@ -120,14 +120,21 @@ build exit_wait exit_wait.cpp "${flags[@]}" &&
   for mode in return exit thread quick_exit close; do
     check "threads that wait for a shared session while the process ends: $mode" ./exit_wait "$text" $mode
   done
-build fork fork.cpp "${flags[@]}" && check "fork(), also in callbacks" ./fork "$text"
+# A child of a thread has not the stack of main(), where LeakSanitizer would find what main() holds.
+build fork fork.cpp "${flags[@]}" && check "fork(), also in callbacks" env ASAN_OPTIONS=detect_leaks=0 ./fork "$text"
 build dlopen dlopen.cpp "${cflags[@]}" && check "dlopen() and dlclose(), also with a session alive" ./dlopen "$text" "$library"
 build threads threads.cpp "${flags[@]}" && check "threads that end, a directory that changes" ./threads "$text"
+
+build load_times load_times.cpp "${flags[@]}" && check "opens, makes a session and embeds again and again" ./load_times "$text" 5
 
 # ---- Symbols ----
 build host_symbols host_symbols.cpp -rdynamic "${flags[@]}" &&
   check "the host's own libjpeg, libpng, zlib, simdjson, fmt, ..." ./host_symbols "$text" "$vision" "${photos[@]/#/$ROOT/}"
-build own_new own_new.cpp "${flags[@]}" && check "operator new of the host" ./own_new "$text"
+if [ "$sanitizer" = thread ]; then
+  left_out "operator new of the host" "Clang's ThreadSanitizer brings its own"
+else
+  build own_new own_new.cpp "${flags[@]}" && check "operator new of the host" ./own_new "$text"
+fi
 build c plain.c "${flags[@]}" && check "a C host" ./c "$text"
 build no_exceptions no_exceptions.cpp -fno-exceptions -fno-rtti "${flags[@]}" &&
   check "C++ without exceptions and type information" ./no_exceptions "$text"
@@ -218,13 +225,16 @@ if [ -x "$work/exit_use" ]; then
   check "HOME cannot be written" env HOME=/proc ./exit_use "$text" open 2
 fi
 if build limits limits.cpp "${flags[@]}"; then
-  check "limits of the process: files" ./limits "$text" files
-  check "limits of the process: threads" ./limits "$text" threads
+  # LeakSanitizer needs a thread when the program ends.
+  check "limits of the process: threads" env ASAN_OPTIONS=detect_leaks=0 ./limits "$text" threads
 fi
 if [ -n "$sanitizer" ]; then
+  left_out "no descriptor left" "UBSan looks at objects through pipes"
   left_out "little address space, small stacks" "the sanitizer's own memory and frames are larger"
 else
-  [ ! -x "$work/limits" ] || check "limits of the process: memory" ./limits "$text" memory
+  if [ -x "$work/limits" ]; then
+    for mode in files memory; do check "limits of the process: $mode" ./limits "$text" $mode; done
+  fi
   build small_stack small_stack.cpp "${flags[@]}" && check "a stack of 128 KiB" ./small_stack "$text"
 fi
 

@@ -43,6 +43,19 @@ void* operator new(std::size_t bytes, std::align_val_t align) {
 void* operator new[](std::size_t bytes, std::align_val_t align) {
   return take(bytes, std::size_t(align));
 }
+// Those that throw nothing are a sanitizer's else.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return take(bytes, kHead);
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return take(bytes, kHead);
+}
+void* operator new(std::size_t bytes, std::align_val_t align, const std::nothrow_t&) noexcept {
+  return take(bytes, std::size_t(align));
+}
+void* operator new[](std::size_t bytes, std::align_val_t align, const std::nothrow_t&) noexcept {
+  return take(bytes, std::size_t(align));
+}
 void operator delete(void* memory) noexcept {
   give(memory);
 }
