@@ -125,6 +125,8 @@ build fork fork.cpp "${flags[@]}" && check "fork(), also in callbacks" env ASAN_
 build dlopen dlopen.cpp "${cflags[@]}" && check "dlopen() and dlclose(), also with a session alive" ./dlopen "$text" "$library"
 build threads threads.cpp "${flags[@]}" && check "threads that end, a directory that changes" ./threads "$text"
 
+build load_times load_times.cpp "${flags[@]}" && check "opens, makes a session and embeds again and again" ./load_times "$text" 5
+
 # ---- Symbols ----
 build host_symbols host_symbols.cpp -rdynamic "${flags[@]}" &&
   check "the host's own libjpeg, libpng, zlib, simdjson, fmt, ..." ./host_symbols "$text" "$vision" "${photos[@]/#/$ROOT/}"

@@ -44,14 +44,20 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                   vocabulary_.id_count() <= 2 * vocabulary_.size() + 65536;
   const std::vector<std::int32_t> substitutes = first_.substitutes();
   std::vector<MergeBounds::Merge> joined;
-  constexpr std::size_t kAhead = 8;
-  for (std::size_t i = 0; i < merges.size(); ++i) {
-    if (i + kAhead < merges.size()) {
-      const auto& [left, right] = merges[i + kAhead];
-      vocabulary_.will_ask(left);
-      vocabulary_.will_ask(right);
-      if (right.size() >= prefix) vocabulary_.will_ask(left + right.substr(prefix));
+  std::array<std::string, 8> results;  // of the merges from i on, whose tokens are asked for ahead
+  const auto ask_ahead = [&](std::size_t i) {
+    if (i >= merges.size()) return;
+    const auto& [left, right] = merges[i];
+    std::string& both = results[i % results.size()];
+    both = left;
+    if (right.size() > prefix) both.append(right, prefix);
+    for (const std::string_view token :
+         {std::string_view(left), std::string_view(right), std::string_view(both)}) {
+      vocabulary_.will_ask(token);
     }
+  };
+  for (std::size_t i = 0; i < results.size(); ++i) ask_ahead(i);
+  for (std::size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
     const std::int32_t a = require(left, i);
     const std::int32_t b = require(right, i);
@@ -61,7 +67,8 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
                               "continuing_subword_prefix \"{}\"",
                               where, i, right, config_.continuing_subword_prefix));
     }
-    const std::int32_t both = require(left + right.substr(prefix), i);
+    const std::int32_t both = require(results[i % results.size()], i);
+    ask_ahead(i + results.size());
     // Of a pair that is listed twice the last place counts, as in the reference.
     merges_.insert_or_assign(a, b, {static_cast<std::uint32_t>(i), both});
     merged_[i] = both;
