@@ -263,7 +263,15 @@ build memory_file memory_file.cpp "${flags[@]}" && check "weights in memory that
 build debug_warnings debug_warnings.cpp "${flags[@]}" && {
   check "warnings in a debug build" ./debug_warnings "$text"
   check "warnings in a debug build whose program wants none" ./debug_warnings "$text" silent
+  check "warnings in a debug build, stderr closed and its number used" ./debug_warnings "$text" other
 }
+for visibility in default hidden; do
+  build plugin_$visibility.so plugin_of_host.cpp -shared -fPIC -fvisibility=$visibility "${flags[@]}"
+done
+for mode in -UNDEBUG -DNDEBUG; do
+  build unload unload.cpp $mode "${flags[@]}" &&
+    check "plugins of the host that use tessera.hpp are unloaded, $mode" ./unload "$text" ./plugin_default.so ./plugin_hidden.so
+done
 build no_warnings debug_warnings.cpp -DNDEBUG "${flags[@]}" && check "warnings in a release build" ./no_warnings "$text"
 build no_mmap no_mmap.cpp -rdynamic "${flags[@]}" && check "a file system that cannot map" ./no_mmap "$text"
 

@@ -94,8 +94,9 @@ typedef void (*tessera_log_callback)(void* context, tessera_log_level level, con
 ///           not call Tessera; what it throws is swallowed.
 TESSERA_API tessera_status tessera_set_log_callback(tessera_log_callback callback, void* context);
 
-/// The callback as long as tessera_set_log_callback() was never called, also not with NULL; NULL
-/// takes it back. For code that is not the program's: tessera.hpp calls it in debug builds.
+/// The callback as long as tessera_set_log_callback() was never called, also not with NULL. For code
+/// that is not the program's; tessera.hpp calls it in debug builds. Each `context` has one callback,
+/// NULL takes it back; messages go to the last that is left.
 TESSERA_API tessera_status tessera_set_fallback_log_callback(tessera_log_callback callback,
                                                              void* context);
 

@@ -21,6 +21,11 @@
     "tessera.hpp needs C++20 (-std=c++20; CMake's tessera::tessera asks for it): or use tessera.h"
 #else  // to the end: this is the one error of the header
 
+#if !defined(NDEBUG) && !defined(TESSERA_NO_DEBUG_WARNINGS)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -56,6 +61,13 @@ inline void check(tessera_status status) {
   if (status != TESSERA_OK) throw Error(status, tessera_last_error());
 }
 
+/// Not std::to_string(): its table of digits would keep a shared object loaded (STB_GNU_UNIQUE).
+inline std::string number(std::size_t n) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%zu", n);
+  return text;
+}
+
 inline const char* null_if_empty(const std::string& text) noexcept {
   return text.empty() ? nullptr : text.c_str();
 }
@@ -87,20 +99,30 @@ class Owner {
 };
 
 #if !defined(NDEBUG) && !defined(TESSERA_NO_DEBUG_WARNINGS)
-/// As long as the program, or the shared object that includes this, is loaded.
+/// One for each source file, as long as its program or shared object is loaded.
 struct DebugWarnings {
   DebugWarnings() noexcept {
     static_cast<void>(tessera_set_fallback_log_callback(
         [](void*, tessera_log_level level, const char* message) {
-          if (level == TESSERA_LOG_WARNING) std::fprintf(stderr, "tessera: warning: %s\n", message);
+          if (level != TESSERA_LOG_WARNING || !has_stderr()) return;
+          std::fprintf(stderr, "tessera: warning: %s\n", message);
         },
-        nullptr));
+        this));
   }
   DebugWarnings(const DebugWarnings&) = delete;
   DebugWarnings& operator=(const DebugWarnings&) = delete;
-  ~DebugWarnings() { static_cast<void>(tessera_set_fallback_log_callback(nullptr, nullptr)); }
+  ~DebugWarnings() { static_cast<void>(tessera_set_fallback_log_callback(nullptr, this)); }
+
+ private:
+  /// A terminal, or open for writing only: else descriptor 2 is something that the program has opened
+  /// where stderr was closed.
+  static bool has_stderr() noexcept {
+    const int flags = fcntl(STDERR_FILENO, F_GETFL);
+    return flags >= 0 && ((flags & O_ACCMODE) == O_WRONLY || isatty(STDERR_FILENO) == 1);
+  }
 };
-inline const DebugWarnings debug_warnings;
+// No inline variable: that would keep a shared object loaded (STB_GNU_UNIQUE).
+static const DebugWarnings debug_warnings;  // NOLINT(misc-definitions-in-headers)
 #endif
 
 }  // namespace detail
@@ -157,6 +179,12 @@ class Texts {
       : Texts(std::span<const std::string_view>(
                   std::vector<std::string_view>(texts.begin(), texts.end())),
               options) {}
+  Texts(const std::vector<std::string_view>& texts, const TextOptions& options = {})
+      : Texts(std::span<const std::string_view>(texts), options) {}
+  Texts(const std::vector<const char*>& texts, const TextOptions& options = {})
+      : Texts(std::span<const std::string_view>(
+                  std::vector<std::string_view>(texts.begin(), texts.end())),
+              options) {}
   /// One text.
   Texts(std::string_view text, const TextOptions& options = {})
       : Texts(std::span(&text, 1), options) {}
@@ -168,8 +196,8 @@ class Texts {
   Texts(std::span<const std::string_view> texts, std::span<const std::string_view> pairs,
         const TextOptions& options = {}) {
     if (!pairs.empty() && pairs.size() != texts.size()) {
-      throw Error(TESSERA_INVALID_ARGUMENT, "texts: " + std::to_string(pairs.size()) +
-                                                " pairs, expected " + std::to_string(texts.size()));
+      throw Error(TESSERA_INVALID_ARGUMENT, "texts: " + detail::number(pairs.size()) +
+                                                " pairs, expected " + detail::number(texts.size()));
     }
     split(texts, pointers_, lengths_);
     split(pairs, pair_pointers_, pair_lengths_);
@@ -385,7 +413,7 @@ class Session {
         (!types.empty() && types.size() != ids.size())) {
       throw Error(TESSERA_INVALID_ARGUMENT,
                   "encode: offsets and types do not fit ids, expected offsets up to " +
-                      std::to_string(ids.size()) + " and as many types, or none");
+                      detail::number(ids.size()) + " and as many types, or none");
     }
     tessera_tokens c = TESSERA_TOKENS_INIT;
     c.ids = ids.data();
@@ -462,16 +490,21 @@ class Session {
                                   const RunOptions& options = {}) {
     return embed_images(std::span(files.begin(), files.size()), options);
   }
+  std::vector<float> embed_images(const std::filesystem::path& file,
+                                  const RunOptions& options = {}) {
+    return embed_images(std::span(&file, 1), options);
+  }
   std::int64_t width() const noexcept { return output_.width; }
 
-  /// tessera_rank_texts() of one query: the best `k` documents, best first; 0: all of them.
+  /// tessera_rank_texts() of one query: the best `k` documents, best first; 0: all of them. No
+  /// documents, no hits.
   std::vector<Hit> rank(const Texts& query, const Texts& documents, std::size_t k = 0,
                         const RunOptions& options = {}) {
     const tessera_texts q = query.get(), d = documents.get();
     const tessera_run_options run = convert(options, documents.size());
     if (query.size() != 1) {
       throw Error(TESSERA_INVALID_ARGUMENT,
-                  "rank: got " + std::to_string(query.size()) + " queries, expected 1");
+                  "rank: got " + detail::number(query.size()) + " queries, expected 1");
     }
     if (k == 0) k = documents.size();
     const std::size_t count = k < documents.size() ? k : documents.size();
@@ -519,8 +552,8 @@ class Session {
   static tessera_run_options convert(const RunOptions& options, std::size_t count) {
     if (!options.item_status.empty() && options.item_status.size() != count) {
       throw Error(TESSERA_INVALID_ARGUMENT,
-                  "item_status has " + std::to_string(options.item_status.size()) +
-                      " elements, expected " + std::to_string(count) + ", or none");
+                  "item_status has " + detail::number(options.item_status.size()) +
+                      " elements, expected " + detail::number(count) + ", or none");
     }
     tessera_run_options c = TESSERA_RUN_OPTIONS_INIT;
     c.item_status = options.item_status.empty() ? nullptr : options.item_status.data();

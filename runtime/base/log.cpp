@@ -3,13 +3,15 @@
 
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace tessera {
 namespace {
 
 struct Sink {
   std::mutex mutex;
-  LogCallback callback, fallback;
+  LogCallback callback;
+  std::vector<std::pair<const void*, LogCallback>> fallbacks;  // by owner
   bool is_set = false;
 };
 
@@ -27,14 +29,16 @@ void set_log_callback(LogCallback callback) {
   sink().is_set = true;
 }
 
-void set_fallback_log_callback(LogCallback callback) {
+void set_fallback_log_callback(const void* owner, LogCallback callback) {
   const std::lock_guard lock(sink().mutex);
-  sink().fallback = std::move(callback);
+  std::erase_if(sink().fallbacks, [owner](const auto& other) { return other.first == owner; });
+  if (callback) sink().fallbacks.emplace_back(owner, std::move(callback));
 }
 
 void log(LogLevel level, std::string_view message) {
   const std::lock_guard lock(sink().mutex);
-  const LogCallback& callback = sink().is_set ? sink().callback : sink().fallback;
+  const bool falls_back = !sink().is_set && !sink().fallbacks.empty();
+  const LogCallback& callback = falls_back ? sink().fallbacks.back().second : sink().callback;
   if (callback) callback(level, message);
 }
 

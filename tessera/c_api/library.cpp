@@ -175,7 +175,7 @@ tessera_status tessera_set_log_callback(tessera_log_callback callback, void* con
 }
 
 tessera_status tessera_set_fallback_log_callback(tessera_log_callback callback, void* context) {
-  return guard([&] { set_fallback_log_callback(log_function(callback, context)); });
+  return guard([&] { set_fallback_log_callback(context, log_function(callback, context)); });
 }
 
 tessera_status tessera_cancel_create(tessera_cancel** cancel) {

@@ -151,6 +151,7 @@ tessera_status tessera_rank_texts(tessera_session* session, const tessera_texts*
     const GivenTexts asked(queries, "queries"), searched(documents, "documents");
     require(!asked.has_pairs(), "queries.pairs is given, expected NULL");
     require(!searched.has_pairs(), "documents.pairs is given, expected NULL");
+    require(searched.size() > 0, "documents.count is 0, expected at least 1");
     require(k >= 1 && k <= searched.size(), "k is {}, expected 1 to {} (documents)", k,
             searched.size());
     require(limits.item_status == nullptr || asked.size() == 1,

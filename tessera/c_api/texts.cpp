@@ -11,7 +11,7 @@
 namespace tessera::c_api {
 
 GivenTexts::GivenTexts(const tessera_texts* texts, const char* name)
-    : given_(read_struct(texts, "tessera_texts")), name_(name) {
+    : given_(read_struct(checked(texts, name), "tessera_texts")), name_(name) {
   const auto list = [&](auto* elements, const char* field, bool is_there = true) {
     return checked_span(elements, is_there && elements != nullptr ? given_.count : 0,
                         fmt::format("{}.{}", name_, field).c_str());
