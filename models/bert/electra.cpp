@@ -6,7 +6,27 @@
 
 namespace tessera::models {
 
+namespace {
+
+/// act(summary · x[0]) of the head for multiple choice; what else its keys may ask for is refused.
+///                                                     ElectraSequenceSummary, as configured
+void check_summary(const Config& config) {
+  if (config.string("summary_type", "first") != "first") {
+    config.unsupported("summary_type", "\"first\"");
+  }
+  if (!config.boolean("summary_use_proj", true)) config.unsupported("summary_use_proj", "true");
+  if (config.string("summary_activation", "gelu") != "gelu") {
+    config.unsupported("summary_activation", "\"gelu\"");
+  }
+  if (config.boolean("summary_proj_to_labels", false)) {
+    config.unsupported("summary_proj_to_labels", "false");
+  }
+}
+
+}  // namespace
+
 ValueId build_electra(BuildContext& context) {
+  if (context.package.task == Task::multiple_choice) check_summary(context.config);
   // x = self.LayerNorm(gelu(self.dense(x)))                      ElectraGeneratorPredictions
   // logits = self.generator_lm_head(x)                                    ElectraForMaskedLM
   // x = gelu(self.dense(x[:, 0])); x = self.out_proj(x)            ElectraClassificationHead

@@ -45,6 +45,11 @@ std::string in_quotes(std::string_view text) {
   return json_string(shown) + (text.size() > kMaxShown ? "..." : "");
 }
 
+std::string plain_or_quoted(const std::string& text) {
+  std::string quoted = in_quotes(text);
+  return quoted == '"' + text + '"' ? text : quoted;
+}
+
 std::string shortened(json::Value value) {
   if (value.is_object()) return "an object";
   json::Array items;

@@ -15,6 +15,9 @@ std::string json_string(std::string_view text);
 /// As json_string(), cut to a length that a message can carry; bytes that are no UTF-8 become '?'.
 std::string in_quotes(std::string_view text);
 
+/// `text` itself if it is short and plain, else in_quotes().
+std::string plain_or_quoted(const std::string& text);
+
 /// A JSON value as a message shows it: its text, cut.
 std::string shortened(json::Value value);
 

@@ -19,10 +19,9 @@ namespace {
               fmt::format("plan{}{}: {}", plan.file.empty() ? "" : " ", plan.file, what));
 }
 
-/// A text of a file as a message carries it: as it is if it is short and plain.
+/// A text of a file as a message carries it.
 std::string shown(const std::string& text) {
-  std::string quoted = detail::in_quotes(text);
-  return quoted == '"' + text + '"' ? text : quoted;
+  return detail::plain_or_quoted(text);
 }
 template <class T>
 const T& shown(const T& value) {

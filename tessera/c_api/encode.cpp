@@ -188,7 +188,7 @@ tessera_status tessera_encode_texts(tessera_session* session, const tessera_text
     const GivenTexts given(texts, "texts");
     const TextInputs inputs(model.package(), given.options());
     const TokenizedTexts tokens =
-        tokenize(model, inputs, given, items, object->any().session->options().max_rows);
+        tokenize(model, inputs, given, items, object->any().session->options().max_rows, limits);
     const std::vector<std::int64_t> offsets = items.kept_offsets(tokens.offsets);
     const Turn turn(*object, limits);  // others may use the session while texts are tokenised
     encode_sequences(turn.lane(), Sequences(tokens.ids, tokens.types, offsets, tokens.pool_from),

@@ -4,7 +4,6 @@
 //   reranker   logit of (query, document) ─ activation of the model's files ─▶ score
 //   embedder   vector of query, vectors of documents ─ similarity_fn_name ─▶ score
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -13,8 +12,6 @@
 #include "tessera/c_api/encode.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/texts.hpp"
-#include "tessera/pipeline/scoring.hpp"
-#include "tessera/pipeline/similarity.hpp"
 #include "tessera/pipeline/text_ranker.hpp"
 #include "tessera/pipeline/vector_index.hpp"
 
@@ -79,30 +76,24 @@ void rank_pairs(Ranking& r) {
   options.prompt = first.prompt;
   options.prompt_name = first.prompt_name;
   const TextInputs inputs(r.model().package(), options);
-  const Scoring scoring(r.model().package(), 1);
   for (std::size_t q = 0; q < r.queries.size(); ++q) {
     const text::PairStart query = inputs.pair_start(r.queries.text(q));
     ItemStatuses every(nullptr, "document");
     ItemStatuses& items = r.items.are_wanted() ? r.items : every;
     items.begin(r.documents.size());
-    TokenizedTextsBuilder pairs(items, r.max_rows());
+    TokenizedTextsBuilder pairs(items, r.max_rows(), r.limits);
     for (std::size_t d = 0; d < r.documents.size(); ++d) {
       const std::string_view document = r.documents.text(d);
       pairs.add([&] { return inputs.encode(query, document); });
     }
     const TokenizedTexts tokens = pairs.finish(r.model());
     merge_cuts(tokens.cuts, r.document_cuts);
-    const std::vector<float> logits = compute(r, tokens, items);
-    std::vector<double> scores;
-    for (const float& logit : logits) {
-      const double score = scoring(std::span(&logit, 1))[0];
-      scores.push_back(std::isnan(score) ? static_cast<double>(kLowest) : score);
-    }
-    const std::vector<std::size_t> order = ranked(scores, r.k);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      r.ranks[q * r.k + i] = {.id = static_cast<std::int64_t>(items.kept()[order[i]]),
-                              .score = static_cast<float>(scores[order[i]]),
-                              .logit = logits[order[i]]};
+    std::size_t at = q * r.k;
+    for (const RankedText& rank :
+         rank_logits(r.model().package(), compute(r, tokens, items), r.k)) {
+      r.ranks[at++] = {.id = static_cast<std::int64_t>(items.kept()[rank.row]),
+                       .score = static_cast<float>(rank.score),
+                       .logit = *rank.logit};
     }
   }
 }
@@ -113,10 +104,10 @@ void rank_vectors(Ranking& r) {
     return TextInputs(package, with_prompt_of(package, texts.options(), prompts));
   };
   ItemStatuses every(nullptr, "query");
-  const TokenizedTexts queries =
-      tokenize(r.model(), inputs_of(r.queries, kQueryPrompts), r.queries, every, r.max_rows());
+  const TokenizedTexts queries = tokenize(r.model(), inputs_of(r.queries, kQueryPrompts), r.queries,
+                                          every, r.max_rows(), r.limits);
   const TokenizedTexts documents = tokenize(r.model(), inputs_of(r.documents, kDocumentPrompts),
-                                            r.documents, r.items, r.max_rows());
+                                            r.documents, r.items, r.max_rows(), r.limits);
   merge_cuts(queries.cuts, r.query_cuts);
   merge_cuts(documents.cuts, r.document_cuts);
   std::vector<float> vectors = compute(r, queries, every);

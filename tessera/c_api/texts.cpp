@@ -12,15 +12,14 @@ namespace tessera::c_api {
 
 GivenTexts::GivenTexts(const tessera_texts* texts, const char* name)
     : given_(read_struct(checked(texts, name), "tessera_texts")), name_(name) {
-  const auto list = [&](auto* elements, const char* field, bool is_there = true) {
-    return checked_span(elements, is_there && elements != nullptr ? given_.count : 0,
-                        fmt::format("{}.{}", name_, field).c_str());
+  const auto list = [&](auto* elements, const char* field) {
+    return checked_span(elements, given_.count, fmt::format("{}.{}", name_, field).c_str());
   };
-  texts_ = checked_span(given_.texts, given_.count, fmt::format("{}.texts", name_).c_str());
-  pairs_ = list(given_.pairs, "pairs");
-  lengths_ = list(given_.lengths, "lengths");
-  pair_lengths_ = list(given_.pair_lengths, "pair_lengths");
-  is_cut_ = list(given_.is_cut, "is_cut");
+  texts_ = list(given_.texts, "texts");
+  if (given_.pairs != nullptr) pairs_ = list(given_.pairs, "pairs");
+  if (given_.lengths != nullptr) lengths_ = list(given_.lengths, "lengths");
+  if (given_.pair_lengths != nullptr) pair_lengths_ = list(given_.pair_lengths, "pair_lengths");
+  if (given_.is_cut != nullptr) is_cut_ = list(given_.is_cut, "is_cut");
   require(given_.pairs != nullptr || given_.pair_lengths == nullptr || given_.count == 0,
           "{}.pairs is NULL with pair_lengths, expected pairs", name_);
 }
@@ -81,9 +80,9 @@ TokenizedTexts TokenizedTextsBuilder::finish(const ModelObject& model) {
 }
 
 TokenizedTexts tokenize(const ModelObject& model, const TextInputs& inputs, const GivenTexts& texts,
-                        ItemStatuses& items, Index max_rows) {
+                        ItemStatuses& items, Index max_rows, const RunLimits& limits) {
   items.begin(texts.size());
-  TokenizedTextsBuilder tokens(items, max_rows);
+  TokenizedTextsBuilder tokens(items, max_rows, limits);
   for (std::size_t s = 0; s < texts.size(); ++s) {
     std::optional<std::string_view> second;
     if (texts.has_pairs()) second = texts.pair(s);
@@ -108,7 +107,7 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     ItemStatuses items(nullptr, "text");
     const GivenTexts given(texts, "texts");
     const TextInputs inputs(object->package(), given.options());
-    const TokenizedTexts tokens = tokenize(*object, inputs, given, items, 0);
+    const TokenizedTexts tokens = tokenize(*object, inputs, given, items, 0, RunLimits{});
     for (const std::int32_t left_out : tokens.pool_from) {
       if (left_out == 0) continue;
       throw Error(ErrorCode::unsupported_model,

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tessera/c_api/encode.hpp"
 #include "tessera/c_api/item_statuses.hpp"
 #include "tessera/c_api/objects.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
@@ -49,7 +50,8 @@ class GivenTexts {
 
   tessera_texts given_;
   const char* name_;
-  std::span<const char*const> texts_, pairs_;
+  std::span<const char* const> texts_;
+  std::span<const char* const> pairs_;
   std::span<const std::size_t> lengths_, pair_lengths_;
   std::span<unsigned char> is_cut_;
 };
@@ -59,11 +61,13 @@ class TokenizedTextsBuilder {
  public:
   /// Texts that fail, or have more than `max_rows` tokens while statuses are wanted, are told to
   /// `items` and have no tokens.
-  TokenizedTextsBuilder(ItemStatuses& items, Index max_rows) : items_(items), max_rows_(max_rows) {}
+  TokenizedTextsBuilder(ItemStatuses& items, Index max_rows, const RunLimits& limits)
+      : items_(items), max_rows_(max_rows), limits_(limits) {}
 
-  /// The next text: `encode` gives its text::Encoding, or throws an Error.
+  /// The next text: `encode` gives its text::Encoding, or throws an Error. Throws Error{cancelled}.
   template <class Encode>
   void add(const Encode& encode) {
+    limits_.check();
     const std::size_t index = tokens_.cuts.size();
     tokens_.cuts.push_back(0);
     try {
@@ -81,11 +85,12 @@ class TokenizedTextsBuilder {
 
   ItemStatuses& items_;
   Index max_rows_;
+  const RunLimits& limits_;
   TokenizedTexts tokens_ = {.ids = {}, .types = {}, .offsets = {0}, .pool_from = {}, .cuts = {}};
 };
 
 /// As tessera_tokenize(), by `inputs`.
 TokenizedTexts tokenize(const ModelObject& model, const TextInputs& inputs, const GivenTexts& texts,
-                        ItemStatuses& items, Index max_rows);
+                        ItemStatuses& items, Index max_rows, const RunLimits& limits);
 
 }  // namespace tessera::c_api

@@ -302,6 +302,21 @@ void TextFlags::add_truncation_to(CLI::App& command) {
       ->type_name("SIDE");
 }
 
+void DocumentPromptFlags::add_to(CLI::App& command, const std::string& flag,
+                                 const std::string& of) {
+  auto* given = add_option(command, flag.c_str(), prompt, "TEXT",
+                           fmt::format("Put TEXT before {} (--prompt: before queries)", of));
+  add_option(command, (flag + "-name").c_str(), prompt_name, "NAME",
+             "The same, by its name in the model's files")
+      ->excludes(given);
+}
+
+TextOptions DocumentPromptFlags::options(TextOptions text) const {
+  text.prompt = prompt;
+  text.prompt_name = prompt_name;
+  return text;
+}
+
 void TextFlags::add_to(CLI::App& command) {
   add_truncation_to(command);
   auto* text = add_option(command, "--prompt", prompt, "TEXT", "Put TEXT before every input");

@@ -52,6 +52,16 @@ struct TextFlags : TextOptions {
   void add_truncation_to(CLI::App& command);  ///< without the prompts
 };
 
+/// The prompt of the texts that queries look for.
+struct DocumentPromptFlags {
+  std::optional<std::string> prompt, prompt_name;
+
+  /// `flag` TEXT and `flag`-name NAME; `of`: what they are put before.
+  void add_to(CLI::App& command, const std::string& flag, const std::string& of);
+  /// `text`, the options of queries, with this prompt in place of theirs.
+  TextOptions options(TextOptions text) const;
+};
+
 /// How images are read, and what is written about them.
 struct ImageFlags {
   ImageOptions options{};

@@ -24,7 +24,7 @@ struct Rerank {
   TextFlags text;
   InputFlags input;
   std::vector<std::string> queries;
-  std::optional<std::string> document_prompt, document_prompt_name;
+  DocumentPromptFlags document_prompt;
   std::string format;  // empty: by the output's name
   std::string output = "-";
   Index top_n = 0;  // 0: all
@@ -48,11 +48,8 @@ void Rerank::run(const CLI::App& /*command*/) {
     fmt::print(stderr, "tessera rerank: {}\n", error.what());
     ++bad;
   };
-  TextOptions document_options = text;
-  document_options.prompt = document_prompt;
-  document_options.prompt_name = document_prompt_name;
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  TextRanker ranker(encoder, text, document_options);
+  TextRanker ranker(encoder, text, document_prompt.options(text));
   std::vector<Entry> entries;
   for (const RecordInput& one : input.inputs()) {
     for (Entry& entry : read_entries(one, tell)) entries.push_back(std::move(entry));
@@ -104,11 +101,7 @@ void Rerank::add_to(CLI::App& command) {
   add_output(command, output);
   command.add_flag("-q,--quiet", is_quiet, "No advice on stderr");
   text.add_to(command);
-  auto* prompt = add_option(command, "--document-prompt", document_prompt, "TEXT",
-                            "Put TEXT before every text (--prompt: before queries); embedders");
-  add_option(command, "--document-prompt-name", document_prompt_name, "NAME",
-             "The same, by its name in the model's files")
-      ->excludes(prompt);
+  document_prompt.add_to(command, "--document-prompt", "every text, of an embedder");
   command.footer(
       "A model with one logit (a reranker) reads every query with every text; the score is the\n"
       "logit after the activation that its files name, or the sigmoid. A model with an embedding\n"

@@ -73,14 +73,16 @@ void Run::add_to(CLI::App& command) {
   model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "--input", input, "FILE",
-             "safetensors: input_ids (B,T), attention_mask, token_type_ids, position_ids")
+             "safetensors: input_ids (B,T), or (B,choices,T) of multiple choice, attention_mask, "
+             "token_type_ids, position_ids")
       ->required();
   add_option(command, "--output", output, "FILE", "safetensors, replaced in one step")->required();
   command.add_flag("--hidden-states", with_hidden_states,
                    "Also hidden_states.0 (embeddings) to hidden_states.N");
   command.footer(
       "Writes last_hidden_state and, as the class has them, pooler_output, logits,\n"
-      "prediction_logits and seq_relationship_logits, as F32 in the reference's padded shapes.\n"
+      "prediction_logits, seq_relationship_logits, start_logits and end_logits, as F32 in the\n"
+      "reference's padded shapes.\n"
       "Rows whose attention_mask is 0 are zero.\n"
       "Example:\n"
       "  tessera run model --input in.safetensors --output out.safetensors --hidden-states");

@@ -28,7 +28,7 @@ struct Search {
   std::string index, save, load;  // load, save: .npy files; empty: none
   InputFlags input;               // of the index
   std::vector<std::string> queries;
-  std::optional<std::string> index_prompt, index_prompt_name;
+  DocumentPromptFlags index_prompt;
   std::string format = "text";
   Index top_k = 5;
   bool is_quiet = false;
@@ -148,10 +148,8 @@ void Search::run(const CLI::App& /*command*/) {
   const auto package = model.open_package();
   require_embedding(*package);
   const TextInputs query_texts(*package, with_prompt_of(*package, text, kQueryPrompts));
-  TextOptions index_options = text;
-  index_options.prompt = index_prompt;
-  index_options.prompt_name = index_prompt_name;
-  const TextInputs index_texts(*package, with_prompt_of(*package, index_options, kDocumentPrompts));
+  const TextInputs index_texts(
+      *package, with_prompt_of(*package, index_prompt.options(text), kDocumentPrompts));
   std::size_t bad = 0;
   const auto tell = [&bad](const Error& error) {
     fmt::print(stderr, "tessera search: {}\n", error.what());
@@ -229,11 +227,7 @@ void Search::add_to(CLI::App& command) {
   add_choice(command, "--format", format, "FORMAT", {"text", "jsonl"}, "text (default), jsonl");
   command.add_flag("-q,--quiet", is_quiet, "No timings and no advice on stderr");
   text.add_to(command);
-  auto* prompt = add_option(command, "--index-prompt", index_prompt, "TEXT",
-                            "Put TEXT before every indexed text (--prompt: before queries)");
-  add_option(command, "--index-prompt-name", index_prompt_name, "NAME",
-             "The same, by its name in the model's files")
-      ->excludes(prompt);
+  index_prompt.add_to(command, "--index-prompt", "every indexed text");
   command.footer(
       "The file is read as embed reads it; where no column of a table is called text and none is\n"
       "asked for, the last is searched. Lines that cannot be read are named and left out, and the\n"

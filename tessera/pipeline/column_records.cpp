@@ -59,10 +59,7 @@ std::size_t ColumnReader::find(const std::string& column) const {
   if (const auto found = find_name(column)) return *found;
   std::vector<std::string> names(
       row_.begin(), row_.begin() + static_cast<std::ptrdiff_t>(std::min(row_.size(), kShownNames)));
-  for (std::string& name : names) {  // as it is if it is short and plain
-    std::string quoted = detail::in_quotes(name);
-    if (quoted != '"' + name + '"') name = std::move(quoted);
-  }
+  for (std::string& name : names) name = detail::plain_or_quoted(name);
   refuse_first(
       fmt::format("got no column \"{}\", expected one of {}", column, fmt::join(names, ", ")));
 }

@@ -42,6 +42,21 @@ RankOutput rank_output(const models::Package& package) {
                           classifies ? fmt::format("{} labels", width_of(logits)) : "neither"));
 }
 
+std::vector<RankedText> rank_logits(const models::Package& package, std::span<const float> logits,
+                                    std::size_t count) {
+  const Scoring scoring(package, 1);
+  std::vector<double> scores;
+  for (const float& logit : logits) {
+    const double score = scoring(std::span(&logit, 1))[0];
+    scores.push_back(std::isnan(score) ? -std::numeric_limits<double>::infinity() : score);
+  }
+  std::vector<RankedText> ranks;
+  for (const std::size_t i : ranked(scores, count)) {
+    ranks.push_back({.row = i, .score = scores[i], .logit = logits[i]});
+  }
+  return ranks;
+}
+
 TextRanker::TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents)
     : encoder_(encoder),
       output_(rank_output(encoder.package())),
@@ -100,16 +115,8 @@ std::vector<RankedText> TextRanker::rank_pairs(std::string_view query, std::size
   }
   std::vector<float> logits(sequences.size());
   encoder_.run(sequences, logits, progress);
-  const Scoring scoring(encoder_.package(), 1);
-  std::vector<double> scores;
-  for (const float& logit : logits) {
-    const double score = scoring(std::span(&logit, 1))[0];
-    scores.push_back(std::isnan(score) ? -std::numeric_limits<double>::infinity() : score);
-  }
-  std::vector<RankedText> ranks;
-  for (const std::size_t i : ranked(scores, count)) {
-    ranks.push_back({.row = rows[i], .score = scores[i], .logit = logits[i]});
-  }
+  std::vector<RankedText> ranks = rank_logits(encoder_.package(), logits, count);
+  for (RankedText& rank : ranks) rank.row = rows[rank.row];
   return ranks;
 }
 

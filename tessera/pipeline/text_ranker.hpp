@@ -30,6 +30,10 @@ struct RankedText {
   std::optional<float> logit = {};  ///< of a reranker
 };
 
+/// The `count` best of a reranker's logits by their scores, falling, ties by place; NaN comes last.
+std::vector<RankedText> rank_logits(const models::Package& package, std::span<const float> logits,
+                                    std::size_t count);
+
 class TextRanker {
  public:
   /// `encoder` computes rank_output() and outlives the object. `query`, `documents`: of embedders, with

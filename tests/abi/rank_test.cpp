@@ -221,6 +221,21 @@ TEST_F(BadRankTest, StatusesAreOfOneQuery) {
   expect_refused(TESSERA_INVALID_ARGUMENT, "item_status is given with 5 queries, expected 1");
 }
 
+// A text that is refused, were it looked at: what is cancelled ends before.
+TEST_F(BadRankTest, ACancelledCallEndsWhileTextsAreTokenised) {
+  Cancel cancel;
+  cancel.request();
+  const std::string longest = "an encyclopedia of everything about tea";
+  const Texts refused(longest, {.truncation = TESSERA_DO_NOT_TRUNCATE, .max_tokens = 3});
+  documents_ = refused.get();
+  k_ = 1;
+  expect_refused(TESSERA_INVALID_ARGUMENT, "document 0: the text has ");
+  options_.cancel = cancel.get();
+  expect_refused(TESSERA_CANCELLED, "cancelled by its caller");
+  EXPECT_EQ(tessera_encode_texts(session_.get(), &documents_, &options_, nullptr, 0, nullptr),
+            TESSERA_CANCELLED);
+}
+
 TEST_F(BadRankTest, AModelThatRanksNothing) {
   const Model sections(kSections);
   session_ = Session(sections, {.threads = 1});

@@ -25,6 +25,13 @@ inline std::vector<float> embed(const std::string& model, int threads = 1) {
   return session.embed(kText);
 }
 
+/// Makes the library warn: a folder for packed weights that cannot be there.
+inline void provoke_warning(const std::string& model) {
+  tessera::ModelOptions options;
+  options.packed_cache = "/proc/none/at/all";
+  tessera::Model(model, options).prepare();
+}
+
 /// Ends the program at once, with a line that says why.
 [[noreturn]] inline void fail(const std::string& why) {
   std::fprintf(stderr, "%s\n", why.c_str());

@@ -9,17 +9,6 @@
 
 #include "tests/embedding/host.hpp"
 
-namespace {
-
-/// A cache that cannot be there: a warning.
-void warn(const std::string& model) {
-  tessera::ModelOptions options;
-  options.packed_cache = "/proc/none/at/all";
-  tessera::Model(model, options).prepare();
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
   const std::string model = host::model(argc, argv);
   char name[] = "unload-XXXXXX";
@@ -35,7 +24,7 @@ int main(int argc, char** argv) {
     host::expect(dlopen(argv[i], RTLD_NOW | RTLD_NOLOAD) == nullptr,
                  std::string(argv[i]) + " is gone after dlclose()");
     dup2(writer, STDERR_FILENO);
-    warn(model);
+    host::provoke_warning(model);
     dup2(saved, STDERR_FILENO);
     char text[4096] = {};
     const ssize_t size = pread(file, text, sizeof text - 1, 0);

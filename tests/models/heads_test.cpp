@@ -39,6 +39,13 @@ Matrix first_dense(const Tensors& t, const Matrix& first, const char* dense, dou
   return linear(t, out, map(linear(t, dense, first), act));
 }
 
+/// Column `n` of qa_outputs · x.
+Matrix answers(const Tensors& t, const Matrix& x, std::size_t n) {
+  Matrix column;
+  for (const auto& row : linear(t, "qa_outputs", x)) column.push_back({row.at(n)});
+  return column;
+}
+
 /// The checkpoint with the prefix that a class with a head has.
 CheckpointCopy with_head(const HeadCase& c) {
   CheckpointCopy copy(c.golden);
@@ -46,7 +53,9 @@ CheckpointCopy with_head(const HeadCase& c) {
   copy.replace_prefix("", family->base_prefix);
   for (const auto& [name, shape] : c.tensors) copy.add(name, shape);
   copy.config["architectures"] = "[\"" + std::string(c.architecture) + "\"]";
-  copy.config["id2label"] = R"({"0": "a", "1": "b", "2": "c"})";
+  copy.config["id2label"] = c.task == Task::question_answering
+                                ? R"({"0": "LABEL_0", "1": "LABEL_1"})"
+                                : R"({"0": "a", "1": "b", "2": "c"})";
   return copy;
 }
 
@@ -149,6 +158,70 @@ const HeadCase kHeads[] = {
      [](const Tensors& t, const Matrix&, const Matrix& first) {
        return first_dense(t, first, "albert.pooler", tanh_of, "sop_classifier.classifier");
      }},
+    {"mpnet-model",
+     "MPNetForQuestionAnswering",
+     Task::question_answering,
+     {{"qa_outputs.weight", {2, 48}}, {"qa_outputs.bias", {2}}},
+     "start_logits",
+     [](const Tensors& t, const Matrix& x, const Matrix&) { return answers(t, x, 0); }},
+    {"electra-model",
+     "ElectraForQuestionAnswering",
+     Task::question_answering,
+     {{"qa_outputs.weight", {2, 48}}, {"qa_outputs.bias", {2}}},
+     "end_logits",
+     [](const Tensors& t, const Matrix& x, const Matrix&) { return answers(t, x, 1); }},
+    {"albert-model",
+     "AlbertForQuestionAnswering",
+     Task::question_answering,
+     {{"qa_outputs.weight", {2, 48}}, {"qa_outputs.bias", {2}}},
+     "end_logits",
+     [](const Tensors& t, const Matrix& x, const Matrix&) { return answers(t, x, 1); }},
+    {"mpnet-model",
+     "MPNetForMultipleChoice",
+     Task::multiple_choice,
+     {{"classifier.weight", {1, 48}}, {"classifier.bias", {1}}},
+     "logits",
+     [](const Tensors& t, const Matrix&, const Matrix& first) {
+       return first_dense(t, first, "mpnet.pooler.dense", tanh_of, "classifier");
+     }},
+    {"roberta-model",
+     "RobertaForMultipleChoice",
+     Task::multiple_choice,
+     {{"classifier.weight", {1, 48}}, {"classifier.bias", {1}}},
+     "logits",
+     [](const Tensors& t, const Matrix&, const Matrix& first) {
+       return first_dense(t, first, "roberta.pooler.dense", tanh_of, "classifier");
+     }},
+    {"albert-model",
+     "AlbertForMultipleChoice",
+     Task::multiple_choice,
+     {{"classifier.weight", {1, 48}}, {"classifier.bias", {1}}},
+     "logits",
+     [](const Tensors& t, const Matrix&, const Matrix& first) {
+       return first_dense(t, first, "albert.pooler", tanh_of, "classifier");
+     }},
+    {"distilbert-model-sharded",
+     "DistilBertForMultipleChoice",
+     Task::multiple_choice,
+     {{"pre_classifier.weight", {48, 48}},
+      {"pre_classifier.bias", {48}},
+      {"classifier.weight", {1, 48}},
+      {"classifier.bias", {1}}},
+     "logits",
+     [](const Tensors& t, const Matrix&, const Matrix& first) {
+       return first_dense(t, first, "pre_classifier", relu, "classifier");
+     }},
+    {"electra-model",
+     "ElectraForMultipleChoice",
+     Task::multiple_choice,
+     {{"sequence_summary.summary.weight", {48, 48}},
+      {"sequence_summary.summary.bias", {48}},
+      {"classifier.weight", {1, 48}},
+      {"classifier.bias", {1}}},
+     "logits",
+     [](const Tensors& t, const Matrix&, const Matrix& first) {
+       return first_dense(t, first, "sequence_summary.summary", gelu, "classifier");
+     }},
     {"bert-model",
      "BertForPreTraining",
      Task::pretraining,
@@ -169,6 +242,34 @@ INSTANTIATE_TEST_SUITE_P(AllClasses, HeadTest, testing::ValuesIn(kHeads),
                          [](const testing::TestParamInfo<HeadCase>& head) {
                            return std::string(head.param.architecture);
                          });
+
+TEST(HeadsTest, ASummaryThatIsNotComputedIsRefusedByName) {
+  CheckpointCopy copy("electra-model");
+  copy.replace_prefix("", "electra.");
+  copy.add("sequence_summary.summary.weight", {48, 48});
+  copy.add("sequence_summary.summary.bias", {48});
+  copy.add("classifier.weight", {1, 48});
+  copy.add("classifier.bias", {1});
+  copy.config["architectures"] = "[\"ElectraForMultipleChoice\"]";
+  EXPECT_EQ(copy.open().task, Task::multiple_choice);
+  for (const auto& [key, value] : {std::pair{"summary_type", "\"mean\""},
+                                   {"summary_use_proj", "false"},
+                                   {"summary_activation", "\"tanh\""},
+                                   {"summary_proj_to_labels", "true"}}) {
+    CheckpointCopy changed = copy;
+    changed.config[key] = value;
+    EXPECT_THAT(error_of([&] { changed.open(); }),
+                testing::StartsWith("unsupported_model: config.json: \"" + std::string(key)));
+  }
+}
+
+TEST(HeadsTest, AnAnswerHasAStartAndAnEnd) {
+  CheckpointCopy copy("bert-qa");
+  EXPECT_TRUE(copy.open().labels.empty());
+  copy.config["id2label"] = R"({"0": "a", "1": "b", "2": "c"})";
+  EXPECT_THAT(error_of([&] { copy.open(); }),
+              testing::HasSubstr("expected 2: where an answer starts and ends"));
+}
 
 TEST(HeadsTest, CamembertAndXlmRobertaAreRobertaUnderAnotherName) {
   CheckpointCopy copy("roberta-seqcls");
