@@ -278,6 +278,7 @@ build no_mmap no_mmap.cpp -rdynamic "${flags[@]}" && check "a file system that c
 # ---- Builds ----
 if [ -z "$sanitizer" ]; then
   check "a project without a word on the C++ standard" bash -c "cmake -S '$ROOT/tests/embedding/default_standard' -B default_standard -DCMAKE_PREFIX_PATH='$prefix' && cmake --build default_standard"
+  check "a project of C alone, shared and static" bash -c "cmake -S '$ROOT/tests/embedding/c_project' -B c_project -DCMAKE_PREFIX_PATH='$prefix' && cmake --build c_project && c_project/c_tessera '$text' && c_project/c_static '$text'"
   echo '#include <tessera/tessera.hpp>' >"$work/old.cpp"
   check "tessera.hpp in C++17 is one error, which says what it needs" bash -c \
     "! out=\$(c++ -std=c++17 -fsyntax-only ${cflags[*]} old.cpp 2>&1) && [ \$(grep -c 'error:' <<<\"\$out\") = 1 ] && grep -q 'needs C++20' <<<\"\$out\""

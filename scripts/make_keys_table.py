@@ -17,12 +17,12 @@ DATA = ROOT + '/tests/golden/data/'
 
 # family: the checkpoints that stand for it (a key counts where one of them shows an effect)
 FAMILIES = {
-    'bert': ['bert-model', 'bert-mlm', 'bert-seqcls'],
-    'roberta': ['roberta-model', 'roberta-mlm', 'roberta-seqcls'],
+    'bert': ['bert-model', 'bert-mlm', 'bert-seqcls', 'bert-qa', 'bert-nsp', 'bert-multiple-choice'],
+    'roberta': ['roberta-model', 'roberta-mlm', 'roberta-seqcls', 'roberta-qa'],
     'xlm-roberta': ['xlm-roberta-model-bf16', 'xlm-roberta-reranker'],
-    'distilbert': ['distilbert-model-sharded', 'distilbert-mlm', 'distilbert-seqcls'],
+    'distilbert': ['distilbert-model-sharded', 'distilbert-mlm', 'distilbert-seqcls', 'distilbert-qa'],
     'mpnet': ['mpnet-model', 'mpnet-mlm', 'mpnet-seqcls'],
-    'electra': ['electra-model', 'electra-mlm', 'electra-discriminator', 'electra-seqcls'],
+    'electra': ['electra-model', 'electra-mlm', 'electra-discriminator', 'electra-seqcls', 'electra-choice'],
     'albert': ['albert-model', 'albert-mlm', 'albert-seqcls'],
     'vit': ['vit-model', 'vit-imgcls'],
     'deit': ['deit-model', 'deit-teacher'],
@@ -50,6 +50,8 @@ MADE = {
                      lambda h: {**dense('classifier.dense', h, h), **dense('classifier.out_proj', 2, h)}),
     'electra-seqcls': ('electra-model', 'ElectraForSequenceClassification', lambda n: 'electra.' + n,
                        lambda h: {**dense('classifier.dense', h, h), **dense('classifier.out_proj', 2, h)}),
+    'electra-choice': ('electra-model', 'ElectraForMultipleChoice', lambda n: 'electra.' + n,
+                       lambda h: {**dense('sequence_summary.summary', h, h), **dense('classifier', 1, h)}),
     'albert-seqcls': ('albert-model', 'AlbertForSequenceClassification', lambda n: 'albert.' + n, lambda h: dense('classifier', 2, h)),
     'siglip-text': ('siglip-full', 'SiglipTextModel', lambda n: n if n.startswith('text_model.') else None, lambda h: {}),
 }
@@ -70,7 +72,7 @@ EVERY = {
 TEXT = {
     'vocab_size': [33], 'type_vocab_size': [1, 3], 'max_position_embeddings': [17], 'pad_token_id': [5], 'bos_token_id': [7], 'eos_token_id': [9],
     'sep_token_id': [9], 'cls_token_id': [7], 'mask_token_id': [7], 'position_embedding_type': ['relative_key', 'rotary'], 'classifier_dropout': [0.5], 'embedding_size': [8],
-    'summary_type': ['mean'], 'summary_activation': ['tanh'], 'summary_use_proj': [False], 'summary_last_dropout': [0.5],
+    'summary_type': ['mean'], 'summary_activation': ['tanh'], 'summary_use_proj': [False], 'summary_proj_to_labels': [True], 'summary_last_dropout': [0.5],
     'relative_attention_num_buckets': [8], 'num_hidden_groups': [2], 'inner_group_num': [2], 'classifier_dropout_prob': [0.5],
     'activation': ['relu', 'unknown'], 'dim': [24], 'hidden_dim': [12], 'n_heads': [1], 'n_layers': [1], 'dropout': [0.5], 'qa_dropout': [0.5],
     'seq_classif_dropout': [0.5], 'sinusoidal_pos_embds': [True], 'tie_weights_': [False], 'projection_dim': [5], 'down_scale_factor': [2], 'gap_size': [1],
@@ -139,7 +141,8 @@ def make(case, to):
     save(to + '/model.safetensors', tensors)
     ids = [[5, 9, 7, 2, 11, 3, 8, 4, 12, 6], [6, 5, 9, 13, 7, 2, 8, 11, 4, 3]]
     flat = [i for row in ids for i in row]
-    save(to + '/inputs.safetensors', {n: ('I64', [2, 10], struct.pack('<20q', *v)) for n, v in (('input_ids', flat), ('attention_mask', [1] * 20))})
+    shape = [1, 2, 10] if 'MultipleChoice' in MADE[case][1] else [2, 10]
+    save(to + '/inputs.safetensors', {n: ('I64', shape, struct.pack('<20q', *v)) for n, v in (('input_ids', flat), ('attention_mask', [1] * 20))})
 
 
 def save(path, tensors):

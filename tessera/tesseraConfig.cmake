@@ -14,7 +14,7 @@ if(EXISTS "${_tessera_archive}")
       IMPORTED_LINK_INTERFACE_LANGUAGES CXX
       INTERFACE_INCLUDE_DIRECTORIES "${_tessera_include}"
       INTERFACE_COMPILE_FEATURES cxx_std_20
-      INTERFACE_LINK_LIBRARIES "Threads::Threads;${CMAKE_DL_LIBS};m")
+      INTERFACE_LINK_LIBRARIES "Threads::Threads;${CMAKE_DL_LIBS};stdc++;m")
   endif()
 endif()
 get_filename_component(tessera_PLUGIN_DIR "${CMAKE_CURRENT_LIST_DIR}/../../tessera" ABSOLUTE)
