@@ -174,9 +174,10 @@ TESSERA_API tessera_status tessera_model_open(const char* directory,
 ///
 /// Memory    The files of weights must stay where they are until the model and all its sessions are
 ///           closed: tables are read in place. Everything else is copied. With copy_tables = 1
-///           nothing is needed any more after tessera_model_prepare(). Memory that was freed or
-///           written to before is INVALID_ARGUMENT where it shows (no longer mapped, other bytes at
-///           the places that are compared), and undefined where it does not.
+///           nothing is needed any more after tessera_model_prepare(). Memory that was freed, made
+///           unreadable or written to before is INVALID_ARGUMENT where it shows (no longer mapped,
+///           not readable, other bytes at the places that are compared), and undefined where it
+///           does not.
 TESSERA_API tessera_status tessera_model_open_memory(const tessera_file* files, size_t file_count,
                                                      const tessera_model_options* options,
                                                      tessera_model** model);
@@ -317,8 +318,7 @@ typedef enum tessera_limit_policy {
 
 typedef enum tessera_busy_policy {
   TESSERA_BUSY_REFUSE = 0,  ///< a call beyond concurrent_calls is INVALID_ARGUMENT, at once
-  TESSERA_BUSY_WAIT = 1,    ///< it waits, until its timeout or cancellation; in no set order. The
-                            ///< child of a fork() waits for calls of its parent without end
+  TESSERA_BUSY_WAIT = 1,    ///< it waits, until its timeout or cancellation; in no set order
   TESSERA_BUSY_POLICY_MAX = 0x7fffffff
 } tessera_busy_policy;
 

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/fork_locks.hpp"
+#include "runtime/base/host_memory.hpp"
 
 namespace tessera {
 namespace {
@@ -24,14 +26,16 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPrefix = "memory:";
 
 struct Registry {
-  std::mutex mutex;
-  std::vector<const MemoryFiles*> directories;
+  std::mutex mutex = {};
+  std::vector<const MemoryFiles*> directories = {};
   std::uint64_t next = 1;
 };
 
+constinit NeverDestroyed<Registry> the_registry;  // threads that outlive exit() may still read
+const HeldOverFork kHeldRegistry(the_registry.value.mutex);
+
 Registry& registry() {
-  static auto* const instance = new Registry;  // outlives every thread that may still read
-  return *instance;
+  return the_registry.value;
 }
 
 void check_name(const std::string& name) {
@@ -166,6 +170,11 @@ bool path_exists(const fs::path& path) {
 void read_file(const fs::path& path, const std::function<char*(std::size_t)>& allocate) {
   if (const auto bytes = find_in_memory(path)) {
     char* const to = allocate(bytes->size());
+    if (!is_readable(*bytes)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{}: the memory of this file cannot be read, expected {} bytes",
+                              path.string(), bytes->size()));
+    }
     std::copy_n(reinterpret_cast<const char*>(bytes->data()), bytes->size(), to);
     return;
   }

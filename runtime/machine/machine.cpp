@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 
+#include "runtime/base/fork_locks.hpp"
 #include "runtime/machine/topology.hpp"
 
 namespace tessera {
@@ -79,8 +81,8 @@ Machine detect_machine(const SystemRoots& roots) {
 }
 
 const Machine& machine() {
-  static const auto* const detected = new Machine(detect_machine());  // outlives exit()
-  return *detected;
+  static constinit std::atomic<const Machine*> detected{nullptr};
+  return made_once(detected, [] { return detect_machine(); });
 }
 
 std::string describe(const Machine& machine) {

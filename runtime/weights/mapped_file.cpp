@@ -12,11 +12,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
+#include "runtime/base/host_memory.hpp"
 #include "runtime/weights/content_hash.hpp"
 
 namespace tessera {
@@ -27,6 +29,14 @@ namespace {
   throw Error(missing ? ErrorCode::not_found : ErrorCode::io_error,
               fmt::format("{}: cannot {}: {}, expected a readable file", path.string(), what,
                           std::generic_category().message(error)));
+}
+
+[[noreturn]] void throw_lost(const std::filesystem::path& path, std::size_t size) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: the memory of this file was freed, written to or made unreadable, "
+                          "expected its {} bytes as they were until model and sessions are closed "
+                          "(copy_tables needs them until the weights are packed)",
+                          path.string(), size));
 }
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -41,26 +51,21 @@ FileStamp stamp_of(const struct stat& status) {
           .changed_ns = nanoseconds(status.st_ctim)};
 }
 
-/// 16 pieces of 64 bytes, the first and the last among them.
-std::uint64_t sample_of(std::span<const std::byte> bytes) {
+/// Of 16 pieces of 64 bytes, the first and the last among them; nothing if one cannot be read.
+std::optional<std::uint64_t> sample_of(std::span<const std::byte> bytes) {
   constexpr std::size_t kPieces = 16, kPiece = 64;
-  if (bytes.size() <= kPieces * kPiece) return content_hash(bytes);
-  ContentHash hash;
-  for (std::size_t i = 0; i < kPieces; ++i) {
-    hash.update(bytes.subspan((bytes.size() - kPiece) / (kPieces - 1) * i, kPiece));
+  if (bytes.size() <= kPieces * kPiece) {
+    return is_readable(bytes) ? std::optional(content_hash(bytes)) : std::nullopt;
   }
-  hash.update(bytes.last(kPiece));
+  ContentHash hash;
+  for (std::size_t i = 0; i <= kPieces; ++i) {
+    const auto piece = i < kPieces
+                           ? bytes.subspan((bytes.size() - kPiece) / (kPieces - 1) * i, kPiece)
+                           : bytes.last(kPiece);
+    if (!is_readable(piece)) return std::nullopt;
+    hash.update(piece);
+  }
   return hash.value();
-}
-
-/// False if a page of it is not mapped in this process.
-bool is_mapped(std::span<const std::byte> bytes) {
-  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = reinterpret_cast<std::uintptr_t>(bytes.data());
-  const std::uintptr_t begin = first / page * page;
-  // MS_ASYNC does nothing but look at the mappings.
-  return ::msync(reinterpret_cast<void*>(begin), first - begin + bytes.size(), MS_ASYNC) == 0 ||
-         errno != ENOMEM;
 }
 
 }  // namespace
@@ -71,7 +76,9 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
     MappedFile file(path, -1, {.size = bytes->size(), .changed_ns = std::int64_t{1} << 62});
     file.data_ = bytes->data();
     file.size_ = bytes->size();
-    file.sample_ = sample_of(*bytes);
+    const auto sample = sample_of(*bytes);
+    if (!sample) throw_lost(path, bytes->size());
+    file.sample_ = *sample;
     return file;
   }
   // O_NONBLOCK: a FIFO without a writer would otherwise block here for ever.
@@ -103,7 +110,12 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
 void MappedFile::read(std::span<const std::byte> part, std::byte* to) const {
   const auto base = reinterpret_cast<std::uintptr_t>(data_),
              first = reinterpret_cast<std::uintptr_t>(part.data());
-  if (fd_ < 0 || first < base || first - base > size_ || part.size() > size_ - (first - base)) {
+  if (first < base || first - base > size_ || part.size() > size_ - (first - base)) {
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    return;
+  }
+  if (fd_ < 0) {  // the caller's memory
+    if (!is_readable(part)) throw_lost(path_, size_);
     if (!part.empty()) std::memcpy(to, part.data(), part.size());
     return;
   }
@@ -126,12 +138,10 @@ void MappedFile::read(std::span<const std::byte> part, std::byte* to) const {
 
 void MappedFile::check_unchanged() const {
   if (fd_ < 0) {  // the caller's memory
-    if (size_ == 0 || (is_mapped(bytes()) && sample_of(bytes()) == sample_)) return;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: the memory of this file was freed or written to, expected its {} "
-                            "bytes as they were until model and sessions are closed (copy_tables "
-                            "needs them until the weights are packed)",
-                            path_.string(), size_));
+    if (size_ > 0 && (!is_mapped(bytes()) || sample_of(bytes()) != sample_)) {
+      throw_lost(path_, size_);
+    }
+    return;
   }
   struct stat status {};
   if (::fstat(fd_, &status) != 0) throw_errno(path_, "stat", errno);

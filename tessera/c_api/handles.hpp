@@ -31,6 +31,8 @@ const char* to_string(HandleKind kind) noexcept;
 template <class Object, class Handle, HandleKind kKind>
 class HandleTable {
  public:
+  constexpr HandleTable() = default;
+
   Handle* add(std::shared_ptr<Object> object) {
     const std::lock_guard lock(mutex_);
     if (free_.empty()) {
@@ -63,6 +65,9 @@ class HandleTable {
     free_.push_back(slot);
     return std::move(slots_[slot].object);
   }
+
+  /// For HeldOverFork.
+  std::mutex& mutex() noexcept { return mutex_; }
 
  private:
   static constexpr unsigned kSlotShift = 3, kGenerationShift = 24;

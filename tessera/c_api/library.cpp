@@ -2,10 +2,12 @@
 // Status, last error, versions, log, cancellation: what belongs to no model.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <string>
 #include <utility>
 
 #include "kernels/isa.hpp"
+#include "runtime/base/fork_locks.hpp"
 #include "runtime/base/log.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
@@ -117,11 +119,6 @@ void refuse_more_handles(HandleKind kind) {
       fmt::format("{}: 2097152 handles are open, expected that some are closed", to_string(kind)));
 }
 
-CancelTable& cancel_table() {
-  static auto* const table = new CancelTable;
-  return *table;
-}
-
 }  // namespace tessera::c_api
 
 using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none
@@ -164,8 +161,8 @@ const char* tessera_version() {
 const char* tessera_build_info() {
   const char* text = "";
   guard([&] {
-    static const auto* const info = new std::string(build_info());
-    text = info->c_str();
+    static constinit std::atomic<const std::string*> info{nullptr};
+    text = made_once(info, build_info).c_str();
   });
   return text;
 }

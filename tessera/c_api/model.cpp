@@ -64,11 +64,6 @@ MemoryFiles::Map read_files(const tessera_file* files, std::size_t count) {
 
 }  // namespace
 
-ModelTable& model_table() {
-  static auto* const table = new ModelTable;
-  return *table;
-}
-
 ModelObject::ModelObject(models::Package package, ModelOptions options, PrecisionOption precision)
     : package_(std::move(package)),
       options_(std::move(options)),
@@ -109,11 +104,13 @@ const Output& ModelObject::output(std::size_t index) const {
 }
 
 std::shared_ptr<const Model> ModelObject::weights() {
-  const std::lock_guard lock(mutex_);
-  if (weights_ == nullptr) {
-    weights_ = Model::create(package_.program, package_.checkpoint, options_);
-  }
-  return weights_;
+  if (const auto* const packed = weights_.load()) return *packed;
+  const ProcessMutex::Lock lock(packing_);
+  if (const auto* const packed = weights_.load()) return *packed;
+  const auto* const packed = new std::shared_ptr<const Model>(
+      Model::create(package_.program, package_.checkpoint, options_));
+  weights_ = packed;
+  return *packed;
 }
 
 namespace {

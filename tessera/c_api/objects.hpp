@@ -2,11 +2,11 @@
 // What stands behind the handles of tessera.h.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +14,7 @@
 
 #include "models/image/preprocessor.hpp"
 #include "models/package.hpp"
+#include "runtime/base/fork_locks.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/c_api/handles.hpp"
 #include "tessera/pipeline/batch_runner.hpp"
@@ -30,6 +31,9 @@ class ModelObject {
  public:
   /// Reads the preprocessor's settings from the package's directory if the model takes images.
   ModelObject(models::Package package, ModelOptions options, PrecisionOption precision);
+  ~ModelObject() { delete weights_.load(); }
+  ModelObject(const ModelObject&) = delete;
+  ModelObject& operator=(const ModelObject&) = delete;
 
   const models::Package& package() const noexcept { return package_; }
   const ModelOptions& options() const noexcept { return options_; }
@@ -46,7 +50,8 @@ class ModelObject {
     return package_.program.values[static_cast<std::size_t>(output.value)];
   }
 
-  /// The packed weights; the first caller packs, the others wait.
+  /// The packed weights; the first caller packs, the others wait. A forked child does not wait for
+  /// a thread of its parent: it packs.
   std::shared_ptr<const Model> weights();
 
  private:
@@ -55,8 +60,8 @@ class ModelObject {
   std::string main_output_;
   std::optional<image::Preprocessor> preprocessor_;
   std::string preprocessor_problem_;
-  std::mutex mutex_;
-  std::shared_ptr<const Model> weights_;  // null until somebody asks
+  ProcessMutex packing_;
+  std::atomic<const std::shared_ptr<const Model>*> weights_{nullptr};  // until somebody asks
 };
 
 /// Where one output of a session goes in the call that is being served.
@@ -76,7 +81,9 @@ struct SessionObject {
   bool refuses;                      ///< TESSERA_LIMIT_REFUSE
   std::vector<std::string> outputs;  ///< names, the main output first if it is one of them
   std::unique_ptr<Session> session;
-  bool is_busy = false;
+  std::atomic<pid_t> holder{0};  ///< the process whose thread is in a call; 0: nobody is
+
+  SessionObject* next_lost = nullptr;  ///< ~SharedSession()
 
   // Scratch of a call.
   BatchRunner runner;
@@ -98,8 +105,14 @@ class SharedSession {
   std::size_t size() const noexcept { return lanes_.size(); }
   std::uint64_t arena_bytes() const noexcept;
 
-  /// One that nobody uses. Throws Error{invalid_argument} where there is none and nobody waits;
-  /// Error{cancelled} as `limits` say. Allocates nothing.
+  /// Keeps, and never destroys, what a thread of a parent process was inside of at the fork().
+  ~SharedSession();
+  SharedSession(const SharedSession&) = delete;
+  SharedSession& operator=(const SharedSession&) = delete;
+
+  /// One that nobody uses. Throws Error{invalid_argument} where there is none and nobody waits, or
+  /// where threads of a parent process were inside of all at the fork(); Error{cancelled} as `limits`
+  /// say. Allocates nothing.
   SessionObject& take(const RunLimits& limits);
   void give_back(SessionObject& lane) noexcept;
 
@@ -107,12 +120,14 @@ class SharedSession {
   void trim();
 
  private:
-  [[noreturn]] void refuse() const;
+  /// One that nobody used; null: there is none.
+  SessionObject* try_take() noexcept;
+  [[noreturn]] void refuse(bool are_lost) const;
+  bool are_lost() const noexcept;
 
-  const std::vector<std::unique_ptr<SessionObject>> lanes_;
+  std::vector<std::unique_ptr<SessionObject>> lanes_;
   const bool waits_;
-  std::mutex mutex_;  // SessionObject::is_busy
-  std::condition_variable freed_;
+  std::atomic<std::uint32_t> freed_{0};  // times that a call ended
 };
 
 /// Holds a session for one call. Errors: as SharedSession::take().
@@ -140,7 +155,6 @@ using SessionTable = HandleTable<SharedSession, tessera_session, HandleKind::ses
 using CancelTable = HandleTable<CancelObject, tessera_cancel, HandleKind::cancel>;
 using IndexTable = HandleTable<const VectorIndex, tessera_index, HandleKind::index>;
 
-// Never destroyed: threads may outlive static objects.
 ModelTable& model_table();
 SessionTable& session_table();
 CancelTable& cancel_table();

@@ -81,11 +81,6 @@ void dots(const Rows& a, const Rows& b, std::span<float> scores) {
 
 }  // namespace
 
-IndexTable& index_table() {
-  static auto* const table = new IndexTable;
-  return *table;
-}
-
 }  // namespace tessera::c_api
 
 using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none

@@ -127,11 +127,6 @@ SessionObject::SessionObject(std::shared_ptr<ModelObject> of, SessionOptions opt
   targets.reserve(outputs.size());
 }
 
-SessionTable& session_table() {
-  static auto* const table = new SessionTable;
-  return *table;
-}
-
 }  // namespace tessera::c_api
 
 using namespace tessera;         // NOLINT(google-build-using-namespace): C symbols have none

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host opens a checkpoint in memory and frees the weights, or writes into them, before it may: after
-// open(), prepare() or the first embedding. Where tables are read in place that is a status which names
-// the file; with copy_tables nothing is needed once the weights are packed.
+// A host opens a checkpoint in memory and frees the weights, writes into them, protects them, or cuts the
+// file that they are its own mapping of, before it may: after open(), prepare() or the first embedding.
+// Where tables are read in place that is a status which names the file; with copy_tables nothing is
+// needed once the weights are packed.
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -19,15 +22,19 @@ namespace fs = std::filesystem;
 
 struct Case {
   std::string name;
-  bool frees, copies;
+  enum How { frees, writes, protects, cuts } how;
+  bool copies;
   int when;  // 0: after open(), 1: after prepare(), 2: after an embedding
 };
 
 void try_case(const std::map<std::string, std::string>& files, const std::vector<float>& expected,
               const Case& c) {
   const std::string& weights = files.at("model.safetensors");
-  void* const memory =
-      mmap(nullptr, weights.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char name[] = "memory-XXXXXX";
+  const int file = mkstemp(name);
+  unlink(name);
+  host::expect(ftruncate(file, static_cast<off_t>(weights.size())) == 0, "a file");
+  void* const memory = mmap(nullptr, weights.size(), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   host::expect(memory != MAP_FAILED, "memory");
   std::memcpy(memory, weights.data(), weights.size());
   std::vector<tessera::File> parts;
@@ -39,10 +46,19 @@ void try_case(const std::map<std::string, std::string>& files, const std::vector
   options.copy_tables = c.copies;
   tessera::Model model(std::span<const tessera::File>(parts), options);
   const auto lose = [&] {
-    if (c.frees) {
-      munmap(memory, weights.size());
-    } else {
-      std::memset(memory, 0, weights.size());
+    switch (c.how) {
+      case Case::frees:
+        munmap(memory, weights.size());
+        break;
+      case Case::writes:
+        std::memset(memory, 0, weights.size());
+        break;
+      case Case::protects:
+        mprotect(memory, weights.size(), PROT_NONE);
+        break;
+      case Case::cuts:
+        host::expect(ftruncate(file, 4096) == 0, "a cut");
+        break;
     }
   };
   const bool may = c.copies && c.when > 0;
@@ -63,6 +79,7 @@ void try_case(const std::map<std::string, std::string>& files, const std::vector
                           std::strstr(e.what(), "model.safetensors") != nullptr;
     host::expect(is_named, c.name + ": the file's name, got: " + e.what());
   }
+  close(file);
 }
 
 }  // namespace
@@ -76,13 +93,16 @@ int main(int argc, char** argv) {
     std::ifstream in(entry.path(), std::ios::binary);
     files[fs::relative(entry.path(), folder)] = std::string(std::istreambuf_iterator<char>(in), {});
   }
-  for (const bool frees : {true, false}) {
+  const std::map<Case::How, std::string> names = {{Case::frees, "freed"},
+                                                  {Case::writes, "written"},
+                                                  {Case::protects, "protected"},
+                                                  {Case::cuts, "cut"}};
+  for (const auto& [how, name] : names) {
     for (const bool copies : {true, false}) {
       for (const int when : {0, 1, 2}) {
-        try_case(files, expected,
-                 {std::string(frees ? "freed" : "written") + (copies ? ", copy_tables, " : ", ") +
-                      std::to_string(when),
-                  frees, copies, when});
+        try_case(
+            files, expected,
+            {name + (copies ? ", copy_tables, " : ", ") + std::to_string(when), how, copies, when});
       }
     }
   }
