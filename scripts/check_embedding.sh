@@ -122,7 +122,11 @@ build exit_wait exit_wait.cpp "${flags[@]}" &&
   done
 # A child of a thread has not the stack of main(), where LeakSanitizer would find what main() holds.
 build fork fork.cpp "${flags[@]}" && check "fork(), also in callbacks" env ASAN_OPTIONS=detect_leaks=0 ./fork "$text"
-build fork_inside fork_inside.cpp "${flags[@]}" && check "fork() while other threads are inside" env ASAN_OPTIONS=detect_leaks=0 ./fork_inside "$text" ${sanitizer:+10}
+if [ $preset = asan-ubsan ]; then
+  left_out "fork() while other threads are inside" "GCC 12's ASan does not release its allocator's locks in the child"
+else
+  build fork_inside fork_inside.cpp "${flags[@]}" && check "fork() while other threads are inside" ./fork_inside "$text" ${sanitizer:+10}
+fi
 build dlopen dlopen.cpp "${cflags[@]}" && check "dlopen() and dlclose(), also with a session alive" ./dlopen "$text" "$library"
 build threads threads.cpp "${flags[@]}" && check "threads that end, a directory that changes" ./threads "$text"
 

@@ -42,7 +42,8 @@ void one_child(const std::string& mode, const std::function<void()>& use) {
     std::_Exit(0);
   }
   int status = -1;
-  host::expect(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+  host::expect(waitpid(child, &status, 0) == child, "a child");
+  host::expect(WIFEXITED(status) && WEXITSTATUS(status) == 0,
                mode + ": a child that ends with status 0, got " +
                    (WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
                                         : "status " + std::to_string(WEXITSTATUS(status))));
