@@ -98,7 +98,9 @@ std::optional<std::uint64_t> bits_without_zeros(StoredType type,
 }
 
 std::string shape_to_string(std::span<const std::int64_t> shape) {
-  return fmt::format("({})", fmt::join(shape, ", "));
+  constexpr std::size_t kShown = 16;  // a file may claim thousands
+  if (shape.size() <= kShown) return fmt::format("({})", fmt::join(shape, ", "));
+  return fmt::format("({}, ... {} extents)", fmt::join(shape.first(kShown), ", "), shape.size());
 }
 
 std::int64_t StoredTensor::elements() const noexcept {

@@ -56,7 +56,7 @@ int bits_of(StoredType type) noexcept;
 /// The element type of a weight stored as `type`; empty where it cannot be a weight.
 std::optional<DType> weight_dtype(StoredType type) noexcept;
 
-/// "(2, 3)"; "()" for a scalar.
+/// "(2, 3)"; "()" for a scalar. Of more than 16 extents the first, and how many there are.
 std::string shape_to_string(std::span<const std::int64_t> shape);
 
 /// Bits of elements of `type` in a tensor of `shape`, extents of 0 left out, so that any product of

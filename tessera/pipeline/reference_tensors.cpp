@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "tessera/pipeline/about.hpp"
@@ -46,7 +47,7 @@ std::vector<std::int64_t> integers(const StoredTensor& tensor) {
     default:
       break;
   }
-  refuse(fmt::format("tensor \"{}\" has type {}, expected I64 or I32", tensor.name,
+  refuse(fmt::format("tensor {} has type {}, expected I64 or I32", detail::in_quotes(tensor.name),
                      to_string(tensor.type)));
 }
 
@@ -71,9 +72,9 @@ ReferenceInput read(const SafetensorsFile& file, const models::Package& package)
   for (const StoredTensor& tensor : file.tensors()) {
     if (std::ranges::find(kInputs, tensor.name) != kInputs.end()) continue;
     refuse(
-        fmt::format("tensor \"{}\" is no input of {}, expected input_ids, attention_mask, "
+        fmt::format("tensor {} is no input of {}, expected input_ids, attention_mask, "
                     "token_type_ids, position_ids",
-                    tensor.name, architecture));
+                    detail::in_quotes(tensor.name), architecture));
   }
   const StoredTensor* ids = file.find("input_ids");
   if (ids == nullptr)

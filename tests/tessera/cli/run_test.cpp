@@ -123,6 +123,13 @@ TEST_F(RunTest, WrongInputsAreNamed) {
   expect_refusal({kIds, {"position_ids", {1, 4}, {0, 1, 2, 24}}},
                  "position_ids: got 24, expected 0 to 23");
   expect_refusal({kIds, {"pixel_values", {1}, {0}}}, "\"pixel_values\" is no input of BertModel");
+  // Whatever a file claims, messages stay short.
+  write_inputs(path("in.st"), {kIds, {std::string(5000, '4'), {1}, {0}}});
+  const CommandResult named = tessera("run model --input in.st --output out.st");
+  expect_failure(named, 1, "444\"... is no input of BertModel");
+  EXPECT_LT(named.err.size(), 600U);
+  const std::vector<std::int64_t> ones(1000, 1);
+  expect_refusal({{"input_ids", ones, {0}}}, "1, 1, ... 1000 extents), expected (B,T)");
   file("in.st", "no tensors");
   expect_failure(tessera("run model --input in.st --output out.st"), 1, "in.st");
 }
