@@ -25,6 +25,10 @@ const char* to_string(Activation activation) noexcept {
       return "silu";
     case Activation::sigmoid:
       return "sigmoid";
+    case Activation::log1p_relu:
+      return "log1p_relu";
+    case Activation::log1p2_relu:
+      return "log1p2_relu";
   }
   return "unknown";
 }

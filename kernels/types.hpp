@@ -49,8 +49,10 @@ enum class Activation : std::uint8_t {
   gelu_quick,  ///< x sigmoid(1.702 x)                               "quick_gelu"
   relu,
   tanh,
-  silu,     ///< x sigmoid(x)
-  sigmoid,  ///< 1 / (1 + exp(-x))
+  silu,         ///< x sigmoid(x)
+  sigmoid,      ///< 1 / (1 + exp(-x))
+  log1p_relu,   ///< log(1 + max(x, 0))                                SPLADE
+  log1p2_relu,  ///< log(1 + log(1 + max(x, 0)))
 };
 
 const char* to_string(Activation activation) noexcept;

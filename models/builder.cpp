@@ -249,6 +249,18 @@ ValueId Builder::pool(const std::string& name, ValueId in, Pooling pooling, Inde
   return op.out;
 }
 
+ValueId Builder::pooled_linear(const std::string& name, const LinearOp& linear,
+                               Activation activation, RowReduction over) {
+  PooledLinearOp op{.in = linear.in,
+                    .weight = linear.weight,
+                    .bias = linear.bias,
+                    .out = program_.add_value(name, kSequences, width(linear.out)),
+                    .activation = activation,
+                    .over = over};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
 ValueId Builder::concat(const std::string& name, const std::vector<ValueId>& in) {
   Index total = 0;
   for (const ValueId value : in) total += width(value);

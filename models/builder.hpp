@@ -91,6 +91,9 @@ class Builder {
   ValueId add(const std::string& name, ValueId a, ValueId b, float scale = 1.0F);
   ValueId pool(const std::string& name, ValueId in, Pooling pooling, Index skip = 0,
                std::int32_t id = 0);
+  /// What `linear` computes, pooled: one row per sequence.
+  ValueId pooled_linear(const std::string& name, const LinearOp& linear, Activation activation,
+                        RowReduction over);
   ValueId concat(const std::string& name, const std::vector<ValueId>& in);
   ValueId l2_normalize(const std::string& name, ValueId in, float eps);
 

@@ -66,6 +66,11 @@ const ModelClass& choose_class(const Config& config, const Family& family,
                             config.name(), options.architecture, family.model_type,
                             family.class_names(", ")));
   }
+  if (files.transformer_task == "fill-mask") {  // AutoModelForMaskedLM, whatever the checkpoint was
+    for (const ModelClass& each : family.classes) {
+      if (each.task == Task::masked_lm) return each;
+    }
+  }
   const bool features_only = files.has_modules && files.transformer_task == "feature-extraction";
   const std::vector<std::string> names = config.strings("architectures");
   if (features_only || names.empty()) return family.classes.front();
@@ -176,6 +181,9 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   package.prompts = files.prompts;
   package.default_prompt_name = files.default_prompt_name;
   package.similarity_measure = files.similarity_measure;
+  if (files.is_sparse && !package.similarity_measure) {  // SparseEncoder's default
+    package.similarity_measure = SimilarityMeasure::dot;
+  }
   package.lower_case_first = files.lower_case_first;
   package.strips_texts = files.has_modules && !files.is_clip;
 

@@ -109,6 +109,7 @@ struct Package {
   std::string embedding_description;
   bool embedding_from_files = false;  ///< true if modules.json said so
   bool embedding_is_normalized = false;
+  bool embedding_is_sparse = false;  ///< column j is the weight of token j, most are 0 (SPLADE)
   std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine

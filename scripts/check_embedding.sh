@@ -122,6 +122,12 @@ build exit_wait exit_wait.cpp "${flags[@]}" &&
   done
 # A child of a thread has not the stack of main(), where LeakSanitizer would find what main() holds.
 build fork fork.cpp "${flags[@]}" && check "fork(), also in callbacks" env ASAN_OPTIONS=detect_leaks=0 ./fork "$text"
+if [ -n "$sanitizer" ]; then
+  left_out "fork() beside locks of the host" "sanitizers have an allocator and handlers of their own"
+else
+  build fork_host fork_host.cpp "${flags[@]}" &&
+    for mode in allocator lock signal; do check "fork() beside locks of the host: $mode" ./fork_host $mode; done
+fi
 if [ $preset = asan-ubsan ]; then
   left_out "fork() while other threads are inside" "GCC 12's ASan does not release its allocator's locks in the child"
 else
@@ -151,6 +157,9 @@ else
   build loaded loaded.cpp "${flags[@]}" && check "no library is loaded that nobody asked for" ./loaded "$text"
   build static_cpp exit_use.cpp "${static[@]}" && check "static link, C++" ./static_cpp "$text" open 2
   build static_c plain.c "${static[@]}" && check "static link, C" ./static_c "$text"
+  build static_libstdcxx exit_use.cpp "${static[@]}" -static-libstdc++ -static-libgcc &&
+    check "static link, with the C++ library" ./static_libstdcxx "$text" open 2
+  build static_all exit_use.cpp "${static[@]}" -static 2>/dev/null && check "static link, everything" ./static_all "$text" open 2
   build sanitized exit_use.cpp -fsanitize=address,undefined "${flags[@]}" &&
     check "a host under AddressSanitizer" ./sanitized "$text" use 2
   build plain exit_use.cpp "${flags[@]}" &&

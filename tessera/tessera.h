@@ -226,12 +226,15 @@ typedef struct tessera_model_info {
   tessera_similarity similarity;
   float logit_scale, logit_bias;
   tessera_precision precision;  ///< that linears will multiply: FP32 or BF16
+  uint32_t is_sparse;  ///< 1: column j of the "embedding" is the weight of token j (SPLADE);
+                       ///< tessera_sparse_elements() takes out what is not 0
+  uint32_t reserved;
 } tessera_model_info;
 #define TESSERA_MODEL_INFO_INIT                                                                 \
   {                                                                                             \
     sizeof(tessera_model_info), TESSERA_INPUT_TOKENS, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
         NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, TESSERA_SIMILARITY_NONE, 0, 0,                \
-        TESSERA_PRECISION_FP32                                                                  \
+        TESSERA_PRECISION_FP32, 0, 0                                                            \
   }
 
 /// What the model is. Fields beyond the library's version become 0.
@@ -605,6 +608,23 @@ TESSERA_API tessera_status tessera_model_compare(const tessera_model* model,
                                                  const tessera_matrix* images,
                                                  const tessera_matrix* texts, float* logits,
                                                  float* probabilities, size_t capacity);
+
+/// One element of a sparse row.
+typedef struct tessera_element {
+  int64_t column;  ///< of the row: the token's id
+  float value;
+  uint32_t reserved;
+} tessera_element;
+
+/// The elements of `row` that are not 0: the largest first, of equal ones the lower column first.
+///
+/// Shapes    row (width); elements (capacity): the first `capacity` of them, or NULL with capacity 0
+/// Memory    in proportion to the elements.
+/// Errors    INVALID_ARGUMENT: NULL, a width below 1. `*count`: how many there are, also beyond
+///           `capacity`.
+TESSERA_API tessera_status tessera_sparse_elements(const float* row, int64_t width,
+                                                   tessera_element* elements, size_t capacity,
+                                                   size_t* count);
 
 /// Rows that are searched by cosine, one with every other. Immutable: any number of threads may
 /// search at once.

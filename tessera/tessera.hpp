@@ -594,6 +594,17 @@ inline std::vector<float> compare(const Matrix& a, const Matrix& b,
 struct TowerScores {
   std::vector<float> logits, probabilities;
 };
+/// tessera_sparse_elements(), all of them.
+inline std::vector<tessera_element> sparse_elements(std::span<const float> row) {
+  std::size_t count = 0;
+  const auto width = static_cast<std::int64_t>(row.size());
+  detail::check(tessera_sparse_elements(row.data(), width, nullptr, 0, &count));
+  std::vector<tessera_element> elements(count);
+  detail::check(
+      tessera_sparse_elements(row.data(), width, elements.data(), elements.size(), &count));
+  return elements;
+}
+
 /// tessera_model_compare().
 inline TowerScores compare(const Model& model, const Matrix& images, const Matrix& texts) {
   const std::size_t count = images.rows * texts.rows;

@@ -10,6 +10,7 @@
 //   sigmoid           1/(1 + exp(−x))        2.3 / 2.3          exp + 3, one a division
 //   erf               x·N₅(x²)/D₅(x²)        5.1 / 5.4          17, one a division
 //   tanh              x·N₅(x²)/D₄(x²)        4.5 / 5.5          16, one a division
+//   log1p, x ≥ 0      xsimd's                (LOG1P)
 //
 // NaN gives NaN everywhere. Coefficients: exp by Sollya's fpminimax with p(0) = 1 held; the
 // rational functions by Loeb's linearised iteration with Lawson weights in 113-bit arithmetic,
@@ -146,6 +147,12 @@ TESSERA_INLINE F32<A> tanh(F32<A> x) noexcept {
   return odd_rational<A>(x, 9.00000095F, N, D);  // as for erf
 }
 
+/// log(1 + x) for x ≥ 0; +inf gives +inf.
+template <class A>
+TESSERA_INLINE F32<A> log1p_of(F32<A> x) noexcept {
+  return xsimd::log1p(x);
+}
+
 /// act(x). The formulas are those of types.hpp, hence act(−inf) is 0·(−inf) = NaN for the GELUs and
 /// SiLU, as in PyTorch's formulas; error of the GELUs ≤ 2.1e-7·max(|x|, 1).
 template <Activation act, class A>
@@ -168,6 +175,10 @@ TESSERA_INLINE F32<A> activate(F32<A> x) noexcept {
     return x * sigmoid<A>(x);
   } else if constexpr (act == Activation::sigmoid) {
     return sigmoid<A>(x);
+  } else if constexpr (act == Activation::log1p_relu) {
+    return log1p_of<A>(vmax<A>(splat<A>(0.0F), x));
+  } else if constexpr (act == Activation::log1p2_relu) {
+    return log1p_of<A>(log1p_of<A>(vmax<A>(splat<A>(0.0F), x)));
   } else {
     return x;
   }
@@ -193,6 +204,10 @@ TESSERA_INLINE void with_activation(Activation act, Body&& body) noexcept {
       return body.template operator()<Activation::silu>();
     case Activation::sigmoid:
       return body.template operator()<Activation::sigmoid>();
+    case Activation::log1p_relu:
+      return body.template operator()<Activation::log1p_relu>();
+    case Activation::log1p2_relu:
+      return body.template operator()<Activation::log1p2_relu>();
   }
 }
 

@@ -106,6 +106,43 @@ class EmbeddingBuilder {
     describe(names + (package_.pools_prompts ? " pooling" : " pooling without the prompt"));
   }
 
+  /// The vocabulary of the masked language model, pooled; its logits are never held.
+  void splade_pooling(const SentenceModule& module) {
+    // max or sum over the tokens of log1p(relu(logits)), log1p once more for "log1p_relu"
+    //                                   sentence_transformers/sparse_encoder/models/SpladePooling.py
+    const Config config = read(module);
+    const std::string strategy = config.string("pooling_strategy", "max"),
+                      activation = config.string("activation_function", "relu");
+    if (strategy != "max" && strategy != "sum")
+      config.unsupported("pooling_strategy", "max or sum");
+    if (activation != "relu" && activation != "log1p_relu") {
+      config.unsupported("activation_function", "relu or log1p_relu");
+    }
+    const LinearOp* const decoder = decoder_of_logits();
+    if (decoder == nullptr) {
+      throw Error(
+          ErrorCode::unsupported_model,
+          fmt::format("modules.json: \"{}\" is a SpladePooling over a {}, expected a masked "
+                      "language model, which has logits",
+                      module.path, package_.architecture));
+    }
+    const WeightMap weights(checkpoint_, "sentence-transformers", "", "");
+    Builder b(package_.program, weights);
+    value_ =
+        b.pooled_linear("embedding.splade", *decoder,
+                        activation == "relu" ? Activation::log1p_relu : Activation::log1p2_relu,
+                        strategy == "max" ? RowReduction::max : RowReduction::sum);
+    const Index vocabulary = b_width();
+    for (const char* key : {"embedding_dimension", "word_embedding_dimension"}) {
+      if (config.has(key) && config.integer(key, vocabulary) != vocabulary) {
+        config.wrong(key, fmt::format("the vocabulary's size {}", vocabulary));
+      }
+    }
+    package_.embedding_is_sparse = true;
+    describe(fmt::format("{} over the tokens of log(1 + {}relu(logits){})", strategy,
+                         activation == "relu" ? "" : "log(1 + ", activation == "relu" ? "" : ")"));
+  }
+
   void dense(const SentenceModule& module) {
     // x = act(self.linear(x)) [+ residual(x)]                                          Dense
     const Config config = read(module);
@@ -160,6 +197,17 @@ class EmbeddingBuilder {
   ValueId value() const noexcept { return value_; }
 
  private:
+  /// The linear that "logits" of a masked language model are; null: there is none.
+  const LinearOp* decoder_of_logits() const {
+    const std::int32_t logits = package_.program.find_output("logits");
+    if (package_.task != Task::masked_lm || logits == kNone) return nullptr;
+    const ValueId value = package_.program.outputs[static_cast<std::size_t>(logits)].value;
+    for (const Op& op : package_.program.ops) {
+      const auto* linear = std::get_if<LinearOp>(&op);
+      if (linear != nullptr && linear->out == value) return linear;
+    }
+    return nullptr;
+  }
   Config read(const SentenceModule& module) const {
     return Config::read(directory_ / module.path / "config.json", module.path + "/config.json");
   }
@@ -233,7 +281,7 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
   package.embedding_is_normalized = false;
   for (std::size_t i = 0; i < files.modules.size(); ++i) {
     const SentenceModule& module = files.modules[i];
-    const bool pools = module.kind == Kind::pooling;
+    const bool pools = module.kind == Kind::pooling || module.kind == Kind::splade_pooling;
     if (pools != (builder.value() == kNone)) {
       throw Error(
           ErrorCode::unsupported_model,
@@ -244,6 +292,9 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
     switch (module.kind) {
       case Kind::pooling:
         builder.pooling(module, last_hidden_state);
+        break;
+      case Kind::splade_pooling:
+        builder.splade_pooling(module);
         break;
       case Kind::dense:
         builder.dense(module);

@@ -45,9 +45,11 @@ SentenceModule read_module(const Config& entry, const std::string& path) {
   if (name == "Normalize") return {Kind::normalize, path};
   if (path.empty()) entry.wrong("path", "the directory of the module");
   if (name == "Pooling") return {Kind::pooling, path};
+  if (name == "SpladePooling") return {Kind::splade_pooling, path};
   if (name == "Dense") return {Kind::dense, path};
   if (name == "LayerNorm") return {Kind::layer_norm, path};
-  entry.unsupported("type", "Transformer first, then Pooling, Dense, Normalize or LayerNorm");
+  entry.unsupported(
+      "type", "Transformer first, then Pooling, SpladePooling, Dense, Normalize or LayerNorm");
 }
 
 void read_modules(const fs::path& directory, SentenceFiles& files) {
@@ -59,13 +61,18 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
     if (&entry == &entries.front()) {
       const std::string name = class_of(entry.string("type", ""));
       files.is_clip = name == "CLIPModel";
-      if (name != "Transformer" && !files.is_clip) {
-        entry.unsupported("type",
-                          "\"sentence_transformers.models.Transformer\" or CLIPModel first");
+      const bool is_mlm = name == "MLMTransformer";  // before 5.4 a class of its own
+      if (name != "Transformer" && !is_mlm && !files.is_clip) {
+        entry.unsupported(
+            "type",
+            "\"sentence_transformers.models.Transformer\", MLMTransformer or CLIPModel "
+            "first");
       }
+      if (is_mlm) files.transformer_task = "fill-mask";
       files.transformer_path = path;
     } else {
       files.modules.push_back(read_module(entry, path));
+      if (files.modules.back().kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
     }
   }
   if (entries.empty()) {

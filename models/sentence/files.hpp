@@ -4,6 +4,7 @@
 //
 //   modules.json                       the modules, one after another: Transformer, Pooling, …
 //   1_Pooling/config.json              which pooling
+//   1_SpladePooling/config.json        likewise, over a masked language model's vocabulary
 //   2_Dense/{config.json, model.safetensors or pytorch_model.bin}
 //   sentence_bert_config.json          max_seq_length, do_lower_case (beside config.json)
 //   config_sentence_transformers.json  prompts, default_prompt_name, similarity_fn_name
@@ -25,7 +26,7 @@ namespace tessera::models {
 
 /// One entry of modules.json after the Transformer.
 struct SentenceModule {
-  enum class Kind { pooling, dense, normalize, layer_norm };
+  enum class Kind { pooling, splade_pooling, dense, normalize, layer_norm };
   Kind kind;
   std::string path;  ///< "1_Pooling"; relative to the directory
 };
@@ -34,7 +35,8 @@ struct SentenceFiles {
   bool has_modules = false;      ///< modules.json is there
   std::string transformer_path;  ///< where config.json and the weights are; "" for the directory
   std::vector<SentenceModule> modules;
-  bool is_clip = false;  ///< the first module is a CLIPModel, which has an embedding by itself
+  bool is_clip = false;    ///< the first module is a CLIPModel, which has an embedding by itself
+  bool is_sparse = false;  ///< a SparseEncoder: masked language model, then SpladePooling
   std::optional<Index> max_seq_length;
   std::string max_seq_length_from;  ///< "max_seq_length of sentence_bert_config.json"
   bool lower_case_first = false;

@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <mutex>
+#include <memory>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -25,18 +26,11 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "memory:";
 
-struct Registry {
-  std::mutex mutex = {};
-  std::vector<const MemoryFiles*> directories = {};
-  std::uint64_t next = 1;
-};
-
-constinit NeverDestroyed<Registry> the_registry;  // threads that outlive exit() may still read
-const HeldOverFork kHeldRegistry(the_registry.value.mutex);
-
-Registry& registry() {
-  return the_registry.value;
-}
+// A list, whole in a child of fork() as fork_locks.hpp wants it: one store adds a directory or takes one
+// out, and none is on the stack of a thread that is not there.
+constinit ProcessMutex registry;
+constinit std::atomic<MemoryFiles::Directory*> first_directory{nullptr};
+constinit std::atomic<std::uint64_t> next_number{1};
 
 void check_name(const std::string& name) {
   const fs::path path(name);
@@ -58,13 +52,13 @@ Result in_memory(const fs::path& path, Result otherwise, F&& f) {
   if (!path.native().starts_with(kPrefix)) return otherwise;
   std::string name = path.lexically_normal().native();
   if (name.ends_with('/')) name.pop_back();
-  Registry& known = registry();
-  const std::lock_guard lock(known.mutex);
-  for (const MemoryFiles* directory : known.directories) {
-    const std::string& root = directory->directory().native();
-    if (name == root) return f(directory->files(), std::string_view{});
+  const ProcessMutex::Lock lock(registry);
+  for (const MemoryFiles::Directory* directory = first_directory; directory != nullptr;
+       directory = directory->next) {
+    const std::string& root = directory->path.native();
+    if (name == root) return f(directory->files, std::string_view{});
     if (name.starts_with(root) && name[root.size()] == '/') {
-      return f(directory->files(), std::string_view(name).substr(root.size() + 1));
+      return f(directory->files, std::string_view(name).substr(root.size() + 1));
     }
   }
   return otherwise;
@@ -125,18 +119,21 @@ struct Descriptor {
 
 }  // namespace
 
-MemoryFiles::MemoryFiles(Map files) : files_(std::move(files)) {
-  for (const auto& [name, bytes] : files_) check_name(name);
-  Registry& known = registry();
-  const std::lock_guard lock(known.mutex);
-  directory_ = fmt::format("{}{}", kPrefix, known.next++);
-  known.directories.push_back(this);
+MemoryFiles::MemoryFiles(Map files) {
+  for (const auto& [name, bytes] : files) check_name(name);
+  directory_ = std::make_unique<Directory>();
+  directory_->path = fmt::format("{}{}", kPrefix, next_number.fetch_add(1));
+  directory_->files = std::move(files);
+  const ProcessMutex::Lock lock(registry);
+  directory_->next = first_directory.load();
+  first_directory = directory_.get();
 }
 
 MemoryFiles::~MemoryFiles() {
-  Registry& known = registry();
-  const std::lock_guard lock(known.mutex);
-  std::erase(known.directories, this);
+  const ProcessMutex::Lock lock(registry);
+  std::atomic<Directory*>* link = &first_directory;
+  while (link->load() != directory_.get()) link = &link->load()->next;
+  link->store(directory_->next);
 }
 
 std::optional<std::span<const std::byte>> find_in_memory(const fs::path& path) {

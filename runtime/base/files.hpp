@@ -7,10 +7,12 @@
 // name. The readers ask here instead of std::filesystem; nothing else knows the difference.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,12 +34,17 @@ class MemoryFiles {
   MemoryFiles(const MemoryFiles&) = delete;
   MemoryFiles& operator=(const MemoryFiles&) = delete;
 
-  const std::filesystem::path& directory() const noexcept { return directory_; }
-  const Map& files() const noexcept { return files_; }
+  const std::filesystem::path& directory() const noexcept { return directory_->path; }
+  const Map& files() const noexcept { return directory_->files; }
+
+  struct Directory {
+    std::filesystem::path path;
+    Map files;
+    std::atomic<Directory*> next{nullptr};  // in the list of all
+  };
 
  private:
-  Map files_;
-  std::filesystem::path directory_;
+  std::unique_ptr<Directory> directory_;
 };
 
 /// Of both kinds of files. "Cannot tell" is never "is not there": a link that leads nowhere or in a

@@ -2,24 +2,27 @@
 #include "runtime/base/fork_locks.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 namespace tessera {
+namespace {
 
-constinit HeldOverFork* HeldOverFork::first = nullptr;
+// Forks that led to this process since the library was loaded. The number of the process beside it: a
+// host's handler that runs in the child before ours may call the library.
+constinit std::atomic<std::uint32_t> forks{0};
 
-HeldOverFork::HeldOverFork(std::mutex& mutex) noexcept : mutex_(mutex), next_(first) {
-  // Without memory for the handlers: as if there were none.
-  if (first == nullptr) (void)pthread_atfork(&lock_all, &unlock_all, &unlock_all);
-  first = this;
+void count_fork() noexcept {
+  forks.fetch_add(1, std::memory_order_relaxed);
 }
 
-// None is locked while another is held but here: any order will do.
-void HeldOverFork::lock_all() noexcept {
-  for (HeldOverFork* each = first; each != nullptr; each = each->next_) each->mutex_.lock();
-}
+// When the library is loaded. dlclose() takes it back.
+[[maybe_unused]] const int kHandler = pthread_atfork(nullptr, nullptr, &count_fork);
 
-void HeldOverFork::unlock_all() noexcept {
-  for (HeldOverFork* each = first; each != nullptr; each = each->next_) each->mutex_.unlock();
+}  // namespace
+
+std::uint64_t process_identity() noexcept {
+  return std::uint64_t{forks.load(std::memory_order_relaxed)} << 32 |
+         static_cast<std::uint32_t>(::getpid());
 }
 
 }  // namespace tessera

@@ -1,43 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Locks and fork(). The child has the thread that forked and no other: a lock that another thread held
-// stays held for ever there, and what that thread was writing stays half-written. Three ways out:
+// stays held for ever there, and what that thread was writing stays half-written.
 //
-//   HeldOverFork  for a std::mutex that is held for a few instructions and no call out of the
-//                 library: fork() takes it, so that the child finds it free and its data whole.
-//   ProcessMutex  for a lock that is held long, or while the host's code runs: fork() does not wait
-//                 for it; in the child it is free. What it guards has to be whole at every moment.
+//   ProcessMutex  a lock whose holder is a process: in the child it is free. What it guards has to be
+//                 whole at every moment: one atomic store publishes what was written before.
 //   made_once     for a value that whoever comes first makes: nobody waits for anybody. (A static
-//                 variable of a function has a lock, of the second kind, but of the first duration.)
+//                 variable of a function has a lock.)
+//
+// fork() itself takes none of them: a host forks inside callbacks, in signal handlers, and with locks of
+// its own that another thread holds while it calls the library.
 #pragma once
 
-#include <unistd.h>
-
 #include <atomic>
+#include <cstdint>
 #include <memory>
-#include <mutex>
-#include <type_traits>
 
 namespace tessera {
 
-/// Place at namespace scope, beside the mutex: what is registered when the library is loaded is
-/// registered before the first call.
-class HeldOverFork {
- public:
-  explicit HeldOverFork(std::mutex& mutex) noexcept;
+/// Of this process: another one in every child of fork(), also where the system gives it the number of an
+/// ancestor. Never 0.
+std::uint64_t process_identity() noexcept;
 
- private:
-  static void lock_all() noexcept;
-  static void unlock_all() noexcept;
-
-  static constinit HeldOverFork* first;
-  std::mutex& mutex_;
-  HeldOverFork* next_;
-};
-static_assert(std::is_trivially_destructible_v<HeldOverFork>, "threads may outlive exit()");
-
-/// A mutex whose holder is a process: in a child of fork() nobody holds what a thread of its parent
-/// does. One lock costs two system calls at most while nobody waits.
+/// A mutex that nobody holds in a child of fork() but who locked it there. One thread must not lock it
+/// twice.
 class ProcessMutex {
  public:
   constexpr ProcessMutex() noexcept = default;
@@ -46,7 +32,7 @@ class ProcessMutex {
 
   class [[nodiscard]] Lock {
    public:
-    explicit Lock(ProcessMutex& mutex) noexcept : mutex_(mutex), process_(::getpid()) {
+    explicit Lock(ProcessMutex& mutex) noexcept : mutex_(mutex), process_(process_identity()) {
       mutex_.lock(process_);
     }
     ~Lock() { mutex_.unlock(process_); }
@@ -55,26 +41,28 @@ class ProcessMutex {
 
    private:
     ProcessMutex& mutex_;
-    const pid_t process_;
+    const std::uint64_t process_;
   };
 
  private:
-  void lock(pid_t process) noexcept {
-    for (pid_t holder = kNobody;;) {
-      // Nobody, or a thread that this process has not.
-      if (holder != process && holder_.compare_exchange_weak(holder, process)) return;
-      if (holder != process) continue;
-      holder_.wait(holder);
-      holder = holder_.load();
+  void lock(std::uint64_t process) noexcept {
+    for (std::uint64_t holder = kNobody;;) {
+      if (holder == process) {  // a thread of ours: wait
+        holder_.wait(holder);
+        holder = holder_.load();
+      } else if (holder_.compare_exchange_weak(
+                     holder, process)) {  // nobody's, or of a thread that is not here
+        return;
+      }
     }
   }
-  /// Of what the thread that forked had locked before, the child may have locked more since.
-  void unlock(pid_t process) noexcept {
+  /// What the thread that forked had locked before, the child may have locked anew.
+  void unlock(std::uint64_t process) noexcept {
     if (holder_.compare_exchange_strong(process, kNobody)) holder_.notify_one();
   }
 
-  static constexpr pid_t kNobody = 0;
-  std::atomic<pid_t> holder_{kNobody};
+  static constexpr std::uint64_t kNobody = 0;
+  std::atomic<std::uint64_t> holder_{kNobody};
 };
 
 /// What `make()` gave to the first that came; it is never destroyed. Where several come at once, each

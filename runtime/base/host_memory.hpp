@@ -12,7 +12,7 @@ namespace tessera {
 /// unreadable still.
 bool is_mapped(std::span<const std::byte> bytes) noexcept;
 
-/// False if a byte of it cannot be read now: a system call per page (0.1 µs).
+/// False if a byte of it cannot be read now: a system call per page (0.2 to 0.8 µs).
 bool is_readable(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace tessera

@@ -103,6 +103,7 @@ std::size_t ops_together(const Context& context, std::size_t i) noexcept;
 /// The chain at op `i`. `observer`, or null, is told of its ops, once a block, where there is one
 /// worker; of the chain as a whole where there are several.
 void run_chain(const Context& context, std::size_t i, RunObserver* observer) noexcept;
+void run(const Context& context, const PooledLinearOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ActivationOp& op, const OpSchedule& schedule) noexcept;

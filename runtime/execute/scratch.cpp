@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/gemm.hpp"
 #include "runtime/plan/patches.hpp"
+#include "runtime/plan/pooled_linear.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -54,6 +56,17 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
           most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
+    } else if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) {
+      const Parameter& weight = program.parameters[at(pooled->weight)];
+      const kernels::Gemm& gemm = kernels.gemm[weight.precision];
+      const Index rows = most_rows(program, pooled->in, max_rows, max_sequences);
+      for (const NestRange& range : schedule[i].nests) {
+        const LinearShape shape{
+            .M = std::min(range.last_rows, rows), .N = weight.rows, .K = weight.cols};
+        most = std::max(most, pooled_linear_scratch(shape, range.nest, gemm.MR, gemm.NR,
+                                                    takes_whole_tiles(gemm)));
+        if (range.last_rows >= rows) break;
+      }
     } else if (const auto* linear = std::get_if<LinearOp>(&op)) {
       for (const auto* nests : {&schedule[i].nests, &schedule[i].block_nests}) {
         most = std::max(most,

@@ -14,6 +14,7 @@
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/patches.hpp"
 #include "runtime/plan/plan_chains.hpp"
+#include "runtime/plan/pooled_linear.hpp"
 #include "runtime/program/canonical.hpp"
 
 namespace tessera {
@@ -44,6 +45,7 @@ class Planner {
       schedule.patch_rows =
           patch_block_rows(*in_.program.images(), tile_of(patch->weight).MR, machine_.l2_bytes);
     }
+    if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) return this->pooled(*pooled);
     if (is_row_wise(op)) schedule.task_rows = kRowsPerTask;
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
@@ -86,6 +88,17 @@ class Planner {
         rows = std::min(rows, kCarriedBlocks * kernel.Br);
       schedule.attention.push_back({last, dataflow(first), std::max(rows, kernel.Br)});
       first = last + 1;
+    }
+    return schedule;
+  }
+
+  OpSchedule pooled(const PooledLinearOp& op) const {
+    OpSchedule schedule;
+    const Index most = most_rows(in_.program, op.in, in_.max_rows, in_.max_sequences);
+    for (const Index rows : row_ranges(most, tile_of(op.weight).MR)) {
+      const PooledLinearTask task =
+          pooled_linear_task(in_.program, op, rows, in_.max_sequences, weights_stay_in_l3_);
+      append_range(schedule.nests, {rows, plan_pooled_linear(task, machine_)});
     }
     return schedule;
   }
@@ -164,14 +177,14 @@ LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
 
 bool is_row_wise(const Op& op) noexcept {
   return std::visit(
-      Overloaded{[](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
-                 [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
-                 [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
-                 [](const NarrowOp&) { return true; }, [](const LinearOp&) { return false; },
-                 [](const AttentionOp&) { return false; },
-                 [](const PatchEmbedOp&) { return false; },
-                 [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
-                 [](const ConcatOp&) { return false; }},
+      Overloaded{
+          [](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
+          [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
+          [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
+          [](const NarrowOp&) { return true; }, [](const LinearOp&) { return false; },
+          [](const PooledLinearOp&) { return false; }, [](const AttentionOp&) { return false; },
+          [](const PatchEmbedOp&) { return false; }, [](const BroadcastOp&) { return false; },
+          [](const PoolOp&) { return false; }, [](const ConcatOp&) { return false; }},
       op);
 }
 

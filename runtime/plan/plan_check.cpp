@@ -96,6 +96,29 @@ void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<
   }
 }
 
+template <class Fail>
+void check_pooled(const PlanInput& in, const PooledLinearOp& op, Index max_rows,
+                  Index max_sequences, const OpSchedule& schedule, const Fail& fail) {
+  if (schedule.nests.empty()) fail("has no nests, expected at least one");
+  if (!schedule.block_nests.empty()) fail("has nests of a chain, expected none: it is pooled");
+  const Parameter& weight = in.program.parameters[at(op.weight)];
+  const Index most = most_rows(in.program, op.in, max_rows, max_sequences);
+  if (schedule.nests.back().last_rows < most) {
+    fail(fmt::format("its last range is for up to {} rows, expected {}",
+                     schedule.nests.back().last_rows, most));
+  }
+  check_nests(in,
+              {.shape = {.M = most, .N = weight.rows, .K = weight.cols},
+               .residual = true,  // K stays whole, and no oneDNN
+               .precision = weight.precision},
+              schedule.nests, fail);
+  for (const NestRange& range : schedule.nests) {
+    if (range.nest.order == LoopOrder::ws_os_a) continue;
+    fail(fmt::format("its order is {}, expected ws_os_a: it is pooled",
+                     option_name(range.nest.order)));
+  }
+}
+
 /// What the executor relies on.
 void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const OpSchedule& schedule = plan.ops[i];
@@ -125,6 +148,9 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   if (schedule.chain.begins()) {
     if (const std::string why = why_no_chain(in.program, plan.ops, i, in.max_rows); !why.empty())
       fail(why);
+  }
+  if (const auto* pooled = std::get_if<PooledLinearOp>(&in.program.ops[i])) {
+    return check_pooled(in, *pooled, max_rows, max_sequences, schedule, fail);
   }
   if (op == nullptr) {
     if (!schedule.nests.empty() || !schedule.block_nests.empty())

@@ -14,6 +14,7 @@
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan_chains.hpp"
+#include "runtime/plan/pooled_linear.hpp"
 #include "runtime/plan/row_wise.hpp"
 #include "runtime/plan/run_traffic.hpp"
 #include "runtime/program/mask.hpp"
@@ -76,6 +77,7 @@ class Reporter {
                             }
                           },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
+                          [&](const PooledLinearOp& o) { pooled_linear(plan_.ops[i], o, report); },
                           [&](const auto&) { row_wise(op, report); }},
                op);
     return report;
@@ -228,6 +230,37 @@ class Reporter {
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
+  }
+
+  /// A linear whose product is pooled where it is computed.
+  void pooled_linear(const OpSchedule& schedule, const PooledLinearOp& o, OpReport& report) const {
+    const PooledLinearTask task =
+        pooled_linear_task(in_.program, o, rows_of(o.in), sequences_, weights_in_l3_);
+    const auto [M, N, K] = task.shape;
+    LoopNest nest = at_rows(schedule.nests, M).nest;
+    nest.row_blocks = std::min(nest.row_blocks, M);
+    const TileShape& tile = machine_.tile[task.precision];
+    const PooledLinearCost cost = pooled_linear_cost(task, nest, machine_);
+    report.shape = fmt::format("({},{})x({},{}) to {} rows", M, K, K, N, sequences_);
+    report.epilogue = o.bias == kNone ? "" : "bias";
+    const auto add = [&](const char* what) {
+      report.epilogue += (report.epilogue.empty() ? "" : " + ") + std::string(what);
+    };
+    if (o.activation != Activation::none) add(to_string(o.activation));
+    add(to_string(o.over));
+    report.precision = task.precision;
+    report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
+    report.bound_bytes = cost.bound_bytes;
+    report.chosen = {.name = to_string(nest.order),
+                     .blocks = describe_blocks(nest, task.shape, tile),
+                     .l1_bytes = cost.l1_bytes,
+                     .l2_bytes = cost.l2_bytes,
+                     .l3_bytes = cost.l3_bytes,
+                     .seconds = cost.seconds,
+                     .limit = to_string(cost.limit),
+                     .why = {},
+                     .scratch_bytes = 4 * pooled_linear_scratch(task.shape, nest, tile.MR, tile.NR,
+                                                                tile.is_unit)};
   }
 
   void row_wise(const Op& op, OpReport& report) const {

@@ -59,6 +59,7 @@ class Writer {
     fields(o.bias, o.residual, o.activation, o.norm.has_value());
     if (o.norm) field(o.norm->eps);
   }
+  void attributes(const PooledLinearOp& o) { fields(o.bias, o.activation, o.over); }
   void attributes(const AttentionOp& o) {
     fields(o.q.value, o.q.first, o.k.value, o.k.first, o.v.value, o.v.first, o.heads, o.kv_heads,
            o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,

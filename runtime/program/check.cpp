@@ -128,6 +128,19 @@ class Checker {
       vector_of(o.norm->beta, w.rows);
     }
   }
+  void shapes(const PooledLinearOp& o) const {
+    const Parameter& w = parameter(o.weight);
+    require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
+    require(w.rows == width(o.out) && w.cols == width(o.in), "has a weight of the wrong shape");
+    require(value(o.in).space == kTokens && value(o.out).space == kSequences,
+            "must turn rows into one per sequence");
+    vector_of(o.bias, w.rows);
+    const bool rises = o.activation == Activation::none || o.activation == Activation::relu ||
+                       o.activation == Activation::tanh || o.activation == Activation::sigmoid ||
+                       o.activation == Activation::log1p_relu ||
+                       o.activation == Activation::log1p2_relu;
+    require(rises || o.over == RowReduction::sum, "takes the maximum of an activation that falls");
+  }
   void shapes(const AttentionOp& o) const {
     require(o.heads > 0 && o.head_dim > 0, "has no heads");
     require(o.kv_heads > 0 && o.heads % o.kv_heads == 0,
@@ -218,6 +231,12 @@ class Checker {
     require(o.residual == kNone || value(o.residual).type == DType::f32,
             "has a residual that is not f32");
     require(!o.norm || value(o.out).type == DType::f32, "normalises what is not f32");
+  }
+  void types(const PooledLinearOp& o) const {
+    const bool narrow = parameter(o.weight).precision == Precision::bf16;
+    require(value(o.in).type == (narrow ? DType::bf16 : DType::f32),
+            "reads elements of another type than its weight's precision");
+    require(value(o.out).type == DType::f32, "writes what is not f32");
   }
   void types(const AttentionOp& o) const {
     const DType type = o.precision == Precision::bf16 ? DType::bf16 : DType::f32;

@@ -30,9 +30,9 @@ class ToBf16 {
         for (const ValueId in : inputs_of(op)) as_f32_[at(in)] = true;
         continue;
       }
-      const auto& linear = std::get<LinearOp>(op);
-      wanted_[at(linear.in)] = true;
-      if (linear.residual != kNone) as_f32_[at(linear.residual)] = true;
+      wanted_[at(product_in(op))] = true;
+      const auto* linear = std::get_if<LinearOp>(&op);
+      if (linear != nullptr && linear->residual != kNone) as_f32_[at(linear->residual)] = true;
     }
     for (const Output& output : result_.outputs) as_f32_[at(output.value)] = true;
     for (const Op& op : result_.ops) {
@@ -63,15 +63,23 @@ class ToBf16 {
   }
 
  private:
-  /// A linear over tokens; not the last one of a head, whose result is an output that no op reads.
+  /// A linear over tokens, also one that is pooled; not the last one of a head, whose result is an output
+  /// that no op reads.
   bool may_change(const Op& op) const {
+    if (std::holds_alternative<PooledLinearOp>(op)) return true;
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr || result_.values[at(linear->out)].space == kSequences) return false;
     return is_read_[at(linear->out)] || linear->norm || linear->residual != kNone;
   }
   /// Matrices that any other op uses stay as they are.
-  bool changes(const Op& op) const {
-    return may_change(op) && !stays_[at(std::get<LinearOp>(op).weight)];
+  bool changes(const Op& op) const { return may_change(op) && !stays_[at(product_weight(op))]; }
+  static ParameterId product_weight(const Op& op) {
+    const auto* pooled = std::get_if<PooledLinearOp>(&op);
+    return pooled != nullptr ? pooled->weight : std::get<LinearOp>(op).weight;
+  }
+  static ValueId product_in(const Op& op) {
+    const auto* pooled = std::get_if<PooledLinearOp>(&op);
+    return pooled != nullptr ? pooled->in : std::get<LinearOp>(op).in;
   }
 
   bool may_attend(const Op& op) const {
@@ -89,9 +97,10 @@ class ToBf16 {
   }
   void change(Op& op) {
     if (changes(op)) {
-      auto& linear = std::get<LinearOp>(op);
-      result_.parameters[at(linear.weight)].precision = Precision::bf16;
-      linear.in = narrow_[at(linear.in)];
+      result_.parameters[at(product_weight(op))].precision = Precision::bf16;
+      auto* pooled = std::get_if<PooledLinearOp>(&op);
+      ValueId& in = pooled != nullptr ? pooled->in : std::get<LinearOp>(op).in;
+      in = narrow_[at(in)];
     } else if (attends(op)) {
       auto& attention = std::get<AttentionOp>(op);
       attention.precision = Precision::bf16;

@@ -123,6 +123,7 @@ const char* name_of(const Op& op) noexcept {
                         [](const PatchEmbedOp&) { return "patch_embed"; },
                         [](const BroadcastOp&) { return "broadcast"; },
                         [](const LinearOp&) { return "linear"; },
+                        [](const PooledLinearOp&) { return "pooled_linear"; },
                         [](const AttentionOp&) { return "attention"; },
                         [](const LayerNormOp&) { return "layer_norm"; },
                         [](const NarrowOp&) { return "narrow"; },
@@ -134,6 +135,10 @@ const char* name_of(const Op& op) noexcept {
                         [](const ConcatOp&) { return "concat"; },
                     },
                     op);
+}
+
+const char* to_string(RowReduction over) noexcept {
+  return over == RowReduction::max ? "max" : "sum";
 }
 
 const char* to_string(Pooling pooling) noexcept {
@@ -228,6 +233,11 @@ std::string to_string(const Program& program) {
                 product = fmt::format("{}({})", to_string(o.activation), product);
               product += plus(o.residual);
               return o.norm ? fmt::format("layer_norm({})", product) : product;
+            },
+            [&](const PooledLinearOp& o) {
+              return fmt::format("{} of {}({} * {}{})", to_string(o.over), to_string(o.activation),
+                                 value(o.in), parameter(o.weight),
+                                 o.bias == kNone ? "" : " + bias");
             },
             [&](const AttentionOp& o) { return attention_text(program, o); },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },

@@ -169,6 +169,27 @@ struct LinearOp {
   }
 };
 
+/// How rows become one.
+enum class RowReduction : std::uint8_t { max, sum };
+
+/// out[s] = max or Σ over the rows x of sequence s of act(x · weightᵀ + bias): the vocabulary of a
+/// masked language model, pooled (SPLADE), without the product (ΣT,N) that a linear and a pooling
+/// would hold. Rows that PoolOp leaves out are left out; without any the result is 0. With max act
+/// does not fall, and is applied to the maximum.
+struct PooledLinearOp {
+  ValueId in;                // (ΣT,K)
+  ParameterId weight;        // (N,K)
+  ParameterId bias = kNone;  // (N)
+  ValueId out;               // (S,N)
+  Activation activation = Activation::none;
+  RowReduction over = RowReduction::max;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out), f(Uses{}, o.weight), f(Uses{}, o.bias);
+  }
+};
+
 /// Columns of a value, from `first` on.
 struct Slice {
   ValueId value = kNone;
@@ -348,8 +369,9 @@ struct ConcatOp {
   }
 };
 
-using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, AttentionOp, LayerNormOp,
-                        ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp, L2NormalizeOp, ConcatOp>;
+using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp,
+                        AttentionOp, LayerNormOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
+                        L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -462,6 +484,7 @@ const char* name_of(const Op& op) noexcept;
 /// "tokens", "images"
 const char* name_of(const Inputs& inputs) noexcept;
 const char* to_string(Pooling pooling) noexcept;
+const char* to_string(RowReduction over) noexcept;  ///< "max", "sum"
 
 /// Throws Error{internal} naming the op if an index is out of range, widths do not match, a value
 /// is read before it is written or written twice.

@@ -27,6 +27,7 @@ std::vector<ParameterId> next_weights(const Program& program) {
   for (std::size_t i = program.ops.size(); i-- > 0;) {
     next[i] = later;
     if (const auto* linear = std::get_if<LinearOp>(&program.ops[i])) later = linear->weight;
+    if (const auto* pooled = std::get_if<PooledLinearOp>(&program.ops[i])) later = pooled->weight;
   }
   return next;
 }

@@ -55,14 +55,16 @@ namespace {
 /// What a linear reads behind the last row of its input: rows that a unit takes because it takes several.
 std::size_t bytes_read_beyond(const Program& program, const kernels::KernelTable& kernels) {
   std::size_t most = 0;
-  for (const Op& op : program.ops) {
-    const auto* linear = std::get_if<LinearOp>(&op);
-    if (linear == nullptr) continue;
-    const Value& in = program.values[at(linear->in)];
-    const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(linear->weight)].precision];
+  const auto reads = [&](ValueId id, ParameterId weight) {
+    const Value& in = program.values[at(id)];
+    const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(weight)].precision];
     const Index bytes =
         (gemm.rows_read - 1) * activation_stride(in.width, in.type) * size_of(in.type);
     most = std::max(most, static_cast<std::size_t>(bytes));
+  };
+  for (const Op& op : program.ops) {
+    if (const auto* linear = std::get_if<LinearOp>(&op)) reads(linear->in, linear->weight);
+    if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) reads(pooled->in, pooled->weight);
   }
   return most;
 }

@@ -17,6 +17,7 @@
 #include "runtime/base/blocked_signals.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/float_environment.hpp"
+#include "runtime/base/fork_locks.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plugins/plugin.hpp"
 #include "runtime/threads/run_control.hpp"
@@ -65,7 +66,7 @@ class Workers::Pool {
   }
 
   ~Pool() {
-    if (::getpid() == process_) {
+    if (process_identity() == process_) {
       stop();
     } else {  // a forked child has none of these threads: there is nothing to join, nor to destroy
       Threads* const left = threads_.release();
@@ -143,14 +144,14 @@ class Workers::Pool {
   alignas(128) std::atomic<std::uint32_t> done_{0};
   std::atomic<bool> stop_{false};
   const TaskBody* body_ = nullptr;
-  const int process_ = ::getpid();
+  const std::uint64_t process_ = process_identity();
   std::unique_ptr<Threads> threads_ = std::make_unique<Threads>();
 };
 
 constinit std::atomic<Workers::Pool::Threads*> Workers::Pool::abandoned{nullptr};
 
 Workers::Workers(int count, WorkersBackend backend)
-    : count_(count), backend_(backend), process_(::getpid()) {
+    : count_(count), backend_(backend), process_(process_identity()) {
   if (count == 1) return;
   if (backend == WorkersBackend::pool) {
     pool_ = std::make_unique<Pool>(count);
@@ -170,7 +171,7 @@ Workers::Workers(int count, WorkersBackend backend)
 Workers::Workers(int count, ParallelFor pool)
     : count_(count),
       backend_(WorkersBackend::pool),
-      process_(::getpid()),
+      process_(process_identity()),
       callers_(std::make_unique<CallersPool>(pool)) {}
 
 Workers::~Workers() = default;
@@ -178,7 +179,7 @@ Workers::~Workers() = default;
 void Workers::begin_run(RunStop* stop) noexcept {
   stop_ = stop;
   failed_ = false;
-  alone_ = ::getpid() != process_;
+  alone_ = process_identity() != process_;
 }
 
 void Workers::hand_out(Index tasks, const TaskBody& body) const noexcept {

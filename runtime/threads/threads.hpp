@@ -63,8 +63,8 @@ class Workers {
 
   int count_;
   WorkersBackend backend_;
-  int process_;         // that made the threads
-  bool alone_ = false;  // in another process
+  std::uint64_t process_;  // that made the threads
+  bool alone_ = false;     // in another process
   RunStop* stop_ = nullptr;
   mutable bool failed_ = false;
   class Pool;

@@ -149,7 +149,9 @@ tessera_model_info info_of(const ModelObject& model) {
           .logit_scale = similarity ? similarity->logit_scale : 0.0F,
           .logit_bias = similarity ? similarity->logit_bias : 0.0F,
           .precision = model.options().precision == Precision::f32 ? TESSERA_PRECISION_FP32
-                                                                   : TESSERA_PRECISION_BF16};
+                                                                   : TESSERA_PRECISION_BF16,
+          .is_sparse = package.embedding_is_sparse ? 1U : 0U,
+          .reserved = 0};
 }
 
 tessera_output_info info_of(const ModelObject& model, const Output& output) {

@@ -2,8 +2,6 @@
 // What stands behind the handles of tessera.h.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -81,7 +79,8 @@ struct SessionObject {
   bool refuses;                      ///< TESSERA_LIMIT_REFUSE
   std::vector<std::string> outputs;  ///< names, the main output first if it is one of them
   std::unique_ptr<Session> session;
-  std::atomic<pid_t> holder{0};  ///< the process whose thread is in a call; 0: nobody is
+  /// process_identity() of whose thread is in a call; 0: nobody is.
+  std::atomic<std::uint64_t> holder{0};
 
   SessionObject* next_lost = nullptr;  ///< ~SharedSession()
 

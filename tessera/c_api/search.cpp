@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Similarity and search: the caller's rows are looked at as a whole before anything is written.
+#include <algorithm>
 #include <filesystem>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "tessera/c_api/objects.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/similarity.hpp"
+#include "tessera/pipeline/sparse.hpp"
 
 namespace tessera::c_api {
 namespace {
@@ -98,6 +100,23 @@ tessera_status tessera_compare(const tessera_matrix* a, const tessera_matrix* b,
     if (is_dot) return dots(left, right, out);
     const std::vector<float> unit_left = unit_rows(left), unit_right = unit_rows(right);
     dots(view(unit_left, left), view(unit_right, right), out);
+  });
+}
+
+tessera_status tessera_sparse_elements(const float* row, int64_t width, tessera_element* elements,
+                                       size_t capacity, size_t* count) {
+  return guard([&] {
+    checked(row, "row");
+    checked(count, "count");
+    require(width >= 1, "width is {}, expected 1 or more", width);
+    require(elements != nullptr || capacity == 0, "elements is NULL, expected room for {}",
+            capacity);
+    std::vector<SparseElement> all;
+    heaviest({row, static_cast<std::size_t>(width)}, static_cast<std::size_t>(width), all);
+    for (std::size_t i = 0; i < std::min(capacity, all.size()); ++i) {
+      elements[i] = {.column = all[i].id, .value = all[i].weight, .reserved = 0};
+    }
+    *count = all.size();
   });
 }
 

@@ -4,11 +4,10 @@
 // it. A call that waits looks again whenever one ends; with a flag that may cancel it, also every few
 // milliseconds. No lock: in the child of a fork(), lanes that threads of its parent held are lost, for
 // what they were writing is half-written, and the others are as they were.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 
+#include "runtime/base/fork_locks.hpp"
 #include "runtime/base/futex.hpp"
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/encode.hpp"
@@ -18,7 +17,7 @@ namespace tessera::c_api {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain{2};
-constexpr pid_t kNobody = 0;
+constexpr std::uint64_t kNobody = 0;
 
 /// Lanes that cannot be destroyed, of every session: of no use, but no leak.
 constinit std::atomic<SessionObject*> lost_lanes{nullptr};
@@ -42,9 +41,9 @@ std::uint64_t SharedSession::arena_bytes() const noexcept {
 }
 
 bool SharedSession::are_lost() const noexcept {
-  const pid_t process = ::getpid();
+  const std::uint64_t process = process_identity();
   return std::none_of(lanes_.begin(), lanes_.end(), [process](const auto& lane) {
-    const pid_t holder = lane->holder;
+    const std::uint64_t holder = lane->holder;
     return holder == kNobody || holder == process;
   });
 }
@@ -62,9 +61,9 @@ void SharedSession::refuse(bool are_lost) const {
 }
 
 SessionObject* SharedSession::try_take() noexcept {
-  const pid_t process = ::getpid();
+  const std::uint64_t process = process_identity();
   for (const auto& lane : lanes_) {
-    pid_t holder = kNobody;
+    std::uint64_t holder = kNobody;
     if (lane->holder.compare_exchange_strong(holder, process)) return lane.get();
   }
   return nullptr;
@@ -92,9 +91,9 @@ void SharedSession::give_back(SessionObject& lane) noexcept {
 
 void SharedSession::trim() {
   bool has_trimmed = false;
-  const pid_t process = ::getpid();
+  const std::uint64_t process = process_identity();
   for (const auto& lane : lanes_) {
-    pid_t holder = kNobody;
+    std::uint64_t holder = kNobody;
     if (!lane->holder.compare_exchange_strong(holder, process)) continue;
     lane->session->trim();
     give_back(*lane);

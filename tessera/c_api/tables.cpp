@@ -13,11 +13,6 @@ constinit NeverDestroyed<SessionTable> sessions;
 constinit NeverDestroyed<CancelTable> cancels;
 constinit NeverDestroyed<IndexTable> indices;
 
-const HeldOverFork kHeldModels(models.value.mutex());
-const HeldOverFork kHeldSessions(sessions.value.mutex());
-const HeldOverFork kHeldCancels(cancels.value.mutex());
-const HeldOverFork kHeldIndices(indices.value.mutex());
-
 /// A static variable of a function: made here, no thread is ever found making it.
 [[maybe_unused]] const kernels::KernelTable& kFirst = kernels::kernels_at(Isa::baseline);
 

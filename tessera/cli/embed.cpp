@@ -30,6 +30,7 @@ struct Embed {
   std::string output_name = "embedding";
   std::string paths;  // empty: not given
   bool with_text = false, resumes = false;
+  Index top_k = 0;  // 0: not given
 
   void add_to(CLI::App& command);
   void run(const CLI::App& command);
@@ -41,10 +42,19 @@ struct Embed {
   void run_images(const PackagePointer& package, EncoderOptions options) const;
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
-  MatrixFormat matrix_format() const {
-    return format == "npy"    ? MatrixFormat::npy
-           : format == "text" ? MatrixFormat::text
-                              : MatrixFormat::jsonl;
+  bool is_sparse(const models::Package& package) const {
+    return package.embedding_is_sparse && output_name == "embedding";
+  }
+  MatrixFormat matrix_format(const models::Package& package) const {
+    return format == "npy"      ? MatrixFormat::npy
+           : format == "text"   ? MatrixFormat::text
+           : is_sparse(package) ? MatrixFormat::sparse_jsonl
+                                : MatrixFormat::jsonl;
+  }
+  SparseText sparse_text(const models::Package& package) const {
+    SparseText sparse{.tokenizer = package.tokenizer ? &*package.tokenizer : nullptr};
+    if (top_k > 0) sparse.most = static_cast<std::size_t>(top_k);
+    return sparse;
   }
 };
 
@@ -77,8 +87,9 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   if (before.read > 0) {
     fmt::print(stderr, "tessera embed: goes on behind {} lines\n", before.read);
   }
-  const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width(), "text",
-                                           job ? job->rows_before() : std::nullopt);
+  const auto writer =
+      MatrixWriter::create(matrix_format(*package), out, encoder.width(), "text",
+                           job ? job->rows_before() : std::nullopt, sparse_text(*package));
   const RecordSinks sinks{.result =
                               [&](const RecordResult& result) {
                                 const Record& record = result.record;
@@ -118,7 +129,7 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
   if (!paths.empty()) list = std::make_unique<OutputFile>(paths);
-  const auto writer = MatrixWriter::create(matrix_format(), out, encoder.width(), "path");
+  const auto writer = MatrixWriter::create(matrix_format(*package), out, encoder.width(), "path");
   const std::size_t failed =
       cli::run_images(encoder, files, images, "embed", [&](std::size_t i, Results results) {
         const std::string path = files.paths[i].string();
@@ -155,6 +166,21 @@ void Embed::run(const CLI::App& command) {
   const PackagePointer package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
+  if (top_k > 0 && (!is_sparse(*package) || format != "jsonl")) {
+    throw UsageError(
+        fmt::format("--top-k: {}, expected {}",
+                    format == "jsonl" ? "the embedding is not sparse" : "got --format " + format,
+                    format == "jsonl" ? "a model with SpladePooling" : "jsonl"));
+  }
+  if (top_k > 0) {
+    const std::int32_t found = package->program.find_output("embedding");
+    const Output& embedding = package->program.outputs[static_cast<std::size_t>(found)];
+    const Index width = package->program.values[static_cast<std::size_t>(embedding.value)].width;
+    if (top_k > width) {
+      throw UsageError(
+          fmt::format("--top-k: got {}, expected at most {}, the vocabulary's size", top_k, width));
+    }
+  }
   if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
@@ -175,6 +201,8 @@ void Embed::add_to(CLI::App& command) {
       "--resume", resumes,
       "Texts: keep what is done in FILE.partial, and go on there if it is interrupted");
   command.add_flag("--with-text", with_text, "jsonl: repeat the text beside its embedding");
+  add_count(command, "--top-k", top_k,
+            "Sparse embeddings: the K heaviest tokens (default: all that are not 0)");
   add_option(command, "--output-name", output_name, "NAME",
              "Write this output of the model, e.g. pooler_output (default: embedding)");
   text.add_to(command);
@@ -191,6 +219,9 @@ void Embed::add_to(CLI::App& command) {
       "files come in the order of their paths. A file that gives no vector is named on stderr, "
       "the\n"
       "others are written, and the exit status is 1. `tessera info` says what the embedding is.\n"
+      "A sparse one (SPLADE) is {\"sparse\": [{\"token\": ..., \"id\": ..., \"weight\": ...}, "
+      "...]} in\n"
+      "JSON, the heaviest tokens first; the other formats have a column for each token.\n"
       "With --resume the same command goes on with what an interrupted one has written, and "
       "writes\n"
       "the same bytes; a job that differs (flags, inputs, model, machine) is refused.\n"

@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "tessera/pipeline/json_text.hpp"
+#include "tessera/pipeline/sparse.hpp"
 
 namespace tessera {
 namespace {
 
-class JsonlWriter final : public MatrixWriter {
+class JsonlWriter : public MatrixWriter {
  public:
   JsonlWriter(ByteSink& output, std::string_view source_key)
       : output_(output), source_key_(source_key) {}
@@ -31,18 +32,54 @@ class JsonlWriter final : public MatrixWriter {
       line_ += ", ";
     }
     if (is_cut) line_ += "\"cut\": true, ";
-    line_ += "\"embedding\": [";
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (i != 0) line_ += ", ";
-      append_json_float(line_, row[i]);
-    }
-    line_ += "]}\n";
+    append_row(row, line_);
+    line_ += "}\n";
     output_.write(line_);
+  }
+
+ protected:
+  /// "name": [...]
+  virtual void append_row(std::span<const float> row, std::string& line) {
+    line += "\"embedding\": [";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i != 0) line += ", ";
+      append_json_float(line, row[i]);
+    }
+    line += ']';
   }
 
  private:
   ByteSink& output_;
   std::string source_key_, line_;
+};
+
+class SparseJsonlWriter final : public JsonlWriter {
+ public:
+  SparseJsonlWriter(ByteSink& output, std::string_view source_key, const SparseText& sparse)
+      : JsonlWriter(output, source_key), sparse_(sparse) {}
+
+ protected:
+  void append_row(std::span<const float> row, std::string& line) override {
+    heaviest(row, sparse_.most, elements_);
+    line += "\"sparse\": [";
+    for (const SparseElement& element : elements_) {
+      if (&element != &elements_.front()) line += ", ";
+      line += '{';
+      if (sparse_.tokenizer != nullptr) {
+        line += "\"token\": ";
+        append_json_string(line, sparse_.tokenizer->token(static_cast<std::int32_t>(element.id)));
+        line += ", ";
+      }
+      fmt::format_to(std::back_inserter(line), "\"id\": {}, \"weight\": ", element.id);
+      append_json_float(line, element.weight);
+      line += '}';
+    }
+    line += ']';
+  }
+
+ private:
+  SparseText sparse_;
+  std::vector<SparseElement> elements_;
 };
 
 class TextWriter final : public MatrixWriter {
@@ -103,10 +140,13 @@ class NpyWriter final : public MatrixWriter {
 
 std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, ByteSink& output,
                                                    Index width, std::string_view source_key,
-                                                   std::optional<std::size_t> rows_before) {
+                                                   std::optional<std::size_t> rows_before,
+                                                   const SparseText& sparse) {
   switch (format) {
     case MatrixFormat::jsonl:
       return std::make_unique<JsonlWriter>(output, source_key);
+    case MatrixFormat::sparse_jsonl:
+      return std::make_unique<SparseJsonlWriter>(output, source_key, sparse);
     case MatrixFormat::text:
       return std::make_unique<TextWriter>(output);
     case MatrixFormat::npy:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,14 +11,22 @@
 #include <string_view>
 
 #include "kernels/types.hpp"
+#include "models/text/tokenizer.hpp"
 #include "tessera/pipeline/byte_sink.hpp"
 
 namespace tessera {
 
 enum class MatrixFormat : std::uint8_t {
   jsonl,  ///< {"embedding": […]}, with "id", "text" or "path" before it where they are given
-  text,   ///< numbers between blanks
-  npy,    ///< NumPy format 1.0: float32, C order, shape (n, D)
+  sparse_jsonl,  ///< {"sparse": [{"token": …, "id": …, "weight": …}, …]}, likewise
+  text,          ///< numbers between blanks
+  npy,           ///< NumPy format 1.0: float32, C order, shape (n, D)
+};
+
+/// What sparse_jsonl writes of a row.
+struct SparseText {
+  std::size_t most = std::numeric_limits<std::size_t>::max();  ///< elements, the heaviest
+  const text::Tokenizer* tokenizer = nullptr;                  ///< null: no "token"
 };
 
 class MatrixWriter {
@@ -26,7 +35,8 @@ class MatrixWriter {
   /// already, where it goes on with an interrupted one.
   static std::unique_ptr<MatrixWriter> create(MatrixFormat format, ByteSink& output, Index width,
                                               std::string_view source_key = "text",
-                                              std::optional<std::size_t> rows_before = {});
+                                              std::optional<std::size_t> rows_before = {},
+                                              const SparseText& sparse = {});
   virtual ~MatrixWriter() = default;
 
   /// `source`: what the row came from, where the format carries it; `id`: its name, as JSON, or

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 struct StoredRun {
   std::string name, inputs, outputs, call;
+  std::string embeddings;  // what comes after the model's outputs; empty: nothing
 };
 
 struct Case {
@@ -38,8 +39,9 @@ Case read_case(const fs::path& directory) {
   };
   Case result{.model_class = text(root, "model_class"), .runs = {}};
   for (const simdjson::dom::element run : simdjson::dom::array(root["runs"])) {
-    result.runs.push_back(
-        {text(run, "name"), text(run, "inputs"), text(run, "outputs"), text(run, "call")});
+    result.runs.push_back({text(run, "name"), text(run, "inputs"), text(run, "outputs"),
+                           text(run, "call"),
+                           run["embeddings"].error() ? "" : text(run, "embeddings")});
   }
   return result;
 }
@@ -156,6 +158,14 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
         return output_distance(session, batch, tensor.name, elements_of<float>(tensor),
                                inputs.tokens, measure);
       });
+      if (run.embeddings.empty()) continue;
+      const SafetensorsFile after = SafetensorsFile::open(directory() / run.embeddings);
+      const StoredTensor* const embedding = after.find("sentence_embedding");
+      ASSERT_TRUE(embedding != nullptr && runner.has("embedding"));
+      const double d = output_distance(session, batch, "embedding", elements_of<float>(*embedding),
+                                       inputs.tokens, measure);
+      EXPECT_LE(d, measure.most) << "run " << run.name << ", embedding";
+      worst = std::max(worst, d);
     }
     RecordProperty("worst", fmt::format("{:.3e}", worst));
     double& family = Summary::worst()[{package.model_type, isa(), measure.precision}];

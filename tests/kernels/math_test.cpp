@@ -190,5 +190,29 @@ TEST_P(MathTest, GeluAndSiluAreWithinTheirErrors) {
   }
 }
 
+TEST_P(MathTest, Log1pOfReluIsWithinItsUlps) {
+  SKIP_UNLESS_SUPPORTED(GetParam());
+  const ActivationRows run = kernels_at(GetParam()).activation;
+  for (const Activation act : {Activation::log1p_relu, Activation::log1p2_relu}) {
+    const auto function = [&](const float* x, float* y, Index n) { run(act, x, n, y, n, 1, n); };
+    const Worst w = sweep(function, -1e30F, 3e38F,
+                          ulps_of([&](double x) { return reference::activate(act, x); }));
+    report(to_string(act), w);
+    const auto at = [&](float x) {
+      float in[16], out[16];
+      std::fill(std::begin(in), std::end(in), x);
+      function(in, out, 16);
+      return out[5];
+    };
+    EXPECT_LE(w.error, act == Activation::log1p_relu ? 2.0 : 3.0)
+        << to_string(act) << " at " << w.at;
+    EXPECT_EQ(at(-3.0F), 0.0F);
+    EXPECT_EQ(at(0.0F), 0.0F);
+    EXPECT_EQ(at(-kInfinity), 0.0F);
+    EXPECT_EQ(at(kInfinity), kInfinity);
+    EXPECT_TRUE(std::isnan(at(kNan)));
+  }
+}
+
 }  // namespace
 }  // namespace tessera::kernels

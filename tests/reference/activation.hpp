@@ -34,6 +34,10 @@ inline double activate(Activation act, double x) {
       return x * sigmoid(x);
     case Activation::sigmoid:
       return sigmoid(x);
+    case Activation::log1p_relu:
+      return std::isnan(x) ? x : std::log1p(std::fmax(x, 0.0));
+    case Activation::log1p2_relu:
+      return std::isnan(x) ? x : std::log1p(std::log1p(std::fmax(x, 0.0)));
   }
   return std::nan("");
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A linear whose rows are pooled (PooledLinearOp): a weight-stationary nest in which C never leaves L2.
+//
+//   for each block of columns n (NC)              a task: K×NC of B stays in L2
+//     for each block of rows m (MC)
+//       C (MC,NC) = A[m] · B[n]                   scratch of the worker, in L2
+//       out[s, n] = max or Σ (out[s, n], rows of C that are of sequence s)
+//
+// With M rows, N columns, S sequences and c = ⌈N/NC⌉ blocks of columns
+//
+//   bytes into L2 = b·K·N + a·M·K·c + 4·S·N           b, a: bytes of an element of B and A
+//
+// where a linear and a pooling move 2·4·M·N more and hold (M,N). More columns a block read A less often;
+// fewer rows a block leave more of L2 to the columns, and B passes into L1 once a tile of rows anyway.
+#pragma once
+
+#include "runtime/plan/linear.hpp"
+#include "runtime/program/program.hpp"
+
+namespace tessera {
+
+struct PooledLinearTask {
+  LinearShape shape;
+  Index sequences = 1;
+  bool weights_stay_in_l3 = false;
+  Precision precision = Precision::f32;
+};
+
+PooledLinearTask pooled_linear_task(const Program& program, const PooledLinearOp& op, Index rows,
+                                    Index sequences, bool weights_stay_in_l3);
+
+/// WS-OS(a); as many tasks as threads share evenly, where there are enough columns.
+LoopNest plan_pooled_linear(const PooledLinearTask& task, const PlanMachine& machine);
+
+struct PooledLinearCost {
+  double l1_bytes = 0, l2_bytes = 0, l3_bytes = 0;
+  double bound_bytes = 0;  ///< of L2: every operand once
+  double seconds = 0;
+  Limit limit = Limit::compute;
+};
+
+PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest& nest,
+                                    const PlanMachine& machine);
+
+/// Floats of a worker's scratch: C of one block, and a row.
+Index pooled_linear_scratch(const LinearShape& shape, const LoopNest& nest, Index MR, Index NR,
+                            bool whole_tiles) noexcept;
+
+}  // namespace tessera

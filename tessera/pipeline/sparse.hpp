@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a sparse embedding (Package::embedding_is_sparse) has beside zeros.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kernels/types.hpp"
+
+namespace tessera {
+
+/// Column `id` of a row: the weight of that token.
+struct SparseElement {
+  Index id = 0;
+  float weight = 0.0F;
+
+  friend bool operator==(const SparseElement&, const SparseElement&) = default;
+};
+
+/// The elements of `row` that are not 0, at most `most`: those of the largest weights, the heaviest first,
+/// of equal weights the lower id first. NaN counts as heavier than any number.
+void heaviest(std::span<const float> row, std::size_t most, std::vector<SparseElement>& elements);
+
+}  // namespace tessera

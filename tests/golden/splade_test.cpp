@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every pooling and activation of SpladePooling on the conformance cases, which have all four results.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "runtime/base/error.hpp"
+#include "tests/golden/compare_run.hpp"
+#include "tests/support/isa.hpp"
+#include "tests/support/temporary.hpp"
+
+namespace tessera::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SpladeTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override { SKIP_UNLESS_SUPPORTED(GetParam()); }
+
+  /// splade-bert with this 1_SpladePooling/config.json.
+  fs::path with_config(const std::string& json) const {
+    const fs::path copy = directory_.path() / "model";
+    fs::remove_all(copy);
+    fs::copy(kGoldenData / "splade-bert", copy, fs::copy_options::recursive);
+    std::ofstream(copy / "1_SpladePooling" / "config.json") << json;
+    return copy;
+  }
+
+  TemporaryDirectory directory_;
+};
+INSTANTIATE_FOR_ALL_ISAS(SpladeTest);
+
+TEST_P(SpladeTest, EveryPoolingAndActivationIsTheReferences) {
+  for (const std::string pooling : {"max", "sum"}) {
+    for (const std::string activation : {"relu", "log1p_relu"}) {
+      const models::Package package =
+          models::open_package(with_config(R"({"pooling_strategy": ")" + pooling +
+                                           R"(", "activation_function": ")" + activation + "\"}"));
+      EXPECT_TRUE(package.embedding_is_sparse);
+      EXPECT_EQ(package.architecture, "BertForMaskedLM");
+      ASSERT_TRUE(package.similarity_measure.has_value());
+      EXPECT_EQ(*package.similarity_measure, models::SimilarityMeasure::dot);
+      for (const int threads : {1, 2}) {
+        Runner runner(package, GetParam(), threads);
+        for (const std::string run : {"", "left_pad.", "max_len.", "seq1.", "single."}) {
+          const fs::path data = kGoldenData / "splade-bert";
+          const SafetensorsFile stored =
+              SafetensorsFile::open(data / ("inputs." + run + "safetensors"));
+          const SafetensorsFile expected =
+              SafetensorsFile::open(data / ("embeddings." + run + "safetensors"));
+          const StoredInputs inputs = read_inputs(stored);
+          const models::ReferenceBatch batch = runner.batch(inputs);
+          const StoredTensor* const tensor = expected.find("splade_" + pooling + "_" + activation);
+          ASSERT_NE(tensor, nullptr);
+          EXPECT_LE(output_distance(runner.run(batch), batch, "embedding",
+                                    elements_of<float>(*tensor), inputs.tokens),
+                    kGoldenTolerance)
+              << pooling << ' ' << activation << ' ' << run;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(SpladeTest, WhatIsNotUnderstoodIsNamed) {
+  const auto expect_refusal = [&](const std::string& json, const std::string& part) {
+    try {
+      models::open_package(with_config(json));
+      ADD_FAILURE() << json;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  };
+  expect_refusal(R"({"pooling_strategy": "mean"})", "\"pooling_strategy\" is \"mean\"");
+  expect_refusal(R"({"activation_function": "gelu"})", "\"activation_function\" is \"gelu\"");
+  expect_refusal(R"({"word_embedding_dimension": 7})", "the vocabulary's size 140");
+  const fs::path copy = with_config("{}");
+  std::ofstream(copy / "modules.json")
+      << R"([{"type": "sentence_transformers.models.Transformer", "path": ""},
+             {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"}])";
+  try {
+    models::open_package(copy);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("is a SpladePooling over a BertModel"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test

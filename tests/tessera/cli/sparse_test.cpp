@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// embed of a sparse model: tokens and weights, as the dense row has them.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <regex>
+
+#include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/sparse.hpp"
+#include "tests/tessera/cli/cli_test.hpp"
+
+namespace tessera::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(SparseTest, TheHeaviestComeFirstAndZerosDoNot) {
+  const float nan = std::nanf("");
+  const std::vector<float> row{0.0F, 2.0F, -1.0F, 2.0F, 0.0F, 7.5F, -0.0F};
+  std::vector<SparseElement> found;
+  heaviest(row, 10, found);
+  EXPECT_THAT(found, ElementsAre(SparseElement{5, 7.5F}, SparseElement{1, 2.0F},
+                                 SparseElement{3, 2.0F}, SparseElement{2, -1.0F}));
+  heaviest(row, 2, found);
+  EXPECT_THAT(found, ElementsAre(SparseElement{5, 7.5F}, SparseElement{1, 2.0F}));
+  heaviest(row, 0, found);
+  EXPECT_TRUE(found.empty());
+  heaviest(std::vector<float>{1.0F, nan, 3.0F, nan}, 3, found);
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].id, 1);
+  EXPECT_EQ(found[1].id, 3);
+  EXPECT_EQ(found[2], (SparseElement{2, 3.0F}));
+}
+
+class SparseCliTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    write_model(path("splade"),
+                {.architecture = "BertForMaskedLM", .labels = 0, .has_sentence_files = false});
+    file("splade/modules.json",
+         R"([{"type": "sentence_transformers.sparse_encoder.models.MLMTransformer", "path": ""},
+             {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"}])");
+    std::filesystem::create_directory(path("splade/1_SpladePooling"));
+    file("splade/1_SpladePooling/config.json", R"({"pooling_strategy": "max"})");
+    file("texts.txt", "brew tea\nthe cat\n\nhello world tea\n");
+  }
+};
+
+TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
+  ASSERT_EQ(tessera("embed splade texts.txt -o dense.npy -q").status, 0);
+  const NpyMatrix dense = read_npy(path("dense.npy"));
+  ASSERT_EQ(dense.rows, 4U);
+  const CommandResult all = tessera("embed splade texts.txt -q");
+  ASSERT_EQ(all.status, 0) << all.err;
+  const std::vector<std::string> lines = lines_of(all.out);
+  ASSERT_EQ(lines.size(), 4U);
+  const std::regex element(
+      "\"token\": (\"(?:[^\"\\\\]|\\\\.)*\"), \"id\": ([0-9]+), \"weight\": ([-0-9.e]+)");
+  for (std::size_t r = 0; r < lines.size(); ++r) {
+    EXPECT_THAT(lines[r], testing::StartsWith("{\"sparse\": ["));
+    std::vector<SparseElement> expected;
+    heaviest({dense.values.get() + r * static_cast<std::size_t>(dense.width),
+              static_cast<std::size_t>(dense.width)},
+             1000, expected);
+    EXPECT_FALSE(expected.empty());
+    std::size_t i = 0;
+    for (std::sregex_iterator at(lines[r].begin(), lines[r].end(), element), end; at != end;
+         ++at, ++i) {
+      ASSERT_LT(i, expected.size());
+      EXPECT_EQ(std::stol((*at)[2]), expected[i].id);
+      EXPECT_EQ(std::stof((*at)[3]), expected[i].weight);
+    }
+    EXPECT_EQ(i, expected.size());
+  }
+  const CommandResult best = tessera("embed splade texts.txt --top-k 2 -q --with-text");
+  ASSERT_EQ(best.status, 0) << best.err;
+  EXPECT_THAT(lines_of(best.out)[0],
+              testing::StartsWith("{\"text\": \"brew tea\", \"sparse\": [{"));
+  EXPECT_EQ(std::count(best.out.begin(), best.out.end(), '{'), 4 * 3);
+}
+
+TEST_F(SparseCliTest, WithoutATokenizerThereAreIdsAlone) {
+  const std::string golden = TESSERA_SOURCE_DIR "/tests/golden/data/splade-bert";
+  file("ids.txt", "2 17 19 3\n");
+  const CommandResult one = tessera("embed " + golden + " --ids --top-k 1 -q < ids.txt");
+  ASSERT_EQ(one.status, 0) << one.err;
+  EXPECT_THAT(one.out, testing::StartsWith("{\"sparse\": [{\"id\": "));
+}
+
+TEST_F(SparseCliTest, APlanNamesTheOp) {
+  const CommandResult plan = tessera("plan splade --no-measure");
+  ASSERT_EQ(plan.status, 0) << plan.err;
+  EXPECT_THAT(plan.out, HasSubstr("pooled_linear"));
+  ASSERT_EQ(tessera("plan splade --no-measure --save plan.json").status, 0);
+  const CommandResult with = tessera("embed splade texts.txt --plan plan.json -q");
+  ASSERT_EQ(with.status, 0) << with.err;
+  EXPECT_EQ(with.out, tessera("embed splade texts.txt -q").out);
+}
+
+TEST_F(SparseCliTest, BadCountsAreNamed) {
+  expect_failure(tessera("embed model texts.txt --top-k 2"), 2,
+                 "--top-k: the embedding is not sparse");
+  expect_failure(tessera("embed splade texts.txt --top-k 100000"), 2,
+                 "--top-k: got 100000, expected at most");
+  expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2, "expected jsonl");
+  expect_failure(tessera("embed splade texts.txt --top-k 0"), 2, "--top-k");
+}
+
+}  // namespace
+}  // namespace tessera::test
