@@ -21,9 +21,11 @@ struct BertSize {
   const char* name;
   Index layers, hidden, heads, intermediate;
   Index vocab = 30522, positions = 512;
+  bool is_splade = false;  ///< a masked language model with SpladePooling
 };
 
 inline constexpr BertSize kBertBase{"BERT-base", 12, 768, 12, 3072};
+inline constexpr BertSize kSpladeBase{"SPLADE-base", 12, 768, 12, 3072, 30522, 512, true};
 inline constexpr BertSize kMiniLmL6{"MiniLM-L6-384", 6, 384, 12, 1536};
 
 /// A directory that is removed at the end of the scope.
@@ -90,6 +92,14 @@ inline void add_norm(std::vector<RandomTensor>& list, const std::string& name, I
 }
 
 /// A BertModel with pooler.
+inline void write_splade_modules(const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory / "1_SpladePooling");
+  std::ofstream(directory / "modules.json")
+      << R"([{"type": "sentence_transformers.sparse_encoder.models.MLMTransformer", "path": ""},
+ {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"}])";
+  std::ofstream(directory / "1_SpladePooling" / "config.json") << R"({"pooling_strategy": "max"})";
+}
+
 inline void write_random_bert(const std::filesystem::path& directory, const BertSize& size) {
   std::vector<RandomTensor> list;
   const Index H = size.hidden, I = size.intermediate;
@@ -107,13 +117,21 @@ inline void write_random_bert(const std::filesystem::path& directory, const Bert
     add_linear(list, layer + "output.dense", H, I);
     add_norm(list, layer + "output.LayerNorm", H);
   }
-  add_linear(list, "pooler.dense", H, H);
+  if (size.is_splade) {
+    add_linear(list, "cls.predictions.transform.dense", H, H);
+    add_norm(list, "cls.predictions.transform.LayerNorm", H);
+    list.push_back({"cls.predictions.bias", {size.vocab}});
+    write_splade_modules(directory);
+  } else {
+    add_linear(list, "pooler.dense", H, H);
+  }
   write_random(
       directory, list,
       fmt::format(
-          R"({{"architectures": ["BertModel"], "model_type": "bert", "hidden_size": {}, "num_hidden_layers": {},
+          R"({{"architectures": ["{}"], "model_type": "bert", "hidden_size": {}, "num_hidden_layers": {},
  "num_attention_heads": {}, "intermediate_size": {}, "vocab_size": {}, "max_position_embeddings": {}}})",
-          H, size.layers, size.heads, I, size.vocab, size.positions));
+          size.is_splade ? "BertForMaskedLM" : "BertModel", H, size.layers, size.heads, I,
+          size.vocab, size.positions));
 }
 
 struct VitSize {

@@ -53,6 +53,10 @@ SessionOptions largest_session(const EncoderOptions& options, Index longest) {
 
 // The logits of a head, else the embedding, else the states.
 std::string main_output(const Program& program) {
+  const bool pools_logits = std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
+    return std::holds_alternative<PooledLinearOp>(op);
+  });
+  if (pools_logits && program.find_output("embedding") != kNone) return "embedding";
   for (const char* name :
        {"logits", "prediction_logits", "start_logits", "embedding", "last_hidden_state"}) {
     if (program.find_output(name) != kNone) return name;

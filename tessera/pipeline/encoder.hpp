@@ -42,7 +42,8 @@ PrecisionChoice precision_of(const models::Package& package, const EncoderOption
 MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& options,
                          Index longest);
 
-/// What a model is for: its logits, else its embedding, else its last hidden state.
+/// What a model is for: its logits, else its embedding, else its last hidden state. An embedding that is
+/// made of logits (SPLADE) comes before them.
 std::string main_output(const Program& program);
 
 using ProgressCallback = std::function<void(std::size_t done, std::size_t total)>;

@@ -35,7 +35,7 @@ TEST(SparseAbiTest, ElementsAreThoseOfTheRow) {
   EXPECT_EQ(elements[0].value, *std::max_element(row.begin(), row.end()));
   for (std::size_t i = 0; i < elements.size(); ++i) {
     EXPECT_EQ(elements[i].value, row[static_cast<std::size_t>(elements[i].column)]);
-    if (i > 0) EXPECT_GE(elements[i - 1].value, elements[i].value);
+    EXPECT_GE(elements[i == 0 ? 0 : i - 1].value, elements[i].value);
   }
   tessera_element two[2];
   std::size_t count = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // embed of a sparse model: tokens and weights, as the dense row has them.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -38,22 +39,20 @@ class SparseCliTest : public CliTest {
  protected:
   void SetUp() override {
     CliTest::SetUp();
-    write_model(path("splade"),
-                {.architecture = "BertForMaskedLM", .labels = 0, .has_sentence_files = false});
-    file("splade/modules.json",
-         R"([{"type": "sentence_transformers.sparse_encoder.models.MLMTransformer", "path": ""},
-             {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"}])");
-    std::filesystem::create_directory(path("splade/1_SpladePooling"));
-    file("splade/1_SpladePooling/config.json", R"({"pooling_strategy": "max"})");
+    std::filesystem::copy(TESSERA_SOURCE_DIR "/tests/golden/data/splade-bert", path("splade"),
+                          std::filesystem::copy_options::recursive);
+    std::string words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nbrew\ntea\nthe\ncat\nhello\nworld\n";
+    for (int id = 11; id < 140; ++id) words += fmt::format("w\"{}\n", id);
+    file("splade/vocab.txt", words);
     file("texts.txt", "brew tea\nthe cat\n\nhello world tea\n");
   }
 };
 
 TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
-  ASSERT_EQ(tessera("embed splade texts.txt -o dense.npy -q").status, 0);
+  ASSERT_EQ(tessera("embed splade texts.txt -o dense.npy").status, 0);
   const NpyMatrix dense = read_npy(path("dense.npy"));
   ASSERT_EQ(dense.rows, 4U);
-  const CommandResult all = tessera("embed splade texts.txt -q");
+  const CommandResult all = tessera("embed splade texts.txt");
   ASSERT_EQ(all.status, 0) << all.err;
   const std::vector<std::string> lines = lines_of(all.out);
   ASSERT_EQ(lines.size(), 4U);
@@ -75,7 +74,7 @@ TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
     }
     EXPECT_EQ(i, expected.size());
   }
-  const CommandResult best = tessera("embed splade texts.txt --top-k 2 -q --with-text");
+  const CommandResult best = tessera("embed splade texts.txt --top-k 2 --with-text");
   ASSERT_EQ(best.status, 0) << best.err;
   EXPECT_THAT(lines_of(best.out)[0],
               testing::StartsWith("{\"text\": \"brew tea\", \"sparse\": [{"));
@@ -85,7 +84,7 @@ TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
 TEST_F(SparseCliTest, WithoutATokenizerThereAreIdsAlone) {
   const std::string golden = TESSERA_SOURCE_DIR "/tests/golden/data/splade-bert";
   file("ids.txt", "2 17 19 3\n");
-  const CommandResult one = tessera("embed " + golden + " --ids --top-k 1 -q < ids.txt");
+  const CommandResult one = tessera("embed " + golden + " --ids --top-k 1 < ids.txt");
   ASSERT_EQ(one.status, 0) << one.err;
   EXPECT_THAT(one.out, testing::StartsWith("{\"sparse\": [{\"id\": "));
 }
@@ -95,9 +94,9 @@ TEST_F(SparseCliTest, APlanNamesTheOp) {
   ASSERT_EQ(plan.status, 0) << plan.err;
   EXPECT_THAT(plan.out, HasSubstr("pooled_linear"));
   ASSERT_EQ(tessera("plan splade --no-measure --save plan.json").status, 0);
-  const CommandResult with = tessera("embed splade texts.txt --plan plan.json -q");
+  const CommandResult with = tessera("embed splade texts.txt --plan plan.json");
   ASSERT_EQ(with.status, 0) << with.err;
-  EXPECT_EQ(with.out, tessera("embed splade texts.txt -q").out);
+  EXPECT_EQ(with.out, tessera("embed splade texts.txt").out);
 }
 
 TEST_F(SparseCliTest, BadCountsAreNamed) {
