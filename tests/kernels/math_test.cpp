@@ -204,7 +204,7 @@ TEST_P(MathTest, Log1pOfReluIsWithinItsUlps) {
       function(in, out, 16);
       return out[5];
     };
-    EXPECT_LE(w.error, act == Activation::log1p_relu ? 2.0 : 3.0)
+    EXPECT_LE(w.error, act == Activation::log1p_relu ? 0.8 : 1.5)
         << to_string(act) << " at " << w.at;
     EXPECT_EQ(at(-3.0F), 0.0F);
     EXPECT_EQ(at(0.0F), 0.0F);
