@@ -237,6 +237,13 @@ if [ -x "$work/exit_use" ]; then
   check "no environment at all" env -i LD_LIBRARY_PATH="$LD_LIBRARY_PATH" ./exit_use "$text" use 1
   check "HOME is a file" env HOME=/etc/passwd XDG_CACHE_HOME= ./exit_use "$text" use 1
   check "HOME cannot be written" env HOME=/proc ./exit_use "$text" open 2
+  # Every mounted file system, in a mount namespace of its own.
+  read_only="awk '{print \$2}' /proc/mounts | while read -r at; do mount -o remount,ro,bind \"\$at\" 2>/dev/null; done"
+  if unshare -m bash -c "$read_only; ! touch '$work/written'" 2>/dev/null; then
+    check "no file system can be written" unshare -m bash -c "$read_only; exec ./exit_use '$text' open 2"
+  else
+    left_out "no file system can be written" "mount namespaces are not to be had here"
+  fi
 fi
 if build limits limits.cpp "${flags[@]}"; then
   # LeakSanitizer needs a thread when the program ends.
