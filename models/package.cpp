@@ -181,6 +181,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   package.prompts = files.prompts;
   package.default_prompt_name = files.default_prompt_name;
   package.similarity_measure = files.similarity_measure;
+  package.similarity_from_files = files.similarity_measure.has_value();
   if (files.is_sparse && !package.similarity_measure) {  // SparseEncoder's default
     package.similarity_measure = SimilarityMeasure::dot;
   }

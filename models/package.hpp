@@ -112,7 +112,8 @@ struct Package {
   bool embedding_is_sparse = false;  ///< column j is the weight of token j, most are 0 (SPLADE)
   std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
-  std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine
+  std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine; of sparse ones, dot
+  bool similarity_from_files = false;  ///< config_sentence_transformers.json said so
   bool strips_texts = false;  ///< modules.json: sentence-transformers strips texts of white space
   /// include_prompt of the Pooling; false: a prompt's rows are left out (Encoding::pool_from).
   bool pools_prompts = true;

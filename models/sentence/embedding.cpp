@@ -297,9 +297,11 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
         builder.splade_pooling(module);
         break;
       case Kind::dense:
+        package.embedding_is_sparse = false;  // its columns are no tokens
         builder.dense(module);
         break;
       case Kind::layer_norm:
+        package.embedding_is_sparse = false;  // nor is anything 0
         builder.layer_norm(module);
         break;
       case Kind::normalize:

@@ -115,14 +115,15 @@ void check_arguments(const Config& config) {
 }
 
 /// Since 5.4: which method of the model is called, and what of its result is taken.
-void check_output(const Config& config) {
+void check_output(const Config& config, const std::string& task) {
   if (config.string("module_output_name", "token_embeddings") != "token_embeddings") {
     config.unsupported("module_output_name", "\"token_embeddings\"");
   }
   const Config text = config.object("modality_config").object("text");
   if (text.string("method", "forward") != "forward") text.unsupported("method", "\"forward\"");
-  if (text.string("method_output_name", "last_hidden_state") != "last_hidden_state") {
-    text.unsupported("method_output_name", "\"last_hidden_state\"");
+  const std::string expected = task == "fill-mask" ? "logits" : "last_hidden_state";
+  if (text.string("method_output_name", expected) != expected) {
+    text.unsupported("method_output_name", '"' + expected + '"');
   }
 }
 
@@ -143,8 +144,8 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
     }
     files.lower_case_first = config.boolean("do_lower_case", false);
     check_arguments(config);
-    check_output(config);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
+    check_output(config, files.transformer_task);
     if (files.transformer_task == "text-generation" || files.transformer_task == "any-to-any") {
       config.unsupported("transformer_task",
                          "feature-extraction, sequence-classification or fill-mask");

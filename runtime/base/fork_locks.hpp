@@ -13,8 +13,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
+
+#include "runtime/base/futex.hpp"
 
 namespace tessera {
 
@@ -32,9 +35,7 @@ class ProcessMutex {
 
   class [[nodiscard]] Lock {
    public:
-    explicit Lock(ProcessMutex& mutex) noexcept : mutex_(mutex), process_(process_identity()) {
-      mutex_.lock(process_);
-    }
+    explicit Lock(ProcessMutex& mutex) noexcept : mutex_(mutex), process_(mutex.lock()) {}
     ~Lock() { mutex_.unlock(process_); }
     Lock(const Lock&) = delete;
     Lock& operator=(const Lock&) = delete;
@@ -45,24 +46,35 @@ class ProcessMutex {
   };
 
  private:
-  void lock(std::uint64_t process) noexcept {
-    for (std::uint64_t holder = kNobody;;) {
-      if (holder == process) {  // a thread of ours: wait
-        holder_.wait(holder);
-        holder = holder_.load();
-      } else if (holder_.compare_exchange_weak(
-                     holder, process)) {  // nobody's, or of a thread that is not here
-        return;
+  /// The process that has it now. A signal handler may fork while a thread waits here: it looks again.
+  std::uint64_t lock() noexcept {
+    constexpr std::chrono::milliseconds kLookAgain{50};
+    for (;;) {
+      const std::uint32_t seen = released_;
+      const std::uint64_t process = process_identity();
+      std::uint64_t holder = holder_;
+      if (holder == process) {  // a thread of ours
+        ++waiting_;
+        wait_while(released_, seen, std::chrono::steady_clock::now() + kLookAgain);
+        --waiting_;
+      } else if (holder_.compare_exchange_weak(holder,
+                                               process)) {  // nobody's, or of who is not here
+        return process;
       }
     }
   }
   /// What the thread that forked had locked before, the child may have locked anew.
   void unlock(std::uint64_t process) noexcept {
-    if (holder_.compare_exchange_strong(process, kNobody)) holder_.notify_one();
+    if (!holder_.compare_exchange_strong(process, kNobody)) return;
+    ++released_;
+    if (waiting_ > 0) wake_one(released_);
   }
 
   static constexpr std::uint64_t kNobody = 0;
   std::atomic<std::uint64_t> holder_{kNobody};
+  std::atomic<std::uint32_t> released_{0};  // times that it was
+  std::atomic<std::uint32_t> waiting_{
+      0};  // threads, and those that waited when this process was forked
 };
 
 /// What `make()` gave to the first that came; it is never destroyed. Where several come at once, each

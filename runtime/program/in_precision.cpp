@@ -10,12 +10,14 @@ class ToBf16 {
       : result_(program),
         attention_(attention),
         is_read_(program.values.size(), false),
+        pools_(program.parameters.size(), false),
         stays_(program.parameters.size(), false),
         as_f32_(program.values.size(), false),
         wanted_(program.values.size(), false),
         narrow_(program.values.size(), kNone) {
     for (const Op& op : result_.ops) {
       for (const ValueId in : inputs_of(op)) is_read_[at(in)] = true;
+      if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) pools_[at(pooled->weight)] = true;
     }
     for (const Op& op : result_.ops) {
       if (may_change(op)) continue;
@@ -64,12 +66,13 @@ class ToBf16 {
 
  private:
   /// A linear over tokens, also one that is pooled; not the last one of a head, whose result is an output
-  /// that no op reads.
+  /// that no op reads, but where one that is pooled has its weights.
   bool may_change(const Op& op) const {
     if (std::holds_alternative<PooledLinearOp>(op)) return true;
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr || result_.values[at(linear->out)].space == kSequences) return false;
-    return is_read_[at(linear->out)] || linear->norm || linear->residual != kNone;
+    return is_read_[at(linear->out)] || pools_[at(linear->weight)] || linear->norm ||
+           linear->residual != kNone;
   }
   /// Matrices that any other op uses stay as they are.
   bool changes(const Op& op) const { return may_change(op) && !stays_[at(product_weight(op))]; }
@@ -113,6 +116,7 @@ class ToBf16 {
   Program result_;
   bool attention_;
   std::vector<bool> is_read_;    // values, by an op
+  std::vector<bool> pools_;      // parameters, of a linear that is pooled
   std::vector<bool> stays_;      // parameters
   std::vector<bool> as_f32_;     // values that somebody reads so
   std::vector<bool> wanted_;     // values that somebody reads in bf16

@@ -16,7 +16,8 @@
 namespace tessera::c_api {
 namespace {
 
-constexpr std::chrono::milliseconds kLookAgain{2};
+// With a flag that may cancel it; without, in case a signal handler forked.
+constexpr std::chrono::milliseconds kLookAgain{2}, kLookAtProcess{50};
 constexpr std::uint64_t kNobody = 0;
 
 /// Lanes that cannot be destroyed, of every session: of no use, but no leak.
@@ -76,10 +77,8 @@ SessionObject& SharedSession::take(const RunLimits& limits) {
     if (SessionObject* const lane = try_take()) return *lane;
     if (const bool lost = are_lost(); lost || !waits_) refuse(lost);
     limits.check();
-    const bool looks_again = limits.cancel != nullptr;
-    wait_while(
-        freed_, seen,
-        looks_again ? std::min(limits.deadline, Clock::now() + kLookAgain) : limits.deadline);
+    const auto most = limits.cancel != nullptr ? kLookAgain : kLookAtProcess;
+    wait_while(freed_, seen, std::min(limits.deadline, Clock::now() + most));
   }
 }
 

@@ -210,8 +210,10 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   if (package.program.find_output("embedding") != kNone) {
     facts.add("similarity",
               package.similarity_measure
-                  ? fmt::format("{} (similarity_fn_name of config_sentence_transformers.json)",
-                                to_string(*package.similarity_measure))
+                  ? fmt::format("{} ({})", to_string(*package.similarity_measure),
+                                package.similarity_from_files
+                                    ? "similarity_fn_name of config_sentence_transformers.json"
+                                    : "default of sparse embeddings, no files say")
                   : "cosine (default, no files say)");
   }
   const PrecisionChoice precision = precision_of(package, options);

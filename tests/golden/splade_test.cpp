@@ -65,6 +65,68 @@ TEST_P(SpladeTest, EveryPoolingAndActivationIsTheReferences) {
   }
 }
 
+TEST_P(SpladeTest, DirectoriesOfNewerVersionsAreUnderstood) {
+  const fs::path copy = with_config("{}");
+  std::ofstream(copy / "modules.json")
+      << R"([{"type": "sentence_transformers.models.Transformer", "path": ""},
+             {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"}])";
+  std::ofstream(copy / "sentence_bert_config.json")
+      << R"({"transformer_task": "fill-mask", "module_output_name": "token_embeddings",
+             "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}})";
+  const models::Package package = models::open_package(copy);
+  EXPECT_TRUE(package.embedding_is_sparse);
+  EXPECT_NE(package.program.find_output("embedding"), kNone);
+}
+
+TEST_P(SpladeTest, WhatOtherModulesMakeOfItIsNotSparse) {
+  const fs::path copy = with_config("{}");
+  const auto open_with = [&](const char* module) {
+    std::ofstream(copy / "modules.json")
+        << R"([{"type": "sentence_transformers.sparse_encoder.models.MLMTransformer", "path": ""},
+               {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"},)"
+        << R"({"type": "sentence_transformers.models.)" << module << R"(", "path": "2_M"}])";
+    return models::open_package(copy).embedding_is_sparse;
+  };
+  EXPECT_TRUE(open_with("Normalize"));
+  fs::create_directory(copy / "2_M");
+  std::ofstream(copy / "2_M" / "config.json") << R"({"dimension": 140})";
+  const std::vector<float> ones(140, 1.0F);
+  const TensorToWrite tensors[] = {{.name = "norm.weight",
+                                    .type = StoredType::f32,
+                                    .shape = {140},
+                                    .data = std::as_bytes(std::span(ones))},
+                                   {.name = "norm.bias",
+                                    .type = StoredType::f32,
+                                    .shape = {140},
+                                    .data = std::as_bytes(std::span(ones))}};
+  write_safetensors(copy / "2_M" / "model.safetensors", tensors);
+  EXPECT_FALSE(open_with("LayerNorm"));
+}
+
+TEST_P(SpladeTest, Bf16IsThatOfTheEmbeddingWhateverElseIsComputed) {
+  if (!can_run(GetParam(), Precision::bf16))
+    GTEST_SKIP() << "this CPU lacks " << to_string(GetParam());
+  const models::Package package = models::open_package(kGoldenData / "splade-bert");
+  const SafetensorsFile stored =
+      SafetensorsFile::open(kGoldenData / "splade-bert" / "inputs.safetensors");
+  const auto embedding = [&](std::vector<std::string> outputs) {
+    const auto model = Model::create(package.program, package.checkpoint,
+                                     {.isa = GetParam(),
+                                      .kernels = kernels_for(GetParam()),
+                                      .outputs = outputs,
+                                      .precision = Precision::bf16});
+    const StoredInputs inputs = read_inputs(stored);
+    const models::ReferenceBatch batch(*package.program.tokens(), inputs.sequences, inputs.tokens,
+                                       inputs.ids, inputs.mask, inputs.types);
+    const auto session = Session::create(
+        model, {.max_rows = batch.rows(), .max_sequences = batch.sequences(), .outputs = outputs});
+    session->run(batch.view());
+    const TensorView<const float> out = session->output("embedding");
+    return std::vector<float>(out.row(0).begin(), out.row(0).end());
+  };
+  EXPECT_EQ(embedding({"embedding"}), embedding({"embedding", "logits"}));
+}
+
 TEST_P(SpladeTest, WhatIsNotUnderstoodIsNamed) {
   const auto expect_refusal = [&](const std::string& json, const std::string& part) {
     try {
