@@ -10,7 +10,7 @@
 //   sigmoid           1/(1 + exp(−x))        2.3 / 2.3          exp + 3, one a division
 //   erf               x·N₅(x²)/D₅(x²)        5.1 / 5.4          17, one a division
 //   tanh              x·N₅(x²)/D₄(x²)        4.5 / 5.5          16, one a division
-//   log1p, x ≥ 0      k ln2 + f − …p₃(z)    LOGULP          25, two divisions
+//   log1p, x ≥ 0      k ln2 + log m         0.8 / 0.8          about 30, two divisions
 //
 // NaN gives NaN everywhere. Coefficients: exp by Sollya's fpminimax with p(0) = 1 held; the
 // rational functions by Loeb's linearised iteration with Lawson weights in 113-bit arithmetic,

@@ -65,8 +65,7 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
       if (name != "Transformer" && !is_mlm && !files.is_clip) {
         entry.unsupported(
             "type",
-            "\"sentence_transformers.models.Transformer\", MLMTransformer or CLIPModel "
-            "first");
+            "\"sentence_transformers.models.Transformer\", MLMTransformer or CLIPModel first");
       }
       if (is_mlm) files.transformer_task = "fill-mask";
       files.transformer_path = path;
@@ -115,13 +114,13 @@ void check_arguments(const Config& config) {
 }
 
 /// Since 5.4: which method of the model is called, and what of its result is taken.
-void check_output(const Config& config, const std::string& task) {
+void check_output(const Config& config, bool is_sparse) {
   if (config.string("module_output_name", "token_embeddings") != "token_embeddings") {
     config.unsupported("module_output_name", "\"token_embeddings\"");
   }
   const Config text = config.object("modality_config").object("text");
   if (text.string("method", "forward") != "forward") text.unsupported("method", "\"forward\"");
-  const std::string expected = task == "fill-mask" ? "logits" : "last_hidden_state";
+  const std::string expected = is_sparse ? "logits" : "last_hidden_state";
   if (text.string("method_output_name", expected) != expected) {
     text.unsupported("method_output_name", '"' + expected + '"');
   }
@@ -145,7 +144,7 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
     files.lower_case_first = config.boolean("do_lower_case", false);
     check_arguments(config);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
-    check_output(config, files.transformer_task);
+    check_output(config, files.is_sparse);
     if (files.transformer_task == "text-generation" || files.transformer_task == "any-to-any") {
       config.unsupported("transformer_task",
                          "feature-extraction, sequence-classification or fill-mask");
@@ -186,6 +185,13 @@ SentenceFiles read_sentence_files(const fs::path& directory) {
   if (is_there(directory / kModules)) read_modules(directory, files);
   read_transformer_config(directory / files.transformer_path, files);
   read_prompts(directory, files);
+  if (files.has_modules && files.transformer_task == "fill-mask" && !files.is_sparse) {
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: no SpladePooling behind a masked language model, expected one: other "
+                    "modules would take its logits for token embeddings",
+                    kModules));
+  }
   return files;
 }
 

@@ -57,9 +57,8 @@ class ProcessMutex {
         ++waiting_;
         wait_while(released_, seen, std::chrono::steady_clock::now() + kLookAgain);
         --waiting_;
-      } else if (holder_.compare_exchange_weak(holder,
-                                               process)) {  // nobody's, or of who is not here
-        return process;
+      } else if (holder_.compare_exchange_weak(holder, process)) {
+        return process;  // nobody had it, or a thread that is not here
       }
     }
   }
@@ -73,8 +72,8 @@ class ProcessMutex {
   static constexpr std::uint64_t kNobody = 0;
   std::atomic<std::uint64_t> holder_{kNobody};
   std::atomic<std::uint32_t> released_{0};  // times that it was
-  std::atomic<std::uint32_t> waiting_{
-      0};  // threads, and those that waited when this process was forked
+  // Threads that wait, and those that did when this process was forked.
+  std::atomic<std::uint32_t> waiting_{0};
 };
 
 /// What `make()` gave to the first that came; it is never destroyed. Where several come at once, each

@@ -22,17 +22,12 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
 /// Returns when `word` may be another than `seen`, or after `deadline`; also for no reason.
 inline void wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
                        std::chrono::steady_clock::time_point deadline) noexcept {
-  timespec left{};
-  const timespec* limit = nullptr;
-  if (deadline != std::chrono::steady_clock::time_point::max()) {
-    const auto span = std::chrono::duration_cast<std::chrono::nanoseconds>(
-        deadline - std::chrono::steady_clock::now());
-    if (span.count() <= 0) return;
-    left.tv_sec = static_cast<std::time_t>(span.count() / 1'000'000'000);
-    left.tv_nsec = static_cast<long>(span.count() % 1'000'000'000);
-    limit = &left;
-  }
-  (void)::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, limit, nullptr, 0);
+  const auto span = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      deadline - std::chrono::steady_clock::now());
+  if (span.count() <= 0) return;
+  const timespec left{.tv_sec = static_cast<std::time_t>(span.count() / 1'000'000'000),
+                      .tv_nsec = static_cast<long>(span.count() % 1'000'000'000)};
+  (void)::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, &left, nullptr, 0);
 }
 
 /// Wakes one of those who wait for `word`, if there are any.

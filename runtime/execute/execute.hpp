@@ -62,6 +62,11 @@ struct Context {
   TensorView<std::uint16_t> narrow_value(ValueId id) const noexcept {
     return view<std::uint16_t>(id);
   }
+  /// Elements from row to row of a value of any type, whose rows begin at places[at(id)].
+  Index stride(ValueId id) const noexcept {
+    const Value& value = program.values[at(id)];
+    return activation_stride(value.width, value.type);
+  }
   bool is_narrow(ValueId id) const noexcept { return program.values[at(id)].type == DType::bf16; }
   template <class T>
   TensorView<T> view(ValueId id) const noexcept {
@@ -69,7 +74,7 @@ struct Context {
     return {.data = reinterpret_cast<T*>(places[at(id)]),
             .rows = cuts[at(value.space)].rows,
             .cols = value.width,
-            .stride = activation_stride(value.width, value.type)};
+            .stride = stride(id)};
   }
   /// The first row of sequence s that poolings read (Batch::pool_from).
   Index first_pooled_row(Index s) const noexcept {
@@ -80,6 +85,15 @@ struct Context {
     return query_only.empty() ? 0 : query_only[static_cast<std::size_t>(s)];
   }
 };
+
+/// Rows of sequence s that poolings read: without those that no row attends to, and those before
+/// Batch::pool_from. May be empty.
+inline Range pooled_rows(const Context& context, Index s) noexcept {
+  const auto i = static_cast<std::size_t>(s);
+  const Index skip = std::max(context.query_only_rows(s), context.first_pooled_row(s));
+  const Index end = context.offsets[i + 1];
+  return {std::min<Index>(context.offsets[i] + skip, end), end};
+}
 
 /// The sequence that block `block` belongs to: block_begin[s] ≤ block < block_begin[s+1].
 inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block) noexcept {

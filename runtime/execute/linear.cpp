@@ -23,8 +23,8 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const LoadedParameter& weight = context.weights[op.weight];
   GemmOperands o{.gemm = context.kernels.gemm[weight.precision],
-                 .a = nullptr,
-                 .lda = 0,
+                 .a = context.places[at(op.in)],
+                 .lda = context.stride(op.in),
                  .panels = weight.panels,
                  .c = nullptr,
                  .ldc = 0,
@@ -34,12 +34,6 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
                  .activation = op.activation,
                  .resident = context.weights_stay_in_l3,
                  .stop = context.workers.stop()};
-  const auto read = [&](const auto& a) { o.a = a.data, o.lda = a.stride; };
-  if (context.is_narrow(op.in)) {
-    read(context.narrow_value(op.in));
-  } else {
-    read(context.value(op.in));
-  }
   if (context.is_narrow(op.out)) {
     const TensorView<std::uint16_t> c = context.narrow_value(op.out);
     o.narrow = c.data, o.ldn = c.stride;

@@ -24,10 +24,10 @@ Index row_by_id(const Context& context, const PoolOp& op, Index first, Index T) 
 
 void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, Index s, float* y,
           float* weights) noexcept {
-  const auto i = static_cast<std::size_t>(s);
-  const Index begin = context.offsets[i], left_out = context.first_pooled_row(s);
-  const Index skip = std::max(context.query_only_rows(s), left_out);
-  const Index first = begin + skip + op.skip, T = context.offsets[i + 1] - first;
+  const Index begin = context.offsets[static_cast<std::size_t>(s)],
+              left_out = context.first_pooled_row(s);
+  const Range rows = pooled_rows(context, s);
+  const Index first = rows.begin + op.skip, T = rows.end - first;
   const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
   const auto row = [&](Index r) { return x.data + r * x.stride; };
   if (op.pooling == Pooling::first) {

@@ -12,14 +12,6 @@
 namespace tessera::execute {
 namespace {
 
-/// Rows of sequence s that are pooled, as PoolOp has them; may be empty.
-Range pooled_rows(const Context& context, Index s) noexcept {
-  const auto i = static_cast<std::size_t>(s);
-  const Index skip = std::max(context.query_only_rows(s), context.first_pooled_row(s));
-  const Index end = context.offsets[i + 1];
-  return {std::min<Index>(context.offsets[i] + skip, end), end};
-}
-
 /// y = max(y, x), NaN if either is.
 void take_max(const float* x, Index N, float* y) noexcept {
   for (Index n = 0; n < N; ++n) y[n] = x[n] > y[n] || x[n] != x[n] ? x[n] : y[n];
@@ -46,9 +38,9 @@ class PooledLinear {
     const Index first = panels.begin * gemm_.NR,
                 N = std::min(panels.end * gemm_.NR, weight_.rows) - first;
     const Index ldc = activation_stride(panels.size() * gemm_.NR);
+    float *const row = scratch, *const c = scratch + ldc;
     GemmOperands o = operands(panels, first, N);
-    o.c = scratch, o.ldc = ldc;
-    float* const row = scratch + block_rows() * ldc;
+    o.c = c, o.ldc = ldc;
     for (Index s = 0; s < out_.rows; ++s) std::fill_n(out(s) + first, N, 0.0F);
     for (Index r = 0; r < nest_.row_blocks; ++r) {
       const Range rows =
@@ -58,7 +50,7 @@ class PooledLinear {
       of_rows.a = row_of_a(o, rows.begin);
       run_block(of_rows, nest_, {0, rows.size()}, {0, panels.size()});
       if (context_.workers.stop() != nullptr && context_.workers.stop()->requested()) return;
-      pool(rows, scratch, ldc, first, N, row);
+      pool(rows, c, ldc, first, N, row);
     }
     if (op_.over == RowReduction::sum || op_.activation == Activation::none) return;
     for (Index s = 0; s < out_.rows; ++s) {
@@ -70,34 +62,21 @@ class PooledLinear {
 
  private:
   float* out(Index s) const noexcept { return out_.data + s * out_.stride; }
-  /// Of the largest block.
-  Index block_rows() const noexcept {
-    const Index blocks = nest_.row_blocks, M = context_.rows;
-    return takes_whole_tiles(gemm_) ? ceil_div(ceil_div(M, gemm_.MR), blocks) * gemm_.MR
-                                    : ceil_div(M, blocks);
-  }
 
   GemmOperands operands(Range panels, Index first, Index N) const noexcept {
     const auto* const all = static_cast<const std::byte*>(weight_.panels);
-    GemmOperands o{.gemm = gemm_,
-                   .a = nullptr,
-                   .lda = 0,
-                   .panels = all + panels.begin * gemm_.panel_bytes(weight_.cols),
-                   .c = nullptr,
-                   .ldc = 0,
-                   .N = N,
-                   .K = weight_.cols,
-                   .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data + first,
-                   .activation = op_.over == RowReduction::sum ? op_.activation : Activation::none,
-                   .resident = context_.weights_stay_in_l3,
-                   .stop = context_.workers.stop()};
-    const auto read = [&](const auto& a) { o.a = a.data, o.lda = a.stride; };
-    if (context_.is_narrow(op_.in)) {
-      read(context_.narrow_value(op_.in));
-    } else {
-      read(context_.value(op_.in));
-    }
-    return o;
+    return {.gemm = gemm_,
+            .a = context_.places[at(op_.in)],
+            .lda = context_.stride(op_.in),
+            .panels = all + panels.begin * gemm_.panel_bytes(weight_.cols),
+            .c = nullptr,
+            .ldc = 0,
+            .N = N,
+            .K = weight_.cols,
+            .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data + first,
+            .activation = op_.over == RowReduction::sum ? op_.activation : Activation::none,
+            .resident = context_.weights_stay_in_l3,
+            .stop = context_.workers.stop()};
   }
 
   /// C of `rows` into the rows of their sequences; `row` has room for one.

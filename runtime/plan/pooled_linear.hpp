@@ -43,7 +43,7 @@ struct PooledLinearCost {
 PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest& nest,
                                     const PlanMachine& machine);
 
-/// Floats of a worker's scratch: C of one block, and a row.
+/// Floats of a worker's scratch: a row, and C of one block.
 Index pooled_linear_scratch(const LinearShape& shape, const LoopNest& nest, Index MR, Index NR,
                             bool whole_tiles) noexcept;
 

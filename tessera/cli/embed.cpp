@@ -42,6 +42,7 @@ struct Embed {
   void run_images(const PackagePointer& package, EncoderOptions options) const;
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
+  void require_top_k(const models::Package& package) const;
   bool is_sparse(const models::Package& package) const {
     return package.embedding_is_sparse && output_name == "embedding";
   }
@@ -143,6 +144,24 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   require_all(failed, files);
 }
 
+void Embed::require_top_k(const models::Package& package) const {
+  if (format != "jsonl") {
+    throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl", format));
+  }
+  if (!is_sparse(package)) {
+    throw UsageError(
+        fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
+                    "model with SpladePooling",
+                    output_name));
+  }
+  const auto found = static_cast<std::size_t>(package.program.find_output("embedding"));
+  const ValueId embedding = package.program.outputs[found].value;
+  const Index width = package.program.values[static_cast<std::size_t>(embedding)].width;
+  if (top_k <= width) return;
+  throw UsageError(
+      fmt::format("--top-k: got {}, expected at most {}, the vocabulary's size", top_k, width));
+}
+
 void Embed::run(const CLI::App& command) {
   format = format_by_name(format, output, {"jsonl", "npy", "text"}, "jsonl");
   if (with_text && (format != "jsonl" || input.is_ids)) {
@@ -166,21 +185,7 @@ void Embed::run(const CLI::App& command) {
   const PackagePointer package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
-  if (top_k > 0 && (!is_sparse(*package) || format != "jsonl")) {
-    throw UsageError(
-        fmt::format("--top-k: {}, expected {}",
-                    format == "jsonl" ? "the embedding is not sparse" : "got --format " + format,
-                    format == "jsonl" ? "a model with SpladePooling" : "jsonl"));
-  }
-  if (top_k > 0) {
-    const std::int32_t found = package->program.find_output("embedding");
-    const Output& embedding = package->program.outputs[static_cast<std::size_t>(found)];
-    const Index width = package->program.values[static_cast<std::size_t>(embedding.value)].width;
-    if (top_k > width) {
-      throw UsageError(
-          fmt::format("--top-k: got {}, expected at most {}, the vocabulary's size", top_k, width));
-    }
-  }
+  if (top_k > 0) require_top_k(*package);
   if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {

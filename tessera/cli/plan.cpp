@@ -70,8 +70,8 @@ void PlanCommand::add_to(CLI::App& command) {
       ->check(not_empty())
       ->excludes(json);
   add_option(command, "--output-name", outputs, "NAME",
-             "Plan for this output, given once for each (default: logits, else embedding, else "
-             "last_hidden_state)")
+             "Plan for this output, given once for each (default: a sparse embedding, else "
+             "logits, else embedding, else last_hidden_state)")
       ->allow_extra_args(false);
   command.footer(
       "Plans decide speed, never a bit of the result. --plan FILE prints a saved one here, and "

@@ -65,9 +65,13 @@ class SparseJsonlWriter final : public JsonlWriter {
     for (const SparseElement& element : elements_) {
       if (&element != &elements_.front()) line += ", ";
       line += '{';
-      if (sparse_.tokenizer != nullptr) {
+      const std::string_view token =
+          sparse_.tokenizer == nullptr
+              ? ""
+              : sparse_.tokenizer->token(static_cast<std::int32_t>(element.id));
+      if (!token.empty()) {  // the vocabulary may have columns that the tokenizer has no token for
         line += "\"token\": ";
-        append_json_string(line, sparse_.tokenizer->token(static_cast<std::int32_t>(element.id)));
+        append_json_string(line, token);
         line += ", ";
       }
       fmt::format_to(std::back_inserter(line), "\"id\": {}, \"weight\": ", element.id);

@@ -139,18 +139,22 @@ TEST_P(SpladeTest, WhatIsNotUnderstoodIsNamed) {
   expect_refusal(R"({"pooling_strategy": "mean"})", "\"pooling_strategy\" is \"mean\"");
   expect_refusal(R"({"activation_function": "gelu"})", "\"activation_function\" is \"gelu\"");
   expect_refusal(R"({"word_embedding_dimension": 7})", "the vocabulary's size 140");
-  const fs::path copy = with_config("{}");
-  std::ofstream(copy / "modules.json")
-      << R"([{"type": "sentence_transformers.models.Transformer", "path": ""},
-             {"type": "sentence_transformers.sparse_encoder.models.SpladePooling", "path": "1_SpladePooling"}])";
-  try {
-    models::open_package(copy);
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("is a SpladePooling over a BertModel"),
-              std::string::npos)
-        << error.what();
-  }
+  const auto expect_refused_modules = [&](const std::string& first, const std::string& second,
+                                          const std::string& part) {
+    const fs::path copy = with_config("{}");
+    std::ofstream(copy / "modules.json")
+        << R"([{"type": "sentence_transformers.models.)" << first
+        << R"(", "path": ""}, {"type": "sentence_transformers.models.)" << second
+        << R"(", "path": "1_SpladePooling"}])";
+    try {
+      models::open_package(copy);
+      ADD_FAILURE() << first << ' ' << second;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  };
+  expect_refused_modules("Transformer", "SpladePooling", "is a SpladePooling over a BertModel");
+  expect_refused_modules("MLMTransformer", "Pooling", "no SpladePooling behind a masked");
 }
 
 }  // namespace

@@ -326,6 +326,9 @@ TEST(SentenceTest, TheClassWithoutHeadIsTakenUnlessTheTaskSaysOtherwise) {
   directory.write("config.json", copy.config_text());
   EXPECT_EQ(directory.open().architecture, "BertModel");
   directory.write("sentence_bert_config.json", R"({"transformer_task": "fill-mask"})");
+  // Pooling would take the logits for token embeddings.
+  EXPECT_THAT(directory.error(), HasSubstr("modules.json: no SpladePooling behind a masked"));
+  directory.write("modules.json", modules({{"SpladePooling", "1_Pooling"}}));
   EXPECT_THAT(directory.error(), HasSubstr("cls.predictions.transform.dense.weight"));
 }
 

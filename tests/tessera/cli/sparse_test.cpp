@@ -70,6 +70,9 @@ TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
          ++at, ++i) {
       ASSERT_LT(i, expected.size());
       EXPECT_EQ(std::stol((*at)[2]), expected[i].id);
+      if (expected[i].id > 10) {
+        EXPECT_EQ((*at)[1], fmt::format("\"w\\\"{}\"", expected[i].id));
+      }
       EXPECT_EQ(std::stof((*at)[3]), expected[i].weight);
     }
     EXPECT_EQ(i, expected.size());
@@ -101,7 +104,7 @@ TEST_F(SparseCliTest, APlanNamesTheOp) {
 
 TEST_F(SparseCliTest, BadCountsAreNamed) {
   expect_failure(tessera("embed model texts.txt --top-k 2"), 2,
-                 "--top-k: the embedding is not sparse");
+                 "--top-k: the output embedding is not sparse");
   expect_failure(tessera("embed splade texts.txt --top-k 100000"), 2,
                  "--top-k: got 100000, expected at most");
   expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2, "expected jsonl");
