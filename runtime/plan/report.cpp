@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <set>
 #include <utility>
 
@@ -22,13 +23,20 @@
 namespace tessera {
 namespace {
 
-std::string epilogue_of(const LinearOp& op) {
-  std::string text = op.bias == kNone ? "" : "bias";
-  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : " + ") + what; };
-  if (op.activation != Activation::none) add(to_string(op.activation));
-  if (op.residual != kNone) add("residual");
-  if (op.norm) add("layer norm");
+/// "bias + gelu_erf + residual": those that hold.
+std::string sum_of(std::initializer_list<std::pair<bool, const char*>> parts) {
+  std::string text;
+  for (const auto& [is_there, part] : parts) {
+    if (is_there) text += (text.empty() ? "" : " + ") + std::string(part);
+  }
   return text;
+}
+
+std::string epilogue_of(const LinearOp& op) {
+  return sum_of({{op.bias != kNone, "bias"},
+                 {op.activation != Activation::none, to_string(op.activation)},
+                 {op.residual != kNone, "residual"},
+                 {op.norm.has_value(), "layer norm"}});
 }
 
 CandidateReport candidate_report(const LinearCandidate& c, const LinearShape& shape,
@@ -224,9 +232,7 @@ class Reporter {
         std::max<Index>(machine_.threads, sequences_ * ceil_div(ceil_div(M, sequences_), block)));
     const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = blocks};
     report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
-    report.epilogue = o.bias == kNone ? "" : "bias";
-    if (o.positions != kNone)
-      report.epilogue += report.epilogue.empty() ? "positions" : " + positions";
+    report.epilogue = sum_of({{o.bias != kNone, "bias"}, {o.positions != kNone, "positions"}});
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
@@ -242,12 +248,9 @@ class Reporter {
     const TileShape& tile = machine_.tile[task.precision];
     const PooledLinearCost cost = pooled_linear_cost(task, nest, machine_);
     report.shape = fmt::format("({},{})x({},{}) to {} rows", M, K, K, N, sequences_);
-    report.epilogue = o.bias == kNone ? "" : "bias";
-    const auto add = [&](const char* what) {
-      report.epilogue += (report.epilogue.empty() ? "" : " + ") + std::string(what);
-    };
-    if (o.activation != Activation::none) add(to_string(o.activation));
-    add(to_string(o.over));
+    report.epilogue = sum_of({{o.bias != kNone, "bias"},
+                              {o.activation != Activation::none, to_string(o.activation)},
+                              {true, to_string(o.over)}});
     report.precision = task.precision;
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = cost.bound_bytes;
