@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C ABI: a few calls with arguments out of the input, on models that are opened once. No call
 // crashes or is TESSERA_INTERNAL; a call that fails says why and leaves what it was to write as it was.
-#include <map>
 #include <string>
 #include <vector>
 
-#include "tessera/tessera.h"
 #include "tests/fuzz/c_api_arguments.hpp"
-#include "tests/support/temporary.hpp"
-#include "tests/tessera/tiny_directory.hpp"
+#include "tests/fuzz/c_api_fixture.hpp"
 
 namespace tessera::fuzz {
 namespace {
@@ -16,92 +13,6 @@ namespace {
 constexpr std::size_t kMostCalls = 5;  // of one input
 constexpr std::size_t kMostMessage = 8192;
 constexpr std::int64_t kMostRows = std::int64_t{1} << 40;
-
-using Contents = std::map<std::string, std::string>;
-
-struct OpenModel {
-  Contents contents;
-  tessera_model* model = nullptr;
-  tessera_session* session = nullptr;  // of all outputs
-
-  explicit OpenModel(Contents of) : contents(std::move(of)) {
-    const std::vector<tessera_file> list = files();
-    tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
-    options.isa = "baseline";
-    require(tessera_model_open_memory(list.data(), list.size(), &options, &model) == TESSERA_OK,
-            tessera_last_error());
-    tessera_model_info info = TESSERA_MODEL_INFO_INIT;
-    require(tessera_model_get_info(model, &info) == TESSERA_OK, "a model has its info");
-    std::vector<const char*> names;
-    for (std::size_t i = 0; i < info.output_count; ++i) {
-      tessera_output_info output = TESSERA_OUTPUT_INFO_INIT;
-      require(tessera_model_get_output(model, i, &output) == TESSERA_OK, "an output is there");
-      names.push_back(output.name);
-    }
-    tessera_session_options wanted = TESSERA_SESSION_OPTIONS_INIT;
-    wanted.threads = 1;
-    wanted.max_rows = 64;
-    wanted.outputs = names.data();
-    wanted.output_count = names.size();
-    require(tessera_session_create(model, &wanted, &session) == TESSERA_OK, tessera_last_error());
-  }
-
-  std::vector<tessera_file> files() const {
-    std::vector<tessera_file> list;
-    for (const auto& [name, bytes] : contents) {
-      list.push_back({.struct_size = sizeof(tessera_file),
-                      .reserved = 0,
-                      .name = name.c_str(),
-                      .data = bytes.data(),
-                      .size = bytes.size()});
-    }
-    return list;
-  }
-};
-
-Contents read_folder(const std::filesystem::path& folder) {
-  Contents all;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
-    std::ifstream in(entry.path(), std::ios::binary);
-    all[std::filesystem::relative(entry.path(), folder)] = {std::istreambuf_iterator<char>(in),
-                                                            std::istreambuf_iterator<char>()};
-  }
-  return all;
-}
-
-Contents text_contents() {
-  const test::TemporaryDirectory directory;
-  test::write_model(directory.path());
-  return read_folder(directory.path());
-}
-
-Contents image_contents() {
-  const std::string folder = "tests/golden/data/vit-imgcls/";
-  return {
-      {"config.json", read_committed(folder + "config.json")},
-      {"model.safetensors", read_committed(folder + "model.safetensors")},
-      {"preprocessor_config.json",
-       R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 28, "width": 28}})"}};
-}
-
-Contents two_towers() {
-  const std::string folder = "tests/golden/data/clip-full/";
-  return {{"config.json", read_committed(folder + "config.json")},
-          {"model.safetensors", read_committed(folder + "model.safetensors")}};
-}
-
-struct Fixture {
-  OpenModel text{text_contents()}, image{image_contents()}, both{two_towers()};
-  std::string photo = read_committed("tests/data/images/decode/grey-8.png");
-  tessera_cancel* cancel = nullptr;
-  Fixture() { require(tessera_cancel_create(&cancel) == TESSERA_OK, "there is a cancel"); }
-};
-
-Fixture& fixture() {
-  static Fixture it;
-  return it;
-}
 
 void run_lanes(void* context, std::int64_t lanes, void (*body)(void*, std::int64_t), void* arg) {
   const std::int64_t left_out = context == nullptr ? -1 : 0;
@@ -127,7 +38,7 @@ class Calls {
                                    &Calls::use_handles,   &Calls::encode_ids,
                                    &Calls::encode_texts,  &Calls::tokenize,
                                    &Calls::compare,       &Calls::search,
-                                   &Calls::rank};
+                                   &Calls::rank,          &Calls::take_elements};
     Blocks blocks(bytes_);
     (this->*kCalls[bytes_.below(kCalls.size())])(blocks);
   }
@@ -489,6 +400,22 @@ class Calls {
     }
   }
 
+  void take_elements(Blocks& blocks) {
+    std::vector<float> row(bytes_.below(40));
+    for (float& value : row) {
+      value = bytes_.below(2) == 0 ? 0.0F : static_cast<float>(bytes_.byte()) - 100.0F;
+      if (bytes_.rarely()) value = std::numeric_limits<float>::quiet_NaN();
+    }
+    auto width = static_cast<std::int64_t>(row.size());
+    if (bytes_.rarely()) width = bytes_.below(2) == 0 ? -1 : 0;
+    const std::size_t capacity = bytes_.below(48);
+    tessera_element* const elements =
+        capacity == 0 && bytes_.below(2) == 0 ? nullptr : blocks.room<tessera_element>(capacity);
+    std::size_t* const count = bytes_.rarely() ? nullptr : blocks.room<std::size_t>(1);
+    const float* const of = bytes_.rarely() ? nullptr : blocks.copy(row);
+    check(tessera_sparse_elements(of, width, elements, capacity, count), blocks);
+  }
+
   void search(Blocks& blocks) {
     std::size_t n = 0, queries = 0;
     tessera_index** const out = blocks.room<tessera_index*>(1);
@@ -547,7 +474,7 @@ void run(std::string_view input) {
 
 Seeds seeds() {
   Seeds out;
-  for (char call = 0; call < 21; ++call) {
+  for (char call = 0; call < 22; ++call) {
     // Nothing rare, in three ways; and the same behind a session of its own.
     for (const char fill : {'\0', '\1', '\3'}) {
       const std::string bytes = call + std::string(120, fill);
