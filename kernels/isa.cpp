@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 
@@ -26,8 +27,7 @@ constexpr Features kOnRequest = kAmxBf16;
 constexpr long kGetPermission = 0x1022, kRequestPermission = 0x1023;
 constexpr unsigned kTileData = 18, kTileShapes = 17;
 
-/// AMX-TILE and AMX-BF16 in CPUID, tiles in XCR0: whether a process may use them is another question.
-bool has_amx_bf16() noexcept {
+bool ask_for_amx_bf16() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return false;
   unsigned low = 0, high = 0;
@@ -36,6 +36,15 @@ bool has_amx_bf16() noexcept {
   if ((low & kTiles) != kTiles || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
   constexpr unsigned kAmxBits = 1U << 22U | 1U << 24U;  // EDX: AMX-BF16, AMX-TILE
   return (d & kAmxBits) == kAmxBits;
+}
+
+/// AMX-TILE and AMX-BF16 in CPUID, tiles in XCR0: whether a process may use them is another question.
+/// Asked once: a hypervisor answers each CPUID itself, which takes microseconds.
+bool has_amx_bf16() noexcept {
+  enum Answer : int { unknown, no, yes };
+  static std::atomic<int> answer = unknown;
+  if (answer == unknown) answer = ask_for_amx_bf16() ? yes : no;
+  return answer == yes;
 }
 
 bool may_use_tiles() noexcept {

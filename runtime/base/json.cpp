@@ -66,7 +66,8 @@ class Builder {
  public:
   using Ch = char;
   using Length = rapidjson::SizeType;
-  explicit Builder(Parsed& out) : out_(out) {}
+  /// `has_escapes`: whether a character may be written as its number.
+  Builder(Parsed& out, bool has_escapes) : out_(out), has_escapes_(has_escapes) {}
   bool is_too_deep() const noexcept { return depth_ > kMostNested; }
   bool is_half_a_pair() const noexcept { return is_half_a_pair_; }
   bool is_too_big() const noexcept { return is_too_big_; }
@@ -94,7 +95,7 @@ class Builder {
 
  private:
   bool is_whole(const char* text, Length length) noexcept {
-    is_half_a_pair_ = has_surrogate({text, length});
+    is_half_a_pair_ = has_escapes_ && has_surrogate({text, length});
     return !is_half_a_pair_;
   }
 
@@ -118,6 +119,7 @@ class Builder {
   }
 
   Parsed& out_;
+  bool has_escapes_;
   std::size_t depth_ = 0;
   bool is_half_a_pair_ = false, is_too_big_ = false;
 };
@@ -138,10 +140,11 @@ Failure parse_in_place(Content& content, std::size_t bytes) {
   constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
                               rapidjson::kParseNumbersAsStringsFlag;
   Failure failure;
+  const bool has_escapes = content.text.find("\\u") != std::string::npos;
   const auto build = [&](Parsed& out) {
     rapidjson::InsituStringStream stream(content.text.data());
     rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, ThrowingAllocator> reader;
-    Builder builder(out);
+    Builder builder(out, has_escapes);
     const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, builder);
     if (result.IsError()) {
       const auto code = result.Code();

@@ -7,17 +7,20 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/weights/magnitudes.hpp"
 #include "runtime/weights/packed_cache.hpp"
 
 namespace tessera {
 namespace {
 
 constexpr std::size_t kAlign = 64;
+constexpr float kInfiniteBf16 = 0x1.FFp127F;  // halfway from the largest bf16 to what would follow
 
 std::size_t rounded(std::size_t bytes) {
   return (bytes + kAlign - 1) / kAlign * kAlign;
@@ -145,8 +148,10 @@ class Packer {
     return true;
   }
 
-  /// The same of `n` elements at `from`, aligned.
+  /// The same of `n` elements at `from`, aligned: widened and looked at one by one only if one of them
+  /// is not below what `p` may hold.
   bool check(const Parameter& p, const std::byte* from, DType type, Index n) {
+    if (all_below(from, type, n, limit(p))) return true;
     constexpr Index kPiece = 4096;  // stays in L1
     piece_.resize(static_cast<std::size_t>(kPiece));
     for (Index begin = 0; begin < n; begin += kPiece) {
@@ -157,7 +162,13 @@ class Packer {
     return true;
   }
 
+  /// What the magnitudes of `p` must be below: infinity, or what bf16 rounds to it.
+  static float limit(const Parameter& p) {
+    return p.precision == Precision::bf16 ? kInfiniteBf16 : std::numeric_limits<float>::infinity();
+  }
+
   bool warn_unless_finite(const Parameter& p, const float* values, Index n) {
+    if (all_below(reinterpret_cast<const std::byte*>(values), DType::f32, n, limit(p))) return true;
     if (p.precision == Precision::bf16) require_bf16(p, values, n);
     for (Index i = 0; i < n; ++i) {
       if (std::isfinite(values[i])) continue;
@@ -171,15 +182,14 @@ class Packer {
 
   /// Finite values that would round to infinity.
   void require_bf16(const Parameter& p, const float* values, Index n) const {
-    constexpr float kTooLarge = 0x1.FFp127F;  // halfway from the largest bf16 to what would follow
     for (Index i = 0; i < n; ++i) {
-      if (!std::isfinite(values[i]) || std::abs(values[i]) < kTooLarge) continue;
+      if (!std::isfinite(values[i]) || std::abs(values[i]) < kInfiniteBf16) continue;
       throw Error(
           ErrorCode::invalid_argument,
           fmt::format("{}: parameter \"{}\" holds {}, which bf16 has no number for, expected "
                       "less than {}: compute this model in fp32",
                       checkpoint_.path().string(), p.name, static_cast<double>(values[i]),
-                      static_cast<double>(kTooLarge)));
+                      static_cast<double>(kInfiniteBf16)));
     }
   }
 
