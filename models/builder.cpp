@@ -269,6 +269,12 @@ ValueId Builder::concat(const std::string& name, const std::vector<ValueId>& in)
   return op.out;
 }
 
+ValueId Builder::first_columns(const std::string& name, ValueId in, Index columns) {
+  ConcatOp op{.in = {in}, .out = like(name, in, columns)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
 ValueId Builder::l2_normalize(const std::string& name, ValueId in, float eps) {
   L2NormalizeOp op{.in = in, .eps = eps, .out = like(name, in, width(in))};
   program_.ops.emplace_back(op);

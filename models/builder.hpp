@@ -18,6 +18,9 @@
 
 namespace tessera::models {
 
+/// F.normalize has it as default, and sentence-transformers leaves it there.
+inline constexpr float kNormalizeEps = 1e-12F;
+
 /// What attention adds to its scores, and hides.
 struct AttentionTerms {
   Position position{};
@@ -95,6 +98,7 @@ class Builder {
   ValueId pooled_linear(const std::string& name, const LinearOp& linear, Activation activation,
                         RowReduction over);
   ValueId concat(const std::string& name, const std::vector<ValueId>& in);
+  ValueId first_columns(const std::string& name, ValueId in, Index columns);
   ValueId l2_normalize(const std::string& name, ValueId in, float eps);
 
   /// A relative position bias out of the table `tensor` (buckets, heads): see Parameter::gather.

@@ -9,6 +9,7 @@
 
 #include "models/hub_cache.hpp"
 #include "models/registry.hpp"
+#include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -211,8 +212,9 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
     merge_module_weights(directory, files, *checkpoint);
     add_embedding(directory, files, *checkpoint, last_hidden_state, package);
   }
-  check(package.program);
   package.checkpoint = std::move(checkpoint);
+  if (options.dims != 0) cut_embedding(options.dims, package);
+  check(package.program);
 
   open_tokenizer(transformer, package);
   set_longest_sequence(files, package);

@@ -56,6 +56,8 @@ struct PackageOptions {
   /// Use this class in place of config.json's architectures[0] (e.g. "BertModel" on a masked-LM
   /// directory).
   std::string architecture;
+  /// Columns of the embedding; 0: all. Throws invalid_argument where it has not that many.
+  Index dims = 0;
 };
 
 /// How sentence-transformers compares embeddings: similarity_fn_name of

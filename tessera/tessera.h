@@ -137,11 +137,14 @@ typedef struct tessera_model_options {
   uint64_t memory_cap_bytes;  ///< most bytes of weights; 0: no cap
   tessera_tower tower;
   tessera_precision precision;
+  int64_t
+      dims;  ///< columns of "embedding" (Matryoshka): the first of it, of length 1 again where it
+             ///< is_normalized; 0: all of them
 } tessera_model_options;
 #define TESSERA_MODEL_OPTIONS_INIT                                                           \
   {                                                                                          \
     sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, \
-        TESSERA_PRECISION_FP32                                                               \
+        TESSERA_PRECISION_FP32, 0                                                            \
   }
 
 /// A file in memory: `name` is as below a checkpoint's directory ("config.json"), or any for an
@@ -608,6 +611,28 @@ TESSERA_API tessera_status tessera_model_compare(const tessera_model* model,
                                                  const tessera_matrix* images,
                                                  const tessera_matrix* texts, float* logits,
                                                  float* probabilities, size_t capacity);
+
+/// What the numbers of a stored vector are. Source: sentence-transformers, quantize_embeddings().
+typedef enum tessera_vector_type {
+  TESSERA_VECTOR_F32 = 0,
+  TESSERA_VECTOR_F16 = 1,     ///< IEEE binary16, nearest, ties to even; infinity from 65520 on
+  TESSERA_VECTOR_INT8 = 2,    ///< (x - low) / ((high - low)/255) - 128, without its fraction
+  TESSERA_VECTOR_UINT8 = 3,   ///< (x - low) / ((high - low)/255), likewise
+  TESSERA_VECTOR_BINARY = 4,  ///< as UBINARY, minus 128, as int8
+  TESSERA_VECTOR_UBINARY =
+      5,  ///< a bit per column, 1 where x > 0; the first column is the highest bit
+} tessera_vector_type;
+
+/// Rows as they are stored and searched by other libraries: packed one behind the other.
+///
+/// INT8, UINT8   low and high of each column: `ranges` (2, width), all lows, then all highs; NULL: of
+///               `rows` themselves. What lies outside becomes the nearest end.
+/// Shapes        out (rows.rows, width) elements; BINARY, UBINARY: (rows.rows, width/8) bytes. `capacity`:
+///               bytes, at least as many. Must not overlap `rows` or `ranges`. Any alignment.
+/// Errors        INVALID_ARGUMENT: as tessera_compare(); a type, low > high or not finite, a width that
+///               is no multiple of 8 for bits, INT8 or UINT8 of no rows without ranges
+TESSERA_API tessera_status tessera_quantize(const tessera_matrix* rows, tessera_vector_type type,
+                                            const float* ranges, void* out, size_t capacity);
 
 /// One element of a sparse row.
 typedef struct tessera_element {

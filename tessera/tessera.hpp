@@ -137,6 +137,7 @@ struct ModelOptions {
   bool copy_tables = false;
   tessera_tower tower = TESSERA_TOWER_AUTOMATIC;
   tessera_precision precision = TESSERA_PRECISION_FP32;
+  std::int64_t dims = 0;
 };
 
 /// A file in memory. See tessera_model_open_memory() for how long `data` must live.
@@ -320,6 +321,7 @@ class Model {
     c.memory_cap_bytes = options.memory_cap_bytes;
     c.tower = options.tower;
     c.precision = options.precision;
+    c.dims = options.dims;
     return c;
   }
 
@@ -594,6 +596,26 @@ inline std::vector<float> compare(const Matrix& a, const Matrix& b,
 struct TowerScores {
   std::vector<float> logits, probabilities;
 };
+/// tessera_quantize(): the rows, one behind the other, as bytes. `ranges`: (2, width), or empty.
+inline std::vector<std::byte> quantize(const Matrix& rows, tessera_vector_type type,
+                                       std::span<const float> ranges = {}) {
+  const bool is_bits = type == TESSERA_VECTOR_BINARY || type == TESSERA_VECTOR_UBINARY;
+  const std::size_t bits = is_bits                      ? 1
+                           : type == TESSERA_VECTOR_F32 ? 32
+                           : type == TESSERA_VECTOR_F16 ? 16
+                                                        : 8;
+  const auto width = static_cast<std::size_t>(std::max<std::int64_t>(rows.width, 0));
+  if (!ranges.empty() && ranges.size() != 2 * width) {
+    throw Error(TESSERA_INVALID_ARGUMENT, "ranges has " + std::to_string(ranges.size()) +
+                                              " floats, expected " + std::to_string(2 * width) +
+                                              ", the lowest and the highest of each column");
+  }
+  std::vector<std::byte> out(rows.rows * (width * bits / 8));
+  detail::check(tessera_quantize(&rows, type, ranges.empty() ? nullptr : ranges.data(), out.data(),
+                                 out.size()));
+  return out;
+}
+
 /// tessera_sparse_elements(), all of them.
 inline std::vector<tessera_element> sparse_elements(std::span<const float> row) {
   std::size_t count = 0;

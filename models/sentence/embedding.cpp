@@ -16,8 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Kind = SentenceModule::Kind;
 
-/// F.normalize and nn.LayerNorm have these as defaults, and the modules leave them there.
-constexpr float kNormalizeEps = 1e-12F;
+/// nn.LayerNorm has it as default, and the module leaves it there.
 constexpr float kLayerNormEps = 1e-5F;
 
 struct PoolingName {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/text/base64.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tessera::text {
@@ -34,6 +35,24 @@ std::optional<std::string> decode_base64(std::string_view text) {
   }
   // Three '=' make a digit without a byte, and bits behind the last byte another spelling of it.
   if (count == 6 || (bits & ((1U << count) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
+std::string encode_base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t here = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      bits = bits << 8 | (j < here ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      out.push_back(j <= here ? kDigits[bits >> (18 - 6 * j) & 63U] : '=');
+    }
+  }
   return out;
 }
 

@@ -122,10 +122,11 @@ void run(const Context& context, const ConcatOp& op) noexcept {
   Index column = 0;
   for (const ValueId in : op.in) {
     const TensorView<float> x = context.value(in);
+    const Index columns = std::min(x.cols, y.cols - column);
     for (Index i = 0; i < y.rows; ++i) {
-      std::memcpy(at(y, i) + column, at(x, i), static_cast<std::size_t>(x.cols) * sizeof(float));
+      std::memcpy(at(y, i) + column, at(x, i), static_cast<std::size_t>(columns) * sizeof(float));
     }
-    column += x.cols;
+    column += columns;
   }
 }
 

@@ -357,7 +357,8 @@ struct L2NormalizeOp {
   }
 };
 
-/// out = [in_0 | in_1 | …] along the features.
+/// out = [in_0 | in_1 | …] along the features, as far as `out` is wide: its first columns, of one value
+/// or of several.
 struct ConcatOp {
   std::vector<ValueId> in;
   ValueId out;

@@ -41,8 +41,10 @@ tessera_model* open(const std::filesystem::path& directory, const tessera_model_
   ModelOptions options = read_model_options(given);
   const auto tower =
       static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
+  require(given.dims >= 0, "dims is {}, expected 1 or more, or 0 for all", given.dims);
   models::Package package = models::open_package(
-      directory, {.tower = tower, .architecture = string_or_empty(given.architecture)});
+      directory,
+      {.tower = tower, .architecture = string_or_empty(given.architecture), .dims = given.dims});
   return model_table().add(
       std::make_shared<ModelObject>(std::move(package), std::move(options), read_precision(given)));
 }

@@ -11,6 +11,7 @@
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/similarity.hpp"
 #include "tessera/pipeline/sparse.hpp"
+#include "tessera/pipeline/vector_type.hpp"
 
 namespace tessera::c_api {
 namespace {
@@ -74,12 +75,31 @@ Rows view(const std::vector<float>& values, const Rows& like) {
   return {.data = values.data(), .rows = like.rows, .cols = like.cols, .stride = like.cols};
 }
 
+Ranges read_ranges(const float* ranges, const Rows& rows) {
+  if (ranges == nullptr) {
+    require(rows.rows > 0, "ranges is NULL, expected (2, {}) floats where there are no rows",
+            rows.cols);
+    return ranges_of(contiguous(rows), rows.cols);
+  }
+  Ranges read{.low = {ranges, ranges + rows.cols},
+              .high = {ranges + rows.cols, ranges + 2 * rows.cols}};
+  const std::string problem = problem_of(read);
+  require(problem.empty(), "ranges: {}", problem);
+  return read;
+}
+
 void dots(const Rows& a, const Rows& b, std::span<float> scores) {
   std::size_t at = 0;
   for (Index i = 0; i < a.rows; ++i) {
     for (Index j = 0; j < b.rows; ++j) scores[at++] = dot(a.row(i), b.row(j));
   }
 }
+
+static_assert(static_cast<int>(VectorType::f16) == TESSERA_VECTOR_F16 &&
+              static_cast<int>(VectorType::int8) == TESSERA_VECTOR_INT8 &&
+              static_cast<int>(VectorType::uint8) == TESSERA_VECTOR_UINT8 &&
+              static_cast<int>(VectorType::binary) == TESSERA_VECTOR_BINARY &&
+              static_cast<int>(VectorType::ubinary) == TESSERA_VECTOR_UBINARY);
 
 }  // namespace
 
@@ -100,6 +120,29 @@ tessera_status tessera_compare(const tessera_matrix* a, const tessera_matrix* b,
     if (is_dot) return dots(left, right, out);
     const std::vector<float> unit_left = unit_rows(left), unit_right = unit_rows(right);
     dots(view(unit_left, left), view(unit_right, right), out);
+  });
+}
+
+tessera_status tessera_quantize(const tessera_matrix* rows, tessera_vector_type type,
+                                const float* ranges, void* out, size_t capacity) {
+  return guard([&] {
+    const FloatEnvironment floats;
+    const Rows given = read_matrix(rows, "rows");
+    const auto as = static_cast<VectorType>(checked_enum(type, TESSERA_VECTOR_UBINARY, "type"));
+    require(!is_bits(as) || given.cols % 8 == 0,
+            "rows.width is {}, expected a multiple of 8 for {}: a byte holds 8 columns", given.cols,
+            to_string(as));
+    const Index row_bytes = elements_of(as, given.cols) * element_bytes(as);
+    const auto bytes = static_cast<std::size_t>(given.rows * row_bytes);
+    require(bytes <= capacity, "out: capacity is {} bytes, expected at least {} ({} rows of {})",
+            capacity, bytes, given.rows, row_bytes);
+    const std::span<std::byte> room = checked_span(static_cast<std::byte*>(out), bytes, "out");
+    const Ranges columns = needs_ranges(as) ? read_ranges(ranges, given) : Ranges{};
+    for (Index r = 0; r < given.rows; ++r) {
+      narrow_row(given.row(r), as, columns,
+                 room.subspan(static_cast<std::size_t>(r * row_bytes),
+                              static_cast<std::size_t>(row_bytes)));
+    }
   });
 }
 

@@ -14,6 +14,7 @@
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/resumable_job.hpp"
 #include "tessera/cli/text_job.hpp"
+#include "tessera/cli/vector_flags.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
@@ -25,6 +26,7 @@ struct Embed {
   TextFlags text;
   ImageFlags images;
   InputFlags input;
+  VectorFlags vectors;
   std::string format;  // empty: by the output's name
   std::string output = "-";
   std::string output_name = "embedding";
@@ -48,6 +50,7 @@ struct Embed {
   }
   MatrixFormat matrix_format(const models::Package& package) const {
     return format == "npy"      ? MatrixFormat::npy
+           : format == "fvecs"  ? MatrixFormat::fvecs
            : format == "text"   ? MatrixFormat::text
            : is_sparse(package) ? MatrixFormat::sparse_jsonl
                                 : MatrixFormat::jsonl;
@@ -66,8 +69,9 @@ void Embed::require_per_input(const Encoder& encoder) const {
 }
 
 void Embed::require_no_terminal(const OutputFile& out) const {
-  if (format != "npy" || !out.is_terminal()) return;
-  throw UsageError("--format npy: stdout is a terminal, expected a file or a pipe (see -o)");
+  if ((format != "npy" && format != "fvecs") || !out.is_terminal()) return;
+  throw UsageError(
+      fmt::format("--format {}: stdout is a terminal, expected a file or a pipe (see -o)", format));
 }
 
 void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
@@ -81,8 +85,9 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   }
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
   require_per_input(encoder);
+  const VectorCoding coding = vectors.coding(encoder.width());
   std::optional<ResumableJob> job;
-  if (resumes) job.emplace(output, facts_of(command, input, encoder, format));
+  if (resumes) job.emplace(output, facts_of(command, input, encoder, format, vectors.files()));
   OutputFile& out = job ? job->out() : *file;
   const RecordCounts before = job ? job->before() : RecordCounts{};
   if (before.read > 0) {
@@ -90,10 +95,12 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   }
   const auto writer =
       MatrixWriter::create(matrix_format(*package), out, encoder.width(), "text",
-                           job ? job->rows_before() : std::nullopt, sparse_text(*package));
+                           job ? job->rows_before() : std::nullopt, sparse_text(*package), coding);
+  SignWatch signs;
   const RecordSinks sinks{.result =
                               [&](const RecordResult& result) {
                                 const Record& record = result.record;
+                                signs.look_at(result.output.row(0));
                                 writer->write_row(result.output.row(0),
                                                   with_text
                                                       ? std::optional<std::string_view>(record.text)
@@ -117,6 +124,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   } else {
     out.finish();
   }
+  signs.finish(vectors);
   require_all(counts);
 }
 
@@ -124,16 +132,21 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
   require_per_input(encoder);
   const ImageList files = list_arguments(input.files, images, "embed");
-  require_distinct({{"-o", output}, {"--paths", paths}}, model.with_plan(files.names()),
-                   model.model);
+  std::vector<std::string> read = model.with_plan(files.names());
+  for (const std::string& file : vectors.files()) read.push_back(file);
+  require_distinct({{"-o", output}, {"--paths", paths}}, read, model.model);
+  VectorCoding coding = vectors.coding(encoder.width());
   OutputFile out(output);
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
   if (!paths.empty()) list = std::make_unique<OutputFile>(paths);
-  const auto writer = MatrixWriter::create(matrix_format(*package), out, encoder.width(), "path");
+  const auto writer = MatrixWriter::create(matrix_format(*package), out, encoder.width(), "path",
+                                           std::nullopt, {}, std::move(coding));
+  SignWatch signs;
   const std::size_t failed =
       cli::run_images(encoder, files, images, "embed", [&](std::size_t i, Results results) {
         const std::string path = files.paths[i].string();
+        signs.look_at(results[0].row(0));
         writer->write_row(results[0].row(0), path);
         if (list) list->write(path + "\n");
         out.flush_pipe();
@@ -141,6 +154,7 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   writer->finish();
   out.finish();
   if (list) list->finish();
+  signs.finish(vectors);
   require_all(failed, files);
 }
 
@@ -163,7 +177,7 @@ void Embed::require_top_k(const models::Package& package) const {
 }
 
 void Embed::run(const CLI::App& command) {
-  format = format_by_name(format, output, {"jsonl", "npy", "text"}, "jsonl");
+  format = format_by_name(format, output, {"jsonl", "npy", "fvecs", "text"}, "jsonl");
   if (with_text && (format != "jsonl" || input.is_ids)) {
     throw UsageError("--with-text: needs --format jsonl and input that is text");
   }
@@ -180,12 +194,15 @@ void Embed::run(const CLI::App& command) {
       written.push_back({"--resume", file});
     }
   }
-  require_distinct(written, model.with_plan(input.paths()), model.model);
+  std::vector<std::string> read = model.with_plan(input.paths());
+  for (const std::string& file : vectors.files()) read.push_back(file);
+  require_distinct(written, read, model.model);
   EncoderOptions options = model.encoder_options({output_name});
   const PackagePointer package = model.open_package();
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
   if (top_k > 0) require_top_k(*package);
+  vectors.require_format(format, is_sparse(*package));
   if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
@@ -195,12 +212,14 @@ void Embed::run(const CLI::App& command) {
 
 void Embed::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_dims_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, false);
-  add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "text"},
-             "jsonl, npy (float32, shape (n, D)), text (default: as the name given with -o "
-             "ends: .jsonl, .ndjson, .npy, .txt; else jsonl)");
+  add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "fvecs", "text"},
+             "jsonl, npy (shape (n, D)), fvecs, text (default: as the name given with -o "
+             "ends: .jsonl, .ndjson, .npy, .fvecs, .txt; else jsonl)");
+  vectors.add_to(command);
   add_output(command, output);
   command.add_flag(
       "--resume", resumes,

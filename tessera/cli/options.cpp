@@ -178,6 +178,12 @@ void ModelFlags::add_to(CLI::App& command) {
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
 }
 
+void ModelFlags::add_dims_to(CLI::App& command) {
+  add_count(command, "--dims", dims,
+            "The first K columns of the embedding, of models that were trained for it "
+            "(Matryoshka); normalised again where the embedding is (default: all)");
+}
+
 void ModelFlags::add_memory_to(CLI::App& command) {
   add_option(command, "--packed-cache", packed_cache, "DIR",
              "Keep packed weights in the folder DIR: the next start maps them")
@@ -219,7 +225,7 @@ void ModelFlags::add_plan_to(CLI::App& command) {
 
 std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower) const {
   return std::make_shared<const models::Package>(
-      models::open_package(model, {.tower = tower, .architecture = architecture}));
+      models::open_package(model, {.tower = tower, .architecture = architecture, .dims = dims}));
 }
 
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {

@@ -74,7 +74,9 @@ std::string format_by_name(const std::string& format, const std::string& output,
   };
   const std::string ending = file_ending(output);
   std::string named = otherwise;
-  if (ending == "npy" || ending == "npz" || ending == "csv") named = ending;
+  for (const char* each : {"npy", "npz", "fvecs", "csv"}) {
+    if (ending == each) named = ending;
+  }
   if (ending == "jsonl" || ending == "ndjson") named = "jsonl";
   if (ending == "txt") named = "text";
   if (ending == "tsv") named = has("npy") ? "tsv" : "text";  // text of vectors has no tabs

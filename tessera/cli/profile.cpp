@@ -58,6 +58,7 @@ std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& 
   if (!model.architecture.empty()) {
     arguments.insert(arguments.end(), {"--class", model.architecture});
   }
+  if (model.dims != 0) arguments.insert(arguments.end(), {"--dims", fmt::format("{}", model.dims)});
   if (model.batch_tokens != 0) {
     arguments.insert(arguments.end(), {"--batch-tokens", fmt::format("{}", model.batch_tokens)});
   }
@@ -136,6 +137,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
 
 void ProfileCommand::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_dims_to(command);
   model.add_plan_to(command);
   batch.add_to(command);
   add_choice(command, "--meter", meter, "METER", kMeters,

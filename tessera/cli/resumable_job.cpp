@@ -38,8 +38,9 @@ std::string size_and_time(const std::string& path) {
 }  // namespace
 
 JobFacts facts_of(const CLI::App& command, const InputFlags& input, const Encoder& encoder,
-                  const std::string& format) {
+                  const std::string& format, const std::vector<std::string>& others) {
   JobFacts facts;
+  for (const std::string& file : others) facts[file] = size_and_time(file);
   facts["version"] = TESSERA_VERSION;
   facts["format"] = format;
   facts["instruction set"] = to_string(encoder.model().isa());

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/base/fnv.hpp"
 #include "tessera/cli/input_flags.hpp"
@@ -23,9 +24,10 @@
 namespace tessera::cli {
 
 /// What the results of `command` depend on: options that were given, the model's files and the
-/// inputs by size and time, instruction set and precision. `format`: of the output.
+/// inputs by size and time, instruction set and precision. `format`: of the output; `others`: files that
+/// are read beside them.
 JobFacts facts_of(const CLI::App& command, const InputFlags& input, const Encoder& encoder,
-                  const std::string& format);
+                  const std::string& format, const std::vector<std::string>& others = {});
 
 /// Throws UsageError unless `output` is a file and all inputs are files that can be read twice.
 void require_resumable(const InputFlags& input, const std::string& output);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes rows of floats as JSON lines, as text, or as a NumPy array.
+// Writes rows of floats, or of what they become (vector_type.hpp), as JSON lines, as text, as a NumPy
+// array, or as .fvecs.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "kernels/types.hpp"
 #include "models/text/tokenizer.hpp"
 #include "tessera/pipeline/byte_sink.hpp"
+#include "tessera/pipeline/vector_type.hpp"
 
 namespace tessera {
 
@@ -20,7 +22,15 @@ enum class MatrixFormat : std::uint8_t {
   jsonl,  ///< {"embedding": […]}, with "id", "text" or "path" before it where they are given
   sparse_jsonl,  ///< {"sparse": [{"token": …, "id": …, "weight": …}, …]}, likewise
   text,          ///< numbers between blanks
-  npy,           ///< NumPy format 1.0: float32, C order, shape (n, D)
+  npy,           ///< NumPy format 1.0: C order, shape (n, elements of a row)
+  fvecs,         ///< D as int32, then D float32, row by row (corpus-texmex.irisa.fr)
+};
+
+/// What is written of a number.
+struct VectorCoding {
+  VectorType type = VectorType::f32;
+  Ranges ranges{};         ///< of int8 and uint8
+  bool is_base64 = false;  ///< jsonl: the bytes of a row, little-endian, as one string (RFC 4648)
 };
 
 /// What sparse_jsonl writes of a row.
@@ -36,7 +46,8 @@ class MatrixWriter {
   static std::unique_ptr<MatrixWriter> create(MatrixFormat format, ByteSink& output, Index width,
                                               std::string_view source_key = "text",
                                               std::optional<std::size_t> rows_before = {},
-                                              const SparseText& sparse = {});
+                                              const SparseText& sparse = {},
+                                              VectorCoding coding = {});
   virtual ~MatrixWriter() = default;
 
   /// `source`: what the row came from, where the format carries it; `id`: its name, as JSON, or
@@ -48,7 +59,7 @@ class MatrixWriter {
 };
 
 /// The header of an .npy file: a multiple of 64 bytes, and equally long for every `rows`.
-std::string npy_header(std::size_t rows, Index width);
+std::string npy_header(std::size_t rows, Index width, VectorType type = VectorType::f32);
 
 /// A float32 matrix read from an .npy file: C order, little-endian, two axes.
 struct NpyMatrix {

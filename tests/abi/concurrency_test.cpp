@@ -166,7 +166,8 @@ TEST(ConcurrencyTest, CallsBeyondAreRefusedOrWait) {
     const tessera_status status =
         busy == TESSERA_BUSY_WAIT ? TESSERA_CANCELLED : TESSERA_INVALID_ARGUMENT;
     EXPECT_EQ(timed.status, status) << timed.message;
-    EXPECT_EQ(cancelled.status, status) << cancelled.message;
+    // One that is refused may have been cancelled before.
+    EXPECT_THAT(cancelled.status, testing::AnyOf(status, TESSERA_CANCELLED)) << cancelled.message;
     EXPECT_EQ(session.embed("tea"), expected);
   }
 }

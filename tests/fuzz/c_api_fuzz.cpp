@@ -38,7 +38,8 @@ class Calls {
                                    &Calls::use_handles,   &Calls::encode_ids,
                                    &Calls::encode_texts,  &Calls::tokenize,
                                    &Calls::compare,       &Calls::search,
-                                   &Calls::rank,          &Calls::take_elements};
+                                   &Calls::rank,          &Calls::take_elements,
+                                   &Calls::quantize};
     Blocks blocks(bytes_);
     (this->*kCalls[bytes_.below(kCalls.size())])(blocks);
   }
@@ -416,6 +417,18 @@ class Calls {
     check(tessera_sparse_elements(of, width, elements, capacity, count), blocks);
   }
 
+  void quantize(Blocks& blocks) {
+    std::size_t rows = 0;
+    tessera_matrix* const given = matrix(blocks, rows);
+    const auto type = static_cast<tessera_vector_type>(bytes_.below(7));
+    const std::size_t capacity = bytes_.below(200);
+    std::vector<float> ends(12);  // of the widest row
+    for (float& end : ends) end = static_cast<float>(bytes_.byte()) - 100.0F;
+    const float* const ranges = bytes_.below(2) == 0 ? nullptr : blocks.copy(ends);
+    unsigned char* const out = bytes_.rarely() ? nullptr : blocks.room<unsigned char>(capacity);
+    check(tessera_quantize(given, type, ranges, out, capacity), blocks);
+  }
+
   void search(Blocks& blocks) {
     std::size_t n = 0, queries = 0;
     tessera_index** const out = blocks.room<tessera_index*>(1);
@@ -474,7 +487,7 @@ void run(std::string_view input) {
 
 Seeds seeds() {
   Seeds out;
-  for (char call = 0; call < 22; ++call) {
+  for (char call = 0; call < 23; ++call) {
     // Nothing rare, in three ways; and the same behind a session of its own.
     for (const char fill : {'\0', '\1', '\3'}) {
       const std::string bytes = call + std::string(120, fill);

@@ -181,6 +181,34 @@ TEST(SentenceTest, NormalizeDividesByTheNorm) {
             kTolerance);
 }
 
+TEST(SentenceTest, DimsAreTheFirstColumnsOfLengthOneAgain) {
+  const auto open = [](const Directory& directory, Index dims) {
+    models::PackageOptions options;
+    options.dims = dims;
+    return models::open_package(directory.path(), options);
+  };
+  for (const bool normalizes : {true, false}) {
+    const Directory directory(
+        normalizes ? modules({{"Pooling", "1_Pooling"}, {"Normalize", "2_Normalize"}})
+                   : modules({{"Pooling", "1_Pooling"}}));
+    directory.write("1_Pooling/config.json", kMeanPooling);
+    for (const Index dims : {1, 2, 17, 31, 32, 33, 47, 48}) {
+      const Package package = open(directory, dims);
+      EXPECT_EQ(package.embedding_is_normalized, normalizes);
+      const Results results = compute(package, kSequences);
+      Matrix cut = pooled(results.at("last_hidden_state"), Pooling::mean);
+      for (auto& row : cut) row.resize(static_cast<std::size_t>(dims));
+      EXPECT_LE(max_difference(results.at("embedding"), normalizes ? normalized(cut) : cut),
+                kTolerance)
+          << dims;
+    }
+    for (const Index dims : {-1, 49, 1000}) {
+      EXPECT_THAT(error_of([&] { open(directory, dims); }),
+                  HasSubstr("expected 1 to 48, the width of the embedding"));
+    }
+  }
+}
+
 TEST(SentenceTest, DenseWithEveryActivation) {
   const Directory directory(modules({{"Pooling", "1_Pooling"}, {"Dense", "2_Dense"}}));
   directory.write("1_Pooling/config.json", kMeanPooling);

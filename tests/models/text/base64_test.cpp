@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace tessera::text {
 namespace {
 
@@ -14,6 +16,18 @@ TEST(Base64Test, DecodesTheExamplesOfTheStandard) {
   EXPECT_EQ(decode_base64("Zm9v"), "foo");
   EXPECT_EQ(decode_base64("Zm9vYmFy"), "foobar");
   EXPECT_EQ(decode_base64("+/+/"), "\xFB\xFF\xBF");
+}
+
+TEST(Base64Test, EncodesWhatItDecodes) {
+  EXPECT_EQ(encode_base64(""), "");
+  EXPECT_EQ(encode_base64("f"), "Zg==");
+  EXPECT_EQ(encode_base64("fo"), "Zm8=");
+  EXPECT_EQ(encode_base64("foobar"), "Zm9vYmFy");
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(decode_base64(encode_base64(bytes)), bytes);
+    bytes.push_back(static_cast<char>(i * 37));
+  }
 }
 
 TEST(Base64Test, AnythingElseIsNone) {

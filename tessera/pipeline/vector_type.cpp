@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/vector_type.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "runtime/base/half.hpp"
+
+namespace tessera {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+/// 0 … 255.                                              quantization.py, ((e - starts) / steps)
+int code(float x, float low, float high) noexcept {
+  const float step = (high - low) / 255.0F;
+  const float steps = (x - low) / step;  // NaN where x is, or low = high = x
+  return steps >= 255.0F ? 255 : steps > 0.0F ? static_cast<int>(steps) : 0;
+}
+
+/// −128 … 127. The reference subtracts before it drops the fraction: towards 0.
+int signed_code(float x, float low, float high) noexcept {
+  const float step = (high - low) / 255.0F;
+  const float steps = (x - low) / step - 128.0F;
+  return steps >= 127.0F ? 127 : steps > -128.0F ? static_cast<int>(steps) : -128;
+}
+
+}  // namespace
+
+const char* to_string(VectorType type) noexcept {
+  switch (type) {
+    case VectorType::f16:
+      return "f16";
+    case VectorType::int8:
+      return "int8";
+    case VectorType::uint8:
+      return "uint8";
+    case VectorType::binary:
+      return "binary";
+    case VectorType::ubinary:
+      return "ubinary";
+    case VectorType::f32:
+      break;
+  }
+  return "f32";
+}
+
+const char* npy_descr(VectorType type) noexcept {
+  switch (type) {
+    case VectorType::f16:
+      return "<f2";
+    case VectorType::int8:
+    case VectorType::binary:
+      return "|i1";
+    case VectorType::uint8:
+    case VectorType::ubinary:
+      return "|u1";
+    case VectorType::f32:
+      break;
+  }
+  return "<f4";
+}
+
+Ranges ranges_of(std::span<const float> rows, Index width) {
+  const auto columns = static_cast<std::size_t>(width);
+  Ranges ranges{.low = {rows.begin(), rows.begin() + width},
+                .high = {rows.begin(), rows.begin() + width}};
+  for (std::size_t i = columns; i < rows.size(); ++i) {
+    float &low = ranges.low[i % columns], &high = ranges.high[i % columns];
+    low = std::min(low, rows[i]);
+    high = std::max(high, rows[i]);
+  }
+  return ranges;
+}
+
+std::string problem_of(const Ranges& ranges) {
+  for (std::size_t i = 0; i < ranges.low.size(); ++i) {
+    const float low = ranges.low[i], high = ranges.high[i];
+    if (std::isfinite(low) && std::isfinite(high) && low <= high) continue;
+    return fmt::format("column {} goes from {} to {}, expected finite numbers, the lower one first",
+                       i, low, high);
+  }
+  return {};
+}
+
+void narrow_row(std::span<const float> row, VectorType type, const Ranges& ranges,
+                std::span<std::byte> out) {
+  const auto put = [&out](std::size_t i, auto value) {
+    std::memcpy(out.data() + i * sizeof(value), &value, sizeof(value));
+  };
+  switch (type) {
+    case VectorType::f32:
+      std::memcpy(out.data(), row.data(), row.size_bytes());
+      return;
+    case VectorType::f16:
+      for (std::size_t i = 0; i < row.size(); ++i) put(i, half_of(row[i]));
+      return;
+    case VectorType::int8:
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        put(i, static_cast<std::int8_t>(signed_code(row[i], ranges.low[i], ranges.high[i])));
+      }
+      return;
+    case VectorType::uint8:
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        put(i, static_cast<std::uint8_t>(code(row[i], ranges.low[i], ranges.high[i])));
+      }
+      return;
+    case VectorType::binary:
+    case VectorType::ubinary:
+      for (std::size_t i = 0; i < row.size() / 8; ++i) {
+        unsigned bits = 0;
+        for (std::size_t j = 0; j < 8; ++j) bits = bits << 1 | (row[8 * i + j] > 0.0F ? 1U : 0U);
+        // −128 + bits as a byte is bits with the highest one turned over.
+        put(i, static_cast<std::uint8_t>(type == VectorType::binary ? bits ^ 0x80U : bits));
+      }
+      return;
+  }
+}
+
+double element(std::span<const std::byte> row, VectorType type, Index i) noexcept {
+  const auto get = [&]<class T>(T value) {
+    std::memcpy(&value, row.data() + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
+    return value;
+  };
+  switch (type) {
+    case VectorType::f32:
+      return static_cast<double>(get(0.0F));
+    case VectorType::f16:
+      return static_cast<double>(float_of_half(get(std::uint16_t{})));
+    case VectorType::int8:
+    case VectorType::binary:
+      return get(std::int8_t{});
+    case VectorType::uint8:
+    case VectorType::ubinary:
+      break;
+  }
+  return get(std::uint8_t{});
+}
+
+}  // namespace tessera
