@@ -261,6 +261,14 @@ ValueId Builder::pooled_linear(const std::string& name, const LinearOp& linear,
   return op.out;
 }
 
+ValueId Builder::largest_by_id(const std::string& name, ValueId in, std::int32_t from_id) {
+  const Index vocabulary = require_tokens(program_).vocab_size;
+  LargestByIdOp op{
+      .in = in, .out = program_.add_value(name, kSequences, vocabulary), .from_id = from_id};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
 ValueId Builder::concat(const std::string& name, const std::vector<ValueId>& in) {
   Index total = 0;
   for (const ValueId value : in) total += width(value);

@@ -97,6 +97,7 @@ class Builder {
   /// What `linear` computes, pooled: one row per sequence.
   ValueId pooled_linear(const std::string& name, const LinearOp& linear, Activation activation,
                         RowReduction over);
+  ValueId largest_by_id(const std::string& name, ValueId in, std::int32_t from_id);
   ValueId concat(const std::string& name, const std::vector<ValueId>& in);
   ValueId first_columns(const std::string& name, ValueId in, Index columns);
   ValueId l2_normalize(const std::string& name, ValueId in, float eps);

@@ -11,6 +11,7 @@
 #include "models/registry.hpp"
 #include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
+#include "models/sentence/m3.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 #include "runtime/base/log.hpp"
@@ -200,6 +201,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                        .embedding_is_as_projected = files.is_clip};
   const ValueId last_hidden_state = family.build(context);
 
+  const bool has_m3_heads = directory_has_m3_heads(transformer);
   const std::int32_t of_family = package.program.find_output("embedding");
   if (files.is_clip && of_family == kNone) {
     throw Error(ErrorCode::unsupported_model,
@@ -208,10 +210,14 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                             package.architecture));
   }
   if (of_family == kNone || !files.modules.empty()) {
-    if (!files.has_modules) files = plain_transformer_modules(std::move(files));
+    if (!files.has_modules) {
+      files =
+          has_m3_heads ? m3_modules(std::move(files)) : plain_transformer_modules(std::move(files));
+    }
     merge_module_weights(directory, files, *checkpoint);
     add_embedding(directory, files, *checkpoint, last_hidden_state, package);
   }
+  if (has_m3_heads) add_m3_outputs(transformer, last_hidden_state, *checkpoint, package);
   package.checkpoint = std::move(checkpoint);
   if (options.dims != 0) cut_embedding(options.dims, package);
   check(package.program);

@@ -112,6 +112,10 @@ struct Package {
   bool embedding_from_files = false;  ///< true if modules.json said so
   bool embedding_is_normalized = false;
   bool embedding_is_sparse = false;  ///< column j is the weight of token j, most are 0 (SPLADE)
+  /// The same of any output: "lexical_weights" of BGE-M3, too.
+  bool is_sparse(std::string_view output) const noexcept {
+    return output == "lexical_weights" || (output == "embedding" && embedding_is_sparse);
+  }
   std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine; of sparse ones, dot

@@ -80,7 +80,7 @@ class EmbeddingBuilder {
       : directory_(directory), checkpoint_(checkpoint), package_(package), value_(value) {}
 
   void pooling(const SentenceModule& module, ValueId last_hidden_state) {
-    std::vector<Pooling> modes{Pooling::mean};
+    std::vector<Pooling> modes{module.pooling};
     const Index hidden = package_.hidden;
     if (!module.path.empty()) {
       const Config config = read(module);

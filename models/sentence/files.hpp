@@ -28,7 +28,8 @@ namespace tessera::models {
 struct SentenceModule {
   enum class Kind { pooling, splade_pooling, dense, normalize, layer_norm };
   Kind kind;
-  std::string path;  ///< "1_Pooling"; relative to the directory
+  std::string path;                 ///< "1_Pooling"; relative to the directory
+  Pooling pooling = Pooling::mean;  ///< of a pooling without a path
 };
 
 struct SentenceFiles {

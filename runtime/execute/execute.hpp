@@ -125,6 +125,7 @@ void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule)
 void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const AddOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PoolOp& op) noexcept;
+void run(const Context& context, const LargestByIdOp& op) noexcept;
 void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ConcatOp& op) noexcept;
 

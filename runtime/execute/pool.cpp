@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One row per sequence out of its token rows. A task is one sequence. Rows that no row
+// One row per sequence out of its token rows, by place or by token id. A task is one sequence. Rows that no row
 // attends to (Batch::query_only) count for `first` alone: the reference's pooler reads column 0
 // whatever the mask says. So do those before Batch::pool_from, which keep their place in weights.
 #include <algorithm>
@@ -60,6 +60,20 @@ void run(const Context& context, const PoolOp& op) noexcept {
   context.workers.run(y.rows, [&](Index s, int worker) {
     pool(context, op, x, s, y.data + s * y.stride,
          context.scratch + worker * context.scratch_stride);
+  });
+}
+
+void run(const Context& context, const LargestByIdOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in);   // (ΣT, 1)
+  const TensorView<float> y = context.value(op.out);  // (S, vocabulary)
+  context.workers.run(y.rows, [&](Index s, int) {
+    float* const largest = y.data + s * y.stride;
+    std::fill_n(largest, y.cols, 0.0F);
+    const Range rows = pooled_rows(context, s);
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
+      if (id >= op.from_id) largest[id] = std::max(largest[id], x.data[i * x.stride]);
+    }
   });
 }
 

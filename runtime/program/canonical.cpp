@@ -71,6 +71,7 @@ class Writer {
   void attributes(const GatedOp& o) { field(o.activation); }
   void attributes(const AddOp& o) { field(o.scale); }
   void attributes(const PoolOp& o) { fields(o.pooling, o.skip, o.id); }
+  void attributes(const LargestByIdOp& o) { field(o.from_id); }
   void attributes(const L2NormalizeOp& o) { field(o.eps); }
   void attributes(const ConcatOp&) {}
 

@@ -206,6 +206,12 @@ class Checker {
     const bool by_id = o.pooling == Pooling::first_of_id || o.pooling == Pooling::largest_id;
     require(!by_id || program_.tokens() != nullptr, "pools images by token id");
   }
+  void shapes(const LargestByIdOp& o) const {
+    require(program_.tokens() != nullptr, "needs token ids");
+    require(value(o.in).space == kTokens && value(o.out).space == kSequences && width(o.in) == 1 &&
+                width(o.out) == program_.tokens()->vocab_size,
+            "must turn (rows,1) into (sequences,vocabulary)");
+  }
   void shapes(const L2NormalizeOp& o) const { same_shape(o.in, o.out); }
   void shapes(const ConcatOp& o) const {
     Index total = 0;

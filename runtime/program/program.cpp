@@ -131,6 +131,7 @@ const char* name_of(const Op& op) noexcept {
                         [](const GatedOp&) { return "gated"; },
                         [](const AddOp&) { return "add"; },
                         [](const PoolOp&) { return "pool"; },
+                        [](const LargestByIdOp&) { return "largest_by_id"; },
                         [](const L2NormalizeOp&) { return "l2_normalize"; },
                         [](const ConcatOp&) { return "concat"; },
                     },
@@ -257,6 +258,9 @@ std::string to_string(const Program& program) {
               if (o.pooling == Pooling::first_of_id) how += fmt::format(" {}", o.id);
               return fmt::format("{} of {}{}", how, value(o.in),
                                  o.skip == 0 ? "" : fmt::format(" from row {}", o.skip));
+            },
+            [&](const LargestByIdOp& o) {
+              return fmt::format("{}, ids from {}", value(o.in), o.from_id);
             },
             [&](const L2NormalizeOp& o) { return value(o.in); },
             [&](const ConcatOp& o) {

@@ -345,6 +345,19 @@ struct PoolOp {
   }
 };
 
+/// out[s, v] = the largest in[i] of the rows i of sequence s whose token id is v; 0 where there is none,
+/// and where v < from_id (special tokens). Rows that PoolOp leaves out are left out.
+struct LargestByIdOp {
+  ValueId in;   // (ΣT, 1), ≥ 0
+  ValueId out;  // (S, vocabulary)
+  std::int32_t from_id = 0;
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
 /// out = in / max(‖in‖₂, eps), row by row.
 struct L2NormalizeOp {
   ValueId in;
@@ -372,7 +385,7 @@ struct ConcatOp {
 
 using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp,
                         AttentionOp, LayerNormOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
-                        L2NormalizeOp, ConcatOp>;
+                        LargestByIdOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {

@@ -45,15 +45,13 @@ struct Embed {
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
   void require_top_k(const models::Package& package) const;
-  bool is_sparse(const models::Package& package) const {
-    return package.embedding_is_sparse && output_name == "embedding";
-  }
   MatrixFormat matrix_format(const models::Package& package) const {
-    return format == "npy"      ? MatrixFormat::npy
-           : format == "fvecs"  ? MatrixFormat::fvecs
-           : format == "text"   ? MatrixFormat::text
-           : is_sparse(package) ? MatrixFormat::sparse_jsonl
-                                : MatrixFormat::jsonl;
+    return format == "npy"                  ? MatrixFormat::npy
+           : format == "fvecs"              ? MatrixFormat::fvecs
+           : format == "npz"                ? MatrixFormat::csr
+           : format == "text"               ? MatrixFormat::text
+           : package.is_sparse(output_name) ? MatrixFormat::sparse_jsonl
+                                            : MatrixFormat::jsonl;
   }
   SparseText sparse_text(const models::Package& package) const {
     SparseText sparse{.tokenizer = package.tokenizer ? &*package.tokenizer : nullptr};
@@ -69,7 +67,7 @@ void Embed::require_per_input(const Encoder& encoder) const {
 }
 
 void Embed::require_no_terminal(const OutputFile& out) const {
-  if ((format != "npy" && format != "fvecs") || !out.is_terminal()) return;
+  if (format == "jsonl" || format == "text" || !out.is_terminal()) return;
   throw UsageError(
       fmt::format("--format {}: stdout is a terminal, expected a file or a pipe (see -o)", format));
 }
@@ -159,29 +157,33 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
 }
 
 void Embed::require_top_k(const models::Package& package) const {
-  if (format != "jsonl") {
-    throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl", format));
+  if (format != "jsonl" && format != "npz") {
+    throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
   }
-  if (!is_sparse(package)) {
+  if (!package.is_sparse(output_name)) {
     throw UsageError(
         fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
                     "model with SpladePooling",
                     output_name));
   }
-  const auto found = static_cast<std::size_t>(package.program.find_output("embedding"));
-  const ValueId embedding = package.program.outputs[found].value;
-  const Index width = package.program.values[static_cast<std::size_t>(embedding)].width;
+  const std::int32_t found = package.program.find_output(output_name);
+  if (found == kNone) return;  // TextEncoder says which there are
+  const ValueId sparse = package.program.outputs[static_cast<std::size_t>(found)].value;
+  const Index width = package.program.values[static_cast<std::size_t>(sparse)].width;
   if (top_k <= width) return;
   throw UsageError(
       fmt::format("--top-k: got {}, expected at most {}, the vocabulary's size", top_k, width));
 }
 
 void Embed::run(const CLI::App& command) {
-  format = format_by_name(format, output, {"jsonl", "npy", "fvecs", "text"}, "jsonl");
+  format = format_by_name(format, output, {"jsonl", "npy", "npz", "fvecs", "text"}, "jsonl");
   if (with_text && (format != "jsonl" || input.is_ids)) {
     throw UsageError("--with-text: needs --format jsonl and input that is text");
   }
   if (resumes) require_resumable(input, output);
+  if (resumes && format == "npz") {
+    throw UsageError("--resume: got --format npz, which is written at the end, expected another");
+  }
   if (resumes && model.allow_onednn) {
     throw UsageError(
         "--resume: got --allow-onednn, whose last bits depend on the batch, expected "
@@ -202,7 +204,12 @@ void Embed::run(const CLI::App& command) {
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
   if (top_k > 0) require_top_k(*package);
-  vectors.require_format(format, is_sparse(*package));
+  const bool is_sparse = package->is_sparse(output_name);
+  if (format == "npz" && !is_sparse) {
+    throw UsageError(fmt::format("--format npz: the output {} is not sparse, expected --format npy",
+                                 output_name));
+  }
+  vectors.require_format(format, is_sparse);
   if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
@@ -216,9 +223,10 @@ void Embed::add_to(CLI::App& command) {
   model.add_memory_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, false);
-  add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "fvecs", "text"},
-             "jsonl, npy (shape (n, D)), fvecs, text (default: as the name given with -o "
-             "ends: .jsonl, .ndjson, .npy, .fvecs, .txt; else jsonl)");
+  add_choice(command, "--format", format, "FORMAT", {"jsonl", "npy", "npz", "fvecs", "text"},
+             "jsonl, npy (shape (n, D)), npz (of sparse ones: scipy's csr_matrix), fvecs, text "
+             "(default: as the name given with -o "
+             "ends: .jsonl, .ndjson, .npy, .npz, .fvecs, .txt; else jsonl)");
   vectors.add_to(command);
   add_output(command, output);
   command.add_flag(

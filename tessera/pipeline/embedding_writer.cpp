@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/text/base64.hpp"
+#include "tessera/pipeline/csr_writer.hpp"
 #include "tessera/pipeline/json_text.hpp"
 #include "tessera/pipeline/sparse.hpp"
 
@@ -219,6 +220,8 @@ std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, ByteSink
       return std::make_unique<SparseJsonlWriter>(output, width, source_key, sparse);
     case MatrixFormat::text:
       return std::make_unique<TextWriter>(output, width, std::move(coding));
+    case MatrixFormat::csr:
+      return csr_writer(output, width, sparse.most);
     case MatrixFormat::fvecs:
       return std::make_unique<FvecsWriter>(output, width);
     case MatrixFormat::npy:

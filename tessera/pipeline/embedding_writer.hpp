@@ -23,6 +23,7 @@ enum class MatrixFormat : std::uint8_t {
   sparse_jsonl,  ///< {"sparse": [{"token": …, "id": …, "weight": …}, …]}, likewise
   text,          ///< numbers between blanks
   npy,           ///< NumPy format 1.0: C order, shape (n, elements of a row)
+  csr,           ///< what is not 0, as scipy.sparse.load_npz() reads it (csr_writer.hpp)
   fvecs,         ///< D as int32, then D float32, row by row (corpus-texmex.irisa.fr)
 };
 
@@ -33,7 +34,7 @@ struct VectorCoding {
   bool is_base64 = false;  ///< jsonl: the bytes of a row, little-endian, as one string (RFC 4648)
 };
 
-/// What sparse_jsonl writes of a row.
+/// What sparse_jsonl and csr write of a row.
 struct SparseText {
   std::size_t most = std::numeric_limits<std::size_t>::max();  ///< elements, the heaviest
   const text::Tokenizer* tokenizer = nullptr;                  ///< null: no "token"
@@ -60,6 +61,8 @@ class MatrixWriter {
 
 /// The header of an .npy file: a multiple of 64 bytes, and equally long for every `rows`.
 std::string npy_header(std::size_t rows, Index width, VectorType type = VectorType::f32);
+/// The same of any array: "<i8", "(3,)".
+std::string npy_header(const char* descr, const std::string& shape);
 
 /// A float32 matrix read from an .npy file: C order, little-endian, two axes.
 struct NpyMatrix {

@@ -56,18 +56,21 @@ bool parse_shape(std::string_view shape, std::size_t& rows, std::size_t& width) 
 
 }  // namespace
 
-std::string npy_header(std::size_t rows, Index width, VectorType type) {
+std::string npy_header(const char* descr, const std::string& shape) {
   std::string header(kMagic);
   header += '\x01';
   header += '\0';
   const std::size_t length = kHeaderBytes - kPreamble;
   header += static_cast<char>(length & 0xFF);
   header += static_cast<char>(length >> 8);
-  header += fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}, {}), }}",
-                        npy_descr(type), rows, width);
+  header += fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr, shape);
   header.resize(kHeaderBytes - 1, ' ');
   header += '\n';
   return header;
+}
+
+std::string npy_header(std::size_t rows, Index width, VectorType type) {
+  return npy_header(npy_descr(type), fmt::format("({}, {})", rows, width));
 }
 
 NpyMatrix read_npy(const std::string& path) {

@@ -160,12 +160,19 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
       });
       if (run.embeddings.empty()) continue;
       const SafetensorsFile after = SafetensorsFile::open(directory() / run.embeddings);
-      const StoredTensor* const embedding = after.find("sentence_embedding");
-      ASSERT_TRUE(embedding != nullptr && runner.has("embedding"));
-      const double d = output_distance(session, batch, "embedding", elements_of<float>(*embedding),
-                                       inputs.tokens, measure);
-      EXPECT_LE(d, measure.most) << "run " << run.name << ", embedding";
-      worst = std::max(worst, d);
+      std::size_t compared = 0;
+      for (const StoredTensor& tensor : after.tensors()) {
+        const bool is_main = tensor.name == "sentence_embedding" || tensor.name == "dense_vecs";
+        const std::string name = is_main ? "embedding" : tensor.name;
+        // colbert_vecs has no row for the first token, and m3_test.cpp.
+        if (!runner.has(name) || name == "colbert_vecs") continue;
+        const double d = output_distance(session, batch, name, elements_of<float>(tensor),
+                                         inputs.tokens, measure);
+        EXPECT_LE(d, measure.most) << "run " << run.name << ", " << name;
+        worst = std::max(worst, d);
+        ++compared;
+      }
+      EXPECT_GT(compared, 0U);
     }
     RecordProperty("worst", fmt::format("{:.3e}", worst));
     double& family = Summary::worst()[{package.model_type, isa(), measure.precision}];

@@ -27,7 +27,7 @@ TEST_F(FailuresTest, UsageErrorsHaveStatusTwo) {
                  "--isa: got 'sse9', expected one of baseline");
   expect_failure(tessera("embed model --batch-tokens 0"), 2, "--batch-tokens: got '0'");
   expect_failure(tessera("embed model --format xml"), 2,
-                 "--format: got 'xml', expected one of jsonl, npy, fvecs, text");
+                 "--format: got 'xml', expected one of jsonl, npy, npz, fvecs, text");
   expect_failure(tessera("embed model --max-length 0"), 2, "--max-length: got '0'");
   expect_failure(tessera("embed model --truncation some"), 2, "--truncation: got 'some'");
   expect_failure(tessera("embed model --nonsense"), 2, "--nonsense");

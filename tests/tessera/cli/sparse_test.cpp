@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <regex>
 
+#include "runtime/weights/stored_zip.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/sparse.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
@@ -92,6 +94,46 @@ TEST_F(SparseCliTest, WithoutATokenizerThereAreIdsAlone) {
   EXPECT_THAT(one.out, testing::StartsWith("{\"sparse\": [{\"id\": "));
 }
 
+TEST_F(SparseCliTest, CsrFilesAreTheElementsThatAreNotZero) {
+  ASSERT_EQ(tessera("embed splade texts.txt -o dense.npy").status, 0);
+  const NpyMatrix dense = read_npy(path("dense.npy"));
+  const CommandResult result = tessera("embed splade texts.txt -o sparse.npz");
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::string file = read_file(path("sparse.npz"));
+  std::map<std::string, std::string> members;
+  for (const ZipMember& member : read_stored_zip(std::as_bytes(std::span(file)), "sparse.npz")) {
+    EXPECT_EQ(member.crc, zip_crc(member.data)) << member.name;
+    members[member.name] = {reinterpret_cast<const char*>(member.data.data()), member.data.size()};
+  }
+  std::string indices, indptr(8, '\0'), data, shape;
+  const auto append = [](std::string& to, auto value) {
+    to.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  for (std::size_t i = 0; i < dense.rows * static_cast<std::size_t>(dense.width); ++i) {
+    const auto column = static_cast<Index>(i) % dense.width;
+    if (dense.values[i] != 0.0F) {
+      append(indices, static_cast<std::int32_t>(column));
+      append(data, dense.values[i]);
+    }
+    if (column + 1 == dense.width) append(indptr, static_cast<std::int64_t>(data.size() / 4));
+  }
+  append(shape, std::int64_t{4}), append(shape, std::int64_t{dense.width});
+  const std::string count = fmt::format("({},)", data.size() / 4);
+  EXPECT_EQ(members.size(), 5U);
+  EXPECT_TRUE(members["indices.npy"] == npy_header("<i4", count) + indices);
+  EXPECT_TRUE(members["indptr.npy"] == npy_header("<i8", "(5,)") + indptr);
+  EXPECT_TRUE(members["format.npy"] == npy_header("|S3", "()") + "csr");
+  EXPECT_TRUE(members["shape.npy"] == npy_header("<i8", "(2,)") + shape);
+  EXPECT_TRUE(members["data.npy"] == npy_header("<f4", count) + data);
+  ASSERT_EQ(tessera("embed splade texts.txt --top-k 3 -o three.npz").status, 0);
+  EXPECT_LT(std::filesystem::file_size(path("three.npz")), file.size());
+  ASSERT_EQ(sh("\"$TESSERA\" embed splade texts.txt --format npz | cat > pipe.npz").status, 0);
+  EXPECT_TRUE(read_file(path("pipe.npz")) == file);
+  expect_failure(tessera("embed model texts.txt -o x.npz"), 2, "expected --format npy");
+  expect_failure(tessera("embed splade texts.txt --resume -o x.npz"), 2,
+                 "--resume: got --format npz");
+}
+
 TEST_F(SparseCliTest, APlanNamesTheOp) {
   const CommandResult plan = tessera("plan splade --no-measure");
   ASSERT_EQ(plan.status, 0) << plan.err;
@@ -107,7 +149,8 @@ TEST_F(SparseCliTest, BadCountsAreNamed) {
                  "--top-k: the output embedding is not sparse");
   expect_failure(tessera("embed splade texts.txt --top-k 100000"), 2,
                  "--top-k: got 100000, expected at most");
-  expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2, "expected jsonl");
+  expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2,
+                 "expected jsonl or npz");
   expect_failure(tessera("embed splade texts.txt --top-k 0"), 2, "--top-k");
 }
 
