@@ -211,6 +211,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   }
   if (of_family == kNone || !files.modules.empty()) {
     if (!files.has_modules) {
+      package.embedding_from_files = has_m3_heads;
       files =
           has_m3_heads ? m3_modules(std::move(files)) : plain_transformer_modules(std::move(files));
     }

@@ -109,7 +109,7 @@ struct Package {
   /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised");
   /// "" if none.
   std::string embedding_description;
-  bool embedding_from_files = false;  ///< true if modules.json said so
+  bool embedding_from_files = false;  ///< modules.json said so, or the heads of BGE-M3
   bool embedding_is_normalized = false;
   bool embedding_is_sparse = false;  ///< column j is the weight of token j, most are 0 (SPLADE)
   /// The same of any output: "lexical_weights" of BGE-M3, too.

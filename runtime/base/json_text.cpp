@@ -12,10 +12,19 @@ namespace {
 
 constexpr std::size_t kMaxShown = 120;
 
-/// At most kMaxShown bytes of `text`, not cut inside a UTF-8 sequence.
+bool is_control(char c) noexcept {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
+
+/// As much of `text` as json_string() makes at most kMaxShown bytes of, not cut inside a UTF-8 sequence.
 std::string_view head(std::string_view text) {
-  if (text.size() <= kMaxShown) return text;
-  std::size_t length = kMaxShown;
+  std::size_t length = 0;
+  for (std::size_t shown = 0; length < text.size(); ++length) {
+    const char c = text[length];
+    shown += is_control(c) ? 6U : c == '"' || c == '\\' ? 2U : 1U;
+    if (shown > kMaxShown) break;
+  }
+  if (length == text.size()) return text;
   while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
   return text.substr(0, length);
 }
@@ -28,7 +37,7 @@ std::string json_string(std::string_view text) {
     if (c == '"' || c == '\\') {
       result += '\\';
       result += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+    } else if (is_control(c)) {
       fmt::format_to(std::back_inserter(result), "\\u{:04x}", static_cast<unsigned char>(c));
     } else {
       result += c;
@@ -42,7 +51,7 @@ std::string in_quotes(std::string_view text) {
   if (!is_utf8(shown)) {
     for (char& c : shown) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
   }
-  return json_string(shown) + (text.size() > kMaxShown ? "..." : "");
+  return json_string(shown) + (text.size() > shown.size() ? "..." : "");
 }
 
 std::string plain_or_quoted(const std::string& text) {

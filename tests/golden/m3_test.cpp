@@ -38,6 +38,7 @@ std::vector<float> stored(const SafetensorsFile& file, const char* name) {
 TEST_P(M3Test, DenseSparseAndTokenVectorsAreTheReferences) {
   const models::Package package = models::open_package(kCase);
   EXPECT_EQ(package.embedding_description, "cls pooling, normalised");
+  EXPECT_TRUE(package.embedding_from_files);
   EXPECT_TRUE(package.embedding_is_normalized);
   EXPECT_TRUE(package.is_sparse("lexical_weights"));
   EXPECT_FALSE(package.is_sparse("embedding"));

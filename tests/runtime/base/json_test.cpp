@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/base/files.hpp"
+#include "runtime/base/json_text.hpp"
 
 namespace tessera::json {
 namespace {
@@ -195,6 +196,18 @@ TEST(JsonTextTest, JsonTestSuite) {
     ++files;
   }
   EXPECT_GT(files, 300);
+}
+
+TEST(JsonTextTest, WhatIsQuotedIsShortHoweverMuchOfItIsEscaped) {
+  EXPECT_EQ(detail::in_quotes(std::string(120, 'x')), '"' + std::string(120, 'x') + '"');
+  EXPECT_EQ(detail::in_quotes(std::string(121, 'x')), '"' + std::string(120, 'x') + "\"...");
+  for (const char c : {'\x11', '"', '\x7F', '\xC3'}) {
+    EXPECT_LE(detail::in_quotes(std::string(1000, c)).size(), 125U);
+  }
+  EXPECT_EQ(detail::in_quotes(std::string(3, '\x11')), R"("\u0011\u0011\u0011")");
+  std::string umlauts = "x";  // no byte of a sequence without the others
+  for (int i = 0; i < 100; ++i) umlauts += "\xC3\xA4";
+  EXPECT_EQ(detail::in_quotes(umlauts), '"' + umlauts.substr(0, 119) + "\"...");
 }
 
 TEST(JsonTextTest, TheMessageSaysWhere) {

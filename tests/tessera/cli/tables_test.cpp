@@ -77,6 +77,12 @@ TEST_F(TablesTest, WithoutTheFirstRowTheOthersMeanNothing) {
 TEST_F(TablesTest, AColumnThatIsAskedForIsFoundOrRefused) {
   file("one.csv", "content\ntea\n");
   expect_failure(tessera("embed model one.csv --text-key body"), 1, "got no column \"body\"");
+  std::string wide;  // found by a fuzzer: a message of 5 KB
+  for (int i = 0; i < 30; ++i) wide += std::string(i == 0 ? 0 : 1, ',') + std::string(200, '\x11');
+  file("wide.csv", wide + "\ntea\n");
+  const CommandResult refused = tessera("embed model wide.csv --column story");
+  expect_failure(refused, 1, "got no column \"story\", expected one of \"\\u0011");
+  EXPECT_LT(refused.err.size(), 4096U);
   file("years.csv", "2019,2020\ntea,hello\n");
   EXPECT_EQ(texts("years.csv --header --column 2020"), "\"hello\"\n");
   EXPECT_EQ(texts("years.csv --header --column 1"), "\"tea\"\n");
