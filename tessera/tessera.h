@@ -621,12 +621,14 @@ typedef enum tessera_vector_type {
   TESSERA_VECTOR_BINARY = 4,  ///< as UBINARY, minus 128, as int8
   TESSERA_VECTOR_UBINARY =
       5,  ///< a bit per column, 1 where x > 0; the first column is the highest bit
+  TESSERA_VECTOR_MAX = 0x7fffffff
 } tessera_vector_type;
 
 /// Rows as they are stored and searched by other libraries: packed one behind the other.
 ///
 /// INT8, UINT8   low and high of each column: `ranges` (2, width), all lows, then all highs; NULL: of
-///               `rows` themselves. What lies outside becomes the nearest end.
+///               `rows` themselves. What lies outside becomes the nearest end; where low = high,
+///               that is the lowest of the type.
 /// Shapes        out (rows.rows, width) elements; BINARY, UBINARY: (rows.rows, width/8) bytes. `capacity`:
 ///               bytes, at least as many. Must not overlap `rows` or `ranges`. Any alignment.
 /// Errors        INVALID_ARGUMENT: as tessera_compare(); a type, low > high or not finite, a width that

@@ -57,7 +57,13 @@ void add_m3_outputs(const std::filesystem::path& directory, ValueId last_hidden_
   }
   if (has(kColbert)) {
     const StoredTensor& weight = checkpoint.at(fmt::format("{}.weight", kColbert));
-    const Index width = weight.shape.empty() ? 0 : static_cast<Index>(weight.shape[0]);
+    if (weight.shape.size() != 2 || weight.shape[0] < 1 || weight.shape[1] != package.hidden) {
+      throw Error(ErrorCode::corrupt_file,
+                  fmt::format("{}: tensor \"weight\" has shape {}, expected (1 or more, {})",
+                              file_of(directory, kColbert).string(), shape_to_string(weight.shape),
+                              package.hidden));
+    }
+    const auto width = static_cast<Index>(weight.shape[0]);
     const ValueId x =
         b.linear("colbert_vecs.linear", last_hidden_state, kColbert, {width, ""}, hidden);
     outputs.push_back({"colbert_vecs", b.l2_normalize("colbert_vecs", x, kNormalizeEps)});

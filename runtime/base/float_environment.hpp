@@ -15,13 +15,17 @@ class FloatEnvironment {
   static void set() noexcept { _mm_setcsr(kWord); }
 
   FloatEnvironment() noexcept : callers_(_mm_getcsr()) { set(); }
+  /// What a process starts with: subnormal numbers as such, for what is compared number by number with
+  /// others.
+  enum class Subnormal { kept };
+  explicit FloatEnvironment(Subnormal) noexcept : callers_(_mm_getcsr()) { _mm_setcsr(kStart); }
   ~FloatEnvironment() { _mm_setcsr(callers_); }
   FloatEnvironment(const FloatEnvironment&) = delete;
   FloatEnvironment& operator=(const FloatEnvironment&) = delete;
 
  private:
-  static constexpr unsigned kWord =
-      0x9FC0;  // 0x1F80, which a process starts with, FTZ 0x8000, DAZ 0x40
+  static constexpr unsigned kStart = 0x1F80;
+  static constexpr unsigned kWord = kStart | 0x8040;  // FTZ 0x8000, DAZ 0x40
   unsigned callers_;
 };
 

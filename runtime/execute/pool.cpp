@@ -72,7 +72,10 @@ void run(const Context& context, const LargestByIdOp& op) noexcept {
     const Range rows = pooled_rows(context, s);
     for (Index i = rows.begin; i < rows.end; ++i) {
       const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
-      if (id >= op.from_id) largest[id] = std::max(largest[id], x.data[i * x.stride]);
+      const float weight = x.data[i * x.stride];
+      if (id >= op.from_id && (weight > largest[id] || std::isnan(weight))) {
+        largest[id] = weight;  // NaN stays
+      }
     }
   });
 }

@@ -126,7 +126,7 @@ tessera_status tessera_compare(const tessera_matrix* a, const tessera_matrix* b,
 tessera_status tessera_quantize(const tessera_matrix* rows, tessera_vector_type type,
                                 const float* ranges, void* out, size_t capacity) {
   return guard([&] {
-    const FloatEnvironment floats;
+    const FloatEnvironment floats(FloatEnvironment::Subnormal::kept);
     const Rows given = read_matrix(rows, "rows");
     const auto as = static_cast<VectorType>(checked_enum(type, TESSERA_VECTOR_UBINARY, "type"));
     require(!is_bits(as) || given.cols % 8 == 0,

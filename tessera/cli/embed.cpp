@@ -163,7 +163,7 @@ void Embed::require_top_k(const models::Package& package) const {
   if (!package.is_sparse(output_name)) {
     throw UsageError(
         fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
-                    "model with SpladePooling",
+                    "model with SpladePooling, or lexical_weights of BGE-M3",
                     output_name));
   }
   const std::int32_t found = package.program.find_output(output_name);

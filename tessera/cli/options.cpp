@@ -229,6 +229,12 @@ std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower to
 }
 
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
+  if (dims != 0 && !outputs.empty() && outputs.front() != "embedding") {
+    throw UsageError(
+        fmt::format("--dims: got {} where {} is computed, expected none: columns are "
+                    "left out of embeddings",
+                    dims, outputs.front()));
+  }
   EncoderOptions options;
   if (batch_tokens != 0) options.batch_tokens = batch_tokens;
   options.model.packed_cache = packed_cache;

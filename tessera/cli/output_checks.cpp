@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 
 // Users keep their own files in a model's directory too.
 bool may_be_of_a_model(const fs::path& file) {
-  constexpr std::array kEndings{".json", ".safetensors", ".model", ".bin", ".gguf", ".onnx"};
+  constexpr std::array kEndings{".json", ".safetensors", ".model", ".bin", ".pt",
+                                ".pth",  ".ckpt",        ".gguf",  ".onnx"};
   const std::string name = file.filename().string();
   return name == "vocab.txt" || name == "merges.txt" ||
          std::any_of(kEndings.begin(), kEndings.end(),

@@ -3,7 +3,9 @@
 //
 //   in (B,T): input_ids, attention_mask, token_type_ids, position_ids
 //     ragged batches, Session, scatter
-//   out: last_hidden_state (B,T,H), pooler_output (B,H), logits, hidden_states.N (B,T,H)
+//   in (B,C,H,W): pixel_values; or both, of a model with two towers
+//   out: last_hidden_state (B,T,H), pooler_output (B,H), logits, hidden_states.N (B,T,H); of two
+//     towers text_model_output. and vision_model_output. before them, and the logits between
 //
 // Masked rows of the outputs are zero.
 #include <CLI/CLI.hpp>
@@ -15,6 +17,7 @@
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
 #include "tessera/pipeline/output_file.hpp"
+#include "tessera/pipeline/reference_images.hpp"
 #include "tessera/pipeline/reference_tensors.hpp"
 
 namespace tessera::cli {
@@ -23,16 +26,24 @@ namespace {
 // Without --batch-tokens, the widest output of one batch takes about this many floats (64 MiB).
 constexpr Index kOutputFloats = Index{1} << 24;
 
+using Tensors = std::vector<ReferenceOutput::Tensor>;
+using PackagePointer = std::shared_ptr<const models::Package>;
+
 struct Run {
   ModelFlags model;
   std::string input, output;
-  bool with_hidden_states = false;
+  bool with_hidden_states = false, interpolates_positions = false;
 
   void add_to(CLI::App& command);
   void run(const CLI::App& command) const;
 
  private:
   bool is_wanted(const models::Package& package, const std::string& output_name) const;
+  /// `further`: an output beside those.
+  EncoderOptions options_for(const models::Package& package, const std::string& further) const;
+  Tensors run_texts(const PackagePointer& package, const std::string& further = "") const;
+  Tensors run_images(const PackagePointer& package, const std::string& further = "") const;
+  Tensors run_towers() const;
 };
 
 // The outputs that the reference's class returns, and last_hidden_state.
@@ -42,30 +53,97 @@ bool Run::is_wanted(const models::Package& package, const std::string& name) con
   return with_hidden_states || !name.starts_with("hidden_states.");
 }
 
-void Run::run(const CLI::App& /*command*/) const {
-  require_distinct({{"--output", output}}, model.with_plan({input}), model.model);
-  check_replaceable(output);
-  const auto package = model.open_package();
-  const ReferenceInput reference = ReferenceInput::open(input, *package);
+EncoderOptions Run::options_for(const models::Package& package, const std::string& further) const {
   EncoderOptions options = model.encoder_options({});
   Index widest = 1;
-  for (const Output& each : package->program.outputs) {
-    if (!is_wanted(*package, each.name)) continue;
+  for (const Output& each : package.program.outputs) {
+    if (!is_wanted(package, each.name) && each.name != further) continue;
     options.session.outputs.push_back(each.name);
-    const Value& value = package->program.values[static_cast<std::size_t>(each.value)];
+    const Value& value = package.program.values[static_cast<std::size_t>(each.value)];
     widest = std::max(widest, value.width);
   }
   if (model.batch_tokens == 0) {
     options.batch_tokens = std::clamp<Index>(kOutputFloats / widest, 64, options.batch_tokens);
   }
-  TextEncoder encoder(package, advised(model, *package, std::move(options)));
+  return advised(model, package, std::move(options));
+}
+
+Tensors Run::run_texts(const PackagePointer& package, const std::string& further) const {
+  const ReferenceInput reference = ReferenceInput::open(input, *package);
+  TextEncoder encoder(package, options_for(*package, further));
   ReferenceOutput outputs(encoder, reference);
   Progress progress("computing");
   encoder.run(
       reference.tokens, [&](std::size_t s, Results results) { outputs.add(s, results); },
       progress.of_known());
   progress.clear();
-  outputs.write(output);
+  return std::move(outputs.tensors());
+}
+
+Tensors Run::run_images(const PackagePointer& package, const std::string& further) const {
+  const ReferenceImages reference = ReferenceImages::open(input, *package, interpolates_positions);
+  ReferenceImageEncoder encoder(package, options_for(*package, further));
+  ReferenceOutput outputs(encoder, reference.count, reference.rows);
+  Progress progress("computing");
+  encoder.run(
+      reference, [&](std::size_t i, Results results) { outputs.add(i, results); },
+      progress.of_known());
+  progress.clear();
+  return std::move(outputs.tensors());
+}
+
+/// Both towers, and what they say of each other.                       CLIPModel, SiglipModel.forward
+Tensors Run::run_towers() const {
+  const PackagePointer text = model.open_package(models::Tower::text),
+                       image = model.open_package(models::Tower::image);
+  Tensors of_texts = run_texts(text, "embedding"), of_images = run_images(image, "embedding"), all;
+  TensorView<const float> rows[2];
+  std::vector<std::vector<float>> embeddings;
+  const auto take = [&](Tensors& tensors, const char* prefix, const char* projected) {
+    for (ReferenceOutput::Tensor& tensor : tensors) {
+      if (tensor.name == "embedding") {
+        embeddings.push_back(std::move(tensor.values));
+        rows[embeddings.size() - 1] = {.data = embeddings.back().data(),
+                                       .rows = tensor.shape[0],
+                                       .cols = tensor.width,
+                                       .stride = tensor.width};
+        continue;
+      }
+      if (tensor.name != projected) tensor.name = prefix + tensor.name;
+      all.push_back(std::move(tensor));
+    }
+  };
+  embeddings.reserve(2);
+  take(of_images, "vision_model_output.", "image_embeds");
+  take(of_texts, "text_model_output.", "text_embeds");
+  const Index images = rows[0].rows, texts = rows[1].rows;
+  std::vector<float> logits(static_cast<std::size_t>(images * texts)), transposed(logits.size());
+  models::logits_per_image(*text->similarity, rows[0], rows[1], logits);
+  for (Index i = 0; i < images; ++i) {
+    for (Index t = 0; t < texts; ++t) {
+      transposed[static_cast<std::size_t>(t * images + i)] =
+          logits[static_cast<std::size_t>(i * texts + t)];
+    }
+  }
+  all.push_back(
+      {.name = "logits_per_image", .shape = {images, texts}, .values = std::move(logits)});
+  all.push_back(
+      {.name = "logits_per_text", .shape = {texts, images}, .values = std::move(transposed)});
+  return all;
+}
+
+void Run::run(const CLI::App& /*command*/) const {
+  require_distinct({{"--output", output}}, model.with_plan({input}), model.model);
+  check_replaceable(output);
+  const ReferenceKinds kinds = ReferenceKinds::of(input);
+  if (kinds.has_texts && kinds.has_images) {
+    const PackagePointer either = model.open_package(models::Tower::text);
+    if (either->similarity) return write_tensors(output, run_towers());
+  }
+  const PackagePointer package = model.open_package(
+      kinds.has_images && !kinds.has_texts ? models::Tower::image : models::Tower::automatic);
+  write_tensors(output,
+                package->program.images() != nullptr ? run_images(package) : run_texts(package));
 }
 
 void Run::add_to(CLI::App& command) {
@@ -74,11 +152,13 @@ void Run::add_to(CLI::App& command) {
   model.add_plan_to(command);
   add_option(command, "--input", input, "FILE",
              "safetensors: input_ids (B,T), or (B,choices,T) of multiple choice, attention_mask, "
-             "token_type_ids, position_ids")
+             "token_type_ids, position_ids; or pixel_values (B,C,H,W) of images")
       ->required();
   add_option(command, "--output", output, "FILE", "safetensors, replaced in one step")->required();
   command.add_flag("--hidden-states", with_hidden_states,
                    "Also hidden_states.0 (embeddings) to hidden_states.N");
+  command.add_flag("--interpolate-positions", interpolates_positions,
+                   "Images of another size than the model's own, as interpolate_pos_encoding=True");
   command.footer(
       "Writes last_hidden_state and, as the class has them, pooler_output, logits,\n"
       "prediction_logits, seq_relationship_logits, start_logits and end_logits, as F32 in the\n"

@@ -114,7 +114,6 @@ void Similar::run(const CLI::App& command) {
 
 void Similar::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
   model.add_memory_to(command);
   add_option(command, "--image", input.files, "FILE...", "Image files and directories")->required();
   add_option(command, "--text", texts, "TEXT...", "Texts to compare each image with")->required();

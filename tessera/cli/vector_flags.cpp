@@ -9,6 +9,7 @@
 
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/pipeline/similarity.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -32,6 +33,14 @@ Ranges read_ranges(const char* flag, const std::string& file, bool is_calibratio
     throw UsageError(fmt::format(
         "{}: {} has {} rows, expected {}", flag, file, matrix.rows,
         is_calibration ? "1 or more vectors" : "2, the lowest and the highest of each column"));
+  }
+  for (std::size_t r = 0; r < matrix.rows; ++r) {
+    const auto row =
+        rows.subspan(r * static_cast<std::size_t>(width), static_cast<std::size_t>(width));
+    if (const std::size_t column = first_not_finite(row); column != row.size()) {
+      throw UsageError(fmt::format("{}: {} has {} in row {}, column {}, expected finite numbers",
+                                   flag, file, row[column], r, column));
+    }
   }
   const std::span<const float> low = rows.first(static_cast<std::size_t>(width));
   const std::span<const float> high = rows.last(static_cast<std::size_t>(width));
@@ -68,8 +77,8 @@ void VectorFlags::add_to(CLI::App& command) {
 void VectorFlags::require_format(const std::string& format, bool is_sparse) const {
   const VectorType as = type_of(type);
   if (is_sparse && (as != VectorType::f32 || is_base64)) {
-    throw UsageError(fmt::format("{}: the embedding is sparse, expected a dense one",
-                                 is_base64 ? "--base64" : "--vector-type"));
+    throw UsageError(fmt::format("{}: what is written is sparse, expected a dense output",
+                                 is_base64 ? "--base64" : "--vector-type " + type));
   }
   if (is_base64 && format != "jsonl") {
     throw UsageError(fmt::format("--base64: got --format {}, expected jsonl", format));

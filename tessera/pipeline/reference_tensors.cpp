@@ -70,7 +70,7 @@ ReferenceInput read(const SafetensorsFile& file, const models::Package& package)
   const TokenSpec& spec = require_tokens(package.program);
   const std::string& architecture = package.architecture;
   for (const StoredTensor& tensor : file.tensors()) {
-    if (std::ranges::find(kInputs, tensor.name) != kInputs.end()) continue;
+    if (is_text_input(tensor.name) || (package.similarity && tensor.name == kPixelValues)) continue;
     refuse(
         fmt::format("tensor {} is no input of {}, expected input_ids, attention_mask, "
                     "token_type_ids, position_ids",
@@ -145,17 +145,36 @@ ReferenceInput ReferenceInput::open(const std::string& path, const models::Packa
   return about(path, [&] { return read(file, package); });
 }
 
+bool is_text_input(std::string_view name) noexcept {
+  return std::ranges::find(kInputs, name) != kInputs.end();
+}
+
+ReferenceKinds ReferenceKinds::of(const std::string& path) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  return {.has_texts = file.find("input_ids") != nullptr,
+          .has_images = file.find(kPixelValues) != nullptr};
+}
+
 ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input)
-    : input_(input) {
+    : ReferenceOutput(encoder, input.leading, input.sequences, input.padded_tokens) {
+  input_ = &input;
+}
+
+ReferenceOutput::ReferenceOutput(const Encoder& encoder, Index images, Index rows)
+    : ReferenceOutput(encoder, {images}, images, rows) {}
+
+ReferenceOutput::ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading,
+                                 Index sequences, Index padded_tokens)
+    : padded_tokens_(padded_tokens) {
   const std::vector<std::string>& names = encoder.options().session.outputs;
   for (std::size_t i = 0; i < names.size(); ++i) {
     Tensor tensor{.name = names[i],
-                  .shape = {input.sequences},
+                  .shape = {sequences},
                   .width = encoder.width(i),
                   .is_per_token = encoder.is_per_token(i),
                   .values = {}};
-    if (tensor.is_per_token) tensor.shape.push_back(input.padded_tokens);
-    const Index rows = input.sequences * (tensor.is_per_token ? input.padded_tokens : 1);
+    if (tensor.is_per_token) tensor.shape.push_back(padded_tokens);
+    const Index rows = sequences * (tensor.is_per_token ? padded_tokens : 1);
     tensor.values.resize(static_cast<std::size_t>(rows * tensor.width));
     // One number, without an axis: of ELECTRA's discriminator, of starts and ends of answers. The
     // logits of choices are (B,choices); states are of B·choices sequences.
@@ -163,7 +182,7 @@ ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInpu
     const Task task = encoder.package().task;
     const bool is_logit = tensor.name == "logits";
     if (is_logit && task == Task::multiple_choice) {
-      tensor.shape = input.leading;
+      tensor.shape.assign(leading.begin(), leading.end());
     } else if (!(is_logit && task == Task::discriminator) &&
                !(task == Task::question_answering && tensor.name.ends_with("_logits"))) {
       tensor.shape.push_back(tensor.width);
@@ -173,28 +192,33 @@ ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInpu
 }
 
 void ReferenceOutput::add(std::size_t s, Results results) {
-  const Index begin = input_.batch.view().offsets[s];
+  const auto sequence = static_cast<Index>(s);
+  const Index begin = input_ == nullptr ? 0 : input_->batch.view().offsets[s];
   for (std::size_t i = 0; i < results.size(); ++i) {
     Tensor& to = tensors_[i];
     for (Index r = 0; r < results[i].rows; ++r) {
-      if (to.is_per_token && input_.batch.is_query_only(begin + r)) continue;
-      const Index row =
-          to.is_per_token ? input_.batch.padded_index(begin + r) : static_cast<Index>(s);
+      Index row = sequence;
+      if (to.is_per_token && input_ == nullptr) {
+        row = sequence * padded_tokens_ + r;
+      } else if (to.is_per_token) {
+        if (input_->batch.is_query_only(begin + r)) continue;
+        row = input_->batch.padded_index(begin + r);
+      }
       const std::span<const float> from = results[i].row(r);
       std::copy(from.begin(), from.end(), to.values.begin() + row * to.width);
     }
   }
 }
 
-void ReferenceOutput::write(const std::string& path) const {
-  std::vector<TensorToWrite> tensors;
-  for (const Tensor& from : tensors_) {
-    tensors.push_back({.name = from.name,
+void write_tensors(const std::string& path, const std::vector<ReferenceOutput::Tensor>& tensors) {
+  std::vector<TensorToWrite> written;
+  for (const ReferenceOutput::Tensor& from : tensors) {
+    written.push_back({.name = from.name,
                        .type = StoredType::f32,
                        .shape = from.shape,
                        .data = std::as_bytes(std::span(from.values))});
   }
-  write_safetensors(path, tensors);
+  write_safetensors(path, written);
 }
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/reference_batch.hpp"
@@ -23,18 +24,22 @@ struct ReferenceInput {
   static ReferenceInput open(const std::string& path, const models::Package& package);
 };
 
-/// The encoder's outputs in the reference's shapes, (B,T,H) or (B,H); zeros where nothing is
+inline constexpr const char* kPixelValues = "pixel_values";
+/// input_ids, attention_mask, token_type_ids, position_ids.
+bool is_text_input(std::string_view name) noexcept;
+
+/// What a safetensors file has for a model: texts, images, or both (CLIP).
+struct ReferenceKinds {
+  bool has_texts = false, has_images = false;
+
+  /// Errors: as SafetensorsFile::open().
+  static ReferenceKinds of(const std::string& path);
+};
+
+/// An encoder's outputs in the reference's shapes, (B,T,H) or (B,H); zeros where nothing is
 /// computed.
 class ReferenceOutput {
  public:
-  /// Both must outlive it.
-  ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input);
-  /// Takes the results of sequence `s`.
-  void add(std::size_t s, Results results);
-  /// Errors: as write_safetensors().
-  void write(const std::string& path) const;
-
- private:
   struct Tensor {
     std::string name;
     std::vector<std::int64_t> shape;
@@ -43,8 +48,24 @@ class ReferenceOutput {
     std::vector<float> values;
   };
 
-  const ReferenceInput& input_;
+  /// `input` must outlive it.
+  ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input);
+  /// Of `images` images of `rows` token rows each.
+  ReferenceOutput(const Encoder& encoder, Index images, Index rows);
+  /// Takes the results of sequence or image `s`.
+  void add(std::size_t s, Results results);
+  std::vector<Tensor>& tensors() noexcept { return tensors_; }
+
+ private:
+  ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading, Index sequences,
+                  Index padded_tokens);
+
+  const ReferenceInput* input_ = nullptr;  // null: images, which have no padding
+  Index padded_tokens_;
   std::vector<Tensor> tensors_;
 };
+
+/// Errors: as write_safetensors().
+void write_tensors(const std::string& path, const std::vector<ReferenceOutput::Tensor>& tensors);
 
 }  // namespace tessera

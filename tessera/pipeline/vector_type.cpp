@@ -80,9 +80,12 @@ Ranges ranges_of(std::span<const float> rows, Index width) {
 std::string problem_of(const Ranges& ranges) {
   for (std::size_t i = 0; i < ranges.low.size(); ++i) {
     const float low = ranges.low[i], high = ranges.high[i];
-    if (std::isfinite(low) && std::isfinite(high) && low <= high) continue;
-    return fmt::format("column {} goes from {} to {}, expected finite numbers, the lower one first",
-                       i, low, high);
+    // The difference too: of it a step is made.
+    if (low <= high && std::isfinite(high - low)) continue;
+    return fmt::format(
+        "column {} goes from {} to {}, expected finite numbers with a finite "
+        "difference, the lower one first",
+        i, low, high);
   }
   return {};
 }

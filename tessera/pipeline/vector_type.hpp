@@ -6,8 +6,9 @@
 //   int8             (x − low) / step − 128, likewise, in [−128, 127]
 //   ubinary, binary  bit 7 − j mod 8 of byte j/8 is x > 0; binary is −128 + that, as int8
 //
-// low and high of each column: Ranges. Source: sentence-transformers, quantize_embeddings(); there what
-// lies outside of the ranges wraps around, here it is the nearest end.
+// low and high of each column: Ranges. In float, subnormal numbers as such. Source:
+// sentence-transformers, quantize_embeddings(); there what lies outside of the ranges wraps around, here
+// it is the nearest end, and the lowest where a column is low = high = x.
 #pragma once
 
 #include <cstddef>

@@ -52,6 +52,16 @@ TEST(QuantizeTest, RowsBecomeSmall) {
   EXPECT_EQ(std::to_integer<int>(halves[3]) << 8 | std::to_integer<int>(halves[2]), 0x4900);  // 10
 }
 
+// Sessions count subnormal numbers as zero; here they are numbers, as in numpy.
+TEST(QuantizeTest, SubnormalNumbersAreNumbers) {
+  const std::vector<float> tiny{1e-40F, -1e-40F, 1e-38F, 1e-45F, 2e-38F, 0.0F, -0.0F, 1.0F};
+  EXPECT_THAT(numbers(quantize(Matrix(tiny, 8), TESSERA_VECTOR_UBINARY), false),
+              ElementsAre(0b10111001));
+  const std::vector<float> column{0.0F, 1e-37F, 5e-38F, 2e-37F};
+  EXPECT_THAT(numbers(quantize(Matrix(column, 1), TESSERA_VECTOR_UINT8), false),
+              ElementsAre(0, 127, 63, 254));
+}
+
 TEST(QuantizeTest, RowsMayLieApart) {
   const std::vector<float> values{1, 2, 99, 3, 4, 99, 5, 6};
   EXPECT_EQ(quantize(Matrix(values, 2, 3), TESSERA_VECTOR_UINT8),

@@ -121,6 +121,11 @@ TEST_P(M3Test, WhatIsNoM3IsNamed) {
   fs::copy(kCase / "sparse_linear.pt", model / "sparse_linear.pt");
   EXPECT_THAT(error_of_open(model),
               HasSubstr("sparse_linear.pt: beside a BertModel, expected an XLMRobertaModel"));
+  model = copy("xlm-roberta-model-bf16");
+  fs::copy(kCase / "colbert_linear.pt", model / "colbert_linear.pt");
+  EXPECT_THAT(
+      error_of_open(model),
+      HasSubstr("colbert_linear.pt: tensor \"weight\" has shape (32, 32), expected (1 or more, "));
   model = copy("bge-m3");
   fs::remove(model / "colbert_linear.pt");
   EXPECT_EQ(models::open_package(model).program.find_output("colbert_vecs"), kNone);

@@ -35,6 +35,11 @@ TEST_F(OutputsTest, AnInputIsNeverTheOutput) {
   EXPECT_EQ(read_file(path("in.txt")), "tea\n");
   expect_failure(tessera("embed model in.txt -o model/1_Pooling/config.json"), 2,
                  "model/1_Pooling/config.json");
+  file("model/colbert_linear.pt", "kept");
+  expect_failure(tessera("embed model in.txt -o model/colbert_linear.pt"), 2,
+                 "expected another file");
+  EXPECT_EQ(read_file(path("model/colbert_linear.pt")), "kept");
+  std::filesystem::remove(path("model/colbert_linear.pt"));
   const std::string config = read_file(path("model/config.json"));
   for (const char* command : {"embed model in.txt -o", "plan model --save", "profile model -o",
                               "report model -o", "search model --index in.txt tea --save-index"}) {

@@ -105,6 +105,83 @@ TEST_F(RunTest, HeadsGiveLogitsAndStates) {
   EXPECT_EQ(file.tensors().size(), 2U);
 }
 
+TEST_F(RunTest, ImagesAndBothTowersAreTheReferences) {
+  const std::string golden = TESSERA_SOURCE_DIR "/tests/golden/data/";
+  struct Case {
+    const char* name;
+    const char* run;
+    const char* flags;
+  };
+  for (const Case& c : {Case{"vit-model", "", "--hidden-states --batch-tokens 1"},
+                        Case{"vit-model", "interp_wide.", "--interpolate-positions"},
+                        Case{"deit-teacher", "", ""}, Case{"dinov2-imgcls", "", "--hidden-states"},
+                        Case{"clip-full", "", ""}, Case{"clip-full", "one_text_two_images.", ""},
+                        Case{"siglip-full", "", ""}, Case{"clip-vision-proj", "", ""}}) {
+    const std::string folder = golden + c.name;
+    const CommandResult result = tessera("run " + folder + " --input " + folder + "/inputs." +
+                                         c.run + "safetensors --output out.st " + c.flags);
+    ASSERT_EQ(result.status, 0) << c.name << c.run << result.err;
+    const SafetensorsFile got = SafetensorsFile::open(path("out.st"));
+    const SafetensorsFile expected =
+        SafetensorsFile::open(folder + "/outputs." + c.run + "safetensors");
+    const SafetensorsFile inputs =
+        SafetensorsFile::open(folder + "/inputs." + c.run + "safetensors");
+    const StoredTensor* const mask = inputs.find("attention_mask");
+    std::size_t compared = 0;
+    for (const StoredTensor& tensor : expected.tensors()) {
+      const bool is_state = tensor.name.find("hidden_states.") != std::string::npos;
+      if (is_state && std::string(c.flags).find("hidden") == std::string::npos) continue;
+      const StoredTensor* const same = got.find(tensor.name);
+      ASSERT_NE(same, nullptr) << c.name << ' ' << tensor.name;
+      EXPECT_EQ(same->shape, tensor.shape) << c.name << ' ' << tensor.name;
+      const std::vector<float> a = floats(got, tensor.name), b = floats(expected, tensor.name);
+      const bool is_masked = mask != nullptr && tensor.shape.size() == 3 &&
+                             tensor.name.starts_with("text_model_output");
+      const std::size_t width = is_masked ? b.size() / (mask->bytes / 8) : 1;
+      for (std::size_t i = 0; i < b.size(); ++i) {
+        if (is_masked && mask->data[i / width * 8] == std::byte{0}) {
+          ASSERT_EQ(a[i], 0.0F);
+        } else {
+          ASSERT_NEAR(a[i], b[i], 1e-4F) << tensor.name;
+        }
+      }
+      ++compared;
+    }
+    EXPECT_GE(compared, 1U) << c.name;
+  }
+}
+
+TEST_F(RunTest, WrongImagesAreNamed) {
+  const std::string vit = TESSERA_SOURCE_DIR "/tests/golden/data/vit-model";
+  const auto refuse = [&](const std::string& model, const std::vector<TensorToWrite>& tensors,
+                          const std::string& part) {
+    write_safetensors(path("in.st"), tensors);
+    expect_failure(tessera("run " + model + " --input in.st --output out.st"), 1, part);
+    EXPECT_FALSE(std::filesystem::exists(path("out.st")));
+  };
+  const std::vector<float> values(std::size_t{3} * 32 * 40, 0.5F);
+  const auto pixels = [&](const std::string& name, const std::vector<std::int64_t>& shape,
+                          StoredType type = StoredType::f32) {
+    std::size_t bytes = type == StoredType::f32 ? 4 : 8;
+    for (const std::int64_t extent : shape) bytes *= static_cast<std::size_t>(extent);
+    return TensorToWrite{.name = name,
+                         .type = type,
+                         .shape = shape,
+                         .data = std::as_bytes(std::span(values)).first(bytes)};
+  };
+  refuse(vit, {pixels("input_ids", {1, 4}, StoredType::i64)},
+         "tensor \"input_ids\" is no input of ViTModel, expected pixel_values");
+  refuse(vit, {pixels("pixel_values", {3, 32, 32})}, "expected (B,3,H,W)");
+  refuse(vit, {pixels("pixel_values", {1, 1, 32, 32})}, "expected (B,3,H,W)");
+  refuse(vit, {pixels("pixel_values", {0, 3, 32, 32})}, "expected (B,3,H,W)");
+  refuse(vit, {pixels("pixel_values", {1, 3, 32, 16}, StoredType::i64)}, "type I64, expected F32");
+  refuse(vit, {pixels("pixel_values", {1, 3, 32, 40})}, "in.st: ");
+  refuse(vit, {pixels("pixel_values", {1, 3, 32, 32}), pixels("other", {1})},
+         "tensor \"other\" is no input of ViTModel");
+  refuse("model", {pixels("pixel_values", {1, 3, 32, 32})},
+         "tensor \"pixel_values\" is no input of BertModel");
+}
+
 TEST_F(RunTest, WrongInputsAreNamed) {
   expect_refusal({kMask}, "in.st: got no tensor \"input_ids\"");
   expect_refusal({{"input_ids", {8}, kIds.values}}, "\"input_ids\" has shape (8), expected (B,T)");

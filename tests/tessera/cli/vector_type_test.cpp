@@ -100,6 +100,7 @@ TEST(VectorTypeTest, RangesThatAreNoneAreNamed) {
   EXPECT_EQ(problem_of({.low = {0, 1}, .high = {0, 2}}), "");
   EXPECT_THAT(problem_of({.low = {0, 3}, .high = {0, 2}}), HasSubstr("column 1 goes from 3 to 2"));
   EXPECT_THAT(problem_of({.low = {0, 3}, .high = {0, std::nanf("")}}), HasSubstr("column 1"));
+  EXPECT_THAT(problem_of({.low = {-3e38F}, .high = {3e38F}}), HasSubstr("a finite difference"));
 }
 
 class VectorsCliTest : public CliTest {
@@ -224,6 +225,13 @@ TEST_F(VectorsCliTest, BadAsksAreNamed) {
   refused("--vector-type f16 -o x.fvecs", "got f16 with --format fvecs, expected f32");
   refused("--base64 --format text", "--base64: got --format text, expected jsonl");
   refused("--dims 0", "--dims");
+  refused("--dims 3 --output-name pooler_output", "--dims: got 3 where pooler_output is computed");
+  std::vector<float> with_nan(static_cast<std::size_t>(2 * floats_.width), 0.5F);
+  with_nan.back() = std::nanf("");
+  file("nan.npy",
+       npy_header(2, floats_.width) + std::string(reinterpret_cast<const char*>(with_nan.data()),
+                                                  with_nan.size() * sizeof(float)));
+  refused("--vector-type int8 --calibrate nan.npy", "nan.npy has nan in row 1, column ");
   refused("--vector-type int8 --calibrate f32.npy -o f32.npy", "f32.npy");
   expect_failure(tessera("embed model texts.txt --dims 100000"), 1,
                  "dims: got 100000, expected 1 to " + std::to_string(floats_.width));
