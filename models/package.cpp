@@ -201,7 +201,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                        .embedding_is_as_projected = files.is_clip};
   const ValueId last_hidden_state = family.build(context);
 
-  const bool has_m3_heads = directory_has_m3_heads(transformer);
+  const bool has_m3_heads = package.task == Task::features && directory_has_m3_heads(transformer);
   const std::int32_t of_family = package.program.find_output("embedding");
   if (files.is_clip && of_family == kNone) {
     throw Error(ErrorCode::unsupported_model,

@@ -37,7 +37,7 @@ SentenceFiles m3_modules(SentenceFiles files) {
 void add_m3_outputs(const std::filesystem::path& directory, ValueId last_hidden_state,
                     Checkpoint& checkpoint, Package& package) {
   const auto has = [&](const char* name) { return path_exists(file_of(directory, name)); };
-  if (package.model_type != "xlm-roberta" || package.task != Task::features) {
+  if (package.model_type != "xlm-roberta") {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}.pt: beside a {}, expected an XLMRobertaModel (BGE-M3)",
                             has(kSparse) ? kSparse : kColbert, package.architecture));

@@ -23,7 +23,7 @@ bool directory_has_m3_heads(const std::filesystem::path& directory);
 /// The embedding where no modules.json says another: that of the class token, of length 1.
 SentenceFiles m3_modules(SentenceFiles files);
 
-/// Adds the outputs of the files that are there. Throws unsupported_model for a model of another family.
+/// Adds the outputs of the files that are there. Precondition: Task::features. Throws unsupported_model for a model of another family.
 void add_m3_outputs(const std::filesystem::path& directory, ValueId last_hidden_state,
                     Checkpoint& checkpoint, Package& package);
 

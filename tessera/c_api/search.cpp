@@ -76,15 +76,14 @@ Rows view(const std::vector<float>& values, const Rows& like) {
 }
 
 Ranges read_ranges(const float* ranges, const Rows& rows) {
-  if (ranges == nullptr) {
-    require(rows.rows > 0, "ranges is NULL, expected (2, {}) floats where there are no rows",
-            rows.cols);
-    return ranges_of(contiguous(rows), rows.cols);
-  }
-  Ranges read{.low = {ranges, ranges + rows.cols},
-              .high = {ranges + rows.cols, ranges + 2 * rows.cols}};
+  require(ranges != nullptr || rows.rows > 0,
+          "ranges is NULL, expected (2, {}) floats where there are no rows", rows.cols);
+  const Ranges read = ranges == nullptr
+                          ? ranges_of(contiguous(rows), rows.cols)
+                          : Ranges{.low = {ranges, ranges + rows.cols},
+                                   .high = {ranges + rows.cols, ranges + 2 * rows.cols}};
   const std::string problem = problem_of(read);
-  require(problem.empty(), "ranges: {}", problem);
+  require(problem.empty(), "ranges{}: {}", ranges == nullptr ? " of the rows" : "", problem);
   return read;
 }
 

@@ -94,7 +94,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   const auto writer =
       MatrixWriter::create(matrix_format(*package), out, encoder.width(), "text",
                            job ? job->rows_before() : std::nullopt, sparse_text(*package), coding);
-  SignWatch signs;
+  SignWatch signs(coding.type);
   const RecordSinks sinks{.result =
                               [&](const RecordResult& result) {
                                 const Record& record = result.record;
@@ -122,7 +122,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   } else {
     out.finish();
   }
-  signs.finish(vectors);
+  signs.finish();
   require_all(counts);
 }
 
@@ -133,14 +133,14 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   std::vector<std::string> read = model.with_plan(files.names());
   for (const std::string& file : vectors.files()) read.push_back(file);
   require_distinct({{"-o", output}, {"--paths", paths}}, read, model.model);
-  VectorCoding coding = vectors.coding(encoder.width());
+  const VectorCoding coding = vectors.coding(encoder.width());
   OutputFile out(output);
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
   if (!paths.empty()) list = std::make_unique<OutputFile>(paths);
   const auto writer = MatrixWriter::create(matrix_format(*package), out, encoder.width(), "path",
-                                           std::nullopt, {}, std::move(coding));
-  SignWatch signs;
+                                           std::nullopt, {}, coding);
+  SignWatch signs(coding.type);
   const std::size_t failed =
       cli::run_images(encoder, files, images, "embed", [&](std::size_t i, Results results) {
         const std::string path = files.paths[i].string();
@@ -152,7 +152,7 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   writer->finish();
   out.finish();
   if (list) list->finish();
-  signs.finish(vectors);
+  signs.finish();
   require_all(failed, files);
 }
 

@@ -121,19 +121,20 @@ std::vector<std::string> VectorFlags::files() const {
 }
 
 void SignWatch::look_at(std::span<const float> row) noexcept {
+  if (!is_bits(type_)) return;
   const auto above = static_cast<std::size_t>(
       std::count_if(row.begin(), row.end(), [](float x) { return x > 0; }));
   above_ += above;
   others_ += row.size() - above;
 }
 
-void SignWatch::finish(const VectorFlags& flags) const {
-  if (!is_bits(type_of(flags.type)) || above_ + others_ == 0 || (above_ > 0 && others_ > 0)) return;
+void SignWatch::finish() const {
+  if ((above_ > 0) == (others_ > 0)) return;  // both, or nothing was looked at
   fmt::print(
       stderr,
       "tessera embed: --vector-type {}: {} of these vectors is above 0, so that all bits are "
       "{}: they tell nothing apart\n",
-      flags.type, above_ > 0 ? "every number" : "no number", above_ > 0 ? 1 : 0);
+      to_string(type_), above_ > 0 ? "every number" : "no number", above_ > 0 ? 1 : 0);
 }
 
 }  // namespace tessera::cli

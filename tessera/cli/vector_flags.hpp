@@ -29,11 +29,13 @@ struct VectorFlags {
 /// Whether bits tell vectors apart: not if every number is above 0, or none.
 class SignWatch {
  public:
+  explicit SignWatch(VectorType type) : type_(type) {}
   void look_at(std::span<const float> row) noexcept;
   /// Warns on stderr, once.
-  void finish(const VectorFlags& flags) const;
+  void finish() const;
 
  private:
+  VectorType type_;
   std::size_t above_ = 0, others_ = 0;
 };
 

@@ -15,18 +15,15 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-/// 0 … 255.                                              quantization.py, ((e - starts) / steps)
-int code(float x, float low, float high) noexcept {
+/// Steps above `low`, from `least` on, at most 255 of them; the fraction is dropped towards 0, behind
+/// the sum.                                   quantization.py, ((e - starts) / steps - 128).astype(int8)
+int code(float x, float low, float high, int least) noexcept {
   const float step = (high - low) / 255.0F;
-  const float steps = (x - low) / step;  // NaN where x is, or low = high = x
-  return steps >= 255.0F ? 255 : steps > 0.0F ? static_cast<int>(steps) : 0;
-}
-
-/// −128 … 127. The reference subtracts before it drops the fraction: towards 0.
-int signed_code(float x, float low, float high) noexcept {
-  const float step = (high - low) / 255.0F;
-  const float steps = (x - low) / step - 128.0F;
-  return steps >= 127.0F ? 127 : steps > -128.0F ? static_cast<int>(steps) : -128;
+  const float steps =
+      (x - low) / step + static_cast<float>(least);  // NaN where x is, or low = high = x
+  const int most = least + 255;
+  if (steps >= static_cast<float>(most)) return most;
+  return steps > static_cast<float>(least) ? static_cast<int>(steps) : least;
 }
 
 }  // namespace
@@ -104,12 +101,12 @@ void narrow_row(std::span<const float> row, VectorType type, const Ranges& range
       return;
     case VectorType::int8:
       for (std::size_t i = 0; i < row.size(); ++i) {
-        put(i, static_cast<std::int8_t>(signed_code(row[i], ranges.low[i], ranges.high[i])));
+        put(i, static_cast<std::int8_t>(code(row[i], ranges.low[i], ranges.high[i], -128)));
       }
       return;
     case VectorType::uint8:
       for (std::size_t i = 0; i < row.size(); ++i) {
-        put(i, static_cast<std::uint8_t>(code(row[i], ranges.low[i], ranges.high[i])));
+        put(i, static_cast<std::uint8_t>(code(row[i], ranges.low[i], ranges.high[i], 0)));
       }
       return;
     case VectorType::binary:

@@ -88,6 +88,10 @@ TEST(QuantizeTest, BadArgumentsAreNamedAndNothingIsWritten) {
   ranges[3] = 2.0F;
   refused(tessera_quantize(&rows, TESSERA_VECTOR_INT8, ranges.data(), out.data(), 64),
           "column 3 goes from 2 to 0");
+  const std::vector<float> huge{-3e38F, 3e38F};
+  const Matrix far(huge, 1);
+  refused(tessera_quantize(&far, TESSERA_VECTOR_INT8, nullptr, out.data(), 64),
+          "ranges of the rows: column 0 goes from -3e+38 to 3e+38");
   const Matrix three(values, 3);
   refused(tessera_quantize(&three, TESSERA_VECTOR_UBINARY, nullptr, out.data(), 64),
           "width is 3, expected a multiple of 8");

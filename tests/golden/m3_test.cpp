@@ -126,6 +126,9 @@ TEST_P(M3Test, WhatIsNoM3IsNamed) {
   EXPECT_THAT(
       error_of_open(model),
       HasSubstr("colbert_linear.pt: tensor \"weight\" has shape (32, 32), expected (1 or more, "));
+  model = copy("bert-seqcls");  // no features: a head of its own
+  fs::copy(kCase / "sparse_linear.pt", model / "sparse_linear.pt");
+  EXPECT_EQ(error_of_open(model), "");
   model = copy("bge-m3");
   fs::remove(model / "colbert_linear.pt");
   EXPECT_EQ(models::open_package(model).program.find_output("colbert_vecs"), kNone);
