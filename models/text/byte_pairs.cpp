@@ -78,13 +78,12 @@ BytePairs::BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges,
   }
   if (!is_plain) return;
   bounds_ = MergeBounds::of(joined, vocabulary_.id_count());
-  if (bounds_) find_whole_words();
+  if (bounds_) whole_words_ = std::make_unique<Late<WholeWords>>(kWholeWordsAfter);
 }
 
 // What merging makes one token of: a piece of a word is looked up here too, and ignore_merges is about
 // whole words alone.
-void BytePairs::find_whole_words() {
-  const bool ignores_merges = std::exchange(config_.ignore_merges, false);
+WholeWords BytePairs::find_whole_words() const {
   std::size_t size = 0;
   vocabulary_.for_each([&](std::string_view token, std::int32_t) { size += token.size(); });
   WholeWords found(size, vocabulary_.size());
@@ -96,7 +95,7 @@ void BytePairs::find_whole_words() {
     if (!word || word->empty() || word->size() > WholeWords::kLongest) return;
     if (has_repeats && vocabulary_.id(token) != id) return;
     try {
-      tokenize(*word, scratch);
+      tokenize(*word, Known{}, scratch);
     } catch (const Error&) {
       return;  // needs an unknown token that there is not
     }
@@ -105,8 +104,7 @@ void BytePairs::find_whole_words() {
       found.add(*word, id);
     }
   });
-  whole_words_ = std::move(found);
-  config_.ignore_merges = ignores_merges;
+  return found;
 }
 
 // The pair that begins at `left`, if it is in a merge.
@@ -189,7 +187,7 @@ void BytePairs::merge_range(std::size_t begin, std::size_t end, Scratch& scratch
   }
 }
 
-void BytePairs::merge(std::string_view text, Scratch& scratch) const {
+void BytePairs::merge(std::string_view text, const WholeWords* words, Scratch& scratch) const {
   const std::vector<PairSymbol>& symbols = scratch.symbols;
   scratch.tokens.clear();
   if (symbols.empty()) return;
@@ -201,11 +199,14 @@ void BytePairs::merge(std::string_view text, Scratch& scratch) const {
     std::size_t end = begin + 1;
     while (end < symbols.size() && !bounds_->are_apart(symbols[end - 1].id, symbols[end].id)) ++end;
     const std::uint32_t from = symbols[begin].begin;
-    const std::string_view piece =
-        text.substr(std::min<std::size_t>(from, text.size()), symbols[end - 1].end - from);
+    const auto find = [&]() -> std::optional<std::int32_t> {
+      if (words == nullptr) return std::nullopt;
+      return words->find(
+          text.substr(std::min<std::size_t>(from, text.size()), symbols[end - 1].end - from));
+    };
     if (end == begin + 1) {
       scratch.tokens.push_back({symbols[begin].id, from, symbols[begin].end});
-    } else if (const auto id = whole_words_.find(piece)) {
+    } else if (const auto id = find()) {
       scratch.tokens.push_back({*id, from, symbols[end - 1].end});
     } else if (end - begin <= kFew) {
       merge_few(begin, end, scratch);
@@ -216,8 +217,9 @@ void BytePairs::merge(std::string_view text, Scratch& scratch) const {
   }
 }
 
-void BytePairs::tokenize_characters(std::string_view text, Scratch& scratch) const {
-  if (config_.ignore_merges) {
+void BytePairs::tokenize_characters(std::string_view text, const Known& known,
+                                    Scratch& scratch) const {
+  if (known.tokens) {
     if (const auto id = vocabulary_.id(text)) {
       scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(text.size())});
       return;
@@ -226,7 +228,7 @@ void BytePairs::tokenize_characters(std::string_view text, Scratch& scratch) con
   const bool all_known =
       first_.of_characters(text, vocabulary_, config_, where_, scratch.key, scratch.symbols);
   // The whole words of a byte-level vocabulary are kept as bytes, not as what spells them.
-  merge(all_known && !config_.byte_level ? text : std::string_view{}, scratch);
+  merge(all_known && !config_.byte_level ? text : std::string_view{}, known.words, scratch);
   // Bytes of a prefix take places too, which the text does not have.
   const auto size = static_cast<std::uint32_t>(text.size());
   for (WordToken& t : scratch.tokens) {
@@ -236,8 +238,9 @@ void BytePairs::tokenize_characters(std::string_view text, Scratch& scratch) con
 }
 
 // A byte-level word whose bytes are not all that there is to it: as the text that spells it.
-void BytePairs::tokenize_spelled(std::string_view word, Scratch& scratch) const {
-  tokenize_characters(scratch.spelled, scratch);
+void BytePairs::tokenize_spelled(std::string_view word, const Known& known,
+                                 Scratch& scratch) const {
+  tokenize_characters(scratch.spelled, known, scratch);
   std::vector<std::uint32_t> byte_of;  // by byte of the spelling
   for (std::size_t i = 0; i < word.size(); ++i) {
     std::string one;
@@ -248,19 +251,32 @@ void BytePairs::tokenize_spelled(std::string_view word, Scratch& scratch) const 
 }
 
 void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
+  Known known;
+  known.tokens = config_.ignore_merges;
+  if (whole_words_) {
+    known.words = whole_words_->get(word.size(), [&] { return find_whole_words(); });
+  }
+  tokenize(word, known, scratch);
+}
+
+void BytePairs::tokenize(std::string_view word, const Known& known, Scratch& scratch) const {
   scratch.is_general = !config_.end_of_word_suffix.empty();
-  if (const auto id = whole_words_.find(word)) {
+  const auto find = [&]() -> std::optional<std::int32_t> {
+    if (known.words == nullptr) return std::nullopt;
+    return known.words->find(word);
+  };
+  if (const auto id = find()) {
     scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(word.size())});
     scratch.is_general = scratch.is_general || !config_.byte_level;
     return;
   }
   if (!config_.byte_level) {
     scratch.is_general = true;
-    tokenize_characters(word, scratch);
+    tokenize_characters(word, known, scratch);
     return;
   }
   scratch.spelled.clear();
-  if (config_.ignore_merges) {
+  if (known.tokens) {
     append_spelled(scratch.spelled, word);
     if (const auto id = vocabulary_.id(scratch.spelled)) {
       scratch.tokens.assign(1, {*id, 0, static_cast<std::uint32_t>(word.size())});
@@ -268,12 +284,12 @@ void BytePairs::tokenize(std::string_view word, Scratch& scratch) const {
     }
   }
   if (first_.of_bytes(word, scratch.symbols)) {
-    merge(word, scratch);
+    merge(word, known.words, scratch);
     return;
   }
   scratch.is_general = true;
   if (scratch.spelled.empty()) append_spelled(scratch.spelled, word);
-  tokenize_spelled(word, scratch);
+  tokenize_spelled(word, known, scratch);
 }
 
 }  // namespace tessera::text

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@
 #include "models/text/vocabulary.hpp"
 #include "models/text/whole_words.hpp"
 #include "models/text/wordpiece.hpp"
+#include "runtime/base/late.hpp"
 
 namespace tessera::text {
 
@@ -51,7 +53,8 @@ class BytePairs {
   BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges, BytePairsConfig config,
             std::string_view where);
 
-  /// Splits `word`, which is not empty, into scratch.tokens.
+  /// Splits `word`, which is not empty, into scratch.tokens. Any number of threads, each with a
+  /// Scratch of its own; one call among many also finds the whole words (whole_words.hpp).
   ///
   /// Errors    corrupt_file: an unk_token that the vocabulary lacks is needed.
   void tokenize(std::string_view word, Scratch& scratch) const;
@@ -61,12 +64,19 @@ class BytePairs {
   std::optional<std::int32_t> unk_id() const noexcept { return first_.unk_id(); }
 
  private:
-  void tokenize_characters(std::string_view text, Scratch& scratch) const;
-  void tokenize_spelled(std::string_view word, Scratch& scratch) const;
-  void find_whole_words();
+  // What is known of words before any merging.
+  struct Known {
+    const WholeWords* words = nullptr;  // what merging makes one token of, if it is known
+    bool tokens = false;                // a word that is a token is that token (ignore_merges)
+  };
+
+  void tokenize(std::string_view word, const Known& known, Scratch& scratch) const;
+  void tokenize_characters(std::string_view text, const Known& known, Scratch& scratch) const;
+  void tokenize_spelled(std::string_view word, const Known& known, Scratch& scratch) const;
+  WholeWords find_whole_words() const;
 
   // scratch.symbols → scratch.tokens. `text`: the bytes that the symbols stand for, if they do.
-  void merge(std::string_view text, Scratch& scratch) const;
+  void merge(std::string_view text, const WholeWords* words, Scratch& scratch) const;
   void merge_range(std::size_t begin, std::size_t end, Scratch& scratch) const;
   void merge_few(std::size_t begin, std::size_t end, Scratch& scratch) const;
   void push_candidate(std::int32_t left, Scratch& scratch) const;
@@ -78,7 +88,7 @@ class BytePairs {
   PairTable merges_;
   std::vector<std::int32_t> merged_;  // by rank: what the pair becomes
   std::optional<MergeBounds> bounds_;
-  WholeWords whole_words_;  // none without bounds_
+  std::unique_ptr<Late<WholeWords>> whole_words_;  // none without bounds_
 };
 
 }  // namespace tessera::text

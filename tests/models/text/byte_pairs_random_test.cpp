@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "models/text/byte_pairs.hpp"
@@ -60,6 +62,15 @@ class RandomModel {
     return out;
   }
 
+  /// As a process that has tokenized much: whole words are known.
+  void warm_up() const {
+    BytePairs::Scratch scratch;
+    const std::string word(1024, 'a');
+    for (std::size_t size = 0; size <= kWholeWordsAfter; size += word.size()) {
+      model_->tokenize(word, scratch);
+    }
+  }
+
   Tokens defined(const std::string& word) const {
     std::map<std::pair<std::string, std::string>, std::size_t> ranks;
     for (std::size_t i = 0; i < merges_.size(); ++i) ranks[merges_[i]] = i;
@@ -91,9 +102,10 @@ class RandomModel {
   std::optional<BytePairs> model_;
 };
 
-void compare(const BytePairsConfig& config) {
+void compare(const BytePairsConfig& config, bool is_warm) {
   for (std::uint32_t seed = 0; seed < 60; ++seed) {
     RandomModel model(seed, config);
+    if (is_warm) model.warm_up();
     for (const std::size_t length :
          {1U, 2U, 3U, 4U, 5U, 7U, 12U, 31U, 32U, 33U, 34U, 70U, 200U, 600U}) {
       for (int again = 0; again < 4; ++again) {
@@ -107,14 +119,32 @@ void compare(const BytePairsConfig& config) {
 }
 
 TEST(BytePairsRandomTest, BytesMergeAsDefined) {
-  compare({});
+  compare({}, false);
+  compare({}, true);
 }
 
 TEST(BytePairsRandomTest, CharactersMergeAsDefined) {
   BytePairsConfig config;
   config.byte_level = false;
   config.unk_token = "[UNK]";
-  compare(config);
+  compare(config, false);
+  compare(config, true);
+}
+
+TEST(BytePairsRandomTest, IsTheSameForThreadsOfWhichOneFindsTheWholeWords) {
+  const RandomModel model(7, {});
+  const Tokens expected = model.defined("abcdefgabcdefg");
+  std::vector<std::thread> threads;
+  std::atomic<int> different{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (std::size_t size = 0; size < 2 * kWholeWordsAfter / 4; size += 14) {
+        if (model.tokens_of("abcdefgabcdefg") != expected) ++different;
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(different, 0);
 }
 
 }  // namespace
