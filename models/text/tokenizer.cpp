@@ -9,8 +9,8 @@
 #include <limits>
 #include <utility>
 
+#include "models/text/assemble.hpp"
 #include "models/text/tokenizer_parts.hpp"
-#include "models/text/trimmed_offsets.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -75,25 +75,6 @@ void keep(std::size_t count, Side side, std::vector<SequenceToken>& tokens) {
   }
 }
 
-void append_special(const TemplatePiece& piece, Encoding& out) {
-  for (const std::int32_t id : piece.ids) {
-    out.ids.push_back(id);
-    out.type_ids.push_back(piece.type_id);
-    out.offsets.push_back({0, 0});
-    out.special_mask.push_back(1);
-  }
-}
-
-void append_sequence(const std::vector<SequenceToken>& tokens, std::int32_t type_id,
-                     Encoding& out) {
-  for (const SequenceToken& t : tokens) {
-    out.ids.push_back(t.id);
-    out.offsets.push_back({t.begin, t.end});
-  }
-  out.type_ids.resize(out.ids.size(), type_id);
-  out.special_mask.resize(out.ids.size(), 0);
-}
-
 // utils/padding.rs, for one encoding by itself.
 void pad(const Padding& padding, Encoding& out) {
   std::size_t length = padding.fixed_length.value_or(out.size());
@@ -110,6 +91,9 @@ void pad(const Padding& padding, Encoding& out) {
   extend(out.offsets, std::array<std::uint32_t, 2>{0, 0});
   extend(out.special_mask, std::uint8_t{1});
   extend(out.attention_mask, std::uint8_t{0});
+  if (padding.side == Side::left) {
+    for (std::uint32_t& place : out.last_text) place += static_cast<std::uint32_t>(count);
+  }
 }
 
 bool exists(const fs::path& directory, const char* name) {
@@ -219,34 +203,54 @@ Encoding Tokenizer::encode_sequences(std::string_view a, const std::vector<Seque
     keep(kept.first, truncation->side, first);
     keep(kept.second, truncation->side, second);
   }
-  if (parts_->post.trim_offsets) {
-    trim_offsets(parts_->post.add_prefix_space, parts_->model, first);
-    trim_offsets(parts_->post.add_prefix_space, parts_->model, second);
-  }
-
-  Encoding out;
+  Encoding out = assemble(*parts_, first, is_pair ? &second : nullptr, options.add_special_tokens);
   out.is_cut = is_cut;
-  const std::size_t size = first.size() + second.size() + special;
-  out.ids.reserve(size);
-  out.type_ids.reserve(size);
-  out.offsets.reserve(size);
-  out.special_mask.reserve(size);
-  for (const TemplatePiece& piece : is_pair ? parts_->post.pair : parts_->post.single) {
-    switch (piece.kind) {
-      case TemplatePiece::Kind::first:
-        append_sequence(first, piece.type_id, out);
-        break;
-      case TemplatePiece::Kind::second:
-        append_sequence(second, piece.type_id, out);
-        break;
-      case TemplatePiece::Kind::special:
-        if (options.add_special_tokens) append_special(piece, out);
-        break;
-    }
-  }
-  out.attention_mask.assign(out.ids.size(), 1);
   if (options.use_file_padding && parts_->padding) pad(*parts_->padding, out);
   return out;
+}
+
+std::vector<Encoding> Tokenizer::encode_windows(std::string_view a,
+                                                std::optional<std::string_view> b,
+                                                std::size_t stride,
+                                                const EncodeOptions& options) const {
+  const std::size_t special = options.add_special_tokens ? special_tokens_count(b.has_value()) : 0;
+  const std::optional<Truncation> limit = resolve_truncation(*parts_, options);
+  const std::vector<SequenceToken> first = tokenize(*parts_, a, std::nullopt);
+  std::vector<SequenceToken> second;
+  if (b) second = tokenize(*parts_, *b, std::nullopt);
+  const std::vector<SequenceToken>& last = b ? second : first;
+  const std::size_t taken = special + (b ? first.size() : 0);
+  std::vector<Encoding> windows;
+  const auto add = [&](std::size_t begin, std::size_t end) {
+    const auto at = [&](std::size_t i) { return last.begin() + static_cast<std::ptrdiff_t>(i); };
+    std::vector<SequenceToken> part(at(begin), at(end)), start;
+    if (b) start = first;
+    windows.push_back(
+        assemble(*parts_, b ? start : part, b ? &part : nullptr, options.add_special_tokens));
+    add_words(part, windows.back());
+  };
+  if (!limit || taken + last.size() <= limit->max_length) {
+    add(0, last.size());
+    return windows;
+  }
+  if (taken >= limit->max_length || limit->max_length - taken <= stride) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("tokenizer: windows of {} tokens have {} for {}, expected room for more "
+                    "than the stride, {} tokens",
+                    limit->max_length, taken >= limit->max_length ? 0 : limit->max_length - taken,
+                    b ? "the second text" : "the text", stride));
+  }
+  const std::size_t room = limit->max_length - taken, size = last.size();
+  for (std::size_t from = 0;; from += room - stride) {  // counted from the side that is kept
+    const std::size_t to = std::min(from + room, size);
+    if (limit->side == Side::right) {
+      add(from, to);
+    } else {
+      add(size - to, size - from);
+    }
+    if (to == size) return windows;
+  }
 }
 
 std::size_t Tokenizer::vocab_size() const noexcept {

@@ -36,6 +36,9 @@ struct Encoding {
   std::vector<std::array<std::uint32_t, 2>> offsets;  // (T)
   std::vector<std::uint8_t> special_mask;    // (T) 1 for what the template or padding added
   std::vector<std::uint8_t> attention_mask;  // (T) 0 for padding
+  // (T) 1 for the first token of its word, as far as it stands here; of encode_windows(), else empty
+  std::vector<std::uint8_t> opens_word = {};
+  std::array<std::uint32_t, 2> last_text{};  // [begin, end) of the pair's second text, or the text
   bool is_cut = false;                       // whether truncation left tokens out
   std::int32_t pool_from = 0;  // tokens of a prompt that poolings leave out: of TextInputs, else 0
 
@@ -79,6 +82,7 @@ struct TokenizerInfo {
   bool lowercase = false;  ///< whether some step of the normaliser lowercases
   std::optional<Truncation> truncation;  ///< of the file
   bool pads = false;                     ///< whether the file asks for padding
+  bool marks_continuations = false;      ///< tokens inside a word have a prefix, "##" as a rule
   /// What other files changed of a tokenizer.json: "tokenizer_config.json: do_lower_case"; "" if
   /// nothing.
   std::string settings;
@@ -118,6 +122,16 @@ class Tokenizer {
   PairStart pair_start(std::string_view a, const EncodeOptions& options = {}) const;
   Encoding encode_pair(const PairStart& a, std::string_view b,
                        const EncodeOptions& options = {}) const;
+
+  /// A text, or the second of a pair, that may be longer than the limit: as several encodings, each
+  /// with the first text whole and with so many tokens of the last as there is room for. `stride` of
+  /// them are those that the window before ends with. One encoding where everything fits; windows
+  /// are from the side that truncation would keep on.
+  ///
+  /// Errors    as encode(); invalid_argument where the first text leaves no room for more than
+  ///           `stride` tokens. The strategy of truncation is not looked at.
+  std::vector<Encoding> encode_windows(std::string_view a, std::optional<std::string_view> b,
+                                       std::size_t stride, const EncodeOptions& options = {}) const;
 
   /// Largest id + 1, added tokens included: what the embedding table must have at least.
   std::size_t vocab_size() const noexcept;

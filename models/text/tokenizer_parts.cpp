@@ -103,6 +103,7 @@ void TokenizerParts::finish() {
       std::any_of(normalizer.steps.begin(), normalizer.steps.end(),
                   [](const NormalizerStep& step) { return std::visit(IsLowercasing{}, step); });
   info.pads = padding.has_value();
+  info.marks_continuations = model.marks_continuations();
   const BertNormalizer* bert = normalizer.as_bert();
   if (bert != nullptr && pre_tokenizer.is_bert() && !added.any_normalized()) scanner.emplace(*bert);
 }

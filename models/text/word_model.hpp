@@ -56,6 +56,14 @@ class WordModel {
   }
   /// Whether the text of an unknown token is what stands there, not that of the vocabulary.
   bool spells_unknown() const noexcept { return std::holds_alternative<Unigram>(model_); }
+  /// Whether tokens inside a word have a prefix that says so.
+  bool marks_continuations() const noexcept {
+    if (const auto* model = std::get_if<BytePairs>(&model_)) {
+      return !model->config().continuing_subword_prefix.empty();
+    }
+    const auto* model = std::get_if<WordPiece>(&model_);
+    return model != nullptr && !model->config().continuing_subword_prefix.empty();
+  }
   std::string_view name() const noexcept {
     if (std::holds_alternative<Unigram>(model_)) return "Unigram";
     if (std::holds_alternative<WordLevel>(model_)) return "WordLevel";

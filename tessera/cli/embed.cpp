@@ -98,8 +98,8 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   const RecordSinks sinks{.result =
                               [&](const RecordResult& result) {
                                 const Record& record = result.record;
-                                signs.look_at(result.output.row(0));
-                                writer->write_row(result.output.row(0),
+                                signs.look_at(result.output().row(0));
+                                writer->write_row(result.output().row(0),
                                                   with_text
                                                       ? std::optional<std::string_view>(record.text)
                                                       : std::nullopt,
@@ -115,7 +115,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
                           .progress = {}};
   const RecordCounts counts =
       cli::run_texts({.command = "embed", .label = "embedding", .shows_stats = images.shows_stats},
-                     stream, preparer, encoder, sinks, before);
+                     stream, preparer.function(), preparer.texts(), encoder, sinks, before);
   writer->finish();
   if (job) {
     job->finish();

@@ -53,7 +53,10 @@ void InputFlags::add_lines_to(CLI::App& command) {
   csv->excludes(jsonl);
   tsv->excludes(jsonl)->excludes(csv);
   add_option(command, "--text-key", text_key, "KEY",
-             "JSON lines: what the text is called; tables: its column (default: text)");
+             fmt::format("JSON lines: what the text is called; tables: its column (default: {})",
+                         text_name));
+  add_option(command, "--pair-key", pair_key, "KEY",
+             fmt::format("The same of second texts (default: {})", pair_name));
   add_option(command, "--column", column, "NAME|N",
              "Tables: the column of the text, by its name in the header or its number from 1 "
              "(default: the only one, or the one called as --text-key says)");
@@ -102,6 +105,7 @@ void InputFlags::require_readers_of_flags(const std::vector<RecordInput>& inputs
   require(has_no_quotes, has_table, "--no-quotes", tables);
   const char* const keyed = "JSON lines or a table (.jsonl, .csv, .tsv, --jsonl, --csv, --tsv)";
   require(text_key.has_value(), has_keys && !is_ids, "--text-key", keyed);
+  require(pair_key.has_value(), has_keys && !is_ids, "--pair-key", keyed);
   require(id_key.has_value(), has_keys, "--id-key", keyed);
 }
 
@@ -109,17 +113,18 @@ std::vector<RecordInput> InputFlags::inputs() const {
   if (std::count(files.begin(), files.end(), "-") > 1) {
     throw UsageError("got '-' twice, expected standard input once");
   }
-  const std::string text_name = text_key.value_or("text");
+  const std::string text = text_key.value_or(text_name), pair = pair_key.value_or(pair_name);
   std::vector<RecordInput> inputs;
   for (const std::string& path : paths()) {
     inputs.push_back({.path = path,
                       .options = {.format = format(path),
                                   .encoding = encoding_from_string(encoding).value(),
-                                  .keys = {.text = text_name, .id = id_key},
+                                  .keys = {.text = text, .pair = pair, .id = id_key},
                                   .columns = {.text = column ? column : text_key,
-                                              .pair = pair_column,
+                                              .pair = pair_column ? pair_column : pair_key,
                                               .id = id_key,
-                                              .text_name = text_name,
+                                              .text_name = text,
+                                              .pair_name = pair,
                                               .has_header = has_header,
                                               .has_quotes = !has_no_quotes}}});
   }

@@ -16,7 +16,10 @@ struct InputFlags {
   bool is_jsonl = false, is_ids = false, is_pairs = false;
   bool is_csv = false, is_tsv = false;
   bool plain_is_jsonl = false;  ///< a name that says nothing is of JSON lines
-  std::optional<std::string> text_key = {}, id_key = {}, column = {}, pair_column = {};
+  std::optional<std::string> text_key = {}, pair_key = {}, id_key = {}, column = {},
+                             pair_column = {};
+  std::string text_name = "text",
+              pair_name = "pair";  ///< where --text-key and --pair-key say no other
   bool has_header = false, has_no_quotes = false;
   std::string encoding = "utf-8";
 

@@ -172,6 +172,7 @@ int main(int argc, char** argv) {
   root.require_subcommand(1);
   cli::add_embed(root);
   cli::add_classify(root);
+  cli::add_answer(root);
   cli::add_similar(root);
   cli::add_search(root);
   cli::add_rerank(root);

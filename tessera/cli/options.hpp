@@ -145,6 +145,7 @@ void add_command(CLI::App& root, const char* name, const char* help) {
 // The sub-commands, one file each.
 void add_embed(CLI::App& root);
 void add_classify(CLI::App& root);
+void add_answer(CLI::App& root);
 void add_similar(CLI::App& root);
 void add_search(CLI::App& root);
 void add_rerank(CLI::App& root);

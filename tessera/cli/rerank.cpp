@@ -90,7 +90,9 @@ void Rerank::add_to(CLI::App& command) {
   add_option(command, "FILE", input.files, "",
              "Files of texts, one per line, .tsv, .csv, or .jsonl (none: stdin)");
   input.add_lines_to(command);
-  command.remove_option(command.get_option("--pair-column"));
+  for (const char* of_pairs : {"--pair-key", "--pair-column"}) {
+    command.remove_option(command.get_option(of_pairs));
+  }
   input.add_id_key_to(command);
   add_option(command, "--query", queries, "QUERY", "What the texts are to answer; may be repeated")
       ->required()

@@ -217,7 +217,9 @@ void Search::add_to(CLI::App& command) {
              "The file to search: a text per line, .tsv, .csv, or .jsonl (.ndjson, .json)")
       ->required();
   input.add_lines_to(command);
-  command.remove_option(command.get_option("--pair-column"));
+  for (const char* of_pairs : {"--pair-key", "--pair-column"}) {
+    command.remove_option(command.get_option(of_pairs));
+  }
   input.add_id_key_to(command);
   auto* saved = add_option(command, "--save-index", save, "FILE",
                            "Keep the vectors in FILE (.npy), and what they are of in FILE.json");

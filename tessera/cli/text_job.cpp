@@ -11,19 +11,20 @@
 
 namespace tessera::cli {
 
-RecordCounts run_texts(const TextJob& job, RecordStream& stream, const Preparer& preparer,
-                       TextEncoder& encoder, RecordSinks sinks, const RecordCounts& before) {
+RecordCounts run_texts(const TextJob& job, RecordStream& stream, const Prepare& prepare,
+                       const TextInputs* texts, TextEncoder& encoder, RecordSinks sinks,
+                       const RecordCounts& before) {
   Progress progress(job.label);
   sinks.failed = [&](const Error& error) {
     progress.clear();
     fmt::print(stderr, "tessera {}: {}\n", job.command, error.what());
   };
   sinks.progress = [&](std::size_t done, double fraction) { progress.update(done, fraction); };
-  const RecordCounts counts = run_records(stream, preparer, encoder, sinks, before);
+  const RecordCounts counts = run_records(stream, prepare, encoder, sinks, before);
   const std::size_t done = (counts.read - counts.failed) - (before.read - before.failed);
   progress.close("tessera " + job.command, done, "text", job.shows_stats);
-  if (preparer.texts() != nullptr) {
-    say_what_was_cut(job.command, *preparer.texts(), counts.cut, counts.read - counts.failed);
+  if (texts != nullptr) {
+    say_what_was_cut(job.command, *texts, counts.cut, counts.read - counts.failed);
   }
   return counts;
 }

@@ -17,9 +17,11 @@ struct TextJob {
 };
 
 /// run_records() that tells of lines without a result, draws the progress, and ends with the closing
-/// line and a word about texts that were cut. `sinks`: result and end_of_window.
-RecordCounts run_texts(const TextJob& job, RecordStream& stream, const Preparer& preparer,
-                       TextEncoder& encoder, RecordSinks sinks, const RecordCounts& before = {});
+/// line and a word about texts that were cut. `texts`: what cuts them; null for ids. `sinks`: result
+/// and end_of_window.
+RecordCounts run_texts(const TextJob& job, RecordStream& stream, const Prepare& prepare,
+                       const TextInputs* texts, TextEncoder& encoder, RecordSinks sinks,
+                       const RecordCounts& before = {});
 
 /// Throws Error{invalid_argument} after the results are out, so that the exit status says it.
 void require_all(const RecordCounts& counts);

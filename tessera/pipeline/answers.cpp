@@ -14,16 +14,6 @@ namespace {
 
 constexpr std::size_t kShownCharacters = 100;  // of a text, in the answer for people
 
-// One line of at most `most` characters: what a terminal would act on becomes a blank.
-std::string one_line(const std::string& text, std::size_t most) {
-  std::string line = text::replace_invalid_utf8(text);
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  }
-  if (text::count_code_points(line) <= most) return line;
-  return std::string(code_points(line, 0, most - 3)) + "...";
-}
-
 // How many decimals tell falling scores apart, four at least and nine at most.
 int decimals_of(const std::vector<double>& scores) {
   int decimals = 4;
@@ -47,6 +37,15 @@ std::vector<RankedText> ranks_of(const std::vector<Hit>& hits) {
 }
 
 }  // namespace
+
+std::string one_line(const std::string& text, std::size_t most) {
+  std::string line = text::replace_invalid_utf8(text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  if (text::count_code_points(line) <= most) return line;
+  return std::string(code_points(line, 0, most - 3)) + "...";
+}
 
 std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
                       const std::vector<Entry>& entries) {

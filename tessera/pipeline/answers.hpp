@@ -16,6 +16,9 @@ std::string hits_text(const std::string& query, const std::vector<Hit>& hits,
 std::string hits_json(const std::string& query, const std::vector<Hit>& hits,
                       const std::vector<Entry>& entries);
 
+/// One line of at most `most` characters: what a terminal would act on becomes a blank.
+std::string one_line(const std::string& text, std::size_t most);
+
 /// The same of a ranking; scores of a reranker have their logits beside them in JSON.
 std::string ranks_text(const std::string& query, const std::vector<RankedText>& ranks,
                        const std::vector<Entry>& entries);

@@ -81,7 +81,7 @@ bool ColumnReader::choose_columns() {
                           is_name(options_.id) || names_text;
   if (names_text) {
     text_ = find(options_.text_name);
-    if (!options_.pair) pair_ = find_name("pair");
+    if (!options_.pair) pair_ = find_name(options_.pair_name);
   } else if (options_.text) {
     text_ = find(*options_.text);
   } else if (options_.last_by_default) {

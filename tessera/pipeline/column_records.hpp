@@ -13,9 +13,10 @@ namespace tessera {
 /// Which columns are read: a name in the header, or a number from 1.
 struct ColumnOptions {
   std::optional<std::string> text;  ///< nullopt: the only one, or the one whose name is `text_name`
-  std::optional<std::string> pair;  ///< nullopt: none; "pair" where `text` is chosen by its name
-  std::optional<std::string> id;    ///< nullopt: "id" where the header has it
-  std::string text_name = "text";
+  std::optional<std::string>
+      pair;                       ///< nullopt: none; `pair_name` where `text` is chosen by its name
+  std::optional<std::string> id;  ///< nullopt: "id" where the header has it
+  std::string text_name = "text", pair_name = "pair";
   bool last_by_default = false;  ///< where `text` finds none: the last column, not an error
   bool has_header = false;       ///< implied by a name above, and by `text_name` in the first row
   bool has_quotes = true;

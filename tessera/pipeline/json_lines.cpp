@@ -158,7 +158,7 @@ JsonRecord JsonLineParser::parse(std::string_view line) {
       }
     } else if (field.key == keys_.text) {
       record.text = string_value(field.key, field.value);
-    } else if (field.key == "pair") {
+    } else if (field.key == keys_.pair) {
       if (!field.value.is_null()) record.pair = string_value(field.key, field.value);
     }
   }

@@ -15,7 +15,7 @@ namespace tessera {
 
 /// What the values of a record are called.
 struct JsonKeys {
-  std::string text = "text";
+  std::string text = "text", pair = "pair";
   std::optional<std::string> id = {};  ///< nullopt: "id", where a record has it
   bool of_ids =
       false;  ///< "ids" and "type_ids" are read, not texts; what is not read may be anything
@@ -24,7 +24,7 @@ struct JsonKeys {
 /// What one JSON line may say. Unknown keys are ignored: users keep labels beside the text.
 struct JsonRecord {
   std::optional<std::string> text;                    ///< JsonKeys::text
-  std::optional<std::string> pair;                    ///< "pair"
+  std::optional<std::string> pair;                    ///< JsonKeys::pair
   std::optional<std::vector<std::int32_t>> ids;       ///< "ids"
   std::optional<std::vector<std::int32_t>> type_ids;  ///< "type_ids"
   std::string id;  ///< JSON, as it stands in the line: JsonKeys::id; empty if there is none

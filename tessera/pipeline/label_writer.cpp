@@ -13,6 +13,36 @@
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera {
+namespace {
+
+/// The best labels as members of a JSON array, or each between tabs.
+void append_labels(std::string& out, std::span<const std::string> labels,
+                   const std::vector<double>& scores, std::size_t count, bool is_json,
+                   bool are_probabilities) {
+  bool is_first = true;
+  for (const std::size_t i : ranked(scores, count)) {
+    if (is_json) {
+      out += is_first ? "{\"label\": " : ", {\"label\": ";
+      append_json_string(out, labels[i]);
+      fmt::format_to(std::back_inserter(out), ", \"{}\": {}}}",
+                     are_probabilities ? "probability" : "value", score_text(scores[i]));
+    } else {
+      fmt::format_to(std::back_inserter(out), "{}{}\t{}", is_first ? "" : "\t", labels[i],
+                     are_probabilities ? probability_text(scores[i]) : score_text(scores[i]));
+    }
+    is_first = false;
+  }
+}
+
+}  // namespace
+
+std::string labels_line(std::span<const std::string> labels, const std::vector<double>& scores,
+                        std::size_t count, bool is_json, bool are_probabilities) {
+  std::string line = is_json ? "{\"labels\": [" : "";
+  append_labels(line, labels, scores, count, is_json, are_probabilities);
+  return line + (is_json ? "]}\n" : "\n");
+}
+
 LabelWriter::LabelWriter(const models::Package& package, Index width, bool is_json, Index top_k)
     : labels_(package.labels), scoring_(package, width), is_json_(is_json) {
   for (auto i = static_cast<Index>(labels_.size()); i < width; ++i) {
@@ -40,19 +70,9 @@ std::string LabelWriter::line(std::span<const float> logits,
     append_json_float(line, logits[0]);
     return line + "}\n";
   }
-  const std::vector<std::size_t> order = ranked(scores, shown_);
   if (is_json_) line += "\"labels\": [";
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (is_json_) {
-      line += i == 0 ? "" : ", ";
-      append_label(line, order[i], scores[order[i]]);
-    } else {
-      fmt::format_to(std::back_inserter(line), "{}{}\t{}", i == 0 ? "" : "\t", labels_[order[i]],
-                     shown(scores[order[i]]));
-    }
-  }
-  line += is_json_ ? "]}\n" : "\n";
-  return line;
+  append_labels(line, labels_, scores, shown_, is_json_, !scoring_.gives_values());
+  return line + (is_json_ ? "]}\n" : "\n");
 }
 
 std::string LabelWriter::token_lines(std::string_view given, const text::Encoding& encoding,
@@ -84,33 +104,13 @@ std::string LabelWriter::token_lines(std::string_view given, const text::Encodin
     } else {
       fmt::format_to(std::back_inserter(out), "{}\t{}", i, ids[i]);
     }
-    bool is_first_label = true;
-    for (const std::size_t label : ranked(scores, shown_)) {
-      if (is_json_) {
-        out += is_first_label ? "" : ", ";
-        append_label(out, label, scores[label]);
-      } else {
-        fmt::format_to(std::back_inserter(out), "\t{}\t{}", labels_[label], shown(scores[label]));
-      }
-      is_first_label = false;
-    }
+    if (!is_json_) out += '\t';
+    append_labels(out, labels_, scores, shown_, is_json_, !scoring_.gives_values());
     out += is_json_ ? "]}" : "\n";
     is_first = false;
   }
   out += is_json_ ? "]}\n" : "\n";
   return out;
-}
-
-void LabelWriter::append_label(std::string& out, std::size_t label, double score) const {
-  out += "{\"label\": ";
-  append_json_string(out, labels_[label]);
-  fmt::format_to(std::back_inserter(out),
-                 ", \"{}\": ", scoring_.gives_values() ? "value" : "probability");
-  out += score_text(score) + '}';
-}
-
-std::string LabelWriter::shown(double score) const {
-  return scoring_.gives_values() ? score_text(score) : probability_text(score);
 }
 
 }  // namespace tessera

@@ -15,6 +15,10 @@
 
 namespace tessera {
 
+/// The best `count` of `labels` by their scores, falling, as JSON, {"labels": [...]}, or between tabs.
+std::string labels_line(std::span<const std::string> labels, const std::vector<double>& scores,
+                        std::size_t count, bool is_json, bool are_probabilities = true);
+
 class LabelWriter {
  public:
   /// `width`: logits per row. `top_k`: labels to show; 0: the best, or all if several may hold.
@@ -30,9 +34,6 @@ class LabelWriter {
                           const TensorView<const float>& logits) const;
 
  private:
-  void append_label(std::string& out, std::size_t label, double score) const;
-  std::string shown(double score) const;  ///< for people
-
   std::vector<std::string> labels_;
   Scoring scoring_;
   bool is_json_;

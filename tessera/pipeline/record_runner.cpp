@@ -26,19 +26,31 @@ double fraction_done(const RecordStream& stream, std::uint64_t window_begin, std
 
 class Runner {
  public:
-  Runner(RecordStream& stream, const Preparer& preparer, TextEncoder& encoder,
+  Runner(RecordStream& stream, const Prepare& prepare, TextEncoder& encoder,
          const RecordSinks& sinks)
       : stream_(stream),
-        preparer_(preparer),
+        prepare_(prepare),
         encoder_(encoder),
         sinks_(sinks),
-        check_(encoder.package().program),
-        is_per_token_(encoder.is_per_token()) {}
+        check_(encoder.package().program) {
+    for (std::size_t o = 0; o < encoder.options().session.outputs.size(); ++o) {
+      outputs_.push_back({.width = encoder.width(o), .is_per_token = encoder.is_per_token(o)});
+      keeps_encodings_ = keeps_encodings_ || outputs_.back().is_per_token;
+    }
+  }
 
   void skip(const RecordCounts& before);
   RecordCounts run();
 
  private:
+  // An output, and its rows of one window.
+  struct Output {
+    Index width;
+    bool is_per_token;
+    std::vector<Index> first = {};  // row of each sequence in rows
+    std::vector<float> rows = {};   // (rows of the window, width)
+  };
+
   void read_window(std::size_t limit);
   void append(Record record);
   void fail(const Error& error);
@@ -46,23 +58,24 @@ class Runner {
   void emit() const;
 
   RecordStream& stream_;
-  const Preparer& preparer_;
+  const Prepare& prepare_;
   TextEncoder& encoder_;
   const RecordSinks& sinks_;
   const SequenceCheck check_;
-  const bool is_per_token_;
+  std::vector<Output> outputs_;
+  bool keeps_encodings_ = false;
   RecordCounts counts_;
   bool at_end_ = false;
   std::exception_ptr ended_by_;
   std::uint64_t window_begin_ = 0;  // in bytes
   std::size_t done_ = 0;            // results of the windows before
+  std::vector<Prepared> parts_;     // of one record
   // Of one window.
   std::vector<Record> records_;
+  std::vector<bool> cut_;
+  std::vector<std::size_t> begin_;  // sequences of each record
   std::vector<TokenSequence> sequences_;
   std::vector<text::Encoding> encodings_;
-  std::vector<bool> cut_;
-  std::vector<Index> first_;  // row of each record in rows_
-  std::vector<float> rows_;   // (rows of the window, width)
 };
 
 void Runner::skip(const RecordCounts& before) {
@@ -86,7 +99,8 @@ void Runner::read_window(std::size_t limit) {
   sequences_.clear();
   encodings_.clear();
   cut_.clear();
-  first_.assign(1, 0);
+  begin_.assign(1, 0);
+  for (Output& output : outputs_) output.first.assign(1, 0);
   while (records_.size() < limit) {
     Record record;
     try {
@@ -113,14 +127,25 @@ void Runner::read_window(std::size_t limit) {
 }
 
 void Runner::append(Record record) {
-  Prepared prepared = preparer_.prepare(record);
-  about(record.where, [&] { check_(prepared.sequence); });
-  first_.push_back(first_.back() + (is_per_token_ ? prepared.sequence.size() : 1));
-  sequences_.push_back(std::move(prepared.sequence));
-  cut_.push_back(prepared.encoding.is_cut);
-  if (prepared.encoding.is_cut) ++counts_.cut;
-  encodings_.emplace_back();
-  if (is_per_token_) encodings_.back() = std::move(prepared.encoding);
+  parts_.clear();
+  prepare_(record, parts_);
+  bool is_cut = false;
+  for (const Prepared& part : parts_) {
+    about(record.where, [&] { check_(part.sequence); });
+    is_cut = is_cut || part.encoding.is_cut;
+  }
+  for (Prepared& part : parts_) {
+    for (Output& output : outputs_) {
+      output.first.push_back(output.first.back() +
+                             (output.is_per_token ? part.sequence.size() : 1));
+    }
+    sequences_.push_back(std::move(part.sequence));
+    encodings_.emplace_back();
+    if (keeps_encodings_) encodings_.back() = std::move(part.encoding);
+  }
+  begin_.push_back(sequences_.size());
+  cut_.push_back(is_cut);
+  if (is_cut) ++counts_.cut;
   records_.push_back(std::move(record));
 }
 
@@ -130,32 +155,46 @@ void Runner::fail(const Error& error) {
 }
 
 void Runner::compute() {
-  const Index width = encoder_.width();
-  rows_.resize(static_cast<std::size_t>(first_.back() * width));
+  for (Output& output : outputs_) {
+    output.rows.resize(static_cast<std::size_t>(output.first.back() * output.width));
+  }
   encoder_.run(
       sequences_,
       [&](std::size_t s, Results results) {
-        for (Index r = 0; r < results[0].rows; ++r) {
-          const std::span<const float> row = results[0].row(r);
-          std::copy(row.begin(), row.end(), rows_.begin() + (first_[s] + r) * width);
+        for (std::size_t o = 0; o < outputs_.size(); ++o) {
+          Output& output = outputs_[o];
+          for (Index r = 0; r < results[o].rows; ++r) {
+            const std::span<const float> row = results[o].row(r);
+            std::copy(row.begin(), row.end(),
+                      output.rows.begin() + (output.first[s] + r) * output.width);
+          }
         }
       },
       [&](std::size_t done, std::size_t total) {
-        sinks_.progress(done_ + done, fraction_done(stream_, window_begin_, done, total));
+        const std::size_t records = total == 0 ? 0 : records_.size() * done / total;
+        sinks_.progress(done_ + records, fraction_done(stream_, window_begin_, done, total));
       });
 }
 
 void Runner::emit() const {
-  const Index width = encoder_.width();
-  for (std::size_t s = 0; s < records_.size(); ++s) {
-    sinks_.result({.record = records_[s],
-                   .sequence = sequences_[s],
-                   .encoding = encodings_[s],
-                   .is_cut = cut_[s],
-                   .output = {.data = rows_.data() + first_[s] * width,
-                              .rows = first_[s + 1] - first_[s],
-                              .cols = width,
-                              .stride = width}});
+  std::vector<TensorView<const float>> views(sequences_.size() * outputs_.size());
+  std::vector<RecordPart> parts;
+  for (std::size_t s = 0; s < sequences_.size(); ++s) {
+    const std::span<TensorView<const float>> of =
+        std::span(views).subspan(s * outputs_.size(), outputs_.size());
+    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      const Output& output = outputs_[o];
+      of[o] = {.data = output.rows.data() + output.first[s] * output.width,
+               .rows = output.first[s + 1] - output.first[s],
+               .cols = output.width,
+               .stride = output.width};
+    }
+    parts.push_back({.sequence = sequences_[s], .encoding = encodings_[s], .outputs = of});
+  }
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    sinks_.result({.record = records_[i],
+                   .parts = std::span(parts).subspan(begin_[i], begin_[i + 1] - begin_[i]),
+                   .is_cut = cut_[i]});
   }
 }
 
@@ -173,9 +212,9 @@ RecordCounts Runner::run() {
 
 }  // namespace
 
-RecordCounts run_records(RecordStream& stream, const Preparer& preparer, TextEncoder& encoder,
+RecordCounts run_records(RecordStream& stream, const Prepare& prepare, TextEncoder& encoder,
                          const RecordSinks& sinks, const RecordCounts& before) {
-  Runner runner(stream, preparer, encoder, sinks);
+  Runner runner(stream, prepare, encoder, sinks);
   runner.skip(before);
   return runner.run();
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 
 #include "tessera/pipeline/encoder.hpp"
 #include "tessera/pipeline/preparer.hpp"
@@ -12,13 +13,21 @@
 
 namespace tessera {
 
+/// One sequence of a record, and what was computed.
+struct RecordPart {
+  const TokenSequence& sequence;
+  const text::Encoding& encoding;  ///< kept for outputs with a row per token; else empty, as of ids
+  Results outputs;                 ///< in the encoder's order: (T, width) or (1, width) each
+};
+
 /// What became of one record. Valid during the call only.
 struct RecordResult {
   const Record& record;
-  const TokenSequence& sequence;
-  const text::Encoding& encoding;  ///< kept for outputs with a row per token; else empty, as of ids
-  bool is_cut;                     ///< whether tokens of the text were left out
-  TensorView<const float> output;  ///< the encoder's first: (T, width) or (1, width)
+  std::span<const RecordPart> parts;  ///< as Prepare gave them: one, as a rule
+  bool is_cut;                        ///< whether tokens of a text were left out
+
+  /// The first output of the only part.
+  const TensorView<const float>& output() const noexcept { return parts[0].outputs[0]; }
 };
 
 struct RecordCounts {
@@ -43,7 +52,7 @@ struct RecordSinks {
 /// the input pauses, what is there makes a window. Results do not depend on windows.
 /// `before`: counts of an earlier run, whose records are skipped.
 /// Errors: what ends the input; the results of all records before are out then.
-RecordCounts run_records(RecordStream& stream, const Preparer& preparer, TextEncoder& encoder,
+RecordCounts run_records(RecordStream& stream, const Prepare& prepare, TextEncoder& encoder,
                          const RecordSinks& sinks, const RecordCounts& before = {});
 
 }  // namespace tessera

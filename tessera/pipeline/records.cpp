@@ -86,6 +86,7 @@ RecordReader::RecordReader(const std::string& path, RecordOptions options)
     : lines_(path, options.encoding),
       format_(options.format),
       json_({.text = std::move(options.keys.text),
+             .pair = std::move(options.keys.pair),
              .id = std::move(options.keys.id),
              .of_ids = format_ == LineFormat::ids}),
       columns_(lines_, format_ == LineFormat::tsv ? '\t' : ',', std::move(options.columns)) {}

@@ -115,6 +115,17 @@ text::Encoding TextInputs::encode(const text::PairStart& start, std::string_view
   return finished(tokenizer_->encode_pair(start, pair, options_));
 }
 
+std::vector<text::Encoding> TextInputs::encode_windows(std::string_view text,
+                                                       std::optional<std::string_view> pair,
+                                                       std::size_t stride) const {
+  std::string first, second;
+  if (!prompt_.empty() || strips_ || lower_case_first_) text = first = prepared(prompt_, text);
+  if (pair && (strips_ || lower_case_first_)) pair = second = prepared("", *pair);
+  std::vector<text::Encoding> windows = tokenizer_->encode_windows(text, pair, stride, options_);
+  for (text::Encoding& window : windows) window = finished(std::move(window));
+  return windows;
+}
+
 // The checks, type ids and padding of what the tokenizer gives.
 text::Encoding TextInputs::finished(text::Encoding encoding) const {
   if (static_cast<Index>(encoding.size()) > max_tokens_) {
@@ -153,6 +164,9 @@ void TextInputs::pad(text::Encoding& encoding) const {
   extend(encoding.offsets, std::array<std::uint32_t, 2>{0, 0});
   extend(encoding.special_mask, std::uint8_t{1});
   extend(encoding.attention_mask, std::uint8_t{0});
+  if (is_left) {
+    for (std::uint32_t& place : encoding.last_text) place += static_cast<std::uint32_t>(count);
+  }
 }
 
 std::string TextInputs::cutting() const {

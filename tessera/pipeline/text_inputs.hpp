@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/package.hpp"
 #include "tessera/pipeline/sequences.hpp"
@@ -40,6 +41,12 @@ class TextInputs {
   /// The same in two steps, for a text that stands first in many pairs.
   text::PairStart pair_start(std::string_view text) const;
   text::Encoding encode(const text::PairStart& start, std::string_view pair) const;
+
+  /// A text, or the second of a pair, that may be longer than max_tokens(), as windows: see
+  /// text::Tokenizer::encode_windows(). Nothing is cut.
+  std::vector<text::Encoding> encode_windows(std::string_view text,
+                                             std::optional<std::string_view> pair,
+                                             std::size_t stride) const;
 
   /// The longest sequence that encode() returns.
   Index max_tokens() const noexcept { return max_tokens_; }

@@ -26,13 +26,17 @@ struct TinyDirectory {
   bool has_tokenizer = true;
   bool has_sentence_files = true;  ///< modules.json: mean pooling, normalised
   int positions = 24;
-  int model_max_length = 24;  ///< tokenizer_config.json; 0 leaves it out
+  int model_max_length = 24;                  ///< tokenizer_config.json; 0 leaves it out
+  std::vector<std::string> label_names = {};  ///< empty: label0, label1, …
 };
 
 inline std::string config_json(const TinyDirectory& options) {
   std::string labels;
   for (int i = 0; i < options.labels; ++i) {
-    labels += fmt::format("{}\"{}\": \"label{}\"", i == 0 ? "" : ", ", i, i);
+    const std::string name = options.label_names.empty()
+                                 ? fmt::format("label{}", i)
+                                 : options.label_names[static_cast<std::size_t>(i)];
+    labels += fmt::format("{}\"{}\": \"{}\"", i == 0 ? "" : ", ", i, name);
   }
   std::string extra;
   if (options.labels > 0) extra += fmt::format(", \"id2label\": {{{}}}", labels);
@@ -69,7 +73,9 @@ inline void write_weights(const std::filesystem::path& path, const TinyDirectory
     add_random_linear(tensors, base + "output.dense", kTinyHidden, kTinyInner);
     add_random_norm(tensors, base + "output.LayerNorm", kTinyHidden);
   }
-  if (options.architecture != "BertForTokenClassification") {
+  const bool answers = options.architecture == "BertForQuestionAnswering";
+  if (answers) add_random_linear(tensors, "qa_outputs", 2, kTinyHidden);
+  if (!answers && options.architecture != "BertForTokenClassification") {
     add_random_linear(tensors, prefix + "pooler.dense", kTinyHidden, kTinyHidden);
   }
   if (options.labels > 0) add_random_linear(tensors, "classifier", options.labels, kTinyHidden);

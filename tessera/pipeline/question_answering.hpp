@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Questions and contexts of any length, through a question-answering head, to answers.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "tessera/pipeline/answer_spans.hpp"
+#include "tessera/pipeline/preparer.hpp"
+#include "tessera/pipeline/record_runner.hpp"
+#include "tessera/pipeline/text_inputs.hpp"
+
+namespace tessera {
+
+struct QuestionOptions {
+  std::optional<Index> max_length =
+      {};  ///< tokens of a window; nullopt: 384, or what the model takes
+  std::optional<std::size_t> stride = {};  ///< nullopt: 128, or half of max_length if that is less
+  AnswerOptions answers = {};
+};
+
+class QuestionAnswering {
+ public:
+  static constexpr Index kWindow = 384;
+  static constexpr std::size_t kStride = 128;
+
+  /// `package` must outlive it. Throws Error: unsupported_model for another head, or texts that are not
+  /// read as they are given; not_found without a tokenizer; invalid_argument for a limit that the
+  /// model cannot keep.
+  QuestionAnswering(const models::Package& package, const QuestionOptions& options);
+
+  /// Appends the windows of `context` after `question`. Throws Error{invalid_argument} that begins with
+  /// `where`: an empty text, a question that leaves no room for the stride.
+  void prepare(std::string_view where, std::string_view question, std::string_view context,
+               std::vector<Prepared>& parts) const;
+
+  /// The answers, of the windows that prepare() gave; their outputs are start_logits and end_logits.
+  std::vector<Answer> answers(std::string_view context, std::span<const RecordPart> parts) const;
+
+  Index max_tokens() const noexcept { return inputs_.max_tokens(); }
+  std::size_t stride() const noexcept { return stride_; }
+
+ private:
+  const models::Package& package_;
+  TextInputs inputs_;
+  std::size_t stride_;
+  AnswerOptions options_;
+};
+
+}  // namespace tessera
