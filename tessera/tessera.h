@@ -5,6 +5,7 @@
 //   tessera_model_open ─▶ tessera_session_create ─▶ tessera_encode_texts, _ids, _pixels, _images
 //   embeddings ─▶ tessera_compare, tessera_index_create ─▶ tessera_index_search
 //   queries, documents ─▶ tessera_rank_texts
+//   questions, texts, labels ─▶ tessera_find_answers, _find_entities, _classify_texts
 //
 // Rules that hold for every function
 //   Status    what can fail returns a tessera_status; what went wrong is in tessera_last_error().
@@ -548,7 +549,8 @@ TESSERA_API tessera_status tessera_encode_image_files(tessera_session* session,
 /// Ranks documents by how well they answer each query: the best `k`, ties by number.
 ///
 /// A model with one logit (a reranker) reads every query with every document; the score is its
-/// logit after the activation that the model's files name, or the sigmoid. A model with an
+/// logit after the activation that the model's files name, or the sigmoid; of a multiple choice, the
+/// softmax over the documents. A model with an
 /// embedding reads each text once, after the prompts that its files call query, and document,
 /// passage or corpus, unless others are given; scores are by similarity_fn_name of its files, or
 /// cosines (distances count negative). The session must compute "logits", or "embedding".
@@ -559,7 +561,7 @@ TESSERA_API tessera_status tessera_encode_image_files(tessera_session* session,
 ///           say (truncation, max_tokens), and takes the prompt of queries.
 /// Memory    allocates the token ids of all documents with one query, and the embeddings.
 /// Numerics  a logit is that of tessera_encode_texts(), bit for bit, whatever the other documents.
-/// Errors    UNSUPPORTED_MODEL (neither one logit nor an embedding); NOT_FOUND (the session
+/// Errors    UNSUPPORTED_MODEL (none of these); NOT_FOUND (the session
 ///           computes no such output); as tessera_encode_texts(). item_status (of documents, with
 ///           one query): one that fails is ranked nowhere; places that are left have id −1 and the
 ///           score −INFINITY.
@@ -569,6 +571,92 @@ TESSERA_API tessera_status tessera_rank_texts(tessera_session* session,
                                               const tessera_run_options* options, size_t k,
                                               int64_t* ids, float* scores, float* logits,
                                               size_t capacity);
+
+// ---- Places in texts ---------------------------------------------------------------------------
+
+/// A place in a text, in code points; invalid UTF-8 counts as U+FFFD, as in tokenizing.
+typedef struct tessera_span {
+  int64_t begin, end;  ///< [begin, end) of the text; of an answer, of its context
+  float score;
+  int32_t label;  ///< of an entity, a class (tessera_model_get_label()); −1 else
+} tessera_span;
+
+typedef struct tessera_answer_options {
+  uint32_t struct_size;
+  uint32_t may_be_none;       ///< 1: "no answer" is one, from 0 to 0
+  int64_t max_answer_tokens;  ///< 0: 15
+  int64_t stride;  ///< tokens that a window has in common with the one before; −1: 128, or half of
+                   ///< the window
+} tessera_answer_options;
+#define TESSERA_ANSWER_OPTIONS_INIT \
+  { sizeof(tessera_answer_options), 0, 0, -1 }
+
+/// Finds the `k` best answers of each question in its context, by a question-answering head: texts
+/// are the questions, pairs the contexts. A context that is too long is read in windows that overlap,
+/// of texts.max_tokens tokens, or 384. The session must compute start_logits and end_logits.
+///
+/// Shapes    answers (S, k), best first; those that are left over have the score −INFINITY, and 0 to
+///           0. `capacity`: elements. texts.truncation is 0, its prompts and is_cut are NULL.
+///           `answer_options`: NULL: as initialised.
+/// Memory    allocates the token ids of all windows, and their logits.
+/// Numerics  as transformers' question-answering pipeline: begin and end are those of words, answers
+///           that are the same text are one and their scores are added.
+/// Errors    UNSUPPORTED_MODEL (another head); NOT_FOUND (the session computes no such output);
+///           INVALID_ARGUMENT: an empty text, a question that leaves no room for more than the
+///           stride; as tessera_encode_texts()
+TESSERA_API tessera_status tessera_find_answers(tessera_session* session,
+                                                const tessera_texts* texts,
+                                                const tessera_run_options* options,
+                                                const tessera_answer_options* answer_options,
+                                                size_t k, tessera_span* answers, size_t capacity);
+
+/// How the labels of tokens become entities, as transformers' token-classification pipeline does.
+typedef enum tessera_grouping {
+  TESSERA_GROUP_NONE = 0,     ///< every token that is not "O"
+  TESSERA_GROUP_SIMPLE = 1,   ///< neighbours of one label, without its "B-" and "I-"
+  TESSERA_GROUP_FIRST = 2,    ///< of words, which have the label of their first token
+  TESSERA_GROUP_AVERAGE = 3,  ///< of words, which have the mean of the scores of their tokens
+  TESSERA_GROUP_MAX = 4,      ///< of words, which have the label of the token that is surest
+  TESSERA_GROUPING_MAX = 0x7fffffff
+} tessera_grouping;
+
+/// Finds the entities of texts by a head that labels tokens. The session must compute logits.
+///
+/// Shapes    entities: those of text s from offsets[s] to offsets[s+1], in its order; offsets (S+1).
+///           The label of a group is one that has its name: "PER" may be B-PER or I-PER.
+///           `capacity`: elements of entities; as many as the texts have code points always do.
+///           pairs and the prompts are NULL. `stride`: −1: texts are cut as `texts` says; else they
+///           are read in windows that overlap by so many tokens (not of TESSERA_GROUP_NONE), and
+///           of entities that overlap the longest stays.
+/// Memory    allocates the token ids, and their logits.
+/// Errors    UNSUPPORTED_MODEL (another head); INVALID_ARGUMENT: capacity is too small (says what
+///           is needed); as tessera_encode_texts()
+TESSERA_API tessera_status tessera_find_entities(tessera_session* session,
+                                                 const tessera_texts* texts,
+                                                 const tessera_run_options* options,
+                                                 tessera_grouping grouping, int64_t stride,
+                                                 tessera_span* entities, size_t capacity,
+                                                 int64_t* offsets);
+
+/// Which of `labels` hold for each text, by a model of natural language inference (a class for
+/// sequences, one label of which begins with "entail"): every text is read with every label in the
+/// place of {} in `hypothesis`; NULL: "This example is {}.". The session must compute logits.
+///
+/// Shapes    probabilities (S, label_count); `capacity`: floats. pairs are NULL.
+///           `are_independent`: 1: several labels may hold, each has a probability of its own; 0: one
+///           does, and they add up to 1.
+/// Memory    allocates the token ids of all texts with all labels.
+/// Numerics  as transformers' zero-shot-classification pipeline; of a pair that is too long the text
+///           is cut, never the label.
+/// Errors    UNSUPPORTED_MODEL (no such label; says which there are); INVALID_ARGUMENT: no label, an
+///           empty one, one that is given twice, a hypothesis that has not {} once; as
+///           tessera_encode_texts()
+TESSERA_API tessera_status tessera_classify_texts(tessera_session* session,
+                                                  const tessera_texts* texts,
+                                                  const tessera_run_options* options,
+                                                  const char* const* labels, size_t label_count,
+                                                  const char* hypothesis, uint32_t are_independent,
+                                                  float* probabilities, size_t capacity);
 
 // ---- Similarity and search ---------------------------------------------------------------------
 

@@ -381,6 +381,34 @@ struct Hit {
   float score = 0;
 };
 
+/// A place in a text, as in tessera_span.
+struct Span {
+  std::int64_t begin, end;  ///< code points
+  float score;
+  std::int32_t label;
+  std::string text;  ///< what stands there, of valid UTF-8
+};
+
+/// Fields as in tessera_answer_options.
+struct AnswerOptions {
+  bool may_be_none = false;
+  std::int64_t max_answer_tokens = 0;
+  std::int64_t stride = -1;
+};
+
+namespace detail {
+/// The code points [begin, end) of UTF-8.
+inline std::string code_points(std::string_view text, std::int64_t begin, std::int64_t end) {
+  std::string out;
+  std::int64_t at = -1;
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++at;
+    if (at >= begin && at < end) out.push_back(c);
+  }
+  return out;
+}
+}  // namespace detail
+
 class Session {
  public:
   explicit Session(const Model& model, const SessionOptions& options = {}) {
@@ -523,7 +551,63 @@ class Session {
     return hits;
   }
 
+  /// tessera_find_answers() of one question: the best `k` answers in `context`, best first.
+  std::vector<Span> find_answers(std::string_view question, std::string_view context,
+                                 std::size_t k = 1, const AnswerOptions& how = {},
+                                 const RunOptions& options = {}) {
+    const Texts texts(std::span(&question, 1), std::span(&context, 1));
+    const tessera_texts c = texts.get();
+    const tessera_run_options run = convert(options, 1);
+    tessera_answer_options answer = TESSERA_ANSWER_OPTIONS_INIT;
+    answer.may_be_none = how.may_be_none ? 1 : 0;
+    answer.max_answer_tokens = how.max_answer_tokens;
+    answer.stride = how.stride;
+    std::vector<tessera_span> spans(k);
+    detail::check(tessera_find_answers(get(), &c, &run, &answer, k, spans.data(), spans.size()));
+    std::vector<Span> answers;
+    for (const tessera_span& span : spans) {
+      if (span.score >= 0.0F) answers.push_back(convert(span, context));
+    }
+    return answers;
+  }
+
+  /// tessera_find_entities() of one text.
+  std::vector<Span> find_entities(std::string_view text,
+                                  tessera_grouping grouping = TESSERA_GROUP_SIMPLE,
+                                  std::int64_t stride = -1, const RunOptions& options = {}) {
+    const Texts texts(text);
+    const tessera_texts c = texts.get();
+    const tessera_run_options run = convert(options, 1);
+    std::vector<tessera_span> spans(text.size() + 1);
+    std::int64_t offsets[2] = {0, 0};
+    detail::check(tessera_find_entities(get(), &c, &run, grouping, stride, spans.data(),
+                                        spans.size(), offsets));
+    std::vector<Span> entities;
+    for (std::int64_t i = 0; i < offsets[1]; ++i) {
+      entities.push_back(convert(spans[static_cast<std::size_t>(i)], text));
+    }
+    return entities;
+  }
+
+  /// tessera_classify_texts(): probabilities (texts, labels). No hypothesis: the default.
+  std::vector<float> classify(const Texts& texts, const std::vector<std::string>& labels,
+                              bool are_independent = false, const std::string& hypothesis = {},
+                              const RunOptions& options = {}) {
+    const tessera_texts c = texts.get();
+    const tessera_run_options run = convert(options, texts.size());
+    const std::vector<const char*> names = detail::pointers(labels);
+    std::vector<float> probabilities(texts.size() * labels.size());
+    detail::check(tessera_classify_texts(get(), &c, &run, names.data(), names.size(),
+                                         detail::null_if_empty(hypothesis), are_independent ? 1 : 0,
+                                         probabilities.data(), probabilities.size()));
+    return probabilities;
+  }
+
  private:
+  static Span convert(const tessera_span& span, std::string_view text) {
+    return {span.begin, span.end, span.score, span.label,
+            detail::code_points(text, span.begin, span.end)};
+  }
   static tessera_session_options convert(const SessionOptions& options,
                                          const std::vector<const char*>& names) {
     tessera_session_options c = TESSERA_SESSION_OPTIONS_INIT;

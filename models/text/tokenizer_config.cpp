@@ -303,7 +303,9 @@ void find_special_ids(const TokenizerConfig& config, TokenizerParts& parts) {
     const auto id = parts.id(bert);
     return id ? id : parts.id(mpnet);
   };
+  // Of a model without one the class has it all the same: RoBERTa's <unk>, say.
   parts.special.unk = parts.model.unk_id();
+  if (!parts.special.unk) parts.special.unk = find(config.unk, "[UNK]", "<unk>");
   parts.special.pad = find(config.pad, "[PAD]", "<pad>");
   parts.special.cls = find(config.cls, "[CLS]", "<s>");
   parts.special.sep = find(config.sep, "[SEP]", "</s>");

@@ -5,12 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "models/text/unicode.hpp"
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/text_job.hpp"
+#include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/question_answering.hpp"
 #include "tessera/pipeline/span_lines.hpp"
@@ -57,15 +57,24 @@ void Answering::run(const CLI::App& /*command*/) {
   };
   const Prepare prepare = [&](const Record& record, std::vector<Prepared>& parts) {
     const auto [asked, context] = texts_of(record);
-    answering.prepare(record.where, asked, context, parts);
+    about(record.where, [&, question_text = asked, context_text = context] {
+      for (text::Encoding& window : answering.windows(question_text, context_text)) {
+        TokenSequence sequence = to_sequence(require_tokens(package->program), window);
+        parts.push_back({std::move(sequence), std::move(window)});
+      }
+    });
   };
   const RecordCounts counts = run_texts(
       {.command = "answer", .label = "answering", .shows_stats = shows_stats}, stream, prepare,
       nullptr, encoder,
       {.result =
            [&](const RecordResult& result) {
+             std::vector<AnswerWindow> windows;
+             for (const RecordPart& part : result.parts) {
+               windows.push_back({part.encoding, part.outputs[0], part.outputs[1]});
+             }
              const std::vector<Answer> answers =
-                 answering.answers(texts_of(result.record).second, result.parts);
+                 answering.answers(texts_of(result.record).second, windows);
              std::string lines = answer_lines(answers, format == "jsonl", top_k > 1);
              out.write(format == "jsonl" ? with_id(std::move(lines), result.record.id, false)
                                          : lines);

@@ -221,11 +221,7 @@ void Classify::check_modes(const CLI::App& command, const models::Package& packa
   if (stride && entities == "none") {
     throw UsageError("--stride: got --entities none, expected tokens that are put together");
   }
-  if (package.task != models::Task::token_classification) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: {} finds no entities, expected a class for token classification",
-                            model.model, package.architecture));
-  }
+  about(model.model, [&] { require_labelled_tokens(package); });
 }
 
 void Classify::run(const CLI::App& command) {

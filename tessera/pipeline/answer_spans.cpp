@@ -36,10 +36,17 @@ std::vector<double> probabilities(const TensorView<const float>& logits,
   return p;
 }
 
-/// The `options.count` spans of the highest score, falling, ties by place.
+/// So many spans of a window are looked at: some of them become the same answer.
+std::size_t candidates_of(const AnswerOptions& options) {
+  constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max() / 2 - 10;
+  return 2 * std::min(options.count, kMost) + 10;
+}
+
+/// The candidates: the spans of the highest score, falling, ties by place.
 std::vector<Span> best_spans(const std::vector<double>& p, const std::vector<double>& q,
                              const std::array<std::uint32_t, 2>& context,
                              const AnswerOptions& options) {
+  const std::size_t most = candidates_of(options);
   std::vector<Span> spans;  // a heap: the worst is at its front
   const auto is_better = [](const Span& a, const Span& b) {
     if (a.score != b.score) return a.score > b.score;
@@ -50,7 +57,7 @@ std::vector<Span> best_spans(const std::vector<double>& p, const std::vector<dou
     for (std::size_t j = i; j < end; ++j) {
       const Span span{i, j, p[i] * q[j]};
       if (!(span.score > 0.0)) continue;
-      if (spans.size() == options.count) {
+      if (spans.size() == most) {
         if (!is_better(span, spans.front())) continue;
         std::pop_heap(spans.begin(), spans.end(), is_better);
         spans.pop_back();

@@ -6,7 +6,7 @@
 //   score(i, j) = p(i) · q(j),   i ≤ j < i + max_tokens,   i and j in the context
 //   no answer: p([CLS]) · q([CLS]), the least of the windows
 //
-// Of each window the best `count` count. A span is widened to the words that it begins and ends in;
+// Of each window the best 2 · count + 10 count. A span is widened to the words that it begins and ends in;
 // answers that are the same text, letters without their case, are one, where the first of them
 // stands, and their scores are added: so windows that overlap can give more than 1.
 // transformers 4.57, pipelines/question_answering.py. Not as there: spans of score 0, which end

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/pipeline/entities.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "models/text/unicode.hpp"
+#include "runtime/base/error.hpp"
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera {
@@ -68,6 +71,20 @@ std::optional<EntityGrouping> grouping_from_string(std::string_view name) noexce
     if (name == kNames[i]) return static_cast<EntityGrouping>(i);
   }
   return std::nullopt;
+}
+
+void require_labelled_tokens(const models::Package& package) {
+  if (package.task != models::Task::token_classification) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{} finds no entities, expected a class for token classification",
+                            package.architecture));
+  }
+  if (package.lower_case_first) {
+    throw Error(ErrorCode::unsupported_model,
+                "got do_lower_case of sentence_bert_config.json, expected texts that are read as "
+                "given: entities are places in them");
+  }
+  if (!package.tokenizer) throw Error(ErrorCode::not_found, package.tokenizer_problem);
 }
 
 struct EntityFinder::Piece {

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/package.hpp"
 #include "models/text/tokenizer.hpp"
 #include "runtime/base/tensor_view.hpp"
 
@@ -31,6 +32,10 @@ enum class EntityGrouping : std::uint8_t { none, simple, first, average, max };
 /// "none", "simple", "first", "average", "max".
 const char* to_string(EntityGrouping grouping) noexcept;
 std::optional<EntityGrouping> grouping_from_string(std::string_view name) noexcept;
+
+/// Throws Error{unsupported_model} for a model that labels no tokens, or whose texts are not read as they
+/// are given; not_found for one without a tokenizer.
+void require_labelled_tokens(const models::Package& package);
 
 struct Entity {
   std::uint32_t begin, end;  ///< code points of the text

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "models/text/unicode.hpp"
-#include "tessera/pipeline/about.hpp"
 
 namespace tessera {
 namespace {
@@ -51,28 +50,19 @@ QuestionAnswering::QuestionAnswering(const models::Package& package, const Quest
           std::min(static_cast<std::size_t>(inputs_.max_tokens()) / 2, kStride))),
       options_(options.answers) {}
 
-void QuestionAnswering::prepare(std::string_view where, std::string_view question,
-                                std::string_view context, std::vector<Prepared>& parts) const {
-  about(where, [&] {
-    if (question.empty()) {
-      throw Error(ErrorCode::invalid_argument, "got an empty question, expected a text");
-    }
-    if (context.empty()) {
-      throw Error(ErrorCode::invalid_argument, "got an empty context, expected a text");
-    }
-    for (text::Encoding& window : inputs_.encode_windows(question, context, stride_)) {
-      TokenSequence sequence = to_sequence(require_tokens(package_.program), window);
-      parts.push_back({std::move(sequence), std::move(window)});
-    }
-  });
+std::vector<text::Encoding> QuestionAnswering::windows(std::string_view question,
+                                                       std::string_view context) const {
+  if (question.empty()) {
+    throw Error(ErrorCode::invalid_argument, "got an empty question, expected a text");
+  }
+  if (context.empty()) {
+    throw Error(ErrorCode::invalid_argument, "got an empty context, expected a text");
+  }
+  return inputs_.encode_windows(question, context, stride_);
 }
 
 std::vector<Answer> QuestionAnswering::answers(std::string_view context,
-                                               std::span<const RecordPart> parts) const {
-  std::vector<AnswerWindow> windows;
-  for (const RecordPart& part : parts) {
-    windows.push_back({part.encoding, part.outputs[0], part.outputs[1]});
-  }
+                                               std::span<const AnswerWindow> windows) const {
   return find_answers(text::replace_invalid_utf8(context), windows, package_.tokenizer->cls_id(),
                       options_);
 }

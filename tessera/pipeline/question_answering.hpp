@@ -9,8 +9,6 @@
 #include <vector>
 
 #include "tessera/pipeline/answer_spans.hpp"
-#include "tessera/pipeline/preparer.hpp"
-#include "tessera/pipeline/record_runner.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
 
 namespace tessera {
@@ -32,13 +30,13 @@ class QuestionAnswering {
   /// model cannot keep.
   QuestionAnswering(const models::Package& package, const QuestionOptions& options);
 
-  /// Appends the windows of `context` after `question`. Throws Error{invalid_argument} that begins with
-  /// `where`: an empty text, a question that leaves no room for the stride.
-  void prepare(std::string_view where, std::string_view question, std::string_view context,
-               std::vector<Prepared>& parts) const;
+  /// The windows of `context` after `question`. Throws Error{invalid_argument}: an empty text, a
+  /// question that leaves no room for the stride.
+  std::vector<text::Encoding> windows(std::string_view question, std::string_view context) const;
 
-  /// The answers, of the windows that prepare() gave; their outputs are start_logits and end_logits.
-  std::vector<Answer> answers(std::string_view context, std::span<const RecordPart> parts) const;
+  /// The answers in these windows.
+  std::vector<Answer> answers(std::string_view context,
+                              std::span<const AnswerWindow> windows) const;
 
   Index max_tokens() const noexcept { return inputs_.max_tokens(); }
   std::size_t stride() const noexcept { return stride_; }

@@ -33,22 +33,27 @@ RankOutput rank_output(const models::Package& package) {
   };
   const Index logits = program.find_output("logits"), embedding = program.find_output("embedding");
   const bool classifies = package.task == models::Task::sequence_classification && logits != kNone;
-  if (classifies && width_of(logits) == 1) return {"logits", 1, true};
+  const bool chooses = package.task == models::Task::multiple_choice;
+  if ((classifies && width_of(logits) == 1) || chooses) return {"logits", 1, true};
   if (!classifies && embedding != kNone) return {"embedding", width_of(embedding), false};
   throw Error(ErrorCode::unsupported_model,
-              fmt::format("{} ranks no texts: got {}, expected one logit (a reranker) or an "
-                          "embedding",
+              fmt::format("{} ranks no texts: got {}, expected one logit (a reranker), a "
+                          "multiple choice or an embedding",
                           package.architecture,
                           classifies ? fmt::format("{} labels", width_of(logits)) : "neither"));
 }
 
 std::vector<RankedText> rank_logits(const models::Package& package, std::span<const float> logits,
                                     std::size_t count) {
-  const Scoring scoring(package, 1);
   std::vector<double> scores;
-  for (const float& logit : logits) {
-    const double score = scoring(std::span(&logit, 1))[0];
-    scores.push_back(std::isnan(score) ? -std::numeric_limits<double>::infinity() : score);
+  if (package.task == models::Task::multiple_choice) {
+    scores = softmax(logits);
+  } else {
+    const Scoring scoring(package, 1);
+    for (const float& logit : logits) scores.push_back(scoring(std::span(&logit, 1))[0]);
+  }
+  for (double& score : scores) {
+    if (std::isnan(score)) score = -std::numeric_limits<double>::infinity();
   }
   std::vector<RankedText> ranks;
   for (const std::size_t i : ranked(scores, count)) {

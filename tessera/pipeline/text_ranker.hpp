@@ -2,6 +2,7 @@
 // Documents by how well they answer a query, by what a model is.
 //
 //   reranker (one logit)   logit of (query, document) ─ activation of the model's files ─▶ score
+//   multiple choice        likewise; softmax over the documents, of which one is the answer
 //   embedder               vector of query, vectors of documents ─ similarity_fn_name ─▶ score
 #pragma once
 
@@ -19,9 +20,9 @@ namespace tessera {
 struct RankOutput {
   const char* name;  ///< "logits" or "embedding"
   Index width;
-  bool is_of_pairs;  ///< a reranker: it reads query and document together
+  bool is_of_pairs;  ///< a reranker or a multiple choice: it reads query and document together
 };
-/// Throws Error{unsupported_model} for a model that has neither one logit nor an embedding.
+/// Throws Error{unsupported_model} for a model that has none of them.
 RankOutput rank_output(const models::Package& package);
 
 struct RankedText {

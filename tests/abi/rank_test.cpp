@@ -239,7 +239,8 @@ TEST_F(BadRankTest, ACancelledCallEndsWhileTextsAreTokenised) {
 TEST_F(BadRankTest, AModelThatRanksNothing) {
   const Model sections(kSections);
   session_ = Session(sections, {.threads = 1});
-  expect_refused(TESSERA_UNSUPPORTED_MODEL, "expected one logit (a reranker) or an embedding");
+  expect_refused(TESSERA_UNSUPPORTED_MODEL,
+                 "expected one logit (a reranker), a multiple choice or an embedding");
 }
 
 TEST_F(BadRankTest, ASessionWithoutTheOutput) {

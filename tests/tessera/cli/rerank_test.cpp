@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <regex>
 
 #include "tests/tessera/cli/cli_test.hpp"
@@ -70,6 +71,22 @@ TEST_F(RerankTest, ScoresAreThoseOfThePairs) {
   EXPECT_NEAR(best[1].score, expected[1].logit, 1e-6);
 }
 
+TEST_F(RerankTest, AMultipleChoiceIsTheSoftmaxOverTheTexts) {
+  write_model(path("choice"), {.architecture = "BertForMultipleChoice",
+                               .labels = 1,
+                               .problem_type = "",
+                               .has_sentence_files = false});
+  const std::vector<Hit> all = hits("choice texts.txt --query hello");
+  ASSERT_EQ(all.size(), 4U);
+  double sum = 0.0, of_logits = 0.0;
+  for (const Hit& hit : all) {
+    sum += hit.score;
+    of_logits += std::exp(hit.logit);
+  }
+  EXPECT_NEAR(sum, 1.0, 1e-6);
+  for (const Hit& hit : all) EXPECT_NEAR(hit.score, std::exp(hit.logit) / of_logits, 1e-6);
+}
+
 TEST_F(RerankTest, AnEmbeddersScoresAreThoseOfASearch) {
   const std::vector<Hit> ranked = hits("model texts.txt --query 'hello tea'");
   const CommandResult searched =
@@ -115,7 +132,8 @@ TEST_F(RerankTest, WhatCannotBeRankedIsNamed) {
                               .problem_type = "",
                               .has_sentence_files = false});
   expect_failure(tessera("rerank three texts.txt --query x"), 1,
-                 "ranks no texts: got 3 labels, expected one logit (a reranker) or an embedding");
+                 "ranks no texts: got 3 labels, expected one logit (a reranker), a multiple choice "
+                 "or an embedding");
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ std::vector<Answer> defined(const std::string& context, const std::vector<Window
     std::stable_sort(pairs.begin(), pairs.end(), [&](const Pair& a, const Pair& b) {
       return p[a.i] * q[a.j] > p[b.i] * q[b.j];
     });
-    if (pairs.size() > options.count) pairs.resize(options.count);
+    if (pairs.size() > 2 * options.count + 10) pairs.resize(2 * options.count + 10);
     for (auto [i, j] : pairs) {
       const double score = p[i] * q[j];
       while (window.encoding.opens_word[i] == 0) --i;
