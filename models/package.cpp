@@ -23,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "config.json";
+constexpr const char* kStanfordClass = "HF_ColBERT";
 
 std::string known_model_types() {
   std::string text;
@@ -76,6 +77,7 @@ const ModelClass& choose_class(const Config& config, const Family& family,
   const bool features_only = files.has_modules && files.transformer_task == "feature-extraction";
   const std::vector<std::string> names = config.strings("architectures");
   if (features_only || names.empty()) return family.classes.front();
+  if (names.front() == kStanfordClass) return family.classes.front();
   const ModelClass* named = family.find(names.front());
   if (named == nullptr) config.unsupported("architectures", "one of " + family.class_names(", "));
   return *named;
@@ -111,7 +113,9 @@ void read_text_padding(Package& package) {
   package.text_padding->side = named.side;
 }
 
-void open_tokenizer(const fs::path& directory, Package& package) {
+/// `markers`: prompts whose token, if the tokenizer has it, is one piece wherever it stands.
+void open_tokenizer(const fs::path& directory, const std::vector<std::string>& markers,
+                    Package& package) {
   const TokenSpec* tokens = package.program.tokens();
   if (tokens == nullptr) {
     package.tokenizer_problem =
@@ -123,7 +127,7 @@ void open_tokenizer(const fs::path& directory, Package& package) {
       package.tokenizer_problem = fmt::format("{}: no tokenizer files", directory.string());
       return;
     }
-    package.tokenizer = text::Tokenizer::from_directory(directory);
+    package.tokenizer = text::Tokenizer::from_directory(directory, markers);
     if (package.text_padding) read_text_padding(package);
   } catch (const Error& error) {
     package.tokenizer_problem = error.what();
@@ -136,6 +140,22 @@ void open_tokenizer(const fs::path& directory, Package& package) {
         fmt::format("tokenizer: ids up to {}, but config.json vocab_size={}: texts with the ids "
                     "above that will be refused",
                     needed - 1, rows));
+  }
+}
+
+/// The ids of late interaction, by the tokenizer; without one there are no texts to read either.
+void add_multi_vector(const MultiVectorFiles& files, Package& package) {
+  if (!package.tokenizer) {
+    package.multi_vector.emplace();
+    return;
+  }
+  package.multi_vector = resolve(files, *package.tokenizer);
+  const auto& expansion = package.multi_vector->expansion;
+  if (expansion && !expansion->attends && package.program.tokens()->far_distance > 0) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("query expansion: got tokens that nobody attends to in a {}, whose "
+                            "positions are relative, expected \"attend\": true",
+                            package.architecture));
   }
 }
 
@@ -172,12 +192,16 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   // Of CLIP and SigLIP too, whose encoders have configs of their own below it.
   if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
   const ModelClass& model_class = choose_class(config, family, files, options);
+  const std::vector<std::string> classes = config.strings("architectures");
+  const bool is_stanford = options.architecture.empty() && !files.has_modules && !classes.empty() &&
+                           classes.front() == kStanfordClass;
+  if (is_stanford) files.multi_vector = read_stanford(transformer, files.prompts);
 
   Package package;
   package.directory = directory;
   package.transformer_directory = transformer;
   package.model_type = family.model_type;
-  package.architecture = family.name_of(model_class);
+  package.architecture = is_stanford ? kStanfordClass : family.name_of(model_class);
   package.task = model_class.task;
   package.embedding_from_files = files.has_modules;
   package.prompts = files.prompts;
@@ -209,7 +233,11 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                             "expected a CLIPModel",
                             package.architecture));
   }
-  if (of_family == kNone || !files.modules.empty()) {
+  if (files.multi_vector) {
+    package.embedding_from_files = true;
+    merge_module_weights(directory, files, *checkpoint);
+    add_token_vectors(directory, files, *checkpoint, last_hidden_state, package);
+  } else if (of_family == kNone || !files.modules.empty()) {
     if (!files.has_modules) {
       package.embedding_from_files = has_m3_heads;
       files =
@@ -223,7 +251,12 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   if (options.dims != 0) cut_embedding(options.dims, package);
   check(package.program);
 
-  open_tokenizer(transformer, package);
+  std::vector<std::string> markers;
+  if (files.multi_vector) {
+    for (const auto& [name, prompt] : files.prompts) markers.push_back(prompt);
+  }
+  open_tokenizer(transformer, markers, package);
+  if (files.multi_vector) add_multi_vector(*files.multi_vector, package);
   set_longest_sequence(files, package);
   return package;
 }

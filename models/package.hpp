@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "models/sentence/multi_vector.hpp"
 #include "models/text/tokenizer.hpp"
 #include "runtime/base/tensor_view.hpp"
 #include "runtime/program/program.hpp"
@@ -70,6 +71,9 @@ enum class SimilarityMeasure : std::uint8_t {
 };
 const char* to_string(SimilarityMeasure measure) noexcept;
 
+/// The output of late interaction: a row per token, of length 1.
+inline constexpr const char* kTokenVectors = "token_embeddings";
+
 struct Package {
   std::filesystem::path directory;
   std::filesystem::path transformer_directory;  ///< where config.json, weights and tokenizer are
@@ -93,6 +97,10 @@ struct Package {
   std::string max_tokens_from;  ///< which of them, in words; "" of images
   /// The model has no mask and pools what is last (SigLIP): texts are padded to max_tokens with this.
   std::optional<text::TextPadding> text_padding;
+
+  /// Late interaction: how queries and documents are read, and which tokens have vectors. There is an
+  /// output kTokenVectors then, and no "embedding".
+  std::optional<MultiVector> multi_vector;
 
   /// What compares the "embedding" of one tower with that of the other; empty: there is one tower.
   std::optional<Similarity> similarity;

@@ -553,7 +553,9 @@ TESSERA_API tessera_status tessera_encode_image_files(tessera_session* session,
 /// softmax over the documents. A model with an
 /// embedding reads each text once, after the prompts that its files call query, and document,
 /// passage or corpus, unless others are given; scores are by similarity_fn_name of its files, or
-/// cosines (distances count negative). The session must compute "logits", or "embedding".
+/// cosines (distances count negative). Of late interaction (ColBERT) the score is MaxSim: for each
+/// vector of the query the best product with one of the document, added. The session must compute
+/// "logits", "embedding", or "token_embeddings".
 ///
 /// Shapes    ids, scores, logits (queries, k), 1 ≤ k ≤ documents; an id is the number of a document.
 ///           scores and logits may be NULL; logits are those of a reranker. `capacity`: elements of

@@ -9,6 +9,7 @@
 
 #include "models/builder.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
 
 namespace tessera::models {
 namespace {
@@ -75,9 +76,15 @@ Activation read_dense_activation(const Config& config) {
 class EmbeddingBuilder {
  public:
   /// `value`: what the first module reads where there is an embedding already (CLIP), else kNone.
+  /// `of_tokens`: it is of tokens (late interaction), and stays so.
   EmbeddingBuilder(const fs::path& directory, const Checkpoint& checkpoint, Package& package,
-                   ValueId value)
-      : directory_(directory), checkpoint_(checkpoint), package_(package), value_(value) {}
+                   ValueId value, bool of_tokens = false)
+      : directory_(directory),
+        checkpoint_(checkpoint),
+        package_(package),
+        value_(value),
+        kind_(of_tokens ? "token_embeddings" : "sentence_embedding"),
+        name_(of_tokens ? "token_embeddings" : "embedding") {}
 
   void pooling(const SentenceModule& module, ValueId last_hidden_state) {
     std::vector<Pooling> modes{module.pooling};
@@ -146,9 +153,7 @@ class EmbeddingBuilder {
     // x = act(self.linear(x)) [+ residual(x)]                                          Dense
     const Config config = read(module);
     for (const char* key : {"module_input_name", "module_output_name"}) {
-      if (config.string(key, "sentence_embedding") != "sentence_embedding") {
-        config.unsupported(key, "\"sentence_embedding\"");
-      }
+      if (config.string(key, kind_) != kind_) config.unsupported(key, '"' + kind_ + '"');
     }
     if (!config.has("in_features")) config.wrong("in_features", "a whole number");
     if (!config.has("out_features")) config.wrong("out_features", "a whole number");
@@ -157,7 +162,7 @@ class EmbeddingBuilder {
     const Activation activation = read_dense_activation(config);
     const WeightMap weights(checkpoint_, "sentence-transformers", "", config.name());
     Builder b(package_.program, weights);
-    const std::string name = "embedding." + module.path;
+    const std::string name = name_ + "." + module.path;
     ValueId x = b.linear(name, value_, module.path + "/linear", out, in,
                          {.has_bias = config.boolean("bias", true)});
     x = b.activation(name + ".act", x, activation);  // (S,out)
@@ -180,7 +185,7 @@ class EmbeddingBuilder {
     check_width(config, width);
     const WeightMap weights(checkpoint_, "sentence-transformers", "", config.name());
     Builder b(package_.program, weights);
-    value_ = b.layer_norm("embedding." + module.path, value_, module.path + "/norm", width,
+    value_ = b.layer_norm(name_ + "." + module.path, value_, module.path + "/norm", width,
                           kLayerNormEps);
     describe("layer norm");
   }
@@ -189,8 +194,24 @@ class EmbeddingBuilder {
     const WeightMap weights(checkpoint_, "sentence-transformers", "", "");
     Builder b(package_.program, weights);
     value_ =
-        b.l2_normalize(fmt::format("embedding.normalized.{}", position), value_, kNormalizeEps);
+        b.l2_normalize(fmt::format("{}.normalized.{}", name_, position), value_, kNormalizeEps);
     describe("normalised");
+  }
+
+  /// Stanford's ColBERT has its projection beside the encoder.
+  void stanford_projection() {
+    const StoredTensor& weight = checkpoint_.at("linear.weight");
+    if (weight.shape.size() != 2 || weight.shape[0] < 1 || weight.shape[1] != package_.hidden) {
+      throw Error(ErrorCode::corrupt_file,
+                  fmt::format("tensor \"linear.weight\" has shape {}, expected (1 or more, {})",
+                              shape_to_string(weight.shape), package_.hidden));
+    }
+    const WeightMap weights(checkpoint_, "ColBERT", "", "");
+    Builder b(package_.program, weights);
+    const auto width = static_cast<Index>(weight.shape[0]);
+    value_ = b.linear(name_ + ".linear", value_, "linear", {width, ""},
+                      {package_.hidden, "hidden_size"}, {.has_bias = false});
+    describe(fmt::format("dense {} to {}", package_.hidden, width));
   }
 
   ValueId value() const noexcept { return value_; }
@@ -224,9 +245,61 @@ class EmbeddingBuilder {
   const Checkpoint& checkpoint_;
   Package& package_;
   ValueId value_;
+  std::string kind_, name_;
 };
 
+/// The default of Normalize is the sentence embedding, of which there is none.
+void require_tokens_normalized(const fs::path& directory, const SentenceModule& module) {
+  const fs::path file = directory / module.path / "config.json";
+  const bool is_there = path_exists(file);
+  if (is_there) {
+    const Config config = Config::read(file, module.path + "/config.json");
+    if (config.string("module_input_name", "") == "token_embeddings") return;
+    config.unsupported("module_input_name", "\"token_embeddings\"");
+  }
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{}/config.json: no such file, expected a Normalize whose "
+                          "module_input_name is \"token_embeddings\"",
+                          module.path));
+}
+
 }  // namespace
+
+void add_token_vectors(const fs::path& directory, SentenceFiles& files,
+                       const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package) {
+  EmbeddingBuilder builder(directory, checkpoint, package, last_hidden_state, true);
+  if (files.multi_vector->is_stanford) builder.stanford_projection();
+  bool is_normalized = false;
+  for (std::size_t i = 0; i < files.modules.size(); ++i) {
+    const SentenceModule& module = files.modules[i];
+    is_normalized = module.kind == Kind::normalize;
+    switch (module.kind) {
+      case Kind::dense:
+        builder.dense(module);
+        break;
+      case Kind::layer_norm:
+        builder.layer_norm(module);
+        break;
+      case Kind::normalize:
+        require_tokens_normalized(directory, module);
+        builder.normalize(i);
+        break;
+      case Kind::mask:
+        read_mask(
+            Config::read(directory / module.path / "config.json", module.path + "/config.json"),
+            *files.multi_vector);
+        break;
+      default:
+        throw Error(ErrorCode::unsupported_model,
+                    fmt::format("modules.json: module {} (\"{}\") pools, expected token vectors "
+                                "to the end, as a MultiVectorMask or PyLate's Dense has them",
+                                i + 1, module.path));
+    }
+  }
+  // encode() divides by the length whatever the modules do.
+  if (!is_normalized) builder.normalize(files.modules.size());
+  package.program.outputs.push_back({kTokenVectors, builder.value()});
+}
 
 std::vector<Pooling> read_pooling_modes(const Config& config) {
   std::vector<Pooling> modes;
@@ -306,6 +379,8 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
       case Kind::normalize:
         builder.normalize(i);
         break;
+      case Kind::mask:
+        break;  // of late interaction: add_token_vectors()
     }
     package.embedding_is_normalized = module.kind == Kind::normalize;
   }

@@ -17,6 +17,8 @@ namespace fs = std::filesystem;
 constexpr const char* kModules = "modules.json";
 constexpr const char* kPrompts = "config_sentence_transformers.json";
 
+constexpr const char* kPylateDense = "pylate.models.Dense.Dense";  // of sentence-transformers, too
+
 bool is_there(const fs::path& path) {
   return path_exists(path);
 }
@@ -35,6 +37,7 @@ void check_path(const Config& entry, const std::string& path) {
 /// "sentence_transformers.sentence_transformer.modules.pooling.Pooling" are both "Pooling"; a
 /// class of another package is nothing that is known here.
 std::string class_of(const std::string& type) {
+  if (type == kPylateDense) return "Dense";
   if (!type.starts_with("sentence_transformers.")) return type;
   return type.substr(type.rfind('.') + 1);
 }
@@ -48,8 +51,10 @@ SentenceModule read_module(const Config& entry, const std::string& path) {
   if (name == "SpladePooling") return {Kind::splade_pooling, path};
   if (name == "Dense") return {Kind::dense, path};
   if (name == "LayerNorm") return {Kind::layer_norm, path};
-  entry.unsupported(
-      "type", "Transformer first, then Pooling, SpladePooling, Dense, Normalize or LayerNorm");
+  if (name == "MultiVectorMask") return {Kind::mask, path};
+  entry.unsupported("type",
+                    "Transformer first, then Pooling, SpladePooling, Dense, Normalize, LayerNorm "
+                    "or MultiVectorMask");
 }
 
 void read_modules(const fs::path& directory, SentenceFiles& files) {
@@ -71,7 +76,10 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
       files.transformer_path = path;
     } else {
       files.modules.push_back(read_module(entry, path));
-      if (files.modules.back().kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
+      const SentenceModule::Kind kind = files.modules.back().kind;
+      if (kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
+      const bool is_pylate = entry.string("type", "") == kPylateDense;
+      if (kind == SentenceModule::Kind::mask || is_pylate) files.multi_vector.emplace();
     }
   }
   if (entries.empty()) {
@@ -145,6 +153,7 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
     check_arguments(config);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
     check_output(config, files.is_sparse);
+    if (files.multi_vector) read_lengths(config, *files.multi_vector);
     if (files.transformer_task == "text-generation" || files.transformer_task == "any-to-any") {
       config.unsupported("transformer_task",
                          "feature-extraction, sequence-classification or fill-mask");
@@ -168,8 +177,16 @@ SimilarityMeasure read_measure(const Config& config) {
 void read_prompts(const fs::path& directory, SentenceFiles& files) {
   if (!is_there(directory / kPrompts)) return;
   const Config config = Config::read(directory / kPrompts, kPrompts);
-  if (config.has("similarity_fn_name")) files.similarity_measure = read_measure(config);
   files.prompts = config.string_map("prompts");
+  if (files.multi_vector) {
+    files.multi_vector->is_mean = config.string("similarity_fn_name", "") == "meanmaxsim";
+    const bool has_mask = std::any_of(
+        files.modules.begin(), files.modules.end(),
+        [](const SentenceModule& module) { return module.kind == SentenceModule::Kind::mask; });
+    if (!has_mask) read_pylate(config, *files.multi_vector, files.prompts);
+  } else if (config.has("similarity_fn_name")) {
+    files.similarity_measure = read_measure(config);
+  }
   files.default_prompt_name = config.string("default_prompt_name", "");
   if (!files.default_prompt_name.empty() && !files.prompts.contains(files.default_prompt_name)) {
     std::string known;

@@ -21,12 +21,13 @@
 
 #include "models/config.hpp"
 #include "models/package.hpp"
+#include "models/sentence/multi_vector.hpp"
 
 namespace tessera::models {
 
 /// One entry of modules.json after the Transformer.
 struct SentenceModule {
-  enum class Kind { pooling, splade_pooling, dense, normalize, layer_norm };
+  enum class Kind { pooling, splade_pooling, dense, normalize, layer_norm, mask };
   Kind kind;
   std::string path;                 ///< "1_Pooling"; relative to the directory
   Pooling pooling = Pooling::mean;  ///< of a pooling without a path
@@ -46,6 +47,7 @@ struct SentenceFiles {
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;
+  std::optional<MultiVectorFiles> multi_vector;  ///< late interaction: modules are of tokens
 };
 
 /// Reads what there is; a directory without any of the files is a plain Transformer directory.

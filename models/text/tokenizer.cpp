@@ -112,9 +112,29 @@ constexpr OtherTokenizer kOtherTokenizers[] = {
     {"tokenizer.model", "SentencePiece"},
 };
 
+// The tokens of `markers` that are known and would not come out in one piece.
+std::vector<AddedToken> split_markers(const TokenizerParts& parts,
+                                      std::span<const std::string> markers) {
+  std::vector<AddedToken> split;
+  for (const std::string& marker : markers) {
+    const std::size_t first = marker.find_first_not_of(' ');
+    if (first == std::string::npos) continue;
+    for (const std::string& prefix :
+         {marker, marker.substr(first, marker.find(' ', first) - first)}) {
+      const auto id = parts.id(prefix);
+      if (!id) continue;
+      const std::vector<SequenceToken> tokens = parts.tokenize(prefix, kNoLimit);
+      if (tokens.size() != 1 || tokens[0].id != *id) split.push_back({.content = prefix});
+      break;
+    }
+  }
+  return split;
+}
+
 }  // namespace
 
-Tokenizer Tokenizer::from_directory(const fs::path& directory) {
+Tokenizer Tokenizer::from_directory(const fs::path& directory,
+                                    std::span<const std::string> markers) {
   const bool has_json = exists(directory, "tokenizer.json");
   const bool has_pairs = exists(directory, "vocab.json") && exists(directory, "merges.txt");
   const char* spiece = nullptr;
@@ -139,19 +159,28 @@ Tokenizer Tokenizer::from_directory(const fs::path& directory) {
                     "ids can be given instead of text: --ids)",
                     directory.string()));
   }
-  const TokenizerConfig config = read_tokenizer_config(directory);
-  std::shared_ptr<TokenizerParts> parts =
-      has_json                         ? read_tokenizer_json(directory / "tokenizer.json", config)
-      : has_pairs                      ? read_vocab_json(directory, config)
-      : exists(directory, "vocab.txt") ? read_vocab_txt(directory, config)
-                                       : read_spiece_model(directory / spiece, config);
-  parts->model_max_length = config.model_max_length;
-  parts->truncation_side = config.truncation_side;
-  if (has_json) apply_bos_eos(config, *parts);
-  parts->gives_type_ids = text::gives_type_ids(config);
-  find_special_ids(config, *parts);
-  parts->text_padding = text::text_padding(config, *parts);
-  parts->finish();
+  TokenizerConfig config = read_tokenizer_config(directory);
+  const auto read = [&] {
+    std::shared_ptr<TokenizerParts> parts =
+        has_json                         ? read_tokenizer_json(directory / "tokenizer.json", config)
+        : has_pairs                      ? read_vocab_json(directory, config)
+        : exists(directory, "vocab.txt") ? read_vocab_txt(directory, config)
+                                         : read_spiece_model(directory / spiece, config);
+    parts->model_max_length = config.model_max_length;
+    parts->truncation_side = config.truncation_side;
+    if (has_json) apply_bos_eos(config, *parts);
+    parts->gives_type_ids = text::gives_type_ids(config);
+    find_special_ids(config, *parts);
+    parts->text_padding = text::text_padding(config, *parts);
+    parts->finish();
+    return parts;
+  };
+  std::shared_ptr<TokenizerParts> parts = read();
+  const std::vector<AddedToken> split = split_markers(*parts, markers);
+  if (!split.empty()) {
+    config.decoder.insert(config.decoder.end(), split.begin(), split.end());
+    parts = read();
+  }
   return Tokenizer(std::move(parts));
 }
 

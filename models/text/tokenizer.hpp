@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,7 +41,8 @@ struct Encoding {
   std::vector<std::uint8_t> opens_word = {};
   std::array<std::uint32_t, 2> last_text{};  // [begin, end) of the pair's second text, or the text
   bool is_cut = false;                       // whether truncation left tokens out
-  std::int32_t pool_from = 0;  // tokens of a prompt that poolings leave out: of TextInputs, else 0
+  std::int32_t pool_from = 0;   // tokens of a prompt that poolings leave out: of TextInputs, else 0
+  std::int32_t unattended = 0;  // tokens at the end that nobody attends to: of TextInputs, else 0
 
   std::size_t size() const noexcept { return ids.size(); }
 };
@@ -108,7 +110,11 @@ class Tokenizer {
   ///
   /// Errors    not_found (no tokenizer file), corrupt_file, io_error, and unsupported_model, which
   ///           names the part that is missing.
-  static Tokenizer from_directory(const std::filesystem::path& directory);
+  /// `markers`: texts that begin others, such as "[Q] ". Where the tokenizer has a token for one, or
+  /// for its first word, and would split it, it becomes a special token of this tokenizer.
+  ///                    sentence-transformers 6.0, MultiVectorEncoder._register_prefix_tokens()
+  static Tokenizer from_directory(const std::filesystem::path& directory,
+                                  std::span<const std::string> markers = {});
 
   /// Encodes one text. Invalid UTF-8 is replaced by U+FFFD as String::from_utf8_lossy does, and
   /// offsets count the code points of the replaced text.

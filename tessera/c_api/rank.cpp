@@ -3,6 +3,7 @@
 //
 //   reranker   logit of (query, document) ─ activation of the model's files ─▶ score
 //   embedder   vector of query, vectors of documents ─ similarity_fn_name ─▶ score
+//   late interaction   vectors of their tokens ─ MaxSim ─▶ score
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/texts.hpp"
 #include "tessera/pipeline/text_ranker.hpp"
+#include "tessera/pipeline/token_vectors.hpp"
 #include "tessera/pipeline/vector_index.hpp"
 
 namespace tessera::c_api {
@@ -98,15 +100,75 @@ void rank_pairs(Ranking& r) {
   }
 }
 
-void rank_vectors(Ranking& r) {
+void rank_token_vectors(Ranking& r) {
   const models::Package& package = r.model().package();
-  const auto inputs_of = [&](const GivenTexts& texts, std::initializer_list<const char*> prompts) {
-    return TextInputs(package, with_prompt_of(package, texts.options(), prompts));
+  const models::MultiVector& reads = package.multi_vector.value();
+  const auto vectors_of = [&](const GivenTexts& texts, TextRole role, ItemStatuses& items,
+                              std::vector<unsigned char>& cuts, const auto& take) {
+    const TextInputs inputs(package, as(role, package, texts.options()));
+    items.begin(texts.size());
+    std::vector<TokenSequence> sequences;
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      r.limits.check();
+      try {
+        const text::Encoding encoding = inputs.encode(texts.text(t));
+        require(std::cmp_less_equal(encoding.size(), r.max_rows()) || !items.are_wanted(),
+                "got {} tokens, expected at most {} (the session's max_rows)", encoding.size(),
+                r.max_rows());
+        sequences.push_back(to_sequence(require_tokens(package.program), encoding));
+        if (encoding.is_cut) cuts[t] = 1;
+        items.keep(t);
+      } catch (const Error& error) {
+        items.fail(t, error);
+      }
+    }
+    std::vector<std::int64_t> offsets{0};
+    for (const TokenSequence& each : sequences) offsets.push_back(offsets.back() + each.size());
+    std::vector<float> rows(static_cast<std::size_t>(offsets.back() * r.output.width));
+    tessera_output out = TESSERA_OUTPUT_INIT;
+    out.name = r.output.name;
+    out.data = rows.data();
+    out.capacity = rows.size();
+    {
+      const Turn turn(r.session, r.limits);
+      encode_sequences(turn.lane(), Sequences(sequences), offsets, r.limits, &out, 1,
+                       sequences.size(), {});
+    }
+    for (std::size_t s = 0; s < sequences.size(); ++s) {
+      const TensorView<const float> of{.data = rows.data() + offsets[s] * r.output.width,
+                                       .rows = sequences[s].size(),
+                                       .cols = r.output.width,
+                                       .stride = r.output.width};
+      take(token_vectors(reads, sequences[s], role, of));
+    }
   };
   ItemStatuses every(nullptr, "query");
-  const TokenizedTexts queries = tokenize(r.model(), inputs_of(r.queries, kQueryPrompts), r.queries,
-                                          every, r.max_rows(), r.limits);
-  const TokenizedTexts documents = tokenize(r.model(), inputs_of(r.documents, kDocumentPrompts),
+  std::vector<std::vector<float>> queries;
+  vectors_of(r.queries, TextRole::query, every, r.query_cuts,
+             [&](std::vector<float> vectors) { queries.push_back(std::move(vectors)); });
+  MaxSimIndex index(r.output.width);
+  vectors_of(r.documents, TextRole::document, r.items, r.document_cuts,
+             [&](const std::vector<float>& vectors) { index.add(vectors); });
+  const Isa isa = r.model().isa();
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    std::size_t at = q * r.k;
+    for (const Hit& hit : index.find(queries[q], r.k, reads.is_mean, isa)) {
+      r.ranks[at++] = {.id = static_cast<std::int64_t>(r.items.kept()[hit.row]),
+                       .score = hit.score,
+                       .logit = kLowest};
+    }
+  }
+}
+
+void rank_vectors(Ranking& r) {
+  const models::Package& package = r.model().package();
+  const auto inputs_of = [&](const GivenTexts& texts, TextRole role) {
+    return TextInputs(package, as(role, package, texts.options()));
+  };
+  ItemStatuses every(nullptr, "query");
+  const TokenizedTexts queries = tokenize(r.model(), inputs_of(r.queries, TextRole::query),
+                                          r.queries, every, r.max_rows(), r.limits);
+  const TokenizedTexts documents = tokenize(r.model(), inputs_of(r.documents, TextRole::document),
                                             r.documents, r.items, r.max_rows(), r.limits);
   merge_cuts(queries.cuts, r.query_cuts);
   merge_cuts(documents.cuts, r.document_cuts);
@@ -168,7 +230,13 @@ tessera_status tessera_rank_texts(tessera_session* session, const tessera_texts*
                     .query_cuts = std::vector<unsigned char>(asked.size()),
                     .document_cuts = std::vector<unsigned char>(searched.size()),
                     .ranks = std::vector<Ranked>(count)};
-    output.is_of_pairs ? rank_pairs(ranking) : rank_vectors(ranking);
+    if (output.is_of_pairs) {
+      rank_pairs(ranking);
+    } else if (output.is_of_tokens) {
+      rank_token_vectors(ranking);
+    } else {
+      rank_vectors(ranking);
+    }
     items.write();
     asked.write_cuts(ranking.query_cuts);
     searched.write_cuts(ranking.document_cuts);

@@ -17,6 +17,7 @@
 #include "tessera/cli/vector_flags.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/output_file.hpp"
+#include "tessera/pipeline/token_vectors.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -30,7 +31,8 @@ struct Embed {
   std::string format;  // empty: by the output's name
   std::string output = "-";
   std::string output_name = "embedding";
-  std::string paths;  // empty: not given
+  std::string paths;                // empty: not given
+  std::optional<std::string> role;  // of texts of late interaction
   bool with_text = false, resumes = false;
   Index top_k = 0;  // 0: not given
 
@@ -41,6 +43,8 @@ struct Embed {
   using PackagePointer = std::shared_ptr<const models::Package>;
   void run_texts(const CLI::App& command, const PackagePointer& package,
                  EncoderOptions options) const;
+  void run_tokens(const CLI::App& command, OutputFile& out, RecordStream& stream,
+                  const Preparer& preparer, TextEncoder& encoder) const;
   void run_images(const PackagePointer& package, EncoderOptions options) const;
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
@@ -82,7 +86,14 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
     require_no_terminal(*file);
   }
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
-  require_per_input(encoder);
+  if (encoder.is_per_token()) {
+    if (resumes) {
+      throw UsageError(
+          fmt::format("--resume: {} has a row per token, expected one per text", output_name));
+    }
+    run_tokens(command, *file, stream, preparer, encoder);
+    return;
+  }
   const VectorCoding coding = vectors.coding(encoder.width());
   std::optional<ResumableJob> job;
   if (resumes) job.emplace(output, facts_of(command, input, encoder, format, vectors.files()));
@@ -123,6 +134,44 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
     out.finish();
   }
   signs.finish();
+  require_all(counts);
+}
+
+// Of outputs with a row per token: a list of vectors for each text.
+void Embed::run_tokens(const CLI::App& command, OutputFile& out, RecordStream& stream,
+                       const Preparer& preparer, TextEncoder& encoder) const {
+  require_none(command,
+               {"--with-text", "--top-k", "--vector-type", "--ranges", "--calibrate", "--base64"},
+               "applies to one vector per text");
+  if (format != "jsonl") {
+    throw UsageError(fmt::format("--format {}: {} has a row per token, expected jsonl", format,
+                                 encoder.options().session.outputs.front()));
+  }
+  const models::Package& package = encoder.package();
+  const bool skips = package.multi_vector && output_name == models::kTokenVectors;
+  const RecordCounts counts = cli::run_texts(
+      {.command = "embed", .label = "embedding", .shows_stats = images.shows_stats}, stream,
+      preparer.function(), preparer.texts(), encoder,
+      {.result =
+           [&](const RecordResult& result) {
+             const RecordPart& part = result.parts[0];
+             std::vector<float> rows;
+             if (skips) {
+               rows =
+                   token_vectors(*package.multi_vector, part.sequence, text.role, result.output());
+             } else {
+               for (Index r = 0; r < result.output().rows; ++r) {
+                 const std::span<const float> row = result.output().row(r);
+                 rows.insert(rows.end(), row.begin(), row.end());
+               }
+             }
+             out.write(
+                 with_id(vectors_line(rows, encoder.width()), result.record.id, result.is_cut));
+           },
+       .failed = {},
+       .end_of_window = [&](const RecordCounts&) { out.flush_pipe(); },
+       .progress = {}});
+  out.finish();
   require_all(counts);
 }
 
@@ -201,6 +250,17 @@ void Embed::run(const CLI::App& command) {
   require_distinct(written, read, model.model);
   EncoderOptions options = model.encoder_options({output_name});
   const PackagePointer package = model.open_package();
+  if (package->multi_vector && output_name == "embedding") {
+    output_name = models::kTokenVectors;
+    options.session.outputs = {output_name};
+  }
+  if (role && !package->multi_vector) {
+    throw UsageError("--as: the model reads all texts alike, expected late interaction (ColBERT)");
+  }
+  if (package->multi_vector && !input.is_ids) {
+    const TextRole read_as = role == "query" ? TextRole::query : TextRole::document;
+    static_cast<TextOptions&>(text) = as(read_as, *package, text);
+  }
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
   if (top_k > 0) require_top_k(*package);
@@ -237,6 +297,8 @@ void Embed::add_to(CLI::App& command) {
             "Sparse embeddings: the K heaviest tokens (default: all that are not 0)");
   add_option(command, "--output-name", output_name, "NAME",
              "Write this output of the model, e.g. pooler_output (default: embedding)");
+  add_choice(command, "--as", role, "ROLE", {"query", "document"},
+             "Late interaction (ColBERT): read texts as queries or as documents (default)");
   text.add_to(command);
   images.add_to(command);
   add_option(command, "--paths", paths, "FILE",
@@ -254,6 +316,8 @@ void Embed::add_to(CLI::App& command) {
       "A sparse one (SPLADE) is {\"sparse\": [{\"token\": ..., \"id\": ..., \"weight\": ...}, "
       "...]} in\n"
       "JSON, the heaviest tokens first; the other formats have a column for each token.\n"
+      "Of late interaction (ColBERT), and of outputs with a row per token, it is\n"
+      "{\"vectors\": [[...], ...]}, a vector for each token that counts.\n"
       "With --resume the same command goes on with what an interrupted one has written, and "
       "writes\n"
       "the same bytes; a job that differs (flags, inputs, model, machine) is refused.\n"

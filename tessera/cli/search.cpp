@@ -32,12 +32,16 @@ struct Search {
   std::string format = "text";
   Index top_k = 5;
   bool is_quiet = false;
+  std::string store;  // of token vectors; empty: not given
 
   void add_to(CLI::App& command);
   void run(const CLI::App& command);
 
  private:
   RecordInput index_input();
+  void run_tokens(const std::shared_ptr<const models::Package>& package, const RecordInput& read);
+  void require_all(std::size_t bad, std::size_t failed, std::size_t count) const;
+  void say_times(std::size_t count, double embedding_ms, double search_ms) const;
   VectorIndex fill(std::vector<Entry>& entries, const TextInputs& texts, TextEncoder& encoder,
                    const BadEntry& bad) const;
 };
@@ -144,12 +148,20 @@ void Search::run(const CLI::App& /*command*/) {
     require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}},
                      model.with_plan({index}), model.model);
   }
-  EncoderOptions options = model.encoder_options({"embedding"});
   const auto package = model.open_package();
+  if (package->multi_vector) {
+    run_tokens(package, read);
+    return;
+  }
+  if (!store.empty()) {
+    throw UsageError(
+        "--vector-type: got a model with one vector per text, expected late interaction");
+  }
+  EncoderOptions options = model.encoder_options({"embedding"});
   require_embedding(*package);
-  const TextInputs query_texts(*package, with_prompt_of(*package, text, kQueryPrompts));
-  const TextInputs index_texts(
-      *package, with_prompt_of(*package, index_prompt.options(text), kDocumentPrompts));
+  const TextInputs query_texts(*package, as(TextRole::query, *package, text));
+  const TextInputs index_texts(*package,
+                               as(TextRole::document, *package, index_prompt.options(text)));
   std::size_t bad = 0;
   const auto tell = [&bad](const Error& error) {
     fmt::print(stderr, "tessera search: {}\n", error.what());
@@ -191,13 +203,20 @@ void Search::run(const CLI::App& /*command*/) {
   out.finish();
   say_what_was_cut("search", index_texts);
   say_what_was_cut("search", query_texts);
-  if (!is_quiet && count > 0) {
-    const auto n = static_cast<double>(count);
-    fmt::print(stderr,
-               "tessera search: {} quer{}, {:.2f} ms each ({:.2f} embedding, {:.2f} searching)\n",
-               count, count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n,
-               search_ms / n);
-  }
+  say_times(count, embedding_ms, search_ms);
+  require_all(bad, failed, count);
+}
+
+void Search::say_times(std::size_t count, double embedding_ms, double search_ms) const {
+  if (is_quiet || count == 0) return;
+  const auto n = static_cast<double>(count);
+  fmt::print(stderr,
+             "tessera search: {} quer{}, {:.2f} ms each ({:.2f} embedding, {:.2f} searching)\n",
+             count, count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n,
+             search_ms / n);
+}
+
+void Search::require_all(std::size_t bad, std::size_t failed, std::size_t count) const {
   if (failed == 0 && bad == 0) return;
   if (failed == 0) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{}: {} line{} not indexed, expected all",
@@ -205,6 +224,64 @@ void Search::run(const CLI::App& /*command*/) {
   }
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{} of {} queries gave no answer, expected all", failed, failed + count));
+}
+
+// Late interaction: a list of vectors for each text.
+void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
+                        const RecordInput& read) {
+  if (!save.empty() || !load.empty()) {
+    throw UsageError(
+        "--save-index, --load-index: got a model of late interaction, expected one vector per "
+        "text");
+  }
+  const VectorStore kept = store == "f16"    ? VectorStore::f16
+                           : store == "int8" ? VectorStore::int8
+                                             : VectorStore::f32;
+  EncoderOptions options = model.encoder_options({models::kTokenVectors});
+  std::size_t bad = 0, failed = 0, count = 0;
+  const auto tell = [&bad](const Error& error) {
+    fmt::print(stderr, "tessera search: {}\n", error.what());
+    ++bad;
+  };
+  std::vector<Entry> entries = read_entries(read, tell);
+  OutputFile out("-");
+  TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
+  TextRanker ranker(encoder, text, index_prompt.options(text), kept);
+  const Stopwatch indexing;
+  {
+    Progress progress("indexing");
+    ranker.take(std::move(entries), tell, progress.of_known());
+  }
+  if (!is_quiet) {
+    const double seconds = indexing.ms() / 1e3;
+    fmt::print(stderr, "tessera search: indexed {} texts, {} vectors, {:.1f} MB, in {:.2f} s\n",
+               ranker.entries().size(), ranker.token_index().vectors(),
+               static_cast<double>(ranker.token_index().bytes()) / 1e6, seconds);
+  }
+  Queries source(queries, read.options.encoding);
+  std::string query, where;
+  double ms = 0.0;
+  while (source.next(query, where)) {
+    const Stopwatch ranking;
+    try {
+      const std::vector<RankedText> ranks =
+          about(where, [&] { return ranker.rank(query, static_cast<std::size_t>(top_k), tell); });
+      ms += ranking.ms();
+      ++count;
+      out.write(format == "jsonl" ? ranks_json(query, ranks, ranker.entries())
+                                  : ranks_text(query, ranks, ranker.entries()));
+      out.flush();
+    } catch (const Error& error) {  // of this query: the others are answered
+      if (error.code() != ErrorCode::invalid_argument) throw;
+      fmt::print(stderr, "tessera search: {}\n", error.what());
+      ++failed;
+    }
+  }
+  out.finish();
+  say_what_was_cut("search", ranker.document_inputs());
+  say_what_was_cut("search", ranker.query_inputs());
+  say_times(count, ms, 0.0);
+  require_all(bad, failed, count);
 }
 
 void Search::add_to(CLI::App& command) {
@@ -226,6 +303,8 @@ void Search::add_to(CLI::App& command) {
   add_option(command, "--load-index", load, "FILE",
              "Take the vectors from FILE, made by --save-index from the same lines and model")
       ->excludes(saved);
+  add_choice(command, "--vector-type", store, "TYPE", {"f32", "f16", "int8"},
+             "Late interaction (ColBERT): how the vectors of tokens are kept (default: f32)");
   add_count(command, "--top-k", top_k, "Answers per query (default: 5)", kMany, "K");
   add_choice(command, "--format", format, "FORMAT", {"text", "jsonl"}, "text (default), jsonl");
   command.add_flag("-q,--quiet", is_quiet, "No timings and no advice on stderr");
@@ -237,8 +316,11 @@ void Search::add_to(CLI::App& command) {
       "exit status is 1. Empty lines of the file are left out. Equal scores are ordered by line. "
       "The score is what\n"
       "similarity_fn_name of the model's files names: cosine (default; dot of sparse embeddings),\n"
-      "dot, euclidean, manhattan (the last two: minus the distance). The model's prompts called\n"
-      "query, and document, passage or corpus, are put before queries and indexed texts unless a\n"
+      "dot, euclidean, manhattan (the last two: minus the distance); of late interaction "
+      "(ColBERT)\n"
+      "MaxSim: for each vector of the query the best product with one of the text, added. The\n"
+      "model's prompts called query, and document, passage or corpus, are put before queries and "
+      "indexed texts unless a\n"
       "prompt is given.\n"
       "Examples:\n"
       "  tessera search model --index notes.txt \"how do I brew tea\" --top-k 3\n"

@@ -57,8 +57,8 @@ std::string main_output(const Program& program) {
     return std::holds_alternative<PooledLinearOp>(op);
   });
   if (pools_logits && program.find_output("embedding") != kNone) return "embedding";
-  for (const char* name :
-       {"logits", "prediction_logits", "start_logits", "embedding", "last_hidden_state"}) {
+  for (const char* name : {"logits", "prediction_logits", "start_logits", "embedding",
+                           models::kTokenVectors, "last_hidden_state"}) {
     if (program.find_output(name) != kNone) return name;
   }
   return program.outputs.empty() ? "" : program.outputs.front().name;

@@ -9,6 +9,7 @@
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
+#include "tessera/pipeline/token_vectors.hpp"
 
 namespace tessera {
 namespace {
@@ -99,6 +100,38 @@ std::vector<float> embed_entries(std::vector<Entry>& entries, const TextInputs& 
                 "index: got no text that the model takes, expected at least one to search in");
   }
   return rows;
+}
+
+MaxSimIndex embed_entry_tokens(std::vector<Entry>& entries, const TextInputs& texts,
+                               TextEncoder& encoder, VectorStore store, const BadEntry& bad,
+                               const ProgressCallback& progress) {
+  MaxSimIndex index(encoder.width(), store);
+  const models::MultiVector& reads = encoder.package().multi_vector.value();
+  std::vector<TokenSequence> sequences;
+  std::vector<std::vector<float>> vectors;  // of sequences
+  std::size_t kept = 0;
+  for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
+    const std::size_t end = std::min(begin + kWindow, entries.size());
+    sequences.clear();
+    keep_good(entries, begin, end, kept, texts, encoder.package().program, bad,
+              [&](TokenSequence sequence) { sequences.push_back(std::move(sequence)); });
+    vectors.assign(sequences.size(), {});
+    encoder.run(
+        sequences,
+        [&](std::size_t s, Results results) {
+          vectors[s] = token_vectors(reads, sequences[s], TextRole::document, results[0]);
+        },
+        [&](std::size_t done, std::size_t) {
+          if (progress) progress(begin + done, entries.size());
+        });
+    for (const std::vector<float>& each : vectors) index.add(each);
+  }
+  entries.resize(kept);
+  if (entries.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "index: got no text that the model takes, expected at least one to search in");
+  }
+  return index;
 }
 
 void leave_out_bad_entries(std::vector<Entry>& entries, const TextInputs& texts,

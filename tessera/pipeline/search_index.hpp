@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tessera/pipeline/encoder.hpp"
+#include "tessera/pipeline/max_sim.hpp"
 #include "tessera/pipeline/record_stream.hpp"
 #include "tessera/pipeline/text_inputs.hpp"
 #include "tessera/pipeline/vector_index.hpp"
@@ -36,6 +37,11 @@ using BadEntry = std::function<void(const Error&)>;
 std::vector<float> embed_entries(std::vector<Entry>& entries, const TextInputs& texts,
                                  TextEncoder& encoder, const BadEntry& bad,
                                  const ProgressCallback& progress = {});
+
+/// The same of late interaction: the token vectors of each entry that stays, in their order.
+MaxSimIndex embed_entry_tokens(std::vector<Entry>& entries, const TextInputs& texts,
+                               TextEncoder& encoder, VectorStore store, const BadEntry& bad,
+                               const ProgressCallback& progress = {});
 
 /// Leaves the same entries out without embedding the others.
 void leave_out_bad_entries(std::vector<Entry>& entries, const TextInputs& texts,

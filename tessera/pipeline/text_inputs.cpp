@@ -6,16 +6,34 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "models/text/python_text.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/session/session.hpp"
 
 namespace tessera {
 namespace {
 
 [[noreturn]] void refuse(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
+}
+
+struct RoleLimit {
+  std::optional<Index> tokens;
+  const char* from;
+};
+
+// How long texts of late interaction are: its queries, expanded to `length` at least, where that is
+// fixed at most, too.
+RoleLimit limit_of(const models::MultiVector& reads, TextRole role) {
+  if (role == TextRole::document) return {reads.document_length, "document_length"};
+  if (!reads.expansion) return {reads.query_length, "query_length"};
+  const Index length = reads.expansion->length;
+  if (reads.expansion->is_fixed) return {length, "query expansion"};
+  if (!reads.query_length) return {std::nullopt, ""};
+  return {std::max(*reads.query_length, length), "query_length"};
 }
 
 // The text to put before every input: an explicit one, a named one, or the default of the files.
@@ -51,6 +69,7 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
                                                   names_it ? "" : ": ", package.tokenizer_problem));
   }
   const Index position_limit = require_tokens(package.program).max_tokens;
+  longest_ = position_limit;
   const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
   const bool cuts = strategy != text::TruncationStrategy::do_not_truncate;
   if (options.max_length) {
@@ -67,6 +86,15 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
   } else {  // a text that the model can take is taken whole
     max_tokens_ = position_limit;
     limit_reason_ = "position table";
+  }
+  if (package.multi_vector) {
+    const models::MultiVector& reads = *package.multi_vector;
+    const auto [tokens, from] = limit_of(reads, options.role);
+    if (tokens && cuts && !options.max_length) {
+      max_tokens_ = std::min(*tokens, position_limit);
+      if (max_tokens_ == *tokens) limit_reason_ = from;
+    }
+    if (options.role == TextRole::query && reads.expansion) filled_ = &reads;
   }
   if (package.text_padding) {
     padding_ = *package.text_padding;
@@ -137,6 +165,7 @@ text::Encoding TextInputs::finished(text::Encoding encoding) const {
   }
   encoding.pool_from = static_cast<std::int32_t>(std::min(prompt_tokens_, encoding.size()));
   pad(encoding);
+  expand(encoding);
   ++encoded_;
   if (encoding.is_cut) ++cut_;
   return encoding;
@@ -169,15 +198,35 @@ void TextInputs::pad(text::Encoding& encoding) const {
   }
 }
 
+// Short queries get tokens up to the length.        sentence-transformers 6.0, Transformer.preprocess()
+void TextInputs::expand(text::Encoding& encoding) const {
+  if (filled_ == nullptr) return;
+  const auto size = static_cast<Index>(encoding.size());
+  const Index length = std::min(filled_->expansion->length, longest_);
+  if (size >= length) return;
+  const auto whole = static_cast<std::size_t>(length);
+  const bool attends = filled_->expansion->attends;
+  encoding.ids.resize(whole, filled_->expansion_id);
+  encoding.type_ids.resize(whole, 0);
+  encoding.offsets.resize(whole, {0, 0});
+  encoding.special_mask.resize(whole, 1);
+  encoding.attention_mask.resize(whole, attends ? 1 : 0);
+  if (!attends) encoding.unattended = static_cast<std::int32_t>(length - size);
+}
+
 std::string TextInputs::cutting() const {
   if (!options_.max_length) return fmt::format("{} tokens, none", max_tokens_);
   return fmt::format("{} tokens, {}, {}", max_tokens_, to_string(*options_.truncation),
                      to_string(options_.truncation_side.value_or(text::Side::right)));
 }
 
-TextOptions with_prompt_of(const models::Package& package, TextOptions options,
-                           std::initializer_list<const char*> names) {
+TextOptions as(TextRole role, const models::Package& package, TextOptions options) {
+  options.role = role;
   if (options.prompt || options.prompt_name) return options;
+  static constexpr std::array kQuery{"query"};
+  static constexpr std::array kDocument{"document", "passage", "corpus"};
+  const std::span<const char* const> names =
+      role == TextRole::query ? std::span<const char* const>(kQuery) : kDocument;
   for (const char* name : names) {
     if (!package.prompts.contains(name)) continue;
     options.prompt_name = name;
@@ -191,6 +240,14 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
   sequence.ids = encoding.ids;
   sequence.pool_from = encoding.pool_from;
   if (spec.type_vocab_size > 0) sequence.types = encoding.type_ids;
+  if (encoding.unattended == 0) return sequence;
+  sequence.query_only = encoding.unattended;
+  sequence.positions.resize(encoding.size());
+  fill_positions(spec, encoding.ids, sequence.positions);
+  for (std::vector<std::int32_t>* each : {&sequence.ids, &sequence.types, &sequence.positions}) {
+    if (each->empty()) continue;
+    std::rotate(each->begin(), each->end() - encoding.unattended, each->end());
+  }
   return sequence;
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <atomic>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +15,9 @@
 
 namespace tessera {
 
+/// What a text is to a model that reads queries and documents apart (late interaction).
+enum class TextRole : std::uint8_t { document, query };
+
 /// What users may say about the way from text to tokens; nullopt: as the checkpoint's files say.
 struct TextOptions {
   std::optional<Index> max_length;  ///< tokens, special tokens included
@@ -23,6 +25,7 @@ struct TextOptions {
   std::optional<text::Side> truncation_side;
   std::optional<std::string> prompt;       ///< put before every text
   std::optional<std::string> prompt_name;  ///< one of Package::prompts
+  TextRole role = TextRole::document;
 };
 
 /// Encodes texts for one Package, which must outlive it. Only its counters change.
@@ -35,6 +38,7 @@ class TextInputs {
   /// Texts are cut at the limit of the model's files, or at the position table, as the reference
   /// does; Encoding::is_cut says so. Where the model reads its padding (SigLIP), they are padded. Where
   /// its Pooling has include_prompt false, Encoding::pool_from says how many tokens the prompt has.
+  /// Queries of late interaction are filled up where it expands them.
   ///
   /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
@@ -66,7 +70,9 @@ class TextInputs {
   std::string limit_reason_;
   Index max_tokens_ = 0;
   Index padded_to_ = 0;  // 0: not
+  Index longest_ = 0;    // of the position table
   text::TextPadding padding_{};
+  const models::MultiVector* filled_ = nullptr;  // queries are filled up as it says
   bool strips_ = false;
   bool lower_case_first_ = false;
   std::size_t prompt_tokens_ = 0;  // that poolings leave out
@@ -74,20 +80,18 @@ class TextInputs {
   std::string prepared(std::string_view prompt, std::string_view text) const;
   text::Encoding finished(text::Encoding encoding) const;
   void pad(text::Encoding& encoding) const;
+  void expand(text::Encoding& encoding) const;
 
   mutable std::atomic<std::size_t> encoded_ = 0, cut_ = 0;
 };
 
-/// `options` with the first of `names` that the model has a prompt for, unless a prompt was chosen:
-/// sentence-transformers takes the prompt called "query" for queries, and for what is searched the
-/// first of "document", "passage", "corpus".
-TextOptions with_prompt_of(const models::Package& package, TextOptions options,
-                           std::initializer_list<const char*> names);
-inline constexpr std::initializer_list<const char*> kQueryPrompts{"query"};
-inline constexpr std::initializer_list<const char*> kDocumentPrompts{"document", "passage",
-                                                                     "corpus"};
+/// `options` for texts of this role: with the prompt that the model has for them, unless a prompt was
+/// chosen. sentence-transformers takes the prompt called "query" for queries, and for what is
+/// searched the first of "document", "passage", "corpus".
+TextOptions as(TextRole role, const models::Package& package, TextOptions options);
 
-/// The ids and types of `encoding` as the model reads them.
+/// The ids and types of `encoding` as the model reads them. Tokens that nobody attends to come first
+/// (Batch::query_only), with the positions that they have at the end.
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding);
 
 }  // namespace tessera

@@ -8,13 +8,14 @@
 #include <utility>
 
 #include "tessera/pipeline/about.hpp"
+#include "tessera/pipeline/token_vectors.hpp"
 
 namespace tessera {
 namespace {
 
 TextOptions options_of_query(const models::Package& package, bool is_of_pairs,
                              const TextOptions& query, const TextOptions& documents) {
-  if (!is_of_pairs) return with_prompt_of(package, query, kQueryPrompts);
+  if (!is_of_pairs) return as(TextRole::query, package, query);
   if (documents.prompt || documents.prompt_name) {
     throw Error(ErrorCode::invalid_argument,
                 "prompt of documents: got one, expected none: a reranker reads pairs, of which the "
@@ -31,6 +32,8 @@ RankOutput rank_output(const models::Package& package) {
     const auto o = static_cast<std::size_t>(output);
     return program.values[static_cast<std::size_t>(program.outputs[o].value)].width;
   };
+  const Index tokens = program.find_output(models::kTokenVectors);
+  if (tokens != kNone) return {models::kTokenVectors, width_of(tokens), false, true};
   const Index logits = program.find_output("logits"), embedding = program.find_output("embedding");
   const bool classifies = package.task == models::Task::sequence_classification && logits != kNone;
   const bool chooses = package.task == models::Task::multiple_choice;
@@ -62,20 +65,26 @@ std::vector<RankedText> rank_logits(const models::Package& package, std::span<co
   return ranks;
 }
 
-TextRanker::TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents)
+TextRanker::TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents,
+                       VectorStore store)
     : encoder_(encoder),
       output_(rank_output(encoder.package())),
       query_inputs_(encoder.package(),
-                    options_of_query(encoder.package(), output_.is_of_pairs, query, documents)) {
+                    options_of_query(encoder.package(), output_.is_of_pairs, query, documents)),
+      store_(store) {
   if (output_.is_of_pairs) return;
-  document_inputs_.emplace(encoder.package(),
-                           with_prompt_of(encoder.package(), documents, kDocumentPrompts));
+  document_inputs_.emplace(encoder.package(), as(TextRole::document, encoder.package(), documents));
 }
 
 void TextRanker::take(std::vector<Entry> entries, const BadEntry& bad,
                       const ProgressCallback& progress) {
   entries_ = std::move(entries);
   if (output_.is_of_pairs) return;
+  if (output_.is_of_tokens) {
+    token_vectors_ =
+        embed_entry_tokens(entries_, *document_inputs_, encoder_, store_, bad, progress);
+    return;
+  }
   const auto measure =
       encoder_.package().similarity_measure.value_or(models::SimilarityMeasure::cosine);
   vectors_ = VectorIndex(embed_entries(entries_, *document_inputs_, encoder_, bad, progress),
@@ -87,10 +96,21 @@ std::vector<RankedText> TextRanker::rank(std::string_view query, std::size_t cou
   if (output_.is_of_pairs) return rank_pairs(query, count, bad, progress);
   const TokenSequence sequence =
       to_sequence(require_tokens(encoder_.package().program), query_inputs_.encode(query));
-  std::vector<float> vector(static_cast<std::size_t>(encoder_.width()));
-  encoder_.run(std::span(&sequence, 1), vector);
+  std::vector<Hit> hits;
+  if (output_.is_of_tokens) {
+    const models::MultiVector& reads = encoder_.package().multi_vector.value();
+    std::vector<float> vectors;
+    encoder_.run(std::span(&sequence, 1), [&](std::size_t, Results results) {
+      vectors = token_vectors(reads, sequence, TextRole::query, results[0]);
+    });
+    hits = token_vectors_->find(vectors, count, reads.is_mean, encoder_.model().isa());
+  } else {
+    std::vector<float> vector(static_cast<std::size_t>(encoder_.width()));
+    encoder_.run(std::span(&sequence, 1), vector);
+    hits = vectors_.find(vector, std::min(count, vectors_.size()));
+  }
   std::vector<RankedText> ranks;
-  for (const Hit& hit : vectors_.find(vector, std::min(count, vectors_.size()))) {
+  for (const Hit& hit : hits) {
     ranks.push_back({.row = hit.row, .score = static_cast<double>(hit.score)});
   }
   return ranks;

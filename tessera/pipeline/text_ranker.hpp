@@ -4,6 +4,7 @@
 //   reranker (one logit)   logit of (query, document) ─ activation of the model's files ─▶ score
 //   multiple choice        likewise; softmax over the documents, of which one is the answer
 //   embedder               vector of query, vectors of documents ─ similarity_fn_name ─▶ score
+//   late interaction       vectors of their tokens ─ MaxSim ─▶ score
 #pragma once
 
 #include <optional>
@@ -18,9 +19,10 @@ namespace tessera {
 
 /// The output that a model ranks texts by.
 struct RankOutput {
-  const char* name;  ///< "logits" or "embedding"
+  const char* name;  ///< "logits", "embedding" or "token_embeddings"
   Index width;
   bool is_of_pairs;  ///< a reranker or a multiple choice: it reads query and document together
+  bool is_of_tokens = false;  ///< late interaction
 };
 /// Throws Error{unsupported_model} for a model that has none of them.
 RankOutput rank_output(const models::Package& package);
@@ -40,7 +42,9 @@ class TextRanker {
   /// `encoder` computes rank_output() and outlives the object. `query`, `documents`: of embedders, with
   /// the prompts that the model's files have for them unless one is chosen. A reranker cuts pairs as
   /// `query` says, after its prompt; a prompt of `documents` is Error{invalid_argument}.
-  TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents);
+  /// `store`: of late interaction, how the vectors of documents are kept.
+  TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents,
+             VectorStore store = VectorStore::f32);
 
   /// What is ranked from now on. An embedder embeds them here: those that it does not take leave
   /// `entries`, and `bad` is told.
@@ -56,6 +60,8 @@ class TextRanker {
   /// Of an embedder.
   const TextInputs& document_inputs() const noexcept { return *document_inputs_; }
   bool reads_pairs() const noexcept { return output_.is_of_pairs; }
+  /// Of late interaction.
+  const MaxSimIndex& token_index() const noexcept { return *token_vectors_; }
 
  private:
   std::vector<RankedText> rank_pairs(std::string_view query, std::size_t count, const BadEntry& bad,
@@ -67,6 +73,8 @@ class TextRanker {
   std::optional<TextInputs> document_inputs_;
   std::vector<Entry> entries_;
   VectorIndex vectors_;
+  VectorStore store_;
+  std::optional<MaxSimIndex> token_vectors_;  // of late interaction
 };
 
 }  // namespace tessera

@@ -263,5 +263,31 @@ TEST_F(BadRankTest, WhatARerankerCannotRead) {
   expect_refused(TESSERA_INVALID_ARGUMENT, "documents.prompt is given");
 }
 
+TEST(RankTest, LateInteractionIsTheMaxSimOfTheTokensVectors) {
+  const std::filesystem::path from = TESSERA_SOURCE_DIR "/tests/golden/data/colbert-bert";
+  TemporaryDirectory directory;
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    std::filesystem::copy(from / name, directory / name);
+  }
+  directory.write(
+      "vocab.txt",
+      "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[unused0]\n[unused1]\ntea\nbrew\nin\na\npot\n"
+      "the\ncat\nsat\n.\n");
+  directory.write("artifact.metadata", R"({"query_maxlen": 8, "doc_maxlen": 20})");
+  const Model model(directory.path());
+  Session session(model);
+  const std::vector<Hit> hits = session.rank("tea pot", Texts(kDocuments));
+  ASSERT_EQ(hits.size(), kDocuments.size());
+  for (std::size_t i = 0; i < hits.size(); ++i) {
+    EXPECT_LE(hits[i].score, 8.0F + 1e-4F) << "of eight vectors of the query";
+    if (i > 0) {
+      EXPECT_LE(hits[i].score, hits[i - 1].score);
+    }
+    const std::vector<Hit> alone =
+        session.rank("tea pot", Texts(kDocuments[static_cast<std::size_t>(hits[i].id)]));
+    EXPECT_EQ(alone.at(0).score, hits[i].score) << "whatever the other documents are";
+  }
+}
+
 }  // namespace
 }  // namespace tessera::test
