@@ -49,11 +49,25 @@ TESSERA_INLINE F32<A> widen_n(const void* p, DType type, Index j, Index n) noexc
   }
 }
 
+template <class A, DType type>
+TESSERA_INLINE void widen_all(const void* x, float* y, Index n) noexcept {
+  for_each_vector<A>(
+      n, [&](Index j, Index lanes) __attribute__((always_inline)) {
+        store_n<A>(y + j, lanes, widen_n<A, type>(x, j, lanes));
+      });
+}
+
 /// y[i] = x[i] as f32
 template <class A>
 void widen(const void* x, DType type, float* y, Index n) noexcept {
-  for_each_vector<A>(
-      n, [&](Index j, Index lanes) { store_n<A>(y + j, lanes, widen_n<A>(x, type, j, lanes)); });
+  switch (type) {
+    case DType::f32:
+      return widen_all<A, DType::f32>(x, y, n);
+    case DType::f16:
+      return widen_all<A, DType::f16>(x, y, n);
+    default:
+      return widen_all<A, DType::bf16>(x, y, n);
+  }
 }
 
 template <class A>

@@ -14,7 +14,9 @@ namespace {
 
 constexpr float kInt8 = 127.0F;
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-constexpr Index kMostRows = 64;  // of a tile's maxima, taken together
+constexpr Index kAhead = 4;  // tiles
+constexpr Index kTiles =
+    2;  // of rows, whose maxima are taken together: rows, products and Q fit in L1
 
 /// Q as packed weights (N = rows of Q, K = width).
 struct PackedQuery {
@@ -71,11 +73,20 @@ void MaxSimIndex::scores(std::span<const float> query, Isa isa, std::span<float>
     return;
   }
   const PackedQuery packed(gemm, query, width_);
-  const Index rows_at_once = std::max(gemm.MR, kMostRows / gemm.MR * gemm.MR);
+  const Index rows_at_once = kTiles * gemm.MR;
   std::vector<float> products(static_cast<std::size_t>(rows_at_once * packed.columns));
   std::vector<float> maxima(static_cast<std::size_t>(packed.columns)), tile(maxima);
   std::vector<float> widened;
   if (store_ != VectorStore::f32) widened.resize(static_cast<std::size_t>(rows_at_once * width_));
+
+  const auto* const stored =
+      store_ == VectorStore::f32   ? reinterpret_cast<const std::byte*>(f32_.data())
+      : store_ == VectorStore::f16 ? reinterpret_cast<const std::byte*>(f16_.data())
+                                   : reinterpret_cast<const std::byte*>(int8_.data());
+  const std::size_t row_bytes =
+      static_cast<std::size_t>(width_) * (store_ == VectorStore::f32   ? sizeof(float)
+                                          : store_ == VectorStore::f16 ? sizeof(std::uint16_t)
+                                                                       : sizeof(std::int8_t));
 
   // Rows [first, first + rows) as floats.
   const auto rows_of = [&](std::size_t first, Index rows) -> const float* {
@@ -99,6 +110,9 @@ void MaxSimIndex::scores(std::span<const float> query, Isa isa, std::span<float>
       const Index rows = std::min(rows_at_once, static_cast<Index>(end - first));
       const float* const d = rows_of(first, rows);
       for (Index r = 0; r < rows; r += gemm.MR) {
+        // Rows come from memory while those before them are multiplied.
+        const std::size_t next = first + static_cast<std::size_t>(r + kAhead * gemm.MR);
+        const bool reads = next < vectors();
         gemm.run({.a = d + r * width_,
                   .lda = width_,
                   .b = packed.panels.data(),
@@ -108,6 +122,8 @@ void MaxSimIndex::scores(std::span<const float> query, Isa isa, std::span<float>
                   .mr = std::min(gemm.MR, rows - r),
                   .nr = packed.columns,
                   .kc = width_,
+                  .ahead = reads ? stored + next * row_bytes : nullptr,
+                  .ahead_bytes = reads ? gemm.MR * static_cast<Index>(row_bytes) : 0,
                   .resident = true});
       }
       std::vector<float>& into = first == begin ? maxima : tile;
