@@ -128,6 +128,23 @@ void add_other_precision(const models::Package& package, EncoderOptions options,
   facts.add_bytes("other_arena_bytes", bytes.arena);
 }
 
+/// "queries of 32 tokens, filled up with [MASK], which nobody attends to; documents of …"
+std::string late_interaction(const models::Package& package) {
+  const models::MultiVector& reads = *package.multi_vector;
+  const auto length = [](const std::optional<Index>& tokens) {
+    return tokens ? fmt::format("up to {}", *tokens) : std::string("any number of");
+  };
+  std::string queries = length(reads.query_length) + " tokens";
+  if (reads.expansion && package.tokenizer) {
+    const models::QueryExpansion& by = *reads.expansion;
+    queries = fmt::format("{}{} tokens, filled up with {}, which are {}attended to",
+                          by.is_fixed ? "" : "at least ", by.length,
+                          package.tokenizer->token(reads.expansion_id), by.attends ? "" : "not ");
+  }
+  return fmt::format("queries of {}; documents of {} tokens; {} tokens without a vector", queries,
+                     length(reads.document_length), reads.skipped.size());
+}
+
 }  // namespace
 
 void ModelFacts::add(std::string key, std::string_view value) {
@@ -215,6 +232,11 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
                                     ? "similarity_fn_name of config_sentence_transformers.json"
                                     : "default of sparse embeddings, no files say")
                   : "cosine (default, no files say)");
+  }
+  if (package.multi_vector) {
+    facts.add("similarity",
+              package.multi_vector->is_mean ? "MaxSim / vectors of the query" : "MaxSim");
+    facts.add("reads", late_interaction(package));
   }
   const PrecisionChoice precision = precision_of(package, options);
   facts.add("instruction_set", to_string(resolve_isa(options.model.isa, precision.precision)));

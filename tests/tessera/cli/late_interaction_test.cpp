@@ -114,6 +114,9 @@ TEST_F(LateInteractionCliTest, SaysWhatDoesNotGoTogether) {
   const CommandResult info = tessera("info colbert");
   EXPECT_EQ(info.status, 0) << info.err;
   EXPECT_THAT(info.out, HasSubstr("dense 32 to 12, normalised"));
+  EXPECT_THAT(info.out,
+              HasSubstr("queries of 8 tokens, filled up with [MASK], which are not attended "
+                        "to; documents of up to 20 tokens; 2 tokens without a vector"));
   const CommandResult plan = tessera("plan colbert --rows 16");
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_THAT(plan.out, HasSubstr("token_embeddings"));
