@@ -212,6 +212,17 @@ const StoredTensor* Checkpoint::find(std::string_view name) const noexcept {
   return at != tensors_.end() && (*at)->name == name ? *at : nullptr;
 }
 
+const fs::path& Checkpoint::path_of(std::string_view tensor) const noexcept {
+  const StoredTensor* const found = find(tensor);
+  if (found == nullptr) return path_;
+  for (const TensorFile& file : files_) {
+    for (const StoredTensor& each : file.tensors()) {
+      if (each.data == found->data) return file.path();
+    }
+  }
+  return path_;
+}
+
 const StoredTensor& Checkpoint::at(std::string_view name) const {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr) {

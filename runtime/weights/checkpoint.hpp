@@ -53,6 +53,8 @@ class Checkpoint {
 
   /// What was opened: the file or the index.
   const std::filesystem::path& path() const noexcept { return path_; }
+  /// The file that has the tensor of this name: a shard, or one that was merged; path() if none has.
+  const std::filesystem::path& path_of(std::string_view tensor) const noexcept;
 
  private:
   std::filesystem::path path_;

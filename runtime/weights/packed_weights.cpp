@@ -45,13 +45,14 @@ Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
   if (!type) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16",
-                            checkpoint.path().string(), source.tensor, to_string(tensor.type)));
+                            checkpoint.path_of(source.tensor).string(), source.tensor,
+                            to_string(tensor.type)));
   }
   const Index tensor_rows = source.tensor_rows == 0 ? source.rows : source.tensor_rows;
   if (tensor.elements() != tensor_rows * cols) {
     throw Error(ErrorCode::corrupt_file,
                 fmt::format("{}: tensor \"{}\" has shape {} ({} elements), expected {} x {}",
-                            checkpoint.path().string(), source.tensor,
+                            checkpoint.path_of(source.tensor).string(), source.tensor,
                             shape_to_string(tensor.shape), tensor.elements(), tensor_rows, cols));
   }
   return {.data = tensor.data + source.first_row * cols * size_of(*type),
@@ -173,11 +174,19 @@ class Packer {
     for (Index i = 0; i < n; ++i) {
       if (std::isfinite(values[i])) continue;
       log(LogLevel::warning,
-          fmt::format("{}: parameter \"{}\" holds a value that is not finite ({})",
-                      checkpoint_.path().string(), p.name, static_cast<double>(values[i])));
+          fmt::format("{}: parameter \"{}\" holds a value that is not finite ({})", file_of(p),
+                      p.name, static_cast<double>(values[i])));
       return false;
     }
     return true;
+  }
+
+  /// Where its values are stored; of several sources the first.
+  std::string file_of(const Parameter& p) const {
+    for (const Source& source : p.sources) {
+      if (!source.tensor.empty()) return checkpoint_.path_of(source.tensor).string();
+    }
+    return checkpoint_.path().string();
   }
 
   /// Finite values that would round to infinity.
@@ -188,7 +197,7 @@ class Packer {
           ErrorCode::invalid_argument,
           fmt::format("{}: parameter \"{}\" holds {}, which bf16 has no number for, expected "
                       "less than {}: compute this model in fp32",
-                      checkpoint_.path().string(), p.name, static_cast<double>(values[i]),
+                      file_of(p), p.name, static_cast<double>(values[i]),
                       static_cast<double>(kInfiniteBf16)));
     }
   }

@@ -110,6 +110,9 @@ TEST_F(CheckpointTest, FilesOfBothKindsCanBeMerged) {
     checkpoint.merge("2_Dense/", folder_ / name);
     EXPECT_EQ(checkpoint.at("w").bytes, 2U);
     EXPECT_EQ(checkpoint.at("2_Dense/w").bytes, 8U);
+    EXPECT_EQ(checkpoint.path_of("2_Dense/w"), folder_ / name);
+    EXPECT_EQ(checkpoint.path_of("w"), folder_ / "model.safetensors");
+    EXPECT_EQ(checkpoint.path_of("none"), checkpoint.path());
   }
 }
 
