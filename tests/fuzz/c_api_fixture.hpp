@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the calls of c_api_fuzz are made with: three models that are opened once, each with a session of
+// What the calls of c_api_fuzz are made with: models that are opened once, each with a session of
 // all its outputs, and a picture.
 #pragma once
 
@@ -70,10 +70,20 @@ inline Contents read_folder(const std::filesystem::path& folder) {
   return all;
 }
 
-inline Contents text_contents() {
+inline Contents text_contents(const test::TinyDirectory& kind = {}) {
   const test::TemporaryDirectory directory;
-  test::write_model(directory.path());
+  test::write_model(directory.path(), kind);
   return read_folder(directory.path());
+}
+
+/// A class with a head, of the labels.
+inline Contents with_head(const char* architecture, const std::vector<std::string>& labels) {
+  test::TinyDirectory kind;
+  kind.architecture = architecture;
+  kind.labels = static_cast<int>(labels.size());
+  kind.has_sentence_files = false;
+  kind.label_names = labels;
+  return text_contents(kind);
 }
 
 inline Contents image_contents() {
@@ -92,7 +102,10 @@ inline Contents two_towers() {
 }
 
 struct Fixture {
-  OpenModel text{text_contents()}, image{image_contents()}, both{two_towers()};
+  OpenModel text{text_contents()}, image{image_contents()}, both{two_towers()},
+      answers{with_head("BertForQuestionAnswering", {})},
+      tokens{with_head("BertForTokenClassification", {"O", "B-X", "I-X"})},
+      labels{with_head("BertForSequenceClassification", {"contradiction", "entailment"})};
   std::string photo = read_committed("tests/data/images/decode/grey-8.png");
   tessera_cancel* cancel = nullptr;
   Fixture() { require(tessera_cancel_create(&cancel) == TESSERA_OK, "there is a cancel"); }

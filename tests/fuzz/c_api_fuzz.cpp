@@ -39,7 +39,8 @@ class Calls {
                                    &Calls::encode_texts,  &Calls::tokenize,
                                    &Calls::compare,       &Calls::search,
                                    &Calls::rank,          &Calls::take_elements,
-                                   &Calls::quantize};
+                                   &Calls::quantize,      &Calls::find_answers,
+                                   &Calls::find_entities, &Calls::classify};
     Blocks blocks(bytes_);
     (this->*kCalls[bytes_.below(kCalls.size())])(blocks);
   }
@@ -284,6 +285,67 @@ class Calls {
     tessera_session* const of = session(with_.text.session);
     if (!is_honest || !are_honest) return;
     check(tessera_rank_texts(of, asked, searched, options, k, ids, scores, logits, room), blocks);
+  }
+
+  void find_answers(Blocks& blocks) {
+    const std::size_t count = bytes_.below(4), room = bytes_.below(16);
+    bool is_honest = true;
+    tessera_texts* const asked = texts(blocks, count, is_honest);
+    tessera_run_options* const options = run_options(blocks, count);
+    tessera_answer_options how = TESSERA_ANSWER_OPTIONS_INIT;
+    if (bytes_.rarely()) how.struct_size = bytes_.number<std::uint32_t>();
+    how.may_be_none = bytes_.rarely() ? bytes_.number<std::uint32_t>()
+                                      : static_cast<std::uint32_t>(bytes_.below(2));
+    how.max_answer_tokens = bytes_.rarely() ? bytes_.number<std::int64_t>()
+                                            : static_cast<std::int64_t>(bytes_.below(5));
+    how.stride = bytes_.rarely() ? bytes_.number<std::int64_t>()
+                                 : static_cast<std::int64_t>(bytes_.below(6)) - 1;
+    const std::size_t k = bytes_.rarely() ? bytes_.absurd() : bytes_.below(5);
+    tessera_span* const spans = blocks.room<tessera_span>(room);
+    tessera_session* const of = session(with_.answers.session);
+    if (!is_honest) return;
+    check(
+        tessera_find_answers(of, asked, options, bytes_.rarely() ? nullptr : &how, k, spans, room),
+        blocks);
+  }
+
+  void find_entities(Blocks& blocks) {
+    const std::size_t count = bytes_.below(4), room = bytes_.below(40);
+    bool is_honest = true;
+    tessera_texts* const given = texts(blocks, count, is_honest);
+    tessera_run_options* const options = run_options(blocks, count);
+    const auto grouping = static_cast<tessera_grouping>(
+        bytes_.rarely() ? bytes_.number<std::uint32_t>() & 0x7fffffffU
+                        : static_cast<std::uint32_t>(bytes_.below(5)));
+    const std::int64_t stride = bytes_.rarely() ? bytes_.number<std::int64_t>()
+                                                : static_cast<std::int64_t>(bytes_.below(6)) - 1;
+    tessera_span* const spans = blocks.room<tessera_span>(room);
+    std::int64_t* const offsets = blocks.room<std::int64_t>(count + 1);
+    tessera_session* const of = session(with_.tokens.session);
+    if (!is_honest) return;
+    check(tessera_find_entities(of, given, options, grouping, stride, spans, room, offsets),
+          blocks);
+  }
+
+  void classify(Blocks& blocks) {
+    constexpr std::array kLabels{"tea", "cat", "", "tea", "a longer label of some words"};
+    constexpr std::array<const char*, 4> kHypotheses{nullptr, "a {} .", "{}", "none"};
+    const std::size_t count = bytes_.below(4), labels = bytes_.below(4), room = bytes_.below(16);
+    bool is_honest = true;
+    tessera_texts* const given = texts(blocks, count, is_honest);
+    tessera_run_options* const options = run_options(blocks, count);
+    std::array<const char*, 4> names{};
+    for (std::size_t i = 0; i < labels; ++i) {
+      names[i] = bytes_.rarely() ? nullptr : kLabels[bytes_.below(kLabels.size())];
+    }
+    float* const probabilities = blocks.room<float>(room);
+    tessera_session* const of = session(with_.labels.session);
+    if (!is_honest) return;
+    check(tessera_classify_texts(of, given, options, names.data(), labels,
+                                 kHypotheses[bytes_.below(kHypotheses.size())],
+                                 bytes_.rarely() ? 2U : static_cast<std::uint32_t>(bytes_.below(2)),
+                                 probabilities, room),
+          blocks);
   }
 
   void tokenize(Blocks& blocks) {

@@ -35,7 +35,8 @@ constexpr std::array kCheckpoints = {"bert-model",
                                      "deit-teacher",
                                      "beit-model",
                                      "dinov2-imgcls",
-                                     "dinov2-registers-swiglu"};
+                                     "dinov2-registers-swiglu",
+                                     "colbert-bert"};
 constexpr std::array kFiles = {"config.json",
                                "modules.json",
                                "sentence_bert_config.json",
@@ -43,7 +44,8 @@ constexpr std::array kFiles = {"config.json",
                                "2_Dense/config.json",
                                "3_LayerNorm/config.json",
                                "config_sentence_transformers.json",
-                               "model.safetensors.index.json"};
+                               "model.safetensors.index.json",
+                               "artifact.metadata"};
 constexpr char kFirst = '!';
 constexpr Index kMostRows = 64;  // what takes more is not run
 
@@ -82,6 +84,10 @@ Contents read_checkpoint(const char* name) {
       all[file] = read_committed(folder / file);
     }
   }
+  all["artifact.metadata"] = R"({"query_maxlen": 8, "doc_maxlen": 20, "mask_punctuation": true,
+    "attend_to_mask_tokens": false, "query_token_id": "[unused0]", "similarity": "cosine"})";
+  all["vocab.txt"] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[unused0]\n[unused1]\n.\n";
+  if (std::string_view(name) == "colbert-bert") return all;  // Stanford's layout has no modules
   const Index hidden = hidden_of(all.at("config.json"));
   const std::string width = std::to_string(hidden);
   all["modules.json"] = kModules;
