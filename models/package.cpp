@@ -151,6 +151,11 @@ void add_multi_vector(const MultiVectorFiles& files, Package& package) {
   }
   package.multi_vector = resolve(files, *package.tokenizer);
   const auto& expansion = package.multi_vector->expansion;
+  if (expansion && package.tokenizer->text_padding().side == text::Side::left) {
+    throw Error(ErrorCode::unsupported_model,
+                "query expansion: got padding_side \"left\" of tokenizer_config.json, expected "
+                "\"right\": queries are filled up at their end");
+  }
   if (expansion && !expansion->attends && package.program.tokens()->far_distance > 0) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("query expansion: got tokens that nobody attends to in a {}, whose "
@@ -251,11 +256,9 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   if (options.dims != 0) cut_embedding(options.dims, package);
   check(package.program);
 
-  std::vector<std::string> markers;
-  if (files.multi_vector) {
-    for (const auto& [name, prompt] : files.prompts) markers.push_back(prompt);
-  }
-  open_tokenizer(transformer, markers, package);
+  open_tokenizer(transformer,
+                 files.multi_vector ? files.multi_vector->markers : std::vector<std::string>{},
+                 package);
   if (files.multi_vector) add_multi_vector(*files.multi_vector, package);
   set_longest_sequence(files, package);
   return package;

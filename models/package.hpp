@@ -71,7 +71,7 @@ enum class SimilarityMeasure : std::uint8_t {
 };
 const char* to_string(SimilarityMeasure measure) noexcept;
 
-/// The output of late interaction: a row per token, of length 1.
+/// The output of late interaction: a row per token.
 inline constexpr const char* kTokenVectors = "token_embeddings";
 
 struct Package {

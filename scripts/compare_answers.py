@@ -298,7 +298,7 @@ def entities_of(text: str, windows: list[dict], model: Model, kind: Kind, settin
             groups[-1].append(word)
         for group in groups:
             score = float(np.mean([word[3] for word in group]))
-            found.append((group[0][0].split("-")[-1], group[0][1], group[-1][2], score))
+            found.append((group[0][0].split("-", 1)[-1], group[0][1], group[-1][2], score))
     found = [span for span in found if span[0] != "O"]
     if len(windows) == 1 or "stride" not in setting:
         return found

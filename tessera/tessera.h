@@ -578,7 +578,8 @@ TESSERA_API tessera_status tessera_rank_texts(tessera_session* session,
 
 /// A place in a text, in code points; invalid UTF-8 counts as U+FFFD, as in tokenizing.
 typedef struct tessera_span {
-  int64_t begin, end;  ///< [begin, end) of the text; of an answer, of its context
+  int64_t begin, end;            ///< [begin, end) of the text; of an answer, of its context
+  int64_t first_byte, end_byte;  ///< the same in bytes of the text as given
   float score;
   int32_t label;  ///< of an entity, a class (tessera_model_get_label()); −1 else
 } tessera_span;
@@ -626,7 +627,7 @@ typedef enum tessera_grouping {
 ///
 /// Shapes    entities: those of text s from offsets[s] to offsets[s+1], in its order; offsets (S+1).
 ///           The label of a group is one that has its name: "PER" may be B-PER or I-PER.
-///           `capacity`: elements of entities; as many as the texts have code points always do.
+///           `capacity`: elements of entities; as many as the texts have tokens always do.
 ///           pairs and the prompts are NULL. `stride`: −1: texts are cut as `texts` says; else they
 ///           are read in windows that overlap by so many tokens (not of TESSERA_GROUP_NONE), and
 ///           of entities that overlap the longest stays.

@@ -386,7 +386,7 @@ struct Span {
   std::int64_t begin, end;  ///< code points
   float score;
   std::int32_t label;
-  std::string text;  ///< what stands there, of valid UTF-8
+  std::string text;  ///< what stands there
 };
 
 /// Fields as in tessera_answer_options.
@@ -395,19 +395,6 @@ struct AnswerOptions {
   std::int64_t max_answer_tokens = 0;
   std::int64_t stride = -1;
 };
-
-namespace detail {
-/// The code points [begin, end) of UTF-8.
-inline std::string code_points(std::string_view text, std::int64_t begin, std::int64_t end) {
-  std::string out;
-  std::int64_t at = -1;
-  for (const char c : text) {
-    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++at;
-    if (at >= begin && at < end) out.push_back(c);
-  }
-  return out;
-}
-}  // namespace detail
 
 class Session {
  public:
@@ -555,6 +542,10 @@ class Session {
   std::vector<Span> find_answers(std::string_view question, std::string_view context,
                                  std::size_t k = 1, const AnswerOptions& how = {},
                                  const RunOptions& options = {}) {
+    if (k > (std::size_t{1} << 24)) {
+      throw Error(TESSERA_INVALID_ARGUMENT,
+                  "find_answers: k is " + detail::number(k) + ", expected at most 16777216");
+    }
     const Texts texts(std::span(&question, 1), std::span(&context, 1));
     const tessera_texts c = texts.get();
     const tessera_run_options run = convert(options, 1);
@@ -578,7 +569,7 @@ class Session {
     const Texts texts(text);
     const tessera_texts c = texts.get();
     const tessera_run_options run = convert(options, 1);
-    std::vector<tessera_span> spans(text.size() + 1);
+    std::vector<tessera_span> spans(6 * text.size() + 1);  // a code point may become 18 tokens
     std::int64_t offsets[2] = {0, 0};
     detail::check(tessera_find_entities(get(), &c, &run, grouping, stride, spans.data(),
                                         spans.size(), offsets));
@@ -606,7 +597,8 @@ class Session {
  private:
   static Span convert(const tessera_span& span, std::string_view text) {
     return {span.begin, span.end, span.score, span.label,
-            detail::code_points(text, span.begin, span.end)};
+            std::string(text.substr(static_cast<std::size_t>(span.first_byte),
+                                    static_cast<std::size_t>(span.end_byte - span.first_byte)))};
   }
   static tessera_session_options convert(const SessionOptions& options,
                                          const std::vector<const char*>& names) {

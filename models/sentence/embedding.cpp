@@ -269,16 +269,11 @@ void add_token_vectors(const fs::path& directory, SentenceFiles& files,
                        const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package) {
   EmbeddingBuilder builder(directory, checkpoint, package, last_hidden_state, true);
   if (files.multi_vector->is_stanford) builder.stanford_projection();
-  bool is_normalized = false;
   for (std::size_t i = 0; i < files.modules.size(); ++i) {
     const SentenceModule& module = files.modules[i];
-    is_normalized = module.kind == Kind::normalize;
     switch (module.kind) {
       case Kind::dense:
         builder.dense(module);
-        break;
-      case Kind::layer_norm:
-        builder.layer_norm(module);
         break;
       case Kind::normalize:
         require_tokens_normalized(directory, module);
@@ -291,13 +286,13 @@ void add_token_vectors(const fs::path& directory, SentenceFiles& files,
         break;
       default:
         throw Error(ErrorCode::unsupported_model,
-                    fmt::format("modules.json: module {} (\"{}\") pools, expected token vectors "
-                                "to the end, as a MultiVectorMask or PyLate's Dense has them",
+                    fmt::format("modules.json: module {} (\"{}\") is of one vector per text, "
+                                "expected Dense, MultiVectorMask and Normalize, of token vectors",
                                 i + 1, module.path));
     }
   }
-  // encode() divides by the length whatever the modules do.
-  if (!is_normalized) builder.normalize(files.modules.size());
+  const MultiVectorFiles& of_files = *files.multi_vector;
+  if (of_files.is_stanford || !of_files.has_mask) builder.normalize(files.modules.size());
   package.program.outputs.push_back({kTokenVectors, builder.value()});
 }
 

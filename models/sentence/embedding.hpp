@@ -30,7 +30,7 @@ void merge_module_weights(const std::filesystem::path& directory, const Sentence
 void add_embedding(const std::filesystem::path& directory, const SentenceFiles& files,
                    const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package);
 
-/// Late interaction: adds the output "token_embeddings" (ΣT,D), of length 1, and the description.
+/// Late interaction: adds the output "token_embeddings" (ΣT,D), and the description.
 /// Precondition: files.multi_vector.
 void add_token_vectors(const std::filesystem::path& directory, SentenceFiles& files,
                        const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package);

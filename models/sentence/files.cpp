@@ -79,7 +79,9 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
       const SentenceModule::Kind kind = files.modules.back().kind;
       if (kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
       const bool is_pylate = entry.string("type", "") == kPylateDense;
-      if (kind == SentenceModule::Kind::mask || is_pylate) files.multi_vector.emplace();
+      const bool is_mask = kind == SentenceModule::Kind::mask;
+      if ((is_mask || is_pylate) && !files.multi_vector) files.multi_vector.emplace();
+      if (is_mask) files.multi_vector->has_mask = true;
     }
   }
   if (entries.empty()) {
@@ -178,12 +180,12 @@ void read_prompts(const fs::path& directory, SentenceFiles& files) {
   if (!is_there(directory / kPrompts)) return;
   const Config config = Config::read(directory / kPrompts, kPrompts);
   files.prompts = config.string_map("prompts");
+  const std::string type = config.string("model_type", "");
+  const bool is_late = type == "ColBERT" || type == "MultiVectorEncoder";
+  if (is_late && files.has_modules && !files.multi_vector) files.multi_vector.emplace();
   if (files.multi_vector) {
     files.multi_vector->is_mean = config.string("similarity_fn_name", "") == "meanmaxsim";
-    const bool has_mask = std::any_of(
-        files.modules.begin(), files.modules.end(),
-        [](const SentenceModule& module) { return module.kind == SentenceModule::Kind::mask; });
-    if (!has_mask) read_pylate(config, *files.multi_vector, files.prompts);
+    read_pylate(config, *files.multi_vector, files.prompts);
   } else if (config.has("similarity_fn_name")) {
     files.similarity_measure = read_measure(config);
   }
@@ -200,8 +202,8 @@ void read_prompts(const fs::path& directory, SentenceFiles& files) {
 SentenceFiles read_sentence_files(const fs::path& directory) {
   SentenceFiles files;
   if (is_there(directory / kModules)) read_modules(directory, files);
+  read_prompts(directory, files);  // of late interaction the Transformer's own file wins
   read_transformer_config(directory / files.transformer_path, files);
-  read_prompts(directory, files);
   if (files.has_modules && files.transformer_task == "fill-mask" && !files.is_sparse) {
     throw Error(
         ErrorCode::unsupported_model,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -22,9 +23,18 @@ std::vector<std::string> punctuation() {
   return out;
 }
 
+/// nullopt where the key is not there, null or 0. One token has no room for a text.
 std::optional<Index> length_of(const Config& config, const char* key) {
-  if (!config.has(key) || config.is_null(key)) return std::nullopt;
-  return config.integer(key, 0, 1);
+  if (!config.has(key) || config.is_null(key) || config.integer(key, 0, 0) == 0) {
+    return std::nullopt;
+  }
+  return config.integer(key, 0, 3);
+}
+
+std::string string_or(const Config& config, const char* key, const std::string& otherwise) {
+  if (!config.has(key) || config.is_null(key)) return otherwise;
+  const std::string given = config.string(key, "");
+  return given.empty() ? otherwise : given;
 }
 
 void add_prompt(std::map<std::string, std::string>& prompts, const char* name,
@@ -44,18 +54,20 @@ MultiVectorFiles read_stanford(const std::filesystem::path& directory,
   std::string query = "[unused0]", document = "[unused1]";
   if (path_exists(directory / kMetadata)) {
     const Config config = Config::read(directory / kMetadata, kMetadata);
-    query = config.string("query_token_id", query);
-    document = config.string("doc_token_id", document);
+    query = string_or(config, "query_token_id", query);
+    document = string_or(config, "doc_token_id", document);
     files.document_length = length_of(config, "doc_maxlen");
     files.expansion->length = length_of(config, "query_maxlen").value_or(kExpandedLength);
     files.expansion->attends = config.boolean("attend_to_mask_tokens", false);
-    if (!config.boolean("mask_punctuation", true)) files.skipped.clear();
+    const bool is_null = config.has("mask_punctuation") && config.is_null("mask_punctuation");
+    if (is_null || !config.boolean("mask_punctuation", true)) files.skipped.clear();
     if (config.string("similarity", "cosine") != "cosine") {
       config.unsupported("similarity", "\"cosine\"");
     }
   }
   add_prompt(prompts, "query", query + " ");
   add_prompt(prompts, "document", document + " ");
+  files.markers = {query + " ", document + " "};
   return files;
 }
 
@@ -63,12 +75,21 @@ void read_pylate(const Config& config, MultiVectorFiles& files,
                  std::map<std::string, std::string>& prompts) {
   for (const auto& [key, prompt] :
        {std::pair{"query_prefix", "query"}, std::pair{"document_prefix", "document"}}) {
-    if (config.has(key) && !config.is_null(key))
-      add_prompt(prompts, prompt, config.string(key, ""));
+    const std::string prefix = string_or(config, key, "");
+    if (prefix.empty()) continue;
+    add_prompt(prompts, prompt, prefix);
+    files.markers.push_back(prefix);
   }
+  constexpr std::array kKeys{"query_length",          "document_length",
+                             "do_query_expansion",    "attend_to_expansion_tokens",
+                             "attend_to_mask_tokens", "query_prefix",
+                             "document_prefix",       "skiplist_words"};
+  const bool is_pylate =
+      std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return config.has(key); });
   if (const auto length = length_of(config, "document_length")) files.document_length = length;
-  if (!config.boolean("do_query_expansion", true)) {
-    files.expansion.reset();
+  if (config.has("query_expansion")) {
+    read_lengths(config, files);
+  } else if (!is_pylate || !config.boolean("do_query_expansion", true)) {
     files.query_length = length_of(config, "query_length");
   } else {
     files.expansion =
@@ -78,6 +99,7 @@ void read_pylate(const Config& config, MultiVectorFiles& files,
                                                  config.boolean("attend_to_mask_tokens", false)),
                        .token = ""};
   }
+  if (files.has_mask) return;
   const bool names_words = config.has("skiplist_words") && !config.is_null("skiplist_words");
   files.skipped = names_words ? config.strings("skiplist_words") : punctuation();
 }
@@ -91,13 +113,20 @@ void read_lengths(const Config& config, MultiVectorFiles& files) {
   const Config expansion = config.object("query_expansion");
   const std::string strategy = expansion.string("strategy", "");
   if (strategy != "fixed" && strategy != "min") expansion.unsupported("strategy", "fixed or min");
+  for (const auto& [key, value] : expansion.shown_members()) {
+    if (key == "strategy" || key == "attend" || key == "token" || key == "length") continue;
+    expansion.unsupported(key, "strategy, attend, token and length");
+  }
   const std::optional<Index> length = length_of(expansion, "length");
   if (!length) expansion.wrong("length", "a whole number, 1 or more");
-  files.expansion =
-      QueryExpansion{.length = *length,
-                     .is_fixed = strategy == "fixed",
-                     .attends = expansion.boolean("attend", false),
-                     .token = expansion.is_null("token") ? "" : expansion.string("token", "")};
+  files.expansion = QueryExpansion{.length = *length,
+                                   .is_fixed = strategy == "fixed",
+                                   .attends = expansion.boolean("attend", false),
+                                   .token = string_or(expansion, "token", "")};
+  if (files.query_length && *files.query_length < *length) {
+    config.wrong("query_length",
+                 fmt::format("at least the length of query_expansion, {}", *length));
+  }
 }
 
 void read_mask(const Config& config, MultiVectorFiles& files) {

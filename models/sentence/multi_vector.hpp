@@ -43,9 +43,11 @@ struct MultiVectorFiles {
   std::optional<QueryExpansion> expansion;
   std::vector<std::string> skipped;  ///< tokens that have no vector
   bool skips_queries = false, skips_documents = true;
-  bool is_mean = false;       ///< scores are divided by the query's number of vectors (meanmaxsim)
-  bool is_stanford = false;   ///< the projection is linear.weight beside the encoder
-  bool is_normalized = true;  ///< vectors have length 1 whether or not a module says so
+  bool is_mean = false;      ///< scores are divided by the query's number of vectors (meanmaxsim)
+  bool is_stanford = false;  ///< the projection is linear.weight beside the encoder
+  bool has_mask =
+      false;  ///< a MultiVectorMask says what is skipped; else vectors have length 1 in any case
+  std::vector<std::string> markers;  ///< prompts whose token is one piece wherever it stands
 };
 
 /// The same with ids.
@@ -62,7 +64,8 @@ struct MultiVector {
 MultiVectorFiles read_stanford(const std::filesystem::path& directory,
                                std::map<std::string, std::string>& prompts);
 
-/// Adds what PyLate writes into config_sentence_transformers.json; `prompts` gets the markers.
+/// Adds what PyLate writes into config_sentence_transformers.json, which files of modules win over;
+/// `prompts` gets the markers.
 void read_pylate(const Config& config, MultiVectorFiles& files,
                  std::map<std::string, std::string>& prompts);
 

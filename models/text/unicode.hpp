@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tessera::text {
 
@@ -45,6 +46,10 @@ void append_utf8(std::string& out, char32_t c);
 
 /// The number of code points of valid UTF-8.
 std::size_t count_code_points(std::string_view text) noexcept;
+
+/// Where each code point begins, in bytes, and the size at the end: (n+1). A maximal invalid part is
+/// one code point, as in replace_invalid_utf8().
+std::vector<std::uint32_t> code_point_offsets(std::string_view text);
 
 /// Replaces every maximal invalid part by one U+FFFD, as Rust's String::from_utf8_lossy and
 /// Python's errors="replace" do (Unicode 15, section 3.9, "U+FFFD substitution of maximal

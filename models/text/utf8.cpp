@@ -46,6 +46,16 @@ std::size_t count_code_points(std::string_view text) noexcept {
   }));
 }
 
+std::vector<std::uint32_t> code_point_offsets(std::string_view text) {
+  std::vector<std::uint32_t> offsets;
+  offsets.reserve(text.size() + 1);
+  for (std::size_t i = 0; i < text.size(); i += utf8_sequence(text.substr(i)).length) {
+    offsets.push_back(static_cast<std::uint32_t>(i));
+  }
+  offsets.push_back(static_cast<std::uint32_t>(text.size()));
+  return offsets;
+}
+
 std::string replace_invalid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

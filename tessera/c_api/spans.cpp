@@ -18,7 +18,7 @@
 namespace tessera::c_api {
 namespace {
 
-constexpr tessera_span kNoSpan{0, 0, -std::numeric_limits<float>::infinity(), -1};
+constexpr tessera_span kNoSpan{0, 0, 0, 0, -std::numeric_limits<float>::infinity(), -1};
 
 /// One call: the texts, and what becomes of each.
 struct Call {
@@ -51,6 +51,12 @@ AnswerOptions read_answer_options(const tessera_answer_options& given, std::size
   return options;
 }
 
+/// `bytes`: where the code points of the text begin.
+tessera_span span_of(const std::vector<std::uint32_t>& bytes, std::uint32_t begin,
+                     std::uint32_t end, double score, std::int32_t label) {
+  return {begin, end, bytes[begin], bytes[end], static_cast<float>(score), label};
+}
+
 /// nullopt for −1.
 std::optional<std::size_t> read_stride(std::int64_t stride) {
   require(stride >= -1, "stride is {}, expected at least 0, or -1", stride);
@@ -60,7 +66,7 @@ std::optional<std::size_t> read_stride(std::int64_t stride) {
 /// The class of the model that has the name of a group: "PER" is B-PER.
 std::int32_t class_of(const std::vector<std::string>& labels, const std::string& name) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] == name || labels[i].substr(labels[i].rfind('-') + 1) == name) {
+    if (labels[i] == name || labels[i].substr(labels[i].find('-') + 1) == name) {
       return static_cast<std::int32_t>(i);
     }
   }
@@ -119,9 +125,11 @@ tessera_status tessera_find_answers(tessera_session* session, const tessera_text
         windows.push_back({parts.encoding(p), parts.output(p, 0), parts.output(p, 1)});
       }
       if (windows.empty()) continue;
+      call.limits.check();
+      const auto bytes = text::code_point_offsets(call.texts.pair(s));
       std::size_t place = s * k;
       for (const Answer& answer : answering.answers(call.texts.pair(s), windows)) {
-        out[place++] = {answer.begin, answer.end, static_cast<float>(answer.score), -1};
+        out[place++] = span_of(bytes, answer.begin, answer.end, answer.score, -1);
       }
     }
   });
@@ -165,6 +173,7 @@ tessera_status tessera_find_entities(tessera_session* session, const tessera_tex
         of_text.push_back({parts.encoding(p), parts.output(p, 0)});
         if (parts.encoding(p).is_cut) cuts.back() = 1;
       }
+      call.limits.check();
       found.push_back(finder(text::replace_invalid_utf8(call.texts.text(s)), of_text));
       count += found.back().size();
     }
@@ -174,9 +183,10 @@ tessera_status tessera_find_entities(tessera_session* session, const tessera_tex
     std::size_t place = 0;
     offsets[0] = 0;
     for (std::size_t s = 0; s < found.size(); ++s) {
+      const auto bytes = text::code_point_offsets(call.texts.text(s));
       for (const Entity& entity : found[s]) {
-        out[place++] = {entity.begin, entity.end, static_cast<float>(entity.score),
-                        class_of(package.labels, entity.label)};
+        out[place++] = span_of(bytes, entity.begin, entity.end, entity.score,
+                               class_of(package.labels, entity.label));
       }
       offsets[s + 1] = static_cast<std::int64_t>(place);
     }

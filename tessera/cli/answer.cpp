@@ -32,7 +32,11 @@ struct Answering {
   void run(const CLI::App& command);
 };
 
-void Answering::run(const CLI::App& /*command*/) {
+void Answering::run(const CLI::App& command) {
+  if (question) {
+    require_none(command, {"--pairs", "--pair-key", "--pair-column"},
+                 "says where contexts are, got --question, which takes every text for one");
+  }
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   if (question) input.text_name = "context";

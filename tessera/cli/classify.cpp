@@ -34,10 +34,10 @@ struct Classify {
   InputFlags input;
   std::string format;  // empty: by the output's name
   std::string output = "-";
-  Index top_k = 0;              // 0: not given
-  std::string entities;         // empty: not given
-  std::optional<Index> stride;  // of entities
-  std::string labels;           // between commas; empty: not given
+  Index top_k = 0;                    // 0: not given
+  std::string entities;               // empty: not given
+  std::optional<Index> stride;        // of entities
+  std::optional<std::string> labels;  // between commas
   std::string hypothesis = ZeroShot::kTemplate;
   bool is_multi_label = false;
 
@@ -135,7 +135,7 @@ Classify::Way Classify::entity_way(const PackagePointer& package, const Preparer
 Classify::Way Classify::zero_shot_way(const PackagePointer& package,
                                       const Preparer& preparer) const {
   const auto zero_shot =
-      std::make_shared<ZeroShot>(*package, between_commas(labels), hypothesis, is_multi_label);
+      std::make_shared<ZeroShot>(*package, between_commas(*labels), hypothesis, is_multi_label);
   return {.prepare =
               [package, zero_shot, &preparer](const Record& record, std::vector<Prepared>& parts) {
                 require_no_pair(record);
@@ -164,14 +164,14 @@ Classify::Way Classify::zero_shot_way(const PackagePointer& package,
 void Classify::run_texts(const CLI::App& command, const PackagePointer& package,
                          EncoderOptions options) const {
   TextFlags reading = text;
-  if (!labels.empty() && !reading.truncation) {  // so that the label is not cut
+  if (labels && !reading.truncation) {  // so that the label is not cut
     reading.truncation = text::TruncationStrategy::only_first;
   }
   const Preparer preparer = make_preparer(command, *package, input, reading);
   RecordStream stream(input.inputs());
   OutputFile out(output);
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
-  const Way way = !labels.empty()     ? zero_shot_way(package, preparer)
+  const Way way = labels              ? zero_shot_way(package, preparer)
                   : !entities.empty() ? entity_way(package, preparer)
                                       : label_way(package, preparer, encoder.width());
   const RecordCounts counts = cli::run_texts(
@@ -207,13 +207,13 @@ void Classify::run_images(const PackagePointer& package, EncoderOptions options)
 
 // Which flags go together, and with which models.
 void Classify::check_modes(const CLI::App& command, const models::Package& package) const {
-  if (!labels.empty() && input.is_ids) throw UsageError("--labels: got --ids, expected texts");
+  if (labels && input.is_ids) throw UsageError("--labels: got --ids, expected texts");
   if (!entities.empty() && input.is_ids) throw UsageError("--entities: got --ids, expected texts");
-  if (labels.empty()) {
+  if (!labels) {
     require_none(command, {"--hypothesis", "--multi-label"}, "says how --labels are asked for");
   }
-  if (!labels.empty()) {  // before the weights are read
-    ZeroShot(package, between_commas(labels), hypothesis, is_multi_label);
+  if (labels) {  // before the weights are read
+    ZeroShot(package, between_commas(*labels), hypothesis, is_multi_label);
   }
   if (entities.empty()) require_none(command, {"--stride"}, "is about --entities");
   if (entities.empty()) return;
@@ -270,7 +270,6 @@ void Classify::add_to(CLI::App& command) {
       ->check(integer_between(0, kMany));
   add_option(command, "--labels", labels, "A,B,C",
              "Models of natural language inference: which of these labels hold")
-      ->check(not_empty())
       ->excludes(grouping);
   add_option(command, "--hypothesis", hypothesis, "TEXT",
              fmt::format("Labels: what is asked, {{}} being the label (default: {})",

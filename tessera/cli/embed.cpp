@@ -257,9 +257,9 @@ void Embed::run(const CLI::App& command) {
   if (role && !package->multi_vector) {
     throw UsageError("--as: the model reads all texts alike, expected late interaction (ColBERT)");
   }
-  if (package->multi_vector && !input.is_ids) {
-    const TextRole read_as = role == "query" ? TextRole::query : TextRole::document;
-    static_cast<TextOptions&>(text) = as(read_as, *package, text);
+  if (package->multi_vector) {
+    text.role = role == "query" ? TextRole::query : TextRole::document;
+    if (!input.is_ids) static_cast<TextOptions&>(text) = as(text.role, *package, text);
   }
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
@@ -298,7 +298,8 @@ void Embed::add_to(CLI::App& command) {
   add_option(command, "--output-name", output_name, "NAME",
              "Write this output of the model, e.g. pooler_output (default: embedding)");
   add_choice(command, "--as", role, "ROLE", {"query", "document"},
-             "Late interaction (ColBERT): read texts as queries or as documents (default)");
+             "Late interaction (ColBERT): read texts as queries or as documents (default); ids are "
+             "taken as they are, without marker and expansion");
   text.add_to(command);
   images.add_to(command);
   add_option(command, "--paths", paths, "FILE",

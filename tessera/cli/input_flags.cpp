@@ -46,8 +46,10 @@ void InputFlags::add_format_to(CLI::App& command, bool with_pairs) {
 
 void InputFlags::add_lines_to(CLI::App& command) {
   auto* jsonl = command.add_flag("--jsonl", is_jsonl,
-                                 "Each line is {\"text\": ..., \"pair\": ...}, as in files named "
-                                 ".jsonl, .ndjson, .json; blank lines are none");
+                                 fmt::format("Each line is {{\"{}\": ..., \"{}\": ...}}, as in "
+                                             "files named .jsonl, .ndjson, .json; blank lines are "
+                                             "none",
+                                             text_name, pair_name));
   auto* csv = command.add_flag("--csv", is_csv, "Comma-separated values, as in files named .csv");
   auto* tsv = command.add_flag("--tsv", is_tsv, "Tab-separated values, as in files named .tsv");
   csv->excludes(jsonl);

@@ -5,10 +5,11 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 
 #include "models/text/python_text.hpp"
-#include "tessera/pipeline/json_text.hpp"
+#include "models/text/unicode.hpp"
 
 namespace tessera {
 namespace {
@@ -83,7 +84,9 @@ std::pair<std::uint32_t, std::uint32_t> words_of(const Span& span, const text::E
 std::vector<Answer> find_answers(std::string_view context, std::span<const AnswerWindow> windows,
                                  std::optional<std::int32_t> cls_id, const AnswerOptions& options) {
   std::vector<Answer> answers;
-  std::vector<std::string> keys;  // of answers
+  std::unordered_map<std::string, std::size_t>
+      known;  // place in answers by the text, in lower case
+  const std::vector<std::uint32_t> bytes = text::code_point_offsets(context);
   double no_answer = std::numeric_limits<double>::infinity();
   for (const AnswerWindow& window : windows) {
     const text::Encoding& encoding = window.encoding;
@@ -93,18 +96,20 @@ std::vector<Answer> find_answers(std::string_view context, std::span<const Answe
     no_answer = std::min(no_answer, has_cls ? p[0] * q[0] : 0.0);
     for (const Span& span : best_spans(p, q, encoding.last_text, options)) {
       const auto [begin, end] = words_of(span, encoding);
-      std::string answer(code_points(context, begin, end));
-      std::string key = text::lower_case(answer);
-      const auto known = std::find(keys.begin(), keys.end(), key);
-      if (known != keys.end()) {
-        answers[static_cast<std::size_t>(known - keys.begin())].score += span.score;
-        continue;
+      std::string answer(context.substr(bytes[begin], bytes[end] - bytes[begin]));
+      const auto [at, is_new] = known.try_emplace(text::lower_case(answer), answers.size());
+      if (is_new) {
+        answers.push_back({begin, end, std::move(answer), span.score});
+      } else {
+        answers[at->second].score += span.score;
       }
-      answers.push_back({begin, end, std::move(answer), span.score});
-      keys.push_back(std::move(key));
     }
   }
-  if (options.may_be_none) answers.push_back({0, 0, "", no_answer});
+  if (options.may_be_none) {
+    answers.push_back({0, 0, "", no_answer});
+  } else if (answers.empty()) {  // no token may be in one
+    answers.push_back({0, 0, "", 0.0});
+  }
   std::stable_sort(answers.begin(), answers.end(),
                    [](const Answer& a, const Answer& b) { return a.score > b.score; });
   if (answers.size() > options.count) answers.resize(options.count);

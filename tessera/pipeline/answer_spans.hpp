@@ -43,7 +43,7 @@ struct AnswerWindow {
   TensorView<const float> start_logits, end_logits;
 };
 
-/// The answers, best first, equal scores in the order of the windows and places. `context`: valid
+/// The answers, one at least, best first, equal scores in the order of the windows and places. `context`: valid
 /// UTF-8; `cls_id`: of the token that stands for no answer, at the head of each window.
 std::vector<Answer> find_answers(std::string_view context, std::span<const AnswerWindow> windows,
                                  std::optional<std::int32_t> cls_id, const AnswerOptions& options);

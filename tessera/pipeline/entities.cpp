@@ -150,7 +150,7 @@ std::vector<Entity> EntityFinder::groups(const std::vector<Piece>& pieces) const
       const Tag next = tag_of(labels_[largest(pieces[end].scores)]);
       if (next.begins || next.name != name) break;
     } while (true);
-    const std::string_view shown = label.substr(label.rfind('-') + 1);
+    const std::string_view shown = label.substr(label.find('-') + 1);
     if (shown != kOutside) {
       out.push_back({pieces[i].begin, pieces[end - 1].end, std::string(shown),
                      sum / static_cast<double>(end - i)});

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <vector>
 
+#include "models/text/unicode.hpp"
 #include "tessera/pipeline/answers.hpp"
 #include "tessera/pipeline/json_text.hpp"
 #include "tessera/pipeline/score_text.hpp"
@@ -39,9 +41,11 @@ std::string answer_lines(std::span<const Answer> answers, bool is_json, bool man
 
 std::string entity_lines(std::string_view text, std::span<const Entity> entities, bool is_json) {
   std::string out = is_json ? "{\"entities\": [" : "";
+  const std::vector<std::uint32_t> bytes = text::code_point_offsets(text);
   for (std::size_t i = 0; i < entities.size(); ++i) {
     const Entity& entity = entities[i];
-    const std::string_view covered = code_points(text, entity.begin, entity.end);
+    const std::string_view covered =
+        text.substr(bytes[entity.begin], bytes[entity.end] - bytes[entity.begin]);
     if (!is_json) {
       fmt::format_to(std::back_inserter(out), "{}\t{}\t{}\t{}\t{}\n", entity.begin, entity.end,
                      shown(covered), entity.label, probability_text(entity.score));

@@ -26,14 +26,20 @@ struct RoleLimit {
 };
 
 // How long texts of late interaction are: its queries, expanded to `length` at least, where that is
-// fixed at most, too.
-RoleLimit limit_of(const models::MultiVector& reads, TextRole role) {
-  if (role == TextRole::document) return {reads.document_length, "document_length"};
-  if (!reads.expansion) return {reads.query_length, "query_length"};
+// fixed at most, too, whatever was asked for.              sentence-transformers 6.0, preprocess()
+RoleLimit limit_of(const models::MultiVector& reads, TextRole role,
+                   const std::optional<Index>& asked) {
+  if (role == TextRole::none) return {std::nullopt, ""};
+  const bool is_query = role == TextRole::query;
+  const std::optional<Index> known = is_query ? reads.query_length : reads.document_length;
+  const char* const from = is_query ? "query_length" : "document_length";
+  if (!is_query || !reads.expansion) {
+    return {asked ? std::nullopt : known, from};  // what was asked for is the limit already
+  }
   const Index length = reads.expansion->length;
   if (reads.expansion->is_fixed) return {length, "query expansion"};
-  if (!reads.query_length) return {std::nullopt, ""};
-  return {std::max(*reads.query_length, length), "query_length"};
+  const std::optional<Index> most = asked ? asked : known;
+  return {most ? std::optional(std::max(*most, length)) : std::nullopt, from};
 }
 
 // The text to put before every input: an explicit one, a named one, or the default of the files.
@@ -89,8 +95,8 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
   }
   if (package.multi_vector) {
     const models::MultiVector& reads = *package.multi_vector;
-    const auto [tokens, from] = limit_of(reads, options.role);
-    if (tokens && cuts && !options.max_length) {
+    const auto [tokens, from] = limit_of(reads, options.role, options.max_length);
+    if (tokens && cuts) {
       max_tokens_ = std::min(*tokens, position_limit);
       if (max_tokens_ == *tokens) limit_reason_ = from;
     }

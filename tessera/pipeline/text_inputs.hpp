@@ -16,7 +16,11 @@
 namespace tessera {
 
 /// What a text is to a model that reads queries and documents apart (late interaction).
-enum class TextRole : std::uint8_t { document, query };
+enum class TextRole : std::uint8_t {
+  none,  ///< neither: no length of its own, no expansion
+  document,
+  query,
+};
 
 /// What users may say about the way from text to tokens; nullopt: as the checkpoint's files say.
 struct TextOptions {
@@ -25,7 +29,7 @@ struct TextOptions {
   std::optional<text::Side> truncation_side;
   std::optional<std::string> prompt;       ///< put before every text
   std::optional<std::string> prompt_name;  ///< one of Package::prompts
-  TextRole role = TextRole::document;
+  TextRole role = TextRole::none;
 };
 
 /// Encodes texts for one Package, which must outlive it. Only its counters change.

@@ -293,7 +293,6 @@ class Calls {
     tessera_texts* const asked = texts(blocks, count, is_honest);
     tessera_run_options* const options = run_options(blocks, count);
     tessera_answer_options how = TESSERA_ANSWER_OPTIONS_INIT;
-    if (bytes_.rarely()) how.struct_size = bytes_.number<std::uint32_t>();
     how.may_be_none = bytes_.rarely() ? bytes_.number<std::uint32_t>()
                                       : static_cast<std::uint32_t>(bytes_.below(2));
     how.max_answer_tokens = bytes_.rarely() ? bytes_.number<std::int64_t>()
@@ -304,9 +303,7 @@ class Calls {
     tessera_span* const spans = blocks.room<tessera_span>(room);
     tessera_session* const of = session(with_.answers.session);
     if (!is_honest) return;
-    check(
-        tessera_find_answers(of, asked, options, bytes_.rarely() ? nullptr : &how, k, spans, room),
-        blocks);
+    check(tessera_find_answers(of, asked, options, blocks.structure(how), k, spans, room), blocks);
   }
 
   void find_entities(Blocks& blocks) {

@@ -146,7 +146,10 @@ TEST(AnswerSpansTest, AreTheBestOfAllSpans) {
 TEST(AnswerSpansTest, AContextWithoutTokensHasNone) {
   std::mt19937 random(1);
   const std::vector<Window> windows{Window(0, {}, random)};
-  EXPECT_TRUE(found(" ", windows, {}).empty());
+  const std::vector<Answer> empty = found(" ", windows, {});
+  ASSERT_EQ(empty.size(), 1U) << "as the reference says it: an empty one";
+  EXPECT_EQ(empty[0].text, "");
+  EXPECT_EQ(empty[0].score, 0.0);
   const std::vector<Answer> none = found(" ", windows, {.may_be_none = true});
   ASSERT_EQ(none.size(), 1U);
   EXPECT_EQ(none[0].text, "");

@@ -201,6 +201,10 @@ TEST(LateInteractionDirectoryTest, TheOtherLayoutsSayTheSame) {
   native.files.write(
       "sentence_bert_config.json",
       R"({"document_length": 30, "query_expansion": {"strategy": "fixed", "attend": false, "token": null, "length": 8}})");
+  // There the tokenizer's own files say that a marker is one token.
+  native.files.write("tokenizer_config.json",
+                     R"({"do_lower_case": true, "model_max_length": 40,
+                         "additional_special_tokens": ["[unused0]", "[unused1]"]})");
   fs::create_directories(native.files.path() / "2_Mask");
   fs::create_directories(native.files.path() / "3_Normalize");
   native.files.write(
@@ -222,21 +226,61 @@ TEST(LateInteractionDirectoryTest, TheOtherLayoutsSayTheSame) {
   EXPECT_TRUE(native.open().multi_vector->is_mean);
   native.files.write(
       "sentence_bert_config.json",
-      R"({"query_length": 6, "query_expansion": {"strategy": "min", "length": 4, "attend": true}})");
+      R"({"document_length": 9, "query_length": 6, "query_expansion": {"strategy": "min", "length": 4, "attend": true}})");
   const models::Package longer = native.open();
   const TextInputs queries(longer, as(TextRole::query, longer, {}));
   EXPECT_THAT(queries.encode("tea").ids, ElementsAre(2, 9, 3, 4));
   EXPECT_EQ(queries.encode("tea").unattended, 0);
   EXPECT_EQ(queries.encode("tea tea tea tea tea tea").size(), 6U) << "longer ones pass";
+  TextOptions shorter = as(TextRole::query, longer, {});
+  shorter.max_length = 3;
+  EXPECT_EQ(TextInputs(longer, shorter).encode("tea tea tea tea").size(), 4U)
+      << "never below the length of the expansion";
+  shorter.role = TextRole::document;
+  EXPECT_EQ(TextInputs(longer, shorter).encode("tea tea tea tea").size(), 3U);
+  shorter.max_length.reset();
+  EXPECT_EQ(TextInputs(longer, shorter).max_tokens(), 9);
+  EXPECT_EQ(TextInputs(longer, {}).max_tokens(), 40) << "neither a query nor a document";
+  native.files.write("sentence_bert_config.json",
+                     R"({"query_length": 3, "query_expansion": {"strategy": "min", "length": 4}})");
+  EXPECT_THAT(native.refusal(), HasSubstr("query_length"));
+  native.files.write("sentence_bert_config.json",
+                     R"({"query_expansion": {"strategy": "min", "length": 4, "attends": true}})");
+  EXPECT_THAT(native.refusal(), HasSubstr("attends"));
+  native.files.write("sentence_bert_config.json", "{}");
   native.files.write("3_Normalize/config.json", "{}");
   EXPECT_THAT(native.refusal(), HasSubstr("token_embeddings"));
+}
+
+TEST(LateInteractionDirectoryTest, VectorsHaveLengthOneWhereAModuleSaysSo) {
+  Directory directory;
+  directory.add_dense("1_Dense");
+  directory.files.write(
+      "modules.json",
+      R"([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+                            {"idx": 1, "name": "1", "path": "1_Dense", "type": "sentence_transformers.models.Dense"},
+                            {"idx": 2, "name": "2", "path": "2_Mask", "type": "sentence_transformers.multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"}])");
+  fs::create_directories(directory.files.path() / "2_Mask");
+  directory.files.write("2_Mask/config.json", R"({"skiplist_words": []})");
+  EXPECT_EQ(directory.open().embedding_description, "dense 32 to 12");
+  EXPECT_EQ(read(directory.open()).query.size(), 5U) << "nobody says that queries are filled up";
+  directory.files.write("config_sentence_transformers.json", R"({"model_type": "ColBERT"})");
+  EXPECT_FALSE(directory.open().multi_vector->expansion) << "without any key of PyLate's";
+  directory.files.write("config_sentence_transformers.json",
+                        R"({"model_type": "ColBERT", "query_length": 9, "document_length": 12})");
+  EXPECT_EQ(directory.open().multi_vector->expansion->length, 9);
+  directory.files.write("sentence_bert_config.json", R"({"document_length": 7})");
+  EXPECT_EQ(directory.open().multi_vector->document_length, 7) << "the Transformer's own file wins";
+  directory.files.write("tokenizer_config.json",
+                        R"({"do_lower_case": true, "padding_side": "left"})");
+  EXPECT_THAT(directory.refusal(), HasSubstr("padding_side"));
 }
 
 TEST(LateInteractionDirectoryTest, WhatIsNotUnderstoodIsNamed) {
   Directory directory;
   directory.files.write("artifact.metadata", R"({"similarity": "l2"})");
   EXPECT_THAT(directory.refusal(), HasSubstr("artifact.metadata: \"similarity\" is \"l2\""));
-  directory.files.write("artifact.metadata", R"({"query_maxlen": 0})");
+  directory.files.write("artifact.metadata", R"({"query_maxlen": 1})");
   EXPECT_THAT(directory.refusal(), HasSubstr("query_maxlen"));
   directory.files.write("artifact.metadata", "{}");
   EXPECT_EQ(directory.refusal(), "none");
@@ -246,7 +290,7 @@ TEST(LateInteractionDirectoryTest, WhatIsNotUnderstoodIsNamed) {
       R"([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
                             {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
                             {"idx": 2, "name": "2", "path": "2_Pooling", "type": "sentence_transformers.models.Pooling"}])");
-  EXPECT_THAT(directory.refusal(), HasSubstr("module 2 (\"2_Pooling\") pools"));
+  EXPECT_THAT(directory.refusal(), HasSubstr("module 2 (\"2_Pooling\") is of one vector"));
 }
 
 TEST(LateInteractionDirectoryTest, ExpansionThatNobodyAttendsToChangesNoOtherVector) {
