@@ -470,7 +470,8 @@ TESSERA_API tessera_status tessera_encode_ids(tessera_session* session,
                                               const tessera_run_options* options,
                                               const tessera_output* outputs, size_t output_count);
 
-/// Tokenises and encodes texts.
+/// Tokenises and encodes texts. Of late interaction (ColBERT) as they are: markers, lengths, expansion
+/// and skip lists of queries and documents are tessera_rank_texts()'s.
 ///
 /// Shapes    as tessera_encode_ids(), row_offsets (S+1) as `offsets` there, or NULL: where the
 ///           rows of each text are in outputs with a row per token (tessera_tokenize() says
