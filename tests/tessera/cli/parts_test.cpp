@@ -89,8 +89,10 @@ TEST(NpyTest, HeadersAreEquallyLong) {
 }
 
 TEST(NpyTest, MalformedFilesAreRefused) {
-  test::write_file("t.npy", npy_header(2, 3) + std::string(24, 'x'));
-  EXPECT_EQ(read_npy("t.npy").rows, 2U);
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "t.npy";
+  test::write_file(path, npy_header(2, 3) + std::string(24, 'x'));
+  EXPECT_EQ(read_npy(path).rows, 2U);
   const std::string good = npy_header(2, 3);
   for (const std::string& bad :
        {std::string(), good.substr(0, 5), good.substr(0, 60), good, good + std::string(20, 'x'),
@@ -98,22 +100,23 @@ TEST(NpyTest, MalformedFilesAreRefused) {
         npy_header(4, Index{1} << 62) + std::string(16, 'x'),  // 4 times that is 0
         npy_header(4, 0), npy_header(0, 0), npy_header(std::size_t{1} << 62, 0),
         std::string("\x93NUMPY\x01\x00\xff\xff", 10)}) {
-    test::write_file("t.npy", bad);
-    EXPECT_THROW(read_npy("t.npy"), Error) << bad.size();
+    test::write_file(path, bad);
+    EXPECT_THROW(read_npy(path), Error) << bad.size();
   }
   std::string wide = good;
   wide.replace(wide.find("<f4"), 3, "<f8");
-  test::write_file("t.npy", wide + std::string(48, 'x'));
-  EXPECT_THROW(read_npy("t.npy"), Error);
-  std::filesystem::remove("t.npy");
+  test::write_file(path, wide + std::string(48, 'x'));
+  EXPECT_THROW(read_npy(path), Error);
 }
 
 // The messages are shown to people: they name what is wrong, in a line.
 TEST(NpyTest, MessagesNameWhatTheHeaderClaims) {
-  const auto message_of = [](const std::string& bytes) -> std::string {
-    test::write_file("t.npy", bytes);
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "t.npy";
+  const auto message_of = [&](const std::string& bytes) -> std::string {
+    test::write_file(path, bytes);
     try {
-      read_npy("t.npy");
+      read_npy(path);
     } catch (const Error& error) {
       return error.what();
     }
@@ -122,15 +125,14 @@ TEST(NpyTest, MessagesNameWhatTheHeaderClaims) {
   const std::string claim = npy_header(4, Index{1} << 62) + std::string(16, 'x');
   ASSERT_EQ(claim.size(), 144U);
   EXPECT_EQ(message_of(claim),
-            "t.npy: got rows of 4611686018427387904 floats, expected 1 to 16777216");
-  EXPECT_EQ(message_of(npy_header(4, 0)), "t.npy: got rows of 0 floats, expected 1 to 16777216");
+            path + ": got rows of 4611686018427387904 floats, expected 1 to 16777216");
+  EXPECT_EQ(message_of(npy_header(4, 0)), path + ": got rows of 0 floats, expected 1 to 16777216");
   std::string longest = npy_header(2, 3).substr(0, 10);
   longest[8] = longest[9] = '\xFF';
   const std::string message = message_of(longest + std::string(0xFFFE, '\1') + "}");
   EXPECT_LT(message.size(), 1000U);
   EXPECT_EQ(message.find('\1'), std::string::npos);
   EXPECT_THAT(message, testing::HasSubstr("expected a float32 matrix in C order"));
-  std::filesystem::remove("t.npy");
 }
 
 TEST(IndexIdentityTest, MessagesAreShort) {
