@@ -5,6 +5,7 @@
 //   embedder   vector of query, vectors of documents ─ similarity_fn_name ─▶ score
 //   late interaction   vectors of their tokens ─ MaxSim ─▶ score
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/encode.hpp"
 #include "tessera/c_api/guard.hpp"
+#include "tessera/c_api/text_parts.hpp"
 #include "tessera/c_api/texts.hpp"
 #include "tessera/pipeline/text_ranker.hpp"
 #include "tessera/pipeline/token_vectors.hpp"
@@ -107,39 +109,16 @@ void rank_token_vectors(Ranking& r) {
                               std::vector<unsigned char>& cuts, const auto& take) {
     const TextInputs inputs(package, as(role, package, texts.options()));
     items.begin(texts.size());
-    std::vector<TokenSequence> sequences;
+    TextParts parts(r.session, items, r.limits);
     for (std::size_t t = 0; t < texts.size(); ++t) {
-      r.limits.check();
-      try {
-        const text::Encoding encoding = inputs.encode(texts.text(t));
-        require(std::cmp_less_equal(encoding.size(), r.max_rows()) || !items.are_wanted(),
-                "got {} tokens, expected at most {} (the session's max_rows)", encoding.size(),
-                r.max_rows());
-        sequences.push_back(to_sequence(require_tokens(package.program), encoding));
-        if (encoding.is_cut) cuts[t] = 1;
-        items.keep(t);
-      } catch (const Error& error) {
-        items.fail(t, error);
+      parts.add([&] { return std::array{inputs.encode(texts.text(t))}; });
+    }
+    parts.compute(std::array{r.output.name});
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      for (std::size_t p = parts.begin(t); p < parts.end(t); ++p) {
+        if (parts.encoding(p).is_cut) cuts[t] = 1;
+        take(token_vectors(reads, parts.sequence(p), role, parts.output(p, 0)));
       }
-    }
-    std::vector<std::int64_t> offsets{0};
-    for (const TokenSequence& each : sequences) offsets.push_back(offsets.back() + each.size());
-    std::vector<float> rows(static_cast<std::size_t>(offsets.back() * r.output.width));
-    tessera_output out = TESSERA_OUTPUT_INIT;
-    out.name = r.output.name;
-    out.data = rows.data();
-    out.capacity = rows.size();
-    {
-      const Turn turn(r.session, r.limits);
-      encode_sequences(turn.lane(), Sequences(sequences), offsets, r.limits, &out, 1,
-                       sequences.size(), {});
-    }
-    for (std::size_t s = 0; s < sequences.size(); ++s) {
-      const TensorView<const float> of{.data = rows.data() + offsets[s] * r.output.width,
-                                       .rows = sequences[s].size(),
-                                       .cols = r.output.width,
-                                       .stride = r.output.width};
-      take(token_vectors(reads, sequences[s], role, of));
     }
   };
   ItemStatuses every(nullptr, "query");

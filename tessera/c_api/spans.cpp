@@ -31,7 +31,7 @@ struct Call {
   }
 
   const models::Package& package() const { return session->any().model->package(); }
-  TextParts parts() { return {items, session->any().session->options().max_rows, limits}; }
+  TextParts parts() { return {*session, items, limits}; }
 
   std::shared_ptr<SharedSession> session;
   RunLimits limits;
@@ -116,9 +116,8 @@ tessera_status tessera_find_answers(tessera_session* session, const tessera_text
       parts.add([&] { return answering.windows(question, context); });
     }
     constexpr std::array<const char*, 2> kOutputs{"start_logits", "end_logits"};
-    parts.compute(*call.session, kOutputs);
-    call.items.write();
-    std::fill(out.begin(), out.end(), kNoSpan);
+    parts.compute(kOutputs);
+    std::vector<tessera_span> found(count, kNoSpan);
     for (std::size_t s = 0; s < call.texts.size(); ++s) {
       std::vector<AnswerWindow> windows;
       for (std::size_t p = parts.begin(s); p < parts.end(s); ++p) {
@@ -129,9 +128,11 @@ tessera_status tessera_find_answers(tessera_session* session, const tessera_text
       const auto bytes = text::code_point_offsets(call.texts.pair(s));
       std::size_t place = s * k;
       for (const Answer& answer : answering.answers(call.texts.pair(s), windows)) {
-        out[place++] = span_of(bytes, answer.begin, answer.end, answer.score, -1);
+        found[place++] = span_of(bytes, answer.begin, answer.end, answer.score, -1);
       }
     }
+    call.items.write();
+    std::copy(found.begin(), found.end(), out.begin());
   });
 }
 
@@ -161,7 +162,7 @@ tessera_status tessera_find_entities(tessera_session* session, const tessera_tex
       parts.add([&] { return entity_windows(inputs, text, windows); });
     }
     constexpr std::array<const char*, 1> kOutputs{"logits"};
-    parts.compute(*call.session, kOutputs);
+    parts.compute(kOutputs);
     const EntityFinder finder(*package.tokenizer, package.labels, how);
     std::vector<std::vector<Entity>> found;
     std::vector<unsigned char> cuts;
@@ -229,7 +230,7 @@ tessera_status tessera_classify_texts(tessera_session* session, const tessera_te
       });
     }
     constexpr std::array<const char*, 1> kOutputs{"logits"};
-    parts.compute(*call.session, kOutputs);
+    parts.compute(kOutputs);
     call.items.write();
     std::vector<unsigned char> cuts;
     for (std::size_t s = 0; s < call.texts.size(); ++s) {

@@ -12,26 +12,22 @@
 namespace tessera::c_api {
 
 void TextParts::append(text::Encoding encoding) {
-  require(!items_.are_wanted() || std::cmp_less_equal(encoding.size(), max_rows_),
-          "got {} tokens, expected at most {} (the session's max_rows)", encoding.size(),
-          max_rows_);
+  const Index max_rows = session_.any().session->options().max_rows;
+  require(!items_.are_wanted() || std::cmp_less_equal(encoding.size(), max_rows),
+          "got {} tokens, expected at most {} (the session's max_rows)", encoding.size(), max_rows);
   encodings_.push_back(std::move(encoding));
 }
 
-void TextParts::compute(SharedSession& session, std::span<const char* const> names) {
-  const Program& program = session.any().model->package().program;
-  const bool has_types = require_tokens(program).type_vocab_size > 0;
-  std::vector<std::int32_t> ids, types;
+void TextParts::compute(std::span<const char* const> names) {
+  const Program& program = session_.any().model->package().program;
   for (const text::Encoding& encoding : encodings_) {
-    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
-    types.insert(types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-    offsets_.push_back(std::ssize(ids));
+    sequences_.push_back(to_sequence(require_tokens(program), encoding));
+    offsets_.push_back(offsets_.back() + sequences_.back().size());
   }
-  if (!has_types) std::fill(types.begin(), types.end(), 0);
   std::vector<tessera_output> targets;
   outputs_.reserve(names.size());
   for (const char* name : names) {
-    const std::vector<std::string>& computed = session.any().session->options().outputs;
+    const std::vector<std::string>& computed = session_.any().session->options().outputs;
     const std::int32_t found = program.find_output(name);
     if (found == kNone || std::find(computed.begin(), computed.end(), name) == computed.end()) {
       throw Error(ErrorCode::not_found, fmt::format("the session computes {}, expected {} too",
@@ -51,8 +47,8 @@ void TextParts::compute(SharedSession& session, std::span<const char* const> nam
     targets.push_back(target);
   }
   if (encodings_.empty()) return;
-  const Turn turn(session, limits_);
-  encode_sequences(turn.lane(), Sequences(ids, types, offsets_), offsets_, limits_, targets.data(),
+  const Turn turn(session_, limits_);
+  encode_sequences(turn.lane(), Sequences(sequences_), offsets_, limits_, targets.data(),
                    targets.size(), encodings_.size(), {});
 }
 

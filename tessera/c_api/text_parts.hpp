@@ -8,14 +8,15 @@
 
 #include "tessera/c_api/item_statuses.hpp"
 #include "tessera/c_api/texts.hpp"
+#include "tessera/pipeline/sequences.hpp"
 
 namespace tessera::c_api {
 
 class TextParts {
  public:
   /// Texts that fail are told to `items`, which has begun, and have no parts.
-  TextParts(ItemStatuses& items, Index max_rows, const RunLimits& limits)
-      : items_(items), max_rows_(max_rows), limits_(limits) {}
+  TextParts(SharedSession& session, ItemStatuses& items, const RunLimits& limits)
+      : session_(session), items_(items), limits_(limits) {}
 
   /// The next text: `encode` gives its encodings, or throws an Error. Throws Error{cancelled}.
   template <class Encode>
@@ -33,12 +34,13 @@ class TextParts {
   }
 
   /// Computes the outputs `names` of every part.
-  void compute(SharedSession& session, std::span<const char* const> names);
+  void compute(std::span<const char* const> names);
 
   /// The parts of text number `text`.
   std::size_t begin(std::size_t text) const noexcept { return begin_[text]; }
   std::size_t end(std::size_t text) const noexcept { return begin_[text + 1]; }
   const text::Encoding& encoding(std::size_t part) const noexcept { return encodings_[part]; }
+  const TokenSequence& sequence(std::size_t part) const noexcept { return sequences_[part]; }
   /// (T, width), or (1, width).
   TensorView<const float> output(std::size_t part, std::size_t output) const noexcept;
 
@@ -50,11 +52,12 @@ class TextParts {
   };
   void append(text::Encoding encoding);
 
+  SharedSession& session_;
   ItemStatuses& items_;
-  Index max_rows_;
   const RunLimits& limits_;
   std::vector<std::size_t> begin_{0};  // (S+1)
   std::vector<text::Encoding> encodings_;
+  std::vector<TokenSequence> sequences_;  // of the encodings, once they are computed
   std::vector<std::int64_t> offsets_{0};  // rows of the parts
   std::vector<Output> outputs_;
 };
