@@ -56,6 +56,10 @@ const Family& choose_family(const Config& config) {
   config.wrong("model_type", "one of " + known_model_types());
 }
 
+bool is_stanford_class(const std::vector<std::string>& architectures) {
+  return !architectures.empty() && architectures.front() == kStanfordClass;
+}
+
 /// The class that the caller names; else the one that config.json names. sentence-transformers
 /// takes the class without head whatever config.json says (all-mpnet-base-v2 says MPNetForMaskedLM
 /// and has no such head), and so does a config.json that names none.
@@ -76,8 +80,7 @@ const ModelClass& choose_class(const Config& config, const Family& family,
   }
   const bool features_only = files.has_modules && files.transformer_task == "feature-extraction";
   const std::vector<std::string> names = config.strings("architectures");
-  if (features_only || names.empty()) return family.classes.front();
-  if (names.front() == kStanfordClass) return family.classes.front();
+  if (features_only || names.empty() || is_stanford_class(names)) return family.classes.front();
   const ModelClass* named = family.find(names.front());
   if (named == nullptr) config.unsupported("architectures", "one of " + family.class_names(", "));
   return *named;
@@ -197,9 +200,8 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   // Of CLIP and SigLIP too, whose encoders have configs of their own below it.
   if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
   const ModelClass& model_class = choose_class(config, family, files, options);
-  const std::vector<std::string> classes = config.strings("architectures");
-  const bool is_stanford = options.architecture.empty() && !files.has_modules && !classes.empty() &&
-                           classes.front() == kStanfordClass;
+  const bool is_stanford = options.architecture.empty() && !files.has_modules &&
+                           is_stanford_class(config.strings("architectures"));
   if (is_stanford) files.multi_vector = read_stanford(transformer, files.prompts);
 
   Package package;

@@ -83,8 +83,8 @@ class EmbeddingBuilder {
         checkpoint_(checkpoint),
         package_(package),
         value_(value),
-        kind_(of_tokens ? "token_embeddings" : "sentence_embedding"),
-        name_(of_tokens ? "token_embeddings" : "embedding") {}
+        kind_(of_tokens ? kTokenVectors : "sentence_embedding"),
+        name_(of_tokens ? kTokenVectors : "embedding") {}
 
   void pooling(const SentenceModule& module, ValueId last_hidden_state) {
     std::vector<Pooling> modes{module.pooling};
@@ -251,16 +251,15 @@ class EmbeddingBuilder {
 /// The default of Normalize is the sentence embedding, of which there is none.
 void require_tokens_normalized(const fs::path& directory, const SentenceModule& module) {
   const fs::path file = directory / module.path / "config.json";
-  const bool is_there = path_exists(file);
-  if (is_there) {
-    const Config config = Config::read(file, module.path + "/config.json");
-    if (config.string("module_input_name", "") == "token_embeddings") return;
-    config.unsupported("module_input_name", "\"token_embeddings\"");
+  if (!path_exists(file)) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}/config.json: no such file, expected a Normalize whose "
+                            "module_input_name is \"{}\"",
+                            module.path, kTokenVectors));
   }
-  throw Error(ErrorCode::unsupported_model,
-              fmt::format("{}/config.json: no such file, expected a Normalize whose "
-                          "module_input_name is \"token_embeddings\"",
-                          module.path));
+  const Config config = Config::read(file, module.path + "/config.json");
+  if (config.string("module_input_name", "") == kTokenVectors) return;
+  config.unsupported("module_input_name", fmt::format("\"{}\"", kTokenVectors));
 }
 
 }  // namespace

@@ -38,9 +38,6 @@ class QuestionAnswering {
   std::vector<Answer> answers(std::string_view context,
                               std::span<const AnswerWindow> windows) const;
 
-  Index max_tokens() const noexcept { return inputs_.max_tokens(); }
-  std::size_t stride() const noexcept { return stride_; }
-
  private:
   const models::Package& package_;
   TextInputs inputs_;
