@@ -263,18 +263,31 @@ TEST_F(BadRankTest, WhatARerankerCannotRead) {
   expect_refused(TESSERA_INVALID_ARGUMENT, "documents.prompt is given");
 }
 
-TEST(RankTest, LateInteractionIsTheMaxSimOfTheTokensVectors) {
-  const std::filesystem::path from = TESSERA_SOURCE_DIR "/tests/golden/data/colbert-bert";
-  TemporaryDirectory directory;
-  for (const char* name : {"config.json", "model.safetensors"}) {
-    std::filesystem::copy(from / name, directory / name);
+// The conformance case's encoder with a tokenizer of a dozen words; queries are of 8 tokens.
+class LateInteraction {
+ public:
+  LateInteraction() {
+    const std::filesystem::path from = TESSERA_SOURCE_DIR "/tests/golden/data/colbert-bert";
+    for (const char* name : {"config.json", "model.safetensors"}) {
+      std::filesystem::copy(from / name, directory_ / name);
+    }
+    directory_.write(
+        "vocab.txt",
+        "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[unused0]\n[unused1]\ntea\nbrew\nin\na\npot\n"
+        "the\ncat\nsat\n.\n");
+    directory_.write("artifact.metadata",
+                     R"({"query_maxlen": 8, "doc_maxlen": 20, "attend_to_mask_tokens": true})");
   }
-  directory.write(
-      "vocab.txt",
-      "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[unused0]\n[unused1]\ntea\nbrew\nin\na\npot\n"
-      "the\ncat\nsat\n.\n");
-  directory.write("artifact.metadata", R"({"query_maxlen": 8, "doc_maxlen": 20})");
-  const Model model(directory.path());
+  Model model() const { return Model(directory_.path()); }
+
+ private:
+  TemporaryDirectory directory_;
+};
+constexpr std::size_t kWidth = 12;
+
+TEST(RankTest, LateInteractionIsTheMaxSimOfTheTokensVectors) {
+  const LateInteraction files;
+  const Model model = files.model();
   Session session(model);
   const std::vector<Hit> hits = session.rank("tea pot", Texts(kDocuments));
   ASSERT_EQ(hits.size(), kDocuments.size());
@@ -287,6 +300,47 @@ TEST(RankTest, LateInteractionIsTheMaxSimOfTheTokensVectors) {
         session.rank("tea pot", Texts(kDocuments[static_cast<std::size_t>(hits[i].id)]));
     EXPECT_EQ(alone.at(0).score, hits[i].score) << "whatever the other documents are";
   }
+  // By hand: of documents "." (15) has no vector, of queries it has.
+  const auto vectors_of = [&](const std::vector<std::int32_t>& ids, std::int32_t skipped) {
+    std::vector<float> all(ids.size() * kWidth);
+    const std::vector<std::int64_t> offsets{0, std::ssize(ids)};
+    const std::array outputs{Output("token_embeddings", all)};
+    session.encode(ids, {}, offsets, outputs);
+    std::vector<std::vector<float>> out;
+    for (std::size_t t = 0; t < ids.size(); ++t) {
+      if (ids[t] == skipped) continue;
+      out.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(t * kWidth),
+                       all.begin() + static_cast<std::ptrdiff_t>((t + 1) * kWidth));
+    }
+    return out;
+  };
+  double expected = 0.0, unskipped = 0.0;
+  for (const auto& [skipped, sum] : {std::pair{15, &expected}, std::pair{-1, &unskipped}}) {
+    const auto document = vectors_of({2, 6, 7, 15, 11, 15, 3}, skipped);
+    for (const std::vector<float>& q : vectors_of({2, 5, 7, 15, 3, 4, 4, 4}, -1)) {
+      double best = -2.0;
+      for (const std::vector<float>& d : document) {
+        best = std::max(best, std::inner_product(q.begin(), q.end(), d.begin(), 0.0));
+      }
+      *sum += best;
+    }
+  }
+  ASSERT_GT(unskipped, expected + 1e-3);
+  EXPECT_NEAR(session.rank("tea .", Texts("tea . pot .")).at(0).score, expected, 1e-4);
+}
+
+TEST(RankTest, LateInteractionSaysWhichTextsAreCut) {
+  const LateInteraction files;
+  const Model model = files.model();
+  Session session(model);
+  const std::string longer =
+      "tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea tea";
+  std::array<unsigned char, 1> query_cut{7};
+  std::array<unsigned char, 3> cut{7, 7, 7};
+  session.rank(Texts("tea pot in a cat sat the", {.is_cut = query_cut.data()}),
+               Texts({"tea", longer, "pot"}, {.is_cut = cut.data()}));
+  EXPECT_THAT(query_cut, testing::ElementsAre(1));
+  EXPECT_THAT(cut, testing::ElementsAre(0, 1, 0));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -205,6 +206,25 @@ TEST_F(SpansTest, LabelsAreProbabilities) {
                  [&] { session.classify(texts, {"tea"}, false, "nothing"); });
   expect_refused(TESSERA_INVALID_ARGUMENT, "labels: got none",
                  [&] { session.classify(texts, {}); });
+}
+
+TEST_F(SpansTest, TextsThatAreCutAreSaidSo) {
+  const Model ner = model("ner"), nli = model("nli");
+  Session tokens(ner, computing({"logits"})), texts(nli, computing({"logits"}));
+  std::string longer;
+  for (int i = 0; i < 50; ++i) longer += "tea ";
+  std::array<unsigned char, 2> cut{7, 7};
+  const Texts given({longer, "the cat"}, {.is_cut = cut.data()});
+  const tessera_texts c = given.get();
+  std::vector<tessera_span> spans(64);
+  std::array<std::int64_t, 3> offsets{};
+  ASSERT_EQ(tessera_find_entities(tokens.get(), &c, nullptr, TESSERA_GROUP_NONE, -1, spans.data(),
+                                  spans.size(), offsets.data()),
+            TESSERA_OK);
+  EXPECT_THAT(cut, testing::ElementsAre(1, 0));
+  cut = {7, 7};
+  texts.classify(given, {"tea", "cat"});
+  EXPECT_THAT(cut, testing::ElementsAre(1, 0));
 }
 
 TEST_F(SpansTest, OtherModelsAreNamed) {
