@@ -44,7 +44,6 @@ Metaspace read_metaspace(const Node& node);
 void read_normalizer(const Node& node, Normalizer& out);
 /// Appends the rules of a "pre_tokenizer".
 void read_pre_tokenizer(const Node& node, PreTokenizer& out);
-std::u32string code_points(std::string_view utf8);
 SplitBehavior read_behavior(const Node& node);
 /// Of a "Split" pre-tokenizer.
 SplitRule read_split(const Node& node);

@@ -19,16 +19,6 @@ Regex read_pattern(const Node& pattern) {
 
 }  // namespace
 
-std::u32string code_points(std::string_view utf8) {
-  std::u32string out;
-  for (std::size_t i = 0; i < utf8.size();) {
-    const Decoded d = decode_utf8(utf8.data() + i);
-    out.push_back(d.c);
-    i += d.length;
-  }
-  return out;
-}
-
 SplitBehavior read_behavior(const Node& node) {
   const auto behavior = find(node, "behavior");
   if (!behavior) return SplitBehavior::isolated;

@@ -47,6 +47,9 @@ void append_utf8(std::string& out, char32_t c);
 /// The number of code points of valid UTF-8.
 std::size_t count_code_points(std::string_view text) noexcept;
 
+/// The code points of valid UTF-8.
+std::u32string code_points(std::string_view utf8);
+
 /// Where each code point begins, in bytes, and the size at the end: (n+1). A maximal invalid part is
 /// one code point, as in replace_invalid_utf8().
 std::vector<std::uint32_t> code_point_offsets(std::string_view text);

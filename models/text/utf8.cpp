@@ -46,6 +46,16 @@ std::size_t count_code_points(std::string_view text) noexcept {
   }));
 }
 
+std::u32string code_points(std::string_view utf8) {
+  std::u32string out;
+  for (std::size_t i = 0; i < utf8.size();) {
+    const Decoded d = decode_utf8(utf8.data() + i);
+    out.push_back(d.c);
+    i += d.length;
+  }
+  return out;
+}
+
 std::vector<std::uint32_t> code_point_offsets(std::string_view text) {
   std::vector<std::uint32_t> offsets;
   offsets.reserve(text.size() + 1);

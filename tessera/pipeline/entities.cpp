@@ -17,16 +17,6 @@ namespace {
 constexpr std::array kNames{"none", "simple", "first", "average", "max"};
 constexpr const char* kOutside = "O";
 
-std::u32string code_points_of(std::string_view text) {
-  std::u32string out;
-  for (std::size_t i = 0; i < text.size();) {
-    const text::Decoded d = text::decode_utf8(text.data() + i);
-    out.push_back(d.c);
-    i += d.length;
-  }
-  return out;
-}
-
 std::size_t largest(const std::vector<double>& scores) {
   return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
 }
@@ -185,7 +175,7 @@ std::vector<Entity> EntityFinder::entities(const std::u32string& text,
 
 std::vector<Entity> EntityFinder::operator()(std::string_view text,
                                              std::span<const EntityWindow> windows) const {
-  const std::u32string characters = code_points_of(text);
+  const std::u32string characters = text::code_points(text);
   std::vector<Entity> all;
   for (const EntityWindow& window : windows) {
     for (Entity& entity : entities(characters, window)) all.push_back(std::move(entity));
