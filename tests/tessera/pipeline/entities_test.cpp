@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "tessera/pipeline/similarity.hpp"
 #include "tests/models/text/tokenizer_files.hpp"
 #include "tests/support/temporary.hpp"
 
@@ -145,6 +146,16 @@ TEST_F(EntitiesTest, OfWindowsThatOverlapTheLongestStays) {
   ASSERT_EQ(found.size(), 1U) << "\"com of\" of the first hides \"of\" of the second";
   EXPECT_EQ(found[0].label, "ENT");
   EXPECT_EQ(found[0].end, 6U);
+  // Of equally long ones the one of the higher score: "of" of the second window.
+  std::vector<float> weaker = logits_of(0, 1);
+  for (float& logit : weaker) logit *= 0.5F;
+  const EntityWindow equal[] = {{a, view(weaker)}, {b, view(second)}};
+  const std::vector<Entity> of =
+      EntityFinder(*tokenizer, kLabels, EntityGrouping::simple)("com of com", equal);
+  ASSERT_EQ(of.size(), 1U);
+  EXPECT_EQ(of[0].begin, 4U);
+  EXPECT_EQ(of[0].end, 6U);
+  EXPECT_NEAR(of[0].score, softmax(view(second).row(1))[3], 1e-12);
 }
 
 TEST(EntityWordsTest, WithoutMarksASpaceBeginsAWord) {
