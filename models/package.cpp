@@ -12,6 +12,7 @@
 #include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
 #include "models/sentence/m3.hpp"
+#include "models/sentence/top_k.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 #include "runtime/base/log.hpp"
@@ -256,6 +257,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   if (has_m3_heads) add_m3_outputs(transformer, last_hidden_state, *checkpoint, package);
   package.checkpoint = std::move(checkpoint);
   if (options.dims != 0) cut_embedding(options.dims, package);
+  if (options.top_k != 0) keep_heaviest(options.top_k, package);
   check(package.program);
 
   open_tokenizer(transformer,

@@ -59,6 +59,8 @@ struct PackageOptions {
   std::string architecture;
   /// Columns of the embedding; 0: all. Throws invalid_argument where it has not that many.
   Index dims = 0;
+  /// Tokens of sparse outputs that are kept, the heaviest; 0: all (sentence/top_k.hpp).
+  Index top_k = 0;
 };
 
 /// How sentence-transformers compares embeddings: similarity_fn_name of
@@ -124,6 +126,7 @@ struct Package {
   bool is_sparse(std::string_view output) const noexcept {
     return output == "lexical_weights" || (output == "embedding" && embedding_is_sparse);
   }
+  Index top_k = 0;  ///< > 0: sparse outputs are (S,2·top_k), weights and ids (sentence/top_k.hpp)
   std::map<std::string, std::string> prompts;  ///< name → text to put before the input
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;  ///< none said: cosine; of sparse ones, dot

@@ -141,11 +141,15 @@ typedef struct tessera_model_options {
   int64_t
       dims;  ///< columns of "embedding" (Matryoshka): the first of it, of length 1 again where it
              ///< is_normalized; 0: all of them
+  int64_t
+      top_k;  ///< tokens of sparse outputs that are kept, the heaviest: a row is top_k weights, the
+  ///< largest first, of equal ones the lower token first, then their tokens; where fewer
+  ///< weigh anything, 0 of token -1. The others are never held. 0: all, a column each
 } tessera_model_options;
 #define TESSERA_MODEL_OPTIONS_INIT                                                           \
   {                                                                                          \
     sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, \
-        TESSERA_PRECISION_FP32, 0                                                            \
+        TESSERA_PRECISION_FP32, 0, 0                                                         \
   }
 
 /// A file in memory: `name` is as below a checkpoint's directory ("config.json"), or any for an
@@ -231,7 +235,7 @@ typedef struct tessera_model_info {
   float logit_scale, logit_bias;
   tessera_precision precision;  ///< that linears will multiply: FP32 or BF16
   uint32_t is_sparse;  ///< 1: column j of the "embedding" is the weight of token j (SPLADE);
-                       ///< tessera_sparse_elements() takes out what is not 0
+                       ///< tessera_sparse_elements() takes out what is not 0. With top_k: as there
   uint32_t reserved;
 } tessera_model_info;
 #define TESSERA_MODEL_INFO_INIT                                                                 \

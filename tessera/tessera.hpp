@@ -138,6 +138,7 @@ struct ModelOptions {
   tessera_tower tower = TESSERA_TOWER_AUTOMATIC;
   tessera_precision precision = TESSERA_PRECISION_FP32;
   std::int64_t dims = 0;
+  std::int64_t top_k = 0;
 };
 
 /// A file in memory. See tessera_model_open_memory() for how long `data` must live.
@@ -322,6 +323,7 @@ class Model {
     c.tower = options.tower;
     c.precision = options.precision;
     c.dims = options.dims;
+    c.top_k = options.top_k;
     return c;
   }
 
@@ -700,6 +702,16 @@ inline std::vector<tessera_element> sparse_elements(std::span<const float> row) 
   std::vector<tessera_element> elements(count);
   detail::check(
       tessera_sparse_elements(row.data(), width, elements.data(), elements.size(), &count));
+  return elements;
+}
+
+/// The elements of a row of a model that was opened with top_k, in its order.
+inline std::vector<tessera_element> top_elements(std::span<const float> row) {
+  std::vector<tessera_element> elements;
+  const std::size_t k = row.size() / 2;
+  for (std::size_t i = 0; i < k && row[k + i] >= 0; ++i) {
+    elements.push_back({static_cast<std::int64_t>(row[k + i]), row[i], 0});
+  }
   return elements;
 }
 

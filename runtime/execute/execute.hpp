@@ -126,6 +126,7 @@ void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) 
 void run(const Context& context, const AddOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PoolOp& op) noexcept;
 void run(const Context& context, const LargestByIdOp& op) noexcept;
+void run(const Context& context, const TopColumnsOp& op) noexcept;
 void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ConcatOp& op) noexcept;
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/top_columns.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -52,7 +53,48 @@ void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, 
   }
 }
 
+struct IdWeight {
+  float id, weight;
+};
+static_assert(sizeof(IdWeight) == 2 * sizeof(float));
+
+/// LargestByIdOp of one sequence without a column for each token: rows by id, of equal ids the largest
+/// first, NaN before all. `scratch`: 2T floats.
+void top_by_id(const Context& context, const LargestByIdOp& op, const TensorView<float>& x, Index s,
+               float* scratch, TopColumns top) noexcept {
+  auto* const pairs = reinterpret_cast<IdWeight*>(scratch);
+  const Range rows = pooled_rows(context, s);
+  Index count = 0;
+  for (Index i = rows.begin; i < rows.end; ++i) {
+    const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
+    if (id >= op.from_id) pairs[count++] = {static_cast<float>(id), x.data[i * x.stride]};
+  }
+  std::sort(pairs, pairs + count, [](const IdWeight& a, const IdWeight& b) {
+    if (a.id != b.id) return a.id < b.id;
+    const bool nan_a = std::isnan(a.weight), nan_b = std::isnan(b.weight);
+    return nan_a != nan_b ? nan_a : a.weight > b.weight;
+  });
+  top.clear();
+  for (Index i = 0; i < count; ++i) {
+    const bool is_largest = i == 0 || pairs[i].id != pairs[i - 1].id;
+    const float weight = pairs[i].weight;
+    if (is_largest && (weight > 0.0F || std::isnan(weight))) top.offer(weight, pairs[i].id);
+  }
+  top.sort();
+}
+
 }  // namespace
+
+void run(const Context& context, const TopColumnsOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in);   // (S, N)
+  const TensorView<float> y = context.value(op.out);  // (S, 2k)
+  context.workers.run(y.rows, [&](Index s, int) {
+    TopColumns top(y.data + s * y.stride, y.cols / 2);
+    top.clear();
+    top.offer(x.data + s * x.stride, x.cols, 0);
+    top.sort();
+  });
+}
 
 void run(const Context& context, const PoolOp& op) noexcept {
   const TensorView<float> x = context.value(op.in);   // (ΣT, width)
@@ -65,8 +107,13 @@ void run(const Context& context, const PoolOp& op) noexcept {
 
 void run(const Context& context, const LargestByIdOp& op) noexcept {
   const TensorView<float> x = context.value(op.in);   // (ΣT, 1)
-  const TensorView<float> y = context.value(op.out);  // (S, vocabulary)
-  context.workers.run(y.rows, [&](Index s, int) {
+  const TensorView<float> y = context.value(op.out);  // (S, vocabulary), or (S, 2·top)
+  context.workers.run(y.rows, [&](Index s, int worker) {
+    if (op.top > 0) {
+      top_by_id(context, op, x, s, context.scratch + worker * context.scratch_stride,
+                {y.data + s * y.stride, op.top});
+      return;
+    }
     float* const largest = y.data + s * y.stride;
     std::fill_n(largest, y.cols, 0.0F);
     const Range rows = pooled_rows(context, s);

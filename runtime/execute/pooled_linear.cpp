@@ -3,10 +3,15 @@
 // out[s] = max or Σ over the rows x of sequence s of act(x Bᵀ + bias), without the product: a task is a
 // block of columns, whose C exists a block of rows at a time in the worker's scratch
 // (runtime/plan/pooled_linear.hpp). Rows join one by one in their order, so that blocks change no bit.
+// Where the largest columns are kept, a block is pooled in the scratch, too, and offered to the worker's
+// heap of each sequence; the heaps are one at the end. Their order is strict, so that neither who computed
+// a block nor when changes the result.
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
+#include "runtime/execute/top_columns.hpp"
+#include "runtime/plan/pooled_linear.hpp"
 #include "runtime/threads/run_control.hpp"
 
 namespace tessera::execute {
@@ -38,10 +43,12 @@ class PooledLinear {
     const Index first = panels.begin * gemm_.NR,
                 N = std::min(panels.end * gemm_.NR, weight_.rows) - first;
     const Index ldc = activation_stride(panels.size() * gemm_.NR);
-    float *const row = scratch, *const c = scratch + ldc;
+    float *const row = scratch + heaps(), *const c = row + ldc;
+    const TensorView<float> pooled =
+        op_.top == 0 ? columns_of(out_, first, N) : behind(c, ldc, panels, N);
     GemmOperands o = operands(panels, first, N);
     o.c = c, o.ldc = ldc;
-    for (Index s = 0; s < out_.rows; ++s) std::fill_n(out(s) + first, N, 0.0F);
+    for (Index s = 0; s < pooled.rows; ++s) std::fill_n(pooled.data + s * pooled.stride, N, 0.0F);
     for (Index r = 0; r < nest_.row_blocks; ++r) {
       const Range rows =
           row_block(context_.rows, r, nest_.row_blocks, gemm_.MR, takes_whole_tiles(gemm_));
@@ -50,18 +57,38 @@ class PooledLinear {
       of_rows.a = row_of_a(o, rows.begin);
       run_block(of_rows, nest_, {0, rows.size()}, {0, panels.size()});
       if (context_.workers.stop() != nullptr && context_.workers.stop()->requested()) return;
-      pool(rows, c, ldc, first, N, row);
+      pool(rows, c, ldc, N, row, pooled);
     }
-    if (op_.over == RowReduction::sum || op_.activation == Activation::none) return;
-    for (Index s = 0; s < out_.rows; ++s) {
-      if (pooled_rows(context_, s).size() == 0) continue;
-      context_.kernels.activation(op_.activation, out(s) + first, out_.stride, out(s) + first,
-                                  out_.stride, 1, N);
+    for (Index s = 0; s < pooled.rows; ++s) {
+      float* const y = pooled.data + s * pooled.stride;
+      if (op_.over == RowReduction::max && op_.activation != Activation::none &&
+          pooled_rows(context_, s).size() > 0) {
+        context_.kernels.activation(op_.activation, y, pooled.stride, y, pooled.stride, 1, N);
+      }
+      if (op_.top > 0) heap(scratch, s).offer(y, N, first);
     }
   }
 
+  /// Floats at the beginning of a worker's scratch.
+  Index heaps() const noexcept { return out_.rows * 2 * op_.top; }
+  TopColumns heap(float* scratch, Index s) const noexcept {
+    return {scratch + s * 2 * op_.top, op_.top};
+  }
+  TopColumns result(Index s) const noexcept { return {out_.data + s * out_.stride, op_.top}; }
+
  private:
-  float* out(Index s) const noexcept { return out_.data + s * out_.stride; }
+  static TensorView<float> columns_of(const TensorView<float>& x, Index first, Index N) noexcept {
+    return {.data = x.data + first, .rows = x.rows, .cols = N, .stride = x.stride};
+  }
+  /// (S,N) behind C of the largest block of rows.
+  TensorView<float> behind(float* c, Index ldc, Range panels, Index N) const noexcept {
+    const LinearShape shape{.M = context_.rows, .N = panels.size() * gemm_.NR, .K = weight_.cols};
+    LoopNest whole = nest_;
+    whole.col_blocks = 1;
+    const Index floats =
+        pooled_linear_scratch(shape, whole, gemm_.MR, gemm_.NR, takes_whole_tiles(gemm_));
+    return {.data = c - ldc + floats, .rows = out_.rows, .cols = N, .stride = ldc};
+  }
 
   GemmOperands operands(Range panels, Index first, Index N) const noexcept {
     const auto* const all = static_cast<const std::byte*>(weight_.panels);
@@ -80,17 +107,17 @@ class PooledLinear {
   }
 
   /// C of `rows` into the rows of their sequences; `row` has room for one.
-  void pool(Range rows, const float* c, Index ldc, Index first, Index N,
-            float* row) const noexcept {
+  void pool(Range rows, const float* c, Index ldc, Index N, float* row,
+            const TensorView<float>& pooled) const noexcept {
     const auto begin = std::upper_bound(context_.offsets.begin(), context_.offsets.end(),
                                         static_cast<std::int32_t>(rows.begin));
-    for (Index s = begin - context_.offsets.begin() - 1; s < out_.rows; ++s) {
+    for (Index s = begin - context_.offsets.begin() - 1; s < pooled.rows; ++s) {
       if (context_.offsets[static_cast<std::size_t>(s)] >= rows.end) return;
       const Range all = pooled_rows(context_, s);
       const Range part{std::max(all.begin, rows.begin), std::min(all.end, rows.end)};
       if (part.begin >= part.end) continue;
       const float* const x = c + (part.begin - rows.begin) * ldc;
-      float* const y = out(s) + first;
+      float* const y = pooled.data + s * pooled.stride;
       if (op_.over == RowReduction::sum) {
         add_rows(x, ldc, part.size(), N, y);
       } else if (part.begin == all.begin) {
@@ -118,10 +145,27 @@ void run(const Context& context, const PooledLinearOp& op, const OpSchedule& sch
   const PooledLinear product(context, op, nest);
   const LoadedParameter& weight = context.weights[op.weight];
   const Index panels = ceil_div(weight.rows, context.kernels.gemm[weight.precision].NR);
+  const auto scratch = [&](int worker) {
+    return context.scratch + worker * context.scratch_stride;
+  };
+  const Index sequences = context.value(op.out).rows;
+  if (op.top > 0) {
+    for (int worker = 0; worker < context.workers.count(); ++worker) {
+      for (Index s = 0; s < sequences; ++s) product.heap(scratch(worker), s).clear();
+    }
+  }
   context.workers.run(nest.col_blocks, [&](Index task, int worker) {
-    product.columns(piece({0, panels}, task, nest.col_blocks),
-                    context.scratch + worker * context.scratch_stride);
+    product.columns(piece({0, panels}, task, nest.col_blocks), scratch(worker));
   });
+  if (op.top == 0) return;
+  for (Index s = 0; s < sequences; ++s) {
+    TopColumns top = product.result(s);
+    top.clear();
+    for (int worker = 0; worker < context.workers.count(); ++worker) {
+      top.offer(product.heap(scratch(worker), s));
+    }
+    top.sort();
+  }
 }
 
 }  // namespace tessera::execute

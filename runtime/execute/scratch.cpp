@@ -56,6 +56,8 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
           most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
+    } else if (const auto* by_id = std::get_if<LargestByIdOp>(&op)) {
+      if (by_id->top > 0) most = std::max(most, 2 * max_rows);  // ids and weights
     } else if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) {
       const Parameter& weight = program.parameters[at(pooled->weight)];
       const kernels::Gemm& gemm = kernels.gemm[weight.precision];
@@ -63,8 +65,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       for (const NestRange& range : schedule[i].nests) {
         const LinearShape shape{
             .M = std::min(range.last_rows, rows), .N = weight.rows, .K = weight.cols};
-        most = std::max(most, pooled_linear_scratch(shape, range.nest, gemm.MR, gemm.NR,
-                                                    takes_whole_tiles(gemm)));
+        most = std::max(
+            most, pooled_linear_scratch(
+                      shape, range.nest, gemm.MR, gemm.NR, takes_whole_tiles(gemm),
+                      {most_rows(program, pooled->out, max_rows, max_sequences), pooled->top}));
         if (range.last_rows >= rows) break;
       }
     } else if (const auto* linear = std::get_if<LinearOp>(&op)) {

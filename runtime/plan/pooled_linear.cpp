@@ -26,6 +26,7 @@ PooledLinearTask pooled_linear_task(const Program& program, const PooledLinearOp
   const Parameter& weight = program.parameters[at(op.weight)];
   return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
           .sequences = std::min(rows, sequences),
+          .top = op.top,
           .weights_stay_in_l3 = weights_stay_in_l3,
           .precision = weight.precision};
 }
@@ -52,7 +53,9 @@ PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest
   const auto [M, N, K] = task.shape;
   const auto m = static_cast<double>(M), n = static_cast<double>(N), k = static_cast<double>(K);
   const double A = tile.bytes.a * m * k, B = tile.bytes.b * n * k,
-               out = 4 * static_cast<double>(task.sequences) * n, C = 4 * m * n;
+               out = 4 * static_cast<double>(task.sequences) *
+                     (task.top == 0 ? n : 2 * static_cast<double>(task.top)),
+               C = 4 * m * n;
   const auto tiles = static_cast<double>(ceil_div(M, tile.MR)),
              col_blocks = static_cast<double>(nest.col_blocks);
   const bool has_l3 = machine.l3_bytes > 0;
@@ -82,12 +85,13 @@ PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest
 }
 
 Index pooled_linear_scratch(const LinearShape& shape, const LoopNest& nest, Index MR, Index NR,
-                            bool whole_tiles) noexcept {
+                            bool whole_tiles, const TopRows& kept) noexcept {
   const Index blocks = std::min(nest.row_blocks, shape.M);
   const Index rows =
       whole_tiles ? ceil_div(ceil_div(shape.M, MR), blocks) * MR : ceil_div(shape.M, blocks);
   const Index columns = ceil_div(ceil_div(shape.N, NR), nest.col_blocks) * NR;
-  return (rows + 1) * activation_stride(columns);
+  const Index pooled = kept.top == 0 ? 0 : kept.sequences;
+  return (rows + 1 + pooled) * activation_stride(columns) + pooled * 2 * kept.top;
 }
 
 }  // namespace tessera

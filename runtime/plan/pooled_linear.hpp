@@ -11,7 +11,9 @@
 //
 //   bytes into L2 = b·K·N + a·M·K·c + 4·S·N           b, a: bytes of an element of B and A
 //
-// where a linear and a pooling move 2·4·M·N more and hold (M,N). More columns a block read A less often;
+// (2k in place of N in the last term where the k largest columns are kept: their heaps, one a sequence,
+// and the columns of a block (S,NC) are scratch, and (S,N) is not held) where a linear and a pooling move
+// 2·4·M·N more and hold (M,N). More columns a block read A less often;
 // fewer rows a block leave more of L2 to the columns, and B passes into L1 once a tile of rows anyway.
 #pragma once
 
@@ -23,6 +25,7 @@ namespace tessera {
 struct PooledLinearTask {
   LinearShape shape;
   Index sequences = 1;
+  Index top = 0;  ///< columns that are kept; 0: all
   bool weights_stay_in_l3 = false;
   Precision precision = Precision::f32;
 };
@@ -43,8 +46,14 @@ struct PooledLinearCost {
 PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest& nest,
                                     const PlanMachine& machine);
 
-/// Floats of a worker's scratch: a row, and C of one block.
+/// What is pooled where only the `top` largest columns are kept; 0: nothing beside the result.
+struct TopRows {
+  Index sequences = 0, top = 0;
+};
+
+/// Floats of a worker's scratch: a row, and C of one block; where columns are kept, also those of a block
+/// and the heaps of every sequence.
 Index pooled_linear_scratch(const LinearShape& shape, const LoopNest& nest, Index MR, Index NR,
-                            bool whole_tiles) noexcept;
+                            bool whole_tiles, const TopRows& kept = {}) noexcept;
 
 }  // namespace tessera

@@ -248,22 +248,24 @@ class Reporter {
     const TileShape& tile = machine_.tile[task.precision];
     const PooledLinearCost cost = pooled_linear_cost(task, nest, machine_);
     report.shape = fmt::format("({},{})x({},{}) to {} rows", M, K, K, N, sequences_);
+    if (o.top > 0) report.shape += fmt::format(", top {}", o.top);
     report.epilogue = sum_of({{o.bias != kNone, "bias"},
                               {o.activation != Activation::none, to_string(o.activation)},
                               {true, to_string(o.over)}});
     report.precision = task.precision;
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = cost.bound_bytes;
-    report.chosen = {.name = to_string(nest.order),
-                     .blocks = describe_blocks(nest, task.shape, tile),
-                     .l1_bytes = cost.l1_bytes,
-                     .l2_bytes = cost.l2_bytes,
-                     .l3_bytes = cost.l3_bytes,
-                     .seconds = cost.seconds,
-                     .limit = to_string(cost.limit),
-                     .why = {},
-                     .scratch_bytes = 4 * pooled_linear_scratch(task.shape, nest, tile.MR, tile.NR,
-                                                                tile.is_unit)};
+    report.chosen = {
+        .name = to_string(nest.order),
+        .blocks = describe_blocks(nest, task.shape, tile),
+        .l1_bytes = cost.l1_bytes,
+        .l2_bytes = cost.l2_bytes,
+        .l3_bytes = cost.l3_bytes,
+        .seconds = cost.seconds,
+        .limit = to_string(cost.limit),
+        .why = {},
+        .scratch_bytes = 4 * pooled_linear_scratch(task.shape, nest, tile.MR, tile.NR, tile.is_unit,
+                                                   {task.sequences, o.top})};
   }
 
   void row_wise(const Op& op, OpReport& report) const {

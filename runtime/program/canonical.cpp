@@ -59,7 +59,7 @@ class Writer {
     fields(o.bias, o.residual, o.activation, o.norm.has_value());
     if (o.norm) field(o.norm->eps);
   }
-  void attributes(const PooledLinearOp& o) { fields(o.bias, o.activation, o.over); }
+  void attributes(const PooledLinearOp& o) { fields(o.bias, o.activation, o.over, o.top); }
   void attributes(const AttentionOp& o) {
     fields(o.q.value, o.q.first, o.k.value, o.k.first, o.v.value, o.v.first, o.heads, o.kv_heads,
            o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,
@@ -71,7 +71,8 @@ class Writer {
   void attributes(const GatedOp& o) { field(o.activation); }
   void attributes(const AddOp& o) { field(o.scale); }
   void attributes(const PoolOp& o) { fields(o.pooling, o.skip, o.id); }
-  void attributes(const LargestByIdOp& o) { field(o.from_id); }
+  void attributes(const LargestByIdOp& o) { fields(o.from_id, o.top); }
+  void attributes(const TopColumnsOp&) {}
   void attributes(const L2NormalizeOp& o) { field(o.eps); }
   void attributes(const ConcatOp&) {}
 

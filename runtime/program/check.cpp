@@ -131,7 +131,8 @@ class Checker {
   void shapes(const PooledLinearOp& o) const {
     const Parameter& w = parameter(o.weight);
     require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
-    require(w.rows == width(o.out) && w.cols == width(o.in), "has a weight of the wrong shape");
+    require(w.cols == width(o.in), "has a weight of the wrong shape");
+    keeps_columns(w.rows, o.top, o.out);
     require(value(o.in).space == kTokens && value(o.out).space == kSequences,
             "must turn rows into one per sequence");
     vector_of(o.bias, w.rows);
@@ -208,9 +209,20 @@ class Checker {
   }
   void shapes(const LargestByIdOp& o) const {
     require(program_.tokens() != nullptr, "needs token ids");
-    require(value(o.in).space == kTokens && value(o.out).space == kSequences && width(o.in) == 1 &&
-                width(o.out) == program_.tokens()->vocab_size,
-            "must turn (rows,1) into (sequences,vocabulary)");
+    require(value(o.in).space == kTokens && value(o.out).space == kSequences && width(o.in) == 1,
+            "must turn (rows,1) into one row per sequence");
+    keeps_columns(program_.tokens()->vocab_size, o.top, o.out);
+  }
+  void shapes(const TopColumnsOp& o) const {
+    require(value(o.in).space == value(o.out).space, "changes the number of rows");
+    require(width(o.out) >= 2, "keeps no column");
+    keeps_columns(width(o.in), width(o.out) / 2, o.out);
+  }
+  /// `out` has `columns`, or the values and the columns of the `top` of them.
+  void keeps_columns(Index columns, Index top, ValueId out) const {
+    require(width(out) == (top == 0 ? columns : 2 * top), "has a result of the wrong width");
+    require(top >= 0 && top <= columns && (top == 0 || columns <= kMostTopColumns),
+            "keeps more columns than there are, or of too many");
   }
   void shapes(const L2NormalizeOp& o) const { same_shape(o.in, o.out); }
   void shapes(const ConcatOp& o) const {

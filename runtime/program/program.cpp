@@ -132,6 +132,7 @@ const char* name_of(const Op& op) noexcept {
                         [](const AddOp&) { return "add"; },
                         [](const PoolOp&) { return "pool"; },
                         [](const LargestByIdOp&) { return "largest_by_id"; },
+                        [](const TopColumnsOp&) { return "top_columns"; },
                         [](const L2NormalizeOp&) { return "l2_normalize"; },
                         [](const ConcatOp&) { return "concat"; },
                     },
@@ -209,6 +210,7 @@ std::string to_string(const Program& program) {
     return fmt::format("{} ({},{})", p.name, p.rows, p.cols);
   };
   const auto plus = [&](ValueId id) { return id == kNone ? std::string() : " + " + value(id); };
+  const auto top = [](Index k) { return k == 0 ? std::string() : fmt::format("top {} of ", k); };
   std::string text;
   for (const Op& op : program.ops) {
     const std::string right = std::visit(
@@ -236,9 +238,10 @@ std::string to_string(const Program& program) {
               return o.norm ? fmt::format("layer_norm({})", product) : product;
             },
             [&](const PooledLinearOp& o) {
-              return fmt::format("{} of {}({} * {}{})", to_string(o.over), to_string(o.activation),
-                                 value(o.in), parameter(o.weight),
-                                 o.bias == kNone ? "" : " + bias");
+              return top(o.top) + fmt::format("{} of {}({} * {}{})", to_string(o.over),
+                                              to_string(o.activation), value(o.in),
+                                              parameter(o.weight),
+                                              o.bias == kNone ? "" : " + bias");
             },
             [&](const AttentionOp& o) { return attention_text(program, o); },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },
@@ -260,7 +263,10 @@ std::string to_string(const Program& program) {
                                  o.skip == 0 ? "" : fmt::format(" from row {}", o.skip));
             },
             [&](const LargestByIdOp& o) {
-              return fmt::format("{}, ids from {}", value(o.in), o.from_id);
+              return top(o.top) + fmt::format("{}, ids from {}", value(o.in), o.from_id);
+            },
+            [&](const TopColumnsOp& o) {
+              return top(program.values[at(o.out)].width / 2) + value(o.in);
             },
             [&](const L2NormalizeOp& o) { return value(o.in); },
             [&](const ConcatOp& o) {

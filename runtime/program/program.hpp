@@ -180,9 +180,10 @@ struct PooledLinearOp {
   ValueId in;                // (ΣT,K)
   ParameterId weight;        // (N,K)
   ParameterId bias = kNone;  // (N)
-  ValueId out;               // (S,N)
+  ValueId out;               // (S,N), or (S,2·top)
   Activation activation = Activation::none;
   RowReduction over = RowReduction::max;
+  Index top = 0;  ///< > 0: TopColumnsOp of the result, which is not held either
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
@@ -349,8 +350,24 @@ struct PoolOp {
 /// and where v < from_id (special tokens). Rows that PoolOp leaves out are left out.
 struct LargestByIdOp {
   ValueId in;   // (ΣT, 1), ≥ 0
-  ValueId out;  // (S, vocabulary)
+  ValueId out;  // (S, vocabulary), or (S, 2·top)
   std::int32_t from_id = 0;
+  Index top = 0;  ///< > 0: TopColumnsOp of the result, which is not held
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
+/// Columns that TopColumnsOp can name: whole numbers that f32 holds.
+inline constexpr Index kMostTopColumns = Index{1} << 24;
+
+/// The k largest elements of a row that are not 0, NaN before numbers, of equal ones the lower column
+/// first: out[s] = k values, then their k columns. Where there are fewer: 0 of column -1.
+struct TopColumnsOp {
+  ValueId in;   // (S, N), N ≤ kMostTopColumns
+  ValueId out;  // (S, 2k), 1 ≤ k ≤ N
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
@@ -385,7 +402,7 @@ struct ConcatOp {
 
 using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp,
                         AttentionOp, LayerNormOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
-                        LargestByIdOp, L2NormalizeOp, ConcatOp>;
+                        LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {

@@ -42,9 +42,12 @@ tessera_model* open(const std::filesystem::path& directory, const tessera_model_
   const auto tower =
       static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
   require(given.dims >= 0, "dims is {}, expected 1 or more, or 0 for all", given.dims);
-  models::Package package = models::open_package(
-      directory,
-      {.tower = tower, .architecture = string_or_empty(given.architecture), .dims = given.dims});
+  require(given.top_k >= 0, "top_k is {}, expected 1 or more, or 0 for all", given.top_k);
+  models::Package package =
+      models::open_package(directory, {.tower = tower,
+                                       .architecture = string_or_empty(given.architecture),
+                                       .dims = given.dims,
+                                       .top_k = given.top_k});
   return model_table().add(
       std::make_shared<ModelObject>(std::move(package), std::move(options), read_precision(given)));
 }

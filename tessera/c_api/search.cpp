@@ -154,7 +154,7 @@ tessera_status tessera_sparse_elements(const float* row, int64_t width, tessera_
     require(elements != nullptr || capacity == 0, "elements is NULL, expected room for {}",
             capacity);
     std::vector<SparseElement> all;
-    heaviest({row, static_cast<std::size_t>(width)}, static_cast<std::size_t>(width), all);
+    heaviest({row, static_cast<std::size_t>(width)}, all);
     for (std::size_t i = 0; i < std::min(capacity, all.size()); ++i) {
       elements[i] = {.column = all[i].id, .value = all[i].weight, .reserved = 0};
     }

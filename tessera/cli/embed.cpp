@@ -34,7 +34,6 @@ struct Embed {
   std::string paths;                // empty: not given
   std::optional<std::string> role;  // of texts of late interaction
   bool with_text = false, resumes = false;
-  Index top_k = 0;  // 0: not given
 
   void add_to(CLI::App& command);
   void run(const CLI::App& command);
@@ -48,7 +47,6 @@ struct Embed {
   void run_images(const PackagePointer& package, EncoderOptions options) const;
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
-  void require_top_k(const models::Package& package) const;
   MatrixFormat matrix_format(const models::Package& package) const {
     return format == "npy"                  ? MatrixFormat::npy
            : format == "fvecs"              ? MatrixFormat::fvecs
@@ -58,9 +56,8 @@ struct Embed {
                                             : MatrixFormat::jsonl;
   }
   SparseText sparse_text(const models::Package& package) const {
-    SparseText sparse{.tokenizer = package.tokenizer ? &*package.tokenizer : nullptr};
-    if (top_k > 0) sparse.most = static_cast<std::size_t>(top_k);
-    return sparse;
+    return {.tokenizer = package.tokenizer ? &*package.tokenizer : nullptr,
+            .vocabulary = model.top_k > 0 ? require_tokens(package.program).vocab_size : 0};
   }
 };
 
@@ -205,25 +202,6 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   require_all(failed, files);
 }
 
-void Embed::require_top_k(const models::Package& package) const {
-  if (format != "jsonl" && format != "npz") {
-    throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
-  }
-  if (!package.is_sparse(output_name)) {
-    throw UsageError(
-        fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
-                    "model with SpladePooling, or lexical_weights of BGE-M3",
-                    output_name));
-  }
-  const std::int32_t found = package.program.find_output(output_name);
-  if (found == kNone) return;  // TextEncoder says which there are
-  const ValueId sparse = package.program.outputs[static_cast<std::size_t>(found)].value;
-  const Index width = package.program.values[static_cast<std::size_t>(sparse)].width;
-  if (top_k <= width) return;
-  throw UsageError(
-      fmt::format("--top-k: got {}, expected at most {}, the vocabulary's size", top_k, width));
-}
-
 void Embed::run(const CLI::App& command) {
   format = format_by_name(format, output, {"jsonl", "npy", "npz", "fvecs", "text"}, "jsonl");
   if (with_text && (format != "jsonl" || input.is_ids)) {
@@ -249,6 +227,9 @@ void Embed::run(const CLI::App& command) {
   for (const std::string& file : vectors.files()) read.push_back(file);
   require_distinct(written, read, model.model);
   EncoderOptions options = model.encoder_options({output_name});
+  if (model.top_k > 0 && format != "jsonl" && format != "npz") {
+    throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
+  }
   const PackagePointer package = model.open_package();
   if (package->multi_vector && output_name == "embedding") {
     output_name = models::kTokenVectors;
@@ -263,8 +244,13 @@ void Embed::run(const CLI::App& command) {
   }
   if (output_name == "embedding") require_embedding(*package);
   require_kind(command, *package);
-  if (top_k > 0) require_top_k(*package);
   const bool is_sparse = package->is_sparse(output_name);
+  if (model.top_k > 0 && !is_sparse) {
+    throw UsageError(
+        fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
+                    "model with SpladePooling, or lexical_weights of BGE-M3",
+                    output_name));
+  }
   if (format == "npz" && !is_sparse) {
     throw UsageError(fmt::format("--format npz: the output {} is not sparse, expected --format npy",
                                  output_name));
@@ -280,6 +266,7 @@ void Embed::run(const CLI::App& command) {
 void Embed::add_to(CLI::App& command) {
   model.add_to(command);
   model.add_dims_to(command);
+  model.add_top_k_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, false);
@@ -293,8 +280,6 @@ void Embed::add_to(CLI::App& command) {
       "--resume", resumes,
       "Texts: keep what is done in FILE.partial, and go on there if it is interrupted");
   command.add_flag("--with-text", with_text, "jsonl: repeat the text beside its embedding");
-  add_count(command, "--top-k", top_k,
-            "Sparse embeddings: the K heaviest tokens (default: all that are not 0)");
   add_option(command, "--output-name", output_name, "NAME",
              "Write this output of the model, e.g. pooler_output (default: embedding)");
   add_choice(command, "--as", role, "ROLE", {"query", "document"},

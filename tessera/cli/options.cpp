@@ -184,6 +184,12 @@ void ModelFlags::add_dims_to(CLI::App& command) {
             "(Matryoshka); normalised again where the embedding is (default: all)");
 }
 
+void ModelFlags::add_top_k_to(CLI::App& command) {
+  add_count(command, "--top-k", top_k,
+            "Sparse embeddings: the K heaviest tokens, the others are not held (default: all that "
+            "are not 0)");
+}
+
 void ModelFlags::add_memory_to(CLI::App& command) {
   add_option(command, "--packed-cache", packed_cache, "DIR",
              "Keep packed weights in the folder DIR: the next start maps them")
@@ -224,8 +230,8 @@ void ModelFlags::add_plan_to(CLI::App& command) {
 }
 
 std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower) const {
-  return std::make_shared<const models::Package>(
-      models::open_package(model, {.tower = tower, .architecture = architecture, .dims = dims}));
+  return std::make_shared<const models::Package>(models::open_package(
+      model, {.tower = tower, .architecture = architecture, .dims = dims, .top_k = top_k}));
 }
 
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {

@@ -31,9 +31,11 @@ struct ModelFlags {
   std::string packed_cache;    // empty: none
   std::size_t memory_cap = 0;  // bytes; 0: none
   Index dims = 0;              // 0: not given
+  Index top_k = 0;             // 0: not given
 
   void add_to(CLI::App& command);
   void add_dims_to(CLI::App& command);    ///< --dims, of commands that embed
+  void add_top_k_to(CLI::App& command);   ///< --top-k of sparse embeddings
   void add_memory_to(CLI::App& command);  ///< --packed-cache, --memory-cap
   void add_plan_to(CLI::App& command);    ///< --plan, what is asked for instead, --allow-onednn
   /// Throws Error as models::open_package() does.

@@ -138,6 +138,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
 void ProfileCommand::add_to(CLI::App& command) {
   model.add_to(command);
   model.add_dims_to(command);
+  model.add_top_k_to(command);
   model.add_plan_to(command);
   batch.add_to(command);
   add_choice(command, "--meter", meter, "METER", kMeters,

@@ -90,12 +90,12 @@ std::string npy(const char* descr, const std::string& shape, std::span<const T> 
 
 class CsrWriter final : public MatrixWriter {
  public:
-  CsrWriter(ByteSink& output, Index width, std::size_t most)
-      : output_(output), width_(width), most_(most) {}
+  CsrWriter(ByteSink& output, Index width, Index vocabulary)
+      : output_(output), width_(vocabulary > 0 ? vocabulary : width), is_kept_(vocabulary > 0) {}
 
   void write_row(std::span<const float> row, std::optional<std::string_view>, std::string_view,
                  bool) override {
-    heaviest(row, most_, elements_);
+    is_kept_ ? kept_elements(row, elements_) : heaviest(row, elements_);
     std::sort(elements_.begin(), elements_.end(),
               [](const SparseElement& a, const SparseElement& b) { return a.id < b.id; });
     for (const SparseElement& element : elements_) {
@@ -127,7 +127,7 @@ class CsrWriter final : public MatrixWriter {
  private:
   ByteSink& output_;
   Index width_;
-  std::size_t most_;
+  bool is_kept_;
   std::vector<SparseElement> elements_;
   std::vector<std::int32_t> indices_;
   std::vector<std::int64_t> indptr_{0};
@@ -136,8 +136,8 @@ class CsrWriter final : public MatrixWriter {
 
 }  // namespace
 
-std::unique_ptr<MatrixWriter> csr_writer(ByteSink& output, Index width, std::size_t most) {
-  return std::make_unique<CsrWriter>(output, width, most);
+std::unique_ptr<MatrixWriter> csr_writer(ByteSink& output, Index width, Index vocabulary) {
+  return std::make_unique<CsrWriter>(output, width, vocabulary);
 }
 
 }  // namespace tessera

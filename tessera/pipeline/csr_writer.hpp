@@ -17,8 +17,8 @@
 
 namespace tessera {
 
-/// `most`: elements of a row, the heaviest. finish() throws Error{invalid_argument} for 4 GiB and more,
-/// which this form of the format has no numbers for; nothing is written then.
-std::unique_ptr<MatrixWriter> csr_writer(ByteSink& output, Index width, std::size_t most);
+/// `vocabulary` as in SparseText. finish() throws Error{invalid_argument} for 4 GiB and more, which this
+/// form of the format has no numbers for; nothing is written then.
+std::unique_ptr<MatrixWriter> csr_writer(ByteSink& output, Index width, Index vocabulary);
 
 }  // namespace tessera

@@ -103,7 +103,7 @@ class SparseJsonlWriter final : public JsonlWriter {
 
  protected:
   void append_row(std::span<const float> row, std::string& line) override {
-    heaviest(row, sparse_.most, elements_);
+    sparse_.vocabulary > 0 ? kept_elements(row, elements_) : heaviest(row, elements_);
     line += "\"sparse\": [";
     for (const SparseElement& element : elements_) {
       if (&element != &elements_.front()) line += ", ";
@@ -221,7 +221,7 @@ std::unique_ptr<MatrixWriter> MatrixWriter::create(MatrixFormat format, ByteSink
     case MatrixFormat::text:
       return std::make_unique<TextWriter>(output, width, std::move(coding));
     case MatrixFormat::csr:
-      return csr_writer(output, width, sparse.most);
+      return csr_writer(output, width, sparse.vocabulary);
     case MatrixFormat::fvecs:
       return std::make_unique<FvecsWriter>(output, width);
     case MatrixFormat::npy:

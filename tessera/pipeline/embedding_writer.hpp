@@ -36,8 +36,9 @@ struct VectorCoding {
 
 /// What sparse_jsonl and csr write of a row.
 struct SparseText {
-  std::size_t most = std::numeric_limits<std::size_t>::max();  ///< elements, the heaviest
-  const text::Tokenizer* tokenizer = nullptr;                  ///< null: no "token"
+  const text::Tokenizer* tokenizer = nullptr;  ///< null: no "token"
+  Index vocabulary =
+      0;  ///< columns, where rows have the heaviest alone (Package::top_k); 0: rows are whole
 };
 
 class MatrixWriter {

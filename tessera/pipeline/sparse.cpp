@@ -6,7 +6,7 @@
 
 namespace tessera {
 
-void heaviest(std::span<const float> row, std::size_t most, std::vector<SparseElement>& elements) {
+void heaviest(std::span<const float> row, std::vector<SparseElement>& elements) {
   elements.clear();
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (row[i] != 0.0F) elements.push_back({static_cast<Index>(i), row[i]});  // NaN is not 0
@@ -16,10 +16,15 @@ void heaviest(std::span<const float> row, std::size_t most, std::vector<SparseEl
     if (nan_a != nan_b) return nan_a;
     return nan_a || a.weight == b.weight ? a.id < b.id : a.weight > b.weight;
   };
-  const std::size_t kept = std::min(most, elements.size());
-  std::partial_sort(elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(kept),
-                    elements.end(), is_before);
-  elements.resize(kept);
+  std::sort(elements.begin(), elements.end(), is_before);
+}
+
+void kept_elements(std::span<const float> row, std::vector<SparseElement>& elements) {
+  elements.clear();
+  const std::size_t k = row.size() / 2;
+  for (std::size_t i = 0; i < k && row[k + i] >= 0.0F; ++i) {
+    elements.push_back({static_cast<Index>(row[k + i]), row[i]});
+  }
 }
 
 }  // namespace tessera

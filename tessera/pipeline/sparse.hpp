@@ -2,7 +2,6 @@
 // What a sparse embedding (Package::embedding_is_sparse) has beside zeros.
 #pragma once
 
-#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -18,8 +17,11 @@ struct SparseElement {
   friend bool operator==(const SparseElement&, const SparseElement&) = default;
 };
 
-/// The elements of `row` that are not 0, at most `most`: those of the largest weights, the heaviest first,
-/// of equal weights the lower id first. NaN counts as heavier than any number.
-void heaviest(std::span<const float> row, std::size_t most, std::vector<SparseElement>& elements);
+/// The elements of `row` that are not 0, the heaviest first, of equal weights the lower id first. NaN
+/// counts as heavier than any number.
+void heaviest(std::span<const float> row, std::vector<SparseElement>& elements);
+
+/// The elements of a row that has the heaviest alone (Package::top_k), in its order, which is the same.
+void kept_elements(std::span<const float> row, std::vector<SparseElement>& elements);
 
 }  // namespace tessera

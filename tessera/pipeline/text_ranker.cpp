@@ -38,6 +38,12 @@ RankOutput rank_output(const models::Package& package) {
   const bool classifies = package.task == models::Task::sequence_classification && logits != kNone;
   const bool chooses = package.task == models::Task::multiple_choice;
   if ((classifies && width_of(logits) == 1) || chooses) return {"logits", 1, true};
+  if (package.top_k > 0) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{} ranks no texts: got top_k {}, expected 0: embeddings are compared "
+                            "whole",
+                            package.architecture, package.top_k));
+  }
   if (!classifies && embedding != kNone) return {"embedding", width_of(embedding), false};
   throw Error(ErrorCode::unsupported_model,
               fmt::format("{} ranks no texts: got {}, expected one logit (a reranker), a "

@@ -141,6 +141,7 @@ double flops_of(const ReportData& data, std::size_t i) {
                                [&](const AddOp& o) { return elements(o.out); },
                                [&](const PoolOp& o) { return elements(o.in); },
                                [&](const LargestByIdOp& o) { return elements(o.in); },
+                               [&](const TopColumnsOp& o) { return elements(o.in); },
                                [&](const L2NormalizeOp& o) { return 3.0 * elements(o.out); },
                                [](const auto&) { return 0.0; }},
                     op);

@@ -42,6 +42,34 @@ TEST(SparseAbiTest, ElementsAreThoseOfTheRow) {
   ASSERT_EQ(tessera_sparse_elements(row.data(), std::ssize(row), two, 2, &count), TESSERA_OK);
   EXPECT_EQ(count, elements.size());
   EXPECT_EQ(two[1].column, elements[1].column);
+
+  const Model top(kSplade, {.top_k = 5});
+  Session of_top(top);
+  std::vector<float> kept(10);
+  output.data = kept.data(), output.capacity = kept.size();
+  ASSERT_EQ(tessera_encode_ids(of_top.get(), &tokens, nullptr, &output, 1), TESSERA_OK)
+      << tessera_last_error();
+  const std::vector<tessera_element> five = top_elements(kept);
+  ASSERT_EQ(five.size(), 5U);
+  for (std::size_t i = 0; i < five.size(); ++i) {
+    EXPECT_EQ(five[i].column, elements[i].column);
+    EXPECT_EQ(five[i].value, elements[i].value);
+  }
+}
+
+TEST(SparseAbiTest, BadNumbersOfTokensAreNamed) {
+  tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
+  tessera_model* model = nullptr;
+  options.top_k = -1;
+  EXPECT_EQ(tessera_model_open(kSplade.c_str(), &options, &model), TESSERA_INVALID_ARGUMENT);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("top_k is -1"));
+  options.top_k = 141;
+  EXPECT_EQ(tessera_model_open(kSplade.c_str(), &options, &model), TESSERA_INVALID_ARGUMENT);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("top_k: got 141, expected 1 to 140"));
+  options.top_k = 2;
+  EXPECT_EQ(tessera_model_open(kDemo.c_str(), &options, &model), TESSERA_UNSUPPORTED_MODEL);
+  EXPECT_THAT(tessera_last_error(), HasSubstr("top_k: got 2, but no output"));
+  EXPECT_EQ(model, nullptr);
 }
 
 TEST(SparseAbiTest, BadArgumentsAreNamed) {

@@ -23,15 +23,11 @@ TEST(SparseTest, TheHeaviestComeFirstAndZerosDoNot) {
   const float nan = std::nanf("");
   const std::vector<float> row{0.0F, 2.0F, -1.0F, 2.0F, 0.0F, 7.5F, -0.0F};
   std::vector<SparseElement> found;
-  heaviest(row, 10, found);
+  heaviest(row, found);
   EXPECT_THAT(found, ElementsAre(SparseElement{5, 7.5F}, SparseElement{1, 2.0F},
                                  SparseElement{3, 2.0F}, SparseElement{2, -1.0F}));
-  heaviest(row, 2, found);
-  EXPECT_THAT(found, ElementsAre(SparseElement{5, 7.5F}, SparseElement{1, 2.0F}));
-  heaviest(row, 0, found);
-  EXPECT_TRUE(found.empty());
-  heaviest(std::vector<float>{1.0F, nan, 3.0F, nan}, 3, found);
-  ASSERT_EQ(found.size(), 3U);
+  heaviest(std::vector<float>{1.0F, nan, 3.0F, nan, 0.0F}, found);
+  ASSERT_EQ(found.size(), 4U);
   EXPECT_EQ(found[0].id, 1);
   EXPECT_EQ(found[1].id, 3);
   EXPECT_EQ(found[2], (SparseElement{2, 3.0F}));
@@ -65,7 +61,7 @@ TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
     std::vector<SparseElement> expected;
     heaviest({dense.values.get() + r * static_cast<std::size_t>(dense.width),
               static_cast<std::size_t>(dense.width)},
-             1000, expected);
+             expected);
     EXPECT_FALSE(expected.empty());
     std::size_t i = 0;
     for (std::sregex_iterator at(lines[r].begin(), lines[r].end(), element), end; at != end;
@@ -84,6 +80,28 @@ TEST_F(SparseCliTest, TokensAndWeightsAreThoseOfTheDenseRow) {
   EXPECT_THAT(lines_of(best.out)[0],
               testing::StartsWith("{\"text\": \"brew tea\", \"sparse\": [{"));
   EXPECT_EQ(std::count(best.out.begin(), best.out.end(), '{'), 4 * 3);
+}
+
+TEST_F(SparseCliTest, TheHeaviestAreTheFirstOfAll) {
+  const std::vector<std::string> all = lines_of(tessera("embed splade texts.txt").out);
+  for (const int k : {1, 2, 17, 140}) {
+    for (const char* threads : {"1", "2"}) {
+      const CommandResult best =
+          tessera(fmt::format("embed splade texts.txt --top-k {} --threads {}", k, threads));
+      ASSERT_EQ(best.status, 0) << best.err;
+      const std::vector<std::string> lines = lines_of(best.out);
+      ASSERT_EQ(lines.size(), all.size());
+      for (std::size_t i = 0; i < lines.size(); ++i) {
+        std::string expected = all[i];
+        std::size_t at = 0;
+        for (int n = 0; n < k && at != std::string::npos; ++n) at = expected.find('}', at + 1);
+        const std::size_t end = at == std::string::npos ? at : expected.find(", {", at);
+        if (end != std::string::npos) expected.replace(end, std::string::npos, "]}");
+        EXPECT_EQ(lines[i], expected) << k;
+      }
+    }
+  }
+  EXPECT_THAT(tessera("plan splade --no-measure --top-k 3 --json").out, HasSubstr("top 3\""));
 }
 
 TEST_F(SparseCliTest, WithoutATokenizerThereAreIdsAlone) {
@@ -145,10 +163,12 @@ TEST_F(SparseCliTest, APlanNamesTheOp) {
 }
 
 TEST_F(SparseCliTest, BadCountsAreNamed) {
-  expect_failure(tessera("embed model texts.txt --top-k 2"), 2,
-                 "--top-k: the output embedding is not sparse");
-  expect_failure(tessera("embed splade texts.txt --top-k 100000"), 2,
-                 "--top-k: got 100000, expected at most");
+  expect_failure(tessera("embed model texts.txt --top-k 2"), 1,
+                 "top_k: got 2, but no output of this BertModel is sparse");
+  expect_failure(tessera("embed splade texts.txt --top-k 2 --output-name logits"), 2,
+                 "--top-k: the output logits is not sparse");
+  expect_failure(tessera("embed splade texts.txt --top-k 100000"), 1,
+                 "top_k: got 100000, expected 1 to 140");
   expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2,
                  "expected jsonl or npz");
   expect_failure(tessera("embed splade texts.txt --top-k 0"), 2, "--top-k");
