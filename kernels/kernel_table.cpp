@@ -93,6 +93,7 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.layer_norm, level.layer_norm);
   take(base.activation, level.activation);
   take(base.l2_normalize, level.l2_normalize);
+  take(base.rotate_heads, level.rotate_heads);
   take(base.add, level.add);
   take(base.gated, level.gated);
   take(base.embedding, level.embedding);

@@ -28,6 +28,7 @@ struct KernelTable {
   ActivationRows activation = nullptr;
   GatedRows gated = nullptr;
   L2NormalizeRows l2_normalize = nullptr;
+  RotateHeadsOfRow rotate_heads = nullptr;
   AddRows add = nullptr;
   EmbeddingGatherSum embedding = nullptr;
   WeightedMeanRows weighted_mean = nullptr;

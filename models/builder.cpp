@@ -23,6 +23,7 @@ ParameterId Builder::add_once(Parameter parameter) {
     key += fmt::format("\n{} {} {}", source.tensor, source.first_row, source.rows);
   }
   if (!parameter.row_scale.empty()) key += "\n* " + parameter.row_scale;
+  if (parameter.offset != 0.0F) key += fmt::format("\n+ {}", parameter.offset);
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
   const ParameterId id = program_.add_parameter(std::move(parameter));
@@ -43,8 +44,9 @@ ParameterId Builder::matrix(const std::string& name, const std::vector<std::stri
 }
 
 ParameterId Builder::vector(const std::string& name, const std::vector<std::string>& tensors,
-                            const Dim& rows_each, const std::string& scale) {
+                            const Dim& rows_each, const std::string& scale, float offset) {
   Parameter p{.name = name, .kind = ParameterKind::vector, .sources = {}, .gather = {}};
+  p.offset = offset;
   if (!scale.empty()) p.row_scale = weights_.find(scale, {rows_each});
   for (const std::string& tensor : tensors) {  // an empty name: zeros
     p.sources.push_back(
@@ -92,6 +94,38 @@ ValueId Builder::stacked_linear(const std::string& name, ValueId in,
               .weight = matrix(name + ".weight", weights, out_each, in_width),
               .bias = any_bias ? vector(name + ".bias", biases, out_each) : kNone,
               .out = like(name, in, out_width)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::stacked_linear(const std::string& name, ValueId in,
+                                const std::vector<Stacked>& parts, const Dim& in_width) {
+  Parameter weight{.name = name + ".weight",
+                   .kind = ParameterKind::matrix,
+                   .cols = in_width.size,
+                   .sources = {}},
+      bias{.name = name + ".bias", .kind = ParameterKind::vector, .sources = {}};
+  bool any_bias = false;
+  for (const Stacked& part : parts) {
+    const bool whole = part.tensor_rows == 0;
+    const Dim rows{whole ? part.out.size : part.tensor_rows, part.out.key};
+    Source source{.tensor = weights_.find(part.tensor + ".weight", {rows, in_width}),
+                  .rows = part.out.size,
+                  .first_row = part.first_row,
+                  .tensor_rows = part.tensor_rows};
+    weight.sources.push_back(source);
+    weight.rows += part.out.size;
+    any_bias |= part.has_bias;
+    source.tensor = part.has_bias ? weights_.find(part.tensor + ".bias", {rows}) : std::string();
+    if (!part.has_bias) source = {.tensor = {}, .rows = part.out.size};  // zeros
+    bias.sources.push_back(source);
+    bias.rows += part.out.size;
+  }
+  const Index width = weight.rows;
+  LinearOp op{.in = in,
+              .weight = add_once(std::move(weight)),
+              .bias = any_bias ? add_once(std::move(bias)) : kNone,
+              .out = like(name, in, width)};
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -182,15 +216,23 @@ ValueId Builder::broadcast(const std::string& name, const Source& row, Index wid
   return op.out;
 }
 
-ValueId Builder::layer_norm(const std::string& name, ValueId in, const std::string& tensor,
-                            const Dim& width, float eps, bool has_beta) {
-  LayerNormOp op{.in = in,
-                 .gamma = vector(name + ".gamma", {tensor + ".weight"}, width),
-                 .beta = vector(name + ".beta", {has_beta ? tensor + ".bias" : ""}, width),
-                 .eps = eps,
-                 .out = like(name, in, width.size)};
+ValueId Builder::norm(const std::string& name, ValueId in, const std::string& tensor,
+                      const Dim& width, const NormTerms& terms) {
+  const bool has_beta = terms.has_beta && !terms.of_squares;
+  LayerNormOp op{
+      .in = in,
+      .gamma = vector(name + ".gamma", {tensor + ".weight"}, width, {}, terms.offset),
+      .beta = vector(name + ".beta", {has_beta ? tensor + ".bias" : ""}, width),
+      .eps = terms.eps,
+      .out = like(name, in, width.size),
+      .of_squares = terms.of_squares};
   program_.ops.emplace_back(op);
   return op.out;
+}
+
+ValueId Builder::layer_norm(const std::string& name, ValueId in, const std::string& tensor,
+                            const Dim& width, float eps, bool has_beta) {
+  return norm(name, in, tensor, width, {.eps = eps, .has_beta = has_beta});
 }
 
 namespace {
@@ -207,6 +249,42 @@ ValueId Builder::attention(const std::string& name, ValueId qkv, Index heads, In
       self_attention(qkv, like(name, qkv, heads * head_dim), heads, head_dim, scale_of(head_dim));
   op.position = terms.position;
   op.mask = terms.mask;
+  if (terms.scale != 0.0F) op.scale = terms.scale;
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::attention(const std::string& name, ValueId qkv, const HeadCounts& heads,
+                           const AttentionTerms& terms) {
+  if (heads.q == heads.kv) return attention(name, qkv, heads.q, heads.dim, terms);
+  AttentionOp op{.q = {qkv, 0},
+                 .k = {qkv, heads.q * heads.dim},
+                 .v = {qkv, (heads.q + heads.kv) * heads.dim},
+                 .out = like(name, qkv, heads.q * heads.dim),
+                 .heads = heads.q,
+                 .kv_heads = heads.kv,
+                 .head_dim = heads.dim,
+                 .scale = terms.scale != 0.0F ? terms.scale : scale_of(heads.dim),
+                 .mask = terms.mask,
+                 .position = terms.position};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::rotate(const std::string& name, ValueId qkv, const HeadCounts& heads,
+                        const RotateTerms& terms) {
+  const auto gamma = [&](const std::string& tensor) {
+    return tensor.empty() ? kNone
+                          : vector(tensor, {tensor + ".weight"}, {heads.dim, "head_dim"}, {},
+                                   terms.norm.offset);
+  };
+  RotateOp op{.in = qkv,
+              .out = like(name, qkv, width(qkv)),
+              .q = {.first = 0, .count = heads.q, .gamma = gamma(terms.q_norm)},
+              .k = {.first = heads.q * heads.dim, .count = heads.kv, .gamma = gamma(terms.k_norm)},
+              .head_dim = heads.dim,
+              .eps = terms.norm.eps,
+              .rotation = terms.rotation};
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -226,8 +304,11 @@ ValueId Builder::activation(const std::string& name, ValueId in, Activation acti
   return op.out;
 }
 
-ValueId Builder::gated(const std::string& name, ValueId in, Activation activation) {
-  GatedOp op{.in = in, .activation = activation, .out = like(name, in, width(in) / 2)};
+ValueId Builder::gated(const std::string& name, ValueId in, Activation activation, bool second) {
+  GatedOp op{.in = in,
+             .activation = activation,
+             .out = like(name, in, width(in) / 2),
+             .second = second};
   program_.ops.emplace_back(op);
   return op.out;
 }

@@ -25,6 +25,20 @@ inline constexpr float kNormalizeEps = 1e-12F;
 struct AttentionTerms {
   Position position{};
   kernels::AttentionMask mask{};
+  float scale = 0.0F;  ///< of the scores; 0: 1/√head_dim
+};
+
+/// Heads of Q, and of K and V, which heads of Q share in groups.
+struct HeadCounts {
+  Index q = 0, kv = 0, dim = 0;
+};
+
+/// What a norm is.
+struct NormTerms {
+  float eps = 0.0F;
+  bool has_beta = true;
+  bool of_squares = false;  ///< RMSNorm; then there is no beta
+  float offset = 0.0F;      ///< gamma is stored minus this
 };
 
 class Builder {
@@ -59,6 +73,15 @@ class Builder {
   ValueId stacked_linear(const std::string& name, ValueId in,
                          const std::vector<std::string>& tensors, const Dim& out_each,
                          const Dim& in_width, const std::vector<bool>& has_bias = {});
+  /// The same of linears of different widths. `part`: the tensor has more rows than these.
+  struct Stacked {
+    std::string tensor;
+    Dim out;
+    bool has_bias = true;
+    Index first_row = 0, tensor_rows = 0;  ///< 0: all of the tensor
+  };
+  ValueId stacked_linear(const std::string& name, ValueId in, const std::vector<Stacked>& parts,
+                         const Dim& in_width);
   /// Linear number `first` … first + count − 1 of a stack of `of` that the checkpoint has as one
   /// tensor (nn.MultiheadAttention's in_proj); full names.
   ValueId part_of_linear(const std::string& name, ValueId in, const std::string& weight_tensor,
@@ -67,11 +90,24 @@ class Builder {
   /// A linear whose weight and bias have names that do not belong together; full names.
   ValueId linear_of(const std::string& name, ValueId in, const std::string& weight_tensor,
                     const std::string& bias_tensor, const Dim& out, const Dim& in_width);
+  ValueId norm(const std::string& name, ValueId in, const std::string& tensor, const Dim& width,
+               const NormTerms& terms);
   /// Without `has_beta` beta is zeros.
   ValueId layer_norm(const std::string& name, ValueId in, const std::string& tensor,
                      const Dim& width, float eps, bool has_beta = true);
   ValueId attention(const std::string& name, ValueId qkv, Index heads, Index head_dim,
                     const AttentionTerms& terms);
+  /// The same of heads that share K and V: qkv (ΣT, (q + 2kv)·dim).
+  ValueId attention(const std::string& name, ValueId qkv, const HeadCounts& heads,
+                    const AttentionTerms& terms);
+  /// Q and K of qkv normalised by head, where tensors (full names) are given, and turned.
+  struct RotateTerms {
+    std::int32_t rotation = kNone;  ///< of program().rotations
+    std::string q_norm{}, k_norm{};
+    NormTerms norm{};
+  };
+  ValueId rotate(const std::string& name, ValueId qkv, const HeadCounts& heads,
+                 const RotateTerms& terms);
   /// One query per sequence over its rows; q (S,H), kv (ΣT,2H).
   ValueId attention_pool(const std::string& name, ValueId q, ValueId kv, Index heads,
                          Index head_dim);
@@ -89,8 +125,8 @@ class Builder {
   ValueId broadcast(const std::string& name, const Source& row, Index width);
   /// `in` itself for Activation::none.
   ValueId activation(const std::string& name, ValueId in, Activation activation);
-  /// act(left half) ⊙ right half
-  ValueId gated(const std::string& name, ValueId in, Activation activation);
+  /// act(left half) ⊙ right half; `second`: act(right half) ⊙ left half
+  ValueId gated(const std::string& name, ValueId in, Activation activation, bool second = false);
   ValueId add(const std::string& name, ValueId a, ValueId b, float scale = 1.0F);
   ValueId pool(const std::string& name, ValueId in, Pooling pooling, Index skip = 0,
                std::int32_t id = 0);
@@ -120,7 +156,7 @@ class Builder {
   ParameterId matrix(const std::string& name, const std::vector<std::string>& tensors,
                      const Dim& rows_each, const Dim& cols, const std::string& scale = {});
   ParameterId vector(const std::string& name, const std::vector<std::string>& tensors,
-                     const Dim& rows_each, const std::string& scale = {});
+                     const Dim& rows_each, const std::string& scale = {}, float offset = 0.0F);
   ParameterId rows(const std::string& name, std::vector<Source> sources, Index width);
   ParameterId gathered(ParameterKind kind, const std::string& tensor, const Dim& buckets,
                        const Dim& heads, std::vector<std::int32_t> gather);

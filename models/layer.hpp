@@ -10,6 +10,10 @@
 //   after   y = LayerNorm(x + f(x))    Vaswani et al. 2017: BERT and its descendants
 //   before  y = x + f(LayerNorm(x))    ViT and its descendants, CLIP
 //   none    y = x + f(x)
+//   around  y = x + LayerNorm'(f(LayerNorm(x)))    Gemma 2 and 3
+//
+// Norms are LayerNorm or RMSNorm. Q and K may be normalised by head and turned by their position
+// (rotary), and heads of Q may share those of K and V.
 //
 // What a layer is, is data (Layer), and its options do not depend on one another: a family chooses
 // them for each of its layers. LayerScale λ (Touvron et al. 2021) is multiplied into W_o and W_2 at
@@ -23,7 +27,7 @@
 namespace tessera::models {
 
 /// Where the norm of a sublayer stands.
-enum class NormPlace : std::uint8_t { none, before, after };
+enum class NormPlace : std::uint8_t { none, before, after, around };
 
 /// Which parts of a layer have a bias; that of a norm is its beta.
 struct LayerBiases {
@@ -39,7 +43,13 @@ struct LayerOptions {
   NormPlace attention_norm = NormPlace::after, ffn_norm = NormPlace::after;
   float norm_eps = 0.0F;
   Activation activation = Activation::gelu_erf;
-  bool gated = false;  ///< W_1 is (2F,H)
+  bool gated = false;        ///< W_1 is (2F,H)
+  bool gate_second = false;  ///< g is its second half, else its first
+  Index kv_heads = 0;        ///< 0: as many as heads
+  Index head_dim = 0;        ///< 0: H / heads
+  bool norms_of_squares = false;  ///< RMSNorm
+  float norm_offset = 0.0F;       ///< what gammas are stored minus
+  std::int32_t rotation = kNone;  ///< of Program::rotations
   LayerBiases biases{};
   AttentionTerms attention{};  ///< position, mask
 };
@@ -60,6 +70,11 @@ struct LayerTensors {
   /// One tensor with query, key and value one after another, in place of the three; with a bias
   /// where the query has one.
   const char* qkv = nullptr;
+  const char* ffn_up = nullptr;      ///< u of a gated layer, if ffn_in is g alone
+  const char* query_norm = nullptr;  ///< of each head; null: none
+  const char* key_norm = nullptr;
+  const char* attention_post_norm = nullptr;  ///< of NormPlace::around, before the sum
+  const char* ffn_post_norm = nullptr;
 };
 
 struct Layer {

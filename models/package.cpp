@@ -175,15 +175,19 @@ void set_longest_sequence(const SentenceFiles& files, Package& package) {
     package.max_tokens = images->native_rows();
     return;
   }
-  package.max_tokens = package.program.tokens()->max_tokens;
-  package.max_tokens_from = "position table";
+  const bool has_table = package.max_tokens == 0;  // else the family has said what it is made for
+  if (has_table) {
+    package.max_tokens = package.program.tokens()->max_tokens;
+    package.max_tokens_from = "position table";
+  }
   std::optional<Index> limit = files.max_seq_length;
   std::string from = files.max_seq_length_from;
   if (!limit && package.tokenizer && package.tokenizer->max_length()) {
     limit = static_cast<Index>(std::min(*package.tokenizer->max_length(), std::size_t{1} << 30));
     from = "model_max_length of tokenizer_config.json";
   }
-  if (!limit || *limit > package.max_tokens) return;
+  const bool may_be_longer = !has_table && files.max_seq_length.has_value();
+  if (!limit || (*limit > package.max_tokens && !may_be_longer)) return;
   package.max_tokens = *limit;
   package.max_tokens_from = from;
 }

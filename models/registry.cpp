@@ -14,6 +14,8 @@ ValueId build_distilbert(BuildContext& context);
 ValueId build_mpnet(BuildContext& context);
 ValueId build_electra(BuildContext& context);
 ValueId build_albert(BuildContext& context);
+// rotary/
+ValueId build_modernbert(BuildContext& context);
 // vit/
 ValueId build_vit(BuildContext& context);
 ValueId build_deit(BuildContext& context);
@@ -49,6 +51,7 @@ constexpr std::array kAlbert{kModel,  kMaskedLm, kPreTraining, kSequences,
 constexpr std::array kElectra{kModel,  kMaskedLm, kDiscriminator, kSequences,
                               kTokens, kAnswers,  kChoices};
 constexpr std::array kRoberta{kModel, kMaskedLm, kSequences, kTokens, kAnswers, kChoices};
+constexpr std::array kModernBert{kModel, kMaskedLm, kSequences, kTokens, kAnswers};
 constexpr std::array kVit{kModel, kImages};
 constexpr std::array kDeit{kModel, kImages, kTeacher};
 constexpr std::array kClip{kModel, kText, kTextProjection, kVision, kVisionProjection};
@@ -66,6 +69,7 @@ constexpr std::array kFamilies{
     Family{"mpnet", "mpnet.", "MPNet", kRoberta, build_mpnet},
     Family{"electra", "electra.", "Electra", kElectra, build_electra},
     Family{"albert", "albert.", "Albert", kAlbert, build_albert},
+    Family{"modernbert", "model.", "ModernBert", kModernBert, build_modernbert},
     Family{"vit", "vit.", "ViT", kVit, build_vit},
     Family{"deit", "deit.", "DeiT", kDeit, build_deit},
     Family{"dinov2", "dinov2.", "Dinov2", kVit, build_dinov2},

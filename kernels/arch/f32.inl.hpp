@@ -17,6 +17,7 @@
 #include "kernels/rows/l2_normalize.inl.hpp"
 #include "kernels/rows/layer_norm.inl.hpp"
 #include "kernels/rows/pooling.inl.hpp"
+#include "kernels/rows/rotate.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -46,6 +47,7 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
   t.activation = activation_rows<A>;
   t.gated = gated_rows<A>;
   t.l2_normalize = l2_normalize_rows<A>;
+  t.rotate_heads = rotate_heads<A>;
   t.add = add_rows<A>;
   t.embedding = gather_sum<A>;
   t.weighted_mean = weighted_mean_rows<A>;

@@ -7,6 +7,8 @@
 //   σ² = Σ (z − μ)² / N                      two passes: no cancellation as in Σ z² − N μ²
 //   y = (z − μ)/√(σ² + ε) · γ + β
 //
+// RMSNorm (Zhang, Sennrich 2019) is the same with μ = 0.
+//
 // z is kept in y between the passes, so that a row is read once from x and residual and then lives
 // in L1 (N = 4096: 16 KiB). Traffic per row beyond L1: read x, residual; write y.
 #pragma once
@@ -48,7 +50,8 @@ void layer_norm_rows(const LayerNormRows& r) noexcept {
     const float* residual = r.residual == nullptr ? nullptr : r.residual + i * r.ldr;  // (N)
     float* y = r.y + i * r.ldy;                                                        // (N)
     const float* x = r.x + i * r.ldx;                                                  // (N)
-    const float mu = row_mean<A>(x, residual, y, r.N);
+    float mu = r.of_squares && residual == nullptr ? 0.0F : row_mean<A>(x, residual, y, r.N);
+    if (r.of_squares) mu = 0.0F;
     const float* z = residual == nullptr ? x : y;  // (N)
     const float rstd = row_rstd<A>(z, mu, r.eps, r.N);
     for_each_vector<A>(r.N, [&](Index j, Index n) {

@@ -9,7 +9,7 @@ namespace tessera::kernels {
 
 /// y = (z − mean z)/sqrt(var z + eps)·gamma + beta per row, z = x + residual (residual may be
 /// null). x, residual, y: (M,N) with row strides; gamma, beta: (N). y may be x or residual.
-/// Two-pass variance.
+/// Two-pass variance. `of_squares` (RMSNorm): the mean counts as 0.
 struct LayerNormRows {
   const float* x;
   Index ldx;
@@ -21,6 +21,7 @@ struct LayerNormRows {
   float* y;
   Index ldy;
   Index M, N;
+  bool of_squares = false;
 };
 using LayerNorm = void (*)(const LayerNormRows&) noexcept;
 
@@ -31,6 +32,21 @@ using ActivationRows = void (*)(Activation act, const float* x, Index ldx, float
 /// y = act(x) ⊙ u, (M,N), x and u with row stride ldx. y may be x or u.
 using GatedRows = void (*)(Activation act, const float* x, const float* u, Index ldx, float* y,
                            Index ldy, Index M, Index N) noexcept;
+
+/// Heads of one row, d columns each, one after another, in place: x·gamma/√(mean x² + eps) over each
+/// head if gamma (d) is given, then the rotation of `pairs` pairs of its columns, j and pairs + j, or
+/// neighbours 2j and 2j + 1: (a, b) becomes (a cos_j − b sin_j, b cos_j + a sin_j). 2·pairs ≤ d.
+struct RotateHeads {
+  float* x;
+  Index heads, d;
+  const float* gamma = nullptr;
+  float eps = 0.0F;
+  const float* cos = nullptr;  // (pairs)
+  const float* sin = nullptr;  // (pairs)
+  Index pairs = 0;
+  bool neighbours = false;
+};
+using RotateHeadsOfRow = void (*)(const RotateHeads&) noexcept;
 
 /// y = x / max(‖x‖₂, eps) per row, (M,N). y may be x.
 using L2NormalizeRows = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M, Index N,

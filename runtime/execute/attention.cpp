@@ -19,6 +19,45 @@ float alibi_slope(Index h, Index heads) noexcept {
   return std::exp2(-8.0F * static_cast<float>(h + 1) / static_cast<float>(heads));
 }
 
+/// Whether columns rise by 1 from row to row, so that a mask by rows is one by columns.
+bool are_neighbours(const kernels::AttentionTask& task) noexcept {
+  const Index rows = task.Tk;
+  return rows == 0 || task.k_columns[rows - 1] - task.k_columns[0] == rows - 1;
+}
+
+/// A band over columns that have gaps (the reference's masks with holes): the keys of each query are
+/// neighbours still, but not at the same distance of the query. Row by row.
+void run_by_columns(const kernels::Attention& kernel, const kernels::AttentionTask& all) noexcept {
+  const Index element = all.narrow == nullptr ? sizeof(float) : sizeof(std::uint16_t);
+  const auto row = [&](const void* matrix, Index i, Index ld) {
+    return static_cast<const std::byte*>(matrix) + i * ld * element;
+  };
+  const std::int32_t* const end = all.k_columns + all.Tk;
+  for (Index i = 0; i < all.Tq; ++i) {
+    const Index column = all.q_columns[i];
+    const std::int32_t* const first =
+        std::lower_bound(all.k_columns, end, column - all.mask.left,
+                         [](std::int32_t key, Index least) { return key < least; });
+    const std::int32_t* const last =
+        std::upper_bound(first, end, column + all.mask.right,
+                         [](Index most, std::int32_t key) { return most < key; });
+    const Index begin = first - all.k_columns;
+    kernels::AttentionTask one = all;
+    one.mask = {};
+    one.q = row(all.q, i, all.ldq);
+    one.k = row(all.k, begin, all.ldk);
+    one.v = row(all.v, begin, all.ldv);
+    one.Tq = 1;
+    one.Tk = last - first;
+    one.q_columns = all.q_columns + i;
+    one.k_columns = first;
+    if (one.o != nullptr) one.o += i * all.ldo;
+    if (one.narrow != nullptr) one.narrow += i * all.ldn;
+    if (one.dense != nullptr) one.dense += i * all.ld_dense + begin;
+    kernel.run(one);
+  }
+}
+
 }  // namespace
 
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept {
@@ -91,7 +130,7 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     const std::int32_t* columns =
         is_self && !context.columns.empty() ? context.columns.data() + begin : nullptr;
     const kernels::Entered entered(kernel);
-    kernel.run({
+    const kernels::AttentionTask all{
         .q = head(op.q, of_q, h, begin + q0),
         .ldq = of_q.row_stride,
         .k = head(op.k, of_k, g, key_begin + k0),
@@ -116,7 +155,13 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         .ld_dense = Tk,
         .narrow = narrow ? narrow_out.data + (begin + q0) * narrow_out.stride + h * d : nullptr,
         .ldn = narrow_out.stride,
-    });
+    };
+    const bool is_band = op.mask.kind == kernels::MaskKind::band;
+    if (hides_keys && is_band && columns != nullptr && !are_neighbours(all)) {
+      run_by_columns(kernel, all);
+    } else {
+      kernel.run(all);
+    }
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/base/tensor_view.hpp"
+#include "runtime/execute/rotation_table.hpp"
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
@@ -43,6 +44,7 @@ struct Context {
   std::span<const OpSchedule> schedule;      ///< one per op
   std::span<const ParameterId> next_weight;  ///< one per op: the matrix that is read after it
   std::span<const ByHeads> by_heads;         ///< one per value
+  std::span<const RotationTable> rotations;  ///< one per Program::rotations
   bool weights_stay_in_l3;
   OneDnnWeights* onednn;  ///< null: no op uses it
   float* scratch;         ///< workers.count() pieces of scratch_stride floats
@@ -120,6 +122,7 @@ void run_chain(const Context& context, std::size_t i, RunObserver* observer) noe
 void run(const Context& context, const PooledLinearOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept;
+void run(const Context& context, const RotateOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ActivationOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) noexcept;

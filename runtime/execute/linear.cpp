@@ -80,7 +80,8 @@ void normalize(const Context& context, const LinearOp& op, Range rows) noexcept 
                               .y = y,
                               .ldy = c.stride,
                               .M = rows.size(),
-                              .N = c.cols});
+                              .N = c.cols,
+                              .of_squares = op.norm->of_squares});
 }
 
 Index rows_of(const Context& context, const LinearOp& op) noexcept {

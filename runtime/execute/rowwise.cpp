@@ -41,6 +41,10 @@ void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedu
     }
     context.kernels.embedding(terms, static_cast<Index>(op.terms.size()), at(out, begin),
                               out.stride, count, out.cols);
+    if (op.scale == 1.0F) return;
+    for (Index i = begin; i < begin + count; ++i) {
+      for (Index n = 0; n < out.cols; ++n) at(out, i)[n] *= op.scale;
+    }
   });
 }
 
@@ -68,7 +72,40 @@ void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedu
                                 .y = at(y, begin),
                                 .ldy = y.stride,
                                 .M = count,
-                                .N = y.cols});
+                                .N = y.cols,
+                                .of_squares = op.of_squares});
+  });
+}
+
+void run(const Context& context, const RotateOp& op, const OpSchedule& schedule) noexcept {
+  const TensorView<float> x = context.value(op.in), y = context.value(op.out);
+  const Rotation* const rotation =
+      op.rotation == kNone ? nullptr : &context.program.rotations[tessera::at(op.rotation)];
+  const Index most = schedule.task_rows;
+  context.workers.run(ceil_div(y.rows, most), [&](Index task, int worker) {
+    float* const beyond = context.scratch + worker * context.scratch_stride;
+    for (Index i = task * most; i < std::min(y.rows, (task + 1) * most); ++i) {
+      float* const row = at(y, i);
+      if (row != at(x, i)) {
+        std::memcpy(row, at(x, i), static_cast<std::size_t>(y.cols) * sizeof(float));
+      }
+      const Turn turn = rotation == nullptr
+                            ? Turn{}
+                            : context.rotations[tessera::at(op.rotation)].turn(
+                                  *rotation, context.positions[static_cast<std::size_t>(i)], beyond);
+      for (const Heads* heads : {&op.q, &op.k}) {
+        const bool norm = heads->gamma != kNone;
+        context.kernels.rotate_heads({.x = row + heads->first,
+                                      .heads = heads->count,
+                                      .d = op.head_dim,
+                                      .gamma = norm ? context.weights[heads->gamma].data : nullptr,
+                                      .eps = op.eps,
+                                      .cos = turn.cos,
+                                      .sin = turn.sin,
+                                      .pairs = turn.pairs,
+                                      .neighbours = rotation != nullptr && rotation->neighbours});
+      }
+    }
   });
 }
 
@@ -83,8 +120,9 @@ void run(const Context& context, const ActivationOp& op, const OpSchedule& sched
 void run(const Context& context, const GatedOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
   for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
-    context.kernels.gated(op.activation, at(x, begin), at(x, begin) + y.cols, x.stride,
-                          at(y, begin), y.stride, count, y.cols);
+    const float *const left = at(x, begin), *const right = left + y.cols;
+    context.kernels.gated(op.activation, op.second ? right : left, op.second ? left : right,
+                          x.stride, at(y, begin), y.stride, count, y.cols);
   });
 }
 

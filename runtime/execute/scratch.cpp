@@ -51,6 +51,8 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                                           attention->head_dim));
         first = range.last_rows + 1;
       }
+    } else if (const auto* rotate = std::get_if<RotateOp>(&op)) {
+      most = std::max(most, rotate->head_dim);  // a row of cosines and sines
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
       most = std::max(
           most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));

@@ -179,6 +179,7 @@ bool is_row_wise(const Op& op) noexcept {
   return std::visit(
       Overloaded{
           [](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
+          [](const RotateOp&) { return true; },
           [](const ActivationOp&) { return true; }, [](const GatedOp&) { return true; },
           [](const AddOp&) { return true; }, [](const L2NormalizeOp&) { return true; },
           [](const NarrowOp&) { return true; }, [](const LinearOp&) { return false; },

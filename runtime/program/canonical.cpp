@@ -51,13 +51,14 @@ class Writer {
 
   void attributes(const EmbeddingOp& o) {
     for (const EmbeddingOp::Term& term : o.terms) field(term.input);
+    field(o.scale);
   }
   // Which of the optional operands there are is not in their list.
   void attributes(const PatchEmbedOp& o) { fields(o.bias, o.special, o.positions, o.positioned); }
   void attributes(const BroadcastOp&) {}
   void attributes(const LinearOp& o) {
     fields(o.bias, o.residual, o.activation, o.norm.has_value());
-    if (o.norm) field(o.norm->eps);
+    if (o.norm) fields(o.norm->eps, o.norm->of_squares);
   }
   void attributes(const PooledLinearOp& o) { fields(o.bias, o.activation, o.over, o.top); }
   void attributes(const AttentionOp& o) {
@@ -65,10 +66,14 @@ class Writer {
            o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,
            o.mask.local, o.mask.restart, o.precision);
   }
-  void attributes(const LayerNormOp& o) { fields(o.residual, o.eps); }
+  void attributes(const LayerNormOp& o) { fields(o.residual, o.eps, o.of_squares); }
+  void attributes(const RotateOp& o) {
+    fields(o.q.first, o.q.count, o.q.gamma, o.k.first, o.k.count, o.k.gamma, o.head_dim, o.eps,
+           o.rotation);
+  }
   void attributes(const ActivationOp& o) { field(o.activation); }
   void attributes(const NarrowOp&) {}
-  void attributes(const GatedOp& o) { field(o.activation); }
+  void attributes(const GatedOp& o) { fields(o.activation, o.second); }
   void attributes(const AddOp& o) { field(o.scale); }
   void attributes(const PoolOp& o) { fields(o.pooling, o.skip, o.id); }
   void attributes(const LargestByIdOp& o) { fields(o.from_id, o.top); }
@@ -93,7 +98,10 @@ std::string canonical_text(const Program& program) {
   for (const Space& s : program.spaces) writer.line("space", s.parent, s.rule, s.n);
   for (const Value& v : program.values) writer.line("value", v.space, v.width, v.type);
   for (const Parameter& p : program.parameters) {
-    writer.line("parameter", p.kind, p.rows, p.cols, p.precision);
+    writer.line("parameter", p.kind, p.rows, p.cols, p.precision, p.offset);
+  }
+  for (const Rotation& r : program.rotations) {
+    writer.line("rotation", r.neighbours, r.scale, std::ssize(r.frequencies));
   }
   for (const Op& op : program.ops) writer.op(op);
   for (const Output& o : program.outputs) writer.line("output", o.value);

@@ -193,6 +193,22 @@ class Checker {
   }
   void shapes(const NarrowOp& o) const { same_shape(o.in, o.out); }
   void shapes(const ActivationOp& o) const { same_shape(o.in, o.out); }
+  void shapes(const RotateOp& o) const {
+    same_shape(o.in, o.out);
+    require(o.head_dim > 0, "has no heads");
+    for (const Heads& heads : {o.q, o.k}) {
+      require(heads.first >= 0 && heads.count >= 0 &&
+                  heads.first + heads.count * o.head_dim <= width(o.in),
+              "has heads beyond its input");
+      vector_of(heads.gamma, o.head_dim);
+    }
+    if (o.rotation == kNone) return;
+    require(o.rotation >= 0 && o.rotation < std::ssize(program_.rotations), "has no such rotation");
+    const Rotation& rotation = program_.rotations[at(o.rotation)];
+    require(2 * std::ssize(rotation.frequencies) <= o.head_dim, "turns more than a head");
+    require(program_.tokens() != nullptr && value(o.in).space == kTokens,
+            "turns rows that have no position");
+  }
   void shapes(const GatedOp& o) const {
     require(width(o.in) == 2 * width(o.out) && value(o.in).space == value(o.out).space,
             "must halve the width");

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <utility>
 
 #include "runtime/base/error.hpp"
@@ -14,6 +16,13 @@ namespace tessera {
 ValueId Program::add_value(std::string name, SpaceId space, Index width, DType type) {
   values.push_back({.name = std::move(name), .space = space, .width = width, .type = type});
   return static_cast<ValueId>(values.size()) - 1;
+}
+
+std::int32_t Program::add_rotation(Rotation rotation) {
+  const auto known = std::find(rotations.begin(), rotations.end(), rotation);
+  if (known != rotations.end()) return static_cast<std::int32_t>(known - rotations.begin());
+  rotations.push_back(std::move(rotation));
+  return static_cast<std::int32_t>(rotations.size() - 1);
 }
 
 ParameterId Program::add_parameter(Parameter parameter) {
@@ -125,7 +134,8 @@ const char* name_of(const Op& op) noexcept {
                         [](const LinearOp&) { return "linear"; },
                         [](const PooledLinearOp&) { return "pooled_linear"; },
                         [](const AttentionOp&) { return "attention"; },
-                        [](const LayerNormOp&) { return "layer_norm"; },
+                        [](const LayerNormOp& o) { return o.of_squares ? "rms_norm" : "layer_norm"; },
+                        [](const RotateOp&) { return "rotate"; },
                         [](const NarrowOp&) { return "narrow"; },
                         [](const ActivationOp&) { return "activation"; },
                         [](const GatedOp&) { return "gated"; },
@@ -235,7 +245,8 @@ std::string to_string(const Program& program) {
               if (o.activation != Activation::none)
                 product = fmt::format("{}({})", to_string(o.activation), product);
               product += plus(o.residual);
-              return o.norm ? fmt::format("layer_norm({})", product) : product;
+              if (!o.norm) return product;
+              return fmt::format("{}({})", o.norm->of_squares ? "rms_norm" : "layer_norm", product);
             },
             [&](const PooledLinearOp& o) {
               return top(o.top) + fmt::format("{} of {}({} * {}{})", to_string(o.over),
@@ -245,12 +256,19 @@ std::string to_string(const Program& program) {
             },
             [&](const AttentionOp& o) { return attention_text(program, o); },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },
+            [&](const RotateOp& o) {
+              const bool norm = o.q.gamma != kNone || o.k.gamma != kNone;
+              return fmt::format("{}{}, {} + {} heads", norm ? "normalised " : "", value(o.in),
+                                 o.q.count, o.k.count);
+            },
             [&](const NarrowOp& o) { return value(o.in); },
             [&](const ActivationOp& o) {
               return fmt::format("{}({})", to_string(o.activation), value(o.in));
             },
             [&](const GatedOp& o) {
-              return fmt::format("{}(left) * right of {}", to_string(o.activation), value(o.in));
+              return fmt::format("{}({}) * {} of {}", to_string(o.activation),
+                                 o.second ? "right" : "left", o.second ? "left" : "right",
+                                 value(o.in));
             },
             [&](const AddOp& o) {
               return value(o.a) + plus(o.b) +

@@ -81,6 +81,7 @@ struct Parameter {
   std::vector<std::int32_t> gather{};
   /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows), or empty.
   std::string row_scale{};
+  float offset = 0.0F;  ///< of a vector: added to each element at load (a gamma stored as γ − 1)
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
 };
@@ -88,7 +89,7 @@ struct Parameter {
 /// Token inputs that an embedding can be indexed by.
 enum class TokenInput : std::uint8_t { ids, positions, types };
 
-/// out[i] = Σ_t table_t[input_t[i]], terms added in order.
+/// out[i] = scale · Σ_t table_t[input_t[i]], terms added in order.
 struct EmbeddingOp {
   struct Term {
     ParameterId table;
@@ -96,6 +97,7 @@ struct EmbeddingOp {
   };
   std::vector<Term> terms;
   ValueId out;
+  float scale = 1.0F;
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
@@ -144,6 +146,7 @@ struct BroadcastOp {
 struct NormEpilogue {
   ParameterId gamma, beta;
   float eps;
+  bool of_squares = false;  ///< as in LayerNormOp
 };
 
 /// out = act(in · weightᵀ + bias) + residual, then layer norm if `norm` is given. weight (N,K),
@@ -260,18 +263,51 @@ AttentionOp pooling_attention(ValueId q, ValueId kv, ValueId out, Index heads, I
 /// Whether Q, K and V are one value that holds nothing else, as in self_attention().
 bool is_fused(const AttentionOp& op) noexcept;
 
-/// out = LayerNorm(in + residual)·gamma + beta; residual or kNone.
+/// out = LayerNorm(in + residual)·gamma + beta; residual or kNone. `of_squares`: RMSNorm, whose mean
+/// counts as 0.
 struct LayerNormOp {
   ValueId in;
   ValueId residual = kNone;
   ParameterId gamma, beta;
   float eps;
   ValueId out;
+  bool of_squares = false;
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
     f(Reads{true}, o.in), f(Reads{true}, o.residual), f(Writes{}, o.out);
     f(Uses{}, o.gamma), f(Uses{}, o.beta);
+  }
+};
+
+/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32.
+struct Rotation {
+  std::vector<float> frequencies;
+  bool neighbours = false;  ///< pairs are columns 2j and 2j + 1; else j and j + frequencies.size()
+  float scale = 1.0F;       ///< of both cosine and sine (attention_factor of YaRN)
+
+  friend bool operator==(const Rotation&, const Rotation&) = default;
+};
+
+/// Heads of a value from column `first` on, with the RMSNorm of each before the rotation, or without.
+struct Heads {
+  Index first = 0, count = 0;
+  ParameterId gamma = kNone;  // (head_dim)
+};
+
+/// out = in, but for the heads of q and k: normalised, then turned by the position of their row.
+/// Sources: Su et al. 2021 (RoFormer); the norm as in Qwen3 and Gemma 3.
+struct RotateOp {
+  ValueId in;   // (rows, width)
+  ValueId out;  // likewise
+  Heads q, k;
+  Index head_dim = 0;
+  float eps = 0.0F;             // of both norms
+  std::int32_t rotation = kNone;  // index into Program::rotations, or none
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.in), f(Writes{}, o.out), f(Uses{}, o.q.gamma), f(Uses{}, o.k.gamma);
   }
 };
 
@@ -297,11 +333,13 @@ struct NarrowOp {
   }
 };
 
-/// out = act(in[:, :W]) ⊙ in[:, W:]; in (rows, 2W), out (rows, W): SwiGLU and its like.
+/// out = act(in[:, :W]) ⊙ in[:, W:]; in (rows, 2W), out (rows, W): SwiGLU and its like. `second`: act of
+/// the other half.
 struct GatedOp {
   ValueId in;
   Activation activation;
   ValueId out;
+  bool second = false;
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
@@ -401,7 +439,7 @@ struct ConcatOp {
 };
 
 using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp,
-                        AttentionOp, LayerNormOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
+                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
                         LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
@@ -414,8 +452,8 @@ enum class PositionRule : std::uint8_t {
 struct TokenSpec {
   Index vocab_size = 0;
   Index type_vocab_size = 0;  ///< 0: token types are not used
-  Index position_rows = 0;    ///< rows of the position table
-  Index max_tokens = 0;       ///< longest sequence
+  Index position_rows = 0;    ///< rows of the position table; 0: there is none
+  Index max_tokens = 0;       ///< longest sequence; kAnyLength where nothing limits it
   PositionRule position_rule = PositionRule::column;
   std::int32_t position_pad = 0;  ///< the `pad` of PositionRule::from_ids
   /// Relative position biases are the same for all distances from this one on; 0: there is no such.
@@ -428,6 +466,9 @@ enum class PositionResize : std::uint8_t {
   bicubic,              ///< torch interpolate(mode="bicubic", align_corners=False): a = −3/4
   bicubic_antialiased,  ///< ... antialias=True: a = −1/2, wider where the grid shrinks
 };
+
+/// More tokens than a sequence has.
+inline constexpr Index kAnyLength = Index{1} << 30;
 
 /// Which image sizes a model takes.
 enum class ImageSizes : std::uint8_t {
@@ -473,6 +514,7 @@ struct Program {
   std::vector<Value> values;
   std::vector<Op> ops;
   std::vector<Output> outputs;
+  std::vector<Rotation> rotations{};
 
   /// Null if the model takes something else.
   const TokenSpec* tokens() const noexcept { return std::get_if<TokenSpec>(&inputs); }
@@ -480,6 +522,8 @@ struct Program {
 
   ValueId add_value(std::string name, SpaceId space, Index width, DType type = DType::f32);
   ParameterId add_parameter(Parameter parameter);
+  /// Index of an equal one, new or known.
+  std::int32_t add_rotation(Rotation rotation);
   /// Index of the output called `name`, or kNone.
   std::int32_t find_output(std::string_view name) const noexcept;
 };

@@ -21,7 +21,8 @@ Program compact(const Program& program, std::vector<Op> ops, std::vector<Output>
                  .parameters = {},
                  .values = {},
                  .ops = std::move(ops),
-                 .outputs = std::move(outputs)};
+                 .outputs = std::move(outputs),
+                 .rotations = program.rotations};
   std::vector<std::int32_t> new_value(program.values.size(), kNone),
       new_parameter(program.parameters.size(), kNone);
   const auto value = [&](auto /*reads or writes*/, ValueId& id) {
@@ -143,7 +144,7 @@ class EpilogueFusion {
       LinearOp* linear = sole_linear(product);
       if (linear == nullptr || linear->norm || linear->residual != kNone) return false;
       if (residual != kNone && writer_[at(residual)] >= writer_[at(product)]) return false;
-      const NormEpilogue epilogue{norm.gamma, norm.beta, norm.eps};
+      const NormEpilogue epilogue{norm.gamma, norm.beta, norm.eps, norm.of_squares};
       const ValueId out = norm.out;
       linear->residual = residual;
       linear->norm = epilogue;

@@ -39,6 +39,8 @@ struct SessionLayout {
     Index pieces = 0;        // at most
   };
   std::vector<SpaceCuts> cuts{};  ///< by space; the caller has those of the tokens
+  std::vector<std::size_t> rotations{};  ///< bytes; of each the table
+  Index rotation_rows = 0;
   std::size_t blocks = 0,
               block_stride = 0;  ///< bytes: of the first worker's block, to the next one's
   /// Two arrays of this many integers per worker, for the sequences of a block.

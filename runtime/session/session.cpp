@@ -81,6 +81,9 @@ class ArenaSession final : public Session {
         places_(program_.values.size()) {
     for (std::size_t v = 0; v < places_.size(); ++v)
       places_[v] = arena_.data() + layout_.values.slots[v].offset;
+    for (const std::size_t offset : layout_.rotations) {
+      rotations_.push_back({.rows = arena_.floats(offset)});
+    }
     make_block_spaces();
     onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
                                              options_.threads);
@@ -105,6 +108,7 @@ class ArenaSession final : public Session {
         batch.images.empty() ? batch.offsets : derived_offsets(batch);
     cut_spaces(offsets);
     const Cuts& tokens = cuts_[kTokens];
+    fill_rotations(tokens.longest);
     const execute::Context context{
         .program = program_,
         .weights = model_->weights(),
@@ -115,6 +119,7 @@ class ArenaSession final : public Session {
         .schedule = plan_->ops,
         .next_weight = next_weight_,
         .by_heads = by_heads_,
+        .rotations = rotations_,
         .weights_stay_in_l3 = plan_->weights_stay_in_l3,
         .onednn = onednn_.get(),
         .scratch = arena_.floats(layout_.scratch),
@@ -156,6 +161,7 @@ class ArenaSession final : public Session {
   void trim() override {
     const Busy busy(busy_);
     forget_result();
+    for (execute::RotationTable& table : rotations_) table.filled = 0;
     arena_.release();
   }
 
@@ -246,6 +252,20 @@ class ArenaSession final : public Session {
     }
   }
 
+  /// Rows of the first `positions` positions.
+  void fill_rotations(Index positions) noexcept {
+    for (std::size_t r = 0; r < rotations_.size(); ++r) {
+      const Rotation& rotation = program_.rotations[r];
+      execute::RotationTable& table = rotations_[r];
+      float* const rows = arena_.floats(layout_.rotations[r]);
+      const Index last = std::min(positions, layout_.rotation_rows);
+      for (; table.filled < last; ++table.filled) {
+        execute::fill_turn(rotation, table.filled,
+                           rows + table.filled * 2 * std::ssize(rotation.frequencies));
+      }
+    }
+  }
+
   std::int32_t* integers(std::size_t offset) const noexcept {
     return reinterpret_cast<std::int32_t*>(arena_.data() + offset);
   }
@@ -286,6 +306,7 @@ class ArenaSession final : public Session {
   Arena arena_;
   RunObserver* observer_ = nullptr;
   std::atomic<bool> busy_{false};
+  std::vector<execute::RotationTable> rotations_;
   std::vector<Cuts> cuts_;  // of the last run, by space; offsets are valid during a run
   std::vector<std::byte*> places_, block_places_;  // by value; of each worker by value
   std::vector<Cuts> block_cuts_;                   // of each worker by space

@@ -90,6 +90,11 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
     const auto count = layout.cuts.empty() ? 0 : static_cast<std::size_t>(most.pieces) + 1;
     layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
   }
+  layout.rotation_rows = longest_sequence(program, options.max_rows);
+  for (const Rotation& rotation : program.rotations) {
+    const auto row = 2 * rotation.frequencies.size() * sizeof(float);
+    layout.rotations.push_back(reserve(row * static_cast<std::size_t>(layout.rotation_rows)));
+  }
   const std::size_t beyond = bytes_read_beyond(program, kernels);
   Index rows = 0;
   for (const OpSchedule& op : schedule) rows = std::max(rows, op.chain.block_rows);

@@ -243,6 +243,9 @@ class Packer {
         to += source.rows;
       }
       for (const float scale : row_scale(p)) *vector++ *= scale;
+      if (p.offset != 0.0F) {
+        for (Index n = 0; n < p.rows; ++n) (to - p.rows)[n] += p.offset;
+      }
       return;
     }
     for (Index row = 0; row < p.rows; ++row) widen_row(p, row, to + row * p.cols);

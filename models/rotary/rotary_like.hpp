@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What families with rotary positions share: how config.json says the angles, which layers see a window,
+// and what such a program takes: ids, and no table of positions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/encoder.hpp"
+#include "models/heads.hpp"
+
+namespace tessera::models {
+
+/// The rotation of `head_dim` columns, or of partial_rotary_factor of them, by the keys `theta` and
+/// rope_scaling of `config` (transformers 4), or rope_theta and rope_type of an object of rope_parameters
+/// (transformers 5), which is `config` then.
+///
+///   frequency_i = theta^(−2i/R)                                              "default"
+///   frequency_i / factor                                                     "linear"
+///
+/// Errors  unsupported_model: another kind of scaling, by its name
+struct RotaryKeys {
+  const char* theta = "rope_theta";
+  double default_theta = 10000.0;
+  bool scaled = true;  ///< rope_scaling counts
+};
+Rotation read_rotation(const Config& config, Index head_dim, const RotaryKeys& keys);
+
+/// theta^(−2i/R) for i < R/2, in f32 as the reference has it.
+std::vector<float> rotary_frequencies(double theta, Index rotary_dim);
+
+/// Of transformers 5: rope_parameters, or the object of `layer_type` in it; else `config` itself.
+Config rotary_config(const Config& config, const std::string& layer_type);
+
+/// Which layers see a window: layer_types if the config has it ("sliding_attention" and
+/// "full_attention", one for each layer), else `is_sliding(i)`.
+std::vector<bool> read_sliding_layers(const Config& config, Index layers,
+                                      const std::function<bool(Index)>& is_sliding);
+
+/// What the program takes. Texts are cut at max_position_embeddings; ids may be longer.
+TokenSpec any_positions(BuildContext& context, const Dim& vocab, Index types,
+                        Index max_position_embeddings);
+
+/// The final norm over the last of `states`; last_hidden_state and hidden_states.0 … .N as outputs.
+/// `keeps_last`: hidden_states.N is the last layer's, else it is what the norm makes of it.
+ValueId output_normed_states(BuildContext& context, std::vector<ValueId> states,
+                             const std::string& norm, const Dim& hidden, const NormTerms& terms,
+                             bool keeps_last = false);
+
+}  // namespace tessera::models
