@@ -11,6 +11,7 @@
 #include "models/registry.hpp"
 #include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
+#include "models/sentence/layer_pooling.hpp"
 #include "models/sentence/m3.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -250,6 +251,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
       files =
           has_m3_heads ? m3_modules(std::move(files)) : plain_transformer_modules(std::move(files));
     }
+    read_hidden_states(config, files);
     merge_module_weights(directory, files, *checkpoint);
     add_embedding(directory, files, *checkpoint, last_hidden_state, package);
   }
