@@ -80,8 +80,8 @@ ValueId pool_layers(const std::filesystem::path& directory, const SentenceModule
     // f·h = f/2 · (h + h)
     const ValueId term = b.add(fmt::format("embedding.layers.{}", layer), state, state,
                                static_cast<float>(factor / 2.0));
-    total = total == kNone ? term
-                           : b.add(fmt::format("embedding.layers.to_{}", layer), total, term);
+    total =
+        total == kNone ? term : b.add(fmt::format("embedding.layers.to_{}", layer), total, term);
   }
   describe(fmt::format("layers {} to {} weighted", start, layers));
   return total;

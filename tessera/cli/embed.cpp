@@ -279,7 +279,7 @@ void Embed::run(const CLI::App& command) {
 
 void Embed::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   input.add_format_to(command, false);

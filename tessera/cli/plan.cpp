@@ -56,7 +56,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
 
 void PlanCommand::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_plan_to(command);
   batch.add_to(command);
   auto* json = command.add_flag("--json", is_json, "One JSON object");

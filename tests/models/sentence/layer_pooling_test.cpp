@@ -33,9 +33,8 @@ class LayerPoolingTest : public testing::Test {
   }
   void config(int start, int layers = 3, const std::string& more = "") const {
     directory_.write(std::string(kModule) + "/config.json",
-                     R"({"word_embedding_dimension": 48, "layer_start": )" +
-                         std::to_string(start) + R"(, "num_hidden_layers": )" +
-                         std::to_string(layers) + more + "}");
+                     R"({"word_embedding_dimension": 48, "layer_start": )" + std::to_string(start) +
+                         R"(, "num_hidden_layers": )" + std::to_string(layers) + more + "}");
   }
   void weights(const std::vector<float>& w, const char* name = "layer_weights") const {
     write_tensors(directory_.path() / kModule / "model.safetensors",
@@ -134,14 +133,16 @@ TEST_F(LayerPoolingTest, WithoutHiddenStatesTokensStayAsInTheReference) {
               kTolerance);
   }
   // config_args go over what config.json says.
-  directory_.write("sentence_bert_config.json", R"({"config_args": {"output_hidden_states": true}})");
+  directory_.write("sentence_bert_config.json",
+                   R"({"config_args": {"output_hidden_states": true}})");
   EXPECT_EQ(directory_.open().embedding_description, "layers 0 to 3 weighted, mean pooling");
   says_hidden_states("true");
   directory_.write("sentence_bert_config.json",
                    R"({"config_args": {"output_hidden_states": false}})");
   EXPECT_THAT(directory_.open().embedding_description, StartsWith("layers not pooled"));
   // The reference gives model_args to the class, which takes no such argument.
-  directory_.write("sentence_bert_config.json", R"({"model_args": {"output_hidden_states": true}})");
+  directory_.write("sentence_bert_config.json",
+                   R"({"model_args": {"output_hidden_states": true}})");
   EXPECT_THAT(directory_.error(), HasSubstr("\"model_args\" has \"output_hidden_states\": true"));
   directory_.write("sentence_bert_config.json", R"({"config_args": {"output_hidden_states": 1}})");
   EXPECT_THAT(directory_.error(), HasSubstr("expected true or false"));
@@ -154,21 +155,23 @@ TEST_F(LayerPoolingTest, WhatDoesNotFitIsRefused) {
   config(-1);
   EXPECT_THAT(directory_.error(), StartsWith(where + "\"layer_start\" is -1"));
   config(0, 12);
-  EXPECT_THAT(directory_.error(),
-              StartsWith(where + "\"num_hidden_layers\" is 12, expected 3, the layers of the model"));
+  EXPECT_THAT(
+      directory_.error(),
+      StartsWith(where + "\"num_hidden_layers\" is 12, expected 3, the layers of the model"));
   config(0, 3, R"(, "layer_weights": [1, 1, 1, 1])");
-  EXPECT_THAT(directory_.error(), AllOf(StartsWith("unsupported_model: "), HasSubstr("\"layer_weights\" is [1,1,1,1]"),
-                                          HasSubstr("expected none: they are a tensor")));
+  EXPECT_THAT(directory_.error(),
+              AllOf(StartsWith("unsupported_model: "), HasSubstr("\"layer_weights\" is [1,1,1,1]"),
+                    HasSubstr("expected none: they are a tensor")));
   config(0, 3, R"(, "embedding_dimension": 64)");
   EXPECT_THAT(directory_.error(), StartsWith(where + "\"embedding_dimension\" is 64"));
   config(0);
   weights({1.0F, 1.0F, 1.0F});
-  EXPECT_THAT(directory_.error(),
-              AllOf(HasSubstr("layer_weights\" has shape (3), expected (4)"),
-                    HasSubstr("num_hidden_layers=4")));
+  EXPECT_THAT(directory_.error(), AllOf(HasSubstr("layer_weights\" has shape (3), expected (4)"),
+                                        HasSubstr("num_hidden_layers=4")));
   weights({1.0F, -1.0F, 2.0F, -2.0F});
-  EXPECT_THAT(directory_.error(),
-              HasSubstr("\"layer_weights\" is [1, -1, 2, -2], expected numbers whose sum is not 0"));
+  EXPECT_THAT(
+      directory_.error(),
+      HasSubstr("\"layer_weights\" is [1, -1, 2, -2], expected numbers whose sum is not 0"));
   weights({1.0F, 1.0F, 1.0F, HUGE_VALF});
   EXPECT_THAT(directory_.error(), HasSubstr("[1, 1, 1, inf], expected numbers"));
   weights({1.0F, 1.0F, 1.0F, 1.0F}, "weights");

@@ -89,7 +89,8 @@ TEST(SentenceTest, SeveralPoolingsAreJoinedInTheReferencesOrder) {
 }
 
 TEST(SentenceTest, NormalizeDividesByTheNorm) {
-  const SentenceDirectory directory(modules({{"Pooling", "1_Pooling"}, {"Normalize", "2_Normalize"}}));
+  const SentenceDirectory directory(
+      modules({{"Pooling", "1_Pooling"}, {"Normalize", "2_Normalize"}}));
   directory.write("1_Pooling/config.json", kMeanPooling);
   const Package package = directory.open();
   EXPECT_EQ(package.embedding_description, "mean pooling, normalised");
@@ -185,7 +186,8 @@ TEST(SentenceTest, DenseWithoutBiasAndWithResidual) {
 }
 
 TEST(SentenceTest, LayerNormModule) {
-  const SentenceDirectory directory(modules({{"Pooling", "1_Pooling"}, {"LayerNorm", "2_LayerNorm"}}));
+  const SentenceDirectory directory(
+      modules({{"Pooling", "1_Pooling"}, {"LayerNorm", "2_LayerNorm"}}));
   directory.write("1_Pooling/config.json", kMeanPooling);
   directory.write("2_LayerNorm/config.json", R"({"dimension": 48})");
   const Tensors tensors{{"norm.weight", random_tensor({48}, 7)},
@@ -303,9 +305,9 @@ TEST(SentenceTest, PromptsAreRead) {
 
 TEST(SentenceTest, WhatIsNotComputedIsRefusedByName) {
   const auto error = [](const std::string& text) { return SentenceDirectory(text).error(); };
-  EXPECT_THAT(error(modules({{"LSTM", "1_LSTM"}})),
-              AllOf(StartsWith("unsupported_model: modules.json[1]: \"type\" is "),
-                    HasSubstr("LSTM")));
+  EXPECT_THAT(
+      error(modules({{"LSTM", "1_LSTM"}})),
+      AllOf(StartsWith("unsupported_model: modules.json[1]: \"type\" is "), HasSubstr("LSTM")));
   EXPECT_THAT(error("[" + module("BoW", "0_BoW") + "]"),
               StartsWith("unsupported_model: modules.json[0]: \"type\" is "));
   EXPECT_THAT(error(R"([{"type": "custom.Transformer", "path": ""}])"),
