@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/pipeline/sparse.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <string_view>
+
+#include "tessera/pipeline/json_text.hpp"
 
 namespace tessera {
 
@@ -20,6 +26,29 @@ void heaviest(std::span<const float> row, std::size_t most, std::vector<SparseEl
   std::partial_sort(elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(kept),
                     elements.end(), is_before);
   elements.resize(kept);
+}
+
+void append_sparse(std::string& out, std::span<const float> row, const SparseText& sparse) {
+  std::vector<SparseElement> elements;
+  heaviest(row, sparse.most, elements);
+  out += '[';
+  for (const SparseElement& element : elements) {
+    if (&element != &elements.front()) out += ", ";
+    out += '{';
+    const std::string_view token =
+        sparse.tokenizer == nullptr
+            ? ""
+            : sparse.tokenizer->token(static_cast<std::int32_t>(element.id));
+    if (!token.empty()) {  // the vocabulary may have columns that the tokenizer has no token for
+      out += "\"token\": ";
+      append_json_string(out, token);
+      out += ", ";
+    }
+    fmt::format_to(std::back_inserter(out), "\"id\": {}, \"weight\": ", element.id);
+    append_json_float(out, element.weight);
+    out += '}';
+  }
+  out += ']';
 }
 
 }  // namespace tessera

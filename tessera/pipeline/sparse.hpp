@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/types.hpp"
+#include "models/text/tokenizer.hpp"
 
 namespace tessera {
 
@@ -21,5 +24,14 @@ struct SparseElement {
 /// The elements of `row` that are not 0, at most `most`: those of the largest weights, the heaviest first,
 /// of equal weights the lower id first. NaN counts as heavier than any number.
 void heaviest(std::span<const float> row, std::size_t most, std::vector<SparseElement>& elements);
+
+/// What is written of a sparse row.
+struct SparseText {
+  std::size_t most = std::numeric_limits<std::size_t>::max();  ///< elements, the heaviest
+  const text::Tokenizer* tokenizer = nullptr;                  ///< null: no "token"
+};
+
+/// Appends [{"token": …, "id": …, "weight": …}, …], the heaviest first.
+void append_sparse(std::string& out, std::span<const float> row, const SparseText& sparse);
 
 }  // namespace tessera
