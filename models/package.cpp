@@ -9,8 +9,10 @@
 
 #include "models/hub_cache.hpp"
 #include "models/registry.hpp"
+#include "models/sentence/by_hand.hpp"
 #include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
+#include "models/sentence/layer_pooling.hpp"
 #include "models/sentence/m3.hpp"
 #include "models/sentence/top_k.hpp"
 #include "runtime/base/error.hpp"
@@ -241,21 +243,30 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                             "expected a CLIPModel",
                             package.architecture));
   }
+  const bool says_pooling =
+      options.pooling && !is_silent(files, of_family != kNone || has_m3_heads);
+  if (options.pooling && !says_pooling) {
+    package.embedding_from_files = true;
+    set_pooling(*options.pooling, files);
+  }
   if (files.multi_vector) {
     package.embedding_from_files = true;
     merge_module_weights(directory, files, *checkpoint);
     add_token_vectors(directory, files, *checkpoint, last_hidden_state, package);
   } else if (of_family == kNone || !files.modules.empty()) {
-    if (!files.has_modules) {
+    if (!files.has_modules && files.modules.empty()) {
       package.embedding_from_files = has_m3_heads;
       files =
           has_m3_heads ? m3_modules(std::move(files)) : plain_transformer_modules(std::move(files));
     }
+    read_hidden_states(config, files);
     merge_module_weights(directory, files, *checkpoint);
     add_embedding(directory, files, *checkpoint, last_hidden_state, package);
   }
   if (has_m3_heads) add_m3_outputs(transformer, last_hidden_state, *checkpoint, package);
   package.checkpoint = std::move(checkpoint);
+  if (says_pooling) refuse_pooling(*options.pooling, files, package);
+  if (options.normalize) normalize_embedding(package);
   if (options.dims != 0) cut_embedding(options.dims, package);
   if (options.top_k != 0) keep_heaviest(options.top_k, package);
   check(package.program);

@@ -61,6 +61,11 @@ struct PackageOptions {
   Index dims = 0;
   /// Tokens of sparse outputs that are kept, the heaviest; 0: all (sentence/top_k.hpp).
   Index top_k = 0;
+  /// What pools where the directory does not say it; none: the mean. Throws invalid_argument where it
+  /// says it, or has an embedding without a pooling.
+  std::optional<Pooling> pooling{};
+  /// The embedding has length 1, also where the directory does not normalise it.
+  bool normalize = false;
 };
 
 /// How sentence-transformers compares embeddings: similarity_fn_name of
@@ -119,7 +124,8 @@ struct Package {
   /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised");
   /// "" if none.
   std::string embedding_description;
-  bool embedding_from_files = false;  ///< modules.json said so, or the heads of BGE-M3
+  /// modules.json said so, or the heads of BGE-M3, or PackageOptions::pooling.
+  bool embedding_from_files = false;
   bool embedding_is_normalized = false;
   bool embedding_is_sparse = false;  ///< column j is the weight of token j, most are 0 (SPLADE)
   /// The same of any output: "lexical_weights" of BGE-M3, too.

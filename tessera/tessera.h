@@ -125,6 +125,18 @@ typedef enum tessera_precision {
   TESSERA_PRECISION_MAX = 0x7fffffff
 } tessera_precision;
 
+/// What makes one row of the tokens of a sequence, where the directory does not say it.
+typedef enum tessera_pooling {
+  TESSERA_POOLING_AUTOMATIC = 0,  ///< as the directory says; the mean where it does not
+  TESSERA_POOLING_CLS = 1,        ///< the first row
+  TESSERA_POOLING_MAX = 2,        ///< the maximum of each column
+  TESSERA_POOLING_MEAN = 3,
+  TESSERA_POOLING_MEAN_SQRT_LEN_TOKENS = 4,  ///< the sum of T rows / sqrt(T)
+  TESSERA_POOLING_WEIGHTEDMEAN = 5,          ///< the mean, row t with the weight t + 1
+  TESSERA_POOLING_LASTTOKEN = 6,             ///< the last row
+  TESSERA_POOLING_ENUM_MAX = 0x7fffffff
+} tessera_pooling;
+
 typedef struct tessera_model_options {
   uint32_t struct_size;
   uint32_t copy_tables;  ///< 1: embedding tables are copied when the weights are packed
@@ -141,15 +153,16 @@ typedef struct tessera_model_options {
   int64_t
       dims;  ///< columns of "embedding" (Matryoshka): the first of it, of length 1 again where it
              ///< is_normalized; 0: all of them
-  int64_t
-      top_k;  ///< tokens of sparse outputs that are kept, the heaviest: a row is top_k weights, the
-  ///< largest first, of equal ones the lower token first, then their tokens; where fewer
-  ///< weigh anything, 0 of token -1. The others are never held. 0: all, a column each
+  tessera_pooling pooling;  ///< INVALID_ARGUMENT where the directory says another, or the same
+  uint32_t normalize;  ///< 1: "embedding" has length 1, also where the directory does not say so
+  int64_t top_k;       ///< sparse outputs: a row is top_k weights, the largest first, of equal ones
+                       ///< the lower token first, then their tokens; where fewer weigh anything, 0
+                       ///< of token -1. The others are never held. 0: a column for each token
 } tessera_model_options;
 #define TESSERA_MODEL_OPTIONS_INIT                                                           \
   {                                                                                          \
     sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, \
-        TESSERA_PRECISION_FP32, 0, 0                                                         \
+        TESSERA_PRECISION_FP32, 0, TESSERA_POOLING_AUTOMATIC, 0, 0                           \
   }
 
 /// A file in memory: `name` is as below a checkpoint's directory ("config.json"), or any for an

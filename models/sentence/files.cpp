@@ -47,14 +47,15 @@ SentenceModule read_module(const Config& entry, const std::string& path) {
   using Kind = SentenceModule::Kind;
   if (name == "Normalize") return {Kind::normalize, path};
   if (path.empty()) entry.wrong("path", "the directory of the module");
+  if (name == "WeightedLayerPooling") return {Kind::layer_pooling, path};
   if (name == "Pooling") return {Kind::pooling, path};
   if (name == "SpladePooling") return {Kind::splade_pooling, path};
   if (name == "Dense") return {Kind::dense, path};
   if (name == "LayerNorm") return {Kind::layer_norm, path};
   if (name == "MultiVectorMask") return {Kind::mask, path};
   entry.unsupported("type",
-                    "Transformer first, then Pooling, SpladePooling, Dense, Normalize, LayerNorm "
-                    "or MultiVectorMask");
+                    "Transformer first, then WeightedLayerPooling, Pooling, SpladePooling, Dense, "
+                    "Normalize, LayerNorm or MultiVectorMask");
 }
 
 void read_modules(const fs::path& directory, SentenceFiles& files) {
@@ -90,9 +91,10 @@ void read_modules(const fs::path& directory, SentenceFiles& files) {
   }
 }
 
-/// Arguments that the reference's classes get from the file: what changes no result, or is not there.
+/// Arguments that the reference's classes get from the file: what changes no result, or is not there;
+/// of the others output_hidden_states alone.
 ///                                                              Transformer._load_init_kwargs
-void check_arguments(const Config& config) {
+void read_arguments(const Config& config, SentenceFiles& files) {
   constexpr std::array kArguments{"model_args",      "tokenizer_args", "config_args",
                                   "model_kwargs",    "config_kwargs",  "tokenizer_kwargs",
                                   "processor_kwargs"};
@@ -115,6 +117,10 @@ void check_arguments(const Config& config) {
       if (std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end()) continue;
       const bool is_type = name == "torch_dtype" || name == "dtype";  // of the sums: --precision
       if (is_type || value == "null") continue;
+      if (name == "output_hidden_states" && std::string_view(key).starts_with("config_")) {
+        files.output_hidden_states = arguments.boolean(name, false);
+        continue;
+      }
       throw Error(ErrorCode::unsupported_model,
                   fmt::format("{}: \"{}\" has \"{}\": {}, expected no argument that changes the "
                               "model or its tokenizer",
@@ -152,7 +158,7 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
       files.max_seq_length_from = fmt::format("max_seq_length of {}", name);
     }
     files.lower_case_first = config.boolean("do_lower_case", false);
-    check_arguments(config);
+    read_arguments(config, files);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
     check_output(config, files.is_sparse);
     if (files.multi_vector) read_lengths(config, *files.multi_vector);

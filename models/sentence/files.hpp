@@ -3,6 +3,7 @@
 // The files that sentence-transformers puts around a Transformer directory:
 //
 //   modules.json                       the modules, one after another: Transformer, Pooling, …
+//   1_WeightedLayerPooling/{config.json, model.safetensors or pytorch_model.bin}
 //   1_Pooling/config.json              which pooling
 //   1_SpladePooling/config.json        likewise, over a masked language model's vocabulary
 //   2_Dense/{config.json, model.safetensors or pytorch_model.bin}
@@ -27,7 +28,7 @@ namespace tessera::models {
 
 /// One entry of modules.json after the Transformer.
 struct SentenceModule {
-  enum class Kind { pooling, splade_pooling, dense, normalize, layer_norm, mask };
+  enum class Kind { layer_pooling, pooling, splade_pooling, dense, normalize, layer_norm, mask };
   Kind kind;
   std::string path;                 ///< "1_Pooling"; relative to the directory
   Pooling pooling = Pooling::mean;  ///< of a pooling without a path
@@ -44,6 +45,8 @@ struct SentenceFiles {
   bool lower_case_first = false;
   /// sentence_bert_config's transformer_task: "feature-extraction" takes the class without head.
   std::string transformer_task = "feature-extraction";
+  /// Of its config_args; none said: config.json's.
+  std::optional<bool> output_hidden_states;
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;

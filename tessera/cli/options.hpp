@@ -32,12 +32,14 @@ struct ModelFlags {
   std::size_t memory_cap = 0;  // bytes; 0: none
   Index dims = 0;              // 0: not given
   Index top_k = 0;             // 0: not given
+  std::string pooling;         // empty: not given
+  bool normalize = false;
 
   void add_to(CLI::App& command);
-  void add_dims_to(CLI::App& command);    ///< --dims, of commands that embed
-  void add_top_k_to(CLI::App& command);   ///< --top-k of sparse embeddings
-  void add_memory_to(CLI::App& command);  ///< --packed-cache, --memory-cap
-  void add_plan_to(CLI::App& command);    ///< --plan, what is asked for instead, --allow-onednn
+  void add_embedding_to(CLI::App& command);  ///< --dims, --pooling, --normalize
+  void add_top_k_to(CLI::App& command);      ///< --top-k of sparse embeddings
+  void add_memory_to(CLI::App& command);     ///< --packed-cache, --memory-cap
+  void add_plan_to(CLI::App& command);       ///< --plan, what is asked for instead, --allow-onednn
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package(
       models::Tower tower = models::Tower::automatic) const;

@@ -84,7 +84,7 @@ void Rerank::run(const CLI::App& /*command*/) {
 
 void Rerank::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "FILE", input.files, "",

@@ -286,7 +286,7 @@ void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
 
 void Search::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "QUERY", queries, "", "What to look for (none: a query per line of stdin)");
