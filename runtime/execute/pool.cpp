@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "runtime/execute/execute.hpp"
 
@@ -70,6 +71,10 @@ void run(const Context& context, const LargestByIdOp& op) noexcept {
     float* const largest = y.data + s * y.stride;
     std::fill_n(largest, y.cols, 0.0F);
     const Range rows = pooled_rows(context, s);
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
+      if (id >= op.from_id) largest[id] = -std::numeric_limits<float>::infinity();
+    }
     for (Index i = rows.begin; i < rows.end; ++i) {
       const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
       const float weight = x.data[i * x.stride];
