@@ -138,6 +138,7 @@ struct ModelOptions {
   tessera_tower tower = TESSERA_TOWER_AUTOMATIC;
   tessera_precision precision = TESSERA_PRECISION_FP32;
   std::int64_t dims = 0;
+  tessera_route route = TESSERA_ROUTE_AUTOMATIC;
 };
 
 /// A file in memory. See tessera_model_open_memory() for how long `data` must live.
@@ -322,6 +323,7 @@ class Model {
     c.tower = options.tower;
     c.precision = options.precision;
     c.dims = options.dims;
+    c.route = options.route;
     return c;
   }
 

@@ -51,6 +51,9 @@ inline constexpr std::size_t kFirstSize = sizeof(T);
 template <>
 inline constexpr std::size_t kFirstSize<tessera_pixels> = offsetof(tessera_pixels, format);
 template <>
+inline constexpr std::size_t kFirstSize<tessera_model_options> = offsetof(tessera_model_options,
+                                                                          route);
+template <>
 inline constexpr std::size_t kFirstSize<tessera_session_options> = offsetof(tessera_session_options,
                                                                             concurrent_calls);
 template <>

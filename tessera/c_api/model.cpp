@@ -37,14 +37,21 @@ static_assert(static_cast<int>(PrecisionOption::fp32) == TESSERA_PRECISION_FP32 
 static_assert(static_cast<int>(models::Tower::text) == TESSERA_TOWER_TEXT &&
               static_cast<int>(models::Tower::image) == TESSERA_TOWER_IMAGE);
 
+static_assert(static_cast<int>(models::Route::query) == TESSERA_ROUTE_QUERY &&
+              static_cast<int>(models::Route::document) == TESSERA_ROUTE_DOCUMENT);
+
 tessera_model* open(const std::filesystem::path& directory, const tessera_model_options& given) {
   ModelOptions options = read_model_options(given);
   const auto tower =
       static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
   require(given.dims >= 0, "dims is {}, expected 1 or more, or 0 for all", given.dims);
-  models::Package package = models::open_package(
-      directory,
-      {.tower = tower, .architecture = string_or_empty(given.architecture), .dims = given.dims});
+  const auto route =
+      static_cast<models::Route>(checked_enum(given.route, TESSERA_ROUTE_DOCUMENT, "route"));
+  models::Package package =
+      models::open_package(directory, {.tower = tower,
+                                       .route = route,
+                                       .architecture = string_or_empty(given.architecture),
+                                       .dims = given.dims});
   return model_table().add(
       std::make_shared<ModelObject>(std::move(package), std::move(options), read_precision(given)));
 }

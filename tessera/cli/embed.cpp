@@ -32,7 +32,7 @@ struct Embed {
   std::string output = "-";
   std::string output_name = "embedding";
   std::string paths;                // empty: not given
-  std::optional<std::string> role;  // of texts of late interaction
+  std::optional<std::string> role;  // of texts of late interaction, or of a Router
   bool with_text = false, resumes = false;
   Index top_k = 0;  // 0: not given
 
@@ -249,15 +249,19 @@ void Embed::run(const CLI::App& command) {
   for (const std::string& file : vectors.files()) read.push_back(file);
   require_distinct(written, read, model.model);
   EncoderOptions options = model.encoder_options({output_name});
-  const PackagePointer package = model.open_package();
+  const models::Route route = !role             ? models::Route::automatic
+                              : role == "query" ? models::Route::query
+                                                : models::Route::document;
+  const PackagePointer package = model.open_package(models::Tower::automatic, route);
   if (package->multi_vector && output_name == "embedding") {
     output_name = models::kTokenVectors;
     options.session.outputs = {output_name};
   }
-  if (role && !package->multi_vector) {
-    throw UsageError("--as: the model reads all texts alike, expected late interaction (ColBERT)");
+  if (role && !package->multi_vector && package->routes.empty()) {
+    throw UsageError(
+        "--as: the model reads all texts alike, expected late interaction (ColBERT) or a Router");
   }
-  if (package->multi_vector) {
+  if (package->multi_vector || role) {
     text.role = role == "query" ? TextRole::query : TextRole::document;
     if (!input.is_ids) static_cast<TextOptions&>(text) = as(text.role, *package, text);
   }
@@ -297,9 +301,10 @@ void Embed::add_to(CLI::App& command) {
             "Sparse embeddings: the K heaviest tokens (default: all that are not 0)");
   add_option(command, "--output-name", output_name, "NAME",
              "Write this output of the model, e.g. pooler_output (default: embedding)");
-  add_choice(command, "--as", role, "ROLE", {"query", "document"},
-             "Late interaction (ColBERT): read texts as queries or as documents (default); ids are "
-             "taken as they are, without marker and expansion");
+  add_choice(
+      command, "--as", role, "ROLE", {"query", "document"},
+      "Late interaction (ColBERT), Router: read texts as queries or as documents (default; of "
+      "a Router its default_route); ids are taken as they are, without marker and expansion");
   text.add_to(command);
   images.add_to(command);
   add_option(command, "--paths", paths, "FILE",

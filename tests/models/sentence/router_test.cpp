@@ -51,9 +51,10 @@ class RouterTest : public testing::Test {
       types += fmt::format("{}\"{}\": \"sentence_transformers.models.StaticEmbedding\"",
                            types.empty() ? "" : ", ", id(route));
     }
-    directory_.write("router_config.json",
-                     fmt::format(R"({{"types": {{{}}}, "structure": {{{}}}, "parameters": {{{}}}}})",
-                                 types, structure, parameters));
+    directory_.write(
+        "router_config.json",
+        fmt::format(R"({{"types": {{{}}}, "structure": {{{}}}, "parameters": {{{}}}}})", types,
+                    structure, parameters));
   }
   Package open(Route route = Route::automatic) const {
     models::PackageOptions options;
@@ -118,7 +119,8 @@ TEST_F(RouterTest, MappingsComeBeforeNamesTheClosestFirst) {
     EXPECT_EQ(taken(Route::automatic), automatic) << mappings;
   };
   expect("", "query", "document", "text");
-  expect(R"x("('query', 'text')": "other", "('query', None)": "text")x", "other", "document", "text");
+  expect(R"x("('query', 'text')": "other", "('query', None)": "text")x", "other", "document",
+         "text");
   expect(R"x("('query', None)": "other", "(None, 'text')": "query")x", "other", "query", "query");
   expect(R"x("(None, None)": "other", "(None, 'text')": "query")x", "query", "query", "query");
   expect(R"x("(None, None)": "other", "(None, 'image')": "query")x", "other", "other", "other");
@@ -214,10 +216,9 @@ TEST_F(RouterTest, WhatIsNoRouteIsRefused) {
   EXPECT_THAT(error(), StartsWith("not_found: router_config.json: no such file"));
 
   const auto error_of_type = [&](const std::string& name, const std::string& type) {
-    directory_.write(
-        "router_config.json",
-        fmt::format(R"({{"types": {{"{}": "{}"}}, "structure": {{"query": ["{}"]}}}})", name, type,
-                    name));
+    directory_.write("router_config.json",
+                     fmt::format(R"({{"types": {{"{}": "{}"}}, "structure": {{"query": ["{}"]}}}})",
+                                 name, type, name));
     return error();
   };
   EXPECT_THAT(error_of_type("a", "sentence_transformers.models.BoW"),
