@@ -234,7 +234,7 @@ typedef struct tessera_model_info {
   int64_t layers, hidden_size, heads, intermediate_size;
   int64_t vocabulary_size;            ///< ids are below; 0 for images
   int64_t token_types;                ///< type ids are below; 0: the model has none
-  int64_t max_tokens;                 ///< of a text: where it is cut
+  int64_t max_tokens;                 ///< of a text: where it is cut; 2³⁰: nowhere
   int64_t position_limit;             ///< most tokens of a sequence of ids
   int64_t image_height, image_width;  ///< native size, pixels; 0 for texts
   uint32_t label_count, output_count;
@@ -349,10 +349,11 @@ typedef void (*tessera_parallel_for)(void* context, int64_t lanes,
 
 typedef struct tessera_session_options {
   uint32_t struct_size;
-  int32_t threads;        ///< of each call; 0: what affinity, cgroup and OMP_NUM_THREADS allow,
-                          ///< divided by concurrent_calls
-  int64_t max_rows;       ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence
-  int64_t max_sequences;  ///< most sequences of one run; 0: 32, at most max_rows
+  int32_t threads;   ///< of each call; 0: what affinity, cgroup and OMP_NUM_THREADS allow,
+                     ///< divided by concurrent_calls
+  int64_t max_rows;  ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence (8192
+                     ///< where there is no longest: static embeddings)
+  int64_t max_sequences;       ///< most sequences of one run; 0: 32, at most max_rows
   const char* const* outputs;  ///< names; NULL: the main output alone
   size_t output_count;
   tessera_limit_policy policy;  ///< beyond max_rows, max_sequences, memory_cap_bytes

@@ -92,6 +92,7 @@ class Calls {
     options.memory_cap_bytes = bytes_.number<std::uint64_t>();
     if (bytes_.rarely()) options.tower = static_cast<tessera_tower>(bytes_.number<int>());
     if (bytes_.rarely()) options.precision = static_cast<tessera_precision>(bytes_.number<int>());
+    if (bytes_.rarely()) options.route = static_cast<tessera_route>(bytes_.number<int>());
     const std::size_t count = bytes_.rarely() ? 100'001 : files.size();
     tessera_model** const out = blocks.room<tessera_model*>(1);
     const tessera_status status =
