@@ -141,6 +141,7 @@ struct ModelOptions {
   tessera_pooling pooling = TESSERA_POOLING_AUTOMATIC;
   bool normalize = false;
   std::int64_t top_k = 0;
+  tessera_route route = TESSERA_ROUTE_AUTOMATIC;
 };
 
 /// A file in memory. See tessera_model_open_memory() for how long `data` must live.
@@ -328,6 +329,7 @@ class Model {
     c.pooling = options.pooling;
     c.normalize = options.normalize ? 1 : 0;
     c.top_k = options.top_k;
+    c.route = options.route;
     return c;
   }
 

@@ -48,6 +48,8 @@ std::optional<Pooling> read_pooling(const tessera_model_options& given) {
   return pooling == TESSERA_POOLING_AUTOMATIC ? std::nullopt
                                               : std::optional(kPoolings[pooling - 1]);
 }
+static_assert(static_cast<int>(models::Route::query) == TESSERA_ROUTE_QUERY &&
+              static_cast<int>(models::Route::document) == TESSERA_ROUTE_DOCUMENT);
 
 tessera_model* open(const std::filesystem::path& directory, const tessera_model_options& given) {
   ModelOptions options = read_model_options(given);
@@ -55,8 +57,11 @@ tessera_model* open(const std::filesystem::path& directory, const tessera_model_
       static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
   require(given.dims >= 0, "dims is {}, expected 1 or more, or 0 for all", given.dims);
   require(given.top_k >= 0, "top_k is {}, expected 1 or more, or 0 for all", given.top_k);
+  const auto route =
+      static_cast<models::Route>(checked_enum(given.route, TESSERA_ROUTE_DOCUMENT, "route"));
   models::Package package =
       models::open_package(directory, {.tower = tower,
+                                       .route = route,
                                        .architecture = string_or_empty(given.architecture),
                                        .dims = given.dims,
                                        .top_k = given.top_k,

@@ -34,7 +34,7 @@ struct Embed {
   std::string output = "-";
   std::vector<std::string> output_names{"embedding"};
   std::string paths;                // empty: not given
-  std::optional<std::string> role;  // of texts of late interaction
+  std::optional<std::string> role;  // of texts of late interaction, or of a Router
   bool with_text = false, resumes = false;
 
   void add_to(CLI::App& command);
@@ -256,17 +256,21 @@ void Embed::run(const CLI::App& command) {
   if (model.top_k > 0 && format != "jsonl" && format != "npz") {
     throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
   }
-  const PackagePointer package = model.open_package();
+  const models::Route route = !role             ? models::Route::automatic
+                              : role == "query" ? models::Route::query
+                                                : models::Route::document;
+  const PackagePointer package = model.open_package(models::Tower::automatic, route);
   if (package->multi_vector) {
     std::replace(output_names.begin(), output_names.end(), std::string("embedding"),
                  std::string(models::kTokenVectors));
     options.session.outputs = output_names;
   }
   check_several(command);
-  if (role && !package->multi_vector) {
-    throw UsageError("--as: the model reads all texts alike, expected late interaction (ColBERT)");
+  if (role && !package->multi_vector && package->routes.empty()) {
+    throw UsageError(
+        "--as: the model reads all texts alike, expected late interaction (ColBERT) or a Router");
   }
-  if (package->multi_vector) {
+  if (package->multi_vector || role) {
     text.role = role == "query" ? TextRole::query : TextRole::document;
     if (!input.is_ids) static_cast<TextOptions&>(text) = as(text.role, *package, text);
   }
@@ -318,9 +322,10 @@ void Embed::add_to(CLI::App& command) {
              "several of one run, given once for each or with commas between them")
       ->delimiter(',')
       ->allow_extra_args(false);
-  add_choice(command, "--as", role, "ROLE", {"query", "document"},
-             "Late interaction (ColBERT): read texts as queries or as documents (default); ids are "
-             "taken as they are, without marker and expansion");
+  add_choice(
+      command, "--as", role, "ROLE", {"query", "document"},
+      "Late interaction (ColBERT), Router: read texts as queries or as documents (default; of "
+      "a Router its default_route); ids are taken as they are, without marker and expansion");
   text.add_to(command);
   images.add_to(command);
   add_option(command, "--paths", paths, "FILE",

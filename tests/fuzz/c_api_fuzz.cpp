@@ -58,6 +58,7 @@ class Calls : private Structs {
     if (bytes_.rarely()) options.precision = static_cast<tessera_precision>(bytes_.number<int>());
     if (bytes_.rarely()) options.pooling = static_cast<tessera_pooling>(bytes_.below(8));
     if (bytes_.rarely()) options.normalize = static_cast<std::uint32_t>(bytes_.below(3));
+    if (bytes_.rarely()) options.route = static_cast<tessera_route>(bytes_.number<int>());
     const std::size_t count = bytes_.rarely() ? 100'001 : files.size();
     tessera_model** const out = blocks.room<tessera_model*>(1);
     const tessera_status status =
