@@ -78,6 +78,19 @@ ValueId Builder::embedding(const std::string& name, const std::vector<EmbeddingT
   return op.out;
 }
 
+ValueId Builder::token_weights(const std::string& name, const std::string& tensor,
+                               const Dim& rows) {
+  const ParameterId table = add_once({.name = tensor,
+                                      .kind = ParameterKind::table,
+                                      .rows = rows.size,
+                                      .cols = 1,
+                                      .sources = {{weights_.find(tensor, {rows}), rows.size}},
+                                      .gather = {}});
+  const ValueId out = program_.add_value(name, kTokens, 1);
+  program_.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = out});
+  return out;
+}
+
 ValueId Builder::stacked_linear(const std::string& name, ValueId in,
                                 const std::vector<std::string>& tensors, const Dim& out_each,
                                 const Dim& in_width, const std::vector<bool>& has_bias) {

@@ -56,6 +56,9 @@ class Builder {
   ValueId embedding(const std::string& name, const std::vector<EmbeddingTerm>& terms,
                     const Dim& width);
 
+  /// A number per token: row ids[i] of the tensor (rows), given by its full name.
+  ValueId token_weights(const std::string& name, const std::string& tensor, const Dim& rows);
+
   /// What a linear may lack or have besides.
   struct LinearTerms {
     bool has_bias = true;

@@ -9,9 +9,12 @@
 
 #include "models/hub_cache.hpp"
 #include "models/registry.hpp"
+#include "models/sentence/by_hand.hpp"
 #include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
+#include "models/sentence/layer_pooling.hpp"
 #include "models/sentence/m3.hpp"
+#include "models/sentence/static_embedding.hpp"
 #include "models/sentence/top_k.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -117,6 +120,16 @@ void read_text_padding(Package& package) {
   package.text_padding->side = named.side;
 }
 
+void warn_of_ids_above(Index rows, const char* from, const Package& package) {
+  if (!package.tokenizer) return;
+  const auto needed = static_cast<Index>(package.tokenizer->vocab_size());
+  if (needed <= rows) return;
+  log(LogLevel::warning,
+      fmt::format("tokenizer: ids up to {}, but {}={}: texts with the ids above that will be "
+                  "refused",
+                  needed - 1, from, rows));
+}
+
 /// `markers`: prompts whose token, if the tokenizer has it, is one piece wherever it stands.
 void open_tokenizer(const fs::path& directory, const std::vector<std::string>& markers,
                     Package& package) {
@@ -137,14 +150,7 @@ void open_tokenizer(const fs::path& directory, const std::vector<std::string>& m
     package.tokenizer_problem = error.what();
     return;
   }
-  const auto needed = static_cast<Index>(package.tokenizer->vocab_size());
-  const Index rows = tokens->vocab_size;
-  if (needed > rows) {
-    log(LogLevel::warning,
-        fmt::format("tokenizer: ids up to {}, but config.json vocab_size={}: texts with the ids "
-                    "above that will be refused",
-                    needed - 1, rows));
-  }
+  warn_of_ids_above(tokens->vocab_size, "config.json vocab_size", package);
 }
 
 /// The ids of late interaction, by the tokenizer; without one there are no texts to read either.
@@ -192,12 +198,63 @@ void set_longest_sequence(const SentenceFiles& files, Package& package) {
   package.max_tokens_from = from;
 }
 
+/// What the files around the model say, whatever the model is.
+Package described_by(const fs::path& directory, const SentenceFiles& files) {
+  Package package;
+  package.directory = directory;
+  package.transformer_directory = directory / files.transformer_path;
+  package.embedding_from_files = files.has_modules;
+  package.prompts = files.prompts;
+  package.default_prompt_name = files.default_prompt_name;
+  package.similarity_measure = files.similarity_measure;
+  package.similarity_from_files = files.similarity_measure.has_value();
+  if (files.is_sparse && !package.similarity_measure) {  // SparseEncoder's default
+    package.similarity_measure = SimilarityMeasure::dot;
+  }
+  package.lower_case_first = files.lower_case_first;
+  package.strips_texts = files.has_modules && files.first != SentenceFiles::First::clip;
+  package.routes = files.routes;
+  package.route = files.route;
+  return package;
+}
+
+/// What the caller asks of the embedding that there is.
+void change_embedding(const PackageOptions& options, Package& package) {
+  if (options.normalize) normalize_embedding(package);
+  if (options.dims != 0) cut_embedding(options.dims, package);
+  if (options.top_k != 0) keep_heaviest(options.top_k, package);
+  check(package.program);
+}
+
+/// A model without layers, and without a config.json of transformers.
+Package open_static(Package package, const SentenceFiles& files, const Config* model2vec,
+                    const PackageOptions& options) {
+  const fs::path& directory = package.directory;
+  auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(package.transformer_directory));
+  add_static_embedding(files, model2vec, options, *checkpoint, package);
+  if (model2vec == nullptr && !files.modules.empty()) {
+    merge_module_weights(directory, files, *checkpoint);
+    add_embedding(directory, files, *checkpoint, kNone, package);
+  }
+  package.checkpoint = std::move(checkpoint);
+  if (options.pooling) refuse_pooling(*options.pooling, files, package);
+  change_embedding(options, package);
+  open_static_tokenizer(files, package);
+  warn_of_ids_above(package.program.tokens()->vocab_size, "rows of the embedding", package);
+  return package;
+}
+
 }  // namespace
 
 Package open_package(const fs::path& model, const PackageOptions& options) {
   const fs::path directory = find_model(model);
-  SentenceFiles files = read_sentence_files(directory);
-  const fs::path transformer = directory / files.transformer_path;
+  SentenceFiles files = read_sentence_files(directory, options.route);
+  Package package = described_by(directory, files);
+  const fs::path transformer = package.transformer_directory;
+  const std::optional<Config> model2vec = find_model2vec(transformer, files, options);
+  if (model2vec || files.is_static()) {
+    return open_static(std::move(package), files, model2vec ? &*model2vec : nullptr, options);
+  }
   require_config(transformer);
   const Config config = Config::read(transformer / kConfig, kConfig);
   const Family& family = choose_family(config);
@@ -209,60 +266,55 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                            is_stanford_class(config.strings("architectures"));
   if (is_stanford) files.multi_vector = read_stanford(transformer, files.prompts);
 
-  Package package;
-  package.directory = directory;
-  package.transformer_directory = transformer;
   package.model_type = family.model_type;
   package.architecture = is_stanford ? kStanfordClass : family.name_of(model_class);
   package.task = model_class.task;
-  package.embedding_from_files = files.has_modules;
-  package.prompts = files.prompts;
-  package.default_prompt_name = files.default_prompt_name;
-  package.similarity_measure = files.similarity_measure;
-  package.similarity_from_files = files.similarity_measure.has_value();
-  if (files.is_sparse && !package.similarity_measure) {  // SparseEncoder's default
-    package.similarity_measure = SimilarityMeasure::dot;
-  }
-  package.lower_case_first = files.lower_case_first;
-  package.strips_texts = files.has_modules && !files.is_clip;
+  package.prompts = files.prompts;  // with the markers of read_stanford()
 
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
   const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);
   Builder builder(package.program, weights);
+  const bool is_clip = files.first == SentenceFiles::First::clip;
   BuildContext context{.config = config,
                        .builder = builder,
                        .package = package,
                        .prefix = family.base_prefix,
                        .tower = options.tower,
-                       .embedding_is_as_projected = files.is_clip};
+                       .embedding_is_as_projected = is_clip};
   const ValueId last_hidden_state = family.build(context);
 
   const bool has_m3_heads = package.task == Task::features && directory_has_m3_heads(transformer);
   const std::int32_t of_family = package.program.find_output("embedding");
-  if (files.is_clip && of_family == kNone) {
+  if (is_clip && of_family == kNone) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("modules.json[0]: \"type\" is CLIPModel, but config.json is of a {}, "
                             "expected a CLIPModel",
                             package.architecture));
+  }
+  const bool says_pooling =
+      options.pooling && !is_silent(files, of_family != kNone || has_m3_heads);
+  if (options.pooling && !says_pooling) {
+    package.embedding_from_files = true;
+    set_pooling(*options.pooling, files);
   }
   if (files.multi_vector) {
     package.embedding_from_files = true;
     merge_module_weights(directory, files, *checkpoint);
     add_token_vectors(directory, files, *checkpoint, last_hidden_state, package);
   } else if (of_family == kNone || !files.modules.empty()) {
-    if (!files.has_modules) {
+    if (!files.has_modules && files.modules.empty()) {
       package.embedding_from_files = has_m3_heads;
       files =
           has_m3_heads ? m3_modules(std::move(files)) : plain_transformer_modules(std::move(files));
     }
+    read_hidden_states(config, files);
     merge_module_weights(directory, files, *checkpoint);
     add_embedding(directory, files, *checkpoint, last_hidden_state, package);
   }
   if (has_m3_heads) add_m3_outputs(transformer, last_hidden_state, *checkpoint, package);
   package.checkpoint = std::move(checkpoint);
-  if (options.dims != 0) cut_embedding(options.dims, package);
-  if (options.top_k != 0) keep_heaviest(options.top_k, package);
-  check(package.program);
+  if (says_pooling) refuse_pooling(*options.pooling, files, package);
+  change_embedding(options, package);
 
   open_tokenizer(transformer,
                  files.multi_vector ? files.multi_vector->markers : std::vector<std::string>{},

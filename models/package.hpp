@@ -40,6 +40,14 @@ enum class Task : std::uint8_t {
 /// Which encoder of a model that has two (CLIP, SigLIP).
 enum class Tower : std::uint8_t { automatic, text, image };  ///< automatic: image
 
+/// What of a model that reads queries and documents by modules of their own (Router). A model
+/// without a Router reads all texts alike, whichever is asked for.
+enum class Route : std::uint8_t {
+  automatic,  ///< default_route; where the files name none the first, or "document"
+  query,
+  document,
+};
+
 /// logits = exp(scale)·⟨image, text⟩ + bias over normalised embeddings.
 struct Similarity {
   float logit_scale = 0.0F;
@@ -54,6 +62,7 @@ void logits_per_image(const Similarity& similarity, TensorView<const float> imag
 
 struct PackageOptions {
   Tower tower = Tower::automatic;
+  Route route = Route::automatic;
   /// Use this class in place of config.json's architectures[0] (e.g. "BertModel" on a masked-LM
   /// directory).
   std::string architecture;
@@ -61,6 +70,11 @@ struct PackageOptions {
   Index dims = 0;
   /// Tokens of sparse outputs that are kept, the heaviest; 0: all (sentence/top_k.hpp).
   Index top_k = 0;
+  /// What pools where the directory does not say it; none: the mean. Throws invalid_argument where it
+  /// says it, or has an embedding without a pooling.
+  std::optional<Pooling> pooling{};
+  /// The embedding has length 1, also where the directory does not normalise it.
+  bool normalize = false;
 };
 
 /// How sentence-transformers compares embeddings: similarity_fn_name of
@@ -73,14 +87,22 @@ enum class SimilarityMeasure : std::uint8_t {
 };
 const char* to_string(SimilarityMeasure measure) noexcept;
 
+/// How model2vec reads texts: their first most_tokens · token_length code points, without unknown
+/// tokens, then the first most_tokens.                               model2vec, StaticModel.tokenize
+struct StaticModelTexts {
+  std::optional<std::int32_t> unknown{};
+  std::size_t token_length = 0;   ///< the median of the vocabulary's, in code points
+  std::size_t most_tokens = 512;  ///< max_length of encode()
+};
+
 /// The output of late interaction: a row per token.
 inline constexpr const char* kTokenVectors = "token_embeddings";
 
 struct Package {
   std::filesystem::path directory;
   std::filesystem::path transformer_directory;  ///< where config.json, weights and tokenizer are
-  std::string model_type;                       ///< "bert", "xlm-roberta", …
-  std::string architecture;                     ///< "BertForMaskedLM"
+  std::string model_type;                       ///< "bert", "static-embedding", …
+  std::string architecture;                     ///< "BertForMaskedLM", "StaticEmbedding"
   Task task = Task::features;
   Index layers = 0, hidden = 0, heads = 0, intermediate = 0;
 
@@ -119,7 +141,8 @@ struct Package {
   /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised");
   /// "" if none.
   std::string embedding_description;
-  bool embedding_from_files = false;  ///< modules.json said so, or the heads of BGE-M3
+  /// modules.json said so, or the heads of BGE-M3, or PackageOptions::pooling.
+  bool embedding_from_files = false;
   bool embedding_is_normalized = false;
   bool embedding_is_sparse = false;  ///< column j is the weight of token j, most are 0 (SPLADE)
   /// The same of any output: "lexical_weights" of BGE-M3, too.
@@ -134,11 +157,15 @@ struct Package {
   bool strips_texts = false;  ///< modules.json: sentence-transformers strips texts of white space
   /// include_prompt of the Pooling; false: a prompt's rows are left out (Encoding::pool_from).
   bool pools_prompts = true;
+  bool adds_special_tokens = true;                     ///< false: static embeddings
+  std::optional<StaticModelTexts> static_model_texts;  ///< of model2vec without a modules.json
+  std::vector<std::string> routes;  ///< of a Router, by their names; none: the model has no Router
+  std::string route;                ///< which of them the program is of
   bool lower_case_first =
       false;  ///< sentence_bert_config do_lower_case: lowercases before tokenizing
 };
 
-/// Reads a directory as published: config.json, model.safetensors or pytorch_model.bin (single or
+/// Reads a directory as published: config.json or modules.json, model.safetensors or pytorch_model.bin (single or
 /// sharded), tokenizer files, modules.json and what it names. `model` may also name a model that
 /// huggingface_hub has downloaded (find_model()). Throws not_found, corrupt_file,
 /// unsupported_model (naming the config key and value that this version does not compute).

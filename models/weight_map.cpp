@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -110,9 +109,13 @@ float WeightMap::scalar(std::string_view name) const {
   } else if (tensor->elements() != 1) {
     find(name, {Dim{.size = 1, .key = {}}});
   }
-  const std::optional<float> value = checkpoint_.scalar(*tensor);
-  if (!value) find(name, {Dim{.size = 1, .key = {}}});  // throws: the dtype is none of a weight
-  return *value;
+  const std::vector<float> value = checkpoint_.values(*tensor);
+  if (value.empty()) find(name, {Dim{.size = 1, .key = {}}});  // throws: the dtype is no weight's
+  return value.front();
+}
+
+std::vector<float> WeightMap::values(std::string_view name, const Dim& size) const {
+  return checkpoint_.values(checkpoint_.at(find(name, {size})));
 }
 
 std::string_view WeightMap::first_of(std::initializer_list<std::string_view> names) const {

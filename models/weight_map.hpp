@@ -41,6 +41,8 @@ class WeightMap {
 
   /// The one element of the tensor `name`, whatever its shape. Throws as find().
   float scalar(std::string_view name) const;
+  /// The elements of the vector `name`, which is small. Throws as find().
+  std::vector<float> values(std::string_view name, const Dim& size) const;
 
   /// The first of `names` that the checkpoint has; the first of them if it has none.
   std::string_view first_of(std::initializer_list<std::string_view> names) const;

@@ -214,7 +214,7 @@ def main(tessera):
           'with one key changed at a time. **yes**: honoured, the outputs change or the weights no longer fit. **refused**: some values are refused '
           'by name, the others that were tried do nothing. **yes, or refused**: both. A dot: no effect. `camembert` is `roberta`; `clip` and `siglip` '
           'have the keys of their towers (the columns of `clip_text_model` and so on) under `text_config` and `vision_config`; their own columns are of '
-          'keys beside these, by the image tower. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
+          'keys beside these, by the image tower. `output_hidden_states` has an effect behind a WeightedLayerPooling, which none of these has. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
     for title, families in (('Texts', TEXT_FAMILIES), ('Images', [f for f in FAMILIES if f not in TEXT_FAMILIES])):
         print(f'## {title}\n')
         print('| key | ' + ' | '.join(families) + ' |')

@@ -115,6 +115,15 @@ typedef enum tessera_tower {
   TESSERA_TOWER_MAX = 0x7fffffff
 } tessera_tower;
 
+/// What of a model that reads queries and documents by modules of their own (sentence-transformers'
+/// Router): open it once as each. Every other model reads all texts alike, whatever is asked for.
+typedef enum tessera_route {
+  TESSERA_ROUTE_AUTOMATIC = 0,  ///< the default_route of the model's files, as a rule documents
+  TESSERA_ROUTE_QUERY = 1,
+  TESSERA_ROUTE_DOCUMENT = 2,
+  TESSERA_ROUTE_MAX = 0x7fffffff
+} tessera_route;
+
 /// What linears multiply; everything else is computed in fp32.
 typedef enum tessera_precision {
   TESSERA_PRECISION_FP32 = 0,
@@ -124,6 +133,18 @@ typedef enum tessera_precision {
                                     ///< plan` measures) and every matrix is stored in 16 bits
   TESSERA_PRECISION_MAX = 0x7fffffff
 } tessera_precision;
+
+/// What makes one row of the tokens of a sequence, where the directory does not say it.
+typedef enum tessera_pooling {
+  TESSERA_POOLING_AUTOMATIC = 0,  ///< as the directory says; the mean where it does not
+  TESSERA_POOLING_CLS = 1,        ///< the first row
+  TESSERA_POOLING_MAX = 2,        ///< the maximum of each column
+  TESSERA_POOLING_MEAN = 3,
+  TESSERA_POOLING_MEAN_SQRT_LEN_TOKENS = 4,  ///< the sum of T rows / sqrt(T)
+  TESSERA_POOLING_WEIGHTEDMEAN = 5,          ///< the mean, row t with the weight t + 1
+  TESSERA_POOLING_LASTTOKEN = 6,             ///< the last row
+  TESSERA_POOLING_ENUM_MAX = 0x7fffffff
+} tessera_pooling;
 
 typedef struct tessera_model_options {
   uint32_t struct_size;
@@ -141,15 +162,18 @@ typedef struct tessera_model_options {
   int64_t
       dims;  ///< columns of "embedding" (Matryoshka): the first of it, of length 1 again where it
              ///< is_normalized; 0: all of them
-  int64_t
-      top_k;  ///< tokens of sparse outputs that are kept, the heaviest: a row is top_k weights, the
-  ///< largest first, of equal ones the lower token first, then their tokens; where fewer
-  ///< weigh anything, 0 of token -1. The others are never held. 0: all, a column each
+  tessera_pooling pooling;  ///< INVALID_ARGUMENT where the directory says another, or the same
+  uint32_t normalize;  ///< 1: "embedding" has length 1, also where the directory does not say so
+  int64_t top_k;       ///< sparse outputs: a row is top_k weights, the largest first, of equal ones
+                       ///< the lower token first, then their tokens; where fewer weigh anything, 0
+                       ///< of token -1. The others are never held. 0: a column for each token
+  tessera_route route;
+  uint32_t reserved;
 } tessera_model_options;
-#define TESSERA_MODEL_OPTIONS_INIT                                                           \
-  {                                                                                          \
-    sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC, \
-        TESSERA_PRECISION_FP32, 0, 0                                                         \
+#define TESSERA_MODEL_OPTIONS_INIT                                                             \
+  {                                                                                            \
+    sizeof(tessera_model_options), 0, NULL, NULL, NULL, 0, NULL, 0, TESSERA_TOWER_AUTOMATIC,   \
+        TESSERA_PRECISION_FP32, 0, TESSERA_POOLING_AUTOMATIC, 0, 0, TESSERA_ROUTE_AUTOMATIC, 0 \
   }
 
 /// A file in memory: `name` is as below a checkpoint's directory ("config.json"), or any for an
@@ -227,7 +251,7 @@ typedef struct tessera_model_info {
   int64_t layers, hidden_size, heads, intermediate_size;
   int64_t vocabulary_size;            ///< ids are below; 0 for images
   int64_t token_types;                ///< type ids are below; 0: the model has none
-  int64_t max_tokens;                 ///< of a text: where it is cut
+  int64_t max_tokens;                 ///< of a text: where it is cut; 2³⁰: nowhere
   int64_t position_limit;             ///< most tokens of a sequence of ids
   int64_t image_height, image_width;  ///< native size, pixels; 0 for texts
   uint32_t label_count, output_count;
@@ -310,7 +334,8 @@ typedef struct tessera_texts {
 ///           ids and types may be NULL with capacity 0: then only offsets are written.
 /// Errors    NOT_FOUND (no tokenizer, no such prompt); INVALID_ARGUMENT: also if `capacity` is
 ///           below offsets[S], with the number that is needed; UNSUPPORTED_MODEL: a prompt that the
-///           model's Pooling leaves out, which ids cannot tell (tessera_encode_texts() takes it)
+///           model's Pooling leaves out, which ids cannot tell (tessera_encode_texts() takes it, and
+///           texts of static embeddings that have no tokens, which are INVALID_ARGUMENT here)
 TESSERA_API tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts* texts,
                                             int32_t* ids, int32_t* types, size_t capacity,
                                             int64_t* offsets);
@@ -341,10 +366,11 @@ typedef void (*tessera_parallel_for)(void* context, int64_t lanes,
 
 typedef struct tessera_session_options {
   uint32_t struct_size;
-  int32_t threads;        ///< of each call; 0: what affinity, cgroup and OMP_NUM_THREADS allow,
-                          ///< divided by concurrent_calls
-  int64_t max_rows;       ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence
-  int64_t max_sequences;  ///< most sequences of one run; 0: 32, at most max_rows
+  int32_t threads;   ///< of each call; 0: what affinity, cgroup and OMP_NUM_THREADS allow,
+                     ///< divided by concurrent_calls
+  int64_t max_rows;  ///< most token rows (ΣT) of one run; 0: 512 or the longest sequence (8192
+                     ///< where there is no longest: static embeddings)
+  int64_t max_sequences;       ///< most sequences of one run; 0: 32, at most max_rows
   const char* const* outputs;  ///< names; NULL: the main output alone
   size_t output_count;
   tessera_limit_policy policy;  ///< beyond max_rows, max_sequences, memory_cap_bytes
@@ -568,7 +594,8 @@ TESSERA_API tessera_status tessera_encode_image_files(tessera_session* session,
 ///           say (truncation, max_tokens), and takes the prompt of queries.
 /// Memory    allocates the token ids of all documents with one query, and the embeddings.
 /// Numerics  a logit is that of tessera_encode_texts(), bit for bit, whatever the other documents.
-/// Errors    UNSUPPORTED_MODEL (none of these); NOT_FOUND (the session
+/// Errors    UNSUPPORTED_MODEL (none of these, or a route of a Router, which reads one side:
+///           tessera_compare() takes the embeddings of both models); NOT_FOUND (the session
 ///           computes no such output); as tessera_encode_texts(). item_status (of documents, with
 ///           one query): one that fails is ranked nowhere; places that are left have id −1 and the
 ///           score −INFINITY.

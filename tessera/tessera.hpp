@@ -138,7 +138,10 @@ struct ModelOptions {
   tessera_tower tower = TESSERA_TOWER_AUTOMATIC;
   tessera_precision precision = TESSERA_PRECISION_FP32;
   std::int64_t dims = 0;
+  tessera_pooling pooling = TESSERA_POOLING_AUTOMATIC;
+  bool normalize = false;
   std::int64_t top_k = 0;
+  tessera_route route = TESSERA_ROUTE_AUTOMATIC;
 };
 
 /// A file in memory. See tessera_model_open_memory() for how long `data` must live.
@@ -323,7 +326,10 @@ class Model {
     c.tower = options.tower;
     c.precision = options.precision;
     c.dims = options.dims;
+    c.pooling = options.pooling;
+    c.normalize = options.normalize ? 1 : 0;
     c.top_k = options.top_k;
+    c.route = options.route;
     return c;
   }
 

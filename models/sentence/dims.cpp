@@ -31,10 +31,11 @@ void cut_embedding(Index dims, Package& package) {
   if (dims == width) return;
   const WeightMap none(*package.checkpoint, "sentence-transformers", "", "");
   Builder b(package.program, none);
-  ValueId cut = b.first_columns("embedding.cut", whole, dims);
+  const std::string name = package.program.values[static_cast<std::size_t>(whole)].name + ".cut";
+  ValueId cut = b.first_columns(name, whole, dims);
   // What was divided by its length is so again: of the first columns before it, too.
   if (package.embedding_is_normalized) {
-    cut = b.l2_normalize("embedding.cut.normalized", cut, kNormalizeEps);
+    cut = b.l2_normalize(name + ".normalized", cut, kNormalizeEps);
   }
   package.program.outputs[static_cast<std::size_t>(found)].value = cut;
   package.embedding_description += fmt::format(

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "models/builder.hpp"
+#include "models/sentence/layer_pooling.hpp"
+#include "models/sentence/pooling_modes.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 
@@ -19,29 +21,6 @@ using Kind = SentenceModule::Kind;
 
 /// nn.LayerNorm has it as default, and the module leaves it there.
 constexpr float kLayerNormEps = 1e-5F;
-
-struct PoolingName {
-  const char* flag;  ///< key of the older form
-  const char* mode;  ///< name of the newer form, and for people
-  Pooling pooling;
-};
-/// In the order in which the reference concatenates.                          Pooling.forward
-constexpr std::array kPoolings{
-    PoolingName{"pooling_mode_cls_token", "cls", Pooling::first},
-    PoolingName{"pooling_mode_max_tokens", "max", Pooling::max},
-    PoolingName{"pooling_mode_mean_tokens", "mean", Pooling::mean},
-    PoolingName{"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens",
-                Pooling::mean_sqrt_len},
-    PoolingName{"pooling_mode_weightedmean_tokens", "weightedmean", Pooling::weighted_mean},
-    PoolingName{"pooling_mode_lasttoken", "lasttoken", Pooling::last},
-};
-
-const char* mode_name(Pooling pooling) noexcept {
-  for (const PoolingName& p : kPoolings) {
-    if (p.pooling == pooling) return p.mode;
-  }
-  return "unknown";
-}
 
 struct DenseActivation {
   const char* torch_class;
@@ -295,41 +274,17 @@ void add_token_vectors(const fs::path& directory, SentenceFiles& files,
   package.program.outputs.push_back({kTokenVectors, builder.value()});
 }
 
-std::vector<Pooling> read_pooling_modes(const Config& config) {
-  std::vector<Pooling> modes;
-  if (config.has("pooling_mode")) {
-    for (const std::string& mode : config.strings("pooling_mode")) {
-      const auto* known = std::find_if(kPoolings.begin(), kPoolings.end(),
-                                       [&](const PoolingName& p) { return mode == p.mode; });
-      if (known == kPoolings.end()) {
-        config.unsupported("pooling_mode",
-                           "cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken");
-      }
-      if (std::find(modes.begin(), modes.end(), known->pooling) != modes.end()) {
-        config.wrong("pooling_mode", "each mode once");
-      }
-      modes.push_back(known->pooling);
-    }
-    if (modes.empty()) config.wrong("pooling_mode", "one mode at least");
-    return modes;
-  }
-  for (const PoolingName& p : kPoolings) {
-    // Pooling.__init__: pooling_mode_mean_tokens is true unless the file says otherwise.
-    if (config.boolean(p.flag, p.pooling == Pooling::mean)) modes.push_back(p.pooling);
-  }
-  if (modes.empty()) config.wrong("pooling_mode_mean_tokens", "one pooling mode that is true");
-  return modes;
-}
-
 SentenceFiles plain_transformer_modules(SentenceFiles files) {
-  files.modules = {{Kind::pooling, ""}};
+  files.modules = {{.kind = Kind::pooling, .path = "", .pooling = Pooling::mean}};
   return files;
 }
 
 void merge_module_weights(const fs::path& directory, const SentenceFiles& files,
                           Checkpoint& checkpoint) {
   for (const SentenceModule& module : files.modules) {
-    if (module.kind != Kind::dense && module.kind != Kind::layer_norm) continue;
+    const bool has_weights = module.kind == Kind::dense || module.kind == Kind::layer_norm ||
+                             module.kind == Kind::layer_pooling;
+    if (!has_weights) continue;
     checkpoint.merge(module.path + "/", directory / module.path);
   }
 }
@@ -344,10 +299,16 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
     outputs.erase(outputs.begin() + known);
   }
   EmbeddingBuilder builder(directory, checkpoint, package, value);
+  ValueId tokens = last_hidden_state;  // (ΣT,H)
   package.embedding_is_normalized = false;
   for (std::size_t i = 0; i < files.modules.size(); ++i) {
     const SentenceModule& module = files.modules[i];
-    const bool pools = module.kind == Kind::pooling || module.kind == Kind::splade_pooling;
+    if (module.kind == Kind::layer_pooling && builder.value() == kNone) {
+      tokens = pool_layers(directory, module, files, checkpoint, tokens, package);
+      continue;
+    }
+    const bool pools = module.kind == Kind::pooling || module.kind == Kind::splade_pooling ||
+                       module.kind == Kind::layer_pooling;
     if (pools != (builder.value() == kNone)) {
       throw Error(
           ErrorCode::unsupported_model,
@@ -356,8 +317,10 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
                       i + 1, module.path, pools ? "pools again" : "comes before any Pooling"));
     }
     switch (module.kind) {
+      case Kind::layer_pooling:
+        break;  // above
       case Kind::pooling:
-        builder.pooling(module, last_hidden_state);
+        builder.pooling(module, tokens);
         break;
       case Kind::splade_pooling:
         builder.splade_pooling(module);

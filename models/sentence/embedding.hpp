@@ -2,6 +2,7 @@
 //
 // The sentence embedding: what the modules of sentence-transformers do with the last hidden state.
 //
+//   WeightedLayerPooling  token rows of several layers become one (layer_pooling.hpp)
 //   Pooling    one row per sequence out of the token rows; several modes are concatenated
 //   Dense      act(W x + b), + residual where the config says so
 //   Normalize  x / max(‖x‖₂, 1e-12)
@@ -21,7 +22,7 @@ namespace tessera::models {
 /// What the reference does with a directory that has no modules.json: mean pooling, nothing else.
 SentenceFiles plain_transformer_modules(SentenceFiles files);
 
-/// Adds the weights of Dense and LayerNorm modules to `checkpoint`, as "2_Dense/linear.weight".
+/// Adds the weights of WeightedLayerPooling, Dense and LayerNorm modules to `checkpoint`, as "2_Dense/linear.weight".
 void merge_module_weights(const std::filesystem::path& directory, const SentenceFiles& files,
                           Checkpoint& checkpoint);
 
@@ -34,8 +35,5 @@ void add_embedding(const std::filesystem::path& directory, const SentenceFiles& 
 /// Precondition: files.multi_vector.
 void add_token_vectors(const std::filesystem::path& directory, SentenceFiles& files,
                        const Checkpoint& checkpoint, ValueId last_hidden_state, Package& package);
-
-/// The pooling modes of a 1_Pooling/config.json, in the order of concatenation.
-std::vector<Pooling> read_pooling_modes(const Config& config);
 
 }  // namespace tessera::models

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "models/sentence/router.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 
@@ -17,82 +18,76 @@ namespace fs = std::filesystem;
 constexpr const char* kModules = "modules.json";
 constexpr const char* kPrompts = "config_sentence_transformers.json";
 
-constexpr const char* kPylateDense = "pylate.models.Dense.Dense";  // of sentence-transformers, too
+constexpr const char* kPylateDense = "pylate.models.Dense.Dense";
 
 bool is_there(const fs::path& path) {
   return path_exists(path);
 }
 
-/// A module's directory lies below the one that was opened; a path that leads elsewhere is not
-/// followed.
-void check_path(const Config& entry, const std::string& path) {
-  const fs::path normal = fs::path(path).lexically_normal();
-  const bool leaves = normal.is_absolute() || (!normal.empty() && normal.begin()->string() == "..");
-  if (leaves || path.find('\0') != std::string::npos) {
-    entry.wrong("path", "a directory below that of modules.json");
-  }
-}
-
-/// "sentence_transformers.models.Pooling" and
-/// "sentence_transformers.sentence_transformer.modules.pooling.Pooling" are both "Pooling"; a
-/// class of another package is nothing that is known here.
-std::string class_of(const std::string& type) {
-  if (type == kPylateDense) return "Dense";
-  if (!type.starts_with("sentence_transformers.")) return type;
-  return type.substr(type.rfind('.') + 1);
-}
-
-SentenceModule read_module(const Config& entry, const std::string& path) {
-  const std::string name = class_of(entry.string("type", ""));
+SentenceModule read_module(const ModuleEntry& entry) {
+  const std::string name = class_of_module(entry.type);
   using Kind = SentenceModule::Kind;
-  if (name == "Normalize") return {Kind::normalize, path};
-  if (path.empty()) entry.wrong("path", "the directory of the module");
-  if (name == "Pooling") return {Kind::pooling, path};
-  if (name == "SpladePooling") return {Kind::splade_pooling, path};
-  if (name == "Dense") return {Kind::dense, path};
-  if (name == "LayerNorm") return {Kind::layer_norm, path};
-  if (name == "MultiVectorMask") return {Kind::mask, path};
-  entry.unsupported("type",
-                    "Transformer first, then Pooling, SpladePooling, Dense, Normalize, LayerNorm "
-                    "or MultiVectorMask");
+  if (name == "Normalize") return {Kind::normalize, entry.path};
+  if (entry.path.empty()) entry.config.wrong(entry.path_key, "the directory of the module");
+  if (name == "WeightedLayerPooling") return {Kind::layer_pooling, entry.path};
+  if (name == "Pooling") return {Kind::pooling, entry.path};
+  if (name == "SpladePooling") return {Kind::splade_pooling, entry.path};
+  if (name == "Dense") return {Kind::dense, entry.path};
+  if (name == "LayerNorm") return {Kind::layer_norm, entry.path};
+  if (name == "MultiVectorMask") return {Kind::mask, entry.path};
+  entry.config.unsupported(entry.type_key,
+                           "Transformer first, then WeightedLayerPooling, Pooling, SpladePooling, "
+                           "Dense, Normalize, LayerNorm or MultiVectorMask");
 }
 
-void read_modules(const fs::path& directory, SentenceFiles& files) {
-  const std::vector<Config> entries = Config::read_list(directory / kModules, kModules);
-  files.has_modules = true;
-  for (const Config& entry : entries) {
-    const std::string path = entry.string("path", "");
-    check_path(entry, path);
-    if (&entry == &entries.front()) {
-      const std::string name = class_of(entry.string("type", ""));
-      files.is_clip = name == "CLIPModel";
-      const bool is_mlm = name == "MLMTransformer";  // before 5.4 a class of its own
-      if (name != "Transformer" && !is_mlm && !files.is_clip) {
-        entry.unsupported(
-            "type",
-            "\"sentence_transformers.models.Transformer\", MLMTransformer or CLIPModel first");
-      }
-      if (is_mlm) files.transformer_task = "fill-mask";
-      files.transformer_path = path;
-    } else {
-      files.modules.push_back(read_module(entry, path));
-      const SentenceModule::Kind kind = files.modules.back().kind;
-      if (kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
-      const bool is_pylate = entry.string("type", "") == kPylateDense;
-      const bool is_mask = kind == SentenceModule::Kind::mask;
-      if ((is_mask || is_pylate) && !files.multi_vector) files.multi_vector.emplace();
-      if (is_mask) files.multi_vector->has_mask = true;
-    }
+SentenceFiles::First read_first(const ModuleEntry& entry, SentenceFiles& files) {
+  using First = SentenceFiles::First;
+  const std::string name = class_of_module(entry.type);
+  files.transformer_path = entry.path;
+  if (name == "Transformer") return First::transformer;
+  if (name == "CLIPModel") return First::clip;
+  if (name == "StaticEmbedding") return First::static_embedding;
+  if (name == "MLMTransformer") {  // before 5.4 a class of its own
+    files.transformer_task = "fill-mask";
+    return First::transformer;
   }
-  if (entries.empty()) {
+  if (name == "SparseStaticEmbedding") {
+    files.is_sparse = true;
+    return First::sparse_static_embedding;
+  }
+  entry.config.unsupported(entry.type_key,
+                           "\"sentence_transformers.models.Transformer\", MLMTransformer, "
+                           "CLIPModel, StaticEmbedding, SparseStaticEmbedding or Router first");
+}
+
+void read_modules(const fs::path& directory, Route route, SentenceFiles& files) {
+  const ModuleList list = read_module_list(directory, route);
+  files.has_modules = true;
+  files.routes = list.routes;
+  files.route = list.route;
+  for (const ModuleEntry& entry : list.modules) {
+    if (&entry == &list.modules.front()) {
+      files.first = read_first(entry, files);
+      continue;
+    }
+    files.modules.push_back(read_module(entry));
+    const SentenceModule::Kind kind = files.modules.back().kind;
+    if (kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
+    const bool is_pylate = entry.type == kPylateDense;
+    const bool is_mask = kind == SentenceModule::Kind::mask;
+    if ((is_mask || is_pylate) && !files.multi_vector) files.multi_vector.emplace();
+    if (is_mask) files.multi_vector->has_mask = true;
+  }
+  if (list.modules.empty()) {
     throw Error(ErrorCode::corrupt_file,
                 fmt::format("{}: no modules, expected a Transformer at least", kModules));
   }
 }
 
-/// Arguments that the reference's classes get from the file: what changes no result, or is not there.
+/// Arguments that the reference's classes get from the file: what changes no result, or is not there;
+/// of the others output_hidden_states alone.
 ///                                                              Transformer._load_init_kwargs
-void check_arguments(const Config& config) {
+void read_arguments(const Config& config, SentenceFiles& files) {
   constexpr std::array kArguments{"model_args",      "tokenizer_args", "config_args",
                                   "model_kwargs",    "config_kwargs",  "tokenizer_kwargs",
                                   "processor_kwargs"};
@@ -115,6 +110,10 @@ void check_arguments(const Config& config) {
       if (std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end()) continue;
       const bool is_type = name == "torch_dtype" || name == "dtype";  // of the sums: --precision
       if (is_type || value == "null") continue;
+      if (name == "output_hidden_states" && std::string_view(key).starts_with("config_")) {
+        files.output_hidden_states = arguments.boolean(name, false);
+        continue;
+      }
       throw Error(ErrorCode::unsupported_model,
                   fmt::format("{}: \"{}\" has \"{}\": {}, expected no argument that changes the "
                               "model or its tokenizer",
@@ -152,7 +151,7 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
       files.max_seq_length_from = fmt::format("max_seq_length of {}", name);
     }
     files.lower_case_first = config.boolean("do_lower_case", false);
-    check_arguments(config);
+    read_arguments(config, files);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
     check_output(config, files.is_sparse);
     if (files.multi_vector) read_lengths(config, *files.multi_vector);
@@ -199,10 +198,16 @@ void read_prompts(const fs::path& directory, SentenceFiles& files) {
 
 }  // namespace
 
-SentenceFiles read_sentence_files(const fs::path& directory) {
+SentenceFiles read_sentence_files(const fs::path& directory, Route route) {
   SentenceFiles files;
-  if (is_there(directory / kModules)) read_modules(directory, files);
+  if (is_there(directory / kModules)) read_modules(directory, route, files);
   read_prompts(directory, files);  // of late interaction the Transformer's own file wins
+  if (files.multi_vector && (files.is_static() || !files.routes.empty())) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: late interaction behind a {}, expected a Transformer", kModules,
+                            files.routes.empty() ? "static embedding" : "Router"));
+  }
+  if (files.is_static()) return files;
   read_transformer_config(directory / files.transformer_path, files);
   if (files.has_modules && files.transformer_task == "fill-mask" && !files.is_sparse) {
     throw Error(

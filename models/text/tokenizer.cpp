@@ -184,6 +184,14 @@ Tokenizer Tokenizer::from_directory(const fs::path& directory,
   return Tokenizer(std::move(parts));
 }
 
+Tokenizer Tokenizer::from_json(const fs::path& file) {
+  const TokenizerConfig none;
+  std::shared_ptr<TokenizerParts> parts = read_tokenizer_json(file, none);
+  find_special_ids(none, *parts);
+  parts->finish();
+  return Tokenizer(std::move(parts));
+}
+
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
   return encode_sequences(text, nullptr, nullptr, options);
 }

@@ -116,6 +116,10 @@ class Tokenizer {
   static Tokenizer from_directory(const std::filesystem::path& directory,
                                   std::span<const std::string> markers = {});
 
+  /// Reads one tokenizer.json and no file beside it, as Tokenizer.from_file of tokenizers does.
+  /// Errors    as from_directory()
+  static Tokenizer from_json(const std::filesystem::path& file);
+
   /// Encodes one text. Invalid UTF-8 is replaced by U+FFFD as String::from_utf8_lossy does, and
   /// offsets count the code points of the replaced text.
   ///

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/top_columns.hpp"
@@ -78,7 +79,7 @@ void top_by_id(const Context& context, const LargestByIdOp& op, const TensorView
   for (Index i = 0; i < count; ++i) {
     const bool is_largest = i == 0 || pairs[i].id != pairs[i - 1].id;
     const float weight = pairs[i].weight;
-    if (is_largest && (weight > 0.0F || std::isnan(weight))) top.offer(weight, pairs[i].id);
+    if (is_largest && weight != 0.0F) top.offer(weight, pairs[i].id);
   }
   top.sort();
 }
@@ -117,6 +118,10 @@ void run(const Context& context, const LargestByIdOp& op) noexcept {
     float* const largest = y.data + s * y.stride;
     std::fill_n(largest, y.cols, 0.0F);
     const Range rows = pooled_rows(context, s);
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
+      if (id >= op.from_id) largest[id] = -std::numeric_limits<float>::infinity();
+    }
     for (Index i = rows.begin; i < rows.end; ++i) {
       const std::int32_t id = context.ids[static_cast<std::size_t>(i)];
       const float weight = x.data[i * x.stride];

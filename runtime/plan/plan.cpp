@@ -219,7 +219,7 @@ std::vector<std::string> fallbacks_of(const std::string& rates_source) {
 Plan make_plan(const PlanInput& input) {
   Plan plan{.identity = {.version = library_version(),
                          .program = fingerprint(input.program),
-                         .outputs = output_names(input.program),
+                         .outputs = describe_outputs(input.program),
                          .machine = machine_key(input.machine),
                          .isa = to_string(input.isa),
                          .threads = input.threads,
@@ -253,10 +253,14 @@ Plan make_plan(const PlanInput& input) {
   return plan;
 }
 
-std::string output_names(const Program& program) {
-  std::string names;
-  for (const Output& output : program.outputs) names += (names.empty() ? "" : ", ") + output.name;
-  return names;
+std::string describe_outputs(const Program& program) {
+  std::string text;
+  for (const Output& output : program.outputs) {
+    const Value& value = program.values[at(output.value)];
+    text += fmt::format("{}{} ({}, {} columns)", text.empty() ? "" : ", ", output.name, value.name,
+                        value.width);
+  }
+  return text;
 }
 
 std::string fingerprint(const Program& program) {

@@ -79,7 +79,7 @@ void append_range(std::vector<NestRange>& ranges, const NestRange& range);
 struct PlanIdentity {
   std::string version;  ///< of the library
   std::string program;  ///< fingerprint of ops and shapes
-  std::string outputs;  ///< that it computes: "embedding", "logits, last_hidden_state"
+  std::string outputs;  ///< describe_outputs()
   std::string machine;  ///< CPU and caches
   std::string isa;
   int threads = 1;
@@ -135,8 +135,8 @@ LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
 /// Whether the op computes rows in tasks of OpSchedule::task_rows.
 bool is_row_wise(const Op& op) noexcept;
 
-/// The names of what it computes, with commas between them.
-std::string output_names(const Program& program);
+/// What it computes, with commas between: "embedding (embedding.mean, 384 columns)".
+std::string describe_outputs(const Program& program);
 /// "a3f0…": of the canonical text of the program (program/canonical.hpp).
 std::string fingerprint(const Program& program);
 /// CPU name and caches.

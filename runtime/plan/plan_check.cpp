@@ -36,7 +36,7 @@ void require_same(const Plan& plan, const char* what, const T& its, const T& her
 
 /// Says so if a plan is of another part of a model: what is computed depends on what is asked for.
 void require_same_outputs(const Plan& plan, const Program& program) {
-  require_same(plan, "outputs", plan.identity.outputs, output_names(program));
+  require_same(plan, "outputs", plan.identity.outputs, describe_outputs(program));
 }
 
 template <class Fail>

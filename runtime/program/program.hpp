@@ -387,7 +387,7 @@ struct PoolOp {
 /// out[s, v] = the largest in[i] of the rows i of sequence s whose token id is v; 0 where there is none,
 /// and where v < from_id (special tokens). Rows that PoolOp leaves out are left out.
 struct LargestByIdOp {
-  ValueId in;   // (ΣT, 1), ≥ 0
+  ValueId in;   // (ΣT, 1)
   ValueId out;  // (S, vocabulary), or (S, 2·top)
   std::int32_t from_id = 0;
   Index top = 0;  ///< > 0: TopColumnsOp of the result, which is not held
@@ -447,6 +447,9 @@ enum class PositionRule : std::uint8_t {
   column,    ///< 0, 1, 2, …  (BERT)
   from_ids,  ///< pad + running count of ids ≠ pad; an id = pad gets pad  (RoBERTa, MPNet)
 };
+
+/// TokenSpec::max_tokens of a model whose sequences may have any length.
+inline constexpr Index kAnyLength = Index{1} << 30;
 
 /// A model that takes token ids, and types where it has them.
 struct TokenSpec {

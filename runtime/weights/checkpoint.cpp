@@ -244,14 +244,15 @@ void Checkpoint::read(std::span<const std::byte> part, std::byte* to) const {
   (file != files_.end() ? *file : files_.front()).file().read(part, to);
 }
 
-std::optional<float> Checkpoint::scalar(const StoredTensor& tensor) const {
+std::vector<float> Checkpoint::values(const StoredTensor& tensor) const {
   const std::optional<DType> type = weight_dtype(tensor.type);
-  if (!type || tensor.elements() != 1) return std::nullopt;
-  alignas(float) std::array<std::byte, sizeof(float)> element{};  // stored data has any alignment
-  read({tensor.data, static_cast<std::size_t>(size_of(*type))}, element.data());
-  float value = 0.0F;
-  kernels::kernels_at(Isa::baseline).widen(element.data(), *type, &value, 1);
-  return value;
+  if (!type) return {};
+  std::vector<std::byte> stored(tensor.bytes);  // where the file has it, any alignment
+  read({tensor.data, tensor.bytes}, stored.data());
+  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  kernels::kernels_at(Isa::baseline)
+      .widen(stored.data(), *type, values.data(), static_cast<Index>(values.size()));
+  return values;
 }
 
 void Checkpoint::check_unchanged() const {

@@ -4,7 +4,6 @@
 
 #include <deque>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,8 +38,8 @@ class Checkpoint {
   /// Copies `part` of a tensor's data to `to`, as MappedFile::read().
   void read(std::span<const std::byte> part, std::byte* to) const;
 
-  /// The element of a tensor of one, as f32; empty where it has several or a dtype that no weight has.
-  std::optional<float> scalar(const StoredTensor& tensor) const;
+  /// The elements of a small tensor, as f32; empty where it has a dtype that no weight has.
+  std::vector<float> values(const StoredTensor& tensor) const;
 
   /// Throws Error{corrupt_file} if a shard has changed since it was opened.
   void check_unchanged() const;

@@ -49,6 +49,9 @@ std::span<T> checked_span(T* pointer, std::size_t count, const char* name) {
 template <class T>
 inline constexpr std::size_t kFirstSize = sizeof(T);
 template <>
+inline constexpr std::size_t kFirstSize<tessera_model_options> = offsetof(tessera_model_options,
+                                                                          pooling);
+template <>
 inline constexpr std::size_t kFirstSize<tessera_pixels> = offsetof(tessera_pixels, format);
 template <>
 inline constexpr std::size_t kFirstSize<tessera_session_options> = offsetof(tessera_session_options,

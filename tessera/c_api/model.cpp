@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing models, and what they say about themselves.
+#include <array>
+#include <optional>
+
 #include "runtime/base/files.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/weights/checkpoint.hpp"
@@ -37,17 +40,33 @@ static_assert(static_cast<int>(PrecisionOption::fp32) == TESSERA_PRECISION_FP32 
 static_assert(static_cast<int>(models::Tower::text) == TESSERA_TOWER_TEXT &&
               static_cast<int>(models::Tower::image) == TESSERA_TOWER_IMAGE);
 
+std::optional<Pooling> read_pooling(const tessera_model_options& given) {
+  constexpr std::array kPoolings{Pooling::first,         Pooling::max,           Pooling::mean,
+                                 Pooling::mean_sqrt_len, Pooling::weighted_mean, Pooling::last};
+  static_assert(kPoolings.size() == TESSERA_POOLING_LASTTOKEN);
+  const std::uint32_t pooling = checked_enum(given.pooling, TESSERA_POOLING_LASTTOKEN, "pooling");
+  return pooling == TESSERA_POOLING_AUTOMATIC ? std::nullopt
+                                              : std::optional(kPoolings[pooling - 1]);
+}
+static_assert(static_cast<int>(models::Route::query) == TESSERA_ROUTE_QUERY &&
+              static_cast<int>(models::Route::document) == TESSERA_ROUTE_DOCUMENT);
+
 tessera_model* open(const std::filesystem::path& directory, const tessera_model_options& given) {
   ModelOptions options = read_model_options(given);
   const auto tower =
       static_cast<models::Tower>(checked_enum(given.tower, TESSERA_TOWER_IMAGE, "tower"));
   require(given.dims >= 0, "dims is {}, expected 1 or more, or 0 for all", given.dims);
   require(given.top_k >= 0, "top_k is {}, expected 1 or more, or 0 for all", given.top_k);
+  const auto route =
+      static_cast<models::Route>(checked_enum(given.route, TESSERA_ROUTE_DOCUMENT, "route"));
   models::Package package =
       models::open_package(directory, {.tower = tower,
+                                       .route = route,
                                        .architecture = string_or_empty(given.architecture),
                                        .dims = given.dims,
-                                       .top_k = given.top_k});
+                                       .top_k = given.top_k,
+                                       .pooling = read_pooling(given),
+                                       .normalize = checked_flag(given.normalize, "normalize")});
   return model_table().add(
       std::make_shared<ModelObject>(std::move(package), std::move(options), read_precision(given)));
 }

@@ -188,7 +188,15 @@ tessera_status tessera_rank_texts(tessera_session* session, const tessera_texts*
             searched.size());
     require(limits.item_status == nullptr || asked.size() == 1,
             "item_status is given with {} queries, expected 1, or NULL", asked.size());
-    const RankOutput output = rank_output(object->any().model->package());
+    const models::Package& package = object->any().model->package();
+    if (!package.routes.empty()) {
+      throw Error(ErrorCode::unsupported_model,
+                  fmt::format("session: got a model of route \"{}\" of a Router, whose queries and "
+                              "documents take routes of their own, expected a model without; "
+                              "tessera_compare() compares the embeddings of two models",
+                              package.route));
+    }
+    const RankOutput output = rank_output(package);
     require(output.is_of_pairs || logits == nullptr,
             "logits is given, expected NULL: the model compares embeddings");
     std::size_t count = 0;

@@ -13,6 +13,8 @@ namespace tessera::c_api {
 namespace {
 
 constexpr Index kDefaultRows = 512, kDefaultSequences = 32;
+constexpr Index kRowsOfAnyLength =
+    8192;                        // where max_rows says nothing and no length is the longest
 constexpr Index kWindow = 1024;  // sequences that are put in order together
 
 constexpr std::size_t kMostCalls = 1024;
@@ -56,7 +58,8 @@ auto name_calls(const tessera_session_options& given, std::size_t calls, Body bo
 /// Most rows of one sequence.
 Index longest_sequence(const models::Package& package) {
   const TokenSpec* tokens = package.program.tokens();
-  return tokens == nullptr ? package.max_tokens : tokens->max_tokens;
+  if (tokens == nullptr) return package.max_tokens;
+  return tokens->max_tokens == kAnyLength ? kRowsOfAnyLength : tokens->max_tokens;
 }
 
 Wanted read_session_options(const ModelObject& model, const tessera_session_options* pointer) {

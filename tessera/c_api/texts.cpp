@@ -110,6 +110,9 @@ tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts*
     const TokenizedTexts tokens = tokenize(*object, inputs, given, items, 0, RunLimits{});
     for (const std::int32_t left_out : tokens.pool_from) {
       if (left_out == 0) continue;
+      require(object->package().adds_special_tokens,
+              "texts: got one without tokens, expected a token at least in each, as ids "
+              "(tessera_encode_texts() takes it)");
       throw Error(ErrorCode::unsupported_model,
                   fmt::format("texts.prompt: got one whose {} tokens the Pooling leaves out "
                               "(include_prompt false), which token ids cannot tell, expected none "

@@ -34,6 +34,7 @@ struct Answering {
 
 void Answering::run(const CLI::App& command) {
   if (question) {
+    if (question->empty()) throw UsageError("--question: got an empty text, expected a question");
     require_none(command, {"--pairs", "--pair-key", "--pair-column"},
                  "says where contexts are, got --question, which takes every text for one");
   }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // tessera embed: one vector per line or image.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -17,7 +19,7 @@
 #include "tessera/cli/vector_flags.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/output_file.hpp"
-#include "tessera/pipeline/token_vectors.hpp"
+#include "tessera/pipeline/output_lines.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -30,9 +32,9 @@ struct Embed {
   VectorFlags vectors;
   std::string format;  // empty: by the output's name
   std::string output = "-";
-  std::string output_name = "embedding";
+  std::vector<std::string> output_names{"embedding"};
   std::string paths;                // empty: not given
-  std::optional<std::string> role;  // of texts of late interaction
+  std::optional<std::string> role;  // of texts of late interaction, or of a Router
   bool with_text = false, resumes = false;
 
   void add_to(CLI::App& command);
@@ -42,18 +44,21 @@ struct Embed {
   using PackagePointer = std::shared_ptr<const models::Package>;
   void run_texts(const CLI::App& command, const PackagePointer& package,
                  EncoderOptions options) const;
-  void run_tokens(const CLI::App& command, OutputFile& out, RecordStream& stream,
-                  const Preparer& preparer, TextEncoder& encoder) const;
+  void run_lines(const CLI::App& command, OutputFile& out, RecordStream& stream,
+                 const Preparer& preparer, TextEncoder& encoder) const;
   void run_images(const PackagePointer& package, EncoderOptions options) const;
+  bool are_several() const noexcept { return output_names.size() > 1; }
+  const std::string& output_name() const noexcept { return output_names.front(); }
+  void check_several(const CLI::App& command) const;
   void require_per_input(const Encoder& encoder) const;
   void require_no_terminal(const OutputFile& out) const;
   MatrixFormat matrix_format(const models::Package& package) const {
-    return format == "npy"                  ? MatrixFormat::npy
-           : format == "fvecs"              ? MatrixFormat::fvecs
-           : format == "npz"                ? MatrixFormat::csr
-           : format == "text"               ? MatrixFormat::text
-           : package.is_sparse(output_name) ? MatrixFormat::sparse_jsonl
-                                            : MatrixFormat::jsonl;
+    return format == "npy"                    ? MatrixFormat::npy
+           : format == "fvecs"                ? MatrixFormat::fvecs
+           : format == "npz"                  ? MatrixFormat::csr
+           : format == "text"                 ? MatrixFormat::text
+           : package.is_sparse(output_name()) ? MatrixFormat::sparse_jsonl
+                                              : MatrixFormat::jsonl;
   }
   SparseText sparse_text(const models::Package& package) const {
     return {.tokenizer = package.tokenizer ? &*package.tokenizer : nullptr,
@@ -63,8 +68,24 @@ struct Embed {
 
 void Embed::require_per_input(const Encoder& encoder) const {
   if (!encoder.is_per_token()) return;
-  throw UsageError(fmt::format(
-      "--output-name: {} has a row per token, expected an output with one per input", output_name));
+  throw UsageError(
+      fmt::format("--output-name: {} has a row per token, expected an output with one per input",
+                  output_name()));
+}
+
+// Which names, formats and flags go together with several outputs.
+void Embed::check_several(const CLI::App& command) const {
+  for (auto name = output_names.begin(); name != output_names.end(); ++name) {
+    if (std::find(output_names.begin(), name, *name) == name) continue;
+    throw UsageError(fmt::format("--output-name: got {} twice, expected each once", *name));
+  }
+  if (!are_several()) return;
+  if (format != "jsonl") {
+    throw UsageError(fmt::format("--format {}: got {} outputs, expected jsonl, or one output",
+                                 format, output_names.size()));
+  }
+  require_none(command, {"--vector-type", "--ranges", "--calibrate", "--base64", "--resume"},
+               fmt::format("applies to one output, got {}", fmt::join(output_names, ", ")));
 }
 
 void Embed::require_no_terminal(const OutputFile& out) const {
@@ -83,12 +104,12 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
     require_no_terminal(*file);
   }
   TextEncoder encoder(package, advised(model, *package, std::move(options)));
-  if (encoder.is_per_token()) {
+  if (are_several() || encoder.is_per_token()) {
     if (resumes) {
       throw UsageError(
-          fmt::format("--resume: {} has a row per token, expected one per text", output_name));
+          fmt::format("--resume: {} has a row per token, expected one per text", output_name()));
     }
-    run_tokens(command, *file, stream, preparer, encoder);
+    run_lines(command, *file, stream, preparer, encoder);
     return;
   }
   const VectorCoding coding = vectors.coding(encoder.width());
@@ -134,68 +155,73 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   require_all(counts);
 }
 
-// Of outputs with a row per token: a list of vectors for each text.
-void Embed::run_tokens(const CLI::App& command, OutputFile& out, RecordStream& stream,
-                       const Preparer& preparer, TextEncoder& encoder) const {
-  require_none(command,
-               {"--with-text", "--top-k", "--vector-type", "--ranges", "--calibrate", "--base64"},
-               "applies to one vector per text");
-  if (format != "jsonl") {
-    throw UsageError(fmt::format("--format {}: {} has a row per token, expected jsonl", format,
-                                 encoder.options().session.outputs.front()));
+// Of several outputs, or of one with a row per token.
+void Embed::run_lines(const CLI::App& command, OutputFile& out, RecordStream& stream,
+                      const Preparer& preparer, TextEncoder& encoder) const {
+  if (!are_several()) {
+    require_none(command,
+                 {"--with-text", "--top-k", "--vector-type", "--ranges", "--calibrate", "--base64"},
+                 "applies to one vector per text");
+    if (format != "jsonl") {
+      throw UsageError(fmt::format("--format {}: {} has a row per token, expected jsonl", format,
+                                   output_name()));
+    }
   }
   const models::Package& package = encoder.package();
-  const bool skips = package.multi_vector && output_name == models::kTokenVectors;
-  const RecordCounts counts = cli::run_texts(
-      {.command = "embed", .label = "embedding", .shows_stats = images.shows_stats}, stream,
-      preparer.function(), preparer.texts(), encoder,
-      {.result =
-           [&](const RecordResult& result) {
-             const RecordPart& part = result.parts[0];
-             std::vector<float> rows;
-             if (skips) {
-               rows =
-                   token_vectors(*package.multi_vector, part.sequence, text.role, result.output());
-             } else {
-               for (Index r = 0; r < result.output().rows; ++r) {
-                 const std::span<const float> row = result.output().row(r);
-                 rows.insert(rows.end(), row.begin(), row.end());
-               }
-             }
-             out.write(
-                 with_id(vectors_line(rows, encoder.width()), result.record.id, result.is_cut));
-           },
-       .failed = {},
-       .end_of_window = [&](const RecordCounts&) { out.flush_pipe(); },
-       .progress = {}});
+  const OutputLines lines(package, output_names, sparse_text(package), text.role);
+  const RecordCounts counts =
+      cli::run_texts({.command = "embed", .label = "embedding", .shows_stats = images.shows_stats},
+                     stream, preparer.function(), preparer.texts(), encoder,
+                     {.result =
+                          [&](const RecordResult& result) {
+                            std::optional<OutputLines::Source> source;
+                            if (with_text) source = {.key = "text", .value = result.record.text};
+                            const RecordPart& part = result.parts[0];
+                            out.write(with_id(lines.line(part.outputs, part.sequence, source),
+                                              result.record.id, result.is_cut));
+                          },
+                      .failed = {},
+                      .end_of_window = [&](const RecordCounts&) { out.flush_pipe(); },
+                      .progress = {}});
   out.finish();
   require_all(counts);
 }
 
 void Embed::run_images(const PackagePointer& package, EncoderOptions options) const {
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
-  require_per_input(encoder);
+  if (!are_several()) require_per_input(encoder);
   const ImageList files = list_arguments(input.files, images, "embed");
   std::vector<std::string> read = model.with_plan(files.names());
   for (const std::string& file : vectors.files()) read.push_back(file);
   require_distinct({{"-o", output}, {"--paths", paths}}, read, model.model);
-  const VectorCoding coding = vectors.coding(encoder.width());
   OutputFile out(output);
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
   if (!paths.empty()) list = std::make_unique<OutputFile>(paths);
-  const auto writer = MatrixWriter::create(matrix_format(*package), out, encoder.width(), "path",
-                                           std::nullopt, {}, coding);
-  SignWatch signs(coding.type);
+  std::optional<OutputLines> lines;  // of several outputs
+  std::unique_ptr<MatrixWriter> writer;
+  SignWatch signs(VectorType::f32);
+  if (are_several()) {
+    lines.emplace(*package, output_names, SparseText{}, text.role);
+  } else {
+    const VectorCoding coding = vectors.coding(encoder.width());
+    signs = SignWatch(coding.type);
+    writer = MatrixWriter::create(matrix_format(*package), out, encoder.width(), "path",
+                                  std::nullopt, {}, coding);
+  }
   const std::size_t failed =
       cli::run_images(encoder, files, images, "embed", [&](std::size_t i, Results results) {
         const std::string path = files.paths[i].string();
-        signs.look_at(results[0].row(0));
-        writer->write_row(results[0].row(0), path);
+        if (lines) {
+          out.write(lines->line(results, {}, OutputLines::Source{.key = "path", .value = path}));
+        } else {
+          signs.look_at(results[0].row(0));
+          writer->write_row(results[0].row(0), path);
+        }
         if (list) list->write(path + "\n");
         out.flush_pipe();
       });
-  writer->finish();
+  if (writer) writer->finish();
   out.finish();
   if (list) list->finish();
   signs.finish();
@@ -226,36 +252,47 @@ void Embed::run(const CLI::App& command) {
   std::vector<std::string> read = model.with_plan(input.paths());
   for (const std::string& file : vectors.files()) read.push_back(file);
   require_distinct(written, read, model.model);
-  EncoderOptions options = model.encoder_options({output_name});
+  EncoderOptions options = model.encoder_options(output_names);
   if (model.top_k > 0 && format != "jsonl" && format != "npz") {
     throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
   }
-  const PackagePointer package = model.open_package();
-  if (package->multi_vector && output_name == "embedding") {
-    output_name = models::kTokenVectors;
-    options.session.outputs = {output_name};
-  }
-  if (role && !package->multi_vector) {
-    throw UsageError("--as: the model reads all texts alike, expected late interaction (ColBERT)");
-  }
+  const models::Route route = !role             ? models::Route::automatic
+                              : role == "query" ? models::Route::query
+                                                : models::Route::document;
+  const PackagePointer package = model.open_package(models::Tower::automatic, route);
   if (package->multi_vector) {
+    std::replace(output_names.begin(), output_names.end(), std::string("embedding"),
+                 std::string(models::kTokenVectors));
+    options.session.outputs = output_names;
+  }
+  check_several(command);
+  if (role && !package->multi_vector && package->routes.empty()) {
+    throw UsageError(
+        "--as: the model reads all texts alike, expected late interaction (ColBERT) or a Router");
+  }
+  if (package->multi_vector || role) {
     text.role = role == "query" ? TextRole::query : TextRole::document;
     if (!input.is_ids) static_cast<TextOptions&>(text) = as(text.role, *package, text);
   }
-  if (output_name == "embedding") require_embedding(*package);
+  if (std::count(output_names.begin(), output_names.end(), "embedding") > 0) {
+    require_embedding(*package);
+  }
   require_kind(command, *package);
-  const bool is_sparse = package->is_sparse(output_name);
-  if (model.top_k > 0 && !is_sparse) {
+  const bool is_sparse = package->is_sparse(output_name());
+  const bool any_sparse =
+      std::any_of(output_names.begin(), output_names.end(),
+                  [&](const std::string& name) { return package->is_sparse(name); });
+  if (model.top_k > 0 && !any_sparse) {
     throw UsageError(
         fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
                     "model with SpladePooling, or lexical_weights of BGE-M3",
-                    output_name));
+                    fmt::join(output_names, ", ")));
   }
   if (format == "npz" && !is_sparse) {
     throw UsageError(fmt::format("--format npz: the output {} is not sparse, expected --format npy",
-                                 output_name));
+                                 output_name()));
   }
-  vectors.require_format(format, is_sparse);
+  if (!are_several()) vectors.require_format(format, is_sparse);
   if (package->program.images() != nullptr) {
     run_images(package, std::move(options));
   } else {
@@ -265,7 +302,7 @@ void Embed::run(const CLI::App& command) {
 
 void Embed::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
@@ -280,11 +317,15 @@ void Embed::add_to(CLI::App& command) {
       "--resume", resumes,
       "Texts: keep what is done in FILE.partial, and go on there if it is interrupted");
   command.add_flag("--with-text", with_text, "jsonl: repeat the text beside its embedding");
-  add_option(command, "--output-name", output_name, "NAME",
-             "Write this output of the model, e.g. pooler_output (default: embedding)");
-  add_choice(command, "--as", role, "ROLE", {"query", "document"},
-             "Late interaction (ColBERT): read texts as queries or as documents (default); ids are "
-             "taken as they are, without marker and expansion");
+  add_option(command, "--output-name", output_names, "NAME",
+             "Write this output of the model, e.g. pooler_output (default: embedding); jsonl: or "
+             "several of one run, given once for each or with commas between them")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  add_choice(
+      command, "--as", role, "ROLE", {"query", "document"},
+      "Late interaction (ColBERT), Router: read texts as queries or as documents (default; of "
+      "a Router its default_route); ids are taken as they are, without marker and expansion");
   text.add_to(command);
   images.add_to(command);
   add_option(command, "--paths", paths, "FILE",
@@ -303,7 +344,9 @@ void Embed::add_to(CLI::App& command) {
       "...]} in\n"
       "JSON, the heaviest tokens first; the other formats have a column for each token.\n"
       "Of late interaction (ColBERT), and of outputs with a row per token, it is\n"
-      "{\"vectors\": [[...], ...]}, a vector for each token that counts.\n"
+      "{\"vectors\": [[...], ...]}, a vector for each token that counts. Several outputs are keys "
+      "of one\n"
+      "line: the name, \"sparse\", \"vectors\"; or their names where two would have the same.\n"
       "With --resume the same command goes on with what an interrupted one has written, and "
       "writes\n"
       "the same bytes; a job that differs (flags, inputs, model, machine) is refused.\n"
@@ -312,6 +355,7 @@ void Embed::add_to(CLI::App& command) {
       "  tessera embed model films.csv --column plot --id-key imdb -o films.jsonl\n"
       "  echo 'Hello there' | tessera embed model --format text\n"
       "  echo '101 7592 2045 102' | tessera embed model --ids\n"
+      "  tessera embed bge-m3 a.txt --output-name embedding,lexical_weights,colbert_vecs\n"
       "  tessera embed vit photos/ -o vectors.npy --paths vectors.txt");
 }
 

@@ -28,7 +28,7 @@ void Info::run(const CLI::App& /*command*/) const {
 
 void Info::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_top_k_to(command);
   command.add_flag("--json", is_json, "One JSON object");
   command.footer(

@@ -12,8 +12,10 @@
 #include <map>
 
 #include "kernels/isa.hpp"
+#include "models/sentence/pooling_modes.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/failure.hpp"
+#include "tessera/pipeline/text_ranker.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -92,6 +94,31 @@ CLI::Validator strategy_name() {
         return one_of(kStrategies)(text);
       },
       "");
+}
+
+// Flags of embeddings, where something else is computed.
+void require_no_embedding_flags(const ModelFlags& flags, const std::string& output) {
+  const auto refuse = [&](const std::string& flag, const char* why) {
+    throw UsageError(fmt::format("{} where {} is computed, expected none: {}", flag, output, why));
+  };
+  if (flags.dims != 0) {
+    refuse(fmt::format("--dims: got {}", flags.dims), "columns are left out of embeddings");
+  }
+  if (!flags.pooling.empty()) {
+    refuse(fmt::format("--pooling: got {}", flags.pooling), "tokens are pooled for embeddings");
+  }
+  if (flags.normalize) refuse("--normalize: got it", "embeddings are normalised");
+}
+
+/// Of a model's queries and documents.
+void require_one_width(const models::Package& documents, const models::Package& queries) {
+  const Index of_documents = rank_output(documents).width, of_queries = rank_output(queries).width;
+  if (of_documents == of_queries) return;
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{}: embeddings of route \"{}\" have {} columns, expected {} as those of "
+                          "\"{}\"",
+                          documents.directory.string(), queries.route, of_queries, of_documents,
+                          documents.route));
 }
 
 }  // namespace
@@ -178,10 +205,16 @@ void ModelFlags::add_to(CLI::App& command) {
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
 }
 
-void ModelFlags::add_dims_to(CLI::App& command) {
+void ModelFlags::add_embedding_to(CLI::App& command) {
   add_count(command, "--dims", dims,
             "The first K columns of the embedding, of models that were trained for it "
             "(Matryoshka); normalised again where the embedding is (default: all)");
+  add_choice(command, "--pooling", pooling, "MODE", models::pooling_modes(),
+             fmt::format("One row of a text's tokens where the model's files do not say how: {} "
+                         "(default: mean)",
+                         fmt::join(models::pooling_modes(), ", ")));
+  command.add_flag("--normalize", normalize,
+                   "Embeddings of length 1, also where the model's files do not say so");
 }
 
 void ModelFlags::add_top_k_to(CLI::App& command) {
@@ -229,17 +262,37 @@ void ModelFlags::add_plan_to(CLI::App& command) {
       ->excludes(file);
 }
 
-std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower) const {
-  return std::make_shared<const models::Package>(models::open_package(
-      model, {.tower = tower, .architecture = architecture, .dims = dims, .top_k = top_k}));
+std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower,
+                                                                models::Route route) const {
+  return std::make_shared<const models::Package>(
+      models::open_package(model, {.tower = tower,
+                                   .route = route,
+                                   .architecture = architecture,
+                                   .dims = dims,
+                                   .top_k = top_k,
+                                   .pooling = models::pooling_from_name(pooling),
+                                   .normalize = normalize}));
+}
+
+ModelFlags::Sides ModelFlags::open_sides() const {
+  Sides sides{.documents = open_package(models::Tower::automatic, models::Route::document),
+              .queries = {}};
+  if (!sides.documents->routes.empty()) {
+    sides.queries = open_package(models::Tower::automatic, models::Route::query);
+  }
+  if (!sides.queries || sides.queries->route == sides.documents->route) {
+    sides.queries = sides.documents;
+    return sides;
+  }
+  require_embedding(*sides.documents);
+  require_embedding(*sides.queries);
+  require_one_width(*sides.documents, *sides.queries);
+  return sides;
 }
 
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
-  if (dims != 0 && !outputs.empty() && outputs.front() != "embedding") {
-    throw UsageError(
-        fmt::format("--dims: got {} where {} is computed, expected none: columns are "
-                    "left out of embeddings",
-                    dims, outputs.front()));
+  if (!outputs.empty() && std::find(outputs.begin(), outputs.end(), "embedding") == outputs.end()) {
+    require_no_embedding_flags(*this, outputs.front());
   }
   EncoderOptions options;
   if (batch_tokens != 0) options.batch_tokens = batch_tokens;

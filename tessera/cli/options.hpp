@@ -32,15 +32,30 @@ struct ModelFlags {
   std::size_t memory_cap = 0;  // bytes; 0: none
   Index dims = 0;              // 0: not given
   Index top_k = 0;             // 0: not given
+  std::string pooling;         // empty: not given
+  bool normalize = false;
 
   void add_to(CLI::App& command);
-  void add_dims_to(CLI::App& command);    ///< --dims, of commands that embed
-  void add_top_k_to(CLI::App& command);   ///< --top-k of sparse embeddings
-  void add_memory_to(CLI::App& command);  ///< --packed-cache, --memory-cap
-  void add_plan_to(CLI::App& command);    ///< --plan, what is asked for instead, --allow-onednn
+  void add_embedding_to(CLI::App& command);  ///< --dims, --pooling, --normalize
+  void add_top_k_to(CLI::App& command);      ///< --top-k of sparse embeddings
+  void add_memory_to(CLI::App& command);     ///< --packed-cache, --memory-cap
+  void add_plan_to(CLI::App& command);       ///< --plan, what is asked for instead, --allow-onednn
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package(
-      models::Tower tower = models::Tower::automatic) const;
+      models::Tower tower = models::Tower::automatic,
+      models::Route route = models::Route::automatic) const;
+  /// What reads documents, and what reads queries; the same where the model has no Router.
+  /// Throws Error{unsupported_model} where their embeddings are not of one width.
+  struct Sides {
+    std::shared_ptr<const models::Package> documents, queries;
+    bool are_one() const noexcept { return documents == queries; }
+  };
+  Sides open_sides() const;
+  /// `options`, of documents, for the other side: a plan is of one program.
+  static EncoderOptions of_queries(EncoderOptions options) {
+    options.session.plan = nullptr;
+    return options;
+  }
   /// `inputs` and the file of --plan: what the command reads, and no output may be.
   std::vector<std::string> with_plan(std::vector<std::string> inputs) const {
     if (!plan.empty()) inputs.push_back(plan);

@@ -56,7 +56,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
 
 void PlanCommand::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_plan_to(command);
   batch.add_to(command);
@@ -72,8 +72,9 @@ void PlanCommand::add_to(CLI::App& command) {
       ->check(not_empty())
       ->excludes(json);
   add_option(command, "--output-name", outputs, "NAME",
-             "Plan for this output, given once for each (default: a sparse embedding, else "
-             "logits, else embedding, else last_hidden_state)")
+             "Plan for this output; of several given once for each, or with commas between them "
+             "(default: a sparse embedding, else logits, else embedding, else last_hidden_state)")
+      ->delimiter(',')
       ->allow_extra_args(false);
   command.footer(
       "Plans decide speed, never a bit of the result. --plan FILE prints a saved one here, and "

@@ -59,6 +59,8 @@ std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& 
     arguments.insert(arguments.end(), {"--class", model.architecture});
   }
   if (model.dims != 0) arguments.insert(arguments.end(), {"--dims", fmt::format("{}", model.dims)});
+  if (!model.pooling.empty()) arguments.insert(arguments.end(), {"--pooling", model.pooling});
+  if (model.normalize) arguments.emplace_back("--normalize");
   if (model.batch_tokens != 0) {
     arguments.insert(arguments.end(), {"--batch-tokens", fmt::format("{}", model.batch_tokens)});
   }
@@ -137,7 +139,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
 
 void ProfileCommand::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_plan_to(command);
   batch.add_to(command);

@@ -117,7 +117,7 @@ void ReportCommand::run(const CLI::App& /*command*/) const {
 
 void ReportCommand::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_top_k_to(command);
   batch.add_to(command);
   add_choice(command, "--bytes", bytes, "METER", {"replay", "hardware", "none"},

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
@@ -37,7 +38,8 @@ struct Rerank {
 void Rerank::run(const CLI::App& /*command*/) {
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
-  const auto package = model.open_package();
+  const ModelFlags::Sides sides = model.open_sides();
+  const auto& package = sides.documents;
   const RankOutput ranks_by = about(model.model, [&] { return rank_output(*package); });
   if (gives_logits && !ranks_by.is_of_pairs) {
     throw UsageError("--logits: got an embedder, expected a reranker");
@@ -48,8 +50,11 @@ void Rerank::run(const CLI::App& /*command*/) {
     fmt::print(stderr, "tessera rerank: {}\n", error.what());
     ++bad;
   };
+  std::optional<TextEncoder> of_queries;
+  if (!sides.are_one()) of_queries.emplace(sides.queries, ModelFlags::of_queries(options));
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  TextRanker ranker(encoder, text, document_prompt.options(text));
+  TextRanker ranker(encoder, of_queries ? *of_queries : encoder, text,
+                    document_prompt.options(text));
   std::vector<Entry> entries;
   for (const RecordInput& one : input.inputs()) {
     for (Entry& entry : read_entries(one, tell)) entries.push_back(std::move(entry));
@@ -84,7 +89,7 @@ void Rerank::run(const CLI::App& /*command*/) {
 
 void Rerank::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "FILE", input.files, "",
@@ -114,7 +119,8 @@ void Rerank::add_to(CLI::App& command) {
       "(default), dot, euclidean, manhattan (the last two: minus the distance), of late "
       "interaction\n"
       "(ColBERT) MaxSim, after its prompts\n"
-      "called query, and document, passage or corpus, unless a prompt is given. Best first, equal\n"
+      "called query, and document, passage or corpus, unless a prompt is given. Of a Router the\n"
+      "query takes the route of queries, the texts that of documents. Best first, equal\n"
       "scores by line. Texts that cannot be read or ranked are named and left out, and the exit\n"
       "status is 1.\n"
       "Examples:\n"

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
@@ -148,7 +149,8 @@ void Search::run(const CLI::App& /*command*/) {
     require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}},
                      model.with_plan({index}), model.model);
   }
-  const auto package = model.open_package();
+  const ModelFlags::Sides sides = model.open_sides();
+  const auto& package = sides.documents;
   if (package->multi_vector) {
     run_tokens(package, read);
     return;
@@ -159,7 +161,7 @@ void Search::run(const CLI::App& /*command*/) {
   }
   EncoderOptions options = model.encoder_options({"embedding"});
   require_embedding(*package);
-  const TextInputs query_texts(*package, as(TextRole::query, *package, text));
+  const TextInputs query_texts(*sides.queries, as(TextRole::query, *sides.queries, text));
   const TextInputs index_texts(*package,
                                as(TextRole::document, *package, index_prompt.options(text)));
   std::size_t bad = 0;
@@ -169,7 +171,10 @@ void Search::run(const CLI::App& /*command*/) {
   };
   SearchIndex searched{.entries = read_entries(read, tell), .vectors = {}};
   OutputFile out("-");
+  std::optional<TextEncoder> of_queries;
+  if (!sides.are_one()) of_queries.emplace(sides.queries, ModelFlags::of_queries(options));
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
+  TextEncoder& query_encoder = of_queries ? *of_queries : encoder;
   searched.vectors = fill(searched.entries, index_texts, encoder, tell);
 
   Queries source(queries, read.options.encoding);
@@ -181,10 +186,10 @@ void Search::run(const CLI::App& /*command*/) {
     const Stopwatch embedding;
     try {
       const TokenSequence sequence = about(where, [&] {
-        return to_sequence(require_tokens(package->program), query_texts.encode(query));
+        return to_sequence(require_tokens(sides.queries->program), query_texts.encode(query));
       });
       about_sequences([&](std::size_t) { return where; },
-                      [&] { encoder.run(std::span(&sequence, 1), vector); });
+                      [&] { query_encoder.run(std::span(&sequence, 1), vector); });
     } catch (const Error& error) {  // of this query: the others are answered
       if (error.code() != ErrorCode::invalid_argument) throw;
       fmt::print(stderr, "tessera search: {}\n", error.what());
@@ -246,7 +251,7 @@ void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
   std::vector<Entry> entries = read_entries(read, tell);
   OutputFile out("-");
   TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  TextRanker ranker(encoder, text, index_prompt.options(text), kept);
+  TextRanker ranker(encoder, encoder, text, index_prompt.options(text), kept);
   const Stopwatch indexing;
   {
     Progress progress("indexing");
@@ -286,7 +291,7 @@ void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
 
 void Search::add_to(CLI::App& command) {
   model.add_to(command);
-  model.add_dims_to(command);
+  model.add_embedding_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "QUERY", queries, "", "What to look for (none: a query per line of stdin)");
@@ -321,7 +326,8 @@ void Search::add_to(CLI::App& command) {
       "MaxSim: for each vector of the query the best product with one of the text, added. The\n"
       "model's prompts called query, and document, passage or corpus, are put before queries and "
       "indexed texts unless a\n"
-      "prompt is given.\n"
+      "prompt is given. Of a Router queries take its route of queries, the file that of "
+      "documents.\n"
       "Examples:\n"
       "  tessera search model --index notes.txt \"how do I brew tea\" --top-k 3\n"
       "  tessera search model --index films.tsv --save-index films.npy < queries.txt");

@@ -10,7 +10,6 @@
 #include "models/text/base64.hpp"
 #include "tessera/pipeline/csr_writer.hpp"
 #include "tessera/pipeline/json_text.hpp"
-#include "tessera/pipeline/sparse.hpp"
 
 namespace tessera {
 namespace {
@@ -103,30 +102,12 @@ class SparseJsonlWriter final : public JsonlWriter {
 
  protected:
   void append_row(std::span<const float> row, std::string& line) override {
-    sparse_.vocabulary > 0 ? kept_elements(row, elements_) : heaviest(row, elements_);
-    line += "\"sparse\": [";
-    for (const SparseElement& element : elements_) {
-      if (&element != &elements_.front()) line += ", ";
-      line += '{';
-      const std::string_view token =
-          sparse_.tokenizer == nullptr
-              ? ""
-              : sparse_.tokenizer->token(static_cast<std::int32_t>(element.id));
-      if (!token.empty()) {  // the vocabulary may have columns that the tokenizer has no token for
-        line += "\"token\": ";
-        append_json_string(line, token);
-        line += ", ";
-      }
-      fmt::format_to(std::back_inserter(line), "\"id\": {}, \"weight\": ", element.id);
-      append_json_float(line, element.weight);
-      line += '}';
-    }
-    line += ']';
+    line += "\"sparse\": ";
+    append_sparse(line, row, sparse_);
   }
 
  private:
   SparseText sparse_;
-  std::vector<SparseElement> elements_;
 };
 
 class TextWriter final : public MatrixWriter {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,8 +11,8 @@
 #include <string_view>
 
 #include "kernels/types.hpp"
-#include "models/text/tokenizer.hpp"
 #include "tessera/pipeline/byte_sink.hpp"
+#include "tessera/pipeline/sparse.hpp"
 #include "tessera/pipeline/vector_type.hpp"
 
 namespace tessera {
@@ -32,13 +31,6 @@ struct VectorCoding {
   VectorType type = VectorType::f32;
   Ranges ranges{};         ///< of int8 and uint8
   bool is_base64 = false;  ///< jsonl: the bytes of a row, little-endian, as one string (RFC 4648)
-};
-
-/// What sparse_jsonl and csr write of a row.
-struct SparseText {
-  const text::Tokenizer* tokenizer = nullptr;  ///< null: no "token"
-  Index vocabulary =
-      0;  ///< columns, where rows have the heaviest alone (Package::top_k); 0: rows are whole
 };
 
 class MatrixWriter {

@@ -26,6 +26,7 @@ constexpr std::int64_t kVersion = 1;
 constexpr std::array kFiles{
     "config.json",
     "modules.json",
+    "router_config.json",
     "1_Pooling/config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -72,6 +73,7 @@ std::string model_text(const models::Package& package) {
   }
   parts.push_back(package.lower_case_first ? 1 : 0);  // of a file with several names
   if (package.strips_texts) parts.push_back(hash_text("strip"));
+  if (!package.route.empty()) parts.push_back(hash_text(package.route));
   if (!package.pools_prompts) parts.push_back(hash_text("include_prompt"));  // of any folder
   return fmt::format("{}, {}, {:016x}", package.architecture, package.embedding_description,
                      hash_of(parts));

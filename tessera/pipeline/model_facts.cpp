@@ -61,6 +61,8 @@ std::string tokenizer_text(const models::Package& package) {
 /// What is done to a text before and behind the tokenizer, and which file says so.
 std::vector<std::string> done_to_texts(const models::Package& package) {
   std::vector<std::string> done;
+  if (!package.adds_special_tokens) done.emplace_back("no special tokens");
+  if (package.static_model_texts) done.emplace_back("without unknown tokens (model2vec)");
   if (package.strips_texts) done.emplace_back("stripped of white space (modules.json)");
   if (package.lower_case_first) done.emplace_back("lower case (sentence_bert_config.json)");
   if (package.text_padding) {
@@ -94,7 +96,7 @@ void describe_inputs(const models::Package& package, const TokenSpec& tokens, Mo
   facts.add("token_types", extent(tokens.type_vocab_size));
   facts.add("max_tokens", extent(package.max_tokens));
   facts.add("max_tokens_from", package.max_tokens_from);
-  facts.add("position_table", extent(tokens.max_tokens));
+  if (tokens.max_tokens != kAnyLength) facts.add("position_table", extent(tokens.max_tokens));
   facts.add("tokenizer", tokenizer_text(package));
   if (const auto done = done_to_texts(package); !done.empty()) facts.add("texts", done);
 }
@@ -201,6 +203,10 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("directory", package.directory.string());
   facts.add("model_type", package.model_type);
   facts.add("architecture", package.architecture);
+  if (!package.routes.empty()) {
+    facts.add("route", package.route);
+    facts.add("routes", package.routes);
+  }
   facts.add("layers", extent(package.layers));
   facts.add("hidden", extent(package.hidden));
   facts.add("heads", extent(package.heads));
@@ -245,7 +251,9 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("batch_tokens", extent(options.batch_tokens));
   facts.add("batch_sequences", extent(options.batch_sequences));
   const TokenSpec* tokens = package.program.tokens();
-  const Index longest = tokens == nullptr ? package.max_tokens : tokens->max_tokens;
+  const Index longest = tokens == nullptr                  ? package.max_tokens
+                        : tokens->max_tokens == kAnyLength ? options.batch_tokens
+                                                           : tokens->max_tokens;
   const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add_bytes("weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("weights_mapped_bytes", bytes.weights_mapped);

@@ -15,8 +15,8 @@ namespace {
 const models::Package& require_answers(const models::Package& package) {
   const auto refuse = [&](const std::string& got, const char* expected) {
     throw Error(ErrorCode::unsupported_model,
-                fmt::format("{} answers no questions: got {}, expected {}", package.architecture,
-                            got, expected));
+                fmt::format("{}: {} answers no questions: got {}, expected {}",
+                            package.directory.string(), package.architecture, got, expected));
   };
   if (package.task != models::Task::question_answering) {
     refuse("no start_logits and end_logits", "a class for question answering");

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/pipeline/sparse.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <string_view>
+
+#include "tessera/pipeline/json_text.hpp"
 
 namespace tessera {
 
@@ -25,6 +31,29 @@ void kept_elements(std::span<const float> row, std::vector<SparseElement>& eleme
   for (std::size_t i = 0; i < k && row[k + i] >= 0.0F; ++i) {
     elements.push_back({static_cast<Index>(row[k + i]), row[i]});
   }
+}
+
+void append_sparse(std::string& out, std::span<const float> row, const SparseText& sparse) {
+  std::vector<SparseElement> elements;
+  sparse.vocabulary > 0 ? kept_elements(row, elements) : heaviest(row, elements);
+  out += '[';
+  for (const SparseElement& element : elements) {
+    if (&element != &elements.front()) out += ", ";
+    out += '{';
+    const std::string_view token =
+        sparse.tokenizer == nullptr
+            ? ""
+            : sparse.tokenizer->token(static_cast<std::int32_t>(element.id));
+    if (!token.empty()) {  // the vocabulary may have columns that the tokenizer has no token for
+      out += "\"token\": ";
+      append_json_string(out, token);
+      out += ", ";
+    }
+    fmt::format_to(std::back_inserter(out), "\"id\": {}, \"weight\": ", element.id);
+    append_json_float(out, element.weight);
+    out += '}';
+  }
+  out += ']';
 }
 
 }  // namespace tessera

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/types.hpp"
+#include "models/text/tokenizer.hpp"
 
 namespace tessera {
 
@@ -23,5 +25,15 @@ void heaviest(std::span<const float> row, std::vector<SparseElement>& elements);
 
 /// The elements of a row that has the heaviest alone (Package::top_k), in its order, which is the same.
 void kept_elements(std::span<const float> row, std::vector<SparseElement>& elements);
+
+/// What is written of a sparse row.
+struct SparseText {
+  const text::Tokenizer* tokenizer = nullptr;  ///< null: no "token"
+  /// Columns, where rows have the heaviest alone (Package::top_k); 0: rows are whole.
+  Index vocabulary = 0;
+};
+
+/// Appends [{"token": …, "id": …, "weight": …}, …], the heaviest first.
+void append_sparse(std::string& out, std::span<const float> row, const SparseText& sparse);
 
 }  // namespace tessera

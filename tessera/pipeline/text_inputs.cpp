@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "models/text/python_text.hpp"
+#include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/utf8.hpp"
 #include "runtime/session/session.hpp"
 
 namespace tessera {
@@ -79,7 +81,8 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
   const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
   const bool cuts = strategy != text::TruncationStrategy::do_not_truncate;
   if (options.max_length) {
-    const auto fewest = static_cast<Index>(tokenizer_->special_tokens_count(false)) + 1;
+    const auto special = package.adds_special_tokens ? tokenizer_->special_tokens_count(false) : 0;
+    const auto fewest = static_cast<Index>(special) + 1;
     if (*options.max_length < fewest || *options.max_length > position_limit) {
       refuse(fmt::format("max length: got {}, expected {} to {} (special tokens, position table)",
                          *options.max_length, fewest, position_limit));
@@ -106,7 +109,17 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
     padding_ = *package.text_padding;
     padded_to_ = options.max_length.value_or(package.max_tokens);
   }
+  options_.add_special_tokens = package.adds_special_tokens;
   options_.use_file_truncation = false;
+  if (package.static_model_texts) {
+    static_model_ = &*package.static_model_texts;
+    const auto most = static_cast<std::size_t>(
+        options.max_length.value_or(static_cast<Index>(static_model_->most_tokens)));
+    most_code_points_ = most * static_model_->token_length;
+    if (options.truncation_side == text::Side::left) {
+      refuse("truncation side: got left, expected right: model2vec cuts texts at their end");
+    }
+  }
   if (cuts) {
     options_.max_length = static_cast<std::size_t>(max_tokens_);
     options_.truncation = strategy;
@@ -126,6 +139,9 @@ std::size_t TextInputs::count_prompt_tokens() const {
 
 text::Encoding TextInputs::encode(std::string_view text,
                                   std::optional<std::string_view> pair) const {
+  if (static_model_ != nullptr) {
+    return finished(static_model_encoding(text, pair.has_value()));
+  }
   std::string first, second;
   if (!prompt_.empty() || strips_ || lower_case_first_) {
     first = prepared(prompt_, text);
@@ -170,10 +186,58 @@ text::Encoding TextInputs::finished(text::Encoding encoding) const {
     std::fill(encoding.type_ids.begin(), encoding.type_ids.end(), 0);
   }
   encoding.pool_from = static_cast<std::int32_t>(std::min(prompt_tokens_, encoding.size()));
+  if (encoding.size() == 0 && !options_.add_special_tokens) {
+    encoding.ids = encoding.type_ids = {0};
+    encoding.offsets = {{0, 0}};
+    encoding.special_mask = {1};
+    encoding.attention_mask = {0};
+    encoding.pool_from = 1;
+  }
   pad(encoding);
   expand(encoding);
   ++encoded_;
   if (encoding.is_cut) ++cut_;
+  return encoding;
+}
+
+// StaticModel.tokenize: the code points are cut before, the tokens after those that are left out.
+text::Encoding TextInputs::static_model_encoding(std::string_view text, bool has_pair) const {
+  if (has_pair) refuse("pair: got one, expected none: model2vec reads one text");
+  std::string all = prompt_ + std::string(text);
+  if (!is_utf8(all)) all = text::replace_invalid_utf8(all);
+  text::EncodeOptions options{.add_special_tokens = false};
+  bool is_cut = false;
+  const bool cuts = options_.max_length.has_value();
+  if (cuts) {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < most_code_points_ && bytes < all.size(); ++i) {
+      bytes += utf8_sequence(std::string_view(all).substr(bytes)).length;
+    }
+    is_cut = bytes < all.size();
+    all.resize(bytes);
+  } else {
+    options.use_file_truncation = false;
+  }
+  text::Encoding encoding = tokenizer_->encode(all, options);
+  std::size_t kept = 0;
+  for (std::size_t t = 0; t < encoding.size(); ++t) {
+    if (encoding.ids[t] == static_model_->unknown) continue;
+    encoding.ids[kept] = encoding.ids[t];
+    encoding.type_ids[kept] = encoding.type_ids[t];
+    encoding.offsets[kept] = encoding.offsets[t];
+    encoding.special_mask[kept] = encoding.special_mask[t];
+    encoding.attention_mask[kept++] = encoding.attention_mask[t];
+  }
+  if (cuts && std::cmp_greater(kept, max_tokens_)) {
+    kept = static_cast<std::size_t>(max_tokens_);
+    is_cut = true;
+  }
+  encoding.ids.resize(kept);
+  encoding.type_ids.resize(kept);
+  encoding.offsets.resize(kept);
+  encoding.special_mask.resize(kept);
+  encoding.attention_mask.resize(kept);
+  encoding.is_cut |= is_cut;
   return encoding;
 }
 

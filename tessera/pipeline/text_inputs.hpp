@@ -42,7 +42,8 @@ class TextInputs {
   /// Texts are cut at the limit of the model's files, or at the position table, as the reference
   /// does; Encoding::is_cut says so. Where the model reads its padding (SigLIP), they are padded. Where
   /// its Pooling has include_prompt false, Encoding::pool_from says how many tokens the prompt has.
-  /// Queries of late interaction are filled up where it expands them.
+  /// Queries of late interaction are filled up where it expands them. A text without tokens, which
+  /// only static embeddings have, becomes a token that is not pooled: the result of no tokens is 0.
   ///
   /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
@@ -76,13 +77,16 @@ class TextInputs {
   Index padded_to_ = 0;  // 0: not
   Index longest_ = 0;    // of the position table
   text::TextPadding padding_{};
-  const models::MultiVector* filled_ = nullptr;  // queries are filled up as it says
+  const models::MultiVector* filled_ = nullptr;             // queries are filled up as it says
+  const models::StaticModelTexts* static_model_ = nullptr;  // texts are read as model2vec does
+  std::size_t most_code_points_ = 0;                        // of those
   bool strips_ = false;
   bool lower_case_first_ = false;
   std::size_t prompt_tokens_ = 0;  // that poolings leave out
   std::size_t count_prompt_tokens() const;
   std::string prepared(std::string_view prompt, std::string_view text) const;
   text::Encoding finished(text::Encoding encoding) const;
+  text::Encoding static_model_encoding(std::string_view text, bool has_pair) const;
   void pad(text::Encoding& encoding) const;
   void expand(text::Encoding& encoding) const;
 

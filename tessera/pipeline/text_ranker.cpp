@@ -71,12 +71,14 @@ std::vector<RankedText> rank_logits(const models::Package& package, std::span<co
   return ranks;
 }
 
-TextRanker::TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents,
-                       VectorStore store)
+TextRanker::TextRanker(TextEncoder& encoder, TextEncoder& query_encoder, const TextOptions& query,
+                       const TextOptions& documents, VectorStore store)
     : encoder_(encoder),
+      query_encoder_(query_encoder),
       output_(rank_output(encoder.package())),
-      query_inputs_(encoder.package(),
-                    options_of_query(encoder.package(), output_.is_of_pairs, query, documents)),
+      query_inputs_(
+          query_encoder.package(),
+          options_of_query(query_encoder.package(), output_.is_of_pairs, query, documents)),
       store_(store) {
   if (output_.is_of_pairs) return;
   document_inputs_.emplace(encoder.package(), as(TextRole::document, encoder.package(), documents));
@@ -101,7 +103,7 @@ std::vector<RankedText> TextRanker::rank(std::string_view query, std::size_t cou
                                          const BadEntry& bad, const ProgressCallback& progress) {
   if (output_.is_of_pairs) return rank_pairs(query, count, bad, progress);
   const TokenSequence sequence =
-      to_sequence(require_tokens(encoder_.package().program), query_inputs_.encode(query));
+      to_sequence(require_tokens(query_encoder_.package().program), query_inputs_.encode(query));
   std::vector<Hit> hits;
   if (output_.is_of_tokens) {
     const models::MultiVector& reads = encoder_.package().multi_vector.value();
@@ -111,8 +113,8 @@ std::vector<RankedText> TextRanker::rank(std::string_view query, std::size_t cou
     });
     hits = token_vectors_->find(vectors, count, reads.is_mean, encoder_.model().isa());
   } else {
-    std::vector<float> vector(static_cast<std::size_t>(encoder_.width()));
-    encoder_.run(std::span(&sequence, 1), vector);
+    std::vector<float> vector(static_cast<std::size_t>(query_encoder_.width()));
+    query_encoder_.run(std::span(&sequence, 1), vector);
     hits = vectors_.find(vector, std::min(count, vectors_.size()));
   }
   std::vector<RankedText> ranks;

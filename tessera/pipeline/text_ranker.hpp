@@ -39,12 +39,13 @@ std::vector<RankedText> rank_logits(const models::Package& package, std::span<co
 
 class TextRanker {
  public:
-  /// `encoder` computes rank_output() and outlives the object. `query`, `documents`: of embedders, with
-  /// the prompts that the model's files have for them unless one is chosen. A reranker cuts pairs as
-  /// `query` says, after its prompt; a prompt of `documents` is Error{invalid_argument}.
+  /// `encoder` computes rank_output() of documents, `query_encoder` that of queries: the same one but
+  /// where a Router has a route for each. Both outlive the object. `query`, `documents`: of embedders,
+  /// with the prompts that the model's files have for them unless one is chosen. A reranker cuts pairs
+  /// as `query` says, after its prompt; a prompt of `documents` is Error{invalid_argument}.
   /// `store`: of late interaction, how the vectors of documents are kept.
-  TextRanker(TextEncoder& encoder, const TextOptions& query, const TextOptions& documents,
-             VectorStore store = VectorStore::f32);
+  TextRanker(TextEncoder& encoder, TextEncoder& query_encoder, const TextOptions& query,
+             const TextOptions& documents, VectorStore store = VectorStore::f32);
 
   /// What is ranked from now on. An embedder embeds them here: those that it does not take leave
   /// `entries`, and `bad` is told.
@@ -67,7 +68,7 @@ class TextRanker {
   std::vector<RankedText> rank_pairs(std::string_view query, std::size_t count, const BadEntry& bad,
                                      const ProgressCallback& progress);
 
-  TextEncoder& encoder_;
+  TextEncoder &encoder_, &query_encoder_;
   RankOutput output_;
   TextInputs query_inputs_;
   std::optional<TextInputs> document_inputs_;

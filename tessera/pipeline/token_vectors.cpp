@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "tessera/pipeline/json_text.hpp"
-
 namespace tessera {
 
 std::vector<Index> vector_rows(const models::MultiVector& reads, const SequenceView& sequence,
@@ -29,16 +27,6 @@ std::vector<float> token_vectors(const models::MultiVector& reads, const Sequenc
     vectors.insert(vectors.end(), from.begin(), from.end());
   }
   return vectors;
-}
-
-std::string vectors_line(std::span<const float> rows, Index width) {
-  std::string out = "{\"vectors\": [";
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const bool begins = i % static_cast<std::size_t>(width) == 0;
-    out += i == 0 ? "[" : begins ? "], [" : ", ";
-    append_json_float(out, rows[i]);
-  }
-  return out + (rows.empty() ? "]}\n" : "]]}\n");
 }
 
 }  // namespace tessera

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <vector>
 
 #include "models/package.hpp"
@@ -21,8 +20,5 @@ std::vector<Index> vector_rows(const models::MultiVector& reads, const SequenceV
 /// These rows of `output` (T, width), one after another.
 std::vector<float> token_vectors(const models::MultiVector& reads, const SequenceView& sequence,
                                  TextRole role, const TensorView<const float>& output);
-
-/// {"vectors": [[…], …]} of `rows` (n, width), and an end of line.
-std::string vectors_line(std::span<const float> rows, Index width);
 
 }  // namespace tessera

@@ -25,9 +25,9 @@ std::size_t entailment_of(const models::Package& package) {
   }
   throw Error(
       ErrorCode::unsupported_model,
-      fmt::format("{} gives no labels that are asked for: got {}, expected a model of "
+      fmt::format("{}: {} gives no labels that are asked for: got {}, expected a model of "
                   "natural language inference, one label of which begins with \"entail\"",
-                  package.architecture,
+                  package.directory.string(), package.architecture,
                   !classifies      ? std::string("no class for sequences")
                   : labels.empty() ? std::string("no label")
                                    : fmt::format("the labels {}", fmt::join(labels, ", "))));

@@ -202,9 +202,33 @@ TEST(BadInputTest, PrecisionsAreTheNamedOnes) {
                  HasSubstr("precision is 3, expected 0 to 2"));
 }
 
+TEST(BadInputTest, RoutesAreTheNamedOnes) {
+  tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
+  options.route = static_cast<tessera_route>(3);
+  EXPECT_REFUSED(open_with(options), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("route is 3, expected 0 to 2"));
+  options.route = TESSERA_ROUTE_AUTOMATIC;
+  options.reserved = 1;
+  EXPECT_REFUSED(open_with(options), TESSERA_INVALID_ARGUMENT, HasSubstr("reserved is 1"));
+}
+
+TEST(BadInputTest, ModelOptionsOfEarlierVersionsAreRead) {
+  for (const std::size_t size :
+       {offsetof(tessera_model_options, pooling), offsetof(tessera_model_options, route)}) {
+    tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
+    options.struct_size = static_cast<std::uint32_t>(size);
+    options.route = static_cast<tessera_route>(3);  // behind the caller's struct
+    tessera_model* model = nullptr;
+    ASSERT_EQ(tessera_model_open(kDemo.c_str(), &options, &model), TESSERA_OK)
+        << tessera_last_error();
+    EXPECT_EQ(tessera_model_close(model), TESSERA_OK);
+  }
+}
+
 TEST(BadInputTest, StructSizesAreLookedAt) {
   tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
-  for (const std::uint32_t size : {0U, 4U, static_cast<std::uint32_t>(sizeof options) - 1, ~0U}) {
+  for (const std::uint32_t size :
+       {0U, 4U, static_cast<std::uint32_t>(offsetof(tessera_model_options, pooling)) - 1, ~0U}) {
     options.struct_size = size;
     EXPECT_REFUSED(open_with(options), TESSERA_INVALID_ARGUMENT,
                    HasSubstr("tessera_model_options.struct_size is " + std::to_string(size)));

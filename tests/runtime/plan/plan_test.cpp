@@ -375,8 +375,8 @@ TEST_F(PlanTest, APlanOfOtherOutputsSaysWhich) {
     Session::create(model_, options);
     ADD_FAILURE() << "accepted";
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(),
-                AllOf(HasSubstr("was made for outputs "), HasSubstr("expected last_hidden_state")));
+    EXPECT_THAT(e.what(), AllOf(HasSubstr("was made for outputs "),
+                                HasSubstr("expected last_hidden_state (")));
   }
 }
 

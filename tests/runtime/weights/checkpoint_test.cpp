@@ -98,7 +98,7 @@ TEST_F(CheckpointTest, ShardsOfPyTorchAreOneCheckpoint) {
   const Checkpoint checkpoint = Checkpoint::open(folder_.path());
   EXPECT_EQ(checkpoint.files().size(), 2U);
   EXPECT_EQ(checkpoint.at("a").bytes, 8U);
-  EXPECT_EQ(checkpoint.scalar(checkpoint.at("b")), std::nullopt);
+  EXPECT_EQ(checkpoint.values(checkpoint.at("b")), (std::vector<float>{1.0F, 2.0F}));
   checkpoint.check_unchanged();
 }
 

@@ -107,10 +107,12 @@ TEST_F(AnswerTest, SaysWhatItCannotAnswer) {
                    "room for more than the stride, 4 tokens");
   expect_failure(
       tessera("answer ner c.txt --question hello"), 1,
-      "BertForTokenClassification answers no questions: got no start_logits and end_logits");
+      "ner: BertForTokenClassification answers no questions: got no start_logits and end_logits");
   expect_failure(tessera("answer qa c.txt --question hello --max-length 99"), 1,
                  "max length: got 99, expected");
   expect_failure(tessera("answer qa c.txt --question hello --top-k 0"), 2, "--top-k");
+  expect_failure(tessera("answer qa c.txt --question ''"), 2,
+                 "--question: got an empty text, expected a question");
 }
 
 TEST_F(AnswerTest, EntitiesAreTheTokensOfClassifyPutTogether) {
@@ -163,7 +165,7 @@ TEST_F(AnswerTest, LabelsAreAskedForByTheirHypotheses) {
 TEST_F(AnswerTest, SaysWhichFlagsDoNotGoTogether) {
   file("t.txt", "hello tea\n");
   expect_failure(tessera("classify ner t.txt --labels a,b"), 1,
-                 "BertForTokenClassification gives no labels that are asked for");
+                 "ner: BertForTokenClassification gives no labels that are asked for");
   expect_failure(tessera("classify nli t.txt --entities simple"), 1,
                  "BertForSequenceClassification finds no entities");
   expect_failure(tessera("classify nli t.txt --labels a,b --hypothesis 'no place'"), 1,

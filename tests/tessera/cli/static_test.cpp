@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models without layers on the command line: static embeddings, model2vec, and a Router whose queries
+// are looked up in a table (inference-free SPLADE).
+#include <gmock/gmock.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "tests/models/sentence/static_directory.hpp"
+#include "tests/tessera/cli/cli_test.hpp"
+
+namespace tessera::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+/// A hit of search or rerank.
+struct Hit {
+  std::int64_t line;
+  double score;
+};
+std::vector<Hit> hits_of(const CommandResult& result) {
+  EXPECT_EQ(result.status, 0) << result.err;
+  std::vector<Hit> out;
+  simdjson::dom::parser parser;
+  for (const auto hit : simdjson::dom::array(parser.parse(result.out)["hits"])) {
+    out.push_back({std::int64_t(hit["line"]), double(hit["score"])});
+  }
+  return out;
+}
+
+class StaticCliTest : public CliTest {
+ protected:
+  static constexpr std::int64_t kWidth = 6;
+
+  void SetUp() override {
+    fs::create_directories(path("static"));
+    file("static/modules.json", modules_json({{"StaticEmbedding", "."}}));
+    write_static(path("static"), table_);
+  }
+  /// The mean of rows, as a line of embed --format text.
+  std::vector<double> mean(const std::vector<Index>& ids) const {
+    std::vector<double> row(kWidth, 0.0);
+    for (const Index id : ids) {
+      for (Index j = 0; j < kWidth; ++j) {
+        row[static_cast<std::size_t>(j)] +=
+            static_cast<double>(table_.at(id, j)) / static_cast<double>(ids.size());
+      }
+    }
+    return row;
+  }
+  /// Sums of a few numbers of size 1 in f32; more of them need more.
+  void expect_rows(const CommandResult& result, const std::vector<std::vector<double>>& expected,
+                   double tolerance = 1e-6) {
+    ASSERT_EQ(result.status, 0) << result.err;
+    const std::vector<std::string> lines = lines_of(result.out);
+    ASSERT_EQ(lines.size(), expected.size());
+    for (std::size_t r = 0; r < lines.size(); ++r) {
+      const std::vector<float> row = numbers_of(lines[r]);
+      ASSERT_EQ(row.size(), expected[r].size());
+      for (std::size_t j = 0; j < row.size(); ++j) {
+        EXPECT_NEAR(static_cast<double>(row[j]), expected[r][j], tolerance) << r << " " << j;
+      }
+    }
+  }
+
+  const Tensor table_ = static_table(kWidth);
+};
+
+TEST_F(StaticCliTest, TextsGetNoSpecialTokensAndNoneIsZeros) {
+  file("texts.txt", "brew Tea\nthe zebra [SEP] mat\n\n   \ntea tea tea cat\n");
+  const std::vector<double> zeros(kWidth, 0.0);
+  expect_rows(tessera("embed static texts.txt --format text"),
+              {mean({5, 4}), mean({6, 1, 3, 8}), zeros, zeros, mean({4, 4, 4, 7})});
+  expect_rows(tessera("embed static texts.txt --format text --batch-tokens 2"),
+              {mean({5, 4}), mean({6, 1, 3, 8}), zeros, zeros, mean({4, 4, 4, 7})});
+  const CommandResult cut = tessera("embed static texts.txt --format text --max-length 1");
+  expect_rows(cut, {mean({5}), mean({6}), zeros, zeros, mean({4})});
+  EXPECT_THAT(cut.err, HasSubstr("3 of 5 texts were cut to 1 tokens"));
+}
+
+TEST_F(StaticCliTest, EveryCommandThatEmbedsTakesIt) {
+  file("texts.txt", "brew tea\nthe cat\n");
+  const auto cosine = [&](const std::vector<Index>& a, const std::vector<Index>& b) {
+    const auto x = mean(a), y = mean(b);
+    double xy = 0.0, xx = 0.0, yy = 0.0;
+    for (std::size_t j = 0; j < x.size(); ++j)
+      xy += x[j] * y[j], xx += x[j] * x[j], yy += y[j] * y[j];
+    return xy / std::sqrt(xx * yy);
+  };
+  for (const char* command : {"search static --index texts.txt 'the mat' -q --format jsonl",
+                              "rerank static --query 'the mat' texts.txt -q --format jsonl"}) {
+    const std::vector<Hit> hits = hits_of(tessera(command));
+    ASSERT_EQ(hits.size(), 2U);
+    EXPECT_GE(hits[0].score, hits[1].score);
+    for (const Hit& hit : hits) {
+      const std::vector<Index> line =
+          hit.line == 1 ? std::vector<Index>{5, 4} : std::vector<Index>{6, 7};
+      EXPECT_NEAR(hit.score, cosine({6, 8}, line), 1e-6);
+    }
+  }
+  const CommandResult info = tessera("info static");
+  ASSERT_EQ(info.status, 0) << info.err;
+  EXPECT_THAT(info.out, HasSubstr("static-embedding"));
+  EXPECT_THAT(info.out, HasSubstr("no special tokens"));
+  EXPECT_THAT(info.out, Not(HasSubstr("position_table")));
+  for (const char* command : {"plan static", "profile static", "tokens static texts.txt"}) {
+    const CommandResult result = tessera(command);
+    EXPECT_EQ(result.status, 0) << command << ": " << result.err;
+  }
+  expect_failure(tessera("embed static texts.txt --as query"), 2, "or a Router");
+  expect_failure(tessera("classify static texts.txt"), 1, "has no labels");
+}
+
+TEST_F(StaticCliTest, IdsBeyondTheTableAreRefusedLineByLine) {
+  Tensor table = table_;
+  table.shape[0] = 5;
+  table.data.resize(5 * kWidth);
+  write_static(path("static"), table);
+  file("texts.txt", "brew tea\ntea\n");
+  const CommandResult result = tessera("embed static texts.txt --format text");
+  expect_bad_lines(result, 1, "token id 0 is 5, expected 0 to 4");
+}
+
+TEST_F(StaticCliTest, Model2vecLeavesUnknownTokensOutAndCutsTwice) {
+  fs::create_directories(path("m2v"));
+  write_static(path("m2v"), table_, "embeddings");
+  file("m2v/config.json", R"({"model_type": "model2vec", "normalize": false})");
+  file("texts.txt", "the zebra mat\nzebra\n");
+  expect_rows(tessera("embed m2v texts.txt --format text"),
+              {mean({6, 8}), std::vector<double>(kWidth, 0.0)});
+  // The median token has 4 code points: --max-length 3 leaves 12 of them, then 3 known tokens.
+  file("long.txt",
+       "the zebra mat cat tea\ntea tea tea tea\nééé the \xc3\xa9\xc3\xa9\xc3\xa9 mat\n");
+  const CommandResult result = tessera("embed m2v long.txt --format text --max-length 3");
+  expect_rows(result, {mean({6}), mean({4, 4, 4}), mean({6})});
+  EXPECT_THAT(result.err, HasSubstr("3 of 3 texts were cut to 3 tokens"));
+  std::string many = "cat";
+  for (int i = 0; i < 600; ++i) many += " .";  // unknown
+  for (int i = 0; i < 210; ++i) many += " mat";
+  many += " the";  // its last letter is code point 2047 of the 512 · 4 that are read
+  for (int i = 0; i < 600; ++i) many += " tea";
+  file("many.txt", many + "\n");
+  std::vector<Index> ids{7};
+  ids.insert(ids.end(), 210, 8);
+  ids.push_back(6);
+  expect_rows(tessera("embed m2v many.txt --format text"), {mean(ids)}, 1e-5);
+}
+
+class RouterCliTest : public CliTest {
+ protected:
+  void SetUp() override {
+    const fs::path from = fs::path(TESSERA_SOURCE_DIR) / "tests/golden/data/splade-bert";
+    fs::create_directories(path("router/document_0_MLMTransformer"));
+    fs::create_directories(path("router/document_1_SpladePooling"));
+    for (const char* name : {"config.json", "model.safetensors"}) {
+      fs::copy(from / name, path("router/document_0_MLMTransformer") / name);
+    }
+    fs::copy(from / "1_SpladePooling/config.json",
+             path("router/document_1_SpladePooling/config.json"));
+    std::string words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nbrew\ntea\nthe\ncat\nhello\nworld\n";
+    for (int id = 11; id < 140; ++id) words += fmt::format("w{}\n", id);
+    for (const char* folder : {"document_0_MLMTransformer", "query_0_SparseStaticEmbedding"}) {
+      fs::create_directories(path("router") / folder);
+      file(fmt::format("router/{}/vocab.txt", folder), words);
+    }
+    write_weight(140);
+    file("router/query_0_SparseStaticEmbedding/config.json", R"({"frozen": true})");
+    file("router/modules.json", modules_json({{"Router", ""}}));
+    file("router/router_config.json", R"({
+      "types": {"query_0_SparseStaticEmbedding":
+                  "sentence_transformers.sparse_encoder.models.SparseStaticEmbedding",
+                "document_0_MLMTransformer":
+                  "sentence_transformers.sparse_encoder.models.MLMTransformer",
+                "document_1_SpladePooling":
+                  "sentence_transformers.sparse_encoder.models.SpladePooling"},
+      "structure": {"query": ["query_0_SparseStaticEmbedding"],
+                    "document": ["document_0_MLMTransformer", "document_1_SpladePooling"]},
+      "parameters": {"default_route": "document", "allow_empty_key": true}})");
+    file("router/config_sentence_transformers.json",
+         R"({"model_type": "SparseEncoder", "prompts": {"query": "hello ", "document": ""},
+             "default_prompt_name": null, "similarity_fn_name": "dot"})");
+    file("texts.txt", "brew tea\nthe cat\nhello world tea\n");
+  }
+  void write_weight(std::int64_t rows) {
+    weight_ = random_tensor({rows}, 11, 1.0F, 3.0F);
+    write_tensors(path("router/query_0_SparseStaticEmbedding/model.safetensors"),
+                  {{"weight", weight_}});
+  }
+  std::vector<std::map<std::int64_t, double>> sparse(const std::string& command) {
+    const CommandResult result = tessera(command);
+    EXPECT_EQ(result.status, 0) << result.err;
+    std::vector<std::map<std::int64_t, double>> rows;
+    simdjson::dom::parser parser;
+    for (const std::string& line : lines_of(result.out)) {
+      auto& row = rows.emplace_back();
+      for (const auto element : simdjson::dom::array(parser.parse(line)["sparse"])) {
+        row[std::int64_t(element["id"])] = double(element["weight"]);
+      }
+    }
+    return rows;
+  }
+  double weight(std::size_t id) const { return static_cast<double>(weight_.data[id]); }
+
+  Tensor weight_;
+};
+
+TEST_F(RouterCliTest, EmbedTakesTheRouteThatIsAskedFor) {
+  file("queries.txt", "tea tea brew\n\n");
+  const auto queries = sparse("embed router queries.txt --as query");
+  ASSERT_EQ(queries.size(), 2U);
+  // Behind the prompt "hello ", each token once, without [CLS] and [SEP].
+  ASSERT_EQ(queries[0].size(), 3U);
+  for (const std::size_t id : {5U, 6U, 9U}) {
+    EXPECT_NEAR(queries[0].at(static_cast<std::int64_t>(id)), weight(id), 1e-6);
+  }
+  ASSERT_EQ(queries[1].size(), 1U) << "the prompt alone";
+  const auto unprompted = sparse("embed router queries.txt --as query --prompt ''");
+  EXPECT_EQ(unprompted[0].size(), 2U);
+  EXPECT_TRUE(unprompted[1].empty());
+  const auto documents = sparse("embed router texts.txt");
+  EXPECT_EQ(documents, sparse("embed router texts.txt --as document"));
+  EXPECT_GT(documents[0].size(), 3U);
+}
+
+TEST_F(RouterCliTest, SearchAndRerankReadEachSideByItsRoute) {
+  const auto documents = sparse("embed router texts.txt --as document");
+  ASSERT_EQ(documents.size(), 3U);
+  std::vector<double> expected;
+  for (const auto& document : documents) {
+    double sum = 0.0;
+    for (const std::size_t id : {6U, 8U, 9U}) {  // hello tea cat
+      const auto found = document.find(static_cast<std::int64_t>(id));
+      if (found != document.end()) sum += weight(id) * found->second;
+    }
+    expected.push_back(sum);
+  }
+  for (const char* command : {"search router --index texts.txt 'tea cat' -q --format jsonl",
+                              "rerank router --query 'tea cat' texts.txt -q --format jsonl"}) {
+    const std::vector<Hit> hits = hits_of(tessera(command));
+    ASSERT_EQ(hits.size(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const double score = expected[static_cast<std::size_t>(hits[i].line - 1)];
+      EXPECT_NEAR(hits[i].score, score, 1e-4 * std::abs(score)) << command;
+      if (i > 0) {
+        EXPECT_GE(hits[i - 1].score, hits[i].score);
+      }
+    }
+  }
+  ASSERT_EQ(tessera("search router --index texts.txt tea -q --save-index i.npy").status, 0);
+  EXPECT_EQ(tessera("search router --index texts.txt tea -q --load-index i.npy").out,
+            tessera("search router --index texts.txt tea -q").out);
+}
+
+TEST_F(RouterCliTest, InfoSaysWhichRoutesThereAre) {
+  const CommandResult info = tessera("info router --json");
+  ASSERT_EQ(info.status, 0) << info.err;
+  EXPECT_THAT(info.out,
+              HasSubstr("\"route\": \"document\", \"routes\": [\"query\", \"document\"]"));
+  EXPECT_THAT(info.out, HasSubstr("\"architecture\": \"BertForMaskedLM\""));
+}
+
+TEST_F(RouterCliTest, SidesOfTwoWidthsAreRefused) {
+  write_weight(141);
+  for (const char* command :
+       {"search router --index texts.txt tea", "rerank router --query tea texts.txt"}) {
+    expect_failure(tessera(command), 1,
+                   "router: embeddings of route \"query\" have 141 columns, expected 140 as those "
+                   "of \"document\"");
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test
