@@ -284,6 +284,23 @@ ValueId Builder::attention(const std::string& name, ValueId qkv, const HeadCount
   return op.out;
 }
 
+ValueId Builder::attention(const std::string& name, ValueId q, ValueId k, ValueId v, Index heads,
+                           const AttentionTerms& terms) {
+  const Index head_dim = width(q) / heads;
+  AttentionOp op{.q = {q, 0},
+                 .k = {k, 0},
+                 .v = {v, 0},
+                 .out = like(name, q, width(q)),
+                 .heads = heads,
+                 .kv_heads = heads,
+                 .head_dim = head_dim,
+                 .scale = terms.scale != 0.0F ? terms.scale : scale_of(head_dim),
+                 .mask = terms.mask,
+                 .position = terms.position};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
 ValueId Builder::rotate(const std::string& name, ValueId qkv, const HeadCounts& heads,
                         const RotateTerms& terms) {
   const auto gamma = [&](const std::string& tensor) {

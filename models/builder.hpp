@@ -103,6 +103,9 @@ class Builder {
   /// The same of heads that share K and V: qkv (ΣT, (q + 2kv)·dim).
   ValueId attention(const std::string& name, ValueId qkv, const HeadCounts& heads,
                     const AttentionTerms& terms);
+  /// The same of three values (ΣT,H).
+  ValueId attention(const std::string& name, ValueId q, ValueId k, ValueId v, Index heads,
+                    const AttentionTerms& terms);
   /// Q and K of qkv normalised by head, where tensors (full names) are given, and turned.
   struct RotateTerms {
     std::int32_t rotation = kNone;  ///< of program().rotations

@@ -9,14 +9,14 @@ namespace {
 /// More layers than any encoder has; keeps a broken config from building forever.
 constexpr Index kMostLayers = 4096;
 
-void refuse_unsupported(const Config& config) {
+void refuse_unsupported(const Config& config, const std::string& position) {
   for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
     if (config.boolean(key, false)) config.unsupported(key, "false");
   }
   if (config.size_of("pruned_heads") > 0) config.unsupported("pruned_heads", "none");
   if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
-  if (config.string("position_embedding_type", "absolute") != "absolute") {
-    config.unsupported("position_embedding_type", "\"absolute\"");
+  if (config.string("position_embedding_type", position) != position) {
+    config.unsupported("position_embedding_type", '"' + position + '"');
   }
 }
 
@@ -36,13 +36,23 @@ Dim read_intermediate(const Config& config, const Dim& hidden, const EncoderDefa
 
 LayerOptions read_encoder(BuildContext& context, const Config& config,
                           const EncoderDefaults& defaults, const EncoderKeys& keys) {
-  refuse_unsupported(config);
+  refuse_unsupported(config, keys.position);
   LayerOptions layer;
   layer.hidden = config.dim(keys.hidden, defaults.hidden_size);
   layer.intermediate = read_intermediate(config, layer.hidden, defaults, keys);
   const Index layers = config.integer(keys.layers, defaults.num_hidden_layers, 0, kMostLayers);
   layer.heads = config.integer(keys.heads, defaults.num_attention_heads, 1);
-  if (layer.hidden.size % layer.heads != 0) {
+  if (keys.head_dim != nullptr) {
+    layer.head_dim = config.integer(keys.head_dim, defaults.head_dim, 0);
+  }
+  if (keys.kv_heads != nullptr) {
+    layer.kv_heads = config.integer(
+        keys.kv_heads, defaults.kv_heads == 0 ? layer.heads : defaults.kv_heads, 1);
+    if (layer.heads % layer.kv_heads != 0) {
+      config.wrong(keys.kv_heads, fmt::format("a divisor of {}={}", keys.heads, layer.heads));
+    }
+  }
+  if (layer.head_dim == 0 && layer.hidden.size % layer.heads != 0) {
     config.wrong(keys.heads,
                  fmt::format("a divisor of {}={}", layer.hidden.key, layer.hidden.size));
   }

@@ -21,6 +21,10 @@ struct EncoderKeys {
   const char* heads = "num_attention_heads";
   const char* activation = "hidden_act";
   const char* norm_eps = "layer_norm_eps";  ///< null: no key, always the default
+  /// Heads of their own size, and fewer of K and V; null: there are no such.
+  const char* head_dim = nullptr;
+  const char* kv_heads = nullptr;
+  const char* position = "absolute";  ///< what position_embedding_type must be, where it is given
 };
 
 /// Defaults of the reference's config class: those of BertConfig and ViTConfig, where a family does
@@ -32,6 +36,8 @@ struct EncoderDefaults {
   Index intermediate_size = 3072;  ///< 0: mlp_ratio says
   const char* hidden_act = "gelu";
   double layer_norm_eps = 1e-12;
+  Index head_dim = 0;  ///< 0: hidden_size / num_attention_heads
+  Index kv_heads = 0;  ///< 0: as many as heads
 };
 
 /// What the layers have in common, as `config` says it (context.config, or the object of one tower

@@ -50,7 +50,9 @@ void require_config(const fs::path& directory) {
 /// By model_type; old files that lack it are known by their class.
 const Family& choose_family(const Config& config) {
   if (config.has("model_type")) {
-    const Family* family = find_family(config.string("model_type", ""));
+    const std::string type = config.string("model_type", "");
+    const bool is_jina = type == "bert" && config.string("position_embedding_type", "") == "alibi";
+    const Family* family = find_family(is_jina ? "jina_bert" : type);
     if (family == nullptr) config.unsupported("model_type", "one of " + known_model_types());
     return *family;
   }
@@ -90,12 +92,15 @@ const ModelClass& choose_class(const Config& config, const Family& family,
   return *named;
 }
 
-/// Code that a directory brings along is never run, and what it computes is not what the model_type
-/// beside it says (Jina's "bert" has ALiBi and gated linears).
-void refuse_remote_code(const Config& config) {
+/// Code that a directory brings along is never run, and what it computes need not be what the model_type
+/// beside it says. It is what a family computes that was published with such code, where the class that
+/// is named is one of the family's.
+void refuse_remote_code(const Config& config, const Family& family) {
   if (!config.has("auto_map")) return;
   for (const auto& [name, code] : config.object("auto_map").shown_members()) {
     if (name != "AutoConfig" && !name.starts_with("AutoModel")) continue;
+    const std::string class_name = code.substr(code.rfind('.') + 1);  // "repository--file.Class"
+    if (family.is_published_with_code && class_name.starts_with(family.class_prefix)) continue;
     throw Error(
         ErrorCode::unsupported_model,
         fmt::format("{}: \"auto_map\" names {} as {}: code that comes with the model, which "
@@ -258,7 +263,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   require_config(transformer);
   const Config config = Config::read(transformer / kConfig, kConfig);
   const Family& family = choose_family(config);
-  refuse_remote_code(config);
+  refuse_remote_code(config, family);
   // Of CLIP and SigLIP too, whose encoders have configs of their own below it.
   if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
   const ModelClass& model_class = choose_class(config, family, files, options);

@@ -14,8 +14,14 @@ ValueId build_distilbert(BuildContext& context);
 ValueId build_mpnet(BuildContext& context);
 ValueId build_electra(BuildContext& context);
 ValueId build_albert(BuildContext& context);
+ValueId build_jina_bert(BuildContext& context);
 // rotary/
 ValueId build_modernbert(BuildContext& context);
+ValueId build_nomic_bert(BuildContext& context);
+ValueId build_gte_new(BuildContext& context);
+ValueId build_eurobert(BuildContext& context);
+ValueId build_qwen3(BuildContext& context);
+ValueId build_gemma3_text(BuildContext& context);
 // vit/
 ValueId build_vit(BuildContext& context);
 ValueId build_deit(BuildContext& context);
@@ -51,6 +57,11 @@ constexpr std::array kAlbert{kModel,  kMaskedLm, kPreTraining, kSequences,
 constexpr std::array kElectra{kModel,  kMaskedLm, kDiscriminator, kSequences,
                               kTokens, kAnswers,  kChoices};
 constexpr std::array kRoberta{kModel, kMaskedLm, kSequences, kTokens, kAnswers, kChoices};
+constexpr std::array kModelOnly{kModel};
+constexpr std::array kJina{kModel, kMaskedLm, kSequences, kTokens};
+constexpr std::array kEuroBert{kModel, kMaskedLm, kSequences, kTokens};
+constexpr std::array kCausal{kModel, ModelClass{"ForCausalLM", Task::masked_lm}, kSequences, kTokens};
+constexpr std::array kGemmaText{kText};
 constexpr std::array kModernBert{kModel, kMaskedLm, kSequences, kTokens, kAnswers};
 constexpr std::array kVit{kModel, kImages};
 constexpr std::array kDeit{kModel, kImages, kTeacher};
@@ -69,7 +80,13 @@ constexpr std::array kFamilies{
     Family{"mpnet", "mpnet.", "MPNet", kRoberta, build_mpnet},
     Family{"electra", "electra.", "Electra", kElectra, build_electra},
     Family{"albert", "albert.", "Albert", kAlbert, build_albert},
+    Family{"jina_bert", "bert.", "JinaBert", kJina, build_jina_bert, true},
     Family{"modernbert", "model.", "ModernBert", kModernBert, build_modernbert},
+    Family{"nomic_bert", "bert.", "NomicBert", kModelOnly, build_nomic_bert, true},
+    Family{"new", "new.", "New", kRoberta, build_gte_new, true},
+    Family{"eurobert", "model.", "EuroBert", kEuroBert, build_eurobert, true},
+    Family{"qwen3", "model.", "Qwen3", kCausal, build_qwen3},
+    Family{"gemma3_text", "model.", "Gemma3", kGemmaText, build_gemma3_text},
     Family{"vit", "vit.", "ViT", kVit, build_vit},
     Family{"deit", "deit.", "DeiT", kDeit, build_deit},
     Family{"dinov2", "dinov2.", "Dinov2", kVit, build_dinov2},

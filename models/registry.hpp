@@ -41,6 +41,8 @@ struct Family {
   std::span<const ModelClass> classes;
   /// Returns the last hidden state.
   ValueId (*build)(BuildContext& context);
+  /// Published with code beside it (auto_map), which is never run: what this family computes is that.
+  bool is_published_with_code = false;
 
   const ModelClass* find(std::string_view class_name) const noexcept;
   std::string name_of(const ModelClass& c) const { return std::string(class_prefix) + c.suffix; }
@@ -51,7 +53,7 @@ struct Family {
 /// All families, in the order of supported_architectures().
 std::span<const Family> families() noexcept;
 
-/// Null if there is no family of that type.
+/// Null if there is no family of that type. BERT with ALiBi is Jina's, whose code says so as well.
 const Family* find_family(std::string_view model_type) noexcept;
 /// The family that has a class of that name; null if none has.
 const Family* find_family_of_class(std::string_view class_name) noexcept;

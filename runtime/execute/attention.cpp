@@ -14,9 +14,13 @@
 namespace tessera::execute {
 namespace {
 
-/// 2^(−8(h+1)/heads).  Press, Smith, Lewis 2022 (ALiBi), §3
+/// 2^(−8(h+1)/heads) where heads is a power of two P; else those of the next lower P, then every other
+/// one of 2P.                            Press, Smith, Lewis 2022 (ALiBi), §3; their get_slopes()
 float alibi_slope(Index h, Index heads) noexcept {
-  return std::exp2(-8.0F * static_cast<float>(h + 1) / static_cast<float>(heads));
+  Index P = 1;
+  while (2 * P <= heads) P *= 2;
+  const Index of = h < P ? P : 2 * P, place = h < P ? h : 2 * (h - P);
+  return std::exp2(-8.0F * static_cast<float>(place + 1) / static_cast<float>(of));
 }
 
 /// Whether columns rise by 1 from row to row, so that a mask by rows is one by columns.

@@ -20,6 +20,11 @@ Index row_by_id(const Context& context, const PoolOp& op, Index first, Index T) 
   if (op.pooling == Pooling::largest_id) {
     return std::max_element(ids.begin(), ids.end()) - ids.begin();  // the first of equals
   }
+  if (op.pooling == Pooling::last_other_than_id) {
+    Index last = T - 1;
+    while (last > 0 && ids[static_cast<std::size_t>(last)] == op.id) --last;
+    return last;
+  }
   const auto found = std::find(ids.begin(), ids.end(), op.id);
   return found == ids.end() ? 0 : found - ids.begin();
 }
@@ -38,7 +43,8 @@ void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, 
     std::memset(y, 0, bytes);
   } else if (op.pooling == Pooling::last) {
     std::memcpy(y, row(first + T - 1), bytes);
-  } else if (op.pooling == Pooling::first_of_id || op.pooling == Pooling::largest_id) {
+  } else if (op.pooling == Pooling::first_of_id || op.pooling == Pooling::largest_id ||
+             op.pooling == Pooling::last_other_than_id) {
     std::memcpy(y, row(first + row_by_id(context, op, first, T)), bytes);
   } else if (op.pooling == Pooling::max) {
     context.kernels.max_rows(row(first), x.stride, T, x.cols, y);

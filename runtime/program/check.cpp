@@ -220,7 +220,8 @@ class Checker {
             "must turn (rows,width) into (sequences,width)");
     const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;
     require(o.skip == 0 || skips, "leaves out rows in a pooling that cannot");
-    const bool by_id = o.pooling == Pooling::first_of_id || o.pooling == Pooling::largest_id;
+    const bool by_id = o.pooling == Pooling::first_of_id || o.pooling == Pooling::largest_id ||
+                       o.pooling == Pooling::last_other_than_id;
     require(!by_id || program_.tokens() != nullptr, "pools images by token id");
   }
   void shapes(const LargestByIdOp& o) const {

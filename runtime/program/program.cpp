@@ -171,6 +171,8 @@ const char* to_string(Pooling pooling) noexcept {
       return "first_of_id";
     case Pooling::largest_id:
       return "largest_id";
+    case Pooling::last_other_than_id:
+      return "last_other_than_id";
   }
   return "unknown";
 }
@@ -276,7 +278,9 @@ std::string to_string(const Program& program) {
             },
             [&](const PoolOp& o) {
               std::string how = to_string(o.pooling);
-              if (o.pooling == Pooling::first_of_id) how += fmt::format(" {}", o.id);
+              if (o.pooling == Pooling::first_of_id || o.pooling == Pooling::last_other_than_id) {
+                how += fmt::format(" {}", o.id);
+              }
               return fmt::format("{} of {}{}", how, value(o.in),
                                  o.skip == 0 ? "" : fmt::format(" from row {}", o.skip));
             },

@@ -369,6 +369,7 @@ enum class Pooling : std::uint8_t {
   weighted_mean,  ///< Σ (t+1) x_t / Σ (t+1)
   first_of_id,    ///< the first row whose token id is `id`; row 0 if there is none
   largest_id,     ///< the first row with the largest token id
+  last_other_than_id,  ///< the last row whose token id is not `id`; row 0 if there is none
 };
 
 struct PoolOp {
@@ -376,7 +377,7 @@ struct PoolOp {
   ValueId in;           // (ΣT, width)
   ValueId out;          // (S, width)
   Index skip = 0;       // rows of every sequence that are left out (special tokens): first, mean
-  std::int32_t id = 0;  // of first_of_id
+  std::int32_t id = 0;  // of first_of_id, last_other_than_id
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
@@ -469,9 +470,6 @@ enum class PositionResize : std::uint8_t {
   bicubic,              ///< torch interpolate(mode="bicubic", align_corners=False): a = −3/4
   bicubic_antialiased,  ///< ... antialias=True: a = −1/2, wider where the grid shrinks
 };
-
-/// More tokens than a sequence has.
-inline constexpr Index kAnyLength = Index{1} << 30;
 
 /// Which image sizes a model takes.
 enum class ImageSizes : std::uint8_t {

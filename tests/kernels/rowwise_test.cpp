@@ -70,7 +70,8 @@ struct LayerNormCase {
             .y = y.data(),
             .ldy = y.ld(),
             .M = x.M(),
-            .N = x.N()};
+            .N = x.N(),
+            .of_squares = of_squares};
   }
   testing::AssertionResult matches_reference() const {
     std::vector<double> value, bound;
@@ -80,7 +81,7 @@ struct LayerNormCase {
         z.push_back(static_cast<double>(x(i, j)) +
                     (use_residual ? static_cast<double>(residual(i, j)) : 0.0));
       }
-      const auto row = reference::layer_norm(z, gamma.data(), beta.data(), 1e-12);
+      const auto row = reference::layer_norm(z, gamma.data(), beta.data(), 1e-12, of_squares);
       value.insert(value.end(), row.value.begin(), row.value.end());
       bound.insert(bound.end(), row.bound.begin(), row.bound.end());
     }
@@ -91,6 +92,7 @@ struct LayerNormCase {
   Rows x, residual, y;               // (M,N)
   GuardedBuffer<float> gamma, beta;  // (N)
   bool use_residual;
+  bool of_squares = false;
 };
 
 TEST_P(RowwiseTest, LayerNormMatchesReferenceOnEveryTail) {
@@ -101,6 +103,18 @@ TEST_P(RowwiseTest, LayerNormMatchesReferenceOnEveryTail) {
         table->layer_norm(c.rows());
         ASSERT_TRUE(c.matches_reference()) << "N=" << N << " residual=" << with_residual;
       }
+    }
+  }
+}
+
+TEST_P(RowwiseTest, RmsNormMatchesReferenceOnEveryTail) {
+  for (const Index N : widths()) {
+    for (const bool with_residual : {false, true}) {
+      LayerNormCase c(3, N, Guard::above, with_residual, static_cast<std::uint64_t>(N));
+      c.of_squares = true;
+      c.x(0, 0) += 3.0F;  // a mean that counts as 0
+      table->layer_norm(c.rows());
+      ASSERT_TRUE(c.matches_reference()) << "N=" << N << " residual=" << with_residual;
     }
   }
 }

@@ -23,8 +23,9 @@ struct Bounded {
 ///
 /// δ = (γ_n + 2u)(mean|z| + max|z|) bounds the error of z − μ (rounding of z and the error of μ).
 /// The variance is relatively off by γ_n + 2δ/σ, and y by half of that, from c = z − μ by δ/σ.
+/// `of_squares` (RMSNorm): μ = 0, and nothing is off by it.
 inline Bounded layer_norm(const std::vector<double>& z, const float* gamma, const float* beta,
-                          double eps) {
+                          double eps, bool of_squares = false) {
   const double N = static_cast<double>(z.size());
   double mean = 0, mean_abs = 0, max_abs = 0, variance = 0;
   for (const double v : z) {
@@ -32,6 +33,7 @@ inline Bounded layer_norm(const std::vector<double>& z, const float* gamma, cons
     mean_abs += std::abs(v) / N;
     max_abs = std::max(max_abs, std::abs(v));
   }
+  if (of_squares) mean = 0;
   for (const double v : z) variance += (v - mean) * (v - mean) / N;
   const double rstd = 1 / std::sqrt(variance + eps);
   const double u = test::kUnitRoundoff;
