@@ -15,7 +15,6 @@
 #include "models/sentence/pooling_modes.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/failure.hpp"
-#include "tessera/pipeline/text_ranker.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -108,17 +107,6 @@ void require_no_embedding_flags(const ModelFlags& flags, const std::string& outp
     refuse(fmt::format("--pooling: got {}", flags.pooling), "tokens are pooled for embeddings");
   }
   if (flags.normalize) refuse("--normalize: got it", "embeddings are normalised");
-}
-
-/// Of a model's queries and documents.
-void require_one_width(const models::Package& documents, const models::Package& queries) {
-  const Index of_documents = rank_output(documents).width, of_queries = rank_output(queries).width;
-  if (of_documents == of_queries) return;
-  throw Error(ErrorCode::unsupported_model,
-              fmt::format("{}: embeddings of route \"{}\" have {} columns, expected {} as those of "
-                          "\"{}\"",
-                          documents.directory.string(), queries.route, of_queries, of_documents,
-                          documents.route));
 }
 
 }  // namespace
@@ -272,22 +260,6 @@ std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower to
                                    .top_k = top_k,
                                    .pooling = models::pooling_from_name(pooling),
                                    .normalize = normalize}));
-}
-
-ModelFlags::Sides ModelFlags::open_sides() const {
-  Sides sides{.documents = open_package(models::Tower::automatic, models::Route::document),
-              .queries = {}};
-  if (!sides.documents->routes.empty()) {
-    sides.queries = open_package(models::Tower::automatic, models::Route::query);
-  }
-  if (!sides.queries || sides.queries->route == sides.documents->route) {
-    sides.queries = sides.documents;
-    return sides;
-  }
-  require_embedding(*sides.documents);
-  require_embedding(*sides.queries);
-  require_one_width(*sides.documents, *sides.queries);
-  return sides;
 }
 
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {

@@ -44,18 +44,6 @@ struct ModelFlags {
   std::shared_ptr<const models::Package> open_package(
       models::Tower tower = models::Tower::automatic,
       models::Route route = models::Route::automatic) const;
-  /// What reads documents, and what reads queries; the same where the model has no Router.
-  /// Throws Error{unsupported_model} where their embeddings are not of one width.
-  struct Sides {
-    std::shared_ptr<const models::Package> documents, queries;
-    bool are_one() const noexcept { return documents == queries; }
-  };
-  Sides open_sides() const;
-  /// `options`, of documents, for the other side: a plan is of one program.
-  static EncoderOptions of_queries(EncoderOptions options) {
-    options.session.plan = nullptr;
-    return options;
-  }
   /// `inputs` and the file of --plan: what the command reads, and no output may be.
   std::vector<std::string> with_plan(std::vector<std::string> inputs) const {
     if (!plan.empty()) inputs.push_back(plan);

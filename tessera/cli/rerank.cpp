@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
@@ -12,6 +11,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/sides.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
 #include "tessera/pipeline/output_file.hpp"
@@ -38,7 +38,7 @@ struct Rerank {
 void Rerank::run(const CLI::App& /*command*/) {
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
-  const ModelFlags::Sides sides = model.open_sides();
+  const SidePackages sides = open_sides(model);
   const auto& package = sides.documents;
   const RankOutput ranks_by = about(model.model, [&] { return rank_output(*package); });
   if (gives_logits && !ranks_by.is_of_pairs) {
@@ -50,10 +50,8 @@ void Rerank::run(const CLI::App& /*command*/) {
     fmt::print(stderr, "tessera rerank: {}\n", error.what());
     ++bad;
   };
-  std::optional<TextEncoder> of_queries;
-  if (!sides.are_one()) of_queries.emplace(sides.queries, ModelFlags::of_queries(options));
-  TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  TextRanker ranker(encoder, of_queries ? *of_queries : encoder, text,
+  SideEncoders encoders(sides, advised(model, *package, std::move(options), is_quiet));
+  TextRanker ranker(encoders.of_documents(), encoders.of_queries(), text,
                     document_prompt.options(text));
   std::vector<Entry> entries;
   for (const RecordInput& one : input.inputs()) {

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
-#include <optional>
 
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/failure.hpp"
@@ -14,6 +13,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/sides.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
@@ -149,7 +149,7 @@ void Search::run(const CLI::App& /*command*/) {
     require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}},
                      model.with_plan({index}), model.model);
   }
-  const ModelFlags::Sides sides = model.open_sides();
+  const SidePackages sides = open_sides(model);
   const auto& package = sides.documents;
   if (package->multi_vector) {
     run_tokens(package, read);
@@ -171,11 +171,9 @@ void Search::run(const CLI::App& /*command*/) {
   };
   SearchIndex searched{.entries = read_entries(read, tell), .vectors = {}};
   OutputFile out("-");
-  std::optional<TextEncoder> of_queries;
-  if (!sides.are_one()) of_queries.emplace(sides.queries, ModelFlags::of_queries(options));
-  TextEncoder encoder(package, advised(model, *package, std::move(options), is_quiet));
-  TextEncoder& query_encoder = of_queries ? *of_queries : encoder;
-  searched.vectors = fill(searched.entries, index_texts, encoder, tell);
+  SideEncoders encoders(sides, advised(model, *package, std::move(options), is_quiet));
+  TextEncoder& encoder = encoders.of_queries();
+  searched.vectors = fill(searched.entries, index_texts, encoders.of_documents(), tell);
 
   Queries source(queries, read.options.encoding);
   std::string query, where;
@@ -189,7 +187,7 @@ void Search::run(const CLI::App& /*command*/) {
         return to_sequence(require_tokens(sides.queries->program), query_texts.encode(query));
       });
       about_sequences([&](std::size_t) { return where; },
-                      [&] { query_encoder.run(std::span(&sequence, 1), vector); });
+                      [&] { encoder.run(std::span(&sequence, 1), vector); });
     } catch (const Error& error) {  // of this query: the others are answered
       if (error.code() != ErrorCode::invalid_argument) throw;
       fmt::print(stderr, "tessera search: {}\n", error.what());
