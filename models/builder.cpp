@@ -232,13 +232,12 @@ ValueId Builder::broadcast(const std::string& name, const Source& row, Index wid
 ValueId Builder::norm(const std::string& name, ValueId in, const std::string& tensor,
                       const Dim& width, const NormTerms& terms) {
   const bool has_beta = terms.has_beta && !terms.of_squares;
-  LayerNormOp op{
-      .in = in,
-      .gamma = vector(name + ".gamma", {tensor + ".weight"}, width, {}, terms.offset),
-      .beta = vector(name + ".beta", {has_beta ? tensor + ".bias" : ""}, width),
-      .eps = terms.eps,
-      .out = like(name, in, width.size),
-      .of_squares = terms.of_squares};
+  LayerNormOp op{.in = in,
+                 .gamma = vector(name + ".gamma", {tensor + ".weight"}, width, {}, terms.offset),
+                 .beta = vector(name + ".beta", {has_beta ? tensor + ".bias" : ""}, width),
+                 .eps = terms.eps,
+                 .out = like(name, in, width.size),
+                 .of_squares = terms.of_squares};
   program_.ops.emplace_back(op);
   return op.out;
 }
@@ -335,10 +334,8 @@ ValueId Builder::activation(const std::string& name, ValueId in, Activation acti
 }
 
 ValueId Builder::gated(const std::string& name, ValueId in, Activation activation, bool second) {
-  GatedOp op{.in = in,
-             .activation = activation,
-             .out = like(name, in, width(in) / 2),
-             .second = second};
+  GatedOp op{
+      .in = in, .activation = activation, .out = like(name, in, width(in) / 2), .second = second};
   program_.ops.emplace_back(op);
   return op.out;
 }

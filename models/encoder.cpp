@@ -46,8 +46,8 @@ LayerOptions read_encoder(BuildContext& context, const Config& config,
     layer.head_dim = config.integer(keys.head_dim, defaults.head_dim, 0);
   }
   if (keys.kv_heads != nullptr) {
-    layer.kv_heads = config.integer(
-        keys.kv_heads, defaults.kv_heads == 0 ? layer.heads : defaults.kv_heads, 1);
+    layer.kv_heads =
+        config.integer(keys.kv_heads, defaults.kv_heads == 0 ? layer.heads : defaults.kv_heads, 1);
     if (layer.heads % layer.kv_heads != 0) {
       config.wrong(keys.kv_heads, fmt::format("a divisor of {}={}", keys.heads, layer.heads));
     }

@@ -60,7 +60,7 @@ struct HeadTensors {
 /// What a head reads.
 struct HeadInput {
   ValueId x = kNone;                         ///< last hidden state (ΣT,H)
-  Dim hidden, embedding, vocab;              ///< H; width and rows of the word embeddings
+  Dim hidden{}, embedding{}, vocab{};        ///< H; width and rows of the word embeddings
   Activation activation = Activation::none;  ///< of the layers, likewise
   float norm_eps = 0.0F;
 };

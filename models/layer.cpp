@@ -89,9 +89,8 @@ ValueId encoder_layer(Builder& b, const std::string& name, const Layer& layer, V
 
   // query = self.query(n); key = self.key(n); value = self.value(n)
   //                                       transformers v4.57 modeling_bert.py BertSelfAttention
-  const ValueId n = comes_first(o.attention_norm)
-                        ? norm(".attention_norm", x, tensors.attention_norm)
-                        : x;
+  const ValueId n =
+      comes_first(o.attention_norm) ? norm(".attention_norm", x, tensors.attention_norm) : x;
   ValueId qkv = query_key_value(b, name + ".qkv", layer, n);  // (ΣT,(q + 2kv)·d)
   qkv = turned(b, name + ".turned", layer, qkv);
   const ValueId context = b.attention(name + ".context", qkv, heads, o.attention);  // (ΣT,q·d)
@@ -116,9 +115,8 @@ ValueId encoder_layer(Builder& b, const std::string& name, const Layer& layer, V
                                  : b.activation(name + ".ffn_act", wide, o.activation);  // (ΣT,F)
   // x = self.LayerNorm(self.dense(x) + input_tensor)                               BertOutput
   // x = x + lambda2 * mlp(norm2(x))                                              Dinov2Layer
-  ValueId narrow =
-      b.linear(name + ".ffn_out", active, prefix + tensors.ffn_out, H, F,
-               {.has_bias = o.biases.ffn_out, .scale = scale(tensors.ffn_scale)});
+  ValueId narrow = b.linear(name + ".ffn_out", active, prefix + tensors.ffn_out, H, F,
+                            {.has_bias = o.biases.ffn_out, .scale = scale(tensors.ffn_scale)});
   if (o.ffn_norm == NormPlace::around) {
     narrow = norm(".ffn_post_norm", narrow, tensors.ffn_post_norm);
   }

@@ -43,10 +43,10 @@ struct LayerOptions {
   NormPlace attention_norm = NormPlace::after, ffn_norm = NormPlace::after;
   float norm_eps = 0.0F;
   Activation activation = Activation::gelu_erf;
-  bool gated = false;        ///< W_1 is (2F,H)
-  bool gate_second = false;  ///< g is its second half, else its first
-  Index kv_heads = 0;        ///< 0: as many as heads
-  Index head_dim = 0;        ///< 0: H / heads
+  bool gated = false;             ///< W_1 is (2F,H)
+  bool gate_second = false;       ///< g is its second half, else its first
+  Index kv_heads = 0;             ///< 0: as many as heads
+  Index head_dim = 0;             ///< 0: H / heads
   bool norms_of_squares = false;  ///< RMSNorm
   float norm_offset = 0.0F;       ///< what gammas are stored minus
   std::int32_t rotation = kNone;  ///< of Program::rotations

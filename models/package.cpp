@@ -97,9 +97,11 @@ const ModelClass& choose_class(const Config& config, const Family& family,
 /// is named is one of the family's.
 void refuse_remote_code(const Config& config, const Family& family) {
   if (!config.has("auto_map")) return;
-  for (const auto& [name, code] : config.object("auto_map").shown_members()) {
+  const Config map = config.object("auto_map");
+  for (const auto& [name, code] : map.shown_members()) {
     if (name != "AutoConfig" && !name.starts_with("AutoModel")) continue;
-    const std::string class_name = code.substr(code.rfind('.') + 1);  // "repository--file.Class"
+    const std::string full = map.string(name, "");
+    const std::string class_name = full.substr(full.rfind('.') + 1);  // "repository--file.Class"
     if (family.is_published_with_code && class_name.starts_with(family.class_prefix)) continue;
     throw Error(
         ErrorCode::unsupported_model,

@@ -60,7 +60,8 @@ constexpr std::array kRoberta{kModel, kMaskedLm, kSequences, kTokens, kAnswers, 
 constexpr std::array kModelOnly{kModel};
 constexpr std::array kJina{kModel, kMaskedLm, kSequences, kTokens};
 constexpr std::array kEuroBert{kModel, kMaskedLm, kSequences, kTokens};
-constexpr std::array kCausal{kModel, ModelClass{"ForCausalLM", Task::masked_lm}, kSequences, kTokens};
+constexpr std::array kCausal{kModel, ModelClass{"ForCausalLM", Task::masked_lm}, kSequences,
+                             kTokens};
 constexpr std::array kGemmaText{kText};
 constexpr std::array kModernBert{kModel, kMaskedLm, kSequences, kTokens, kAnswers};
 constexpr std::array kVit{kModel, kImages};

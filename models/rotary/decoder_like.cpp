@@ -25,9 +25,8 @@ Decoder read_decoder(BuildContext& context, const EncoderDefaults& defaults,
   if (layer.head_dim == 0) layer.head_dim = layer.hidden.size / layer.heads;
   decoder.head_dim = layer.head_dim;
   decoder.norm = {.eps = layer.norm_eps, .of_squares = true};
-  context.package.program.inputs =
-      any_positions(context, decoder.vocab, 0,
-                    c.integer("max_position_embeddings", max_position_embeddings, 1));
+  context.package.program.inputs = any_positions(
+      context, decoder.vocab, 0, c.integer("max_position_embeddings", max_position_embeddings, 1));
   return decoder;
 }
 

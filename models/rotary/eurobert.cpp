@@ -18,7 +18,9 @@ void sequence_classification(BuildContext& context, const Decoder& decoder, Valu
     c.unsupported(key, "bos, mean or late");
   }
   const Dim &H = decoder.layer.hidden, labels = read_labels(context);
-  const auto pool = [&](ValueId rows, Pooling how) { return b.pool("classifier.pooled", rows, how); };
+  const auto pool = [&](ValueId rows, Pooling how) {
+    return b.pool("classifier.pooled", rows, how);
+  };
   if (pooling == "bos") x = pool(x, Pooling::first);
   if (pooling == "mean") x = pool(x, Pooling::mean);
   x = b.linear("classifier.dense", x, "dense", H, H);
@@ -33,21 +35,21 @@ void sequence_classification(BuildContext& context, const Decoder& decoder, Valu
 ValueId build_eurobert(BuildContext& context) {
   // EuroBertConfig
   const Config& c = context.config;
-  Decoder decoder =
-      read_decoder(context,
-                   {.hidden_size = 768,
-                    .num_hidden_layers = 12,
-                    .num_attention_heads = 12,
-                    .intermediate_size = 3072,
-                    .hidden_act = "silu",
-                    .layer_norm_eps = 1e-5},
-                   kDecoderKeys, 128256, 8192);
+  Decoder decoder = read_decoder(context,
+                                 {.hidden_size = 768,
+                                  .num_hidden_layers = 12,
+                                  .num_attention_heads = 12,
+                                  .intermediate_size = 3072,
+                                  .hidden_act = "silu",
+                                  .layer_norm_eps = 1e-5},
+                                 kDecoderKeys, 128256, 8192);
   Program& program = context.package.program;
   decoder.layer.rotation = program.add_rotation(
       read_rotation(rotary_config(c, ""), decoder.head_dim, {.default_theta = 250000.0}));
   ValueId x = decoder_embeddings(context, decoder);
   x = output_normed_states(
-      context, encoder_states(context, equal_layers(context, decoder.layer, kDecoderLayer, "layers."), x),
+      context,
+      encoder_states(context, equal_layers(context, decoder.layer, kDecoderLayer, "layers."), x),
       "norm", decoder.layer.hidden, decoder.norm);
   switch (context.package.task) {
     case Task::masked_lm:

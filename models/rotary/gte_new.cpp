@@ -46,8 +46,7 @@ Rotation read_turn(const Config& c, Index head_dim) {
   const double factor = scaling.number("factor", 1.0, 0.0);
   if (factor <= 0.0) scaling.wrong("factor", "a number above 0");
   Rotation rotation{.frequencies = rotary_frequencies(theta * factor, head_dim)};
-  const auto divisor =
-      static_cast<float>(std::pow(factor, 2.0 / static_cast<double>(head_dim)));
+  const auto divisor = static_cast<float>(std::pow(factor, 2.0 / static_cast<double>(head_dim)));
   for (float& frequency : rotation.frequencies) frequency /= divisor;
   return rotation;
 }
@@ -78,8 +77,7 @@ ValueId build_gte_new(BuildContext& context) {
 
   // embeddings = inputs_embeds + token_type_embeddings; LayerNorm                NewEmbeddings
   const std::string e = context.prefix + "embeddings.";
-  std::vector<Builder::EmbeddingTerm> terms{
-      {e + "word_embeddings.weight", TokenInput::ids, vocab}};
+  std::vector<Builder::EmbeddingTerm> terms{{e + "word_embeddings.weight", TokenInput::ids, vocab}};
   if (types.size > 0) {
     terms.push_back({e + "token_type_embeddings.weight", TokenInput::types, types});
   }

@@ -47,8 +47,7 @@ void masked_lm(BuildContext& context, const ModernBert& model, ValueId x) {
       tied ? context.prefix + "embeddings.tok_embeddings.weight" : std::string("decoder.weight");
   const std::string bias = c.boolean("decoder_bias", true) ? "decoder.bias" : "";
   const ValueId normed = prediction_head(context, model, x);
-  b.output("logits",
-           b.linear_of("decoder", normed, weight, bias, model.vocab, model.hidden));
+  b.output("logits", b.linear_of("decoder", normed, weight, bias, model.vocab, model.hidden));
 }
 
 /// logits (S, labels) = classifier · head(pooled)        ModernBertForSequenceClassification
@@ -57,8 +56,8 @@ void sequence_classification(BuildContext& context, const ModernBert& model, Val
   if (pooling != "cls" && pooling != "mean") {
     context.config.unsupported("classifier_pooling", "cls or mean");
   }
-  const ValueId pooled =
-      context.builder.pool("classifier.pooled", x, pooling == "cls" ? Pooling::first : Pooling::mean);
+  const ValueId pooled = context.builder.pool("classifier.pooled", x,
+                                              pooling == "cls" ? Pooling::first : Pooling::mean);
   classify_pooled(context, prediction_head(context, model, pooled), model.hidden);
 }
 
@@ -111,14 +110,14 @@ ValueId build_modernbert(BuildContext& context) {
 
   // x = self.norm(self.tok_embeddings(input_ids))                        ModernBertEmbeddings
   const std::string e = context.prefix + "embeddings.";
-  ValueId x = b.embedding("embeddings.words",
-                          {{e + "tok_embeddings.weight", TokenInput::ids, model.vocab}},
-                          model.hidden);
+  ValueId x =
+      b.embedding("embeddings.words", {{e + "tok_embeddings.weight", TokenInput::ids, model.vocab}},
+                  model.hidden);
   x = b.norm("embeddings.out", x, e + "norm", model.hidden, model.norm);
 
   const Index period = c.integer("global_attn_every_n_layers", 3, 1);
-  const std::vector<bool> sliding = read_sliding_layers(
-      c, context.package.layers, [&](Index i) { return i % period != 0; });
+  const std::vector<bool> sliding =
+      read_sliding_layers(c, context.package.layers, [&](Index i) { return i % period != 0; });
   // window: local_attention // 2 to either side                        ModernBertAttention
   const Index reach = c.integer("local_attention", 128, 0) / 2;
   const Index head_dim = layer.hidden.size / layer.heads;

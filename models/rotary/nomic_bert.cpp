@@ -129,29 +129,25 @@ ValueId build_nomic_bert(BuildContext& context) {
   const bool is_newer = !c.has("n_embd");
   LayerOptions layer = read_layer(context, is_newer);
   const Dim vocab = read_vocabulary(c), types = c.dim("type_vocab_size", 2, 0);
-  const Index head_dim =
-      layer.head_dim == 0 ? layer.hidden.size / layer.heads : layer.head_dim;
+  const Index head_dim = layer.head_dim == 0 ? layer.hidden.size / layer.heads : layer.head_dim;
   Program& program = context.package.program;
-  program.inputs = any_positions(
-      context, vocab, types.size,
-      c.integer(c.spelled("max_position_embeddings", "n_positions"), 2048, 1));
+  program.inputs =
+      any_positions(context, vocab, types.size,
+                    c.integer(c.spelled("max_position_embeddings", "n_positions"), 2048, 1));
   layer.rotation = program.add_rotation(read_turn(c, is_newer, head_dim));
 
   // emb_ln(word_embeddings(ids) + token_type_embeddings(types))             NomicBertModel
   const std::string e = context.prefix + "embeddings.";
-  std::vector<Builder::EmbeddingTerm> terms{
-      {e + "word_embeddings.weight", TokenInput::ids, vocab}};
+  std::vector<Builder::EmbeddingTerm> terms{{e + "word_embeddings.weight", TokenInput::ids, vocab}};
   if (types.size > 0) {
     terms.push_back({e + "token_type_embeddings.weight", TokenInput::types, types});
   }
   const NormTerms norm{.eps = layer.norm_eps, .of_squares = layer.norms_of_squares};
   ValueId x = b.embedding("embeddings.sum", terms, layer.hidden);
   x = b.norm("embeddings.out", x, context.prefix + "emb_ln", layer.hidden, norm);
-  const std::vector<ValueId> states =
-      encoder_states(context,
-                     equal_layers(context, layer, layer.gated ? kGatedLayer : kPlainLayer,
-                                  "encoder.layers."),
-                     x);
+  const std::vector<ValueId> states = encoder_states(
+      context,
+      equal_layers(context, layer, layer.gated ? kGatedLayer : kPlainLayer, "encoder.layers."), x);
   b.output("last_hidden_state", states.back());
   output_states(context, states);
   return states.back();

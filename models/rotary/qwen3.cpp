@@ -24,8 +24,8 @@ void sequence_classification(BuildContext& context, const Decoder& decoder, Valu
   x = has_pad ? b.pool("score.last", x, Pooling::last_other_than_id, 0, pad)
               : b.pool("score.last", x, Pooling::last);
   const Dim labels = read_labels(context);
-  b.output("logits", b.linear("score", x, "score", labels, decoder.layer.hidden,
-                              {.has_bias = false}));
+  b.output("logits",
+           b.linear("score", x, "score", labels, decoder.layer.hidden, {.has_bias = false}));
 }
 
 /// logits (ΣT, labels) = score · x                 transformers v4.57 GenericForTokenClassification
@@ -57,8 +57,8 @@ ValueId build_qwen3(BuildContext& context) {
   // layer_types: sliding where use_sliding_window and i >= max_window_layers       Qwen3Config
   const bool slides = c.boolean("use_sliding_window", false) && c.has("sliding_window");
   const Index first = c.integer("max_window_layers", 28);
-  const std::vector<bool> sliding = read_sliding_layers(
-      c, context.package.layers, [&](Index i) { return slides && i >= first; });
+  const std::vector<bool> sliding =
+      read_sliding_layers(c, context.package.layers, [&](Index i) { return slides && i >= first; });
   const Index window = c.integer("sliding_window", 4096, 1);
   const LayerOf equal = equal_layers(context, layer, kLayer, "layers.");
   const auto layer_at = [&](Index i) {

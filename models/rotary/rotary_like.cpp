@@ -65,8 +65,8 @@ std::vector<bool> read_sliding_layers(const Config& config, Index layers,
     sliding.push_back(type == "sliding_attention");
   }
   if (std::ssize(sliding) != layers) {
-    config.wrong("layer_types", fmt::format("one for each of the {} layers, got {}", layers,
-                                            sliding.size()));
+    config.wrong("layer_types",
+                 fmt::format("one for each of the {} layers, got {}", layers, sliding.size()));
   }
   return sliding;
 }

@@ -89,10 +89,11 @@ void run(const Context& context, const RotateOp& op, const OpSchedule& schedule)
       if (row != at(x, i)) {
         std::memcpy(row, at(x, i), static_cast<std::size_t>(y.cols) * sizeof(float));
       }
-      const Turn turn = rotation == nullptr
-                            ? Turn{}
-                            : context.rotations[tessera::at(op.rotation)].turn(
-                                  *rotation, context.positions[static_cast<std::size_t>(i)], beyond);
+      const Turn turn =
+          rotation == nullptr
+              ? Turn{}
+              : context.rotations[tessera::at(op.rotation)].turn(
+                    *rotation, context.positions[static_cast<std::size_t>(i)], beyond);
       for (const Heads* heads : {&op.q, &op.k}) {
         const bool norm = heads->gamma != kNone;
         context.kernels.rotate_heads({.x = row + heads->first,

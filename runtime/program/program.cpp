@@ -127,26 +127,27 @@ const ImageSpec& require_images(const Program& program) {
 }
 
 const char* name_of(const Op& op) noexcept {
-  return std::visit(Overloaded{
-                        [](const EmbeddingOp&) { return "embedding"; },
-                        [](const PatchEmbedOp&) { return "patch_embed"; },
-                        [](const BroadcastOp&) { return "broadcast"; },
-                        [](const LinearOp&) { return "linear"; },
-                        [](const PooledLinearOp&) { return "pooled_linear"; },
-                        [](const AttentionOp&) { return "attention"; },
-                        [](const LayerNormOp& o) { return o.of_squares ? "rms_norm" : "layer_norm"; },
-                        [](const RotateOp&) { return "rotate"; },
-                        [](const NarrowOp&) { return "narrow"; },
-                        [](const ActivationOp&) { return "activation"; },
-                        [](const GatedOp&) { return "gated"; },
-                        [](const AddOp&) { return "add"; },
-                        [](const PoolOp&) { return "pool"; },
-                        [](const LargestByIdOp&) { return "largest_by_id"; },
-                        [](const TopColumnsOp&) { return "top_columns"; },
-                        [](const L2NormalizeOp&) { return "l2_normalize"; },
-                        [](const ConcatOp&) { return "concat"; },
-                    },
-                    op);
+  return std::visit(
+      Overloaded{
+          [](const EmbeddingOp&) { return "embedding"; },
+          [](const PatchEmbedOp&) { return "patch_embed"; },
+          [](const BroadcastOp&) { return "broadcast"; },
+          [](const LinearOp&) { return "linear"; },
+          [](const PooledLinearOp&) { return "pooled_linear"; },
+          [](const AttentionOp&) { return "attention"; },
+          [](const LayerNormOp& o) { return o.of_squares ? "rms_norm" : "layer_norm"; },
+          [](const RotateOp&) { return "rotate"; },
+          [](const NarrowOp&) { return "narrow"; },
+          [](const ActivationOp&) { return "activation"; },
+          [](const GatedOp&) { return "gated"; },
+          [](const AddOp&) { return "add"; },
+          [](const PoolOp&) { return "pool"; },
+          [](const LargestByIdOp&) { return "largest_by_id"; },
+          [](const TopColumnsOp&) { return "top_columns"; },
+          [](const L2NormalizeOp&) { return "l2_normalize"; },
+          [](const ConcatOp&) { return "concat"; },
+      },
+      op);
 }
 
 const char* to_string(RowReduction over) noexcept {

@@ -302,7 +302,7 @@ struct RotateOp {
   ValueId out;  // likewise
   Heads q, k;
   Index head_dim = 0;
-  float eps = 0.0F;             // of both norms
+  float eps = 0.0F;               // of both norms
   std::int32_t rotation = kNone;  // index into Program::rotations, or none
 
   template <class Self, class F>
@@ -361,14 +361,14 @@ struct AddOp {
 
 /// One row per sequence out of its token rows.
 enum class Pooling : std::uint8_t {
-  first,          ///< row 0 ("cls")
-  last,           ///< the last row
-  mean,           ///< mean of the rows
-  max,            ///< maximum per feature
-  mean_sqrt_len,  ///< sum of the rows / sqrt(T)
-  weighted_mean,  ///< Σ (t+1) x_t / Σ (t+1)
-  first_of_id,    ///< the first row whose token id is `id`; row 0 if there is none
-  largest_id,     ///< the first row with the largest token id
+  first,               ///< row 0 ("cls")
+  last,                ///< the last row
+  mean,                ///< mean of the rows
+  max,                 ///< maximum per feature
+  mean_sqrt_len,       ///< sum of the rows / sqrt(T)
+  weighted_mean,       ///< Σ (t+1) x_t / Σ (t+1)
+  first_of_id,         ///< the first row whose token id is `id`; row 0 if there is none
+  largest_id,          ///< the first row with the largest token id
   last_other_than_id,  ///< the last row whose token id is not `id`; row 0 if there is none
 };
 
@@ -440,8 +440,8 @@ struct ConcatOp {
 };
 
 using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp,
-                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
-                        LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp>;
+                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp,
+                        PoolOp, LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {

@@ -38,7 +38,7 @@ struct SessionLayout {
     std::size_t offset = 0;  // bytes
     Index pieces = 0;        // at most
   };
-  std::vector<SpaceCuts> cuts{};  ///< by space; the caller has those of the tokens
+  std::vector<SpaceCuts> cuts{};         ///< by space; the caller has those of the tokens
   std::vector<std::size_t> rotations{};  ///< bytes; of each the table
   Index rotation_rows = 0;
   std::size_t blocks = 0,

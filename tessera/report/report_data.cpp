@@ -137,9 +137,7 @@ double flops_of(const ReportData& data, std::size_t i) {
                                [&](const LayerNormOp& o) {
                                  return (o.residual == kNone ? 8.0 : 9.0) * elements(o.out);
                                },
-                               [&](const RotateOp& o) {
-                                 return 3.0 * elements(o.out);
-                               },
+                               [&](const RotateOp& o) { return 3.0 * elements(o.out); },
                                [&](const ActivationOp& o) { return 8.0 * elements(o.out); },
                                [&](const AddOp& o) { return elements(o.out); },
                                [&](const PoolOp& o) { return elements(o.in); },

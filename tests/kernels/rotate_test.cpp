@@ -89,8 +89,8 @@ void expect_right(const KernelTable& table, const Case& c) {
   EXPECT_TRUE(test::near_elementwise(
       std::span<const float>(x.data(), static_cast<std::size_t>(c.heads * c.d)), value,
       [&](Index i) { return bound[static_cast<std::size_t>(i)] + test::kSmallestDenormal; }))
-      << c.heads << " heads of " << c.d << ", " << c.pairs << " pairs" << (c.normed ? ", normed" : "")
-      << (c.neighbours ? ", neighbours" : "");
+      << c.heads << " heads of " << c.d << ", " << c.pairs << " pairs"
+      << (c.normed ? ", normed" : "") << (c.neighbours ? ", neighbours" : "");
 }
 
 TEST_P(RotateHeadsTest, IsThatOfDouble) {
