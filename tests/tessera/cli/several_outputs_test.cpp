@@ -107,7 +107,8 @@ TEST_F(SeveralOutputsTest, WhatDoesNotGoTogetherIsNamed) {
           "--vector-type: applies to one output, got embedding, pooler_output");
   refused("--base64", "--base64: applies to one output");
   refused("-o x.jsonl --resume", "--resume: applies to one output");
-  refused("--top-k 3", "--top-k: the output embedding, pooler_output is not sparse");
+  expect_failure(tessera("embed model texts.txt --output-name embedding,pooler_output --top-k 3"),
+                 1, "top_k: got 3, but no output");
   refused("--output-name embedding", "--output-name: got embedding twice, expected each once");
   expect_failure(tessera("embed model texts.txt --output-name embedding,nothing"), 1,
                  "output: got \"nothing\", expected one of");
