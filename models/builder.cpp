@@ -23,6 +23,7 @@ ParameterId Builder::add_once(Parameter parameter) {
     key += fmt::format("\n{} {} {}", source.tensor, source.first_row, source.rows);
   }
   if (!parameter.row_scale.empty()) key += "\n* " + parameter.row_scale;
+  if (parameter.transposed) key += "\ntransposed";
   if (parameter.offset != 0.0F) key += fmt::format("\n+ {}", parameter.offset);
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
@@ -365,6 +366,43 @@ ValueId Builder::pooled_linear(const std::string& name, const LinearOp& linear,
                     .out = program_.add_value(name, kSequences, width(linear.out)),
                     .activation = activation,
                     .over = over};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::experts(const std::string& name, ValueId in, const ExpertTerms& terms,
+                         const Dim& inner, const Dim& width) {
+  const Dim count{terms.experts, "num_experts"}, all{terms.experts * inner.size, inner.key};
+  ExpertsOp op{
+      .in = in,
+      .scores = linear(name + ".scores", in, terms.router, count, width, {.has_bias = false}),
+      .up = {},
+      .down = {},
+      .bias = terms.bias.empty() ? kNone : vector(name + ".bias", {terms.bias}, width),
+      .top = terms.top,
+      .activation = terms.activation,
+      .out = like(name, in, width.size)};
+  const std::string up = weights_.find(terms.up, {all, width}),
+                    down = weights_.find(terms.down, {all, width});
+  for (Index e = 0; e < terms.experts; ++e) {
+    const auto of_expert = [&](const std::string& tensor) {
+      return Source{.tensor = tensor,
+                    .rows = inner.size,
+                    .first_row = e * inner.size,
+                    .tensor_rows = all.size};
+    };
+    op.up.push_back(add_once({.name = fmt::format("{}.up.{}", name, e),
+                              .kind = ParameterKind::matrix,
+                              .rows = inner.size,
+                              .cols = width.size,
+                              .sources = {of_expert(up)}}));
+    op.down.push_back(add_once({.name = fmt::format("{}.down.{}", name, e),
+                                .kind = ParameterKind::matrix,
+                                .rows = width.size,
+                                .cols = inner.size,
+                                .sources = {of_expert(down)},
+                                .transposed = true}));
+  }
   program_.ops.emplace_back(op);
   return op.out;
 }

@@ -139,6 +139,15 @@ class Builder {
   /// What `linear` computes, pooled: one row per sequence.
   ValueId pooled_linear(const std::string& name, const LinearOp& linear, Activation activation,
                         RowReduction over);
+  /// Experts whose weights lie one after another in two tensors (full names): up (experts·F, H), and
+  /// down transposed, (experts·F, H) too. `bias`: full name, or empty.
+  struct ExpertTerms {
+    std::string router, up, down, bias;  ///< router without ".weight"
+    Index experts = 0, top = 0;
+    Activation activation = Activation::none;
+  };
+  ValueId experts(const std::string& name, ValueId in, const ExpertTerms& terms, const Dim& inner,
+                  const Dim& width);
   ValueId largest_by_id(const std::string& name, ValueId in, std::int32_t from_id);
   ValueId concat(const std::string& name, const std::vector<ValueId>& in);
   ValueId first_columns(const std::string& name, ValueId in, Index columns);

@@ -110,6 +110,20 @@ ValueId encoder_layer(Builder& b, const std::string& name, const Layer& layer, V
   // x = self.intermediate_act_fn(self.dense(x))                              BertIntermediate
   const ValueId m =
       comes_first(o.ffn_norm) ? norm(".ffn_norm", attended, tensors.ffn_norm) : attended;
+  const auto mixture = [&] {
+    return b.experts(name + ".experts", m,
+                     {.router = prefix + tensors.router,
+                      .up = prefix + tensors.experts_in,
+                      .down = prefix + tensors.experts_out,
+                      .bias = prefix + tensors.experts_bias,
+                      .experts = o.experts,
+                      .top = o.top_experts,
+                      .activation = o.activation},
+                     F, H);
+  };
+  if (o.experts > 0) {
+    return norm(".out", b.add(name + ".ffn_sum", mixture(), attended), tensors.ffn_norm);
+  }
   const ValueId wide = feed_forward_in(b, name + ".ffn_in", layer, m);
   const ValueId active = o.gated ? b.gated(name + ".ffn_act", wide, o.activation, o.gate_second)
                                  : b.activation(name + ".ffn_act", wide, o.activation);  // (ΣT,F)

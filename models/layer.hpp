@@ -43,13 +43,14 @@ struct LayerOptions {
   NormPlace attention_norm = NormPlace::after, ffn_norm = NormPlace::after;
   float norm_eps = 0.0F;
   Activation activation = Activation::gelu_erf;
-  bool gated = false;             ///< W_1 is (2F,H)
-  bool gate_second = false;       ///< g is its second half, else its first
-  Index kv_heads = 0;             ///< 0: as many as heads
-  Index head_dim = 0;             ///< 0: H / heads
-  bool norms_of_squares = false;  ///< RMSNorm
-  float norm_offset = 0.0F;       ///< what gammas are stored minus
-  std::int32_t rotation = kNone;  ///< of Program::rotations
+  bool gated = false;                  ///< W_1 is (2F,H)
+  bool gate_second = false;            ///< g is its second half, else its first
+  Index kv_heads = 0;                  ///< 0: as many as heads
+  Index head_dim = 0;                  ///< 0: H / heads
+  bool norms_of_squares = false;       ///< RMSNorm
+  float norm_offset = 0.0F;            ///< what gammas are stored minus
+  std::int32_t rotation = kNone;       ///< of Program::rotations
+  Index experts = 0, top_experts = 0;  ///< a mixture of experts in place of W_1 and W_2
   LayerBiases biases{};
   AttentionTerms attention{};  ///< position, mask
 };
@@ -75,6 +76,11 @@ struct LayerTensors {
   const char* key_norm = nullptr;
   const char* attention_post_norm = nullptr;  ///< of NormPlace::around, before the sum
   const char* ffn_post_norm = nullptr;
+  /// Of a mixture of experts: the router, then full names of W_1 and W_2ᵀ, expert after expert, and bias.
+  const char* router = nullptr;
+  const char* experts_in = nullptr;
+  const char* experts_out = nullptr;
+  const char* experts_bias = nullptr;
 };
 
 struct Layer {

@@ -27,6 +27,16 @@ constexpr LayerTensors kGatedLayer = [] {
   return layer;
 }();
 
+/// Layers of experts.
+constexpr LayerTensors kExpertLayer = [] {
+  LayerTensors layer = kPlainLayer;
+  layer.router = "mlp.router.layer";
+  layer.experts_in = "mlp.experts.mlp.w1";
+  layer.experts_out = "mlp.experts.mlp.w2";
+  layer.experts_bias = "mlp.experts.bias";
+  return layer;
+}();
+
 void require_false(const Config& config, std::initializer_list<const char*> keys) {
   for (const char* key : keys) {
     if (config.boolean(key, false)) config.unsupported(key, "false");
@@ -38,9 +48,6 @@ void refuse_what_is_not_computed(const Config& c) {
   if (!c.boolean("scale_attn_weights", true)) c.unsupported("scale_attn_weights", "true");
   for (const char* key : {"rotary_emb_scale_base", "rotary_scaling_factor"}) {
     if (c.has(key)) c.unsupported(key, "null");
-  }
-  if (c.number("moe_every_n_layers", 0.0, 0.0) > 0.0 && c.integer("num_experts", 0) > 0) {
-    c.unsupported("num_experts", "0");
   }
 }
 
@@ -100,6 +107,25 @@ LayerOptions read_layer(BuildContext& context, bool is_newer) {
   return layer;
 }
 
+/// Which layers are mixtures: every second one, from the second on, where moe_every_n_layers is 2.
+///                                                                          NomicBertBlock
+struct Mixtures {
+  Index every = 0, experts = 0, top = 0;
+};
+Mixtures read_mixtures(const Config& c) {
+  const Mixtures mixtures{.every = c.integer("moe_every_n_layers", 0, 0),
+                          .experts = c.integer("num_experts", 0, 0, 4096),
+                          .top = c.integer("moe_top_k", 1, 0)};
+  if (mixtures.every == 0 || mixtures.experts == 0) return {};
+  if (mixtures.top < 1 || mixtures.top > mixtures.experts) {
+    c.wrong("moe_top_k", fmt::format("1 to num_experts={}", mixtures.experts));
+  }
+  require_false(c, {"moe_normalize_expert_weights", "expert_choice_router"});
+  if (c.integer("num_shared_experts", 0) > 0) c.unsupported("num_shared_experts", "0");
+  if (c.integer("ffn_div", 1) != 1) c.unsupported("ffn_div", "1");
+  return mixtures;
+}
+
 /// vocab_size, rounded up as the published code does.
 Dim read_vocabulary(const Config& c) {
   Dim vocab = c.dim("vocab_size", 30522);
@@ -145,9 +171,20 @@ ValueId build_nomic_bert(BuildContext& context) {
   const NormTerms norm{.eps = layer.norm_eps, .of_squares = layer.norms_of_squares};
   ValueId x = b.embedding("embeddings.sum", terms, layer.hidden);
   x = b.norm("embeddings.out", x, context.prefix + "emb_ln", layer.hidden, norm);
-  const std::vector<ValueId> states = encoder_states(
-      context,
-      equal_layers(context, layer, layer.gated ? kGatedLayer : kPlainLayer, "encoder.layers."), x);
+  const Mixtures mixtures = is_newer ? Mixtures{} : read_mixtures(c);
+  const LayerOf equal =
+      equal_layers(context, layer, layer.gated ? kGatedLayer : kPlainLayer, "encoder.layers.");
+  const auto layer_at = [&](Index i) {
+    Layer one = equal(i);
+    if (mixtures.every > 0 && i % mixtures.every == 1) {
+      one.tensors = kExpertLayer;
+      one.options.gated = false;
+      one.options.experts = mixtures.experts;
+      one.options.top_experts = mixtures.top;
+    }
+    return one;
+  };
+  const std::vector<ValueId> states = encoder_states(context, layer_at, x);
   b.output("last_hidden_state", states.back());
   output_states(context, states);
   return states.back();

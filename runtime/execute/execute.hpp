@@ -120,6 +120,7 @@ std::size_t ops_together(const Context& context, std::size_t i) noexcept;
 /// worker; of the chain as a whole where there are several.
 void run_chain(const Context& context, std::size_t i, RunObserver* observer) noexcept;
 void run(const Context& context, const PooledLinearOp& op, const OpSchedule& schedule) noexcept;
+void run(const Context& context, const ExpertsOp& op) noexcept;
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const RotateOp& op, const OpSchedule& schedule) noexcept;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/experts.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/plan/patches.hpp"
 #include "runtime/plan/pooled_linear.hpp"
@@ -73,6 +74,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                       {most_rows(program, pooled->out, max_rows, max_sequences), pooled->top}));
         if (range.last_rows >= rows) break;
       }
+    } else if (const auto* mixture = std::get_if<ExpertsOp>(&op)) {
+      const Index rows = most_rows(program, mixture->in, max_rows, max_sequences);
+      most = std::max(most, expert_scratch(shape_of(program, *mixture), rows,
+                                           kernels.gemm[Precision::f32].rows_read));
     } else if (const auto* linear = std::get_if<LinearOp>(&op)) {
       for (const auto* nests : {&schedule[i].nests, &schedule[i].block_nests}) {
         most = std::max(most,

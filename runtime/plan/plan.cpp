@@ -182,7 +182,7 @@ bool is_row_wise(const Op& op) noexcept {
                  [](const GatedOp&) { return true; }, [](const AddOp&) { return true; },
                  [](const L2NormalizeOp&) { return true; }, [](const NarrowOp&) { return true; },
                  [](const LinearOp&) { return false; }, [](const PooledLinearOp&) { return false; },
-                 [](const AttentionOp&) { return false; },
+                 [](const ExpertsOp&) { return false; }, [](const AttentionOp&) { return false; },
                  [](const PatchEmbedOp&) { return false; },
                  [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
                  [](const LargestByIdOp&) { return false; },

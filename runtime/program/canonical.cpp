@@ -61,6 +61,7 @@ class Writer {
     if (o.norm) fields(o.norm->eps, o.norm->of_squares);
   }
   void attributes(const PooledLinearOp& o) { fields(o.bias, o.activation, o.over, o.top); }
+  void attributes(const ExpertsOp& o) { fields(std::ssize(o.up), o.top, o.bias, o.activation); }
   void attributes(const AttentionOp& o) {
     fields(o.q.value, o.q.first, o.k.value, o.k.first, o.v.value, o.v.first, o.heads, o.kv_heads,
            o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,

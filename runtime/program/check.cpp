@@ -142,6 +142,22 @@ class Checker {
                        o.activation == Activation::log1p2_relu;
     require(rises || o.over == RowReduction::sum, "takes the maximum of an activation that falls");
   }
+  void shapes(const ExpertsOp& o) const {
+    same_shape(o.in, o.out);
+    require(!o.up.empty() && o.up.size() == o.down.size() && width(o.scores) == std::ssize(o.up),
+            "has not two matrices and a score for each expert");
+    require(o.top >= 1 && o.top <= std::ssize(o.up), "takes none of the experts, or more of them");
+    require(value(o.in).space == value(o.scores).space, "has scores of other rows");
+    vector_of(o.bias, width(o.out));
+    const Index F = parameter(o.up.front()).rows;
+    for (std::size_t e = 0; e < o.up.size(); ++e) {
+      const Parameter &up = parameter(o.up[e]), &down = parameter(o.down[e]);
+      require(up.kind == ParameterKind::matrix && down.kind == ParameterKind::matrix,
+              "has a weight that is no matrix");
+      require(up.rows == F && up.cols == width(o.in) && down.rows == width(o.out) && down.cols == F,
+              "has an expert of the wrong shape");
+    }
+  }
   void shapes(const AttentionOp& o) const {
     require(o.heads > 0 && o.head_dim > 0, "has no heads");
     require(o.kv_heads > 0 && o.heads % o.kv_heads == 0,

@@ -134,6 +134,7 @@ const char* name_of(const Op& op) noexcept {
           [](const BroadcastOp&) { return "broadcast"; },
           [](const LinearOp&) { return "linear"; },
           [](const PooledLinearOp&) { return "pooled_linear"; },
+          [](const ExpertsOp&) { return "experts"; },
           [](const AttentionOp&) { return "attention"; },
           [](const LayerNormOp& o) { return o.of_squares ? "rms_norm" : "layer_norm"; },
           [](const RotateOp&) { return "rotate"; },
@@ -256,6 +257,10 @@ std::string to_string(const Program& program) {
                                               to_string(o.activation), value(o.in),
                                               parameter(o.weight),
                                               o.bias == kNone ? "" : " + bias");
+            },
+            [&](const ExpertsOp& o) {
+              return fmt::format("{} of {} experts of {} by {}", o.top, o.up.size(), value(o.in),
+                                 value(o.scores));
             },
             [&](const AttentionOp& o) { return attention_text(program, o); },
             [&](const LayerNormOp& o) { return value(o.in) + plus(o.residual); },

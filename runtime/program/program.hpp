@@ -82,6 +82,8 @@ struct Parameter {
   /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows), or empty.
   std::string row_scale{};
   float offset = 0.0F;  ///< of a vector: added to each element at load (a gamma stored as γ − 1)
+  /// Of a matrix of one source: the source is (cols, rows), of a tensor that is `rows` wide.
+  bool transposed = false;
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
 };
@@ -191,6 +193,28 @@ struct PooledLinearOp {
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
     f(Reads{}, o.in), f(Writes{}, o.out), f(Uses{}, o.weight), f(Uses{}, o.bias);
+  }
+};
+
+/// A mixture of experts: out[i] = Σ_e w_e(i) · down_e(act(up_e(in[i]))) + bias over the `top` experts e
+/// of row i with the largest scores, the lower number where two are equal; w is the softmax over the
+/// scores of all experts, not renormalised. Experts are added in the order of their numbers.
+/// Source: Shazeer et al. 2017; the weights as in nomic-embed-text-v2-moe (megablocks).
+struct ExpertsOp {
+  ValueId in;                         // (rows, H)
+  ValueId scores;                     // (rows, experts)
+  std::vector<ParameterId> up, down;  // (F,H) and (H,F), one per expert
+  ParameterId bias = kNone;           // (H)
+  Index top = 1;
+  Activation activation = Activation::none;
+  ValueId out;  // (rows, H)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Reads{}, o.scores), f(Writes{}, o.out);
+    for (auto& each : o.up) f(Uses{}, each);
+    for (auto& each : o.down) f(Uses{}, each);
+    f(Uses{}, o.bias);
   }
 };
 
@@ -439,7 +463,7 @@ struct ConcatOp {
   }
 };
 
-using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp,
+using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
                         AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp,
                         PoolOp, LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp>;
 

@@ -214,6 +214,11 @@ class Packer {
       const Index nr = std::min(NR, p.rows - n0);
       std::byte* panel = panels + n0 / NR * gemm.panel_bytes(K);
       Index row = n0;
+      if (p.transposed) {
+        is_finite = gather_columns(p, n0, nr, gathered) && is_finite;
+        gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+        continue;
+      }
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
       if (rows.data != nullptr && p.row_scale.empty() && first + nr <= rows.rows) {
@@ -233,6 +238,20 @@ class Packer {
       gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
     }
     return is_finite;
+  }
+
+  /// Rows [n0, n0 + nr) of a transposed parameter: columns of its source, which is (cols, rows).
+  bool gather_columns(const Parameter& p, Index n0, Index nr, std::vector<float>& gathered) {
+    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.rows);
+    gathered.resize(static_cast<std::size_t>(nr * p.cols));
+    std::vector<float> part(static_cast<std::size_t>(nr));
+    for (Index k = 0; k < p.cols; ++k) {
+      widen(rows, k * p.rows + n0, nr, part.data());
+      for (Index j = 0; j < nr; ++j) {
+        gathered[static_cast<std::size_t>(j * p.cols + k)] = part[static_cast<std::size_t>(j)];
+      }
+    }
+    return warn_unless_finite(p, gathered.data(), nr * p.cols);
   }
 
   void widen_rows(const Parameter& p, float* to) {
@@ -314,8 +333,9 @@ void check_sources(const Parameter& p) {
   Index rows = 0;
   for (const Source& source : p.sources) rows += source.rows;
   const bool gathers = p.kind == ParameterKind::bias || p.kind == ParameterKind::pair_bias;
-  const bool ok =
-      gathers ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols : rows == p.rows;
+  const bool ok = gathers        ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
+                  : p.transposed ? p.sources.size() == 1 && rows == p.cols
+                                 : rows == p.rows;
   if (!ok)
     throw Error(ErrorCode::internal,
                 fmt::format("program: sources of parameter \"{}\" do not add up", p.name));

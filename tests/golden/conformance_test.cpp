@@ -211,6 +211,7 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
 std::string case_and_isa(const testing::TestParamInfo<std::tuple<std::string, Isa>>& info) {
   std::string name = std::get<0>(info.param) + "_" + to_string(std::get<1>(info.param));
   std::replace(name.begin(), name.end(), '-', '_');
+  std::replace(name.begin(), name.end(), '.', '_');
   return name;
 }
 

@@ -117,6 +117,7 @@ std::string name_of_case(
   std::string name = std::string(std::get<0>(info.param)) + "_" +
                      to_string(std::get<1>(info.param)) + "_" + to_string(std::get<2>(info.param));
   std::replace(name.begin(), name.end(), '-', '_');
+  std::replace(name.begin(), name.end(), '.', '_');
   return name;
 }
 
