@@ -86,6 +86,7 @@ class Reporter {
                           },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
                           [&](const PooledLinearOp& o) { pooled_linear(plan_.ops[i], o, report); },
+                          [&](const ExpertsOp& o) { experts(o, op, report); },
                           [&](const auto&) { row_wise(op, report); }},
                op);
     return report;
@@ -266,6 +267,28 @@ class Reporter {
         .why = {},
         .scratch_bytes = 4 * pooled_linear_scratch(task.shape, nest, tile.MR, tile.NR, tile.is_unit,
                                                    {task.sequences, o.top})};
+  }
+
+  /// Two products of each row for each expert that it chooses; every expert's weights once.
+  void experts(const ExpertsOp& o, const Op& op, OpReport& report) const {
+    row_wise(op, report);
+    const Parameter& up = in_.program.parameters[at(o.up.front())];
+    const auto rows = static_cast<double>(rows_of(o.in)), top = static_cast<double>(o.top),
+               count = static_cast<double>(o.up.size());
+    const double size = static_cast<double>(up.rows) * static_cast<double>(up.cols);
+    const double weights = 4 * 2 * size * std::min(count, rows * top);
+    const MachineRates& rates = machine_.rates;
+    report.flops = 2 * 2 * size * rows * top;
+    report.shape = fmt::format("{} of {} experts, ({},{})x({},{})x({},{})", o.top, o.up.size(),
+                               rows_of(o.in), up.cols, up.cols, up.rows, up.rows, up.cols);
+    report.chosen.name = "by expert";
+    report.chosen.l2_bytes += weights;
+    report.bound_bytes += weights;
+    if (!weights_in_l3_) report.chosen.l3_bytes += weights;
+    const double products = report.flops / rates.flops[Precision::f32] / machine_.threads,
+                 reads = report.chosen.l2_bytes / rates.l3_bytes / machine_.threads;
+    report.chosen.seconds = std::max(products, reads);
+    report.chosen.limit = to_string(products >= reads ? Limit::compute : Limit::l3);
   }
 
   void row_wise(const Op& op, OpReport& report) const {
