@@ -236,7 +236,8 @@ def main(tessera):
           'by name, the others that were tried do nothing. **yes, or refused**: both. A dot: no effect. `camembert` is `roberta`; `clip` and `siglip` '
           'have the keys of their towers (the columns of `clip_text_model` and so on) under `text_config` and `vision_config`; their own columns are of '
           'keys beside these, by the image tower. `output_hidden_states` has an effect behind a WeightedLayerPooling, which none of these has. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
-    for title, families in (('Texts', TEXT_FAMILIES), ('Images', [f for f in FAMILIES if f not in TEXT_FAMILIES])):
+    images = [f for f in FAMILIES if f not in TEXT_FAMILIES + NEWER_FAMILIES]
+    for title, families in (('Texts', TEXT_FAMILIES), ('Texts: rotary positions, ALiBi', NEWER_FAMILIES), ('Images', images)):
         print(f'## {title}\n')
         print('| key | ' + ' | '.join(families) + ' |')
         print('|---' * (len(families) + 1) + '|')
@@ -256,6 +257,7 @@ def main(tessera):
 
 
 TEXT_FAMILIES = ['bert', 'roberta', 'xlm-roberta', 'distilbert', 'mpnet', 'electra', 'albert', 'clip_text_model', 'siglip_text_model']
+NEWER_FAMILIES = ['jina_bert', 'modernbert', 'nomic_bert', 'new', 'eurobert', 'qwen3', 'gemma3_text']
 
 if __name__ == '__main__':
     if len(sys.argv) != 2:

@@ -134,6 +134,41 @@ inline void write_random_bert(const std::filesystem::path& directory, const Bert
           size.vocab, size.positions));
 }
 
+/// ModernBERT: `window` 128 as published, or as wide as every text (the same model with full masks).
+struct ModernBertSize {
+  const char* name;
+  Index layers, hidden, heads, intermediate, window;
+  Index vocab = 50368, positions = 16384;
+};
+
+inline constexpr ModernBertSize kModernBase{"ModernBERT-base", 22, 768, 12, 1152, 128};
+inline constexpr ModernBertSize kModernFull{"ModernBERT-base-full", 22, 768, 12, 1152, 65536};
+
+inline void write_random_modernbert(const std::filesystem::path& directory,
+                                    const ModernBertSize& size) {
+  std::vector<RandomTensor> list;
+  const Index H = size.hidden, I = size.intermediate;
+  const auto norm = [&](const std::string& name) { list.push_back({name + ".weight", {H}, 1.0F}); };
+  list.push_back({"embeddings.tok_embeddings.weight", {size.vocab, H}});
+  norm("embeddings.norm");
+  norm("final_norm");
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("layers.{}.", i);
+    if (i > 0) norm(layer + "attn_norm");
+    norm(layer + "mlp_norm");
+    list.push_back({layer + "attn.Wqkv.weight", {3 * H, H}});
+    list.push_back({layer + "attn.Wo.weight", {H, H}});
+    list.push_back({layer + "mlp.Wi.weight", {2 * I, H}});
+    list.push_back({layer + "mlp.Wo.weight", {H, I}});
+  }
+  write_random(
+      directory, list,
+      fmt::format(
+          R"({{"architectures": ["ModernBertModel"], "model_type": "modernbert", "hidden_size": {}, "num_hidden_layers": {},
+ "num_attention_heads": {}, "intermediate_size": {}, "vocab_size": {}, "max_position_embeddings": {}, "local_attention": {}}})",
+          H, size.layers, size.heads, I, size.vocab, size.positions, size.window));
+}
+
 struct VitSize {
   const char* name;
   Index layers, hidden, heads, patch;

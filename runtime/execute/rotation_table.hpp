@@ -34,11 +34,9 @@ struct RotationTable {
   /// `beyond`: room for one row.
   Turn turn(const Rotation& rotation, Index position, float* beyond) const noexcept {
     const Index pairs = std::ssize(rotation.frequencies);
-    const float* row = rows + position * 2 * pairs;
-    if (position >= filled) {
-      fill_turn(rotation, position, beyond);
-      row = beyond;
-    }
+    const bool is_there = position >= 0 && position < filled;
+    if (!is_there) fill_turn(rotation, position, beyond);
+    const float* const row = is_there ? rows + position * 2 * pairs : beyond;
     return {.cos = row, .sin = row + pairs, .pairs = pairs};
   }
 };

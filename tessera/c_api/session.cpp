@@ -59,7 +59,8 @@ auto name_calls(const tessera_session_options& given, std::size_t calls, Body bo
 Index longest_sequence(const models::Package& package) {
   const TokenSpec* tokens = package.program.tokens();
   if (tokens == nullptr) return package.max_tokens;
-  return tokens->max_tokens == kAnyLength ? kRowsOfAnyLength : tokens->max_tokens;
+  if (tokens->max_tokens != kAnyLength) return tokens->max_tokens;
+  return std::min(package.max_tokens, kRowsOfAnyLength);  // what texts are cut at
 }
 
 Wanted read_session_options(const ModelObject& model, const tessera_session_options* pointer) {

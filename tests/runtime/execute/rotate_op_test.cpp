@@ -114,7 +114,10 @@ TEST_P(RotateOpTest, TurnsByThePositionOfTheRow) {
           position = 3 * position + 5000;  // beyond the table
         session->run({.ids = ids, .offsets = offsets, .positions = positions});
         expect_right(model, normed, neighbours, *session, positions);
-        for (std::int32_t& position : positions) position = (position - 5000) / 3;
+        for (std::int32_t& position : positions) position -= 5060;  // below it, some of them
+        session->run({.ids = ids, .offsets = offsets, .positions = positions});
+        expect_right(model, normed, neighbours, *session, positions);
+        for (std::int32_t& position : positions) position = (position + 60) / 3;
         session->run({.ids = ids, .offsets = offsets});
         expect_right(model, normed, neighbours, *session, positions);
       }
