@@ -207,8 +207,9 @@ void ModelFlags::add_embedding_to(CLI::App& command) {
 
 void ModelFlags::add_top_k_to(CLI::App& command) {
   add_count(command, "--top-k", top_k,
-            "Sparse embeddings: the K heaviest tokens, the others are not held (default: all that "
-            "are not 0)");
+            "Sparse embeddings: the K heaviest tokens (default: all that are not 0). All columns "
+            "are held meanwhile only where a Normalize reads them, or K tokens of each thread "
+            "would take more");
 }
 
 void ModelFlags::add_memory_to(CLI::App& command) {
