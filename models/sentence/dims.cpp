@@ -11,22 +11,23 @@ namespace tessera::models {
 void cut_embedding(Index dims, Package& package) {
   const std::int32_t found = package.program.find_output("embedding");
   if (found == kNone) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("dims: got {}, but a {} has no embedding, expected a model that has",
-                            dims, package.architecture));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: dims: got {}, but a {} has no embedding, expected a model that has",
+                    package.directory.string(), dims, package.architecture));
   }
   if (package.embedding_is_sparse) {
     throw Error(ErrorCode::unsupported_model,
-                fmt::format("dims: got {} of a sparse embedding, whose columns are tokens, "
+                fmt::format("{}: dims: got {} of a sparse embedding, whose columns are tokens, "
                             "expected a dense one",
-                            dims));
+                            package.directory.string(), dims));
   }
   const ValueId whole = package.program.outputs[static_cast<std::size_t>(found)].value;
   const Index width = package.program.values[static_cast<std::size_t>(whole)].width;
   if (dims < 1 || dims > width) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("dims: got {}, expected 1 to {}, the width of the embedding", dims, width));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: dims: got {}, expected 1 to {}, the width of the embedding",
+                            package.directory.string(), dims, width));
   }
   if (dims == width) return;
   const WeightMap none(*package.checkpoint, "sentence-transformers", "", "");

@@ -53,7 +53,9 @@ ValueId pool_layers(const std::filesystem::path& directory, const SentenceModule
 
   const WeightMap weights(checkpoint, "sentence-transformers", "", config.name());
   const std::string tensor = fmt::format("{}/{}", module.path, kWeights);
-  const Dim count{.size = layers + 1 - start, .key = "num_hidden_layers"};
+  const Dim count{
+      .size = layers + 1 - start,
+      .key = fmt::format("num_hidden_layers={}, layer_start={}: layers", layers, start)};
   const std::vector<float> w = weights.values(tensor, count);
   double sum = 0.0;  // Σ w
   for (const float weight : w) sum += static_cast<double>(weight);

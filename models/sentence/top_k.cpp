@@ -41,9 +41,10 @@ void keep_heaviest(Index k, Package& package) {
     is_any = true;
     Value& value = program.values[static_cast<std::size_t>(output.value)];
     if (k < 1 || k > std::min(value.width, kMostTopColumns)) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("top_k: got {}, expected 1 to {}, the vocabulary's size", k,
-                              std::min(value.width, kMostTopColumns)));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("{}: top_k: got {}, expected 1 to {}, the vocabulary's size",
+                      package.directory.string(), k, std::min(value.width, kMostTopColumns)));
     }
     if (Index* const top = top_of_writer(program, output.value)) {
       *top = k;
@@ -56,10 +57,11 @@ void keep_heaviest(Index k, Package& package) {
     }
   }
   if (!is_any) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("top_k: got {}, but no output of this {} is sparse, expected a model "
-                            "with SpladePooling, or lexical_weights of BGE-M3",
-                            k, package.architecture));
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: top_k: got {}, but no output of this {} is sparse, expected a model "
+                    "with SpladePooling, or lexical_weights of BGE-M3",
+                    package.directory.string(), k, package.architecture));
   }
   package.top_k = k;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sparse embeddings of their heaviest tokens alone: the others are never held.
+// Sparse embeddings of their heaviest tokens alone. The op that writes all V columns keeps the heaviest
+// itself where nobody else reads the others; behind a Normalize, or where the output has a second name,
+// (S,V) is held and a TopColumnsOp follows.
 #pragma once
 
 #include "models/package.hpp"

@@ -49,6 +49,7 @@ struct Context {
   OneDnnWeights* onednn;  ///< null: no op uses it
   float* scratch;         ///< workers.count() pieces of scratch_stride floats
   Index scratch_stride;
+  bool holds_columns;                        ///< plan_memory() was told so
   std::int32_t* block_begin;                 ///< (S+1) first attention block of each sequence
   std::span<const BlockSpace> block_spaces;  ///< one per worker
   bool in_block = false;                     ///< of a chain
@@ -103,9 +104,11 @@ inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block)
   return after - block_begin.begin() - 1;
 }
 
-/// Floats of scratch that one worker needs for any op of `program`, a multiple of 32 (128 bytes).
+/// Floats of scratch that one of `threads` workers needs for any op of `program`, a multiple of 32 (128
+/// bytes). `holds_columns`: as plan_memory().
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
-                       const kernels::KernelTable& kernels, Index max_rows, Index max_sequences);
+                       const kernels::KernelTable& kernels, Index max_rows, Index max_sequences,
+                       int threads = 1, bool holds_columns = false);
 
 void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& schedule) noexcept;

@@ -3,9 +3,10 @@
 // out[s] = max or Σ over the rows x of sequence s of act(x Bᵀ + bias), without the product: a task is a
 // block of columns, whose C exists a block of rows at a time in the worker's scratch
 // (runtime/plan/pooled_linear.hpp). Rows join one by one in their order, so that blocks change no bit.
-// Where the largest columns are kept, a block is pooled in the scratch, too, and offered to the worker's
-// heap of each sequence; the heaps are one at the end. Their order is strict, so that neither who computed
-// a block nor when changes the result.
+// Where the largest columns are kept in heaps, a block is pooled in the scratch, too, and offered to the
+// worker's heap of each sequence; the heaps are one at the end. Where all columns are held, each row
+// becomes its largest columns at the end. Their order is strict, so that neither who computed a block, nor
+// when, nor where it lay changes the result.
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
@@ -36,7 +37,11 @@ class PooledLinear {
         nest_(nest),
         weight_(context.weights[op.weight]),
         gemm_(context.kernels.gemm[weight_.precision]),
-        out_(context.value(op.out)) {}
+        out_(context.value(op.out)),
+        all_(out_),
+        heap_size_(context.holds_columns ? 0 : op.top) {
+    all_.cols = weight_.rows, all_.stride = activation_stride(weight_.rows);
+  }
 
   /// Columns of `panels`.
   void columns(Range panels, float* scratch) const noexcept {
@@ -45,7 +50,7 @@ class PooledLinear {
     const Index ldc = activation_stride(panels.size() * gemm_.NR);
     float *const row = scratch + heaps(), *const c = row + ldc;
     const TensorView<float> pooled =
-        op_.top == 0 ? columns_of(out_, first, N) : behind(c, ldc, panels, N);
+        heap_size_ == 0 ? columns_of(all_, first, N) : behind(c, ldc, panels, N);
     GemmOperands o = operands(panels, first, N);
     o.c = c, o.ldc = ldc;
     for (Index s = 0; s < pooled.rows; ++s) std::fill_n(pooled.data + s * pooled.stride, N, 0.0F);
@@ -65,18 +70,41 @@ class PooledLinear {
           pooled_rows(context_, s).size() > 0) {
         context_.kernels.activation(op_.activation, y, pooled.stride, y, pooled.stride, 1, N);
       }
-      if (op_.top > 0) heap(scratch, s).offer(y, N, first);
+      if (heap_size_ > 0) heap(scratch, s).offer(y, N, first);
     }
   }
 
-  /// Floats at the beginning of a worker's scratch.
-  Index heaps() const noexcept { return out_.rows * 2 * op_.top; }
-  TopColumns heap(float* scratch, Index s) const noexcept {
-    return {scratch + s * 2 * op_.top, op_.top};
+  void clear_heaps(float* scratch) const noexcept {
+    for (Index s = 0; s < out_.rows && heap_size_ > 0; ++s) heap(scratch, s).clear();
   }
-  TopColumns result(Index s) const noexcept { return {out_.data + s * out_.stride, op_.top}; }
+
+  /// The largest columns of all workers' heaps, or of the rows that are held. `scratch`: 2k floats.
+  void keep_largest(float* scratch) const noexcept {
+    for (Index i = 0; i < out_.rows && op_.top > 0; ++i) {
+      if (heap_size_ > 0) {
+        TopColumns top(out_.data + i * out_.stride, op_.top);
+        top.clear();
+        for (int worker = 0; worker < context_.workers.count(); ++worker) {
+          top.offer(heap(context_.scratch + worker * context_.scratch_stride, i));
+        }
+        top.sort();
+      } else {  // results lie where rows are that were read
+        const Index s = out_.stride <= all_.stride ? i : out_.rows - 1 - i;
+        TopColumns top(scratch, op_.top);
+        top.clear();
+        top.offer(all_.data + s * all_.stride, all_.cols, 0);
+        top.sort();
+        std::copy_n(scratch, 2 * op_.top, out_.data + s * out_.stride);
+      }
+    }
+  }
 
  private:
+  /// Floats at the beginning of a worker's scratch.
+  Index heaps() const noexcept { return out_.rows * 2 * heap_size_; }
+  TopColumns heap(float* scratch, Index s) const noexcept {
+    return {scratch + s * 2 * heap_size_, heap_size_};
+  }
   static TensorView<float> columns_of(const TensorView<float>& x, Index first, Index N) noexcept {
     return {.data = x.data + first, .rows = x.rows, .cols = N, .stride = x.stride};
   }
@@ -134,7 +162,9 @@ class PooledLinear {
   const LoopNest& nest_;
   const LoadedParameter& weight_;
   const kernels::Gemm& gemm_;
-  TensorView<float> out_;
+  TensorView<float> out_;  // (S,N), or (S,2k)
+  TensorView<float> all_;  // (S,N) in the same place, where it is held
+  Index heap_size_;        // k of a heap; 0: all columns are held
 };
 
 }  // namespace
@@ -148,24 +178,13 @@ void run(const Context& context, const PooledLinearOp& op, const OpSchedule& sch
   const auto scratch = [&](int worker) {
     return context.scratch + worker * context.scratch_stride;
   };
-  const Index sequences = context.value(op.out).rows;
-  if (op.top > 0) {
-    for (int worker = 0; worker < context.workers.count(); ++worker) {
-      for (Index s = 0; s < sequences; ++s) product.heap(scratch(worker), s).clear();
-    }
+  for (int worker = 0; worker < context.workers.count(); ++worker) {
+    product.clear_heaps(scratch(worker));
   }
   context.workers.run(nest.col_blocks, [&](Index task, int worker) {
     product.columns(piece({0, panels}, task, nest.col_blocks), scratch(worker));
   });
-  if (op.top == 0) return;
-  for (Index s = 0; s < sequences; ++s) {
-    TopColumns top = product.result(s);
-    top.clear();
-    for (int worker = 0; worker < context.workers.count(); ++worker) {
-      top.offer(product.heap(scratch(worker), s));
-    }
-    top.sort();
-  }
+  product.keep_largest(context.scratch);
 }
 
 }  // namespace tessera::execute

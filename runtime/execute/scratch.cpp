@@ -30,7 +30,8 @@ Index sums_elements(const Program& program, std::span<const NestRange> nests, co
 }  // namespace
 
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
-                       const kernels::KernelTable& kernels, Index max_rows, Index max_sequences) {
+                       const kernels::KernelTable& kernels, Index max_rows, Index max_sequences,
+                       int threads, bool holds_columns) {
   const Index longest = longest_sequence(program, max_rows);
   Index most = 0;
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
@@ -65,13 +66,14 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       const Parameter& weight = program.parameters[at(pooled->weight)];
       const kernels::Gemm& gemm = kernels.gemm[weight.precision];
       const Index rows = most_rows(program, pooled->in, max_rows, max_sequences);
+      const TopRows heaps{most_rows(program, pooled->out, max_rows, max_sequences),
+                          holds_columns ? 0 : pooled->top};
+      if (holds_columns) most = std::max(most, ceil_div(2 * pooled->top, threads));  // of them all
       for (const NestRange& range : schedule[i].nests) {
         const LinearShape shape{
             .M = std::min(range.last_rows, rows), .N = weight.rows, .K = weight.cols};
-        most = std::max(
-            most, pooled_linear_scratch(
-                      shape, range.nest, gemm.MR, gemm.NR, takes_whole_tiles(gemm),
-                      {most_rows(program, pooled->out, max_rows, max_sequences), pooled->top}));
+        most = std::max(most, pooled_linear_scratch(shape, range.nest, gemm.MR, gemm.NR,
+                                                    takes_whole_tiles(gemm), heaps));
         if (range.last_rows >= rows) break;
       }
     } else if (const auto* mixture = std::get_if<ExpertsOp>(&op)) {

@@ -101,7 +101,7 @@ class Chains {
 }  // namespace
 
 MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequences,
-                       std::span<const OpSchedule> schedule) {
+                       std::span<const OpSchedule> schedule, bool holds_columns) {
   const std::size_t n = program.values.size();
   MemoryPlan plan{.slots = std::vector<MemorySlot>(n), .bytes = 0, .lower_bound = 0};
   const Chains chains(program, schedule);
@@ -114,6 +114,14 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
       rows = std::min(rows, chain->chain.from_rows - 1);
     }
     plan.slots[v].bytes = bytes_of(program.values[v], rows);
+  }
+  for (const Op& op : program.ops) {
+    const auto* pooled = std::get_if<PooledLinearOp>(&op);
+    if (pooled == nullptr || pooled->top == 0 || !holds_columns) continue;
+    Value all = program.values[at(pooled->out)];  // (S,N)
+    all.width = program.parameters[at(pooled->weight)].rows;
+    std::size_t& bytes = plan.slots[at(pooled->out)].bytes;
+    bytes = std::max(bytes, bytes_of(all, most[at(all.space)].rows));
   }
 
   for (std::size_t i = 0; i < program.ops.size(); ++i) {

@@ -49,9 +49,10 @@ struct MemoryPlan {
   std::size_t block_bytes = 0;    ///< of the block of one worker
 };
 
-/// `schedule`: one per op, or empty: without chains.
+/// `schedule`: one per op, or empty: without chains. `holds_columns`: the places of pooled linears' largest
+/// columns are as large as all columns (pooled_linear.hpp).
 MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequences,
-                       std::span<const OpSchedule> schedule = {});
+                       std::span<const OpSchedule> schedule = {}, bool holds_columns = false);
 
 /// One line per value: offset, bytes, lifetime.
 std::string to_string(const MemoryPlan& plan, const Program& program);

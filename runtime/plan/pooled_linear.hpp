@@ -11,10 +11,19 @@
 //
 //   bytes into L2 = b·K·N + a·M·K·c + 4·S·N           b, a: bytes of an element of B and A
 //
-// (2k in place of N in the last term where the k largest columns are kept: their heaps, one a sequence,
-// and the columns of a block (S,NC) are scratch, and (S,N) is not held) where a linear and a pooling move
-// 2·4·M·N more and hold (M,N). More columns a block read A less often;
+// where a linear and a pooling move 2·4·M·N more and hold (M,N). More columns a block read A less often;
 // fewer rows a block leave more of L2 to the columns, and B passes into L1 once a tile of rows anyway.
+//
+// Where the k largest columns are kept, the result is (S,2k), and what is pooled lies in one of two places:
+//
+//   in heaps   every worker has one of 2k floats a sequence, and the columns of a block (S,NC), in its
+//              scratch: P·S·(2k + NC) for P workers; (S,N) is not held, 2k is for N in the last term above
+//   held       the place of the result is as large as (S,N), whose rows are pooled there and then become
+//              their k largest, one after the other: never more than without a k but 2k floats in all and
+//              what (S,2k) is larger than (S,N)
+//
+// A session takes what makes its arena smaller (lay_out()), a function of shapes and threads; the bits of
+// the result are the same.
 #pragma once
 
 #include "runtime/plan/linear.hpp"
@@ -46,13 +55,13 @@ struct PooledLinearCost {
 PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest& nest,
                                     const PlanMachine& machine);
 
-/// What is pooled where only the `top` largest columns are kept; 0: nothing beside the result.
+/// What is pooled in heaps of the `top` largest columns; 0: nothing beside the result.
 struct TopRows {
   Index sequences = 0, top = 0;
 };
 
-/// Floats of a worker's scratch: a row, and C of one block; where columns are kept, also those of a block
-/// and the heaps of every sequence.
+/// Floats of a worker's scratch: a row, and C of one block; with heaps, also the columns of a block and
+/// the heap of every sequence.
 Index pooled_linear_scratch(const LinearShape& shape, const LoopNest& nest, Index MR, Index NR,
                             bool whole_tiles, const TopRows& kept = {}) noexcept;
 

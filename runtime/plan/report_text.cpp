@@ -47,16 +47,15 @@ std::string json_of(const CandidateReport& c) {
 std::string text_of(const PrecisionCosts& costs) {
   const auto& [now, other] = costs;
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 0x1p20; };
-  const auto ratio = [](std::size_t a, std::size_t b) {
-    return static_cast<double>(a) / static_cast<double>(b);
+  const auto of = [&](const char* what, std::size_t a, std::size_t b) {  // "0.50 x the arena (…)"
+    const std::string ratio =
+        b == 0 ? "" : fmt::format("{:.2f} x ", static_cast<double>(a) / static_cast<double>(b));
+    return fmt::format("{}{} ({:.1f} -> {:.1f} MiB)", ratio, what, mib(b), mib(a));
   };
-  return fmt::format(
-      "{} would take {:.2f} x the time ({} -> {} predicted), {:.2f} x the packed weights "
-      "({:.1f} -> {:.1f} MiB), {:.2f} x the arena ({:.1f} -> {:.1f} MiB)\n",
-      other.name, other.seconds / now.seconds, duration(now.seconds), duration(other.seconds),
-      ratio(other.weights_packed_bytes, now.weights_packed_bytes), mib(now.weights_packed_bytes),
-      mib(other.weights_packed_bytes), ratio(other.arena_bytes, now.arena_bytes),
-      mib(now.arena_bytes), mib(other.arena_bytes));
+  return fmt::format("{} would take {:.2f} x the time ({} -> {} predicted), {}, {}\n", other.name,
+                     other.seconds / now.seconds, duration(now.seconds), duration(other.seconds),
+                     of("the packed weights", other.weights_packed_bytes, now.weights_packed_bytes),
+                     of("the arena", other.arena_bytes, now.arena_bytes));
 }
 
 /// "row blocks: 12 chains of 7 ops, each in 8 blocks of 512 rows; values 14.2 MiB instead of 61.3"

@@ -188,7 +188,7 @@ struct PooledLinearOp {
   ValueId out;               // (S,N), or (S,2·top)
   Activation activation = Activation::none;
   RowReduction over = RowReduction::max;
-  Index top = 0;  ///< > 0: TopColumnsOp of the result, which is not held either
+  Index top = 0;  ///< > 0: TopColumnsOp of the result (S,N)
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {

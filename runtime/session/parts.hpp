@@ -32,7 +32,8 @@ class LoadedModel final : public Model {
 /// What a session allocates: values, blocks of chains and scratch per worker, index arrays.
 struct SessionLayout {
   MemoryPlan values;
-  Index scratch_stride = 0;                                              ///< floats per worker
+  bool holds_columns = false;  ///< as plan_memory(); where the arena is smaller so
+  Index scratch_stride = 0;    ///< floats per worker
   std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
   struct SpaceCuts {
     std::size_t offset = 0;  // bytes

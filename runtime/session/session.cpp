@@ -124,6 +124,7 @@ class ArenaSession final : public Session {
         .onednn = onednn_.get(),
         .scratch = arena_.floats(layout_.scratch),
         .scratch_stride = layout_.scratch_stride,
+        .holds_columns = layout_.holds_columns,
         .block_begin = integers(layout_.block_begin),
         .block_spaces = block_spaces_,
         .cuts = cuts_,

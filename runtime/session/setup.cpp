@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -69,14 +70,15 @@ std::size_t bytes_read_beyond(const Program& program, const kernels::KernelTable
   return most;
 }
 
-}  // namespace
-
-SessionLayout lay_out(const Program& program, const SessionOptions& options,
-                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
-  SessionLayout layout{.values =
-                           plan_memory(program, options.max_rows, options.max_sequences, schedule)};
-  layout.scratch_stride = execute::scratch_elements(program, schedule, kernels, options.max_rows,
-                                                    options.max_sequences);
+SessionLayout lay_out_with(bool holds_columns, const Program& program,
+                           const SessionOptions& options, std::span<const OpSchedule> schedule,
+                           const kernels::KernelTable& kernels) {
+  SessionLayout layout{.values = plan_memory(program, options.max_rows, options.max_sequences,
+                                             schedule, holds_columns),
+                       .holds_columns = holds_columns};
+  layout.scratch_stride =
+      execute::scratch_elements(program, schedule, kernels, options.max_rows, options.max_sequences,
+                                options.threads, holds_columns);
   const auto sequences = static_cast<std::size_t>(options.max_sequences);
   std::size_t end = round_up(layout.values.bytes);
   const auto reserve = [&](std::size_t bytes) { return std::exchange(end, end + round_up(bytes)); };
@@ -107,6 +109,21 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
   }
   layout.bytes = end + round_up(beyond);
   return layout;
+}
+
+bool pools_the_largest(const Op& op) {
+  const auto* pooled = std::get_if<PooledLinearOp>(&op);
+  return pooled != nullptr && pooled->top > 0;
+}
+
+}  // namespace
+
+SessionLayout lay_out(const Program& program, const SessionOptions& options,
+                      std::span<const OpSchedule> schedule, const kernels::KernelTable& kernels) {
+  SessionLayout heaps = lay_out_with(false, program, options, schedule, kernels);
+  if (std::none_of(program.ops.begin(), program.ops.end(), pools_the_largest)) return heaps;
+  SessionLayout held = lay_out_with(true, program, options, schedule, kernels);
+  return held.bytes < heaps.bytes ? held : heaps;
 }
 
 Program session_program(const Program& program, const SessionOptions& options) {

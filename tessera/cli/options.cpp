@@ -199,7 +199,7 @@ void ModelFlags::add_embedding_to(CLI::App& command) {
             "(Matryoshka); normalised again where the embedding is (default: all)");
   add_choice(command, "--pooling", pooling, "MODE", models::pooling_modes(),
              fmt::format("One row of a text's tokens where the model's files do not say how: {} "
-                         "(default: mean)",
+                         "(default: mean where there is no modules.json)",
                          fmt::join(models::pooling_modes(), ", ")));
   command.add_flag("--normalize", normalize,
                    "Embeddings of length 1, also where the model's files do not say so");
@@ -207,8 +207,9 @@ void ModelFlags::add_embedding_to(CLI::App& command) {
 
 void ModelFlags::add_top_k_to(CLI::App& command) {
   add_count(command, "--top-k", top_k,
-            "Sparse embeddings: the K heaviest tokens, the others are not held (default: all that "
-            "are not 0)");
+            "Sparse embeddings: the K heaviest tokens (default: all that are not 0). All columns "
+            "are held meanwhile only where a Normalize reads them, or K tokens of each thread "
+            "would take more");
 }
 
 void ModelFlags::add_memory_to(CLI::App& command) {
@@ -398,6 +399,12 @@ void say_what_was_cut(std::string_view command, const TextInputs& texts, std::si
 
 void require_embedding(const models::Package& package) {
   if (package.program.find_output("embedding") != kNone) return;
+  if (package.embedding_from_files && !package.multi_vector) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: modules.json of this {} has no Pooling, so that there is no "
+                            "embedding, expected one, or --pooling, which says how",
+                            package.directory.string(), package.architecture));
+  }
   throw Error(
       ErrorCode::unsupported_model,
       fmt::format("{}: {} computes no embedding, expected an encoder without a head or "

@@ -167,7 +167,7 @@ TEST_F(LayerPoolingTest, WhatDoesNotFitIsRefused) {
   config(0);
   weights({1.0F, 1.0F, 1.0F});
   EXPECT_THAT(directory_.error(), AllOf(HasSubstr("layer_weights\" has shape (3), expected (4)"),
-                                        HasSubstr("num_hidden_layers=4")));
+                                        HasSubstr("num_hidden_layers=3, layer_start=0: layers=4")));
   weights({1.0F, -1.0F, 2.0F, -2.0F});
   EXPECT_THAT(
       directory_.error(),

@@ -126,6 +126,8 @@ TEST_P(TopColumnsOpTest, OfAPooledLinear) {
   for (const Case& c : {Case{1, 1, Activation::log1p_relu, RowReduction::max},
                         Case{1000, 3, Activation::log1p_relu, RowReduction::max},
                         Case{301, 301, Activation::none, RowReduction::max},
+                        Case{900, 449, Activation::log1p_relu, RowReduction::max},  // 2k < N
+                        Case{900, 700, Activation::log1p_relu, RowReduction::sum},
                         Case{333, 64, Activation::log1p2_relu, RowReduction::sum}}) {
     OpModel model;
     const ValueId in = embedding(model, 48);
@@ -140,6 +142,29 @@ TEST_P(TopColumnsOpTest, OfAPooledLinear) {
     model.add("top", kSequences, 2 * c.top, op);
     model.add("after", kSequences, 2 * c.top, TopColumnsOp{.in = dense, .out = kNone});
     run_and_expect(model);
+  }
+}
+
+// The columns that are left out never cost more than they take: workers' heaps would.
+TEST_P(TopColumnsOpTest, OfAPooledLinearTakesNoMoreThanAllColumns) {
+  constexpr Index kColumns = 2000, kRows = 400, kTexts = 24;
+  for (const int threads : {1, 3, 8}) {
+    const auto session = [&](Index top) {
+      OpModel model;
+      PooledLinearOp op{.in = embedding(model, 48),
+                        .weight = model.parameter("w", ParameterKind::matrix, kColumns, 48, 0.3F),
+                        .out = kNone,
+                        .activation = Activation::log1p_relu,
+                        .over = RowReduction::max,
+                        .top = top};
+      model.add("out", kSequences, top == 0 ? kColumns : 2 * top, op);
+      return model.session(GetParam(), kRows, kTexts, threads)->memory_bytes();
+    };
+    const std::size_t all = session(0);
+    for (const Index top : {Index{1}, Index{100}, Index{900}, kColumns}) {
+      EXPECT_LE(session(top), all + sizeof(float) * static_cast<std::size_t>(2 * top * kTexts))
+          << "top " << top << ", " << threads << " threads";
+    }
   }
 }
 

@@ -123,6 +123,12 @@ TEST_F(PoolingCliTest, BadAsksAreNamed) {
           "lasttoken");
   refused("plain --pooling cls --output-name pooler_output", 2,
           "--pooling: got cls where pooler_output is computed, expected none");
+  file("model/modules.json",
+       R"([{"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"}])");
+  refused("model", 1,
+          "model: modules.json of this BertModel has no Pooling, so that there is no embedding, "
+          "expected one, or --pooling");
+  EXPECT_EQ(tessera("embed model --pooling mean texts.txt").status, 0);
   refused("plain --normalize --output-name pooler_output", 2,
           "--normalize: got it where pooler_output is computed, expected none");
 }

@@ -164,11 +164,11 @@ TEST_F(SparseCliTest, APlanNamesTheOp) {
 
 TEST_F(SparseCliTest, BadCountsAreNamed) {
   expect_failure(tessera("embed model texts.txt --top-k 2"), 1,
-                 "top_k: got 2, but no output of this BertModel is sparse");
+                 "model: top_k: got 2, but no output of this BertModel is sparse");
   expect_failure(tessera("embed splade texts.txt --top-k 2 --output-name logits"), 2,
                  "--top-k: the output logits is not sparse");
   expect_failure(tessera("embed splade texts.txt --top-k 100000"), 1,
-                 "top_k: got 100000, expected 1 to 140");
+                 "splade: top_k: got 100000, expected 1 to 140");
   expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2,
                  "expected jsonl or npz");
   expect_failure(tessera("embed splade texts.txt --top-k 0"), 2, "--top-k");

@@ -109,6 +109,10 @@ TEST_F(StaticCliTest, EveryCommandThatEmbedsTakesIt) {
   EXPECT_THAT(info.out, HasSubstr("static-embedding"));
   EXPECT_THAT(info.out, HasSubstr("no special tokens"));
   EXPECT_THAT(info.out, Not(HasSubstr("position_table")));
+  const CommandResult plan =
+      tessera("plan static --no-measure");  // of weights that are read in place
+  EXPECT_THAT(plan.out, HasSubstr(" predicted), the packed weights (0.0 -> 0.0 MiB), "));
+  EXPECT_THAT(plan.out, testing::Not(HasSubstr("nan")));
   for (const char* command : {"plan static", "profile static", "tokens static texts.txt"}) {
     const CommandResult result = tessera(command);
     EXPECT_EQ(result.status, 0) << command << ": " << result.err;

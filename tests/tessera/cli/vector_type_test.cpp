@@ -234,7 +234,7 @@ TEST_F(VectorsCliTest, BadAsksAreNamed) {
   refused("--vector-type int8 --calibrate nan.npy", "nan.npy has nan in row 1, column ");
   refused("--vector-type int8 --calibrate f32.npy -o f32.npy", "f32.npy");
   expect_failure(tessera("embed model texts.txt --dims 100000"), 1,
-                 "dims: got 100000, expected 1 to " + std::to_string(floats_.width));
+                 ": dims: got 100000, expected 1 to " + std::to_string(floats_.width));
   expect_failure(tessera("embed model texts.txt --vector-type int8 --calibrate nowhere"), 1,
                  "nowhere");
 }
