@@ -18,14 +18,16 @@ SidePackages open_sides(const ModelFlags& model);
 
 class SideEncoders {
  public:
-  /// `options`: of both, but for a plan, which is of the program of documents.
+  /// `options`: of both, but for a plan, which is of the program of documents, and for a memory cap,
+  /// which is on both together: queries get what one takes, documents the rest.
+  /// Errors: as TextEncoder()'s; out_of_memory where the two do not fit the cap.
   SideEncoders(const SidePackages& packages, const EncoderOptions& options);
 
-  TextEncoder& of_documents() noexcept { return documents_; }
-  TextEncoder& of_queries() noexcept { return queries_ ? *queries_ : documents_; }
+  TextEncoder& of_documents() noexcept { return *documents_; }
+  TextEncoder& of_queries() noexcept { return queries_ ? *queries_ : *documents_; }
 
  private:
-  TextEncoder documents_;
+  std::optional<TextEncoder> documents_;  // after the constructor there is one
   std::optional<TextEncoder> queries_;
 };
 

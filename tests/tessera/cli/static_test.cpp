@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 
+#include "tessera/cli/sides.hpp"
 #include "tests/models/sentence/static_directory.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
 
@@ -259,6 +260,39 @@ TEST_F(RouterCliTest, SearchAndRerankReadEachSideByItsRoute) {
   ASSERT_EQ(tessera("search router --index texts.txt tea -q --save-index i.npy").status, 0);
   EXPECT_EQ(tessera("search router --index texts.txt tea -q --load-index i.npy").out,
             tessera("search router --index texts.txt tea -q").out);
+}
+
+TEST_F(RouterCliTest, MemoryCapIsOnBothSidesTogether) {
+  cli::ModelFlags model;
+  model.model = path("router").string();
+  const cli::SidePackages sides = cli::open_sides(model);
+  EncoderOptions options = model.encoder_options({"embedding"});
+  options.split_to_cap = true;
+  const std::size_t documents = memory_bytes(*sides.documents, options, 1).weights(),
+                    queries = memory_bytes(*sides.queries, options, 1).weights();
+  std::size_t fitted = 0;
+  for (const std::size_t left :
+       std::vector<std::size_t>{0, 1, 1 << 14, 1 << 17, 1 << 20, 1 << 23}) {
+    options.session.memory_cap_bytes = documents + queries + left;
+    try {
+      cli::SideEncoders encoders(sides, options);
+      const auto total = [](const TextEncoder& encoder) { return encoder.memory_bytes(1).total(); };
+      EXPECT_LE(total(encoders.of_documents()) + total(encoders.of_queries()),
+                options.session.memory_cap_bytes);
+      ++fitted;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::out_of_memory);
+      EXPECT_LT(left, std::size_t{1} << 19);
+    }
+  }
+  EXPECT_GE(fitted, 2U);
+  for (const char* command :
+       {"search router --index texts.txt tea", "rerank router --query tea texts.txt"}) {
+    const std::string cap = fmt::format(" -q --memory-cap {}", documents + queries);
+    expect_failure(tessera(command + cap), 1, "weights of queries and documents take");
+    EXPECT_EQ(tessera(command + std::string(" -q --memory-cap 16M")).out,
+              tessera(command + std::string(" -q")).out);
+  }
 }
 
 TEST_F(RouterCliTest, InfoSaysWhichRoutesThereAre) {
