@@ -76,31 +76,33 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
                        : context.weights[id].panels +
                              h * ceil_div(rows, gemm.NR) * gemm.panel_bytes(task.d);
   };
-  const Index ld = dense_stride(task.Tk);
-  float *const dense = task.scratch, *const tile = dense + task.Tq * ld;
-  disentangled_bias({.gemm = gemm,
-                     .q = static_cast<const float*>(task.q),
-                     .ldq = task.ldq,
-                     .k = static_cast<const float*>(task.k),
-                     .ldk = task.ldk,
-                     .key = panels(terms.key),
-                     .query = panels(terms.query),
-                     .rows = rows,
-                     .d = task.d,
-                     .row = gather.data() + reach,
-                     .reach = reach,
-                     .Tq = task.Tq,
-                     .Tk = task.Tk,
-                     .scale = task.scale,
-                     .q_begin = task.q_begin,
-                     .q_columns = task.q_columns,
-                     .k_columns = task.k_columns,
-                     .tile = tile,
-                     .dense = dense,
-                     .ld_dense = ld});
+  const DisentangledScratch at_element = disentangled_scratch(gemm, rows, task.Tq, task.Tk);
+  float* const dense = task.scratch;
+  disentangled_bias(
+      {.gemm = gemm,
+       .q = static_cast<const float*>(task.q),
+       .ldq = task.ldq,
+       .k = static_cast<const float*>(task.k),
+       .ldk = task.ldk,
+       .key = panels(terms.key),
+       .query = panels(terms.query),
+       .rows = rows,
+       .d = task.d,
+       .row = gather.data() + reach,
+       .reach = reach,
+       .Tq = task.Tq,
+       .Tk = task.Tk,
+       .scale = task.scale,
+       .q_begin = task.q_begin,
+       .q_columns = task.q_columns,
+       .k_columns = task.k_columns,
+       .tile = dense + at_element.tile,
+       .rows_of_task = reinterpret_cast<std::int32_t*>(dense + at_element.rows_of_task),
+       .dense = dense,
+       .ld_dense = at_element.ld_dense});
   task.dense = dense;
-  task.ld_dense = ld;
-  task.scratch = tile + tile_elements(gemm, rows);
+  task.ld_dense = at_element.ld_dense;
+  task.scratch = dense + at_element.end;
 }
 
 }  // namespace

@@ -28,16 +28,21 @@ struct DisentangledTask {
   const std::int32_t* q_columns;  // (Tq)
   const std::int32_t* k_columns;  // (Tk)
   float* tile;                    // MR · ⌈rows/NR⌉·NR floats
+  std::int32_t* rows_of_task;     // (Tq + Tk − 1)
   float* dense;                   // (Tq,Tk), row stride ld_dense
   Index ld_dense;
 };
 
-/// The stride of `dense`, and the floats of `tile`: whole cache lines.
-constexpr Index dense_stride(Index Tk) noexcept {
-  return (Tk + 15) / 16 * 16;
-}
-constexpr Index tile_elements(const kernels::Gemm& gemm, Index rows) noexcept {
-  return (gemm.MR * ((rows + gemm.NR - 1) / gemm.NR * gemm.NR) + 15) / 16 * 16;
+/// Where a task's matrices lie in its scratch, in elements: whole cache lines.
+struct DisentangledScratch {
+  Index ld_dense, tile, rows_of_task, end;  ///< `dense` comes first
+};
+constexpr DisentangledScratch disentangled_scratch(const kernels::Gemm& gemm, Index rows, Index Tq,
+                                                   Index Tk) noexcept {
+  const auto lines = [](Index n) { return (n + 15) / 16 * 16; };
+  const Index ld = lines(Tk), tile = Tq * ld;
+  const Index ints = tile + lines(gemm.MR * ((rows + gemm.NR - 1) / gemm.NR * gemm.NR));
+  return {ld, tile, ints, ints + lines(Tq + Tk)};
 }
 
 void disentangled_bias(const DisentangledTask& t) noexcept;

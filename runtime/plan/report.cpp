@@ -155,11 +155,13 @@ class Reporter {
   }
 
   /// What the distances of Disentangled add, all heads and sequences: products of tiles with the rows that
-  /// they need (execute/disentangled.cpp), and a matrix of scores that is written, added to and read.
+  /// they need (execute/disentangled.cpp), of which a score takes one number a term: a load that is as
+  /// good as one of a vector.
   struct PositionCost {
-    double flops = 0, bytes = 0, weight_bytes = 0;
-    double seconds(const MachineRates& rates) const {
-      return flops / rates.flops[Precision::f32] + bytes / rates.l1_bytes;
+    double flops = 0, bytes = 0, weight_bytes = 0, numbers = 0;
+    double seconds(const MachineRates& rates, Index V) const {
+      return flops / rates.flops[Precision::f32] +
+             numbers * static_cast<double>(8 * V) / rates.l1_bytes;
     }
   };
   PositionCost position_cost(const AttentionOp& o, Index T, Index Br) const {
@@ -168,17 +170,17 @@ class Reporter {
     const TileShape& tile = machine_.tile[Precision::f32];
     const double times = static_cast<double>(rows_ * o.heads) / static_cast<double>(T);
     PositionCost cost;
-    const auto add = [&](ParameterId id, Index products) {
+    const auto add = [&](ParameterId id, Index distances, Index blocks) {
       if (id == kNone) return;
       const Parameter& p = in_.program.parameters[at(id)];
-      const Index rows = std::min(p.rows, products + tile.MR + tile.NR);
-      const Index blocks = id == terms->query ? ceil_div(T, Br) : 1;
+      const Index rows = std::min(p.rows, distances + tile.MR + tile.NR);
       cost.flops += times * 2.0 * static_cast<double>(blocks * T * rows * o.head_dim);
-      cost.bytes += times * 8.0 * static_cast<double>(T * T);
+      cost.numbers += times * static_cast<double>(T * T);
       cost.weight_bytes += 4.0 * static_cast<double>(p.rows * p.cols);
     };
-    add(terms->key, T);
-    add(terms->query, std::min(T, Br));
+    add(terms->key, T, 1);
+    add(terms->query, std::min(T, Br), ceil_div(T, Br));
+    cost.bytes = 8.0 * cost.numbers;
     return cost;
   }
 
@@ -196,16 +198,17 @@ class Reporter {
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
     const PositionCost position = position_cost(o, T, kernel.Br);
     const auto candidate = [&](const AttentionCost& c) {
-      return CandidateReport{.name = kernels::to_string(c.dataflow),
-                             .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
-                             .l1_bytes = times * c.l1_bytes + position.bytes,
-                             .l2_bytes = times * c.l2_bytes + position.weight_bytes,
-                             .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
-                             .seconds = (times * c.seconds + position.seconds(machine_.rates)) /
-                                        static_cast<double>(machine_.threads),
-                             .limit = c.limit,
-                             .why = c.why,
-                             .scratch_bytes = c.used_scratch_bytes};
+      return CandidateReport{
+          .name = kernels::to_string(c.dataflow),
+          .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
+          .l1_bytes = times * c.l1_bytes + position.bytes,
+          .l2_bytes = times * c.l2_bytes + position.weight_bytes,
+          .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
+          .seconds = (times * c.seconds + position.seconds(machine_.rates, kernel.V)) /
+                     static_cast<double>(machine_.threads),
+          .limit = c.limit,
+          .why = c.why,
+          .scratch_bytes = c.used_scratch_bytes};
     };
     report.precision = o.precision;
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,

@@ -213,7 +213,8 @@ TEST_P(DisentangledTest, StaysInF32) {
   const Program narrow = in_precision(model_.program(), Precision::bf16, true);
   for (const Op& op : narrow.ops) {
     const auto* attention = std::get_if<AttentionOp>(&op);
-    if (attention != nullptr) EXPECT_EQ(attention->precision, Precision::f32);
+    if (attention == nullptr) continue;
+    EXPECT_EQ(attention->precision, Precision::f32);
   }
 }
 
