@@ -24,6 +24,7 @@ ParameterId Builder::add_once(Parameter parameter) {
   }
   if (!parameter.row_scale.empty()) key += "\n* " + parameter.row_scale;
   if (parameter.transposed) key += "\ntransposed";
+  if (parameter.kind == ParameterKind::distances) key += "\n" + parameter.projection.weight;
   if (parameter.offset != 0.0F) key += fmt::format("\n+ {}", parameter.offset);
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
@@ -431,6 +432,50 @@ ValueId Builder::first_columns(const std::string& name, ValueId in, Index column
 
 ValueId Builder::l2_normalize(const std::string& name, ValueId in, float eps) {
   L2NormalizeOp op{.in = in, .eps = eps, .out = like(name, in, width(in))};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ParameterId Builder::distances(const std::string& name, const DistanceTensors& tensors,
+                               const Dim& rows, const Dim& width, Index heads,
+                               const std::vector<std::int32_t>& gather) {
+  const bool norm = !tensors.norm.empty();
+  return add_once(
+      {.name = name + " of distances",
+       .kind = ParameterKind::distances,
+       .rows = rows.size,
+       .cols = width.size,
+       .sources = {{weights_.find(tensors.rows, {rows, width}), rows.size}},
+       .gather = gather,
+       .projection = {
+           .weight = weights_.find(tensors.linear + ".weight", {width, width}),
+           .bias = weights_.find(tensors.linear + ".bias", {width}),
+           .width = width.size,
+           .heads = heads,
+           .gamma = norm ? weights_.find(tensors.norm + ".weight", {width}) : std::string(),
+           .beta = norm ? weights_.find(tensors.norm + ".bias", {width}) : std::string(),
+           .eps = tensors.eps}});
+}
+
+ValueId Builder::mask_rows(const std::string& name, ValueId in) {
+  MaskRowsOp op{.in = in, .out = like(name, in, width(in))};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::convolution(const std::string& name, ValueId in, const std::string& tensor,
+                             const Dim& out, const Dim& in_width, const Dim& taps) {
+  const ParameterId weight =
+      add_once({.name = name + ".weight",
+                .kind = ParameterKind::matrix,
+                .rows = out.size,
+                .cols = in_width.size * taps.size,
+                .sources = {{weights_.find(tensor + ".weight", {out, in_width, taps}), out.size}}});
+  ConvolutionOp op{.in = in,
+                   .weight = weight,
+                   .bias = vector(name + ".bias", {tensor + ".bias"}, out),
+                   .taps = taps.size,
+                   .out = like(name, in, out.size)};
   program_.ops.emplace_back(op);
   return op.out;
 }

@@ -161,6 +161,21 @@ class Builder {
   ParameterId pair_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
                         std::vector<std::int32_t> gather);
 
+  /// Tensors of ParameterKind::distances: full name of the table; those of the rest without ".weight".
+  struct DistanceTensors {
+    std::string rows, linear;
+    std::string norm{};  ///< empty: none
+    float eps = 0.0F;
+  };
+  /// The rows (rows,width), normalised, times the linear (width,width), for heads that share its columns.
+  ParameterId distances(const std::string& name, const DistanceTensors& tensors, const Dim& rows,
+                        const Dim& width, Index heads, const std::vector<std::int32_t>& gather);
+  /// Zeros in the rows that no row attends to.
+  ValueId mask_rows(const std::string& name, ValueId in);
+  /// nn.Conv1d along each sequence, which keeps its length.
+  ValueId convolution(const std::string& name, ValueId in, const std::string& tensor,
+                      const Dim& out, const Dim& in_width, const Dim& taps);
+
   void output(const std::string& name, ValueId value) { program_.outputs.push_back({name, value}); }
 
   Index width(ValueId value) const;

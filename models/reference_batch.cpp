@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "runtime/base/error.hpp"
 
@@ -61,16 +62,35 @@ ReferenceBatch::ReferenceBatch(const TokenSpec& tokens, Index sequences, Index p
       previous = t;
       return column += static_cast<std::int32_t>(gap);
     };
-    for (std::size_t t = 0; t < row_ids.size(); ++t) {
-      const bool attended = mask.empty() || mask[begin + t] == 1;
-      if (!attended && t > 0) continue;
+    const auto is_attended = [&](std::size_t t) { return mask.empty() || mask[begin + t] == 1; };
+    const auto push = [&](std::size_t t, std::int32_t at_column) {
       ids_.push_back(row_ids[t]);
       if (has_types) types_.push_back(static_cast<std::int32_t>(types[begin + t]));
       positions_.push_back(row_positions[t]);
-      columns_.push_back(column_after(t));
+      columns_.push_back(at_column);
       padded_.push_back(static_cast<Index>(begin + t));
-      masked_.push_back(!attended);
-      if (t == 0) query_only_.push_back(attended ? 0 : 1);
+      masked_.push_back(!is_attended(t));
+    };
+    if (tokens.masked_rows_attend_to_all && !is_attended(0)) {
+      // Row 0 attends to all that is masked, wherever it stands: that comes first, and what is attended
+      // to moves on by as much as was behind it. Distances stay what they were.
+      std::int32_t masked = 0, leading = 0;
+      for (std::size_t t = 0; t < row_ids.size(); ++t) {
+        if (is_attended(t)) continue;
+        if (std::cmp_equal(t, leading)) ++leading;
+        push(t, masked++);
+      }
+      query_only_.push_back(masked);
+      for (std::size_t t = 0; t < row_ids.size(); ++t) {
+        if (is_attended(t)) push(t, static_cast<std::int32_t>(t) + masked - leading);
+      }
+      offsets_.push_back(static_cast<std::int32_t>(ids_.size()));
+      continue;
+    }
+    for (std::size_t t = 0; t < row_ids.size(); ++t) {
+      if (!is_attended(t) && t > 0) continue;
+      push(t, column_after(t));
+      if (t == 0) query_only_.push_back(is_attended(t) ? 0 : 1);
     }
     offsets_.push_back(static_cast<std::int32_t>(ids_.size()));
   }

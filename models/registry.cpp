@@ -15,6 +15,7 @@ ValueId build_mpnet(BuildContext& context);
 ValueId build_electra(BuildContext& context);
 ValueId build_albert(BuildContext& context);
 ValueId build_jina_bert(BuildContext& context);
+ValueId build_deberta_v2(BuildContext& context);
 // rotary/
 ValueId build_modernbert(BuildContext& context);
 ValueId build_nomic_bert(BuildContext& context);
@@ -62,6 +63,7 @@ constexpr std::array kJina{kModel, kMaskedLm, kSequences, kTokens};
 constexpr std::array kEuroBert{kModel, kMaskedLm, kSequences, kTokens};
 constexpr std::array kCausal{kModel, ModelClass{"ForCausalLM", Task::masked_lm}, kSequences,
                              kTokens};
+constexpr std::array kDeberta{kModel, kMaskedLm, kSequences, kTokens, kAnswers};
 constexpr std::array kGemmaText{kText};
 constexpr std::array kModernBert{kModel, kMaskedLm, kSequences, kTokens, kAnswers};
 constexpr std::array kVit{kModel, kImages};
@@ -82,6 +84,7 @@ constexpr std::array kFamilies{
     Family{"electra", "electra.", "Electra", kElectra, build_electra},
     Family{"albert", "albert.", "Albert", kAlbert, build_albert},
     Family{"jina_bert", "bert.", "JinaBert", kJina, build_jina_bert, true},
+    Family{"deberta-v2", "deberta.", "DebertaV2", kDeberta, build_deberta_v2},
     Family{"modernbert", "model.", "ModernBert", kModernBert, build_modernbert},
     Family{"nomic_bert", "bert.", "NomicBert", kModelOnly, build_nomic_bert, true},
     Family{"new", "new.", "New", kRoberta, build_gte_new, true},

@@ -24,6 +24,7 @@ FAMILIES = {
     'mpnet': ['mpnet-model', 'mpnet-mlm', 'mpnet-seqcls'],
     'electra': ['electra-model', 'electra-mlm', 'electra-discriminator', 'electra-seqcls', 'electra-choice'],
     'albert': ['albert-model', 'albert-mlm', 'albert-seqcls'],
+    'deberta-v2': ['deberta-v3-model', 'deberta-v3-seqcls', 'deberta-v3-tokcls', 'deberta-v2-conv-model', 'deberta-v2-unshared-clamped'],
     'jina_bert': ['jina-bert-v2', 'jina-bert-v2-code', 'jina-bert-v2-reranker'],
     'modernbert': ['modernbert-model', 'modernbert-model-v5config', 'modernbert-mlm', 'modernbert-seqcls-cls', 'modernbert-tokcls'],
     'nomic_bert': ['nomic-bert-model', 'nomic-embed-v1.5', 'nomic-embed-v2-moe'],
@@ -99,6 +100,9 @@ TEXT = {
     'causal': [True], 'use_rms_norm': [True], 'pad_vocab_size_multiple': [64], 'moe_top_k': [1, 9], 'num_experts': [2], 'moe_every_n_layers': [3],
     'moe_normalize_expert_weights': [True], 'num_shared_experts': [1],
     'pooler_num_fc_layers': [1], 'pooler_size_per_head': [8], 'pooler_type': ['x'], 'output_past': [False], 'adapters': [{}],
+    'relative_attention': [False], 'pos_att_type': [['c2p'], 'p2c', 'p2p'], 'position_buckets': [-1, 7], 'max_relative_positions': [70], 'share_att_key': [True, False],
+    'norm_rel_ebd': ['none', 'layer_norm', 'x'], 'position_biased_input': [True], 'attention_head_size': [4], 'conv_kernel_size': [1, 2], 'conv_act': ['relu', 'unknown'],
+    'conv_groups': [2], 'pooler_hidden_act': ['relu'], 'pooler_hidden_size': [8], 'legacy': [False], 'pooler_dropout': [0.5],
 }
 VISION = {
     'image_size': [16, 64], 'patch_size': [4], 'num_channels': [1], 'qkv_bias': [False], 'encoder_stride': [8], 'pooler_act': ['relu'], 'pooler_output_size': [24],
@@ -256,7 +260,7 @@ def main(tessera):
         print('\nNo effect in any of them: ' + ', '.join(f'`{k}`' for k in quiet) + '.\n')
 
 
-TEXT_FAMILIES = ['bert', 'roberta', 'xlm-roberta', 'distilbert', 'mpnet', 'electra', 'albert', 'clip_text_model', 'siglip_text_model']
+TEXT_FAMILIES = ['bert', 'roberta', 'xlm-roberta', 'distilbert', 'mpnet', 'electra', 'albert', 'deberta-v2', 'clip_text_model', 'siglip_text_model']
 NEWER_FAMILIES = ['jina_bert', 'modernbert', 'nomic_bert', 'new', 'eurobert', 'qwen3', 'gemma3_text']
 
 if __name__ == '__main__':

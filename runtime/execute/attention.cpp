@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "kernels/attention/blocks.hpp"
+#include "runtime/execute/disentangled.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/qkv_layout.hpp"
 
@@ -62,6 +63,48 @@ void run_by_columns(const kernels::Attention& kernel, const kernels::AttentionTa
   }
 }
 
+/// The bias of `task`, of head h, as its `dense`; the kernel's scratch begins behind it.
+void add_terms(const Context& context, const Disentangled& terms, Index h,
+               kernels::AttentionTask& task) noexcept {
+  const kernels::Gemm& gemm = context.kernels.gemm[Precision::f32];
+  const ParameterId any = terms.key == kNone ? terms.query : terms.key;
+  const Index rows = context.weights[any].rows;
+  const std::vector<std::int32_t>& gather = context.program.parameters[at(any)].gather;
+  const Index reach = std::ssize(gather) / 2;
+  const auto panels = [&](ParameterId id) {
+    return id == kNone ? nullptr
+                       : context.weights[id].panels +
+                             h * ceil_div(rows, gemm.NR) * gemm.panel_bytes(task.d);
+  };
+  const DisentangledScratch at_element = disentangled_scratch(gemm, rows, task.Tq, task.Tk);
+  float* const dense = task.scratch;
+  disentangled_bias(
+      {.gemm = gemm,
+       .q = static_cast<const float*>(task.q),
+       .ldq = task.ldq,
+       .k = static_cast<const float*>(task.k),
+       .ldk = task.ldk,
+       .key = panels(terms.key),
+       .query = panels(terms.query),
+       .rows = rows,
+       .d = task.d,
+       .row = gather.data() + reach,
+       .reach = reach,
+       .Tq = task.Tq,
+       .Tk = task.Tk,
+       .scale = task.scale,
+       .q_begin = task.q_begin,
+       .q_columns = task.q_columns,
+       .k_columns = task.k_columns,
+       .tile = dense + at_element.tile,
+       .rows_of_task = reinterpret_cast<std::int32_t*>(dense + at_element.rows_of_task),
+       .dense = dense,
+       .ld_dense = at_element.ld_dense});
+  task.dense = dense;
+  task.ld_dense = at_element.ld_dense;
+  task.scratch = dense + at_element.end;
+}
+
 }  // namespace
 
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept {
@@ -106,6 +149,9 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   const LoadedParameter* bias = parameter(std::get_if<RelativeBias>(&op.position));
   const LoadedParameter* pairs = parameter(std::get_if<PairBias>(&op.position));
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
+  const auto* const terms = std::get_if<Disentangled>(&op.position);
+  const TokenSpec* const tokens = context.program.tokens();
+  const bool masked_see_all = is_self && tokens != nullptr && tokens->masked_rows_attend_to_all;
   const bool alibi = std::holds_alternative<Alibi>(op.position);
   // Row `row` of head h of a slice: by heads its columns are whole matrices, one after another.
   const auto head = [&](const Slice& slice, const QkvLayout& layout, Index h,
@@ -128,13 +174,20 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     const Index of_sequence = task - block_begin[i] * op.heads;
     const Index h = of_sequence / blocks, b = of_sequence % blocks;
     const Index g = h * op.kv_heads / op.heads;
-    const Index q0 = kernels::first_row(Tq, blocks, V, b),
+    const Index first = kernels::first_row(Tq, blocks, V, b),
                 q1 = kernels::first_row(Tq, blocks, V, b + 1);
     const Index k0 = context.query_only_rows(s);  // keys are rows k0 … Tk−1
+    const Index q0 = masked_see_all ? std::clamp(k0, first, q1) : first;
+    for (Index masked = first; masked < q0; ++masked) {
+      context.kernels.weighted_mean(static_cast<const float*>(head(op.v, of_v, g, key_begin)),
+                                    of_v.row_stride, nullptr, Tk, d,
+                                    out.data + (begin + masked) * out.stride + h * d);
+    }
+    if (q0 == q1) return;
     const std::int32_t* columns =
         is_self && !context.columns.empty() ? context.columns.data() + begin : nullptr;
-    const kernels::Entered entered(kernel);
-    const kernels::AttentionTask all{
+    float* const scratch = context.scratch + worker * context.scratch_stride;
+    kernels::AttentionTask all{
         .q = head(op.q, of_q, h, begin + q0),
         .ldq = of_q.row_stride,
         .k = head(op.k, of_k, g, key_begin + k0),
@@ -151,7 +204,7 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         .q_begin = is_self ? q0 - k0 : 0,
         .q_columns = columns == nullptr ? nullptr : columns + q0,
         .k_columns = columns == nullptr ? nullptr : columns + k0,
-        .scratch = context.scratch + worker * context.scratch_stride,
+        .scratch = scratch,
         .dataflow = at_rows(schedule.attention, Tk).dataflow,
         .mask = op.mask,
         .slope = alibi ? alibi_slope(h, op.heads) : 0.0F,
@@ -160,6 +213,8 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         .narrow = narrow ? narrow_out.data + (begin + q0) * narrow_out.stride + h * d : nullptr,
         .ldn = narrow_out.stride,
     };
+    if (terms != nullptr) add_terms(context, *terms, h, all);
+    const kernels::Entered entered(kernel);
     const bool is_band = op.mask.kind == kernels::MaskKind::band;
     if (hides_keys && is_band && columns != nullptr && !are_neighbours(all)) {
       run_by_columns(kernel, all);

@@ -136,5 +136,7 @@ void run(const Context& context, const LargestByIdOp& op) noexcept;
 void run(const Context& context, const TopColumnsOp& op) noexcept;
 void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& schedule) noexcept;
 void run(const Context& context, const ConcatOp& op) noexcept;
+void run(const Context& context, const MaskRowsOp& op) noexcept;
+void run(const Context& context, const ConvolutionOp& op) noexcept;
 
 }  // namespace tessera::execute

@@ -156,6 +156,21 @@ void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& sche
   });
 }
 
+void run(const Context& context, const MaskRowsOp& op) noexcept {
+  const TensorView<float> x = context.value(op.in), y = context.value(op.out);
+  if (x.data != y.data) {
+    for (Index i = 0; i < y.rows; ++i) {
+      std::memcpy(at(y, i), at(x, i), static_cast<std::size_t>(y.cols) * sizeof(float));
+    }
+  }
+  for (Index s = 0; s < context.sequences; ++s) {
+    const Index begin = context.offsets[static_cast<std::size_t>(s)];
+    for (Index i = begin; i < begin + context.query_only_rows(s); ++i) {
+      std::fill_n(at(y, i), y.cols, 0.0F);
+    }
+  }
+}
+
 void run(const Context& context, const ConcatOp& op) noexcept {
   const TensorView<float> y = context.value(op.out);
   Index column = 0;

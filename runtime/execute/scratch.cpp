@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "runtime/execute/disentangled.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/experts.hpp"
 #include "runtime/execute/gemm.hpp"
+#include "runtime/plan/convolution.hpp"
 #include "runtime/plan/patches.hpp"
 #include "runtime/plan/pooled_linear.hpp"
 
@@ -27,6 +29,16 @@ Index sums_elements(const Program& program, std::span<const NestRange> nests, co
   return most;
 }
 
+/// The bias of a task of Tq queries and Tk keys, before the kernel's own scratch.
+Index bias_elements(const Program& program, const AttentionOp& op,
+                    const kernels::KernelTable& kernels, Index Tq, Index Tk) {
+  const auto* terms = std::get_if<Disentangled>(&op.position);
+  if (terms == nullptr) return 0;
+  const ParameterId id = terms->key == kNone ? terms->query : terms->key;
+  return disentangled_scratch(kernels.gemm[Precision::f32], program.parameters[at(id)].rows, Tq, Tk)
+      .end;
+}
+
 }  // namespace
 
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
@@ -48,9 +60,9 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
         if (first > longest) break;
         const Index T = std::min(range.last_rows, longest);
         const Index rows = std::max(range.task_rows, kernel.Br);
-        most = std::max(
-            most, kernel.scratch_elements(range.dataflow, std::min(rows, std::max(T, queries)), T,
-                                          attention->head_dim));
+        const Index Tq = std::min(rows, std::max(T, queries));
+        most = std::max(most, kernel.scratch_elements(range.dataflow, Tq, T, attention->head_dim) +
+                                  bias_elements(program, *attention, kernels, Tq, T));
         first = range.last_rows + 1;
       }
     } else if (const auto* rotate = std::get_if<RotateOp>(&op)) {
@@ -58,6 +70,9 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
     } else if (std::holds_alternative<PatchEmbedOp>(op)) {
       most = std::max(
           most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));
+    } else if (const auto* convolution = std::get_if<ConvolutionOp>(&op)) {
+      const Index cols = program.parameters[at(convolution->weight)].cols;
+      most = std::max(most, std::min(kConvolutionRows, max_rows) * activation_stride(cols));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (const auto* by_id = std::get_if<LargestByIdOp>(&op)) {

@@ -86,6 +86,8 @@ class Planner {
       // Where keys are hidden the executor does not cut tasks: enough of them for many workers.
       if (kernel.packing_rows > 0 && op.mask != kernels::AttentionMask{})
         rows = std::min(rows, kCarriedBlocks * kernel.Br);
+      // The bias of a task is a matrix in its scratch.
+      if (std::holds_alternative<Disentangled>(op.position)) rows = kernel.Br;
       schedule.attention.push_back({last, dataflow(first), std::max(rows, kernel.Br)});
       first = last + 1;
     }
@@ -177,16 +179,18 @@ LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
 
 bool is_row_wise(const Op& op) noexcept {
   return std::visit(
-      Overloaded{[](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
-                 [](const RotateOp&) { return true; }, [](const ActivationOp&) { return true; },
-                 [](const GatedOp&) { return true; }, [](const AddOp&) { return true; },
-                 [](const L2NormalizeOp&) { return true; }, [](const NarrowOp&) { return true; },
-                 [](const LinearOp&) { return false; }, [](const PooledLinearOp&) { return false; },
-                 [](const ExpertsOp&) { return false; }, [](const AttentionOp&) { return false; },
-                 [](const PatchEmbedOp&) { return false; },
-                 [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
-                 [](const LargestByIdOp&) { return false; },
-                 [](const TopColumnsOp&) { return false; }, [](const ConcatOp&) { return false; }},
+      Overloaded{
+          [](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
+          [](const RotateOp&) { return true; }, [](const ActivationOp&) { return true; },
+          [](const GatedOp&) { return true; }, [](const AddOp&) { return true; },
+          [](const L2NormalizeOp&) { return true; }, [](const NarrowOp&) { return true; },
+          [](const LinearOp&) { return false; }, [](const PooledLinearOp&) { return false; },
+          [](const ExpertsOp&) { return false; },
+          [](const AttentionOp&) { return false; }, [](const PatchEmbedOp&) { return false; },
+          [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
+          [](const LargestByIdOp&) { return false; }, [](const TopColumnsOp&) { return false; },
+          [](const ConcatOp&) { return false; }, [](const MaskRowsOp&) { return false; },
+          [](const ConvolutionOp&) { return false; }},
       op);
 }
 

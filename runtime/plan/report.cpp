@@ -13,6 +13,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/attention_layout.hpp"
+#include "runtime/plan/convolution.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan_chains.hpp"
 #include "runtime/plan/pooled_linear.hpp"
@@ -85,6 +86,7 @@ class Reporter {
                             }
                           },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
+                          [&](const ConvolutionOp& o) { convolution(o, report); },
                           [&](const PooledLinearOp& o) { pooled_linear(plan_.ops[i], o, report); },
                           [&](const ExpertsOp& o) { experts(o, op, report); },
                           [&](const auto&) { row_wise(op, report); }},
@@ -153,6 +155,36 @@ class Reporter {
     return fmt::format("no block of it fits in {:.0f} KiB of L2", machine_.Z2() / 1024);
   }
 
+  /// What the distances of Disentangled add, all heads and sequences: products of tiles with the rows that
+  /// they need (execute/disentangled.cpp), of which a score takes one number a term: a load that is as
+  /// good as one of a vector.
+  struct PositionCost {
+    double flops = 0, bytes = 0, weight_bytes = 0, numbers = 0;
+    double seconds(const MachineRates& rates, Index V) const {
+      return flops / rates.flops[Precision::f32] +
+             numbers * static_cast<double>(8 * V) / rates.l1_bytes;
+    }
+  };
+  PositionCost position_cost(const AttentionOp& o, Index T, Index Br) const {
+    const auto* terms = std::get_if<Disentangled>(&o.position);
+    if (terms == nullptr) return {};
+    const TileShape& tile = machine_.tile[Precision::f32];
+    const double times = static_cast<double>(rows_ * o.heads) / static_cast<double>(T);
+    PositionCost cost;
+    const auto add = [&](ParameterId id, Index distances, Index blocks) {
+      if (id == kNone) return;
+      const Parameter& p = in_.program.parameters[at(id)];
+      const Index rows = std::min(p.rows, distances + tile.MR + tile.NR);
+      cost.flops += times * 2.0 * static_cast<double>(blocks * T * rows * o.head_dim);
+      cost.numbers += times * static_cast<double>(T * T);
+      cost.weight_bytes += 4.0 * static_cast<double>(p.rows * p.cols);
+    };
+    add(terms->key, T, 1);
+    add(terms->query, std::min(T, Br), ceil_div(T, Br));
+    cost.bytes = 8.0 * cost.numbers;
+    return cost;
+  }
+
   /// Sequences of equal length.
   void attention(const OpSchedule& schedule, const AttentionOp& o, OpReport& report) const {
     const Index T = ceil_div(rows_, sequences_);
@@ -165,31 +197,35 @@ class Reporter {
     const double activations =
         static_cast<double>((3 * kernel.bytes.qkv + kernel.bytes.o) * rows_ * o.heads * o.head_dim);
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
+    const PositionCost position = position_cost(o, T, kernel.Br);
     const auto candidate = [&](const AttentionCost& c) {
-      return CandidateReport{.name = kernels::to_string(c.dataflow),
-                             .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
-                             .l1_bytes = times * c.l1_bytes,
-                             .l2_bytes = times * c.l2_bytes,
-                             .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
-                             .seconds = times * c.seconds / static_cast<double>(machine_.threads),
-                             .limit = c.limit,
-                             .why = c.why,
-                             .scratch_bytes = c.used_scratch_bytes};
+      return CandidateReport{
+          .name = kernels::to_string(c.dataflow),
+          .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
+          .l1_bytes = times * c.l1_bytes + position.bytes,
+          .l2_bytes = times * c.l2_bytes + position.weight_bytes,
+          .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
+          .seconds = (times * c.seconds + position.seconds(machine_.rates, kernel.V)) /
+                     static_cast<double>(machine_.threads),
+          .limit = c.limit,
+          .why = c.why,
+          .scratch_bytes = c.used_scratch_bytes};
     };
     report.precision = o.precision;
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
                                T, to_string(o.mask));
-    report.epilogue = std::holds_alternative<RelativeBias>(o.position) ? "relative bias"
-                      : std::holds_alternative<Alibi>(o.position)      ? "ALiBi"
-                                                                       : "";
+    report.epilogue = std::holds_alternative<RelativeBias>(o.position)   ? "relative bias"
+                      : std::holds_alternative<Alibi>(o.position)        ? "ALiBi"
+                      : std::holds_alternative<Disentangled>(o.position) ? "distances"
+                                                                         : "";
     std::vector<AttentionCost> all = plan.rejected;
     all.insert(all.begin(), plan.chosen);
     for (const AttentionCost& c : all) {
       if (c.dataflow == runs) {
         report.chosen = candidate(c);
         report.chosen.why.clear();
-        report.flops = times * c.flops;
-        report.bound_bytes = times * c.bound_bytes;
+        report.flops = times * c.flops + position.flops;
+        report.bound_bytes = times * c.bound_bytes + position.weight_bytes;
         continue;
       }
       report.rejected.push_back(candidate(c));
@@ -234,6 +270,22 @@ class Reporter {
     const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = blocks};
     report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
     report.epilogue = sum_of({{o.bias != kNone, "bias"}, {o.positions != kNone, "positions"}});
+    report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
+    report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
+    report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
+  }
+
+  /// A linear over blocks of gathered rows.
+  void convolution(const ConvolutionOp& o, OpReport& report) const {
+    const Parameter& weight = in_.program.parameters[at(o.weight)];
+    const LinearTask task{.shape = {.M = rows_of(o.out), .N = weight.rows, .K = weight.cols},
+                          .weights_stay_in_l3 = weights_in_l3_,
+                          .precision = weight.precision};
+    const TileShape& tile = machine_.tile[task.precision];
+    const auto [M, N, K] = task.shape;
+    const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = ceil_div(M, kConvolutionRows)};
+    report.shape = fmt::format("({},{})x({},{}), {} taps", M, K, K, N, o.taps);
+    report.epilogue = sum_of({{o.bias != kNone, "bias"}});
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);

@@ -66,6 +66,8 @@ class Writer {
     fields(o.q.value, o.q.first, o.k.value, o.k.first, o.v.value, o.v.first, o.heads, o.kv_heads,
            o.head_dim, o.scale, o.position.index(), o.mask.kind, o.mask.left, o.mask.right,
            o.mask.local, o.mask.restart, o.precision);
+    if (const auto* terms = std::get_if<Disentangled>(&o.position))
+      fields(terms->key, terms->query);
   }
   void attributes(const LayerNormOp& o) { fields(o.residual, o.eps, o.of_squares); }
   void attributes(const RotateOp& o) {
@@ -81,6 +83,8 @@ class Writer {
   void attributes(const TopColumnsOp&) {}
   void attributes(const L2NormalizeOp& o) { field(o.eps); }
   void attributes(const ConcatOp&) {}
+  void attributes(const MaskRowsOp&) {}
+  void attributes(const ConvolutionOp& o) { fields(o.bias, o.taps); }
 
   std::string text_;
 };
@@ -93,6 +97,7 @@ std::string canonical_text(const Program& program) {
   const TokenSpec t = program.tokens() == nullptr ? TokenSpec{} : *program.tokens();
   writer.line("tokens", t.vocab_size, t.type_vocab_size, t.position_rows, t.max_tokens,
               t.position_rule, t.position_pad, t.far_distance);
+  if (t.masked_rows_attend_to_all) writer.line("masked_rows_attend_to_all");
   const ImageSpec m = program.images() == nullptr ? ImageSpec{} : *program.images();
   writer.line("images", m.channels, m.height, m.width, m.patch_height, m.patch_width,
               m.special_tokens, m.sizes, m.resize);

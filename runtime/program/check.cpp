@@ -2,6 +2,8 @@
 // What a Program must be before anything runs it.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/base/error.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/program/mask.hpp"
@@ -201,6 +203,22 @@ class Checker {
     require(b.kind == ParameterKind::bias && b.rows == o.heads && b.cols % 2 == 1,
             "has a bias of the wrong shape");
   }
+  void shapes(const AttentionOp& o, const Disentangled& terms) const {
+    require(o.heads == o.kv_heads && (terms.key != kNone || terms.query != kNone),
+            "has distances of other heads, or none");
+    for (const ParameterId id : {terms.key, terms.query}) {
+      if (id == kNone) continue;
+      const Parameter& p = parameter(id);
+      const Parameter& other = parameter(terms.key == kNone ? terms.query : terms.key);
+      require(p.kind == ParameterKind::distances && p.projection.heads == o.heads &&
+                  p.cols == o.heads * o.head_dim && p.precision == Precision::f32,
+              "has distances of the wrong shape");
+      const std::vector<std::int32_t>& rows = p.gather;
+      require(rows.size() % 2 == 1 && std::is_sorted(rows.begin(), rows.end()) &&
+                  rows.front() >= 0 && rows.back() < p.rows && rows == other.gather,
+              "has distances without a row each");
+    }
+  }
   void shapes(const LayerNormOp& o) const {
     same_shape(o.in, o.out);
     if (o.residual != kNone) same_shape(o.residual, o.out);
@@ -266,6 +284,22 @@ class Checker {
     }
     require(!o.in.empty() && total >= width(o.out) && total - width(o.in.back()) < width(o.out),
             "has widths that do not add up");
+  }
+
+  void shapes(const MaskRowsOp& o) const {
+    same_shape(o.in, o.out);
+    require(value(o.in).space == kTokens, "masks rows that are no tokens");
+  }
+  void shapes(const ConvolutionOp& o) const {
+    const Parameter& w = parameter(o.weight);
+    require(o.taps > 0 && o.taps % 2 == 1, "has an even number of taps");
+    require(w.kind == ParameterKind::matrix && w.precision == Precision::f32,
+            "has a weight that is no matrix of f32");
+    require(w.rows == width(o.out) && w.cols == o.taps * width(o.in),
+            "has a weight of the wrong shape");
+    require(value(o.in).space == kTokens && value(o.out).space == kTokens,
+            "must turn rows of tokens into such");
+    vector_of(o.bias, w.rows);
   }
 
   // Everything is f32 but what a linear of Precision::bf16 reads, and attention of it reads and writes.

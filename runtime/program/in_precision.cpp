@@ -87,7 +87,10 @@ class ToBf16 {
 
   bool may_attend(const Op& op) const {
     const auto* attention = std::get_if<AttentionOp>(&op);
-    return attention_ && attention != nullptr && attention->head_dim % 2 == 0;
+    const TokenSpec* tokens = result_.tokens();
+    if (tokens != nullptr && tokens->masked_rows_attend_to_all) return false;
+    return attention_ && attention != nullptr && attention->head_dim % 2 == 0 &&
+           !std::holds_alternative<Disentangled>(attention->position);
   }
   /// Nobody needs its result as f32.
   bool attends(const Op& op) const {

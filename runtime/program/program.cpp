@@ -147,6 +147,8 @@ const char* name_of(const Op& op) noexcept {
           [](const TopColumnsOp&) { return "top_columns"; },
           [](const L2NormalizeOp&) { return "l2_normalize"; },
           [](const ConcatOp&) { return "concat"; },
+          [](const MaskRowsOp&) { return "mask_rows"; },
+          [](const ConvolutionOp&) { return "convolution"; },
       },
       op);
 }
@@ -210,7 +212,11 @@ std::string attention_text(const Program& program, const AttentionOp& o) {
   text += std::visit(Overloaded{[](const NoPosition&) { return std::string(); },
                                 [&](const RelativeBias& b) { return bias(b.bias); },
                                 [&](const PairBias& b) { return bias(b.bias); },
-                                [](const Alibi&) { return std::string(", alibi"); }},
+                                [](const Alibi&) { return std::string(", alibi"); },
+                                [&](const Disentangled& terms) {
+                                  return (terms.key == kNone ? "" : bias(terms.key)) +
+                                         (terms.query == kNone ? "" : bias(terms.query));
+                                }},
                      o.position);
   return o.mask == kernels::AttentionMask{} ? text : text + ", " + to_string(o.mask);
 }
@@ -301,6 +307,11 @@ std::string to_string(const Program& program) {
               std::string list;
               for (const ValueId in : o.in) list += (list.empty() ? "" : " | ") + value(in);
               return list;
+            },
+            [&](const MaskRowsOp& o) { return value(o.in); },
+            [&](const ConvolutionOp& o) {
+              return fmt::format("{} rows of {} * {}{}", o.taps, value(o.in), parameter(o.weight),
+                                 o.bias == kNone ? "" : " + bias");
             },
         },
         op);

@@ -58,6 +58,7 @@ enum class ParameterKind : std::uint8_t {
   bias,       ///< (heads, 2·reach+1) relative position bias: f32, see Parameter::gather
   rows,       ///< (rows, cols) f32, row-major: special tokens, position embeddings of a grid
   pair_bias,  ///< (heads, T·T) bias of every pair of rows: f32, see Parameter::gather
+  distances,  ///< (rows, heads·d) what stands for a distance: by head packed into panels, see Projection
 };
 
 /// Rows of a checkpoint tensor. An empty name stands for zeros.
@@ -66,6 +67,18 @@ struct Source {
   Index rows = 0;
   Index first_row = 0;    ///< of the tensor
   Index tensor_rows = 0;  ///< that the tensor has; 0: `rows`, all of it
+};
+
+/// What ParameterKind::distances is made of at load: the rows E of the source, all of whose factors are
+/// weights. Names of tensors.
+///
+///   LayerNorm(E) · weightᵀ + bias             (rows, heads·d); E as it is without gamma and beta
+struct Projection {
+  std::string weight, bias;  ///< (heads·d, width), (heads·d)
+  Index width = 0;           ///< of E
+  Index heads = 0;
+  std::string gamma{}, beta{};  ///< (width), or empty
+  float eps = 0.0F;
 };
 
 /// A parameter: its sources stacked along the rows. `rows` × `cols`; a vector has cols = 1.
@@ -78,6 +91,7 @@ struct Parameter {
   /// (h, r) of the parameter is source[gather[r], h]; rows = heads, cols = gather.size().
   ///   bias       r = reach + (key column − query column)
   ///   pair_bias  r = query row · T + key row
+  /// Of distances: the row that stands for the distance r − reach, cols = 2·reach + 1, never falling.
   std::vector<std::int32_t> gather{};
   /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows), or empty.
   std::string row_scale{};
@@ -86,6 +100,7 @@ struct Parameter {
   bool transposed = false;
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
+  Projection projection{};  ///< of distances
 };
 
 /// Token inputs that an embedding can be indexed by.
@@ -238,7 +253,13 @@ struct PairBias {
 };
 /// −2^(−8(h+1)/heads)·|key column − query column|.  Press, Smith, Lewis 2022.
 struct Alibi {};
-using Position = std::variant<NoPosition, RelativeBias, PairBias, Alibi>;
+/// scale·(q · key[δ] + k · query[δ]), δ = query column − key column, of the terms that there are.
+/// ParameterKind::distances, both with the same gather; a distance beyond its reach is its last one.
+///                                                       He et al. 2021 (DeBERTa)
+struct Disentangled {
+  ParameterId key = kNone, query = kNone;
+};
+using Position = std::variant<NoPosition, RelativeBias, PairBias, Alibi, Disentangled>;
 
 /// Per piece s of the space of q and head h: out_h = softmax(scale·Q_h K_gᵀ + position) V_g over the
 /// rows of piece s of the space of k and v that `mask` lets a query see; a row that sees none is
@@ -276,6 +297,9 @@ struct AttentionOp {
     f(Writes{}, o.out);
     if (auto* relative = std::get_if<RelativeBias>(&o.position)) f(Uses{}, relative->bias);
     if (auto* pairs = std::get_if<PairBias>(&o.position)) f(Uses{}, pairs->bias);
+    if (auto* terms = std::get_if<Disentangled>(&o.position)) {
+      f(Uses{}, terms->key), f(Uses{}, terms->query);
+    }
   }
 };
 
@@ -463,9 +487,40 @@ struct ConcatOp {
   }
 };
 
-using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
-                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp,
-                        PoolOp, LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp>;
+/// out = in, with zeros in the rows that no row attends to (Batch::query_only).
+struct MaskRowsOp {
+  ValueId in;   // (ΣT, width)
+  ValueId out;  // likewise
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.in), f(Writes{}, o.out);
+  }
+};
+
+/// A convolution along the columns of each sequence, which stays as long as it is:
+///
+///   out[i] = Σ_t W_t · in[row of column_i + t − ⌊taps/2⌋] + bias        0 ≤ t < taps, which is odd
+///
+/// A column without a row, or of one that no row attends to, counts as zeros. weight (N, K·taps),
+/// columns in the order (k, t).
+struct ConvolutionOp {
+  ValueId in;  // (ΣT, K)
+  ParameterId weight;
+  ParameterId bias = kNone;  // (N)
+  Index taps = 1;
+  ValueId out;  // (ΣT, N)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out), f(Uses{}, o.weight), f(Uses{}, o.bias);
+  }
+};
+
+using Op =
+    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp, AttentionOp,
+                 LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
+                 LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp, ConvolutionOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -486,6 +541,9 @@ struct TokenSpec {
   std::int32_t position_pad = 0;  ///< the `pad` of PositionRule::from_ids
   /// Relative position biases are the same for all distances from this one on; 0: there is no such.
   Index far_distance = 0;
+  /// A row that no row attends to attends to every row evenly, itself and its like included (DeBERTa);
+  /// else to the rows that are attended to.
+  bool masked_rows_attend_to_all = false;
 };
 
 /// How the position embeddings of the native grid become those of another one.

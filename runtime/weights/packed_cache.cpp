@@ -112,6 +112,11 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
                        p.row_scale, content_hash(std::as_bytes(std::span(p.gather))));
     if (p.offset != 0.0F) key += fmt::format("  plus {}\n", p.offset);
     if (p.transposed) key += "  transposed\n";
+    if (p.kind == ParameterKind::distances) {
+      const Projection& by = p.projection;
+      key += fmt::format("  {} {} {} {} eps {:a} width {} heads {}\n", by.weight, by.bias, by.gamma,
+                         by.beta, by.eps, by.width, by.heads);
+    }
     for (const Source& s : p.sources) {
       key +=
           fmt::format("  {} rows {} from {} of {}\n", s.tensor, s.rows, s.first_row, s.tensor_rows);

@@ -15,6 +15,7 @@
 #include "runtime/base/log.hpp"
 #include "runtime/weights/magnitudes.hpp"
 #include "runtime/weights/packed_cache.hpp"
+#include "runtime/weights/project_rows.hpp"
 
 namespace tessera {
 namespace {
@@ -89,6 +90,9 @@ class Packer {
       case ParameterKind::rows:
       case ParameterKind::pair_bias:
         return aligned_floats(p.rows * p.cols);
+      case ParameterKind::distances:
+        return rounded(static_cast<std::size_t>(projected_bytes(
+            kernels_.gemm[p.precision], p.rows, p.projection.heads, p.cols / p.projection.heads)));
       case ParameterKind::table:
         if (in_place(p)) return 0;
         return rounded(static_cast<std::size_t>(p.rows * p.cols * size_of(table_type(p))));
@@ -112,6 +116,8 @@ class Packer {
       case ParameterKind::pair_bias:
         gather_bias(p, to);
         break;
+      case ParameterKind::distances:
+        return pack_distances(p, reinterpret_cast<std::byte*>(to));
       case ParameterKind::table:
         if (keeps_type(p)) {
           const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
@@ -254,6 +260,37 @@ class Packer {
     return warn_unless_finite(p, gathered.data(), nr * p.cols);
   }
 
+  bool pack_distances(const Parameter& p, std::byte* panels) {
+    const Projection& by = p.projection;
+    const auto load = [&](const std::string& tensor, Index rows, Index cols) {
+      std::vector<float> values(static_cast<std::size_t>(rows * cols));
+      widen(find_rows(checkpoint_, {.tensor = tensor, .rows = rows}, cols), 0, rows * cols,
+            values.data());
+      return values;
+    };
+    std::vector<float> rows = load(p.sources.front().tensor, p.rows, by.width), gamma, beta;
+    const std::vector<float> weight = load(by.weight, p.cols, by.width),
+                             bias = load(by.bias, p.cols, 1);
+    if (!by.gamma.empty()) gamma = load(by.gamma, by.width, 1), beta = load(by.beta, by.width, 1);
+    const bool is_finite = project_rows(kernels_,
+                                        {.rows = rows,
+                                         .weight = weight,
+                                         .bias = bias,
+                                         .gamma = gamma,
+                                         .beta = beta,
+                                         .eps = by.eps,
+                                         .R = p.rows,
+                                         .K = by.width,
+                                         .heads = by.heads,
+                                         .d = p.cols / by.heads},
+                                        panels);
+    if (!is_finite) {
+      log(LogLevel::warning,
+          fmt::format("{}: parameter \"{}\" holds a value that is not finite", file_of(p), p.name));
+    }
+    return is_finite;
+  }
+
   void widen_rows(const Parameter& p, float* to) {
     if (p.cols == 1) {  // a vector: whole sources at once
       float* vector = to;
@@ -392,7 +429,7 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
       loaded.table = find_rows(*checkpoint_, p.sources.front(), p.cols).data;
     } else if (p.kind == ParameterKind::table) {
       loaded.table = block + offset;
-    } else if (p.kind == ParameterKind::matrix) {
+    } else if (p.kind == ParameterKind::matrix || p.kind == ParameterKind::distances) {
       loaded.panels = block + offset;
       loaded.precision = p.precision;
     } else {

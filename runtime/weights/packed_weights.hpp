@@ -5,6 +5,7 @@
 //   vector  → (N) f32
 //   bias    → (heads, 2·reach+1) f32, gathered; pair_bias → (heads, T·T)
 //   rows    → (rows, cols) f32
+//   distances → by head ⌈rows/NR⌉ panels of the f32 GEMM, computed here (project_rows.hpp)
 //   table   → read in place from the mapped checkpoint, in its stored type
 #pragma once
 
@@ -22,7 +23,7 @@ namespace tessera {
 
 struct LoadedParameter {
   const float* data = nullptr;           ///< vector, bias, rows: first element; matrix, table: null
-  const std::byte* panels = nullptr;     ///< matrix: the first one, as its family packs it
+  const std::byte* panels = nullptr;     ///< matrix, distances: the first one, as packed it
   const void* table = nullptr;           ///< table: row 0, row stride = cols
   DType type = DType::f32;               ///< of the table
   Precision precision = Precision::f32;  ///< of the matrix

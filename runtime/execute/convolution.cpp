@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A convolution along a sequence is a product with gathered neighbours, as patches of an image are:
+//
+//   out[i] = X_i (1,K·taps) · Wᵀ + bias,   X_i[k·taps + t] = in[row of column_i + t − ⌊taps/2⌋, k]
+//
+// A task gathers kConvolutionRows rows of the batch into its worker's scratch and runs the panels of W
+// over them. Which rows share a task changes no bit.
+#include "runtime/plan/convolution.hpp"
+
+#include <algorithm>
+
+#include "runtime/execute/execute.hpp"
+#include "runtime/execute/gemm.hpp"
+
+namespace tessera::execute {
+namespace {
+
+class Convolution {
+ public:
+  Convolution(const Context& context, const ConvolutionOp& op) noexcept
+      : context_(context),
+        op_(op),
+        in_(context.value(op.in)),
+        out_(context.value(op.out)),
+        weight_(context.weights[op.weight]) {}
+
+  void run(Range rows, float* scratch) const noexcept {
+    const Index lda = activation_stride(weight_.cols);
+    Index s = sequence_of(context_.offsets, rows.begin);
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      while (i >= context_.offsets[static_cast<std::size_t>(s) + 1]) ++s;
+      gather(s, i, scratch + (i - rows.begin) * lda);
+    }
+    const GemmOperands o{.gemm = context_.kernels.gemm[Precision::f32],
+                         .a = scratch,
+                         .lda = lda,
+                         .panels = weight_.panels,
+                         .c = out_.data + rows.begin * out_.stride,
+                         .ldc = out_.stride,
+                         .N = weight_.rows,
+                         .K = weight_.cols,
+                         .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data,
+                         .resident = context_.weights_stay_in_l3};
+    run_block(o, {.order = LoopOrder::is_os_a}, {0, rows.size()}, {0, panel_count(o)});
+  }
+
+ private:
+  Index column(Index i) const noexcept {
+    return context_.columns.empty() ? i : context_.columns[static_cast<std::size_t>(i)];
+  }
+
+  /// X_i of row i, which is in sequence s.
+  void gather(Index s, Index i, float* x) const noexcept {
+    const auto at = static_cast<std::size_t>(s);
+    const Range keys{context_.offsets[at] + context_.query_only_rows(s), context_.offsets[at + 1]};
+    const Index taps = op_.taps;
+    // Columns rise, so that the row of a column is at most as far away as the column.
+    Index row = std::max(keys.begin, i - taps / 2);
+    for (Index t = 0; t < taps; ++t) {
+      const Index wanted = column(i) + t - taps / 2;
+      while (row < keys.end && column(row) < wanted) ++row;
+      const bool is_there = row < keys.end && column(row) == wanted;
+      const float* const from = is_there ? in_.data + row * in_.stride : nullptr;
+      for (Index k = 0; k < in_.cols; ++k) x[k * taps + t] = is_there ? from[k] : 0.0F;
+    }
+  }
+
+  const Context& context_;
+  const ConvolutionOp& op_;
+  TensorView<float> in_, out_;
+  const LoadedParameter& weight_;
+};
+
+}  // namespace
+
+void run(const Context& context, const ConvolutionOp& op) noexcept {
+  const Convolution convolution(context, op);
+  context.workers.run(ceil_div(context.rows, kConvolutionRows), [&](Index task, int worker) {
+    const Index begin = task * kConvolutionRows;
+    convolution.run({begin, std::min(begin + kConvolutionRows, context.rows)},
+                    context.scratch + worker * context.scratch_stride);
+  });
+}
+
+}  // namespace tessera::execute

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Disentangled adds to the scores of some queries of one head (program.hpp).
+#pragma once
+
+#include "kernels/kernel_table.hpp"
+
+namespace tessera::execute {
+
+/// dense[i,j] = scale·(q_i · key[δ] + k_j · query[δ]), δ = column of query i − column of key j.
+///
+/// The rows of `key` and `query` that stand for distances are panels of the f32 GEMM; `row` points at
+/// the row of distance 0 and holds those of −reach … reach, rising; further ones are as those at the end.
+/// An element depends on q_i, k_j and δ alone.
+struct DisentangledTask {
+  const kernels::Gemm& gemm;
+  const float* q;  // (Tq,d), row stride ldq
+  Index ldq;
+  const float* k;  // (Tk,d), row stride ldk
+  Index ldk;
+  const std::byte* key;    // ⌈rows/NR⌉ panels of (d,NR); null: no such term
+  const std::byte* query;  // likewise
+  Index rows, d;
+  const std::int32_t* row;
+  Index reach;
+  Index Tq, Tk;
+  float scale;
+  Index q_begin;                  // the column of query 0, keys begin at 0; or
+  const std::int32_t* q_columns;  // (Tq)
+  const std::int32_t* k_columns;  // (Tk)
+  float* tile;                    // MR · ⌈rows/NR⌉·NR floats
+  std::int32_t* rows_of_task;     // (Tq + Tk − 1)
+  float* dense;                   // (Tq,Tk), row stride ld_dense
+  Index ld_dense;
+};
+
+/// Where a task's matrices lie in its scratch, in elements: whole cache lines.
+struct DisentangledScratch {
+  Index ld_dense, tile, rows_of_task, end;  ///< `dense` comes first
+};
+constexpr DisentangledScratch disentangled_scratch(const kernels::Gemm& gemm, Index rows, Index Tq,
+                                                   Index Tk) noexcept {
+  const auto lines = [](Index n) { return (n + 15) / 16 * 16; };
+  const Index ld = lines(Tk), tile = Tq * ld;
+  const Index ints = tile + lines(gemm.MR * ((rows + gemm.NR - 1) / gemm.NR * gemm.NR));
+  return {ld, tile, ints, ints + lines(Tq + Tk)};
+}
+
+void disentangled_bias(const DisentangledTask& t) noexcept;
+
+}  // namespace tessera::execute

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// ParameterKind::distances, computed at load: a product of weights alone.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "kernels/kernel_table.hpp"
+
+namespace tessera {
+
+/// Tensors of a Projection as f32; gamma and beta may be empty.
+struct ProjectedRows {
+  std::span<float> rows;          // E (R,K); normalised in place
+  std::span<const float> weight;  // (heads·d, K)
+  std::span<const float> bias;    // (heads·d)
+  std::span<const float> gamma, beta;
+  float eps = 0.0F;
+  Index R, K, heads, d;
+};
+
+/// Bytes of the panels of all heads: ⌈R/NR⌉ panels of (d,NR) each, of the f32 GEMM.
+Index projected_bytes(const kernels::Gemm& gemm, Index R, Index heads, Index d) noexcept;
+
+/// Fills `panels`. False if a value of the product is not finite.
+bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, std::byte* panels);
+
+}  // namespace tessera

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention to contents and distances against the sum in double: either term and both, with a norm and
+// without, ragged batches, columns with gaps, rows that nobody attends to, threads.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/program/rewrites.hpp"
+#include "tests/reference/disentangled.hpp"
+#include "tests/runtime/op_model.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/isa.hpp"
+
+namespace tessera::test {
+namespace {
+
+using reference::Bounded;
+
+constexpr Index kHeads = 3, d = 10, H = kHeads * d, K = 21, kVocab = 97;
+constexpr Index kSpan = 24, kReach = 37;
+constexpr float kEps = 0.01F;
+
+/// Distances of their own up to 12, then two by two, then the last ones: 0 … 2·span − 1.
+std::vector<std::int32_t> rows_of_distances() {
+  std::vector<std::int32_t> rows;
+  for (Index r = -kReach; r <= kReach; ++r) {
+    const Index n = std::abs(r), bucket = n <= 12 ? n : 12 + (n - 11) / 2;
+    const Index row = std::clamp((r < 0 ? -bucket : bucket) + kSpan, Index{0}, 2 * kSpan - 1);
+    rows.push_back(static_cast<std::int32_t>(row));
+  }
+  return rows;
+}
+
+struct BatchData {
+  std::vector<std::int32_t> ids{}, offsets{}, columns{}, query_only{};
+
+  Batch view() const {
+    return {.ids = ids, .offsets = offsets, .columns = columns, .query_only = query_only};
+  }
+};
+
+BatchData batch_of(const std::vector<Index>& lengths) {
+  BatchData batch{.offsets = {0}};
+  for (const Index T : lengths) {
+    for (Index i = 0; i < T; ++i) {
+      batch.ids.push_back(
+          static_cast<std::int32_t>((std::ssize(batch.ids) * 31 + 5) % Index{kVocab}));
+    }
+    batch.offsets.push_back(static_cast<std::int32_t>(batch.ids.size()));
+  }
+  return batch;
+}
+
+class DisentangledTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override { SKIP_UNLESS_SUPPORTED(GetParam()); }
+
+  void build(bool key, bool query, bool norm) {
+    Program& program = model_.program();
+    program.inputs = TokenSpec{
+        .vocab_size = kVocab, .max_tokens = kAnyLength, .masked_rows_attend_to_all = true};
+    const ValueId qkv = model_.add(
+        "qkv", kTokens, 3 * H,
+        EmbeddingOp{.terms = {{model_.parameter("table", ParameterKind::table, kVocab, 3 * H),
+                               TokenInput::ids}},
+                    .out = kNone});
+    model_.tensor("rel", 2 * kSpan, K);
+    if (norm) model_.tensor("gamma", K, 1, 0.5F, 1.0F), model_.tensor("beta", K, 1);
+    AttentionOp op = self_attention(qkv, kNone, kHeads, d, 0.17F);
+    const auto distances = [&](const std::string& name) {
+      model_.tensor(name + ".weight", H, K, 0.3F);
+      model_.tensor(name + ".bias", H, 1, 0.3F);
+      return program.add_parameter({.name = name,
+                                    .kind = ParameterKind::distances,
+                                    .rows = 2 * kSpan,
+                                    .cols = H,
+                                    .sources = {{"rel", 2 * kSpan}},
+                                    .gather = rows_of_distances(),
+                                    .projection = {.weight = name + ".weight",
+                                                   .bias = name + ".bias",
+                                                   .width = K,
+                                                   .heads = kHeads,
+                                                   .gamma = norm ? "gamma" : "",
+                                                   .beta = norm ? "beta" : "",
+                                                   .eps = kEps}});
+    };
+    op.position = Disentangled{.key = key ? distances("key") : kNone,
+                               .query = query ? distances("query") : kNone};
+    model_.add("out", kTokens, H, op);
+    if (key) key_ = project("key", norm);
+    if (query) query_ = project("query", norm);
+  }
+
+  /// (2·span, H) in double.
+  std::vector<Bounded> project(const std::string& name, bool norm) const {
+    const std::span<const float> none;
+    std::vector<Bounded> all;
+    for (Index r = 0; r < 2 * kSpan; ++r) {
+      for (Index n = 0; n < H; ++n) {
+        all.push_back(reference::projected(model_["rel"], model_[name + ".weight"],
+                                           model_[name + ".bias"], norm ? model_["gamma"] : none,
+                                           norm ? model_["beta"] : none, static_cast<double>(kEps),
+                                           K, r, n));
+      }
+    }
+    return all;
+  }
+
+  void expect_reference(const Session& session, const BatchData& batch) const {
+    const std::vector<std::int32_t> rows = rows_of_distances();
+    const TensorView<const float> out = session.output("out");
+    const auto column = [&](Index i) -> Index {
+      return batch.columns.empty() ? i : batch.columns[static_cast<std::size_t>(i)];
+    };
+    const auto element = [&](Index i, Index n) {
+      const Index row = batch.ids[static_cast<std::size_t>(i)];
+      return static_cast<double>(model_["table"][static_cast<std::size_t>(row * 3 * H + n)]);
+    };
+    for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+      const Index begin = batch.offsets[s], end = batch.offsets[s + 1];
+      const Index keys = begin + (batch.query_only.empty() ? 0 : batch.query_only[s]);
+      for (Index i = begin; i < end; ++i) {
+        for (Index h = 0; h < kHeads; ++h) {
+          const bool is_masked = i < keys;
+          const Index first = is_masked ? begin : keys;
+          const auto term = [&](const std::vector<Bounded>& of, Index j, Index n) {
+            if (of.empty()) return Bounded{};
+            const Index r = std::clamp(column(i) - column(first + j), -kReach, kReach) + kReach;
+            return of[static_cast<std::size_t>(rows[static_cast<std::size_t>(r)] * H + h * d + n)];
+          };
+          const std::vector<Bounded> expected = reference::disentangled_row(
+              end - first, d, is_masked ? 0.0 : static_cast<double>(0.17F),
+              [&](Index n) { return element(i, h * d + n); },
+              [&](Index j, Index n) { return element(first + j, H + h * d + n); },
+              [&](Index j, Index n) { return element(first + j, 2 * H + h * d + n); },
+              [&](Index j, Index n) { return term(key_, j, n); },
+              [&](Index j, Index n) { return term(query_, j, n); });
+          for (Index n = 0; n < d; ++n) {
+            const Bounded& e = expected[static_cast<std::size_t>(n)];
+            ASSERT_NEAR(static_cast<double>(out.row(i)[static_cast<std::size_t>(h * d + n)]),
+                        e.value, e.bound)
+                << "sequence " << s << ", row " << i - begin << ", head " << h;
+          }
+        }
+      }
+    }
+  }
+
+  void expect_all(const BatchData& batch) const {
+    for (const int threads : {1, 3}) {
+      const auto session = model_.session(GetParam(), 400, 8, threads);
+      session->run(batch.view());
+      expect_reference(*session, batch);
+    }
+  }
+
+  OpModel model_;
+  std::vector<Bounded> key_{}, query_{};
+};
+INSTANTIATE_FOR_ALL_ISAS(DisentangledTest);
+
+const std::vector<Index> kLengths{1, 2, 17, 64, 65, 131};
+
+TEST_P(DisentangledTest, BothTermsMatchTheReference) {
+  build(true, true, true);
+  expect_all(batch_of(kLengths));
+}
+TEST_P(DisentangledTest, FromContentToPositionAlone) {
+  build(true, false, true);
+  expect_all(batch_of(kLengths));
+}
+TEST_P(DisentangledTest, FromPositionToContentAlone) {
+  build(false, true, false);
+  expect_all(batch_of(kLengths));
+}
+
+TEST_P(DisentangledTest, DistancesGoByColumnsAndMaskedRowsAttendToAll) {
+  build(true, true, false);
+  BatchData batch = batch_of(kLengths);
+  std::int32_t column = 0;
+  for (std::size_t i = 0; i < batch.ids.size(); ++i) {
+    column += i % 5 == 3 ? 9 : 1;
+    batch.columns.push_back(column);
+  }
+  batch.query_only = {1, 1, 0, 2, 65, 70};
+  expect_all(batch);
+}
+
+/// Whatever else is in the batch, whoever computes it.
+TEST_P(DisentangledTest, SequencesHaveTheSameBitsAloneAndInABatch) {
+  build(true, true, true);
+  const BatchData batch = batch_of(kLengths);
+  const auto together = model_.session(GetParam(), 400, 8, 3);
+  together->run(batch.view());
+  const auto alone = model_.session(GetParam(), 400, 8, 1);
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    const Index begin = batch.offsets[s], end = batch.offsets[s + 1];
+    BatchData one{.ids = {batch.ids.begin() + begin, batch.ids.begin() + end},
+                  .offsets = {0, static_cast<std::int32_t>(end - begin)}};
+    alone->run(one.view());
+    for (Index i = begin; i < end; ++i) {
+      ASSERT_TRUE(
+          bit_identical(together->output("out").row(i), alone->output("out").row(i - begin)))
+          << "sequence " << s << ", row " << i - begin;
+    }
+  }
+}
+
+TEST_P(DisentangledTest, StaysInF32) {
+  build(true, true, true);
+  const Program narrow = in_precision(model_.program(), Precision::bf16, true);
+  for (const Op& op : narrow.ops) {
+    const auto* attention = std::get_if<AttentionOp>(&op);
+    if (attention == nullptr) continue;
+    EXPECT_EQ(attention->precision, Precision::f32);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test
