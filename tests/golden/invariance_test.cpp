@@ -109,12 +109,14 @@ std::string name_of_case(
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    TinyModels, BatchInvarianceTest,
-    testing::Combine(testing::Values("bert-model", "bert-seqcls", "mpnet-model", "roberta-mlm",
-                                     "distilbert-seqcls", "electra-model", "albert-model"),
-                     testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
-    name_of_case);
+INSTANTIATE_TEST_SUITE_P(TinyModels, BatchInvarianceTest,
+                         testing::Combine(testing::Values("bert-model", "bert-seqcls",
+                                                          "mpnet-model", "roberta-mlm",
+                                                          "distilbert-seqcls", "electra-model",
+                                                          "albert-model", "deberta-v2-conv-model"),
+                                          testing::ValuesIn(kAllIsas),
+                                          testing::ValuesIn(kPrecisions)),
+                         name_of_case);
 
 }  // namespace
 }  // namespace tessera::test
