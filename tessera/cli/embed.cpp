@@ -15,6 +15,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/resumable_job.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/cli/text_job.hpp"
 #include "tessera/cli/vector_flags.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
@@ -33,8 +34,8 @@ struct Embed {
   std::string format;  // empty: by the output's name
   std::string output = "-";
   std::vector<std::string> output_names{"embedding"};
-  std::string paths;                // empty: not given
-  std::optional<std::string> role;  // of texts of late interaction, or of a Router
+  std::string paths;  // empty: not given
+  RoleFlag role;
   bool with_text = false, resumes = false;
 
   void add_to(CLI::App& command);
@@ -256,23 +257,16 @@ void Embed::run(const CLI::App& command) {
   if (model.top_k > 0 && format != "jsonl" && format != "npz") {
     throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
   }
-  const models::Route route = !role             ? models::Route::automatic
-                              : role == "query" ? models::Route::query
-                                                : models::Route::document;
-  const PackagePointer package = model.open_package(models::Tower::automatic, route);
+  const PackagePointer package = role.open(model);
   if (package->multi_vector) {
     std::replace(output_names.begin(), output_names.end(), std::string("embedding"),
                  std::string(models::kTokenVectors));
     options.session.outputs = output_names;
   }
   check_several(command);
-  if (role && !package->multi_vector && package->routes.empty()) {
-    throw UsageError(
-        "--as: the model reads all texts alike, expected late interaction (ColBERT) or a Router");
-  }
-  if (package->multi_vector || role) {
-    text.role = role == "query" ? TextRole::query : TextRole::document;
-    if (!input.is_ids) static_cast<TextOptions&>(text) = as(text.role, *package, text);
+  text.role = role.role_in(*package);
+  if (text.role != TextRole::none && !input.is_ids) {
+    static_cast<TextOptions&>(text) = as(text.role, *package, text);
   }
   if (std::count(output_names.begin(), output_names.end(), "embedding") > 0) {
     require_embedding(*package);
@@ -322,10 +316,10 @@ void Embed::add_to(CLI::App& command) {
              "several of one run, given once for each or with commas between them")
       ->delimiter(',')
       ->allow_extra_args(false);
-  add_choice(
-      command, "--as", role, "ROLE", {"query", "document"},
-      "Late interaction (ColBERT), Router: read texts as queries or as documents (default; of "
-      "a Router its default_route); ids are taken as they are, without marker and expansion");
+  role.add_to(command,
+              "Late interaction (ColBERT), Router: read texts as queries or as documents (default; "
+              "of a Router its default_route); ids are taken as they are, without marker and "
+              "expansion");
   text.add_to(command);
   images.add_to(command);
   add_option(command, "--paths", paths, "FILE",

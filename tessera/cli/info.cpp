@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/pipeline/model_facts.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
@@ -11,6 +12,7 @@ namespace {
 
 struct Info {
   ModelFlags model;
+  RoleFlag role;
   bool is_json = false;
 
   void add_to(CLI::App& command);
@@ -18,7 +20,7 @@ struct Info {
 };
 
 void Info::run(const CLI::App& /*command*/) const {
-  const auto package = model.open_package();
+  const auto package = role.open(model);
   const ModelFacts facts =
       describe(*package, model.encoder_options({main_output(package->program)}));
   OutputFile out("-");
@@ -28,6 +30,7 @@ void Info::run(const CLI::App& /*command*/) const {
 
 void Info::add_to(CLI::App& command) {
   model.add_to(command);
+  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   command.add_flag("--json", is_json, "One JSON object");

@@ -6,6 +6,7 @@
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
@@ -13,6 +14,7 @@ namespace {
 
 struct PlanCommand {
   ModelFlags model;
+  RoleFlag role;
   BatchFlags batch;
   bool is_json = false, is_strict = false, is_measured = true;
   std::string save, diff;
@@ -28,7 +30,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
     if (!file.empty()) read.push_back(file);
   }
   require_distinct({{"--save", save}}, read, model.model);
-  const auto package = model.open_package();
+  const auto package = role.open(model);
   const BatchShape shape = batch.shape(package->program);
   EncoderOptions options =
       model.encoder_options(outputs.empty() ? std::vector{main_output(package->program)} : outputs);
@@ -56,6 +58,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
 
 void PlanCommand::add_to(CLI::App& command) {
   model.add_to(command);
+  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_plan_to(command);

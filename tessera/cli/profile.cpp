@@ -16,6 +16,7 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/precision.hpp"
@@ -27,6 +28,7 @@ const std::vector<std::string> kMeters{"time", "hardware", "callgrind", "replay"
 
 struct ProfileCommand {
   ModelFlags model;
+  RoleFlag role;
   BatchFlags batch;
   Index runs = 10;
   std::string meter = "time", events, output = "-";
@@ -58,6 +60,7 @@ std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& 
   if (!model.architecture.empty()) {
     arguments.insert(arguments.end(), {"--class", model.architecture});
   }
+  if (role.role) arguments.insert(arguments.end(), {"--as", *role.role});
   if (model.dims != 0) arguments.insert(arguments.end(), {"--dims", fmt::format("{}", model.dims)});
   if (!model.pooling.empty()) arguments.insert(arguments.end(), {"--pooling", model.pooling});
   if (model.normalize) arguments.emplace_back("--normalize");
@@ -108,7 +111,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
     options.rates = MeteredOptions::Rates::nominal;
     options.plan_is_of_here = true;
   }
-  const auto package = model.open_package();
+  const auto package = role.open(model);
   MeteredModel metered(package, flags.encoder_options({}), batch.shape(package->program), options);
   if (under_callgrind >= 0) {
     run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));
@@ -139,6 +142,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
 
 void ProfileCommand::add_to(CLI::App& command) {
   model.add_to(command);
+  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_plan_to(command);

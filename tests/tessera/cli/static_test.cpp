@@ -118,7 +118,10 @@ TEST_F(StaticCliTest, EveryCommandThatEmbedsTakesIt) {
     const CommandResult result = tessera(command);
     EXPECT_EQ(result.status, 0) << command << ": " << result.err;
   }
-  expect_failure(tessera("embed static texts.txt --as query"), 2, "or a Router");
+  for (const char* command :
+       {"embed static texts.txt", "info static", "plan static", "profile static"}) {
+    expect_failure(tessera(command + std::string(" --as query")), 2, "Router");
+  }
   expect_failure(tessera("classify static texts.txt"), 1, "has no labels");
 }
 
@@ -301,6 +304,21 @@ TEST_F(RouterCliTest, InfoSaysWhichRoutesThereAre) {
   EXPECT_THAT(info.out,
               HasSubstr("\"route\": \"document\", \"routes\": [\"query\", \"document\"]"));
   EXPECT_THAT(info.out, HasSubstr("\"architecture\": \"BertForMaskedLM\""));
+}
+
+TEST_F(RouterCliTest, CommandsThatShowAModelTakeARoute) {
+  const CommandResult info = tessera("info router --as query --json");
+  EXPECT_THAT(info.out, HasSubstr("\"route\": \"query\""));
+  EXPECT_THAT(info.out, HasSubstr("\"architecture\": \"SparseStaticEmbedding\""));
+  EXPECT_EQ(tessera("info router --as document --json").out, tessera("info router --json").out);
+  for (const char* command : {"plan router --no-measure", "profile router --runs 1"}) {
+    const CommandResult documents = tessera(command),
+                        queries = tessera(command + std::string(" --as query"));
+    EXPECT_EQ(documents.status, 0) << documents.err;
+    EXPECT_EQ(queries.status, 0) << queries.err;
+    EXPECT_THAT(documents.out, HasSubstr("attention")) << command;
+    EXPECT_THAT(queries.out, Not(HasSubstr("attention"))) << command;
+  }
 }
 
 TEST_F(RouterCliTest, SidesOfTwoWidthsAreRefused) {
