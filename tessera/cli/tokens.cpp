@@ -1,23 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// tessera tokens: what the tokenizer makes of each line. Needs the tokenizer files of a model only.
+// tessera tokens: what the tokenizer makes of each line. Needs the tokenizer files of a
+// model only; of a static embedding the model, which says what is read.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
+#include <utility>
 
 #include "models/hub_cache.hpp"
 #include "models/sentence/files.hpp"
+#include "models/sentence/static_embedding.hpp"
+#include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/pipeline/output_file.hpp"
+#include "tessera/pipeline/static_texts.hpp"
 #include "tessera/pipeline/token_lines.hpp"
 
 namespace tessera::cli {
 namespace {
 
+/// A tokenizer, and what a model without layers does to its tokens.
+struct Reader {
+  text::Tokenizer tokenizer;
+  bool adds_special_tokens = true;
+  std::optional<models::StaticModelTexts> static_model = {};  // texts are read as model2vec does
+  Index max_tokens = 0;                                       // of a static model
+};
+
 struct Tokens {
   std::string model, output = "-";
   TextFlags text;
+  RoleFlag role;
   InputFlags input;
   bool is_json = false;
   bool no_special_tokens = false, truncates_as_file = false;
@@ -27,7 +43,9 @@ struct Tokens {
 
  private:
   text::EncodeOptions encode_options() const;
-  std::string answer(const text::Tokenizer& tokenizer, const Record& record) const;
+  Reader open() const;
+  text::Encoding encode(const Reader& reader, const Record& record) const;
+  std::string answer(const Reader& reader, const Record& record) const;
 };
 
 text::EncodeOptions Tokens::encode_options() const {
@@ -43,25 +61,67 @@ text::EncodeOptions Tokens::encode_options() const {
 }
 
 // sentence-transformers may keep the Transformer and its tokenizer in a folder, as modules.json
-// says.
-std::filesystem::path tokenizer_directory(const std::string& model) {
-  std::filesystem::path directory = models::find_model(model);
-  if (text::directory_has_tokenizer(directory)) return directory;
-  return directory / models::read_sentence_files(directory).transformer_path;
+// says. Modules that are not known have a tokenizer all the same.
+Reader Tokens::open() const {
+  const std::filesystem::path directory = models::find_model(model);
+  models::SentenceFiles files;
+  bool is_static = false;
+  try {
+    files = models::read_sentence_files(directory, role.route());
+    const std::filesystem::path first = directory / files.transformer_path;
+    is_static = files.is_static() || models::find_model2vec(first, files, {});
+  } catch (const Error&) {
+    if (role.role || !text::directory_has_tokenizer(directory)) throw;
+  }
+  if (role.role && files.routes.empty()) {
+    throw UsageError(
+        "--as: got a model without a Router, expected one: markers and expansion of late "
+        "interaction are not shown");
+  }
+  if (is_static) {
+    models::PackageOptions options;
+    options.route = role.route();
+    models::Package package = models::open_package(model, options);
+    if (!package.tokenizer) throw Error(ErrorCode::not_found, package.tokenizer_problem);
+    return {.tokenizer = std::move(*package.tokenizer),
+            .adds_special_tokens = package.adds_special_tokens,
+            .static_model = package.static_model_texts,
+            .max_tokens = package.max_tokens};
+  }
+  const bool is_beside = files.routes.empty() && text::directory_has_tokenizer(directory);
+  return {.tokenizer = text::Tokenizer::from_directory(
+              is_beside ? directory : directory / files.transformer_path)};
 }
 
-std::string Tokens::answer(const text::Tokenizer& tokenizer, const Record& record) const {
-  const text::EncodeOptions options = encode_options();
-  const text::Encoding encoding = record.pair
-                                      ? tokenizer.encode_pair(record.text, *record.pair, options)
-                                      : tokenizer.encode(record.text, options);
-  return is_json ? tokens_json(encoding) : tokens_table(tokenizer, record, encoding);
+text::Encoding Tokens::encode(const Reader& reader, const Record& record) const {
+  if (reader.static_model) {
+    if (record.pair) {
+      throw Error(ErrorCode::invalid_argument,
+                  "pair: got one, expected none: model2vec reads one text");
+    }
+    TextOptions options = text;
+    if (!text.max_length && !text.truncation && !truncates_as_file) {
+      options.truncation = text::TruncationStrategy::do_not_truncate;
+    }
+    return encode_static(
+        reader.tokenizer, *reader.static_model, record.text,
+        static_cut(*reader.static_model, options, text.max_length.value_or(reader.max_tokens)));
+  }
+  text::EncodeOptions options = encode_options();
+  options.add_special_tokens &= reader.adds_special_tokens;
+  return record.pair ? reader.tokenizer.encode_pair(record.text, *record.pair, options)
+                     : reader.tokenizer.encode(record.text, options);
+}
+
+std::string Tokens::answer(const Reader& reader, const Record& record) const {
+  const text::Encoding encoding = encode(reader, record);
+  return is_json ? tokens_json(encoding) : tokens_table(reader.tokenizer, record, encoding);
 }
 
 void Tokens::run(const CLI::App& /*command*/) {
   require_distinct({{"-o", output}}, input.paths(), model);
   input.plain_is_jsonl = is_json;
-  const text::Tokenizer tokenizer = text::Tokenizer::from_directory(tokenizer_directory(model));
+  const Reader reader = open();
   RecordStream stream(input.inputs());
   OutputFile out(output);
   std::size_t lines = 0, failed = 0;
@@ -92,7 +152,7 @@ void Tokens::run(const CLI::App& /*command*/) {
     if (at_end) break;
     ++lines;
     try {
-      out.write(answer(tokenizer, record));
+      out.write(answer(reader, record));
     } catch (const Error& e) {
       fail(e.what(), record.where + ": " + e.what());
     }
@@ -120,11 +180,13 @@ void Tokens::add_to(CLI::App& command) {
   command.add_flag("--no-special-tokens", no_special_tokens, "Leave out [CLS], [SEP] and the like");
   command.add_flag("--file-truncation", truncates_as_file,
                    "Truncate where the tokenizer's file says so (embed and classify do)");
+  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
   text.add_truncation_to(command);
   add_output(command, output);
   command.footer(
       "Offsets are code points of the input text, the end exclusive; special tokens have 0, 0.\n"
-      "Shows every token unless told to truncate; never pads. A line that cannot be\n"
+      "Shows every token unless told to truncate; never pads. Static embeddings read no special\n"
+      "tokens, model2vec no unknown ones: they are not shown. A line that cannot be\n"
       "truncated as asked, or read, gives {\"error\": ...}, and exit status 1 at the end.\n"
       "Examples:\n"
       "  echo 'Unaffable!' | tessera tokens model\n"

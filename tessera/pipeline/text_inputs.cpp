@@ -12,8 +12,8 @@
 #include "models/text/python_text.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/base/utf8.hpp"
 #include "runtime/session/session.hpp"
+#include "tessera/pipeline/static_texts.hpp"
 
 namespace tessera {
 namespace {
@@ -113,12 +113,7 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
   options_.use_file_truncation = false;
   if (package.static_model_texts) {
     static_model_ = &*package.static_model_texts;
-    const auto most = static_cast<std::size_t>(
-        options.max_length.value_or(static_cast<Index>(static_model_->most_tokens)));
-    most_code_points_ = most * static_model_->token_length;
-    if (options.truncation_side == text::Side::left) {
-      refuse("truncation side: got left, expected right: model2vec cuts texts at their end");
-    }
+    static_cut_ = static_cut(*static_model_, options, max_tokens_);
   }
   if (cuts) {
     options_.max_length = static_cast<std::size_t>(max_tokens_);
@@ -140,7 +135,9 @@ std::size_t TextInputs::count_prompt_tokens() const {
 text::Encoding TextInputs::encode(std::string_view text,
                                   std::optional<std::string_view> pair) const {
   if (static_model_ != nullptr) {
-    return finished(static_model_encoding(text, pair.has_value()));
+    if (pair) refuse("pair: got one, expected none: model2vec reads one text");
+    return finished(
+        encode_static(*tokenizer_, *static_model_, prompt_ + std::string(text), static_cut_));
   }
   std::string first, second;
   if (!prompt_.empty() || strips_ || lower_case_first_) {
@@ -197,47 +194,6 @@ text::Encoding TextInputs::finished(text::Encoding encoding) const {
   expand(encoding);
   ++encoded_;
   if (encoding.is_cut) ++cut_;
-  return encoding;
-}
-
-// StaticModel.tokenize: the code points are cut before, the tokens after those that are left out.
-text::Encoding TextInputs::static_model_encoding(std::string_view text, bool has_pair) const {
-  if (has_pair) refuse("pair: got one, expected none: model2vec reads one text");
-  std::string all = prompt_ + std::string(text);
-  if (!is_utf8(all)) all = text::replace_invalid_utf8(all);
-  text::EncodeOptions options{.add_special_tokens = false};
-  bool is_cut = false;
-  const bool cuts = options_.max_length.has_value();
-  if (cuts) {
-    std::size_t bytes = 0;
-    for (std::size_t i = 0; i < most_code_points_ && bytes < all.size(); ++i) {
-      bytes += utf8_sequence(std::string_view(all).substr(bytes)).length;
-    }
-    is_cut = bytes < all.size();
-    all.resize(bytes);
-  } else {
-    options.use_file_truncation = false;
-  }
-  text::Encoding encoding = tokenizer_->encode(all, options);
-  std::size_t kept = 0;
-  for (std::size_t t = 0; t < encoding.size(); ++t) {
-    if (encoding.ids[t] == static_model_->unknown) continue;
-    encoding.ids[kept] = encoding.ids[t];
-    encoding.type_ids[kept] = encoding.type_ids[t];
-    encoding.offsets[kept] = encoding.offsets[t];
-    encoding.special_mask[kept] = encoding.special_mask[t];
-    encoding.attention_mask[kept++] = encoding.attention_mask[t];
-  }
-  if (cuts && std::cmp_greater(kept, max_tokens_)) {
-    kept = static_cast<std::size_t>(max_tokens_);
-    is_cut = true;
-  }
-  encoding.ids.resize(kept);
-  encoding.type_ids.resize(kept);
-  encoding.offsets.resize(kept);
-  encoding.special_mask.resize(kept);
-  encoding.attention_mask.resize(kept);
-  encoding.is_cut |= is_cut;
   return encoding;
 }
 

@@ -32,6 +32,12 @@ struct TextOptions {
   TextRole role = TextRole::none;
 };
 
+/// Where texts of model2vec end.
+struct StaticCut {
+  std::size_t code_points;
+  Index tokens;
+};
+
 /// Encodes texts for one Package, which must outlive it. Only its counters change.
 class TextInputs {
  public:
@@ -79,14 +85,13 @@ class TextInputs {
   text::TextPadding padding_{};
   const models::MultiVector* filled_ = nullptr;             // queries are filled up as it says
   const models::StaticModelTexts* static_model_ = nullptr;  // texts are read as model2vec does
-  std::size_t most_code_points_ = 0;                        // of those
+  std::optional<StaticCut> static_cut_;                     // of those
   bool strips_ = false;
   bool lower_case_first_ = false;
   std::size_t prompt_tokens_ = 0;  // that poolings leave out
   std::size_t count_prompt_tokens() const;
   std::string prepared(std::string_view prompt, std::string_view text) const;
   text::Encoding finished(text::Encoding encoding) const;
-  text::Encoding static_model_encoding(std::string_view text, bool has_pair) const;
   void pad(text::Encoding& encoding) const;
   void expand(text::Encoding& encoding) const;
 

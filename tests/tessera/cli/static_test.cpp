@@ -85,6 +85,32 @@ TEST_F(StaticCliTest, TextsGetNoSpecialTokensAndNoneIsZeros) {
   EXPECT_THAT(cut.err, HasSubstr("3 of 5 texts were cut to 1 tokens"));
 }
 
+TEST_F(StaticCliTest, TokensAreThoseThatAreRead) {
+  const auto ids = [&](const std::string& arguments) {
+    const CommandResult result = tessera("tokens " + arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.out.substr(0, result.out.find(']') + 1);
+  };
+  file("in.jsonl", R"({"text": "the zebra mat cat"})");
+  EXPECT_EQ(ids("static --json in.jsonl"), "{\"ids\": [6, 1, 8, 7]");
+  EXPECT_EQ(ids("static --json in.jsonl --max-length 3"), "{\"ids\": [6, 1, 8]");
+  fs::create_directories(path("m2v"));
+  write_static(path("m2v"), table_, "embeddings");
+  file("m2v/config.json", R"({"model_type": "model2vec", "normalize": false})");
+  EXPECT_EQ(ids("m2v --json in.jsonl"), "{\"ids\": [6, 8, 7]");
+  // 4 code points a token: "the zebra ma", then the unknown ones are left out
+  EXPECT_EQ(ids("m2v --json in.jsonl --max-length 3"), "{\"ids\": [6]");
+  file("pair.jsonl", R"({"text": "tea", "pair": "cat"})");
+  EXPECT_THAT(tessera("tokens m2v --json pair.jsonl").out, HasSubstr("model2vec reads one text"));
+  // Every token unless told to truncate.
+  std::string many = "tea";
+  for (int i = 1; i < 600; ++i) many += " tea";
+  file("many.txt", many + "\n");
+  EXPECT_EQ(lines_of(tessera("tokens m2v many.txt").out).front(), "many.txt: line 1: 600 tokens");
+  EXPECT_EQ(lines_of(tessera("tokens m2v many.txt --file-truncation").out).front(),
+            "many.txt: line 1: 512 tokens");
+}
+
 TEST_F(StaticCliTest, EveryCommandThatEmbedsTakesIt) {
   file("texts.txt", "brew tea\nthe cat\n");
   const auto cosine = [&](const std::vector<Index>& a, const std::vector<Index>& b) {
@@ -118,8 +144,8 @@ TEST_F(StaticCliTest, EveryCommandThatEmbedsTakesIt) {
     const CommandResult result = tessera(command);
     EXPECT_EQ(result.status, 0) << command << ": " << result.err;
   }
-  for (const char* command :
-       {"embed static texts.txt", "info static", "plan static", "profile static"}) {
+  for (const char* command : {"embed static texts.txt", "info static", "plan static",
+                              "profile static", "tokens static texts.txt"}) {
     expect_failure(tessera(command + std::string(" --as query")), 2, "Router");
   }
   expect_failure(tessera("classify static texts.txt"), 1, "has no labels");
@@ -318,6 +344,13 @@ TEST_F(RouterCliTest, CommandsThatShowAModelTakeARoute) {
     EXPECT_EQ(queries.status, 0) << queries.err;
     EXPECT_THAT(documents.out, HasSubstr("attention")) << command;
     EXPECT_THAT(queries.out, Not(HasSubstr("attention"))) << command;
+  }
+  file("in.jsonl", R"({"text": "brew tea"})");
+  EXPECT_THAT(tessera("tokens router --json in.jsonl --as query").out,
+              StartsWith("{\"ids\": [5, 6]"));
+  for (const char* flags : {"", " --as document"}) {
+    EXPECT_THAT(tessera("tokens router --json in.jsonl" + std::string(flags)).out,
+                StartsWith("{\"ids\": [2, 5, 6, 3]"));
   }
 }
 
