@@ -46,9 +46,10 @@ struct Run {
   Tensors run_towers() const;
 };
 
-// The outputs that the reference's class returns, and last_hidden_state.
+// The outputs that the reference's class returns, and last_hidden_state; an embedding where there is
+// nothing else, as of static embeddings.
 bool Run::is_wanted(const models::Package& package, const std::string& name) const {
-  if (name == "embedding") return false;
+  if (name == "embedding") return package.program.outputs.size() == 1;
   if (name == "pooler_output" && package.task != models::Task::features) return false;
   return with_hidden_states || !name.starts_with("hidden_states.");
 }
@@ -162,7 +163,7 @@ void Run::add_to(CLI::App& command) {
   command.footer(
       "Writes last_hidden_state and, as the class has them, pooler_output, logits,\n"
       "prediction_logits, seq_relationship_logits, start_logits and end_logits, as F32 in the\n"
-      "reference's padded shapes.\n"
+      "reference's padded shapes; of static embeddings, which have nothing else, embedding.\n"
       "Rows whose attention_mask is 0 are zero.\n"
       "Example:\n"
       "  tessera run model --input in.safetensors --output out.safetensors --hidden-states");

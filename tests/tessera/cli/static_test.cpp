@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "tessera/cli/sides.hpp"
@@ -83,6 +84,31 @@ TEST_F(StaticCliTest, TextsGetNoSpecialTokensAndNoneIsZeros) {
   const CommandResult cut = tessera("embed static texts.txt --format text --max-length 1");
   expect_rows(cut, {mean({5}), mean({6}), zeros, zeros, mean({4})});
   EXPECT_THAT(cut.err, HasSubstr("3 of 5 texts were cut to 1 tokens"));
+}
+
+TEST_F(StaticCliTest, RunWritesTheEmbedding) {
+  const std::vector<std::int64_t> ids{5, 4, 7, 6, 8, 0}, mask{1, 1, 1, 1, 1, 0};
+  const auto input = [](const char* name, const std::vector<std::int64_t>& values) {
+    return TensorToWrite{.name = name,
+                         .type = StoredType::i64,
+                         .shape = {2, 3},
+                         .data = std::as_bytes(std::span(values))};
+  };
+  const std::vector<TensorToWrite> inputs{input("input_ids", ids), input("attention_mask", mask)};
+  write_safetensors(path("in.st"), inputs);
+  const CommandResult result = tessera("run static --input in.st --output out.st");
+  ASSERT_EQ(result.status, 0) << result.err;
+  const SafetensorsFile out = SafetensorsFile::open(path("out.st"));
+  const StoredTensor* embedding = out.find("embedding");
+  ASSERT_NE(embedding, nullptr);
+  ASSERT_EQ(embedding->shape, (std::vector<std::int64_t>{2, kWidth}));
+  std::vector<float> values(2 * kWidth);
+  std::memcpy(values.data(), embedding->data, embedding->bytes);
+  std::vector<double> expected = mean({5, 4, 7});
+  for (const double value : mean({6, 8})) expected.push_back(value);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(values[i]), expected[i], 1e-6) << i;
+  }
 }
 
 TEST_F(StaticCliTest, TokensAreThoseThatAreRead) {
