@@ -104,7 +104,7 @@ VectorIndex Search::fill(std::vector<Entry>& entries, const TextInputs& texts, T
     rows = load_rows(load, encoder.width());
     const IndexIdentity saved = load_identity(load);
     if (saved.lines != identity_of(package, texts, measure, entries, rows).lines) {
-      leave_out_bad_entries(entries, texts, package.program, bad);  // as when it was saved
+      leave_out_bad_entries(entries, texts, encoder, bad);  // as when it was saved
     }
     require_same(load, saved, identity_of(package, texts, measure, entries, rows));
   }

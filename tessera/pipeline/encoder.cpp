@@ -87,13 +87,30 @@ Encoder::Encoder(std::shared_ptr<const models::Package> package, EncoderOptions 
   runner_.emplace(package_->program, options_.session.outputs);
   model_ = Model::create(package_->program, package_->checkpoint,
                          model_options(options_, precision_.precision));
-  if (options_.session.memory_cap_bytes != 0 && options_.split_to_cap) {
-    const Index sequences = std::min(options_.batch_sequences, options_.batch_tokens);
-    const SessionOptions fitted =
-        fit_to_cap(*model_, session_options(options_, options_.batch_tokens, sequences));
-    options_.batch_tokens = fitted.max_rows;
-    options_.batch_sequences = fitted.max_sequences;
+  if (package_->program.tokens() != nullptr) longest_ = package_->program.tokens()->max_tokens;
+  if (options_.session.memory_cap_bytes != 0 && options_.split_to_cap) split_to_cap();
+}
+
+void Encoder::split_to_cap() {
+  const Index sequences = std::min(options_.batch_sequences, options_.batch_tokens);
+  const SessionOptions fitted =
+      fit_to_cap(*model_, session_options(options_, options_.batch_tokens, sequences));
+  options_.batch_tokens = fitted.max_rows;
+  options_.batch_sequences = fitted.max_sequences;
+  if (options_.batch_tokens >= longest_) return;
+  const auto fits = [&](Index rows) {
+    return memory_bytes(rows).total() <= options_.session.memory_cap_bytes;
+  };
+  Index low = options_.batch_tokens, high = 0;  // low fits, high does not
+  while (high == 0 && low < longest_) {
+    const Index next = low > longest_ / 2 ? longest_ : 2 * low;
+    (fits(next) ? low : high) = next;
   }
+  while (high - low > 1) {
+    const Index middle = low + (high - low) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  longest_ = low;
 }
 
 TextEncoder TextEncoder::open(const std::filesystem::path& directory, EncoderOptions options,
@@ -168,11 +185,31 @@ const Program& Encoder::session_program() const {
   return session_->program();
 }
 
+TextCheck::TextCheck(const Encoder& encoder)
+    : check_(encoder.package().program), encoder_(encoder) {}
+
+void TextCheck::operator()(const SequenceView& sequence) const {
+  check_(sequence);
+  const auto tokens = std::ssize(sequence.ids);
+  if (tokens <= encoder_.longest()) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("the text has {} tokens, expected at most {}, as fit into the memory cap "
+                          "of {} bytes",
+                          tokens, encoder_.longest(), encoder_.options().session.memory_cap_bytes));
+}
+
 void TextEncoder::run(std::span<const TokenSequence> sequences, const Sink& sink,
                       const ProgressCallback& progress, const RunControl& control) {
   std::vector<Index> lengths;
   lengths.reserve(sequences.size());
-  check_sequences(package().program, sequences);
+  const TextCheck check(*this);
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    try {
+      check(sequences[s]);
+    } catch (const Error& error) {
+      throw BadSequence(s, error);
+    }
+  }
   for (const TokenSequence& sequence : sequences) lengths.push_back(sequence.size());
   const BatchPlan plan = plan_batches(lengths, options().batch_tokens, options().batch_sequences);
   if (plan.batches.empty()) return;

@@ -66,6 +66,8 @@ class Encoder {
   const Model& model() const noexcept { return *model_; }
   const EncoderOptions& options() const noexcept { return options_; }
   const PrecisionChoice& precision() const noexcept { return precision_; }
+  /// Most tokens of one text: as the program says, within the cap where batches are split to it.
+  Index longest() const noexcept { return longest_; }
 
   /// Columns of the output number `output`, and whether it has a row per token (else per sequence).
   Index width(std::size_t output = 0) const;
@@ -90,12 +92,30 @@ class Encoder {
   BatchRunner& runner() noexcept { return *runner_; }
 
  private:
+  /// options_ and longest_ such that what they need is within the cap.
+  void split_to_cap();
+
   std::shared_ptr<const models::Package> package_;
   EncoderOptions options_;
+  Index longest_ = 0;
   PrecisionChoice precision_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Session> session_;
   std::optional<BatchRunner> runner_;  // of package_'s program
+};
+
+/// What an Encoder of texts takes.
+class TextCheck {
+ public:
+  /// `encoder` must outlive it.
+  explicit TextCheck(const Encoder& encoder);
+
+  /// Throws as SequenceCheck; also for more tokens than Encoder::longest().
+  void operator()(const SequenceView& sequence) const;
+
+ private:
+  const SequenceCheck check_;
+  const Encoder& encoder_;
 };
 
 /// Encodes token sequences.

@@ -28,11 +28,7 @@ class Runner {
  public:
   Runner(RecordStream& stream, const Prepare& prepare, TextEncoder& encoder,
          const RecordSinks& sinks)
-      : stream_(stream),
-        prepare_(prepare),
-        encoder_(encoder),
-        sinks_(sinks),
-        check_(encoder.package().program) {
+      : stream_(stream), prepare_(prepare), encoder_(encoder), sinks_(sinks), check_(encoder) {
     for (std::size_t o = 0; o < encoder.options().session.outputs.size(); ++o) {
       outputs_.push_back({.width = encoder.width(o), .is_per_token = encoder.is_per_token(o)});
       keeps_encodings_ = keeps_encodings_ || outputs_.back().is_per_token;
@@ -61,7 +57,7 @@ class Runner {
   const Prepare& prepare_;
   TextEncoder& encoder_;
   const RecordSinks& sinks_;
-  const SequenceCheck check_;
+  const TextCheck check_;
   std::vector<Output> outputs_;
   bool keeps_encodings_ = false;
   RecordCounts counts_;

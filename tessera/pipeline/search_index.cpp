@@ -53,9 +53,10 @@ namespace {
 /// model reads of them goes to `take`.
 template <class Take>
 void keep_good(std::vector<Entry>& entries, std::size_t begin, std::size_t end, std::size_t& kept,
-               const TextInputs& texts, const Program& program, const BadEntry& bad, Take&& take) {
-  const TokenSpec& spec = require_tokens(program);
-  const SequenceCheck check(program);
+               const TextInputs& texts, const TextEncoder& encoder, const BadEntry& bad,
+               Take&& take) {
+  const TokenSpec& spec = require_tokens(encoder.package().program);
+  const TextCheck check(encoder);
   for (std::size_t i = begin; i < end; ++i) {
     try {
       about(entries[i].where, [&] {
@@ -86,7 +87,7 @@ std::vector<float> embed_entries(std::vector<Entry>& entries, const TextInputs& 
   for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
     const std::size_t first = kept, end = std::min(begin + kWindow, entries.size());
     sequences.clear();
-    keep_good(entries, begin, end, kept, texts, encoder.package().program, bad,
+    keep_good(entries, begin, end, kept, texts, encoder, bad,
               [&](TokenSequence sequence) { sequences.push_back(std::move(sequence)); });
     rows.resize(kept * step);
     encoder.run(sequences, std::span(rows).subspan(first * step),
@@ -113,7 +114,7 @@ MaxSimIndex embed_entry_tokens(std::vector<Entry>& entries, const TextInputs& te
   for (std::size_t begin = 0; begin < entries.size(); begin += kWindow) {
     const std::size_t end = std::min(begin + kWindow, entries.size());
     sequences.clear();
-    keep_good(entries, begin, end, kept, texts, encoder.package().program, bad,
+    keep_good(entries, begin, end, kept, texts, encoder, bad,
               [&](TokenSequence sequence) { sequences.push_back(std::move(sequence)); });
     vectors.assign(sequences.size(), {});
     encoder.run(
@@ -135,9 +136,9 @@ MaxSimIndex embed_entry_tokens(std::vector<Entry>& entries, const TextInputs& te
 }
 
 void leave_out_bad_entries(std::vector<Entry>& entries, const TextInputs& texts,
-                           const Program& program, const BadEntry& bad) {
+                           const TextEncoder& encoder, const BadEntry& bad) {
   std::size_t kept = 0;
-  keep_good(entries, 0, entries.size(), kept, texts, program, bad, [](const TokenSequence&) {});
+  keep_good(entries, 0, entries.size(), kept, texts, encoder, bad, [](const TokenSequence&) {});
   entries.resize(kept);
 }
 

@@ -45,7 +45,7 @@ MaxSimIndex embed_entry_tokens(std::vector<Entry>& entries, const TextInputs& te
 
 /// Leaves the same entries out without embedding the others.
 void leave_out_bad_entries(std::vector<Entry>& entries, const TextInputs& texts,
-                           const Program& program, const BadEntry& bad);
+                           const TextEncoder& encoder, const BadEntry& bad);
 
 /// Rows that were saved. Errors: as read_npy(); corrupt_file if they are not `width` wide.
 std::vector<float> load_rows(const std::string& path, Index width);

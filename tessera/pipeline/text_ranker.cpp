@@ -129,7 +129,7 @@ std::vector<RankedText> TextRanker::rank_pairs(std::string_view query, std::size
                                                const ProgressCallback& progress) {
   const Program& program = encoder_.package().program;
   const TokenSpec& spec = require_tokens(program);
-  const SequenceCheck check(program);
+  const TextCheck check(encoder_);
   const text::PairStart start = query_inputs_.pair_start(query);
   std::vector<TokenSequence> sequences;
   std::vector<std::size_t> rows;  // of sequences

@@ -86,6 +86,35 @@ TEST_F(StaticCliTest, TextsGetNoSpecialTokensAndNoneIsZeros) {
   EXPECT_THAT(cut.err, HasSubstr("3 of 5 texts were cut to 1 tokens"));
 }
 
+// batch_tokens is a budget: a longer text is computed alone. What the cap cannot hold is one line's
+// problem.
+TEST_F(StaticCliTest, OnlyAMemoryCapLimitsTexts) {
+  const auto teas = [](int count) {
+    std::string text = "tea";
+    for (int i = 1; i < count; ++i) text += " tea";
+    return text;
+  };
+  file("long.txt", "brew tea\n" + teas(6000) + "\ncat\n");
+  for (const char* flags : {"", " --batch-tokens 4", " --memory-cap 1M"}) {
+    expect_rows(tessera("embed static long.txt --format text" + std::string(flags)),
+                {mean({5, 4}), mean({4}), mean({7})}, 6000 * 0x1p-24);  // of a sum in order
+  }
+  file("huge.txt", "brew tea\n" + teas(100000) + "\ncat\n");
+  expect_rows(tessera("embed static huge.txt --format text"), {mean({5, 4}), mean({4}), mean({7})},
+              100000 * 0x1p-24);
+  const std::string problem = "the text has 100000 tokens, expected at most ";
+  const CommandResult embed = tessera("embed static huge.txt --format text --memory-cap 1M");
+  expect_bad_lines(embed, 2, "huge.txt: line 2: " + problem);
+  EXPECT_THAT(embed.err, HasSubstr("as fit into the memory cap of 1048576 bytes"));
+  for (const char* command : {"search static --index huge.txt tea -q --format jsonl",
+                              "rerank static --query tea huge.txt -q --format jsonl"}) {
+    const CommandResult result = tessera(command + std::string(" --memory-cap 1M"));
+    EXPECT_EQ(result.status, 1) << command;
+    EXPECT_THAT(result.err, HasSubstr(problem)) << command;
+    EXPECT_THAT(result.out, HasSubstr("brew tea")) << command;
+  }
+}
+
 TEST_F(StaticCliTest, RunWritesTheEmbedding) {
   const std::vector<std::int64_t> ids{5, 4, 7, 6, 8, 0}, mask{1, 1, 1, 1, 1, 0};
   const auto input = [](const char* name, const std::vector<std::int64_t>& values) {
@@ -387,6 +416,30 @@ TEST_F(RouterCliTest, SidesOfTwoWidthsAreRefused) {
     expect_failure(tessera(command), 1,
                    "router: embeddings of route \"query\" have 141 columns, expected 140 as those "
                    "of \"document\"");
+  }
+}
+
+// Positions of a rotation or a bias end nowhere: texts are cut where the model's files say, ids are
+// taken as they are, and neither by the budget of a batch.
+TEST_F(CliTest, TextsLongerThanABatchGoAlone) {
+  const fs::path data = fs::path(TESSERA_SOURCE_DIR) / "tests/golden/data";
+  for (const auto& [name, longest] : std::map<std::string, int>{{"bert-model", 64},
+                                                                {"jina-bert-v2", 80},
+                                                                {"modernbert-model-v5config", 120},
+                                                                {"deberta-v2-p2c-only", 56}}) {
+    std::string ids;
+    for (int i = 0; i < longest; ++i) ids += fmt::format("{}{}", i == 0 ? "" : " ", 5 + i % 90);
+    file("ids.txt", ids + "\n7 8 9\n");
+    const std::string command = "embed '" + (data / name).string() + "' --ids ids.txt";
+    const CommandResult expected = tessera(command);
+    ASSERT_EQ(expected.status, 0) << expected.err;
+    EXPECT_EQ(lines_of(expected.out).size(), 2U);
+    for (const char* flags :
+         {" --batch-tokens 16", " --memory-cap 1G", " --batch-tokens 16 --memory-cap 1G"}) {
+      const CommandResult result = tessera(command + flags);
+      EXPECT_EQ(result.status, 0) << name << flags << ": " << result.err;
+      EXPECT_EQ(result.out, expected.out) << name << flags;
+    }
   }
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/pipeline/encoder.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <functional>
 
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/model_facts.hpp"
@@ -79,6 +82,34 @@ TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {
   tight.session.memory_cap_bytes = all.weights() + 100;
   EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, tight); }),
               HasSubstr("max_rows 1, max_sequences 1 take"));
+}
+
+// A text that the cap does not hold is one text's problem; the longest that it holds is as promised.
+TEST_F(EncoderTest, TheLongestTextIsWithinTheCap) {
+  EncoderOptions options{.batch_tokens = 4, .session = {.threads = 1, .outputs = {"embedding"}}};
+  options.split_to_cap = true;
+  TextEncoder whole = TextEncoder::open(directory_, options);
+  EXPECT_EQ(whole.longest(), 24);  // the position table
+  const auto sequence = [](Index tokens) {
+    TokenSequence result;
+    result.ids.assign(static_cast<std::size_t>(tokens), 7);
+    return result;
+  };
+  for (const Index tokens : {4, 9, 17, 23, 24}) {
+    options.session.memory_cap_bytes = whole.memory_bytes(tokens).total();
+    TextEncoder capped = TextEncoder::open(directory_, options);
+    EXPECT_EQ(capped.options().batch_tokens, 4);
+    EXPECT_GE(capped.longest(), tokens);
+    EXPECT_LE(capped.memory_bytes(capped.longest()).total(), options.session.memory_cap_bytes);
+    const std::vector<TokenSequence> taken{sequence(3), sequence(capped.longest())};
+    EXPECT_EQ(embed(capped, taken), embed(whole, taken));
+    if (capped.longest() == 24) continue;
+    EXPECT_GT(capped.memory_bytes(capped.longest() + 1).total(), options.session.memory_cap_bytes);
+    const std::vector<TokenSequence> refused{sequence(3), sequence(capped.longest() + 1)};
+    EXPECT_THAT(message_of([&] { embed(capped, refused); }),
+                HasSubstr(fmt::format("the text has {} tokens, expected at most {}, as fit",
+                                      capped.longest() + 1, capped.longest())));
+  }
 }
 
 // With the weights' pages gone, whoever reads one is ended by SIGBUS.
