@@ -251,9 +251,9 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("batch_tokens", extent(options.batch_tokens));
   facts.add("batch_sequences", extent(options.batch_sequences));
   const TokenSpec* tokens = package.program.tokens();
-  const Index longest = tokens == nullptr                  ? package.max_tokens
-                        : tokens->max_tokens == kAnyLength ? options.batch_tokens
-                                                           : tokens->max_tokens;
+  Index longest = tokens == nullptr ? package.max_tokens : tokens->max_tokens;
+  if (longest == kAnyLength) longest = package.max_tokens;  // what texts are cut at
+  if (longest == kAnyLength) longest = options.batch_tokens;
   const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add_bytes("weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("weights_mapped_bytes", bytes.weights_mapped);

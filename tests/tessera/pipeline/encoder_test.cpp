@@ -112,6 +112,18 @@ TEST_F(EncoderTest, TheLongestTextIsWithinTheCap) {
   }
 }
 
+// What is promised is for the longest text that is not cut, also where no table ends the positions.
+TEST_F(EncoderTest, ThePromiseIsForTheLongestTextThatIsNotCut) {
+  const auto package = models::open_package(std::filesystem::path(TESSERA_SOURCE_DIR) /
+                                            "tests/golden/data/modernbert-model-v5config");
+  ASSERT_EQ(package.max_tokens, 96);
+  const EncoderOptions options{.batch_tokens = 8,
+                               .session = {.threads = 1, .outputs = {"embedding"}}};
+  EXPECT_THAT(
+      describe(package, options).as_json(),
+      HasSubstr(fmt::format("\"arena_bytes\": {}", memory_bytes(package, options, 96).arena)));
+}
+
 // With the weights' pages gone, whoever reads one is ended by SIGBUS.
 TEST_F(EncoderTest, ThePromiseIsTheSessionsAndReadsNoWeights) {
   const EncoderOptions options{.session = {.threads = 1, .outputs = {"embedding"}}};
