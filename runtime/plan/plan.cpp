@@ -180,17 +180,16 @@ LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
 bool is_row_wise(const Op& op) noexcept {
   return std::visit(
       Overloaded{
-          [](const EmbeddingOp&) { return true; }, [](const LayerNormOp&) { return true; },
-          [](const RotateOp&) { return true; }, [](const ActivationOp&) { return true; },
-          [](const GatedOp&) { return true; }, [](const AddOp&) { return true; },
+          [](const EmbeddingOp&) { return true; },   [](const LayerNormOp&) { return true; },
+          [](const RotateOp&) { return true; },      [](const ActivationOp&) { return true; },
+          [](const GatedOp&) { return true; },       [](const AddOp&) { return true; },
           [](const L2NormalizeOp&) { return true; }, [](const NarrowOp&) { return true; },
-          [](const LinearOp&) { return false; }, [](const PooledLinearOp&) { return false; },
-          [](const ExpertsOp&) { return false; },
-          [](const AttentionOp&) { return false; }, [](const PatchEmbedOp&) { return false; },
-          [](const BroadcastOp&) { return false; }, [](const PoolOp&) { return false; },
-          [](const LargestByIdOp&) { return false; }, [](const TopColumnsOp&) { return false; },
-          [](const ConcatOp&) { return false; }, [](const MaskRowsOp&) { return false; },
-          [](const ConvolutionOp&) { return false; }},
+          [](const LinearOp&) { return false; },     [](const PooledLinearOp&) { return false; },
+          [](const ExpertsOp&) { return false; },    [](const AttentionOp&) { return false; },
+          [](const PatchEmbedOp&) { return false; }, [](const BroadcastOp&) { return false; },
+          [](const PoolOp&) { return false; },       [](const LargestByIdOp&) { return false; },
+          [](const TopColumnsOp&) { return false; }, [](const ConcatOp&) { return false; },
+          [](const MaskRowsOp&) { return false; },   [](const ConvolutionOp&) { return false; }},
       op);
 }
 

@@ -518,8 +518,8 @@ struct ConvolutionOp {
 };
 
 using Op =
-    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp, AttentionOp,
-                 LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
+    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
+                 AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
                  LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp, ConvolutionOp>;
 
 /// Where the row of the position table comes from.
