@@ -8,6 +8,8 @@ namespace {
 
 /// More layers than any encoder has; keeps a broken config from building forever.
 constexpr Index kMostLayers = 4096;
+/// Heads, and columns of a head, where these do not follow from the hidden size: products stay in range.
+constexpr Index kMostOfHeads = 65536;
 
 void refuse_unsupported(const Config& config, const std::string& position) {
   for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
@@ -43,7 +45,10 @@ LayerOptions read_encoder(BuildContext& context, const Config& config,
   const Index layers = config.integer(keys.layers, defaults.num_hidden_layers, 0, kMostLayers);
   layer.heads = config.integer(keys.heads, defaults.num_attention_heads, 1);
   if (keys.head_dim != nullptr) {
-    layer.head_dim = config.integer(keys.head_dim, defaults.head_dim, 0);
+    layer.head_dim = config.integer(keys.head_dim, defaults.head_dim, 0, kMostOfHeads);
+    if (layer.head_dim > 0 && layer.heads > kMostOfHeads) {
+      config.wrong(keys.heads, fmt::format("at most {}", kMostOfHeads));
+    }
   }
   if (keys.kv_heads != nullptr) {
     layer.kv_heads =
