@@ -44,8 +44,8 @@ ValueId build_eurobert(BuildContext& context) {
                                   .layer_norm_eps = 1e-5},
                                  kDecoderKeys, 128256, 8192);
   Program& program = context.package.program;
-  decoder.layer.rotation = program.add_rotation(
-      read_rotation(rotary_config(c, ""), decoder.head_dim, {.default_theta = 250000.0}));
+  decoder.layer.rotation =
+      program.add_rotation(read_rotation(c, "", decoder.head_dim, {.default_theta = 250000.0}));
   ValueId x = decoder_embeddings(context, decoder);
   x = output_normed_states(
       context,

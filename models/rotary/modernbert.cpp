@@ -130,7 +130,7 @@ ValueId build_modernbert(BuildContext& context) {
                          .default_theta = c.is_null("local_rope_theta") ? global_theta : 10000.0,
                          .scaled = is_newer};
   const auto rotation = [&](const char* type, const RotaryKeys& keys) {
-    return program.add_rotation(read_rotation(rotary_config(c, type), head_dim, keys));
+    return program.add_rotation(read_rotation(c, type, head_dim, keys));
   };
   const auto layer_at = [&](Index i) {
     Layer one{layer, kLayer, fmt::format("{}layers.{}.", context.prefix, i)};

@@ -135,7 +135,7 @@ Dim read_vocabulary(const Config& c) {
 }
 
 Rotation read_turn(const Config& c, bool is_newer, Index head_dim) {
-  if (is_newer) return read_rotation(rotary_config(c, ""), head_dim, {.default_theta = 1000.0});
+  if (is_newer) return read_rotation(c, "", head_dim, {.default_theta = 1000.0});
   const double part = c.number("rotary_emb_fraction", 0.0, 0.0);
   const auto columns = static_cast<Index>(static_cast<double>(head_dim) * part);
   if (part > 1.0 || columns < 2 || columns % 2 != 0) {

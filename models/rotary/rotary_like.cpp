@@ -20,16 +20,20 @@ std::vector<float> rotary_frequencies(double theta, Index rotary_dim) {
   return frequencies;
 }
 
-Rotation read_rotation(const Config& config, Index head_dim, const RotaryKeys& keys) {
+Rotation read_rotation(const Config& whole, const std::string& layer_type, Index head_dim,
+                       const RotaryKeys& keys) {
+  const Config config = rotary_config(whole, layer_type);
   const double theta = config.number(keys.theta, keys.default_theta, 0.0);
   if (theta <= 0.0) config.wrong(keys.theta, "a number above 0");
-  const double part = config.number("partial_rotary_factor", 1.0, 0.0);
+  const Config& says_part = config.has("partial_rotary_factor") ? config : whole;
+  const double part = says_part.number("partial_rotary_factor", 1.0, 0.0);
   const auto rotary_dim = static_cast<Index>(static_cast<double>(head_dim) * part);
   if (part > 1.0 || rotary_dim < 2 || rotary_dim % 2 != 0) {
-    config.wrong("partial_rotary_factor",
-                 fmt::format("a part of the head size {} that is an even number of columns, 2 at "
-                             "least",
-                             head_dim));
+    says_part.wrong(
+        "partial_rotary_factor",
+        fmt::format("a part of the head size {} that is an even number of columns, 2 at "
+                    "least",
+                    head_dim));
   }
   Rotation rotation{.frequencies = rotary_frequencies(theta, rotary_dim)};
   if (!keys.scaled) return rotation;

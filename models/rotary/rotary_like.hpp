@@ -12,9 +12,9 @@
 
 namespace tessera::models {
 
-/// The rotation of `head_dim` columns, or of partial_rotary_factor of them, by the keys `theta` and
-/// rope_scaling of `config` (transformers 4), or rope_theta and rope_type of an object of rope_parameters
-/// (transformers 5), which is `config` then.
+/// The rotation of `head_dim` columns, or of partial_rotary_factor of them, in layers of this type: by the
+/// keys `theta` and rope_scaling of `config` (transformers 4), or by those of rotary_config()
+/// (transformers 5).
 ///
 ///   frequency_i = theta^(−2i/R)                                              "default"
 ///   frequency_i / factor                                                     "linear"
@@ -25,7 +25,8 @@ struct RotaryKeys {
   double default_theta = 10000.0;
   bool scaled = true;  ///< rope_scaling counts
 };
-Rotation read_rotation(const Config& config, Index head_dim, const RotaryKeys& keys);
+Rotation read_rotation(const Config& config, const std::string& layer_type, Index head_dim,
+                       const RotaryKeys& keys);
 
 /// theta^(−2i/R) for i < R/2, in f32 as the reference has it.
 std::vector<float> rotary_frequencies(double theta, Index rotary_dim);

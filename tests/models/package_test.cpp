@@ -3,6 +3,7 @@
 // What a directory may look like, and what is refused: names, shapes, config keys, classes.
 #include "models/package.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -143,6 +144,15 @@ TEST(PackageTest, KeysThatChangeTheResultAreRefusedByName) {
            Bad{"activation", "\"mish\"", "distilbert-model-sharded"},
            Bad{"model_type", "\"gpt2\"", "bert-model"},
            Bad{"architectures", "[\"BertLMHeadModel\"]", "bert-model"},
+           Bad{"feed_forward_type", "\"swiglu\"", "jina-bert-v2"},
+           Bad{"layer_types", "[\"chunked_attention\"]", "modernbert-v5-layer-types"},
+           Bad{"classifier_pooling", "\"max\"", "modernbert-seqcls-cls"},
+           Bad{"prenorm", "true", "nomic-embed-v1.5"},
+           Bad{"rotary_scaling_factor", "2.0", "nomic-embed-v1.5"},
+           Bad{"moe_normalize_expert_weights", "true", "nomic-embed-v2-moe"},
+           Bad{"logn_attention_scale", "true", "gte-new-model"},
+           Bad{"attn_logit_softcapping", "50.0", "embeddinggemma"},
+           Bad{"clf_pooling", "\"last\"", "eurobert-seqcls-late"},
        }) {
     CheckpointCopy copy(bad.golden);
     copy.config[bad.key] = bad.value;
@@ -152,12 +162,43 @@ TEST(PackageTest, KeysThatChangeTheResultAreRefusedByName) {
   }
 }
 
+TEST(PackageTest, ScalingsOfPositionsThatAreNotComputedAreNamed) {
+  for (const char* kind : {"yarn", "dynamic", "llama3", "longrope"}) {
+    CheckpointCopy copy("qwen3-seqcls");
+    copy.config["rope_scaling"] = fmt::format(R"({{"rope_type": "{}", "factor": 4.0}})", kind);
+    EXPECT_THAT(open_error(copy),
+                AllOf(StartsWith("unsupported_model: config.json rope_scaling: \"rope_type\" is "),
+                      HasSubstr(kind), HasSubstr("expected default or linear")));
+  }
+  CheckpointCopy copy("gte-new-model");
+  copy.config["rope_scaling"] = R"({"type": "dynamic", "factor": 2.0})";
+  EXPECT_THAT(open_error(copy), HasSubstr("expected ntk"));
+}
+
+TEST(PackageTest, CodeBesideADirectoryIsKnownByItsClass) {
+  CheckpointCopy copy("jina-bert-v2");
+  EXPECT_EQ(copy.open().model_type, "jina_bert");
+  copy.config["auto_map"] = R"({"AutoModel": "someone/else--modeling.OtherModel"})";
+  EXPECT_THAT(open_error(copy), AllOf(StartsWith("unsupported_model: config.json: \"auto_map\""),
+                                      HasSubstr("never run")));
+  CheckpointCopy plain("bert-model");  // transformers' own class, which never has such code
+  plain.config["auto_map"] = R"({"AutoModel": "someone/else--modeling.BertModel"})";
+  EXPECT_THAT(open_error(plain), HasSubstr("never run"));
+}
+
 TEST(PackageTest, KeysThatContradictThemselvesAreCorrupt) {
   struct Bad {
     const char *key, *value, *golden;
   };
   for (const Bad& bad : {
            Bad{"num_attention_heads", "5", "bert-model"},
+           Bad{"num_key_value_heads", "3", "qwen3-embedding-v5config"},
+           Bad{"layer_types", "[\"full_attention\"]", "modernbert-v5-layer-types"},
+           Bad{"moe_top_k", "0", "nomic-embed-v2-moe"},
+           Bad{"moe_top_k", "5", "nomic-embed-v2-moe"},
+           Bad{"partial_rotary_factor", "0.1", "qwen3-embedding-v5config"},
+           Bad{"head_dim", "70000", "qwen3-embedding-v5config"},
+           Bad{"query_pre_attn_scalar", "0", "embeddinggemma"},
            Bad{"n_heads", "5", "distilbert-model-sharded"},
            Bad{"num_attention_heads", "0", "bert-model"},
            Bad{"hidden_size", "\"48\"", "bert-model"},
