@@ -6,11 +6,18 @@
 #include <cmath>
 #include <utility>
 
+#include "runtime/base/error.hpp"
+
 namespace tessera::models {
 
 std::vector<float> rotary_frequencies(double theta, Index rotary_dim) {
   // inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2).float() / dim))
   //                             transformers v4.57 modeling_rope_utils.py _compute_default_rope
+  if (rotary_dim > kernels::kMaxHeadDim) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("rotary positions: got heads of {} columns, expected at most {}",
+                            rotary_dim, kernels::kMaxHeadDim));
+  }
   std::vector<float> frequencies;
   for (Index i = 0; i + 1 < rotary_dim; i += 2) {
     const float exponent = static_cast<float>(i) / static_cast<float>(rotary_dim);

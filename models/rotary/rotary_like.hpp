@@ -28,7 +28,8 @@ struct RotaryKeys {
 Rotation read_rotation(const Config& config, const std::string& layer_type, Index head_dim,
                        const RotaryKeys& keys);
 
-/// theta^(−2i/R) for i < R/2, in f32 as the reference has it.
+/// theta^(−2i/R) for i < R/2, in f32 as the reference has it. Throws unsupported_model where R is more than
+/// a head may have.
 std::vector<float> rotary_frequencies(double theta, Index rotary_dim);
 
 /// Of transformers 5: rope_parameters, or the object of `layer_type` in it; else `config` itself.

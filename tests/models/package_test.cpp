@@ -175,6 +175,16 @@ TEST(PackageTest, ScalingsOfPositionsThatAreNotComputedAreNamed) {
   EXPECT_THAT(open_error(copy), HasSubstr("expected ntk"));
 }
 
+TEST(PackageTest, HeadsThatAreTooLargeAreRefusedBeforeAnythingIsMadeOfThem) {
+  for (const char* golden : {"gte-new-model", "nomic-bert-model"}) {
+    CheckpointCopy copy(golden);
+    copy.config["hidden_size"] = "2000000000";
+    copy.config["num_attention_heads"] = "1";
+    copy.config.erase("head_dim");
+    EXPECT_THAT(open_error(copy), HasSubstr("of 2000000000 columns, expected at most 256"));
+  }
+}
+
 TEST(PackageTest, CodeBesideADirectoryIsKnownByItsClass) {
   CheckpointCopy copy("jina-bert-v2");
   EXPECT_EQ(copy.open().model_type, "jina_bert");
