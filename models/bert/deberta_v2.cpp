@@ -49,6 +49,7 @@ DebertaDistances read_distances(const Config& c, const Dim& positions) {
   d.most = c.integer("max_relative_positions", -1, -1, kMost);
   const char* const from = d.most < 1 ? positions.key.c_str() : "max_relative_positions";
   if (d.most < 1) d.most = positions.size;
+  if (d.most > kMost) c.unsupported(from, fmt::format("at most {}", kMost));
   d.buckets = std::max<Index>(0, c.integer("position_buckets", -1, -1, kMost));
   if (d.buckets == 0) return d;
   if (d.buckets < 4 || d.buckets % 2 != 0) {

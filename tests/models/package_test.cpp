@@ -185,6 +185,14 @@ TEST(PackageTest, HeadsThatAreTooLargeAreRefusedBeforeAnythingIsMadeOfThem) {
   }
 }
 
+TEST(PackageTest, DistancesThatAreTooManyAreRefusedBeforeTheyAreListed) {
+  CheckpointCopy copy("deberta-v3-model");
+  copy.config["max_position_embeddings"] = "2000000000";
+  copy.config["max_relative_positions"] = "-1";
+  EXPECT_THAT(open_error(copy), AllOf(HasSubstr("\"max_position_embeddings\" is 2000000000"),
+                                      HasSubstr("expected at most 65536")));
+}
+
 TEST(PackageTest, CodeBesideADirectoryIsKnownByItsClass) {
   CheckpointCopy copy("jina-bert-v2");
   EXPECT_EQ(copy.open().model_type, "jina_bert");
