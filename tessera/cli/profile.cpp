@@ -64,6 +64,9 @@ std::vector<std::string> ProfileCommand::arguments_of_child(const MeteredModel& 
   if (model.dims != 0) arguments.insert(arguments.end(), {"--dims", fmt::format("{}", model.dims)});
   if (!model.pooling.empty()) arguments.insert(arguments.end(), {"--pooling", model.pooling});
   if (model.normalize) arguments.emplace_back("--normalize");
+  if (model.top_k > 0) {
+    arguments.insert(arguments.end(), {"--top-k", fmt::format("{}", model.top_k)});
+  }
   if (model.batch_tokens != 0) {
     arguments.insert(arguments.end(), {"--batch-tokens", fmt::format("{}", model.batch_tokens)});
   }

@@ -8,6 +8,7 @@
 #include <map>
 #include <regex>
 
+#include "runtime/meters/callgrind.hpp"
 #include "runtime/weights/stored_zip.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
 #include "tessera/pipeline/sparse.hpp"
@@ -160,6 +161,20 @@ TEST_F(SparseCliTest, APlanNamesTheOp) {
   const CommandResult with = tessera("embed splade texts.txt --plan plan.json");
   ASSERT_EQ(with.status, 0) << with.err;
   EXPECT_EQ(with.out, tessera("embed splade texts.txt").out);
+}
+
+TEST_F(SparseCliTest, ValgrindRunsTheProgramOfTheSameCount) {
+  if (!meters::has_callgrind_requests()) GTEST_SKIP() << "built without Valgrind's header";
+  std::filesystem::create_directories(path("bin"));
+  file("bin/valgrind", "#!/bin/sh\necho \"$*\" > arguments\nexit 3\n");
+  std::filesystem::permissions(path("bin/valgrind"), std::filesystem::perms::owner_all);
+  const CommandResult result =
+      sh("XDG_CACHE_HOME=\"$PWD\" PATH=\"$PWD/bin:$PATH\" \"$TESSERA\" profile splade --rows 9 "
+         "--no-measure --meter callgrind --top-k 3");
+  EXPECT_EQ(result.status, 1);
+  const std::string arguments = sh("cat arguments").out;
+  EXPECT_THAT(arguments, HasSubstr(" profile splade --rows 9 "));
+  EXPECT_THAT(arguments, HasSubstr(" --top-k 3"));
 }
 
 TEST_F(SparseCliTest, BadCountsAreNamed) {
