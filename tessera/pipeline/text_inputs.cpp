@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "models/text/python_text.hpp"
-#include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/pipeline/static_texts.hpp"
