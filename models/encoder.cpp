@@ -74,6 +74,16 @@ LayerOptions read_encoder(BuildContext& context, const Config& config,
   return layer;
 }
 
+std::vector<Builder::EmbeddingTerm> word_and_type_terms(const std::string& prefix, const Dim& vocab,
+                                                        const Dim& types) {
+  std::vector<Builder::EmbeddingTerm> terms{
+      {prefix + "word_embeddings.weight", TokenInput::ids, vocab}};
+  if (types.size > 0) {
+    terms.push_back({prefix + "token_type_embeddings.weight", TokenInput::types, types});
+  }
+  return terms;
+}
+
 LayerOf equal_layers(const BuildContext& context, const LayerOptions& options,
                      const LayerTensors& tensors, const std::string& stack) {
   const std::string prefix = context.prefix + stack;

@@ -46,6 +46,11 @@ struct EncoderDefaults {
 LayerOptions read_encoder(BuildContext& context, const Config& config,
                           const EncoderDefaults& defaults, const EncoderKeys& keys = {});
 
+/// The terms of an embedding that BERT and its descendants begin with, below `prefix`: word_embeddings of
+/// the ids and, where there are types, token_type_embeddings of theirs.
+std::vector<Builder::EmbeddingTerm> word_and_type_terms(const std::string& prefix, const Dim& vocab,
+                                                        const Dim& types);
+
 /// Layer i, asked for in order, each just before its ops are written.
 using LayerOf = std::function<Layer(Index i)>;
 

@@ -48,11 +48,7 @@ ValueId bert_embeddings(BuildContext& context, const BertConfig& config) {
   Builder& b = context.builder;
   const Dim& E = config.embedding;
   const std::string e = context.prefix + "embeddings.";
-  std::vector<Builder::EmbeddingTerm> terms{
-      {e + "word_embeddings.weight", TokenInput::ids, config.vocab}};
-  if (config.types.size > 0) {
-    terms.push_back({e + "token_type_embeddings.weight", TokenInput::types, config.types});
-  }
+  std::vector<Builder::EmbeddingTerm> terms = word_and_type_terms(e, config.vocab, config.types);
   terms.push_back({e + "position_embeddings.weight", TokenInput::positions, config.positions});
   const ValueId sum = b.embedding("embeddings.sum", terms, E);  // (ΣT,E)
   return b.layer_norm("embeddings.out", sum, e + "LayerNorm", E, config.layer.norm_eps);

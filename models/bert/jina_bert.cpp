@@ -89,12 +89,8 @@ ValueId build_jina_bert(BuildContext& context) {
 
   // embeddings = inputs_embeds + token_type_embeddings; LayerNorm           JinaBertEmbeddings
   const std::string e = context.prefix + "embeddings.";
-  std::vector<Builder::EmbeddingTerm> terms{
-      {e + "word_embeddings.weight", TokenInput::ids, config.vocab}};
-  if (config.types.size > 0) {
-    terms.push_back({e + "token_type_embeddings.weight", TokenInput::types, config.types});
-  }
-  ValueId x = b.embedding("embeddings.sum", terms, layer.hidden);
+  ValueId x = b.embedding("embeddings.sum", word_and_type_terms(e, config.vocab, config.types),
+                          layer.hidden);
   x = b.layer_norm("embeddings.out", x, e + "LayerNorm", layer.hidden, layer.norm_eps);
 
   const std::string first = context.prefix + "encoder.layer.0.attention.self.layer_norm_q";

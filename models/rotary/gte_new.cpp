@@ -77,12 +77,8 @@ ValueId build_gte_new(BuildContext& context) {
 
   // embeddings = inputs_embeds + token_type_embeddings; LayerNorm                NewEmbeddings
   const std::string e = context.prefix + "embeddings.";
-  std::vector<Builder::EmbeddingTerm> terms{{e + "word_embeddings.weight", TokenInput::ids, vocab}};
-  if (types.size > 0) {
-    terms.push_back({e + "token_type_embeddings.weight", TokenInput::types, types});
-  }
   const NormTerms norm{.eps = layer.norm_eps, .of_squares = layer.norms_of_squares};
-  ValueId x = b.embedding("embeddings.sum", terms, layer.hidden);
+  ValueId x = b.embedding("embeddings.sum", word_and_type_terms(e, vocab, types), layer.hidden);
   x = b.norm("embeddings.out", x, e + "LayerNorm", layer.hidden, norm);
   const LayerTensors& tensors = c.boolean("pack_qkv", true) ? kPackedLayer : kSeparateLayer;
   const std::vector<ValueId> states =

@@ -164,12 +164,8 @@ ValueId build_nomic_bert(BuildContext& context) {
 
   // emb_ln(word_embeddings(ids) + token_type_embeddings(types))             NomicBertModel
   const std::string e = context.prefix + "embeddings.";
-  std::vector<Builder::EmbeddingTerm> terms{{e + "word_embeddings.weight", TokenInput::ids, vocab}};
-  if (types.size > 0) {
-    terms.push_back({e + "token_type_embeddings.weight", TokenInput::types, types});
-  }
   const NormTerms norm{.eps = layer.norm_eps, .of_squares = layer.norms_of_squares};
-  ValueId x = b.embedding("embeddings.sum", terms, layer.hidden);
+  ValueId x = b.embedding("embeddings.sum", word_and_type_terms(e, vocab, types), layer.hidden);
   x = b.norm("embeddings.out", x, context.prefix + "emb_ln", layer.hidden, norm);
   const Mixtures mixtures = is_newer ? Mixtures{} : read_mixtures(c);
   const LayerOf equal =
