@@ -10,15 +10,7 @@ Decoder read_decoder(BuildContext& context, const EncoderDefaults& defaults,
                   .norm = {},
                   .vocab = c.dim("vocab_size", vocab_size)};
   LayerOptions& layer = decoder.layer;
-  const bool attention_bias = c.boolean("attention_bias", false),
-             mlp_bias = c.boolean("mlp_bias", false);
-  layer.biases = {.query = attention_bias,
-                  .key = attention_bias,
-                  .value = attention_bias,
-                  .attention_output = attention_bias,
-                  .ffn_in = mlp_bias,
-                  .ffn_out = mlp_bias,
-                  .norms = false};
+  layer.biases = read_biases(c);
   layer.attention_norm = layer.ffn_norm = NormPlace::before;
   layer.gated = true;
   layer.norms_of_squares = true;

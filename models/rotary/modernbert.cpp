@@ -90,18 +90,11 @@ ValueId build_modernbert(BuildContext& context) {
                                      .intermediate_size = 1152,
                                      .layer_norm_eps = 1e-5},
                                     {.activation = "hidden_activation", .norm_eps = "norm_eps"});
-  const bool attention_bias = c.boolean("attention_bias", false),
-             mlp_bias = c.boolean("mlp_bias", false), norm_bias = c.boolean("norm_bias", false);
-  layer.biases = {.query = attention_bias,
-                  .key = attention_bias,
-                  .value = attention_bias,
-                  .attention_output = attention_bias,
-                  .ffn_in = mlp_bias,
-                  .ffn_out = mlp_bias,
-                  .norms = norm_bias};
+  layer.biases = read_biases(c);
+  layer.biases.norms = c.boolean("norm_bias", false);
   layer.attention_norm = layer.ffn_norm = NormPlace::before;
   layer.gated = true;
-  const ModernBert model{.norm = {.eps = layer.norm_eps, .has_beta = norm_bias},
+  const ModernBert model{.norm = {.eps = layer.norm_eps, .has_beta = layer.biases.norms},
                          .hidden = layer.hidden,
                          .vocab = c.dim("vocab_size", 50368)};
   Program& program = context.package.program;

@@ -82,6 +82,18 @@ std::vector<bool> read_sliding_layers(const Config& config, Index layers,
   return sliding;
 }
 
+LayerBiases read_biases(const Config& config) {
+  const bool attention = config.boolean("attention_bias", false),
+             mlp = config.boolean("mlp_bias", false);
+  return {.query = attention,
+          .key = attention,
+          .value = attention,
+          .attention_output = attention,
+          .ffn_in = mlp,
+          .ffn_out = mlp,
+          .norms = false};
+}
+
 TokenSpec any_positions(BuildContext& context, const Dim& vocab, Index types,
                         Index max_position_embeddings) {
   context.package.max_tokens = max_position_embeddings;

@@ -40,6 +40,9 @@ Config rotary_config(const Config& config, const std::string& layer_type);
 std::vector<bool> read_sliding_layers(const Config& config, Index layers,
                                       const std::function<bool(Index)>& is_sliding);
 
+/// By attention_bias and mlp_bias, both false where the config has none; norms without.
+LayerBiases read_biases(const Config& config);
+
 /// What the program takes. Texts are cut at max_position_embeddings; ids may be longer.
 TokenSpec any_positions(BuildContext& context, const Dim& vocab, Index types,
                         Index max_position_embeddings);
