@@ -91,11 +91,11 @@ std::string npy(const char* descr, const std::string& shape, std::span<const T> 
 class CsrWriter final : public MatrixWriter {
  public:
   CsrWriter(ByteSink& output, Index width, Index vocabulary)
-      : output_(output), width_(vocabulary > 0 ? vocabulary : width), is_kept_(vocabulary > 0) {}
+      : output_(output), width_(vocabulary > 0 ? vocabulary : width), vocabulary_(vocabulary) {}
 
   void write_row(std::span<const float> row, std::optional<std::string_view>, std::string_view,
                  bool) override {
-    is_kept_ ? kept_elements(row, elements_) : heaviest(row, elements_);
+    elements_of(row, vocabulary_, elements_);
     std::sort(elements_.begin(), elements_.end(),
               [](const SparseElement& a, const SparseElement& b) { return a.id < b.id; });
     for (const SparseElement& element : elements_) {
@@ -127,7 +127,7 @@ class CsrWriter final : public MatrixWriter {
  private:
   ByteSink& output_;
   Index width_;
-  bool is_kept_;
+  Index vocabulary_;
   std::vector<SparseElement> elements_;
   std::vector<std::int32_t> indices_;
   std::vector<std::int64_t> indptr_{0};

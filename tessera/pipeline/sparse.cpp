@@ -25,6 +25,7 @@ void heaviest(std::span<const float> row, std::vector<SparseElement>& elements) 
   std::sort(elements.begin(), elements.end(), is_before);
 }
 
+// Of a row that has the heaviest alone, in its order, which is theirs.
 void kept_elements(std::span<const float> row, std::vector<SparseElement>& elements) {
   elements.clear();
   const std::size_t k = row.size() / 2;
@@ -33,9 +34,14 @@ void kept_elements(std::span<const float> row, std::vector<SparseElement>& eleme
   }
 }
 
+void elements_of(std::span<const float> row, Index vocabulary,
+                 std::vector<SparseElement>& elements) {
+  vocabulary > 0 ? kept_elements(row, elements) : heaviest(row, elements);
+}
+
 void append_sparse(std::string& out, std::span<const float> row, const SparseText& sparse) {
   std::vector<SparseElement> elements;
-  sparse.vocabulary > 0 ? kept_elements(row, elements) : heaviest(row, elements);
+  elements_of(row, sparse.vocabulary, elements);
   out += '[';
   for (const SparseElement& element : elements) {
     if (&element != &elements.front()) out += ", ";

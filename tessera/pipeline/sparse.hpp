@@ -23,8 +23,10 @@ struct SparseElement {
 /// counts as heavier than any number.
 void heaviest(std::span<const float> row, std::vector<SparseElement>& elements);
 
-/// The elements of a row that has the heaviest alone (Package::top_k), in its order, which is the same.
-void kept_elements(std::span<const float> row, std::vector<SparseElement>& elements);
+/// The same of an output's row: of a whole one where `vocabulary` is 0, else of one that has the heaviest
+/// alone (Package::top_k), of so many columns.
+void elements_of(std::span<const float> row, Index vocabulary,
+                 std::vector<SparseElement>& elements);
 
 /// What is written of a sparse row.
 struct SparseText {
