@@ -29,6 +29,8 @@ CELLS = [
     ("BERT-base", 8, 128, 3),
     ("MiniLM-L6-384", 1, 16, 200), ("MiniLM-L6-384", 1, 128, 60), ("MiniLM-L6-384", 1, 512, 15),
     ("MiniLM-L6-384", 8, 128, 10),
+    ("ModernBERT-base", 1, 128, 10), ("ModernBERT-base", 1, 512, 5), ("ModernBERT-base", 1, 2048, 1),
+    ("ModernBERT-base", 1, 8192, 1),
 ]
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the ONNX model of a checkpoint directory (BertModel or ViTModel), for ONNX Runtime.
+"""Writes the ONNX model of a checkpoint directory (BertModel, ModernBertModel or ViTModel), for ONNX Runtime.
 
     make_onnx.py DIRECTORY MODEL.onnx
 
 The graph is what ONNX Runtime's own transformer optimizer makes of an exported model: its fused
-Attention (one product for Q, K and V), SkipLayerNormalization and BiasGelu, so that the opponent
-runs at its best. Inputs: input_ids (B,T) int64, or pixel_values (B,C,H,W) float; output:
+Attention (one product for Q, K and V), SkipLayerNormalization and BiasGelu, and for rotary models
+RotaryEmbedding and MultiHeadAttention, so that the opponent runs at its best: its CPU kernels have
+windows for causal models alone, so those of ModernBERT are a mask. Inputs: input_ids (B,T) int64, or pixel_values (B,C,H,W) float; output:
 last_hidden_state (B,T,hidden).
 """
 
@@ -40,7 +41,9 @@ class Graph:
     def __init__(self, tensors, config):
         self.tensors, self.config = tensors, config
         self.nodes, self.initializers, self.counter = [], {}, 0
-        self.eps = config.get("layer_norm_eps", 1e-12)
+        self.eps = config.get("layer_norm_eps", config.get("norm_eps"))
+        if self.eps is None:
+            self.eps = 1e-5 if config["model_type"] == "modernbert" else 1e-12
         self.heads = config["num_attention_heads"]
 
     def constant(self, name, values):
@@ -51,6 +54,8 @@ class Graph:
 
     def node(self, op, inputs, outputs=1, domain="", **attributes):
         self.counter += 1
+        while not inputs[-1]:  # optional ones
+            inputs = inputs[:-1]
         names = [f"{op.lower()}_{self.counter}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(op, inputs, names, domain=domain, **attributes))
         return names[0] if outputs == 1 else names
@@ -64,14 +69,17 @@ class Graph:
     def matmul(self, x, tensor):
         return self.node("MatMul", [x, self.weight(tensor)])
 
+    def optional(self, name):
+        return self.vector(name) if name in self.tensors else ""
+
     def norm(self, x, tensor):
-        scale, shift = self.vector(tensor + ".weight"), self.vector(tensor + ".bias")
+        scale, shift = self.vector(tensor + ".weight"), self.optional(tensor + ".bias")
         return self.node("LayerNormalization", [x, scale, shift], axis=-1, epsilon=self.eps)
 
     def skip_norm(self, x, skip, norm, bias, with_sum=False):
         """LayerNorm(x + skip + bias), and the sum itself."""
-        inputs = [x, skip, self.vector(norm + ".weight"), self.vector(norm + ".bias"),
-                  self.vector(bias + ".bias")]
+        inputs = [x, skip, self.vector(norm + ".weight"), self.optional(norm + ".bias"),
+                  self.optional(bias + ".bias")]
         names = self.node("SkipLayerNormalization", inputs, 4, FUSED, epsilon=self.eps)
         for unused in (1, 2) if with_sum else (1, 2, 3):
             self.nodes[-1].output[unused] = ""
@@ -116,6 +124,52 @@ def bert(graph):
     return x, helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])
 
 
+def window_mask(graph, reach):
+    """(1,1,T,T): 0 up to `reach` tokens to either side, the lowest number beyond."""
+    zero, one = graph.constant("scalar.0", np.array(0)), graph.constant("scalar.1", np.array(1))
+    length = graph.node("Gather", [graph.node("Shape", ["input_ids"]), one])
+    places = graph.node("Range", [zero, length, one])
+    down = graph.node("Unsqueeze", [places, graph.constant("axis.1", np.array([1]))])
+    distance = graph.node("Abs", [graph.node("Sub", [down, places])])
+    hidden = graph.node("Greater", [distance, graph.constant("reach", np.array(reach))])
+    mask = graph.node("Where", [hidden, graph.constant("lowest", np.float32(np.finfo(np.float32).min)),
+                                graph.constant("float.0", np.float32(0))])
+    return graph.node("Unsqueeze", [mask, graph.constant("axes.01", np.array([0, 1]))])
+
+
+def modernbert(graph):
+    config = graph.config
+    head_dim = config["hidden_size"] // graph.heads
+    places = np.arange(config["max_position_embeddings"], dtype=np.float32)[:, None]
+    zero = graph.constant("position.0", np.array([0]))
+
+    def turned(x, theta):
+        angles = places / np.float32(theta) ** (np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
+        cos = graph.constant(f"cos.{theta}", np.cos(angles))
+        sin = graph.constant(f"sin.{theta}", np.sin(angles))
+        return graph.node("RotaryEmbedding", [x, zero, cos, sin], domain=FUSED, num_heads=graph.heads)
+
+    mask = window_mask(graph, config.get("local_attention", 128) // 2)
+    words = graph.node("Gather", [graph.vector("embeddings.tok_embeddings.weight"), "input_ids"])
+    x = normed = graph.norm(words, "embeddings.norm")
+    layers, period = config["num_hidden_layers"], config.get("global_attn_every_n_layers", 3)
+    for i in range(layers):
+        layer = f"layers.{i}."
+        is_local = i % period != 0
+        theta = config.get("local_rope_theta", 10000.0) if is_local else config.get("global_rope_theta", 160000.0)
+        q, k, v = graph.node("Split", [graph.matmul(normed, layer + "attn.Wqkv")], 3, axis=-1)
+        heads = [turned(q, theta), turned(k, theta), v] + (["", "", mask] if is_local else [])
+        context = graph.node("MultiHeadAttention", heads, domain=FUSED, num_heads=graph.heads)
+        normed, x = graph.skip_norm(graph.matmul(context, layer + "attn.Wo"), x, layer + "mlp_norm",
+                                    layer + "attn.Wo", with_sum=True)
+        wide, gate = graph.node("Split", [graph.matmul(normed, layer + "mlp.Wi")], 2, axis=-1)
+        active = graph.node("Mul", [graph.node("Gelu", [wide], domain=FUSED), gate])
+        after = f"layers.{i + 1}.attn_norm" if i + 1 < layers else "final_norm"
+        normed, x = graph.skip_norm(graph.matmul(active, layer + "mlp.Wo"), x, after, layer + "mlp.Wo",
+                                    with_sum=True)
+    return normed, helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])
+
+
 def vit(graph):
     config, t = graph.config, graph.tensors
     H, P, C = config["hidden_size"], config["patch_size"], config.get("num_channels", 3)
@@ -153,7 +207,7 @@ def main(directory, out):
     directory = pathlib.Path(directory)
     config = json.loads((directory / "config.json").read_text())
     graph = Graph(read_safetensors(directory / "model.safetensors"), config)
-    build = {"bert": bert, "vit": vit}[config["model_type"]]
+    build = {"bert": bert, "modernbert": modernbert, "vit": vit}[config["model_type"]]
     result, given = build(graph)
     graph.nodes[-1].output[0] = "last_hidden_state"
     assert result
