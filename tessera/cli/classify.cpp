@@ -226,6 +226,7 @@ void Classify::check_modes(const CLI::App& command, const models::Package& packa
 
 void Classify::run(const CLI::App& command) {
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
+  input.require_ids_in(format);
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   EncoderOptions options = model.encoder_options({"logits"});
   const PackagePointer package = model.open_package();
