@@ -293,9 +293,8 @@ class Reporter {
 
   /// A linear whose product is pooled where it is computed.
   void pooled_linear(const OpSchedule& schedule, const PooledLinearOp& o, OpReport& report) const {
-    const PooledLinearTask task =
-        pooled_linear_task(in_.program, o, rows_of(o.in), sequences_, weights_in_l3_,
-                           in_.holds_columns);
+    const PooledLinearTask task = pooled_linear_task(in_.program, o, rows_of(o.in), sequences_,
+                                                     weights_in_l3_, in_.holds_columns);
     const auto [M, N, K] = task.shape;
     LoopNest nest = at_rows(schedule.nests, M).nest;
     nest.row_blocks = std::min(nest.row_blocks, M);
@@ -472,9 +471,8 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
     if (chain) report.chains.push_back(*chain);
   }
   const auto arena = [&](std::span<const OpSchedule> schedule) {
-    const MemoryPlan memory =
-        plan_memory(input.program, input.max_rows, input.max_sequences, schedule,
-                    input.holds_columns);
+    const MemoryPlan memory = plan_memory(input.program, input.max_rows, input.max_sequences,
+                                          schedule, input.holds_columns);
     return memory.bytes + memory.block_bytes * static_cast<std::size_t>(input.threads);
   };
   report.values_bytes = arena(plan.ops);

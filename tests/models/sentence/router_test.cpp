@@ -102,7 +102,8 @@ TEST_F(RouterTest, WithoutATaskItIsTheDefaultOrTheFirst) {
   EXPECT_EQ(taken(Route::document), "document");
   write_config(structure, R"("default_route": "document", "allow_empty_key": false)");
   EXPECT_EQ(taken(Route::automatic), "document");
-  write_config(structure, R"x("allow_empty_key": false, "route_mappings": {"(None, None)": "query"})x");
+  write_config(structure,
+               R"x("allow_empty_key": false, "route_mappings": {"(None, None)": "query"})x");
   EXPECT_EQ(taken(Route::automatic), "query") << "a mapping is asked before";
   for (const Route route : {Route::automatic, Route::query, Route::document}) {
     write_config(structure, R"("default_route": "passage")");
