@@ -44,6 +44,16 @@ RankOutput rank_output(const models::Package& package) {
                             "whole",
                             package.architecture, package.top_k));
   }
+  // Qwen3-Reranker is published so: it answers yes or no, and the mean of its states ranks nothing.
+  if (package.architecture.ends_with("ForCausalLM") && !package.embedding_from_files) {
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format(
+            "{} ranks no texts: got a language model without an embedding of its own, expected "
+            "a modules.json, or a pooling that is asked for; rerankers that answer yes or no "
+            "are not computed",
+            package.architecture));
+  }
   if (!classifies && embedding != kNone) return {"embedding", width_of(embedding), false};
   throw Error(ErrorCode::unsupported_model,
               fmt::format("{} ranks no texts: got {}, expected one logit (a reranker), a "

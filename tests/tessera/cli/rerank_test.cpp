@@ -124,6 +124,12 @@ TEST_F(RerankTest, WhatCannotBeRankedIsNamed) {
 
   expect_failure(tessera("rerank reranker texts.txt"), 2, "--query is required");
   file("more.jsonl", "{\"text\": \"sat\", \"id\": \"x\"}\n");
+  const std::string causal = TESSERA_SOURCE_DIR "/tests/golden/data/qwen3-reranker";
+  expect_failure(tessera("rerank " + causal + " more.jsonl --query tea"), 1,
+                 "Qwen3ForCausalLM ranks no texts: got a language model without an embedding");
+  EXPECT_THAT(tessera("rerank " + causal + " more.jsonl --query tea --pooling lasttoken").err,
+              HasSubstr("no tokenizer"))
+      << "asked for by hand";
   expect_failure(tessera("rerank reranker more.jsonl --query tea --id-key id"), 2,
                  "--id-key: got --format text, expected jsonl");
   expect_failure(tessera("rerank model texts.txt --query x --logits"), 2,
