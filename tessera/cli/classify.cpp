@@ -237,8 +237,10 @@ void Classify::run(const CLI::App& command) {
   if (!has_labels) {
     throw Error(
         ErrorCode::unsupported_model,
-        fmt::format("{}: {} has no labels, expected a class for sequence or token classification",
-                    model.model, package->architecture));
+        fmt::format(
+            "{}: {} has no labels: got the outputs {}, expected logits of a class for sequence "
+            "or token classification",
+            model.model, package->architecture, listed_outputs(package->program)));
   }
   require_kind(command, *package);
   check_modes(command, *package);

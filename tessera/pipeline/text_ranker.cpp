@@ -59,7 +59,8 @@ RankOutput rank_output(const models::Package& package) {
               fmt::format("{} ranks no texts: got {}, expected one logit (a reranker), a "
                           "multiple choice or an embedding",
                           package.architecture,
-                          classifies ? fmt::format("{} labels", width_of(logits)) : "neither"));
+                          classifies ? fmt::format("{} labels", width_of(logits))
+                                     : listed_outputs(program)));
 }
 
 std::vector<RankedText> rank_logits(const models::Package& package, std::span<const float> logits,
