@@ -80,6 +80,19 @@ ValueId Builder::embedding(const std::string& name, const std::vector<EmbeddingT
   return op.out;
 }
 
+ValueId Builder::picked_embedding(const std::string& name, PickedRows rows, Index width) {
+  const ParameterId table = add_once({.name = rows.tensor,
+                                      .kind = ParameterKind::table,
+                                      .rows = rows.rows,
+                                      .cols = width,
+                                      .sources = {{rows.tensor, rows.stored_rows}},
+                                      .gather = std::move(rows.gather),
+                                      .row_scale = std::move(rows.row_scale)});
+  const ValueId out = program_.add_value(name, kTokens, width);
+  program_.ops.emplace_back(EmbeddingOp{.terms = {{table, TokenInput::ids}}, .out = out});
+  return out;
+}
+
 ValueId Builder::token_weights(const std::string& name, const std::string& tensor,
                                const Dim& rows) {
   const ParameterId table = add_once({.name = tensor,

@@ -56,6 +56,17 @@ class Builder {
   ValueId embedding(const std::string& name, const std::vector<EmbeddingTerm>& terms,
                     const Dim& width);
 
+  /// Row ids[i] of a table that is made at load: of its row n the row gather[n] of `tensor` (stored rows,
+  /// width), times row_scale[n]; where they are empty, row n, times 1. Tensors by their full names.
+  struct PickedRows {
+    std::string tensor;
+    Index stored_rows = 0;
+    std::vector<std::int32_t> gather;
+    std::string row_scale;
+    Index rows = 0;
+  };
+  ValueId picked_embedding(const std::string& name, PickedRows rows, Index width);
+
   /// A number per token: row ids[i] of the tensor (rows), given by its full name.
   ValueId token_weights(const std::string& name, const std::string& tensor, const Dim& rows);
 

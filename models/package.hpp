@@ -43,7 +43,7 @@ enum class Tower : std::uint8_t { automatic, text, image };  ///< automatic: ima
 /// What of a model that reads queries and documents by modules of their own (Router). A model
 /// without a Router reads all texts alike, whichever is asked for.
 enum class Route : std::uint8_t {
-  automatic,  ///< default_route; where the files name none the first, or "document"
+  automatic,  ///< default_route; where the files name none the first, or none (allow_empty_key)
   query,
   document,
 };

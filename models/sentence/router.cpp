@@ -47,6 +47,12 @@ class RouterConfig {
         parameters_(config_.object("parameters")) {
     for (const auto& [name, modules] : structure_.shown_members()) names_.push_back(name);
     if (names_.empty()) config_.wrong("structure", "an object with a list of modules per route");
+    for (const auto& [key, route] : parameters_.string_map("route_mappings")) {
+      if (!has(route)) parameters_.wrong("route_mappings", "routes of " + listed());
+    }
+    if (parameters_.has("default_route") && !has(parameters_.string("default_route", ""))) {
+      parameters_.wrong("default_route", "one of " + listed());
+    }
   }
 
   const std::vector<std::string>& names() const noexcept { return names_; }
@@ -62,9 +68,7 @@ class RouterConfig {
     keys.insert(keys.end(), {"(None, 'text')", "(None, None)"});
     for (const std::string& key : keys) {
       const auto mapped = mappings.find(key);
-      if (mapped == mappings.end()) continue;
-      if (!has(mapped->second)) parameters_.wrong("route_mappings", "routes of " + listed());
-      return mapped->second;
+      if (mapped != mappings.end()) return mapped->second;
     }
     if (has(task)) return task;
     if (has("text")) return "text";
@@ -104,14 +108,12 @@ class RouterConfig {
   }
   std::string listed() const { return fmt::format("{}", fmt::join(names_, ", ")); }
   std::string default_route() const {
-    if (parameters_.has("default_route")) {
-      const std::string name = parameters_.string("default_route", "");
-      if (!has(name)) parameters_.wrong("default_route", "one of " + listed());
-      return name;
-    }
+    if (parameters_.has("default_route")) return parameters_.string("default_route", "");
     if (parameters_.boolean("allow_empty_key", true)) return names_.front();
-    if (!has("document")) parameters_.wrong("default_route", "one of " + listed());
-    return "document";
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: route: got none, with allow_empty_key false and no default_route, "
+                            "expected one of {} to be asked for (--as query|document)",
+                            config_.name(), listed()));
   }
 
   Config config_, types_, structure_, parameters_;

@@ -40,8 +40,9 @@ struct ModuleList {
 std::string class_of_module(const std::string& type);
 
 /// The modules of directory/modules.json.
-/// Errors  as Config's; not_found: the Router has no such route; corrupt_file: a route without
-///         modules, a module without a type, a directory that is not below `directory`;
+/// Errors  as Config's; not_found: the Router has no such route; invalid_argument: none is asked for,
+///         and the Router has no default; corrupt_file: a route without modules, a module without a
+///         type, a mapping or default to no route, a directory that is not below `directory`;
 ///         unsupported_model: a Router within a Router, a second one
 ModuleList read_module_list(const std::filesystem::path& directory, Route route);
 

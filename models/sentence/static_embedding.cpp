@@ -4,13 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "models/builder.hpp"
-#include "models/json.hpp"
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -49,15 +49,85 @@ const StoredTensor& find_table(const Checkpoint& checkpoint, std::string_view ar
   return *found;
 }
 
-/// A vocabulary of fewer rows, and a weight per token: of model2vec's vocabulary quantization.
-void refuse_quantized_vocabulary(const Checkpoint& checkpoint, std::string_view architecture) {
-  for (const char* name : {"mapping", "weights"}) {
-    if (checkpoint.find(name) == nullptr) continue;
+/// The integers of "mapping" (tokens): the row of the table that stands for each token.
+std::vector<std::int32_t> read_mapping(const Checkpoint& checkpoint, std::string_view architecture,
+                                       Index stored_rows) {
+  const StoredTensor& mapping = find_table(checkpoint, architecture, {"mapping"}, 1);
+  const auto size = static_cast<std::size_t>(bits_of(mapping.type) / 8);
+  if (mapping.type != StoredType::i32 && mapping.type != StoredType::i64) {
     throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: tensor \"{}\" is of model2vec's vocabulary_quantization{}, "
-                            "expected a row of \"embeddings\" per token",
-                            architecture, name, json::kNotComputed));
+                fmt::format("{}: tensor \"mapping\" is stored as {}, expected I32 or I64",
+                            architecture, to_string(mapping.type)));
   }
+  std::vector<std::byte> stored(mapping.bytes);
+  checkpoint.read({mapping.data, mapping.bytes}, stored.data());
+  std::vector<std::int32_t> rows;
+  for (std::size_t t = 0; t < stored.size() / size; ++t) {
+    std::int32_t narrow = 0;
+    std::int64_t row = 0;
+    if (mapping.type == StoredType::i64) {
+      std::memcpy(&row, stored.data() + t * size, size);
+    } else {
+      std::memcpy(&narrow, stored.data() + t * size, size);
+      row = narrow;
+    }
+    if (row < 0 || row >= stored_rows) {
+      throw Error(ErrorCode::corrupt_file,
+                  fmt::format("{}: tensor \"mapping\" has {} at token {}, expected a row of the "
+                              "table, 0 to {}",
+                              architecture, row, t, stored_rows - 1));
+    }
+    rows.push_back(static_cast<std::int32_t>(row));
+  }
+  return rows;
+}
+
+/// What model2vec has beside its table: a row and a weight of each token, of a vocabulary that was made
+/// smaller (vocabulary_quantization), and tables of I8 and F64.
+Builder::PickedRows picked_rows(const Checkpoint& checkpoint, std::string_view architecture,
+                                const StoredTensor& table) {
+  Builder::PickedRows picked{.tensor = table.name,
+                             .stored_rows = static_cast<Index>(table.shape[0]),
+                             .gather = {},
+                             .row_scale = {},
+                             .rows = static_cast<Index>(table.shape[0])};
+  if (checkpoint.find("mapping") != nullptr) {
+    picked.gather = read_mapping(checkpoint, architecture, picked.stored_rows);
+    picked.rows = std::ssize(picked.gather);
+  }
+  if (checkpoint.find("weights") == nullptr) return picked;
+  const StoredTensor& weights = find_table(checkpoint, architecture, {"weights"}, 1);
+  if (weights.shape[0] != picked.rows) {
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: tensor \"weights\" has shape {}, expected ({}), one per token",
+                            architecture, shape_to_string(weights.shape), picked.rows));
+  }
+  if (!weight_dtype(weights.type) && weights.type != StoredType::f64) {
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: tensor \"weights\" is stored as {}, expected F64, F32, F16 or BF16",
+                    architecture, to_string(weights.type)));
+  }
+  picked.row_scale = weights.name;
+  return picked;
+}
+
+/// Of tables whose elements are numbers. sentence-transformers takes integers only times weights.
+void require_numbers(const StoredTensor& table, std::string_view architecture, bool is_model2vec,
+                     bool is_picked, bool is_weighted) {
+  if (!is_model2vec && is_picked && table.name == "embedding.weight") {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: tensors \"mapping\" and \"weights\" beside \"embedding.weight\", "
+                            "expected them beside model2vec's \"embeddings\"",
+                            architecture));
+  }
+  const bool is_integer = table.type == StoredType::i8;
+  if (weight_dtype(table.type) || table.type == StoredType::f64) return;
+  if (is_integer && (is_model2vec || is_weighted)) return;
+  throw Error(ErrorCode::unsupported_model,
+              fmt::format("{}: tensor \"{}\" is stored as {}, expected F64, F32, F16 or BF16{}",
+                          architecture, table.name, to_string(table.type),
+                          is_integer ? "; the class StaticModel reads it as model2vec does" : ""));
 }
 
 void require_architecture(const PackageOptions& options, const Package& package) {
@@ -68,19 +138,22 @@ void require_architecture(const PackageOptions& options, const Package& package)
 }
 
 void add_table(std::initializer_list<const char*> names, const Checkpoint& checkpoint,
-               Package& package) {
-  refuse_quantized_vocabulary(checkpoint, package.architecture);
-  const StoredTensor& table = find_table(checkpoint, package.architecture, names, 2);
-  const WeightMap weights(checkpoint, package.architecture, "", "");
+               bool is_model2vec, Package& package) {
+  const std::string& architecture = package.architecture;
+  const StoredTensor& table = find_table(checkpoint, architecture, names, 2);
+  const WeightMap weights(checkpoint, architecture, "", "");
   Builder b(package.program, weights);
-  const Dim rows{.size = static_cast<Index>(table.shape[0]), .key = {}},
-      width{.size = static_cast<Index>(table.shape[1]), .key = {}};
-  package.program.inputs = TokenSpec{.vocab_size = rows.size, .max_tokens = kAnyLength};
-  package.hidden = width.size;
-  const ValueId x =
-      b.embedding("embeddings", {{table.name, TokenInput::ids, rows}}, width);  // (ΣT,D)
-  b.output("embedding", b.pool("embedding.mean", x, Pooling::mean));            // (S,D)
-  package.embedding_description = "mean of the rows of the tokens";
+  Builder::PickedRows picked = picked_rows(checkpoint, architecture, table);
+  const bool is_weighted = !picked.row_scale.empty(), is_mapped = !picked.gather.empty();
+  require_numbers(table, architecture, is_model2vec, is_weighted || is_mapped, is_weighted);
+  const auto width = static_cast<Index>(table.shape[1]);
+  package.program.inputs = TokenSpec{.vocab_size = picked.rows, .max_tokens = kAnyLength};
+  package.hidden = width;
+  const ValueId x = b.picked_embedding("embeddings", std::move(picked), width);  // (ΣT,D)
+  b.output("embedding", b.pool("embedding.mean", x, Pooling::mean));             // (S,D)
+  package.embedding_description =
+      fmt::format("mean of the {}rows {}", is_weighted ? "weighted " : "",
+                  is_mapped ? "that the tokens share" : "of the tokens");
 }
 
 void add_sparse(const Checkpoint& checkpoint, Package& package) {
@@ -147,8 +220,8 @@ void add_static_embedding(const SentenceFiles& files, const Config* model2vec,
   require_architecture(options, package);
   if (is_sparse) return add_sparse(checkpoint, package);
   if (model2vec == nullptr)
-    return add_table({"embedding.weight", "embeddings"}, checkpoint, package);
-  add_table({"embeddings"}, checkpoint, package);
+    return add_table({"embedding.weight", "embeddings"}, checkpoint, false, package);
+  add_table({"embeddings"}, checkpoint, true, package);
   package.static_model_texts.emplace();
   if (!model2vec->boolean("normalize", false)) return;
   const WeightMap weights(checkpoint, package.architecture, "", "");

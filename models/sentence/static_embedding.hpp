@@ -8,9 +8,15 @@
 //   StaticModel            model2vec without modules.json: as StaticEmbedding, without unknown
 //                          tokens, of length 1 where config.json says "normalize"
 //
-// A text without tokens is zeros.
+// Where model2vec made its vocabulary smaller, the row of token i is
+//
+//   embeddings[mapping[i]] · weights[i]       mapping (V) integers, weights (V); each may be missing
+//
+// and where it made its numbers smaller, embeddings are F16, or I8 without a scale: the mean is one of
+// integers. A text without tokens is zeros. A padding that tokenizer.json asks for adds no rows.
 // Source: sentence-transformers 5.4, sentence_transformer/modules/static_embedding.py and
-// sparse_encoder/modules/sparse_static_embedding.py; MinishLab/model2vec 0.8, model2vec/model.py
+// sparse_encoder/modules/sparse_static_embedding.py; MinishLab/model2vec 0.8, model2vec/model.py,
+// quantization.py and vocabulary_quantization.py; its #376 on padding
 #pragma once
 
 #include <filesystem>

@@ -112,6 +112,8 @@ struct PlanInput {
   std::optional<kernels::AttentionDataflow> attention{};
   std::optional<Index> row_blocks{};
   bool allow_onednn = false;  ///< measure it against the chosen nests
+  /// As plan_memory(): known once the session is laid out, for what is said of it.
+  bool holds_columns = false;
   /// Time of oneDNN over time of a nest for a shape, measured; empty: not in this build.
   std::function<double(const LinearShape&, const LoopNest&)> onednn_over_ours{};
 

@@ -22,11 +22,11 @@ Index rows_of_block(const PooledLinearTask& task, const TileShape& tile, double 
 }  // namespace
 
 PooledLinearTask pooled_linear_task(const Program& program, const PooledLinearOp& op, Index rows,
-                                    Index sequences, bool weights_stay_in_l3) {
+                                    Index sequences, bool weights_stay_in_l3, bool holds_columns) {
   const Parameter& weight = program.parameters[at(op.weight)];
   return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
           .sequences = std::min(rows, sequences),
-          .top = op.top,
+          .top = holds_columns ? 0 : op.top,
           .weights_stay_in_l3 = weights_stay_in_l3,
           .precision = weight.precision};
 }

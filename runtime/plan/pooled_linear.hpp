@@ -34,13 +34,14 @@ namespace tessera {
 struct PooledLinearTask {
   LinearShape shape;
   Index sequences = 1;
-  Index top = 0;  ///< columns that are kept; 0: all
+  Index top = 0;  ///< columns that are kept in heaps; 0: all columns are in the result's place
   bool weights_stay_in_l3 = false;
   Precision precision = Precision::f32;
 };
 
 PooledLinearTask pooled_linear_task(const Program& program, const PooledLinearOp& op, Index rows,
-                                    Index sequences, bool weights_stay_in_l3);
+                                    Index sequences, bool weights_stay_in_l3,
+                                    bool holds_columns = false);
 
 /// WS-OS(a); as many tasks as threads share evenly, where there are enough columns.
 LoopNest plan_pooled_linear(const PooledLinearTask& task, const PlanMachine& machine);

@@ -293,15 +293,17 @@ class Reporter {
 
   /// A linear whose product is pooled where it is computed.
   void pooled_linear(const OpSchedule& schedule, const PooledLinearOp& o, OpReport& report) const {
-    const PooledLinearTask task =
-        pooled_linear_task(in_.program, o, rows_of(o.in), sequences_, weights_in_l3_);
+    const PooledLinearTask task = pooled_linear_task(in_.program, o, rows_of(o.in), sequences_,
+                                                     weights_in_l3_, in_.holds_columns);
     const auto [M, N, K] = task.shape;
     LoopNest nest = at_rows(schedule.nests, M).nest;
     nest.row_blocks = std::min(nest.row_blocks, M);
     const TileShape& tile = machine_.tile[task.precision];
     const PooledLinearCost cost = pooled_linear_cost(task, nest, machine_);
     report.shape = fmt::format("({},{})x({},{}) to {} rows", M, K, K, N, sequences_);
-    if (o.top > 0) report.shape += fmt::format(", top {}", o.top);
+    if (o.top > 0) {
+      report.shape += fmt::format(", top {} {}", o.top, task.top > 0 ? "in heaps" : "of all, held");
+    }
     report.epilogue = sum_of({{o.bias != kNone, "bias"},
                               {o.activation != Activation::none, to_string(o.activation)},
                               {true, to_string(o.over)}});
@@ -318,7 +320,7 @@ class Reporter {
         .limit = to_string(cost.limit),
         .why = {},
         .scratch_bytes = 4 * pooled_linear_scratch(task.shape, nest, tile.MR, tile.NR, tile.is_unit,
-                                                   {task.sequences, o.top})};
+                                                   {task.sequences, task.top})};
   }
 
   /// Two products of each row for each expert that it chooses; every expert's weights once.
@@ -442,6 +444,7 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
                     .rates = describe(input.rates),
                     .rows = rows,
                     .sequences = sequences,
+                    .holds_columns = input.holds_columns,
                     .ops = {},
                     .crossovers = crossovers_of(plan, input),
                     .fallbacks = plan.fallbacks};
@@ -468,8 +471,8 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
     if (chain) report.chains.push_back(*chain);
   }
   const auto arena = [&](std::span<const OpSchedule> schedule) {
-    const MemoryPlan memory =
-        plan_memory(input.program, input.max_rows, input.max_sequences, schedule);
+    const MemoryPlan memory = plan_memory(input.program, input.max_rows, input.max_sequences,
+                                          schedule, input.holds_columns);
     return memory.bytes + memory.block_bytes * static_cast<std::size_t>(input.threads);
   };
   report.values_bytes = arena(plan.ops);

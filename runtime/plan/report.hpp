@@ -17,9 +17,10 @@ namespace tessera {
 struct CandidateReport {
   std::string name{}, blocks{};  ///< "WS-OS(a)", "NC=160"
   double l1_bytes = 0, l2_bytes = 0, l3_bytes = 0, seconds = 0;
-  std::string limit{};      ///< "compute", "memory bandwidth", …
-  std::string why{};        ///< why it lost; empty for the chosen one
-  Index scratch_bytes = 0;  ///< attention: AttentionCost::used_scratch_bytes
+  std::string limit{};  ///< "compute", "memory bandwidth", …
+  std::string why{};    ///< why it lost; empty for the chosen one
+  Index scratch_bytes =
+      0;  ///< attention: AttentionCost::used_scratch_bytes; pooled linears: a worker's
 };
 
 struct OpReport {
@@ -65,7 +66,8 @@ struct PlanReport {
   PlanIdentity identity;
   std::string rates;
   Index rows = 0, sequences = 0;
-  std::vector<OpReport> ops;  ///< of one in a chain: all its blocks together
+  bool holds_columns = false;  ///< as PlanInput
+  std::vector<OpReport> ops;   ///< of one in a chain: all its blocks together
   std::vector<ChainReport> chains{};
   /// Of all values at the largest batch, blocks of chains included; and what they would take if no op
   /// were chained.

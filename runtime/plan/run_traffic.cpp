@@ -26,7 +26,8 @@ class AddressSpace {
   AddressSpace(const Plan& plan, const PlanReport& report, const PlanInput& input)
       : program_(input.program),
         report_(report),
-        memory_(plan_memory(input.program, input.max_rows, input.max_sequences, plan.ops)) {
+        memory_(plan_memory(input.program, input.max_rows, input.max_sequences, plan.ops,
+                            input.holds_columns)) {
     std::size_t end = memory_.bytes + memory_.block_bytes;
     for (const Parameter& parameter : program_.parameters) {
       weights_.push_back(end);

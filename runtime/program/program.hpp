@@ -92,8 +92,10 @@ struct Parameter {
   ///   bias       r = reach + (key column − query column)
   ///   pair_bias  r = query row · T + key row
   /// Of distances: the row that stands for the distance r − reach, cols = 2·reach + 1, never falling.
+  /// Of a table: row n is the source's row gather[n] (runtime/weights/picked_rows.hpp), or empty.
   std::vector<std::int32_t> gather{};
-  /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows), or empty.
+  /// Tensor (rows) that row n is multiplied with at load (a LayerScale that follows; of a table a weight
+  /// per token), or empty.
   std::string row_scale{};
   float offset = 0.0F;  ///< of a vector: added to each element at load (a gamma stored as γ − 1)
   /// Of a matrix of one source: the source is (cols, rows), of a tensor that is `rows` wide.

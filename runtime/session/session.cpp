@@ -203,7 +203,9 @@ class ArenaSession final : public Session {
   }
 
   PlanReport report(Index rows, Index sequences) const override {
-    return report_plan(*plan_, plan_input(program_, model_->isa(), options_), rows, sequences);
+    PlanInput input = plan_input(program_, model_->isa(), options_);
+    input.holds_columns = layout_.holds_columns;
+    return report_plan(*plan_, input, rows, sequences);
   }
 
  private:

@@ -15,6 +15,7 @@
 #include "runtime/base/log.hpp"
 #include "runtime/weights/magnitudes.hpp"
 #include "runtime/weights/packed_cache.hpp"
+#include "runtime/weights/picked_rows.hpp"
 #include "runtime/weights/project_rows.hpp"
 
 namespace tessera {
@@ -119,6 +120,10 @@ class Packer {
       case ParameterKind::distances:
         return pack_distances(p, reinterpret_cast<std::byte*>(to));
       case ParameterKind::table:
+        if (is_picked(checkpoint_, p)) {
+          pick_rows(checkpoint_, kernels_, p, to);
+          break;
+        }
         if (keeps_type(p)) {
           const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
           const auto bytes = static_cast<std::size_t>(p.rows * p.cols * size_of(rows.type));
@@ -141,7 +146,7 @@ class Packer {
 
  private:
   bool keeps_type(const Parameter& p) const {
-    return p.sources.size() == 1 &&
+    return p.sources.size() == 1 && !is_picked(checkpoint_, p) &&
            readable_in_place(find_rows(checkpoint_, p.sources.front(), p.cols));
   }
 
@@ -370,7 +375,11 @@ void check_sources(const Parameter& p) {
   Index rows = 0;
   for (const Source& source : p.sources) rows += source.rows;
   const bool gathers = p.kind == ParameterKind::bias || p.kind == ParameterKind::pair_bias;
-  const bool ok = gathers        ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
+  const bool picks = p.kind == ParameterKind::table && !p.gather.empty();
+  const auto is_row = [&](std::int32_t row) { return row >= 0 && row < rows; };
+  const bool ok = picks ? p.sources.size() == 1 && std::ssize(p.gather) == p.rows &&
+                              std::all_of(p.gather.begin(), p.gather.end(), is_row)
+                  : gathers      ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
                   : p.transposed ? p.sources.size() == 1 && rows == p.cols
                                  : rows == p.rows;
   if (!ok)

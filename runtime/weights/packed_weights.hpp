@@ -6,7 +6,8 @@
 //   bias    → (heads, 2·reach+1) f32, gathered; pair_bias → (heads, T·T)
 //   rows    → (rows, cols) f32
 //   distances → by head ⌈rows/NR⌉ panels of the f32 GEMM, computed here (project_rows.hpp)
-//   table   → read in place from the mapped checkpoint, in its stored type
+//   table   → read in place from the mapped checkpoint, in its stored type; f32 where its rows are made
+//             at load (picked_rows.hpp)
 #pragma once
 
 #include <filesystem>

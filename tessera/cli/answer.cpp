@@ -39,6 +39,7 @@ void Answering::run(const CLI::App& command) {
                  "says where contexts are, got --question, which takes every text for one");
   }
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
+  input.require_ids_in(format);
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   if (question) input.text_name = "context";
   EncoderOptions options = model.encoder_options({"start_logits", "end_logits"});

@@ -226,6 +226,7 @@ void Classify::check_modes(const CLI::App& command, const models::Package& packa
 
 void Classify::run(const CLI::App& command) {
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
+  input.require_ids_in(format);
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   EncoderOptions options = model.encoder_options({"logits"});
   const PackagePointer package = model.open_package();
@@ -236,8 +237,10 @@ void Classify::run(const CLI::App& command) {
   if (!has_labels) {
     throw Error(
         ErrorCode::unsupported_model,
-        fmt::format("{}: {} has no labels, expected a class for sequence or token classification",
-                    model.model, package->architecture));
+        fmt::format(
+            "{}: {} has no labels: got the outputs {}, expected logits of a class for sequence "
+            "or token classification",
+            model.model, package->architecture, listed_outputs(package->program)));
   }
   require_kind(command, *package);
   check_modes(command, *package);

@@ -34,7 +34,8 @@ struct Embed {
   std::string format;  // empty: by the output's name
   std::string output = "-";
   std::vector<std::string> output_names{"embedding"};
-  std::string paths;  // empty: not given
+  std::vector<std::string> asked_names;  // before the embedding became the vectors of tokens
+  std::string paths;                     // empty: not given
   RoleFlag role;
   bool with_text = false, resumes = false;
 
@@ -47,11 +48,14 @@ struct Embed {
                  EncoderOptions options) const;
   void run_lines(const CLI::App& command, OutputFile& out, RecordStream& stream,
                  const Preparer& preparer, TextEncoder& encoder) const;
-  void run_images(const PackagePointer& package, EncoderOptions options) const;
+  void run_images(const CLI::App& command, const PackagePointer& package,
+                  EncoderOptions options) const;
   bool are_several() const noexcept { return output_names.size() > 1; }
   const std::string& output_name() const noexcept { return output_names.front(); }
+  const std::string& asked_name() const noexcept { return asked_names.front(); }
   void check_several(const CLI::App& command) const;
-  void require_per_input(const Encoder& encoder) const;
+  /// Of one output with a row per token.
+  void check_per_token(const CLI::App& command) const;
   void require_no_terminal(const OutputFile& out) const;
   MatrixFormat matrix_format(const models::Package& package) const {
     return format == "npy"                    ? MatrixFormat::npy
@@ -67,11 +71,13 @@ struct Embed {
   }
 };
 
-void Embed::require_per_input(const Encoder& encoder) const {
-  if (!encoder.is_per_token()) return;
-  throw UsageError(
-      fmt::format("--output-name: {} has a row per token, expected an output with one per input",
-                  output_name()));
+void Embed::check_per_token(const CLI::App& command) const {
+  require_none(command, {"--top-k", "--vector-type", "--ranges", "--calibrate", "--base64"},
+               "applies to one vector per text");
+  if (format != "jsonl") {
+    throw UsageError(
+        fmt::format("--format {}: {} has a row per token, expected jsonl", format, asked_name()));
+  }
 }
 
 // Which names, formats and flags go together with several outputs.
@@ -108,7 +114,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   if (are_several() || encoder.is_per_token()) {
     if (resumes) {
       throw UsageError(
-          fmt::format("--resume: {} has a row per token, expected one per text", output_name()));
+          fmt::format("--resume: {} has a row per token, expected one per text", asked_name()));
     }
     run_lines(command, *file, stream, preparer, encoder);
     return;
@@ -159,17 +165,9 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
 // Of several outputs, or of one with a row per token.
 void Embed::run_lines(const CLI::App& command, OutputFile& out, RecordStream& stream,
                       const Preparer& preparer, TextEncoder& encoder) const {
-  if (!are_several()) {
-    require_none(command,
-                 {"--with-text", "--top-k", "--vector-type", "--ranges", "--calibrate", "--base64"},
-                 "applies to one vector per text");
-    if (format != "jsonl") {
-      throw UsageError(fmt::format("--format {}: {} has a row per token, expected jsonl", format,
-                                   output_name()));
-    }
-  }
+  if (!are_several()) check_per_token(command);
   const models::Package& package = encoder.package();
-  const OutputLines lines(package, output_names, sparse_text(package), text.role);
+  const OutputLines lines(package, output_names, asked_names, sparse_text(package), text.role);
   const RecordCounts counts =
       cli::run_texts({.command = "embed", .label = "embedding", .shows_stats = images.shows_stats},
                      stream, preparer.function(), preparer.texts(), encoder,
@@ -188,9 +186,11 @@ void Embed::run_lines(const CLI::App& command, OutputFile& out, RecordStream& st
   require_all(counts);
 }
 
-void Embed::run_images(const PackagePointer& package, EncoderOptions options) const {
+void Embed::run_images(const CLI::App& command, const PackagePointer& package,
+                       EncoderOptions options) const {
   ImageEncoder encoder(package, advised(model, *package, std::move(options)), images.options);
-  if (!are_several()) require_per_input(encoder);
+  const bool by_lines = are_several() || encoder.is_per_token();
+  if (by_lines && !are_several()) check_per_token(command);
   const ImageList files = list_arguments(input.files, images, "embed");
   std::vector<std::string> read = model.with_plan(files.names());
   for (const std::string& file : vectors.files()) read.push_back(file);
@@ -199,11 +199,11 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
   require_no_terminal(out);
   std::unique_ptr<OutputFile> list;
   if (!paths.empty()) list = std::make_unique<OutputFile>(paths);
-  std::optional<OutputLines> lines;  // of several outputs
+  std::optional<OutputLines> lines;  // of several outputs, or of rows per token
   std::unique_ptr<MatrixWriter> writer;
   SignWatch signs(VectorType::f32);
-  if (are_several()) {
-    lines.emplace(*package, output_names, SparseText{}, text.role);
+  if (by_lines) {
+    lines.emplace(*package, output_names, asked_names, SparseText{}, text.role);
   } else {
     const VectorCoding coding = vectors.coding(encoder.width());
     signs = SignWatch(coding.type);
@@ -231,6 +231,7 @@ void Embed::run_images(const PackagePointer& package, EncoderOptions options) co
 
 void Embed::run(const CLI::App& command) {
   format = format_by_name(format, output, {"jsonl", "npy", "npz", "fvecs", "text"}, "jsonl");
+  input.require_ids_in(format);
   if (with_text && (format != "jsonl" || input.is_ids)) {
     throw UsageError("--with-text: needs --format jsonl and input that is text");
   }
@@ -258,6 +259,7 @@ void Embed::run(const CLI::App& command) {
     throw UsageError(fmt::format("--top-k: got --format {}, expected jsonl or npz", format));
   }
   const PackagePointer package = role.open(model);
+  asked_names = output_names;
   if (package->multi_vector) {
     std::replace(output_names.begin(), output_names.end(), std::string("embedding"),
                  std::string(models::kTokenVectors));
@@ -273,22 +275,14 @@ void Embed::run(const CLI::App& command) {
   }
   require_kind(command, *package);
   const bool is_sparse = package->is_sparse(output_name());
-  const bool any_sparse =
-      std::any_of(output_names.begin(), output_names.end(),
-                  [&](const std::string& name) { return package->is_sparse(name); });
-  if (model.top_k > 0 && !any_sparse) {
-    throw UsageError(
-        fmt::format("--top-k: the output {} is not sparse, expected the embedding of a "
-                    "model with SpladePooling, or lexical_weights of BGE-M3",
-                    fmt::join(output_names, ", ")));
-  }
+  model.require_sparse_for_top_k(*package, asked_names);
   if (format == "npz" && !is_sparse) {
     throw UsageError(fmt::format("--format npz: the output {} is not sparse, expected --format npy",
-                                 output_name()));
+                                 asked_name()));
   }
   if (!are_several()) vectors.require_format(format, is_sparse);
   if (package->program.images() != nullptr) {
-    run_images(package, std::move(options));
+    run_images(command, package, std::move(options));
   } else {
     run_texts(command, package, std::move(options));
   }

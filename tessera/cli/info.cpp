@@ -20,9 +20,10 @@ struct Info {
 };
 
 void Info::run(const CLI::App& /*command*/) const {
-  const auto package = role.open(model);
-  const ModelFacts facts =
-      describe(*package, model.encoder_options({main_output(package->program)}));
+  const auto package = role.open_route(model);
+  const std::vector<std::string> outputs{main_output(package->program)};
+  model.require_sparse_for_top_k(*package, outputs);
+  const ModelFacts facts = describe(*package, model.encoder_options(outputs));
   OutputFile out("-");
   out.write(is_json ? facts.as_json() : facts.as_text());
   out.finish();
@@ -30,7 +31,7 @@ void Info::run(const CLI::App& /*command*/) const {
 
 void Info::add_to(CLI::App& command) {
   model.add_to(command);
-  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
+  role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   command.add_flag("--json", is_json, "One JSON object");

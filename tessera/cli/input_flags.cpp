@@ -111,6 +111,11 @@ void InputFlags::require_readers_of_flags(const std::vector<RecordInput>& inputs
   require(id_key.has_value(), has_keys, "--id-key", keyed);
 }
 
+void InputFlags::require_ids_in(const std::string& format) const {
+  if (!id_key || format == "jsonl") return;
+  throw UsageError(fmt::format("--id-key: got --format {}, expected jsonl, which has ids", format));
+}
+
 std::vector<RecordInput> InputFlags::inputs() const {
   if (std::count(files.begin(), files.end(), "-") > 1) {
     throw UsageError("got '-' twice, expected standard input once");

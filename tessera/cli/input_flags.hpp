@@ -31,6 +31,8 @@ struct InputFlags {
   /// The inputs of texts, stdin without any, each of the format that flags or its name say. Throws
   /// UsageError for flags that say nothing about any of them, and for stdin twice.
   std::vector<RecordInput> inputs() const;
+  /// Throws UsageError where ids are asked for, and no JSON lines are written that could have them.
+  void require_ids_in(const std::string& format) const;
   /// "-" without any.
   std::vector<std::string> paths() const;
   LineFormat format(const std::string& path) const;

@@ -263,6 +263,18 @@ std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower to
                                    .normalize = normalize}));
 }
 
+void ModelFlags::require_sparse_for_top_k(const models::Package& package,
+                                          const std::vector<std::string>& outputs) const {
+  if (top_k == 0 || std::any_of(outputs.begin(), outputs.end(),
+                                [&](const std::string& name) { return package.is_sparse(name); })) {
+    return;
+  }
+  throw UsageError(
+      fmt::format("--top-k: the output {} is not sparse, expected the embedding of a model with "
+                  "SpladePooling, or lexical_weights of BGE-M3",
+                  fmt::join(outputs, ", ")));
+}
+
 EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) const {
   if (!outputs.empty() && std::find(outputs.begin(), outputs.end(), "embedding") == outputs.end()) {
     require_no_embedding_flags(*this, outputs.front());

@@ -49,6 +49,9 @@ struct ModelFlags {
     if (!plan.empty()) inputs.push_back(plan);
     return inputs;
   }
+  /// Throws UsageError where --top-k was given and none of `outputs` is sparse.
+  void require_sparse_for_top_k(const models::Package& package,
+                                const std::vector<std::string>& outputs) const;
   /// Throws UsageError for an instruction set that this CPU lacks.
   EncoderOptions encoder_options(std::vector<std::string> outputs) const;
 };

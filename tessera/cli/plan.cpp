@@ -30,10 +30,12 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
     if (!file.empty()) read.push_back(file);
   }
   require_distinct({{"--save", save}}, read, model.model);
-  const auto package = role.open(model);
+  const auto package = role.open_route(model);
   const BatchShape shape = batch.shape(package->program);
-  EncoderOptions options =
-      model.encoder_options(outputs.empty() ? std::vector{main_output(package->program)} : outputs);
+  const std::vector<std::string> names =
+      outputs.empty() ? std::vector{main_output(package->program)} : outputs;
+  model.require_sparse_for_top_k(*package, names);
+  EncoderOptions options = model.encoder_options(names);
   options.batch_tokens = std::max(options.batch_tokens, shape.rows);
   options.batch_sequences = std::max(options.batch_sequences, shape.sequences);
   options.session.strict = is_strict;
@@ -58,7 +60,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
 
 void PlanCommand::add_to(CLI::App& command) {
   model.add_to(command);
-  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
+  role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_plan_to(command);

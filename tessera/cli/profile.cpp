@@ -40,6 +40,8 @@ struct ProfileCommand {
   void run(const CLI::App& command) const;
 
  private:
+  /// Throws UsageError for flags of another meter.
+  void check_meter(const CLI::App& command) const;
   meters::Measurement measure(MeteredModel& metered) const;
   std::vector<std::string> arguments_of_child(const MeteredModel& metered) const;
 };
@@ -80,7 +82,19 @@ meters::Measurement ProfileCommand::measure(MeteredModel& metered) const {
   return measure_with_callgrind(callgrind, arguments_of_child(metered), metered.session());
 }
 
-void ProfileCommand::run(const CLI::App& /*command*/) const {
+void ProfileCommand::check_meter(const CLI::App& command) const {
+  const std::string got = fmt::format("got --meter {}, expected ", meter);
+  if (meter != "hardware") require_none(command, {"--events"}, got + "hardware");
+  if (meter != "callgrind") {
+    require_none(command, {"--callgrind-d1", "--callgrind-ll", "--cold"}, got + "callgrind");
+  }
+  if (meter != "time" && meter != "hardware") {
+    require_none(command, {"--runs"}, got + "time or hardware");
+  }
+}
+
+void ProfileCommand::run(const CLI::App& command) const {
+  check_meter(command);
   const bool is_callgrind = meter == "callgrind";
   if (is_callgrind && model.threads > 1) {
     throw UsageError(
@@ -114,14 +128,17 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
     options.rates = MeteredOptions::Rates::nominal;
     options.plan_is_of_here = true;
   }
-  const auto package = role.open(model);
-  MeteredModel metered(package, flags.encoder_options({}), batch.shape(package->program), options);
+  const auto package = role.open_route(model);
+  const std::vector<std::string> outputs{main_output(package->program)};
+  model.require_sparse_for_top_k(*package, outputs);
+  MeteredModel metered(package, flags.encoder_options(outputs), batch.shape(package->program),
+                       options);
   if (under_callgrind >= 0) {
     run_for_callgrind(metered, static_cast<std::size_t>(under_callgrind));
     return;
   }
   if (!is_replay && !is_callgrind) {
-    EncoderOptions asked = flags.encoder_options({main_output(package->program)});
+    EncoderOptions asked = flags.encoder_options(outputs);
     asked.session.rates = metered.rates();
     advised(flags, *package, std::move(asked));
   }
@@ -145,7 +162,7 @@ void ProfileCommand::run(const CLI::App& /*command*/) const {
 
 void ProfileCommand::add_to(CLI::App& command) {
   model.add_to(command);
-  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
+  role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_plan_to(command);

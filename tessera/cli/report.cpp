@@ -13,6 +13,7 @@
 #include "tessera/cli/advice.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/measure/run_meters.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/report/page.hpp"
@@ -24,6 +25,7 @@ constexpr Index kSweepRows = 4096;
 
 struct ReportCommand {
   ModelFlags model;
+  RoleFlag role;
   BatchFlags batch;
   Index runs = 10;
   bool is_timed = true;
@@ -70,13 +72,18 @@ std::optional<meters::Measurement> ReportCommand::measure(const std::string& met
   }
 }
 
-void ReportCommand::run(const CLI::App& /*command*/) const {
+void ReportCommand::run(const CLI::App& command) const {
+  if (!is_timed && bytes != "hardware") {
+    require_none(command, {"--runs"}, "got --no-time, expected what is run, or --bytes hardware");
+  }
   require_distinct({{"-o", out}}, model.with_plan({}), model.model);
   OutputFile page(out);  // first: what cannot be written is said before anything is measured
   if (!plots.empty()) make_directory(plots);
-  const PackagePointer package = model.open_package();
-  MeteredModel metered(package, model.encoder_options({}), batch.shape(package->program));
-  EncoderOptions asked = model.encoder_options({main_output(package->program)});
+  const PackagePointer package = role.open_route(model);
+  const std::vector<std::string> outputs{main_output(package->program)};
+  model.require_sparse_for_top_k(*package, outputs);
+  EncoderOptions asked = model.encoder_options(outputs);
+  MeteredModel metered(package, asked, batch.shape(package->program));
   asked.session.rates = metered.rates();
   advised(model, *package, std::move(asked));
   const Session& session = metered.session();
@@ -90,14 +97,16 @@ void ReportCommand::run(const CLI::App& /*command*/) const {
                         .threads = options.threads,
                         .max_rows = options.max_rows,
                         .max_sequences = options.max_sequences};
+  const PlanReport report = metered.report();
   plots::ReportData data{
       .model = title.empty() ? metered.name() : title,
-      .plan = metered.report(),
+      .plan = report,
       .rates = metered.rates(),
       .machine = machine(),
       .threads = options.threads,
       .program = program,
-      .memory = plan_memory(program, metered.rows(), metered.sequences(), session.plan().ops),
+      .memory = plan_memory(program, metered.rows(), metered.sequences(), session.plan().ops,
+                            report.holds_columns),
       .sweeps = plots::sweep_orders(program, input.plan_machine(),
                                     session.plan().weights_stay_in_l3, kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
@@ -117,6 +126,7 @@ void ReportCommand::run(const CLI::App& /*command*/) const {
 
 void ReportCommand::add_to(CLI::App& command) {
   model.add_to(command);
+  role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   batch.add_to(command);

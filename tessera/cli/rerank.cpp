@@ -37,6 +37,7 @@ struct Rerank {
 
 void Rerank::run(const CLI::App& /*command*/) {
   format = format_by_name(format, output, {"text", "jsonl"}, "text");
+  input.require_ids_in(format);
   require_distinct({{"-o", output}}, model.with_plan(input.paths()), model.model);
   const SidePackages sides = open_sides(model);
   const auto& package = sides.documents;

@@ -26,10 +26,24 @@ void RoleFlag::require_roles(const models::Package& package) const {
       "--as: the model reads all texts alike, expected late interaction (ColBERT) or a Router");
 }
 
-std::shared_ptr<const models::Package> RoleFlag::open(const ModelFlags& model) const {
-  auto package = model.open_package(models::Tower::automatic, route());
+std::shared_ptr<const models::Package> RoleFlag::open(const ModelFlags& model,
+                                                      models::Tower tower) const {
+  auto package = model.open_package(tower, route());
   require_roles(*package);
   return package;
+}
+
+void RoleFlag::add_route_to(CLI::App& command) {
+  add_to(command, "Router: what reads queries, or documents (default: its default_route)");
+}
+
+std::shared_ptr<const models::Package> RoleFlag::open_route(const ModelFlags& model,
+                                                            models::Tower tower) const {
+  auto package = open(model, tower);
+  if (!role || !package->routes.empty()) return package;
+  throw UsageError(
+      "--as: got a model without a Router, expected one: queries and documents of late interaction "
+      "are computed alike");
 }
 
 }  // namespace tessera::cli

@@ -24,7 +24,12 @@ struct RoleFlag {
   /// Throws UsageError if a role was given, and the model reads all texts alike.
   void require_roles(const models::Package& package) const;
   /// The model's package of this role. Errors: as models::open_package(); UsageError as above.
-  std::shared_ptr<const models::Package> open(const ModelFlags& model) const;
+  std::shared_ptr<const models::Package> open(const ModelFlags& model,
+                                              models::Tower tower = models::Tower::automatic) const;
+  /// The same of a command that reads no texts of its own, where a role is a Router's route alone.
+  void add_route_to(CLI::App& command);
+  std::shared_ptr<const models::Package> open_route(
+      const ModelFlags& model, models::Tower tower = models::Tower::automatic) const;
 };
 
 }  // namespace tessera::cli

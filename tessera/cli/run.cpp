@@ -16,6 +16,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/role_flag.hpp"
 #include "tessera/pipeline/output_file.hpp"
 #include "tessera/pipeline/reference_images.hpp"
 #include "tessera/pipeline/reference_tensors.hpp"
@@ -31,6 +32,7 @@ using PackagePointer = std::shared_ptr<const models::Package>;
 
 struct Run {
   ModelFlags model;
+  RoleFlag role;
   std::string input, output;
   bool with_hidden_states = false, interpolates_positions = false;
 
@@ -133,22 +135,25 @@ Tensors Run::run_towers() const {
   return all;
 }
 
-void Run::run(const CLI::App& /*command*/) const {
+void Run::run(const CLI::App& command) const {
   require_distinct({{"--output", output}}, model.with_plan({input}), model.model);
   check_replaceable(output);
   const ReferenceKinds kinds = ReferenceKinds::of(input);
   if (kinds.has_texts && kinds.has_images) {
-    const PackagePointer either = model.open_package(models::Tower::text);
+    const PackagePointer either = role.open_route(model, models::Tower::text);
     if (either->similarity) return write_tensors(output, run_towers());
   }
-  const PackagePointer package = model.open_package(
-      kinds.has_images && !kinds.has_texts ? models::Tower::image : models::Tower::automatic);
+  const PackagePointer package =
+      role.open_route(model, kinds.has_images && !kinds.has_texts ? models::Tower::image
+                                                                  : models::Tower::automatic);
+  require_kind(command, *package);
   write_tensors(output,
                 package->program.images() != nullptr ? run_images(package) : run_texts(package));
 }
 
 void Run::add_to(CLI::App& command) {
   model.add_to(command);
+  role.add_route_to(command);
   model.add_memory_to(command);
   model.add_plan_to(command);
   add_option(command, "--input", input, "FILE",

@@ -144,6 +144,7 @@ void Search::run(const CLI::App& /*command*/) {
   if (index == "-" && queries.empty()) {
     throw UsageError("--index - reads standard input, expected queries as arguments");
   }
+  input.require_ids_in(format);
   const RecordInput read = index_input();
   if (!save.empty()) {
     require_distinct({{"--save-index", save}, {"--save-index", identity_file(save)}},

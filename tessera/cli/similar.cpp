@@ -80,11 +80,6 @@ void Similar::run(const CLI::App& command) {
         fmt::format("--class: {} has one encoder, expected a class with both", model.architecture));
   }
   const std::vector<TokenSequence> tokens = sequences(command, *text_package);
-  // Said of the one that takes the time.
-  ImageEncoder image_encoder(
-      image_package,
-      advised(model, *image_package, model.encoder_options({compared_output(*image_package)})),
-      images.options);
   const ImageList files = list_arguments(input.files, images, "similar");
   require_distinct({{"-o", output}}, files.names(), model.model);
   OutputFile out(output);
@@ -96,7 +91,12 @@ void Similar::run(const CLI::App& command) {
     width = encoder.width();
     text_rows.resize(tokens.size() * static_cast<std::size_t>(width));
     encoder.run(tokens, text_rows);
-  }
+  }  // the two are never held together: each is within the memory cap
+  // Said of the one that takes the time.
+  ImageEncoder image_encoder(
+      image_package,
+      advised(model, *image_package, model.encoder_options({compared_output(*image_package)})),
+      images.options);
   const TensorView<const float> text_view{
       .data = text_rows.data(), .rows = std::ssize(tokens), .cols = width, .stride = width};
   const models::Similarity& similarity = *image_package->similarity;

@@ -180,7 +180,7 @@ void Tokens::add_to(CLI::App& command) {
   command.add_flag("--no-special-tokens", no_special_tokens, "Leave out [CLS], [SEP] and the like");
   command.add_flag("--file-truncation", truncates_as_file,
                    "Truncate where the tokenizer's file says so (embed and classify do)");
-  role.add_to(command, "Router: what reads queries, or documents (default: its default_route)");
+  role.add_route_to(command);
   text.add_truncation_to(command);
   add_output(command, output);
   command.footer(

@@ -64,6 +64,14 @@ std::string main_output(const Program& program) {
   return program.outputs.empty() ? "" : program.outputs.front().name;
 }
 
+std::string listed_outputs(const Program& program) {
+  std::vector<std::string> names;
+  for (const Output& output : program.outputs) {
+    if (!output.name.starts_with("hidden_states.")) names.push_back(output.name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 PrecisionChoice precision_of(const models::Package& package, const EncoderOptions& options) {
   return choose_precision(options.precision, package, [&] {
     if (options.session.rates) return *options.session.rates;

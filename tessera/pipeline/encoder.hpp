@@ -45,6 +45,9 @@ MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& o
 /// What a model is for: its logits, else its embedding, else its last hidden state. An embedding that is
 /// made of logits (SPLADE) comes before them.
 std::string main_output(const Program& program);
+/// "last_hidden_state, pooler_output, embedding": what errors say that a model has; without the states
+/// between.
+std::string listed_outputs(const Program& program);
 
 using ProgressCallback = std::function<void(std::size_t done, std::size_t total)>;
 

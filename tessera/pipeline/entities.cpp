@@ -9,6 +9,7 @@
 
 #include "models/text/unicode.hpp"
 #include "runtime/base/error.hpp"
+#include "tessera/pipeline/encoder.hpp"
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera {
@@ -65,9 +66,11 @@ std::optional<EntityGrouping> grouping_from_string(std::string_view name) noexce
 
 void require_labelled_tokens(const models::Package& package) {
   if (package.task != models::Task::token_classification) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("{} finds no entities, expected a class for token classification",
-                            package.architecture));
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{} finds no entities: got the outputs {}, expected logits of a class for "
+                    "token classification",
+                    package.architecture, listed_outputs(package.program)));
   }
   if (package.lower_case_first) {
     throw Error(ErrorCode::unsupported_model,

@@ -27,7 +27,8 @@ void append_row(std::string& out, std::span<const float> row) {
 }  // namespace
 
 OutputLines::OutputLines(const models::Package& package, const std::vector<std::string>& names,
-                         const SparseText& sparse, TextRole role)
+                         const std::vector<std::string>& asked, const SparseText& sparse,
+                         TextRole role)
     : package_(package), sparse_(sparse), role_(role) {
   std::vector<std::string> alone;  // what each is called where no other is called so
   for (const std::string& name : names) {
@@ -40,7 +41,7 @@ OutputLines::OutputLines(const models::Package& package, const std::vector<std::
     alone.push_back(by_tokens ? "vectors" : package.is_sparse(name) ? "sparse" : name);
   }
   for (std::size_t i = 0; i < keys_.size(); ++i) {
-    if (std::count(alone.begin(), alone.end(), alone[i]) == 1) keys_[i].name = alone[i];
+    keys_[i].name = std::count(alone.begin(), alone.end(), alone[i]) == 1 ? alone[i] : asked[i];
   }
 }
 

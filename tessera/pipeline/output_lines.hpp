@@ -4,7 +4,7 @@
 //   {"embedding": […], "sparse": [{"token": …, "id": …, "weight": …}, …], "vectors": [[…], …]}
 //
 // A row per input is under the output's name, a sparse one under "sparse", rows per token under
-// "vectors"; where two outputs would have the same key, each has its name.
+// "vectors"; where two outputs would have the same key, each has the name that was asked for.
 #pragma once
 
 #include <optional>
@@ -21,10 +21,10 @@ namespace tessera {
 
 class OutputLines {
  public:
-  /// `names`: outputs of `package`, which must outlive this, in the order of the results. `role`: of
-  /// the texts of late interaction, whose token vectors it chooses.
+  /// `names`: outputs of `package`, which must outlive this, in the order of the results;
+  /// `asked`: what the caller called them. `role`: of the texts of late interaction, whose token vectors it chooses.
   OutputLines(const models::Package& package, const std::vector<std::string>& names,
-              const SparseText& sparse, TextRole role);
+              const std::vector<std::string>& asked, const SparseText& sparse, TextRole role);
 
   /// The line of one input and its end. `sequence`: its tokens, none of an image; `source`: what JSON
   /// calls what it came from, and that.

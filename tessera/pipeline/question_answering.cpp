@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "models/text/unicode.hpp"
+#include "tessera/pipeline/encoder.hpp"
 
 namespace tessera {
 namespace {
@@ -19,7 +20,8 @@ const models::Package& require_answers(const models::Package& package) {
                             package.directory.string(), package.architecture, got, expected));
   };
   if (package.task != models::Task::question_answering) {
-    refuse("no start_logits and end_logits", "a class for question answering");
+    refuse("no start_logits and end_logits among " + listed_outputs(package.program),
+           "a class for question answering");
   }
   if (package.lower_case_first) {
     refuse("do_lower_case of sentence_bert_config.json",

@@ -44,12 +44,23 @@ RankOutput rank_output(const models::Package& package) {
                             "whole",
                             package.architecture, package.top_k));
   }
+  // Qwen3-Reranker is published so: it answers yes or no, and the mean of its states ranks nothing.
+  if (package.architecture.ends_with("ForCausalLM") && !package.embedding_from_files) {
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format(
+            "{} ranks no texts: got a language model without an embedding of its own, expected "
+            "a modules.json, or a pooling that is asked for; rerankers that answer yes or no "
+            "are not computed",
+            package.architecture));
+  }
   if (!classifies && embedding != kNone) return {"embedding", width_of(embedding), false};
   throw Error(ErrorCode::unsupported_model,
               fmt::format("{} ranks no texts: got {}, expected one logit (a reranker), a "
                           "multiple choice or an embedding",
                           package.architecture,
-                          classifies ? fmt::format("{} labels", width_of(logits)) : "neither"));
+                          classifies ? fmt::format("{} labels", width_of(logits))
+                                     : listed_outputs(program)));
 }
 
 std::vector<RankedText> rank_logits(const models::Package& package, std::span<const float> logits,

@@ -10,6 +10,7 @@
 
 #include "models/text/python_text.hpp"
 #include "runtime/base/error.hpp"
+#include "tessera/pipeline/encoder.hpp"
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera {
@@ -28,7 +29,7 @@ std::size_t entailment_of(const models::Package& package) {
       fmt::format("{}: {} gives no labels that are asked for: got {}, expected a model of "
                   "natural language inference, one label of which begins with \"entail\"",
                   package.directory.string(), package.architecture,
-                  !classifies      ? std::string("no class for sequences")
+                  !classifies ? "no class for sequences, but " + listed_outputs(package.program)
                   : labels.empty() ? std::string("no label")
                                    : fmt::format("the labels {}", fmt::join(labels, ", "))));
 }

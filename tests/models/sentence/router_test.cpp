@@ -94,16 +94,23 @@ TEST_F(RouterTest, WithoutATaskItIsTheDefaultOrTheFirst) {
   write_config(structure, R"("default_route": null, "allow_empty_key": true)");
   EXPECT_EQ(taken(Route::automatic), "query");
   write_config(structure, R"("default_route": null, "allow_empty_key": false)");
-  EXPECT_EQ(taken(Route::automatic), "document");
-  write_config(R"("query": ["query_0_StaticEmbedding"])", R"("allow_empty_key": false)");
-  EXPECT_THAT(error(), AllOf(StartsWith("corrupt_file: router_config.json parameters: "
-                                        "\"default_route\" is "),
-                             HasSubstr("expected one of query")));
-  write_config(structure, R"("default_route": "passage")");
   EXPECT_EQ(error(),
-            "corrupt_file: router_config.json parameters: \"default_route\" is \"passage\", "
-            "expected one of query, document");
+            "invalid_argument: router_config.json: route: got none, with allow_empty_key false and "
+            "no default_route, expected one of query, document to be asked for (--as "
+            "query|document)");
   EXPECT_EQ(taken(Route::query), "query");
+  EXPECT_EQ(taken(Route::document), "document");
+  write_config(structure, R"("default_route": "document", "allow_empty_key": false)");
+  EXPECT_EQ(taken(Route::automatic), "document");
+  write_config(structure,
+               R"x("allow_empty_key": false, "route_mappings": {"(None, None)": "query"})x");
+  EXPECT_EQ(taken(Route::automatic), "query") << "a mapping is asked before";
+  for (const Route route : {Route::automatic, Route::query, Route::document}) {
+    write_config(structure, R"("default_route": "passage")");
+    EXPECT_EQ(error(route),
+              "corrupt_file: router_config.json parameters: \"default_route\" is \"passage\", "
+              "expected one of query, document");
+  }
 }
 
 TEST_F(RouterTest, MappingsComeBeforeNamesTheClosestFirst) {
@@ -125,9 +132,14 @@ TEST_F(RouterTest, MappingsComeBeforeNamesTheClosestFirst) {
   expect(R"x("(None, None)": "other", "(None, 'text')": "query")x", "query", "query", "query");
   expect(R"x("(None, None)": "other", "(None, 'image')": "query")x", "other", "other", "other");
   write_config(structure, R"x("route_mappings": {"(None, 'text')": "missing"})x");
-  EXPECT_THAT(error(), AllOf(StartsWith("corrupt_file: router_config.json parameters: "
-                                        "\"route_mappings\" is "),
-                             HasSubstr("expected routes of query, document, text, other")));
+  const auto is_refused = AllOf(StartsWith("corrupt_file: router_config.json parameters: "
+                                           "\"route_mappings\" is "),
+                                HasSubstr("expected routes of query, document, text, other"));
+  EXPECT_THAT(error(), is_refused);
+  // Also one that no text takes.
+  write_config(structure, R"x("default_route": "query", "route_mappings": {
+    "(None, 'text')": "text", "(None, 'image')": "missing"})x");
+  for (const Route route : {Route::automatic, Route::query}) EXPECT_THAT(error(route), is_refused);
 }
 
 TEST_F(RouterTest, ARouteThatIsNotThereIsNamed) {

@@ -150,13 +150,6 @@ TEST(StaticEmbeddingTest, WhatIsNoTableIsRefused) {
                     HasSubstr("expected (tokens, width)")));
   EXPECT_THAT(error_with({{"embedding.weight", random_tensor({0, 4}, 1)}}),
               StartsWith("corrupt_file: StaticEmbedding: tensor \"embedding.weight\" has shape "));
-  EXPECT_THAT(
-      error_with({{"embeddings", static_table(kWidth)}, {"mapping", random_tensor({9}, 1)}}),
-      StartsWith("unsupported_model: StaticEmbedding: tensor \"mapping\" is of model2vec's "
-                 "vocabulary_quantization, which this version does not compute, expected"));
-  EXPECT_THAT(
-      error_with({{"embeddings", static_table(kWidth)}, {"weights", random_tensor({9}, 1)}}),
-      StartsWith("unsupported_model: StaticEmbedding: tensor \"weights\" is of"));
   const std::vector<std::int8_t> bytes(36);
   const std::vector<TensorToWrite> narrow{{.name = "embeddings",
                                            .type = StoredType::i8,
@@ -164,13 +157,133 @@ TEST(StaticEmbeddingTest, WhatIsNoTableIsRefused) {
                                            .data = std::as_bytes(std::span(bytes))}};
   write_safetensors(directory / "model.safetensors", narrow);
   EXPECT_THAT(error(directory), AllOf(StartsWith("unsupported_model: StaticEmbedding: tensor "),
-                                      HasSubstr("is stored as I8, expected F32, F16 or BF16")));
+                                      HasSubstr("is stored as I8, expected F64, F32, F16 or BF16; "
+                                                "the class StaticModel reads it")));
   write_static(directory.path(), static_table(kWidth));
   EXPECT_THAT(error_of([&] { open(directory, {.architecture = "BertModel"}); }),
               StartsWith("unsupported_model: class: got BertModel, expected StaticEmbedding"));
   directory.write("modules.json",
                   modules_json({{"StaticEmbedding", ""}, {"Pooling", "1_Pooling"}}));
   EXPECT_THAT(error(directory), HasSubstr("module 1 (\"1_Pooling\") pools again"));
+}
+
+/// What model2vec writes of a vocabulary that it made smaller, of any types.
+struct Quantised {
+  std::vector<std::int32_t> mapping{3, 0, 1, 1, 2, 3, 0, 2, 2};  // of kStaticWords
+  Tensor table = random_tensor({4, kWidth}, 21), weights = random_tensor({9}, 22);
+
+  template <class To>
+  static std::vector<To> as(const std::vector<float>& from) {
+    return {from.begin(), from.end()};
+  }
+  void write(const std::filesystem::path& file, StoredType of_table, StoredType of_mapping,
+             StoredType of_weights) const {
+    const auto f64 = as<double>(table.data);
+    const auto i8 = as<std::int8_t>(table.data);
+    const auto wide = std::vector<std::int64_t>(mapping.begin(), mapping.end());
+    const auto weights64 = as<double>(weights.data);
+    std::vector<TensorToWrite> tensors;
+    tensors.push_back({.name = "embeddings",
+                       .type = of_table,
+                       .shape = table.shape,
+                       .data = of_table == StoredType::f64 ? std::as_bytes(std::span(f64))
+                               : of_table == StoredType::i8
+                                   ? std::as_bytes(std::span(i8))
+                                   : std::as_bytes(std::span(table.data))});
+    tensors.push_back({.name = "mapping",
+                       .type = of_mapping,
+                       .shape = {std::ssize(mapping)},
+                       .data = of_mapping == StoredType::i64 ? std::as_bytes(std::span(wide))
+                                                             : std::as_bytes(std::span(mapping))});
+    if (!weights.data.empty()) {
+      tensors.push_back({.name = "weights",
+                         .type = of_weights,
+                         .shape = weights.shape,
+                         .data = of_weights == StoredType::f64
+                                     ? std::as_bytes(std::span(weights64))
+                                     : std::as_bytes(std::span(weights.data))});
+    }
+    write_safetensors(file, tensors);
+  }
+  /// A row for each token.
+  Tensor rows() const {
+    Tensor all = random_tensor({std::ssize(mapping), kWidth}, 1);
+    for (std::size_t t = 0; t < mapping.size(); ++t) {
+      for (std::int64_t k = 0; k < kWidth; ++k) {
+        all.data[t * kWidth + static_cast<std::size_t>(k)] =
+            table.at(mapping[t], k) * (weights.data.empty() ? 1.0F : weights.data[t]);
+      }
+    }
+    return all;
+  }
+};
+
+TEST(StaticEmbeddingTest, AVocabularyThatModel2vecMadeSmallerIsRead) {
+  const TemporaryDirectory st, own;
+  st.write("modules.json", modules_json({{"StaticEmbedding", "."}}));
+  own.write("config.json", R"({"model_type": "model2vec", "vocabulary_quantization": 4})");
+  for (const bool has_weights : {true, false}) {
+    for (const StoredType of_table : {StoredType::f32, StoredType::f64, StoredType::i8}) {
+      Quantised quantised;
+      if (!has_weights) quantised.weights.data.clear();
+      if (of_table == StoredType::i8) {  // the numbers are those that are stored: there is no scale
+        for (float& x : quantised.table.data) x = std::round(std::clamp(x * 60, -127.0F, 127.0F));
+      }
+      for (const auto& [of_mapping, of_weights] : {std::pair(StoredType::i32, StoredType::f32),
+                                                   std::pair(StoredType::i64, StoredType::f64)}) {
+        for (const TemporaryDirectory* directory : {&st, &own}) {
+          std::ofstream(*directory / "tokenizer.json") << static_tokenizer_json();
+          quantised.write(*directory / "model.safetensors", of_table, of_mapping, of_weights);
+          if (of_table == StoredType::i8 && directory == &st && !has_weights) {
+            EXPECT_THAT(error(st), HasSubstr("is stored as I8, expected F64, F32, F16 or BF16; the "
+                                             "class StaticModel reads it"));
+            continue;
+          }
+          const Package package = open(*directory);
+          EXPECT_EQ(require_tokens(package.program).vocab_size, 9);
+          EXPECT_EQ(package.embedding_description,
+                    has_weights ? "mean of the weighted rows that the tokens share"
+                                : "mean of the rows that the tokens share");
+          EXPECT_LE(
+              max_difference(compute(package, kSequences).at("embedding"), means(quantised.rows())),
+              of_table == StoredType::i8 ? 127 * kTolerance : kTolerance);
+        }
+      }
+    }
+  }
+}
+
+TEST(StaticEmbeddingTest, OfASmallerVocabularyWhatDoesNotFitIsRefused) {
+  const TemporaryDirectory directory;
+  directory.write("config.json", R"({"model_type": "model2vec"})");
+  const auto error_of_these = [&](const Quantised& these, StoredType of_mapping = StoredType::i32) {
+    these.write(directory / "model.safetensors", StoredType::f32, of_mapping, StoredType::f32);
+    return error(directory);
+  };
+  EXPECT_EQ(error_of_these({}), "");
+  for (const std::int32_t row : {-1, 4}) {
+    Quantised beyond;
+    beyond.mapping[5] = row;
+    EXPECT_EQ(
+        error_of_these(beyond),
+        fmt::format("corrupt_file: StaticModel: tensor \"mapping\" has {} at token 5, expected "
+                    "a row of the table, 0 to 3",
+                    row));
+  }
+  Quantised fewer;
+  fewer.mapping.pop_back();
+  EXPECT_EQ(
+      error_of_these(fewer),
+      "corrupt_file: StaticModel: tensor \"weights\" has shape (9), expected (8), one per token");
+  EXPECT_EQ(
+      error_of_these({}, StoredType::f32),
+      "unsupported_model: StaticModel: tensor \"mapping\" is stored as F32, expected I32 or I64");
+  directory.write("modules.json", modules_json({{"StaticEmbedding", "."}}));
+  write_tensors(directory / "model.safetensors",
+                {{"embedding.weight", static_table(kWidth)}, {"weights", random_tensor({9}, 1)}});
+  EXPECT_THAT(error(directory),
+              StartsWith("unsupported_model: StaticEmbedding: tensors \"mapping\" "
+                         "and \"weights\" beside \"embedding.weight\""));
 }
 
 TEST(StaticEmbeddingTest, OfSparseOnesAColumnIsTheWeightOfItsToken) {

@@ -4,6 +4,7 @@
 // row: fewer elements than k, ties, NaN, rows that are left out, threads.
 #include "runtime/execute/top_columns.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -166,6 +167,37 @@ TEST_P(TopColumnsOpTest, OfAPooledLinearTakesNoMoreThanAllColumns) {
           << "top " << top << ", " << threads << " threads";
     }
   }
+}
+
+// What a plan says of memory is of the place that the session chose.
+TEST_P(TopColumnsOpTest, OfAPooledLinearTheReportSaysWhereItPools) {
+  constexpr Index kColumns = 2000, kRows = 400, kTexts = 24;
+  constexpr auto kAll = sizeof(float) * static_cast<std::size_t>(kColumns * kTexts);
+  const auto reported = [&](Index top, int threads) {
+    OpModel model;
+    PooledLinearOp op{.in = embedding(model, 48),
+                      .weight = model.parameter("w", ParameterKind::matrix, kColumns, 48, 0.3F),
+                      .out = kNone,
+                      .activation = Activation::log1p_relu,
+                      .over = RowReduction::max,
+                      .top = top};
+    model.add("out", kSequences, top == 0 ? kColumns : 2 * top, op);
+    const auto session = model.session(GetParam(), kRows, kTexts, threads);
+    PlanReport report = session->report(kRows, kTexts);
+    const auto scratch = static_cast<std::size_t>(report.ops.back().chosen.scratch_bytes);
+    EXPECT_LE(report.values_bytes + scratch * static_cast<std::size_t>(threads),
+              session->memory_bytes());
+    return report;
+  };
+  const PlanReport all = reported(0, 8), heaps = reported(1, 1), held = reported(900, 8);
+  EXPECT_FALSE(heaps.holds_columns);
+  EXPECT_LT(heaps.values_bytes, kAll);
+  EXPECT_THAT(heaps.ops.back().shape, testing::EndsWith(", top 1 in heaps"));
+  EXPECT_TRUE(held.holds_columns);
+  EXPECT_GE(held.values_bytes, kAll);
+  EXPECT_THAT(held.ops.back().shape, testing::EndsWith(", top 900 of all, held"));
+  EXPECT_EQ(held.ops.back().chosen.scratch_bytes, all.ops.back().chosen.scratch_bytes);
+  EXPECT_EQ(held.ops.back().chosen.l2_bytes, all.ops.back().chosen.l2_bytes);
 }
 
 TEST_P(TopColumnsOpTest, OfTheLargestByIdAlsoNan) {

@@ -105,9 +105,10 @@ TEST_F(AnswerTest, SaysWhatItCannotAnswer) {
   expect_bad_lines(tessera("answer qa c.txt --question hello --max-length 8 --stride 4"), 0,
                    "line 1: tokenizer: windows of 8 tokens have 4 for the second text, expected "
                    "room for more than the stride, 4 tokens");
-  expect_failure(
-      tessera("answer ner c.txt --question hello"), 1,
-      "ner: BertForTokenClassification answers no questions: got no start_logits and end_logits");
+  expect_failure(tessera("answer ner c.txt --question hello"), 1,
+                 "ner: BertForTokenClassification answers no questions: got no start_logits and "
+                 "end_logits among "
+                 "last_hidden_state, ");
   expect_failure(tessera("answer qa c.txt --question hello --max-length 99"), 1,
                  "max length: got 99, expected");
   expect_failure(tessera("answer qa c.txt --question hello --top-k 0"), 2, "--top-k");

@@ -241,7 +241,9 @@ TEST_F(ClassifyTest, TokensHaveLabelsAndOffsets) {
 }
 
 TEST_F(ClassifyTest, AModelWithoutLabelsIsRefused) {
-  expect_failure(tessera("classify model /dev/null"), 1, "BertModel has no labels");
+  expect_failure(tessera("classify model /dev/null"), 1,
+                 "BertModel has no labels: got the outputs last_hidden_state, pooler_output, "
+                 "embedding, expected");
 }
 
 class SearchTest : public CliTest {};

@@ -72,7 +72,16 @@ TEST_F(ImageCliTest, WritesNpyAndOtherOutputs) {
   EXPECT_EQ(pooled.status, 0) << pooled.err;
   EXPECT_NE(pooled.out, tessera("embed vit photos").out);
   expect_failure(tessera("embed vit photos --output-name nothing"), 1, "got \"nothing\", expected");
-  expect_failure(tessera("embed vit photos --output-name last_hidden_state"), 2, "row per token");
+  const std::string tokens = "embed vit photos --output-name last_hidden_state";
+  const auto vectors = lines_of(tessera(tokens).out),
+             both = lines_of(tessera(tokens + ",pooler_output").out);
+  ASSERT_EQ(vectors.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(both[i].find(vectors[i].substr(0, vectors[i].size() - 1) + ", \"pooler_output\": ["),
+              0U);
+  }
+  expect_failure(tessera(tokens + " --format text"), 2,
+                 "--format text: last_hidden_state has a row per token, expected jsonl");
 }
 
 TEST_F(ImageCliTest, FilesThatFailAreNamedAndTheRestIsWritten) {

@@ -127,6 +127,14 @@ TEST_F(LateInteractionCliTest, OtherOutputsOfTokensAreListsOfVectorsToo) {
       embedded("echo 'tea world' | \"$TESSERA\" embed model --output-name last_hidden_state");
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all[0].size(), 4U) << "[CLS] and [SEP] too";
+  for (const char* command : {"info", "plan --no-measure", "profile", "report"}) {
+    expect_failure(tessera(std::string(command) + " colbert --as query"), 2,
+                   "--as: got a model without a Router");
+  }
+  const std::string both =
+      sh("echo tea | \"$TESSERA\" embed colbert --output-name embedding,last_hidden_state").out;
+  EXPECT_EQ(both.find("{\"embedding\": [["), 0U) << "as asked for, not token_embeddings";
+  EXPECT_THAT(both, HasSubstr(", \"last_hidden_state\": [["));
 }
 
 }  // namespace

@@ -180,6 +180,10 @@ TEST_F(LinesTest, KeysOfJsonAreChosenAndIdsPassedOn) {
   file("in.txt", "tea\n");
   expect_failure(tessera("embed model in.txt --text-key body"), 2, "--text-key: got no such input");
   expect_failure(tessera("embed model in.txt --id-key id"), 2, "--id-key: got no such input");
+  for (const char* other : {"embed model in.jsonl -o a.npy", "embed model in.jsonl --format text",
+                            "search model --index in.jsonl tea"}) {
+    expect_failure(tessera(std::string(other) + " --id-key key"), 2, "--id-key: got --format ");
+  }
 }
 
 TEST_F(LinesTest, SeveralFilesComeOneAfterAnother) {

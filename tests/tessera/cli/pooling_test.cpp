@@ -72,7 +72,7 @@ TEST_F(PoolingCliTest, EveryCommandThatEmbedsTakesThem) {
        {std::string("plan plain --no-measure"), std::string("profile plain --runs 1 --rows 8"),
         std::string("rerank plain texts.txt --query tea"),
         std::string("search plain --index texts.txt tea"),
-        std::string("report plain --runs 1 --rows 8 --no-time --bytes none")}) {
+        std::string("report plain --rows 8 --no-time --bytes none")}) {
     const CommandResult result = tessera(command + flags);
     EXPECT_EQ(result.status, 0) << command << result.err;
   }
@@ -129,6 +129,11 @@ TEST_F(PoolingCliTest, BadAsksAreNamed) {
           "model: modules.json of this BertModel has no Pooling, so that there is no embedding, "
           "expected one, or --pooling");
   EXPECT_EQ(tessera("embed model --pooling mean texts.txt").status, 0);
+  for (const char* command : {"profile", "profile --meter replay", "report", "plan", "info"}) {
+    expect_failure(tessera(std::string(command) + " " + TESSERA_SOURCE_DIR +
+                           "/tests/golden/data/bert-seqcls --dims 2"),
+                   2, "--dims: got 2 where logits is computed, expected none");
+  }
   refused("plain --normalize --output-name pooler_output", 2,
           "--normalize: got it where pooler_output is computed, expected none");
 }

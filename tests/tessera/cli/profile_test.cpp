@@ -73,6 +73,19 @@ TEST_F(ProfileTest, WrongArgumentsAreNamed) {
   expect_failure(profile("--runs 0"), 2, "--runs: got '0'");
   expect_failure(profile("--sequences 10"), 2, "--sequences: got 10, expected at most 9");
   expect_failure(profile("--meter callgrind --threads 2"), 2, "--meter callgrind: got --threads");
+  for (const char* flags : {"--events my.events", "--meter callgrind --events my.events"}) {
+    expect_failure(profile(flags), 2, "expected hardware");
+  }
+  for (const char* flags : {"--cold", "--callgrind-d1 4096,4,64", "--callgrind-ll l3"}) {
+    expect_failure(profile(flags), 2, "got --meter time, expected callgrind");
+  }
+  for (const char* meter : {"callgrind", "replay", "none"}) {
+    expect_failure(profile(std::string("--runs 3 --meter ") + meter), 2,
+                   "--runs: got --meter " + std::string(meter) + ", expected time or hardware");
+  }
+  for (const char* meter : {"time", "replay", "none"}) {  // what it computes is the token vectors
+    expect_failure(profile(std::string("--as query --meter ") + meter), 2, "--as: ");
+  }
   expect_failure(profile("-o nowhere/profile.txt"), 1, "nowhere/profile.txt");
   expect_failure(profile("--meter none -o /dev/full"), 1, "No space left");
 }

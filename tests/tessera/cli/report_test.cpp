@@ -39,6 +39,8 @@ TEST_F(ReportCommandTest, APathThatCannotBeWrittenIsSaidBeforeAnythingRuns) {
 TEST_F(ReportCommandTest, BadSizesAreUsageErrors) {
   expect_failure(tessera("report model --rows 0"), 2, "--rows");
   expect_failure(tessera("report model --rows 2 --sequences 3"), 2, "--sequences");
+  expect_failure(tessera("report model --no-time --runs 3"), 2, "--runs: got --no-time");
+  expect_failure(tessera("report model --as query"), 2, "--as: ");
 }
 
 }  // namespace

@@ -98,8 +98,8 @@ TEST_F(RerankTest, AnEmbeddersScoresAreThoseOfASearch) {
 
 TEST_F(RerankTest, SeveralQueriesAndFiles) {
   file("more.jsonl", "{\"text\": \"sat\", \"id\": \"x\"}\n");
-  const CommandResult result = tessera(
-      "rerank reranker --query hello --query tea texts.txt more.jsonl --id-key id --top-n 5 -q");
+  const CommandResult result =
+      tessera("rerank reranker --query hello --query tea texts.txt more.jsonl --top-n 5 -q");
   ASSERT_EQ(result.status, 0) << result.err;
   const auto lines = lines_of(result.out);
   ASSERT_EQ(lines.size(), 12U);
@@ -123,6 +123,15 @@ TEST_F(RerankTest, WhatCannotBeRankedIsNamed) {
   EXPECT_THAT(cut.err, HasSubstr("1 of 3 texts"));
 
   expect_failure(tessera("rerank reranker texts.txt"), 2, "--query is required");
+  file("more.jsonl", "{\"text\": \"sat\", \"id\": \"x\"}\n");
+  const std::string causal = TESSERA_SOURCE_DIR "/tests/golden/data/qwen3-reranker";
+  expect_failure(tessera("rerank " + causal + " more.jsonl --query tea"), 1,
+                 "Qwen3ForCausalLM ranks no texts: got a language model without an embedding");
+  EXPECT_THAT(tessera("rerank " + causal + " more.jsonl --query tea --pooling lasttoken").err,
+              HasSubstr("no tokenizer"))
+      << "asked for by hand";
+  expect_failure(tessera("rerank reranker more.jsonl --query tea --id-key id"), 2,
+                 "--id-key: got --format text, expected jsonl");
   expect_failure(tessera("rerank model texts.txt --query x --logits"), 2,
                  "--logits: got an embedder, expected a reranker");
   expect_failure(tessera("rerank reranker texts.txt --query x --document-prompt y"), 1,

@@ -102,7 +102,8 @@ TEST_F(SparseCliTest, TheHeaviestAreTheFirstOfAll) {
       }
     }
   }
-  EXPECT_THAT(tessera("plan splade --no-measure --top-k 3 --json").out, HasSubstr("top 3\""));
+  EXPECT_THAT(tessera("plan splade --no-measure --top-k 3 --json").out,
+              HasSubstr(", top 3 in heaps\""));
 }
 
 TEST_F(SparseCliTest, WithoutATokenizerThereAreIdsAlone) {
@@ -182,6 +183,13 @@ TEST_F(SparseCliTest, BadCountsAreNamed) {
                  "model: top_k: got 2, but no output of this BertModel is sparse");
   expect_failure(tessera("embed splade texts.txt --top-k 2 --output-name logits"), 2,
                  "--top-k: the output logits is not sparse");
+  expect_failure(tessera("plan splade --no-measure --top-k 2 --output-name logits"), 2,
+                 "--top-k: the output logits is not sparse");
+  const std::string m3 = TESSERA_SOURCE_DIR "/tests/golden/data/bge-m3";
+  for (const char* command : {"plan ", "profile ", "report ", "info "}) {
+    expect_failure(tessera(command + m3 + " --top-k 2"), 2,
+                   "--top-k: the output embedding is not sparse");
+  }
   expect_failure(tessera("embed splade texts.txt --top-k 100000"), 1,
                  "splade: top_k: got 100000, expected 1 to 140");
   expect_failure(tessera("embed splade texts.txt --top-k 2 --format text"), 2,

@@ -206,6 +206,34 @@ TEST_F(StaticCliTest, EveryCommandThatEmbedsTakesIt) {
   expect_failure(tessera("classify static texts.txt"), 1, "has no labels");
 }
 
+// The reference turns a padding of tokenizer.json off.
+TEST_F(StaticCliTest, APaddingOfTheTokenizerAddsNoRows) {
+  const std::string texts[] = {"embed static texts.txt",
+                               "embed static texts.txt --class StaticModel",
+                               "tokens static texts.txt"};
+  file("texts.txt", "brew tea\ntea\n\nthe cat the cat the cat\n");
+  file("static/config.json", R"({"model_type": "model2vec"})");
+  write_static(path("static"), table_, "embeddings");
+  std::vector<std::string> plain;
+  for (const std::string& command : texts) plain.push_back(tessera(command).out);
+  const std::string json = static_tokenizer_json(), none = "\"padding\": null";
+  for (const char* strategy : {R"({"Fixed": 5})", "\"BatchLongest\""}) {
+    for (const char* direction : {"Left", "Right"}) {
+      file("static/tokenizer.json",
+           std::string(json).replace(
+               json.find(none), none.size(),
+               fmt::format(R"("padding": {{"strategy": {}, "direction": "{}", "pad_id": 0,
+                 "pad_to_multiple_of": 4, "pad_type_id": 0, "pad_token": "[PAD]"}})",
+                           strategy, direction)));
+      for (std::size_t i = 0; i < plain.size(); ++i) {
+        const CommandResult padded = tessera(texts[i]);
+        EXPECT_EQ(padded.status, 0) << padded.err;
+        EXPECT_EQ(padded.out, plain[i]) << texts[i] << strategy;
+      }
+    }
+  }
+}
+
 TEST_F(StaticCliTest, IdsBeyondTheTableAreRefusedLineByLine) {
   Tensor table = table_;
   table.shape[0] = 5;
@@ -407,6 +435,24 @@ TEST_F(RouterCliTest, CommandsThatShowAModelTakeARoute) {
     EXPECT_THAT(tessera("tokens router --json in.jsonl" + std::string(flags)).out,
                 StartsWith("{\"ids\": [2, 5, 6, 3]"));
   }
+}
+
+TEST_F(RouterCliTest, WithoutADefaultARouteIsAskedFor) {
+  const std::string config = read_file(path("router/router_config.json"));
+  const std::string with = R"("default_route": "document", "allow_empty_key": true)";
+  file("router/router_config.json",
+       std::string(config).replace(config.find(with), with.size(), R"("allow_empty_key": false)"));
+  for (const char* command :
+       {"embed router texts.txt", "info router", "plan router --no-measure",
+        "profile router --runs 1", "report router --rows 8 --runs 1 --bytes none",
+        "tokens router texts.txt"}) {
+    const CommandResult none = tessera(command);
+    expect_failure(none, 1, "router_config.json: route: got none");
+    EXPECT_THAT(none.err, HasSubstr("(--as query|document)")) << command;
+    EXPECT_EQ(tessera(std::string(command) + " --as query").status, 0) << command;
+    EXPECT_EQ(tessera(std::string(command) + " --as document").status, 0) << command;
+  }
+  EXPECT_EQ(tessera("search router --index texts.txt tea").status, 0) << "asks for both";
 }
 
 TEST_F(RouterCliTest, SidesOfTwoWidthsAreRefused) {
