@@ -71,14 +71,15 @@ TEST_F(ImageEncoderTest, GivesWhatASessionGivesForTheSameImage) {
   // By hand: decode, resize, normalise to planes of floats.
   std::ifstream in(image_file("progressive.jpg"), std::ios::binary);
   const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
-  image::RgbImage decoded, small;
+  image::RgbImage decoded;
   image::decode(bytes, "file", {}, decoded);
   image::Preprocessor::Workspace workspace;
+  image::PreparedImage small;
   files.preprocessor().run(decoded, workspace, small);
   std::vector<float> planes(3 * 32 * 32);
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t i = 0; i < 32 * 32; ++i) {
-      const float v = static_cast<float>(small.pixels[i * 3 + c] * 0.00392156862745098);
+      const float v = static_cast<float>(small.bytes.pixels[i * 3 + c] * 0.00392156862745098);
       planes[c * 32 * 32 + i] = (v - 0.5F) / 0.5F;
     }
   }
