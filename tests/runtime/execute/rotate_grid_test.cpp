@@ -5,113 +5,63 @@
 // after its tables began anew.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 #include <numbers>
 
 #include "runtime/base/error.hpp"
-#include "tests/runtime/op_model.hpp"
+#include "tests/runtime/grid_model.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"
-#include "tests/support/random.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace tessera {
 namespace {
 
+using test::GridImages;
+using test::GridModel;
 using test::OpModel;
 
-constexpr Index kPatchHeight = 2, kPatchWidth = 3, kD = 12, kQ = 2, kK = 1,
-                kWidth = (kQ + 2 * kK) * kD;
-constexpr std::array kDown{1.0F, 0.3F, 0.01F}, kAcross{0.9F, 0.2F, 0.05F};
+constexpr Index kD = GridModel::kD, kQ = GridModel::kQ, kK = GridModel::kK;
+constexpr auto kDown = GridModel::kDown, kAcross = GridModel::kAcross;
 
-void build(OpModel& model, Index special, ImageSizes sizes = ImageSizes::any) {
-  Program& program = model.program();
-  const ImageSpec spec{.channels = 1,
-                       .height = 8,
-                       .width = 9,
-                       .patch_height = kPatchHeight,
-                       .patch_width = kPatchWidth,
-                       .special_tokens = special,
-                       .sizes = sizes};
-  program.inputs = spec;
-  PatchEmbedOp patches{
-      .weight = model.parameter("weight", ParameterKind::matrix, kWidth, spec.patch_elements()),
-      .out = kNone};
-  if (special > 0) {
-    patches.special = model.parameter("special", ParameterKind::rows, special, kWidth);
+struct Place {
+  Index i, n;
+  /// In double; the f32 angle is off by γ(6) of 2π·1 at most.
+  double turn() const {
+    return 2 * std::numbers::pi * (static_cast<double>(2 * i + 1) / static_cast<double>(n) - 1.0);
   }
-  const ValueId in = model.add("in", kTokens, kWidth, patches);
-  std::vector<float> frequencies(kDown.begin(), kDown.end());
-  frequencies.insert(frequencies.end(), kAcross.begin(), kAcross.end());
-  model.add("out", kTokens, kWidth,
-            RotateOp{.in = in,
-                     .out = kNone,
-                     .q = {.first = 0, .count = kQ},
-                     .k = {.first = kQ * kD, .count = kK},
-                     .head_dim = kD,
-                     .rotation = program.add_rotation(
-                         {.frequencies = std::move(frequencies), .on_grid = true})});
+};
+
+void expect_row(std::span<const float> in, std::span<const float> out, bool is_special, Place down,
+                Place across) {
+  std::vector<double> y(in.begin(), in.end()), bound(y.size(), 0.0);
+  for (Index h = 0; h < kQ + kK && !is_special; ++h) {
+    for (std::size_t j = 0; j < kD / 2; ++j) {
+      const double angle = j < kDown.size()
+                               ? down.turn() * static_cast<double>(kDown[j])
+                               : across.turn() * static_cast<double>(kAcross[j - kDown.size()]);
+      const std::size_t a = static_cast<std::size_t>(h * kD) + j, b = a + kD / 2;
+      const double za = y[a], zb = y[b], c = std::cos(angle), s = std::sin(angle);
+      y[a] = za * c - zb * s;
+      y[b] = zb * c + za * s;
+      bound[a] = bound[b] =
+          (std::abs(za) + std::abs(zb)) * (test::gamma(6) + 2 * std::numbers::pi * test::gamma(6));
+    }
+  }
+  EXPECT_TRUE(
+      test::near_elementwise(out, y, [&](Index n) { return bound[static_cast<std::size_t>(n)]; }));
 }
 
-/// Images of these grids, with pixels to the right and below that no patch has.
-class Images {
- public:
-  explicit Images(const std::vector<std::pair<Index, Index>>& grids) : grids_(grids) {
-    test::Random random{7};
-    for (const auto& [rows, cols] : grids) {
-      const Index height = rows * kPatchHeight + rows % 2, width = cols * kPatchWidth + cols % 3;
-      std::vector<float>& values = planes_.emplace_back(static_cast<std::size_t>(height * width));
-      for (float& value : values) value = random.normal();
-      images_.push_back({.planes = values.data(), .height = height, .width = width});
+void expect_turned(const GridImages& batch, const Session& session, Index special) {
+  const auto in = session.output("in"), out = session.output("out");
+  Index row = 0;
+  for (const auto& [rows, cols] : batch.grids) {
+    for (Index i = -special; i < rows * cols; ++i, ++row) {
+      expect_row(in.row(row), out.row(row), i < 0, {i / cols, rows}, {i % cols, cols});
     }
   }
-  std::span<const Image> images() const { return images_; }
-
-  void expect_turned(const Session& session, Index special) const {
-    const auto in = session.output("in"), out = session.output("out");
-    Index row = 0;
-    for (const auto& [rows, cols] : grids_) {
-      for (Index i = -special; i < rows * cols; ++i, ++row) {
-        expect_row(in.row(row), out.row(row), i < 0, {i / cols, rows}, {i % cols, cols});
-      }
-    }
-    EXPECT_EQ(row, out.rows);
-  }
-
- private:
-  struct Place {
-    Index i, n;
-    /// In double; the f32 angle is off by γ(6) of 2π·1 at most.
-    double turn() const {
-      return 2 * std::numbers::pi * (static_cast<double>(2 * i + 1) / static_cast<double>(n) - 1.0);
-    }
-  };
-
-  static void expect_row(std::span<const float> in, std::span<const float> out, bool is_special,
-                         Place down, Place across) {
-    std::vector<double> y(in.begin(), in.end()), bound(y.size(), 0.0);
-    for (Index h = 0; h < kQ + kK && !is_special; ++h) {
-      for (std::size_t j = 0; j < kD / 2; ++j) {
-        const double angle = j < kDown.size()
-                                 ? down.turn() * static_cast<double>(kDown[j])
-                                 : across.turn() * static_cast<double>(kAcross[j - kDown.size()]);
-        const std::size_t a = static_cast<std::size_t>(h * kD) + j, b = a + kD / 2;
-        const double za = y[a], zb = y[b], c = std::cos(angle), s = std::sin(angle);
-        y[a] = za * c - zb * s;
-        y[b] = zb * c + za * s;
-        bound[a] = bound[b] = (std::abs(za) + std::abs(zb)) *
-                              (test::gamma(6) + 2 * std::numbers::pi * test::gamma(6));
-      }
-    }
-    EXPECT_TRUE(test::near_elementwise(
-        out, y, [&](Index n) { return bound[static_cast<std::size_t>(n)]; }));
-  }
-
-  std::vector<std::pair<Index, Index>> grids_;
-  std::vector<std::vector<float>> planes_;
-  std::vector<Image> images_;
-};
+  EXPECT_EQ(row, out.rows);
+}
 
 class RotateGridTest : public testing::TestWithParam<Isa> {
  protected:
@@ -121,21 +71,20 @@ INSTANTIATE_FOR_ALL_ISAS(RotateGridTest);
 
 TEST_P(RotateGridTest, APatchTurnsByItsPlaceOnItsImage) {
   for (const Index special : {0, 1, 5}) {
-    OpModel model;
-    build(model, special);
+    const GridModel grid(special);
     // As many rows as the largest batch below has: the tables begin anew in between.
-    const std::vector<Images> batches{Images({{4, 3}, {1, 1}, {2, 5}, {4, 3}}),
-                                      Images({{3, 4}}),
-                                      Images({{1, 7}, {7, 1}, {1, 1}, {6, 3}}),
-                                      Images({{1, 1}, {1, 1}, {1, 1}}),
-                                      Images({{5, 7}}),
-                                      Images({{4, 3}, {1, 1}, {2, 5}, {4, 3}})};
+    const GridImages batches[] = {GridImages({{4, 3}, {1, 1}, {2, 5}, {4, 3}}),
+                                  GridImages({{3, 4}}),
+                                  GridImages({{1, 7}, {7, 1}, {1, 1}, {6, 3}}),
+                                  GridImages({{1, 1}, {1, 1}, {1, 1}}),
+                                  GridImages({{5, 7}}),
+                                  GridImages({{4, 3}, {1, 1}, {2, 5}, {4, 3}})};
     for (const int threads : {1, 2}) {
-      const auto session = model.session(GetParam(), 35 + 4 * special, 4, threads);
+      const auto session = grid.model.session(GetParam(), 35 + 4 * special, 4, threads);
       for (int round = 0; round < 2; ++round) {
-        for (const Images& batch : batches) {
-          session->run({.images = batch.images()});
-          batch.expect_turned(*session, special);
+        for (const GridImages& batch : batches) {
+          session->run({.images = batch.images});
+          expect_turned(batch, *session, special);
         }
         session->trim();
       }
@@ -144,37 +93,34 @@ TEST_P(RotateGridTest, APatchTurnsByItsPlaceOnItsImage) {
 }
 
 TEST_P(RotateGridTest, ABatchOfNothingButDifferentGridsHasRoom) {
-  OpModel model;
-  build(model, 0);
+  const GridModel grid(0);
   std::vector<std::pair<Index, Index>> grids;
   Index rows = 0;
   for (Index i = 1; i <= 5; ++i) {
     for (Index j = 1; j <= 5; ++j) grids.emplace_back(i, j), rows += i * j;
   }
-  const auto session = model.session(GetParam(), rows, std::ssize(grids));
-  const Images before({{2, 9}}), batch(grids);
-  session->run({.images = before.images()});
-  before.expect_turned(*session, 0);
-  session->run({.images = batch.images()});
-  batch.expect_turned(*session, 0);
+  const auto session = grid.model.session(GetParam(), rows, std::ssize(grids));
+  const GridImages before({{2, 9}}), batch(grids);
+  session->run({.images = before.images});
+  expect_turned(before, *session, 0);
+  session->run({.images = batch.images});
+  expect_turned(batch, *session, 0);
 }
 
 TEST_P(RotateGridTest, AModelOfOneSizeHasOneGrid) {
-  OpModel model;
-  build(model, 1, ImageSizes::native);
-  const auto session = model.session(GetParam(), 26, 2);
+  const GridModel grid(1, ImageSizes::native);
+  const auto session = grid.model.session(GetParam(), 26, 2);
   std::vector<float> planes(8 * 9, 0.5F);
   const Image image{.planes = planes.data(), .height = 8, .width = 9};
   const std::vector<Image> images{image, image};
   session->run({.images = images});
-  const Images same({{4, 3}, {4, 3}});
-  same.expect_turned(*session, 1);
+  const GridImages same({{4, 3}, {4, 3}});
+  expect_turned(same, *session, 1);
 }
 
 TEST(RotateGridCheckTest, WhatDoesNotFitIsRefused) {
-  OpModel model;
-  build(model, 1);
-  Program& program = model.program();
+  GridModel grid(1);
+  Program& program = grid.model.program();
   check(program);
   program.rotations[0].frequencies.pop_back();  // an odd number of pairs
   EXPECT_THROW(check(program), Error);
