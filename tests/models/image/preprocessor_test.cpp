@@ -221,14 +221,18 @@ TEST(PreprocessorTest, Dinov3sBytesStayBytesWhereNothingIsResizedAsFloats) {
   EXPECT_FALSE(config_of(R"({"do_resize": false})", "dinov3_vit").keeps_fractions);
   EXPECT_FALSE(config_of("{}", "dinov2").keeps_fractions);
   for (const int filter : {0, 1, 4, 5}) {
-    EXPECT_THAT(problem_of(fmt::format(R"({{"resample": {}}})", filter),
-                           ErrorCode::unsupported_model, "dinov3_vit"),
-                HasSubstr(fmt::format("resample is {}, expected 2 or 3", filter)));
+    EXPECT_THAT(
+        problem_of(fmt::format(R"({{"resample": {}}})", filter), ErrorCode::unsupported_model,
+                   "dinov3_vit"),
+        HasSubstr(fmt::format(
+            "resample is {}, which this version does not compute, expected 2 or 3", filter)));
   }
-  EXPECT_THAT(problem_of(R"({"image_processor_type": "DINOv3ViTImageProcessorFast",
+  EXPECT_THAT(
+      problem_of(R"({"image_processor_type": "DINOv3ViTImageProcessorFast",
                              "do_center_crop": true, "crop_size": 32})",
-                         ErrorCode::unsupported_model),
-              HasSubstr("do_center_crop is true, expected false or null"));
+                 ErrorCode::unsupported_model),
+      HasSubstr(
+          "do_center_crop is true, which this version does not compute, expected false or null"));
   EXPECT_THAT(problem_of(R"({"image_processor_type": "DINOv3ViTImageProcessorPil"})",
                          ErrorCode::unsupported_model),
               HasSubstr("DINOv3ViTImageProcessorPil"));

@@ -99,7 +99,8 @@ TEST(ImageModelsTest, Dinov3sHeadsTurnByRowsAndColumns) {
   copy.config["rope_theta"] = "100.0";
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     copy.config[key] = R"({"rope_type": "yarn", "factor": 2.0})";
-    refused(copy, ErrorCode::unsupported_model, "\"rope_type\" is \"yarn\", expected");
+    refused(copy, ErrorCode::unsupported_model,
+            "\"rope_type\" is \"yarn\", which this version does not compute, expected");
     copy.config[key] = "null";
   }
   copy.config["position_embedding_type"] = "\"relative_key\"";
