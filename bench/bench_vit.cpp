@@ -55,7 +55,7 @@ class Engine {
     const double H = real(size_.hidden), T = real(size_.tokens()), P = real(size_.patch);
     const double linears = 2 * T * (4 * H * H + 2 * H * 4 * H);
     const double attention = 4 * T * T * H;
-    const double patches = 2 * (T - 1) * 3 * P * P * H;
+    const double patches = 2 * (T - real(size_.special())) * 3 * P * P * H;
     const double spared = output == "embedding" ? 2 * (T - 1) * 9 * H * H : 0.0;
     return real(images) * (real(size_.layers) * (linears + attention) + patches - spared);
   }
@@ -143,7 +143,7 @@ void add(const std::shared_ptr<Engine>& engine, Isa isa, const std::string& outp
 int main(int argc, char** argv) {
   using namespace tessera;
   using namespace tessera::bench;
-  for (const VitSize& size : {kVitBase, kVitLarge, kDinoSmall}) {
+  for (const VitSize& size : {kVitBase, kVitLarge, kDinoSmall, kDino3Small}) {
     const auto engine = std::make_shared<Engine>(size);
     for (const Isa isa : {Isa::avx512, Isa::avx2}) {
       if (enable(isa) != 0) continue;

@@ -28,6 +28,7 @@ ValueId build_vit(BuildContext& context);
 ValueId build_deit(BuildContext& context);
 ValueId build_dinov2(BuildContext& context);
 ValueId build_dinov2_with_registers(BuildContext& context);
+ValueId build_dinov3_vit(BuildContext& context);
 ValueId build_beit(BuildContext& context);
 ValueId build_clip(BuildContext& context);
 ValueId build_siglip(BuildContext& context);
@@ -96,6 +97,7 @@ constexpr std::array kFamilies{
     Family{"dinov2", "dinov2.", "Dinov2", kVit, build_dinov2},
     Family{"dinov2_with_registers", "dinov2_with_registers.", "Dinov2WithRegisters", kVit,
            build_dinov2_with_registers},
+    Family{"dinov3_vit", "dinov3_vit.", "DINOv3ViT", kModelOnly, build_dinov3_vit},
     Family{"beit", "beit.", "Beit", kVit, build_beit},
     Family{"clip", "", "CLIP", kClip, build_clip},
     Family{"clip_text_model", "", "CLIPText", kClipTower, build_clip},

@@ -36,6 +36,7 @@ FAMILIES = {
     'deit': ['deit-model', 'deit-teacher'],
     'dinov2': ['dinov2-model', 'dinov2-imgcls'],
     'dinov2_with_registers': ['dinov2-registers-model', 'dinov2-registers-swiglu'],
+    'dinov3_vit': ['dinov3-vit-model', 'dinov3-vit-model-gated'],
     'beit': ['beit-model'],
     'clip_text_model': ['clip-text-proj'],
     'clip_vision_model': ['clip-vision-proj'],
@@ -111,7 +112,9 @@ VISION = {
     'reshape_hidden_states': [False], 'use_absolute_position_embeddings': [True], 'use_relative_position_bias': [False], 'use_shared_relative_position_bias': [True],
     'use_mean_pooling': [False], 'layer_scale_init_value': [0.0], 'pool_scales': [[1]], 'use_auxiliary_head': [False], 'auxiliary_loss_weight': [0.1],
     'auxiliary_channels': [8], 'auxiliary_num_convs': [2], 'auxiliary_concat_input': [True], 'semantic_loss_ignore_index': [0], 'add_fpn': [True],
-    'projection_dim': [5], 'vision_use_head': [False],
+    'projection_dim': [5], 'vision_use_head': [False], 'query_bias': [True, False], 'key_bias': [True], 'value_bias': [True, False],
+    'proj_bias': [False], 'mlp_bias': [False], 'use_gated_mlp': [True, False], 'rope_theta': [7.0], 'rope_parameters': [{'rope_theta': 7.0, 'rope_type': 'yarn'}],
+    'rope_scaling': [{'rope_type': 'linear', 'factor': 4.0}], 'pos_embed_shift': [0.5], 'pos_embed_jitter': [2.0], 'pos_embed_rescale': [3.0],
 }
 
 

@@ -169,24 +169,61 @@ inline void write_random_modernbert(const std::filesystem::path& directory,
           H, size.layers, size.heads, I, size.vocab, size.positions, size.window));
 }
 
+enum class VitKind : std::uint8_t {
+  vit,
+  dinov2,  ///< LayerScale, and positions of 518 x 518 pixels
+  dinov3,  ///< LayerScale, 4 registers, heads that turn by the place of their patch
+};
+
 struct VitSize {
   const char* name;
   Index layers, hidden, heads, patch;
-  Index image = 224;       ///< that is computed
-  bool is_dinov2 = false;  ///< LayerScale, and positions of 518 x 518 pixels
-  Index native() const { return is_dinov2 ? 518 : image; }
-  Index tokens() const { return 1 + (image / patch) * (image / patch); }
+  Index image = 224;  ///< that is computed
+  VitKind kind = VitKind::vit;
+  Index native() const { return kind == VitKind::dinov2 ? 518 : image; }
+  Index special() const { return kind == VitKind::dinov3 ? 5 : 1; }
+  Index tokens() const { return special() + (image / patch) * (image / patch); }
 };
 
 inline constexpr VitSize kVitBase{"ViT-B16", 12, 768, 12, 16};
 inline constexpr VitSize kVitLarge{"ViT-L16", 24, 1024, 16, 16};
-inline constexpr VitSize kDinoSmall{"DINOv2-S14", 12, 384, 6, 14, 224, true};
+inline constexpr VitSize kDinoSmall{"DINOv2-S14", 12, 384, 6, 14, 224, VitKind::dinov2};
+inline constexpr VitSize kDino3Small{"DINOv3-S16", 12, 384, 6, 16, 224, VitKind::dinov3};
 
-/// A ViTModel without pooler, or a Dinov2Model.
+inline void write_random_dinov3(const std::filesystem::path& directory, const VitSize& size) {
+  std::vector<RandomTensor> list;
+  const Index H = size.hidden, I = 4 * H, P = size.patch, registers = size.special() - 1;
+  list.push_back({"embeddings.cls_token", {1, 1, H}});
+  list.push_back({"embeddings.register_tokens", {1, registers, H}});
+  list.push_back({"embeddings.patch_embeddings.weight", {H, 3, P, P}});
+  list.push_back({"embeddings.patch_embeddings.bias", {H}});
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("layer.{}.", i);
+    for (const char* part : {"q_proj", "v_proj", "o_proj"})
+      add_linear(list, layer + "attention." + part, H, H);
+    list.push_back({layer + "attention.k_proj.weight", {H, H}});
+    add_norm(list, layer + "norm1", H);
+    add_norm(list, layer + "norm2", H);
+    add_linear(list, layer + "mlp.up_proj", I, H);
+    add_linear(list, layer + "mlp.down_proj", H, I);
+    for (const char* scale : {"layer_scale1", "layer_scale2"})
+      list.push_back({layer + scale + ".lambda1", {H}, 1.0F});
+  }
+  add_norm(list, "norm", H);
+  write_random(
+      directory, list,
+      fmt::format(
+          R"({{"architectures": ["DINOv3ViTModel"], "model_type": "dinov3_vit", "hidden_size": {}, "num_hidden_layers": {},
+ "num_attention_heads": {}, "intermediate_size": {}, "image_size": {}, "patch_size": {}, "num_register_tokens": {}}})",
+          H, size.layers, size.heads, I, size.image, P, registers));
+}
+
+/// A ViTModel without pooler, a Dinov2Model or a DINOv3ViTModel.
 inline void write_random_vit(const std::filesystem::path& directory, const VitSize& size) {
+  if (size.kind == VitKind::dinov3) return write_random_dinov3(directory, size);
   std::vector<RandomTensor> list;
   const Index H = size.hidden, I = 4 * H, P = size.patch, grid = size.native() / P;
-  const bool dino = size.is_dinov2;
+  const bool dino = size.kind == VitKind::dinov2;
   list.push_back({"embeddings.cls_token", {1, 1, H}});
   list.push_back({"embeddings.position_embeddings", {1, 1 + grid * grid, H}});
   list.push_back({"embeddings.patch_embeddings.projection.weight", {H, 3, P, P}});

@@ -26,16 +26,20 @@ Preprocessor::Preprocessor(PreprocessorConfig config) : config_(std::move(config
   for (std::size_t c = 0; c < static_cast<std::size_t>(kChannels); ++c) {
     // image = rescale(image): astype(float64) * scale, astype(float32)
     // image = normalize(image): (image - mean) / std, mean and std as float32
-    const auto mean = static_cast<float>(config_.mean[c]), std = static_cast<float>(config_.std[c]);
     for (std::size_t byte = 0; byte < 256; ++byte) {
       auto value = static_cast<float>(byte);
       if (config_.does_rescale) {
         value = static_cast<float>(static_cast<double>(byte) * config_.rescale_factor);
       }
-      if (config_.does_normalize) value = (value - mean) / std;
-      values_[c * 256 + byte] = value;
+      values_[c * 256 + byte] = value_of(c, value);
     }
   }
+}
+
+float Preprocessor::value_of(std::size_t channel, float rescaled) const noexcept {
+  if (!config_.does_normalize) return rescaled;
+  return (rescaled - static_cast<float>(config_.mean[channel])) /
+         static_cast<float>(config_.std[channel]);
 }
 
 // get_resize_output_image_size() of transformers.image_transforms, default_to_square=False
@@ -54,22 +58,56 @@ Size Preprocessor::result_size(Size in) const {
   return config_.crop ? *config_.crop : resized(in);
 }
 
-void Preprocessor::run(const RgbImage& in, Workspace& workspace, RgbImage& out,
+void Preprocessor::run(const RgbImage& in, Workspace& workspace, PreparedImage& out,
                        Index max_pixels) const {
-  const Size whole = resized({in.height, in.width});
-  const Size result = config_.crop ? *config_.crop : whole;
+  const Size result = result_size({in.height, in.width});
   if (result.height < 1 || result.width < 1 || result.height > max_pixels / result.width) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("got an image of {} x {} pixels, which becomes {} x {}, expected at "
                             "most {} pixels",
                             in.width, in.height, result.width, result.height, max_pixels));
   }
+  out.height = result.height;
+  out.width = result.width;
+  if (config_.keeps_fractions) {
+    run_values(in, workspace, out.planes);
+  } else {
+    run_bytes(in, workspace, out.bytes);
+  }
+}
+
+Image Preprocessor::view(const PreparedImage& prepared) const noexcept {
+  if (config_.keeps_fractions) {
+    return {.planes = prepared.planes.data(), .height = prepared.height, .width = prepared.width};
+  }
+  return {.pixels = prepared.bytes.pixels.data(),
+          .values = values_.data(),
+          .height = prepared.height,
+          .width = prepared.width};
+}
+
+// image = rescale(image); image = resize(image); image = normalize(image), all in f32; the first two are
+// linear and change places                  image_processing_dinov3_vit_fast.py _preprocess
+void Preprocessor::run_values(const RgbImage& in, Workspace& workspace,
+                              std::vector<float>& planes) const {
+  const Size size = resized({in.height, in.width});
+  resize_values(in, size.width, size.height, config_.filter, workspace.row, planes);
+  const auto factor = static_cast<float>(config_.rescale_factor);
+  const auto area = static_cast<std::size_t>(size.height * size.width);
+  for (std::size_t i = 0; i < planes.size(); ++i) {
+    planes[i] = value_of(i / area, planes[i] * factor);
+  }
+}
+
+void Preprocessor::run_bytes(const RgbImage& in, Workspace& workspace, RgbImage& out) const {
+  const Size whole = resized({in.height, in.width});
   if (!config_.crop) {
     resize(in, whole.width, whole.height, config_.filter, {0, 0, whole.width, whole.height},
            workspace.resampler, out);
     return;
   }
   // center_crop(): what of the resized image lies in the window; only that is computed.
+  const Size result = *config_.crop;
   const Index top = crop_begin(whole.height, result.height),
               left = crop_begin(whole.width, result.width);
   const Index y0 = std::max(top, Index{0}), y1 = std::min(top + result.height, whole.height);

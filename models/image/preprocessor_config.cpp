@@ -20,9 +20,13 @@ using json::Node;
 
 constexpr Index kMostSide = 1 << 16;
 
-constexpr std::array<double, kChannels> kHalf{0.5, 0.5, 0.5};
-constexpr std::array<double, kChannels> kClipMean{0.48145466, 0.4578275, 0.40821073};
-constexpr std::array<double, kChannels> kClipStd{0.26862954, 0.26130258, 0.27577711};
+struct Statistics {
+  std::array<double, kChannels> mean, std;
+};
+constexpr Statistics kHalf{{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}};
+constexpr Statistics kClip{{0.48145466, 0.4578275, 0.40821073},
+                           {0.26862954, 0.26130258, 0.27577711}};
+constexpr Statistics kImageNet{{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
 
 // The defaults of a class: image_processing_<family>.py of transformers 4.57.
 struct Family {
@@ -31,16 +35,18 @@ struct Family {
   bool is_shortest_edge;         // what one number means for `size`
   Index size, crop;              // crop = 0: the class has no such step
   Filter filter;
-  bool is_clip;  // mean and std
+  Statistics statistics;
+  bool rescales_first = false;  // and then resizes floats, as torch does
 };
 
 constexpr Family kFamilies[] = {
-    {"ViT", " vit vit_msn vit_mae ijepa ", false, 224, 0, Filter::bilinear, false},
-    {"DeiT", " deit ", false, 256, 224, Filter::bicubic, false},
-    {"CLIP", " clip clip_vision_model ", true, 224, 224, Filter::bicubic, true},
-    {"Siglip", " siglip siglip_vision_model ", false, 224, 0, Filter::bicubic, false},
-    {"Bit", " dinov2 dinov2_with_registers bit ", true, 224, 224, Filter::bicubic, true},
-    {"Beit", " beit data2vec-vision ", false, 256, 224, Filter::bicubic, false},
+    {"ViT", " vit vit_msn vit_mae ijepa ", false, 224, 0, Filter::bilinear, kHalf},
+    {"DeiT", " deit ", false, 256, 224, Filter::bicubic, kHalf},
+    {"CLIP", " clip clip_vision_model ", true, 224, 224, Filter::bicubic, kClip},
+    {"Siglip", " siglip siglip_vision_model ", false, 224, 0, Filter::bicubic, kHalf},
+    {"Bit", " dinov2 dinov2_with_registers bit ", true, 224, 224, Filter::bicubic, kClip},
+    {"Beit", " beit data2vec-vision ", false, 256, 224, Filter::bicubic, kHalf},
+    {"DINOv3ViT", " dinov3_vit ", false, 224, 0, Filter::bilinear, kImageNet, true},
 };
 
 const Family& family_of(const Node& root, const std::string& model_type, std::string& name) {
@@ -49,15 +55,17 @@ const Family& family_of(const Node& root, const std::string& model_type, std::st
   if (named) {
     name = json::as_string(*named);
     for (const Family& family : kFamilies) {
-      for (const char* suffix :
-           {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
-        if (name == std::string(family.class_prefix) + suffix) return family;
-      }
+      const std::string_view prefix = family.class_prefix;
+      if (!name.starts_with(prefix)) continue;
+      const std::string_view suffix = std::string_view(name).substr(prefix.size());
+      if (suffix == "ImageProcessor" || suffix == "ImageProcessorFast") return family;
+      const bool over_pillow = suffix == "ImageProcessorPil" || suffix == "FeatureExtractor";
+      if (over_pillow && !family.rescales_first) return family;
     }
     json::unsupported(
         *named,
         "ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor, SiglipImageProcessor, "
-        "BitImageProcessor or BeitImageProcessor");
+        "BitImageProcessor, BeitImageProcessor or DINOv3ViTImageProcessorFast");
   }
   for (const Family& family : kFamilies) {
     if (family.model_types.find(" " + model_type + " ") == std::string_view::npos) continue;
@@ -117,7 +125,7 @@ void read_crop(const Node& root, const Family& family, PreprocessorConfig& confi
   const bool has_step = family.crop != 0;
   if (!(asked ? json::as_bool(*asked) : has_step)) return;
   // Of the reference's two kinds of this class one crops and the other does not.
-  if (!has_step && !config.class_name.ends_with("Fast")) {
+  if (!has_step && (family.rescales_first || !config.class_name.ends_with("Fast"))) {
     json::unsupported(*asked, fmt::format("false or null for {}", config.class_name));
   }
   const auto node = json::find(root, "crop_size");
@@ -201,12 +209,18 @@ PreprocessorConfig read_preprocessor_config(const fs::path& directory,
   }
   read_crop(root, family, config);
   config.does_rescale = json::bool_or(root, "do_rescale", true);
+  config.keeps_fractions = family.rescales_first && config.does_rescale && config.does_resize;
+  if (config.keeps_fractions && config.filter != Filter::bilinear &&
+      config.filter != Filter::bicubic) {
+    json::unsupported(*json::find(root, "resample"),
+                      "2 or 3, the filters that torch has of floats");
+  }
   if (const auto node = json::find(root, "rescale_factor")) {
     config.rescale_factor = json::as_number(*node);
   }
   config.does_normalize = json::bool_or(root, "do_normalize", true);
-  config.mean = family.is_clip ? kClipMean : kHalf;
-  config.std = family.is_clip ? kClipStd : kHalf;
+  config.mean = family.statistics.mean;
+  config.std = family.statistics.std;
   read_channels(root, "image_mean", config.mean);
   read_channels(root, "image_std", config.std);
   if (std::any_of(config.std.begin(), config.std.end(), [](double x) { return x == 0.0; })) {

@@ -145,4 +145,39 @@ void resize(const RgbImage& in, Index width, Index height, Filter filter, const 
       x ? &*x : nullptr, y ? &*y : nullptr, out.pixels.data());
 }
 
+void resize_values(const RgbImage& in, Index width, Index height, Filter filter,
+                   std::vector<float>& row, std::vector<float>& out) {
+  constexpr float kOne = 1.0F / (1 << kWeightBits);  // exact
+  const ResampleAxis x = axis_of(in.width, width, 0, width, filter),
+                     y = axis_of(in.height, height, 0, height, filter);
+  const auto size = [](Index n) { return static_cast<std::size_t>(n); };
+  row.resize(size(kChannels * width));  // (channels, width): one row of the input
+  out.assign(size(kChannels * height * width), 0.0F);
+  Index begin = 0;  // of the rows of the output that row r of the input is a part of
+  for (Index r = 0; r < in.height; ++r) {
+    while (begin < height && y.first[size(begin)] + y.count[size(begin)] <= r) ++begin;
+    if (begin == height || y.first[size(begin)] > r) continue;
+    for (Index i = 0; i < width; ++i) {
+      const std::int32_t* const weights = x.weights.data() + i * x.stride;
+      const std::uint8_t* from = in.row(r) + x.first[size(i)] * kChannels;
+      std::int64_t sums[kChannels] = {};
+      for (Index t = 0; t < x.count[size(i)]; ++t, from += kChannels) {
+        for (Index c = 0; c < kChannels; ++c) sums[c] += std::int64_t{weights[t]} * from[c];
+      }
+      for (Index c = 0; c < kChannels; ++c) {
+        row[size(c * width + i)] = static_cast<float>(sums[c]) * kOne;
+      }
+    }
+    for (Index j = begin; j < height && y.first[size(j)] <= r; ++j) {
+      const Index t = r - y.first[size(j)];
+      const float weight = static_cast<float>(y.weights[size(j * y.stride + t)]) * kOne;
+      for (Index c = 0; c < kChannels; ++c) {
+        const float* const from = row.data() + c * width;
+        float* const to = out.data() + (c * height + j) * width;
+        for (Index i = 0; i < width; ++i) to[i] += weight * from[i];
+      }
+    }
+  }
+}
+
 }  // namespace tessera::image

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "models/image/image.hpp"
 #include "runtime/image/resample.hpp"
@@ -35,5 +36,12 @@ struct Window {
 /// Preconditions  `window` lies within the resized image, and has an area
 void resize(const RgbImage& in, Index width, Index height, Filter filter, const Window& window,
             Resampler& resampler, RgbImage& out);
+
+/// `in` resized to (width, height) without rounding to bytes: out (3, height, width) f32, of 0 … 255 for
+/// bytes. `row` keeps its memory.
+///
+/// Preconditions  width, height ≥ 1; not Filter::nearest
+void resize_values(const RgbImage& in, Index width, Index height, Filter filter,
+                   std::vector<float>& row, std::vector<float>& out);
 
 }  // namespace tessera::image

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cosines and sines of a Rotation by position: row p is scale·cos(p·f) for every frequency f, then the
+// Cosines and sines of a Rotation by position: row p is scale·cos(angle) for every frequency, then the
 // sines. Angles are products in f32, as the reference has them; their cosines are rounded from double.
 // Rows are filled when a run first needs them; a position behind the last row is computed where it is used.
+//
+// Of a rotation on grids a position is the row of the table that a patch of an image turns by; the rows
+// of one grid of patches lie one after another (session/rotations.hpp). Special rows have the position
+// kNoTurn.
 #pragma once
 
 #include <cmath>
+#include <numbers>
 
+#include "runtime/execute/position_grid.hpp"
 #include "runtime/program/program.hpp"
 
 namespace tessera::execute {
+
+inline constexpr std::int32_t kNoTurn = -1;
 
 /// What a row turns by; without pairs it does not.
 struct Turn {
@@ -18,13 +26,36 @@ struct Turn {
   Index pairs = 0;
 };
 
-inline void fill_turn(const Rotation& rotation, Index position, float* row) noexcept {
+/// row[j] = scale·cos(angle_of(j)), row[J + j] = scale·sin(angle_of(j))
+template <class AngleOf>
+void fill_row(const Rotation& rotation, AngleOf&& angle_of, float* row) noexcept {
   const auto pairs = rotation.frequencies.size();
   for (std::size_t j = 0; j < pairs; ++j) {
-    const float angle = static_cast<float>(position) * rotation.frequencies[j];
-    row[j] = rotation.scale * static_cast<float>(std::cos(static_cast<double>(angle)));
-    row[pairs + j] = rotation.scale * static_cast<float>(std::sin(static_cast<double>(angle)));
+    const auto angle = static_cast<double>(static_cast<float>(angle_of(j)));
+    row[j] = rotation.scale * static_cast<float>(std::cos(angle));
+    row[pairs + j] = rotation.scale * static_cast<float>(std::sin(angle));
   }
+}
+
+inline void fill_turn(const Rotation& rotation, Index position, float* row) noexcept {
+  fill_row(
+      rotation,
+      [&](std::size_t j) { return static_cast<float>(position) * rotation.frequencies[j]; }, row);
+}
+
+/// 2π·c of place i of n along an axis: see Rotation.
+inline float turn_of_place(Index i, Index n) noexcept {
+  const float part = (static_cast<float>(i) + 0.5F) / static_cast<float>(n);  // in (0, 1)
+  return 2.0F * std::numbers::pi_v<float> * (2.0F * part - 1.0F);
+}
+
+/// Of patch (i,j) of a grid.
+inline void fill_turn(const Rotation& rotation, Grid grid, Index i, Index j, float* row) noexcept {
+  const float down = turn_of_place(i, grid.rows), across = turn_of_place(j, grid.cols);
+  const std::size_t half = rotation.frequencies.size() / 2;
+  fill_row(
+      rotation, [&](std::size_t p) { return (p < half ? down : across) * rotation.frequencies[p]; },
+      row);
 }
 
 struct RotationTable {
@@ -33,6 +64,7 @@ struct RotationTable {
 
   /// `beyond`: room for one row.
   Turn turn(const Rotation& rotation, Index position, float* beyond) const noexcept {
+    if (rotation.on_grid && position == kNoTurn) return {};
     const Index pairs = std::ssize(rotation.frequencies);
     const bool is_there = position >= 0 && position < filled;
     if (!is_there) fill_turn(rotation, position, beyond);

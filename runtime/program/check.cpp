@@ -240,8 +240,11 @@ class Checker {
     require(o.rotation >= 0 && o.rotation < std::ssize(program_.rotations), "has no such rotation");
     const Rotation& rotation = program_.rotations[at(o.rotation)];
     require(2 * std::ssize(rotation.frequencies) <= o.head_dim, "turns more than a head");
-    require(program_.tokens() != nullptr && value(o.in).space == kTokens,
-            "turns rows that have no position");
+    const bool has_positions =
+        rotation.on_grid ? program_.images() != nullptr : program_.tokens() != nullptr;
+    require(has_positions && value(o.in).space == kTokens, "turns rows that have no position");
+    require(!rotation.on_grid || rotation.frequencies.size() % 2 == 0,
+            "turns by rows and columns with an odd number of pairs");
   }
   void shapes(const GatedOp& o) const {
     require(width(o.in) == 2 * width(o.out) && value(o.in).space == value(o.out).space,

@@ -330,11 +330,18 @@ struct LayerNormOp {
   }
 };
 
-/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32.
+/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32. `on_grid`: of
+/// the patches of images, each on the grid of its own image; special rows are not turned. Pair j of J
+/// turns by
+///
+///   2π·c·frequencies[j]     c = 2·(i + ½)/n − 1, the centre of place i of the n along an axis, in [−1, 1]
+///
+/// of the row of the patch where j < J/2, of its column from there on. Source: DINOv3 (Siméoni et al. 2025).
 struct Rotation {
   std::vector<float> frequencies;
   bool neighbours = false;  ///< pairs are columns 2j and 2j + 1; else j and j + frequencies.size()
   float scale = 1.0F;       ///< of both cosine and sine (attention_factor of YaRN)
+  bool on_grid = false;     ///< then the number of frequencies is even
 
   friend bool operator==(const Rotation&, const Rotation&) = default;
 };

@@ -4,6 +4,7 @@
 
 #include "runtime/base/arena.hpp"
 #include "runtime/execute/execute.hpp"
+#include "runtime/session/rotations.hpp"
 #include "runtime/session/session.hpp"
 #include "runtime/threads/threads.hpp"
 #include "runtime/weights/packed_weights.hpp"
@@ -39,9 +40,8 @@ struct SessionLayout {
     std::size_t offset = 0;  // bytes
     Index pieces = 0;        // at most
   };
-  std::vector<SpaceCuts> cuts{};         ///< by space; the caller has those of the tokens
-  std::vector<std::size_t> rotations{};  ///< bytes; of each the table
-  Index rotation_rows = 0;
+  std::vector<SpaceCuts> cuts{};  ///< by space; the caller has those of the tokens
+  RotationLayout rotations{};
   std::size_t blocks = 0,
               block_stride = 0;  ///< bytes: of the first worker's block, to the next one's
   /// Two arrays of this many integers per worker, for the sequences of a block.

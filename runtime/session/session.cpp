@@ -77,13 +77,11 @@ class ArenaSession final : public Session {
                      ? Workers(options_.threads)
                      : Workers(options_.threads, options_.parallel_for)),
         arena_(layout_.bytes, "session"),
+        rotations_(program_, layout_.rotations, arena_),
         cuts_(program_.spaces.size()),
         places_(program_.values.size()) {
     for (std::size_t v = 0; v < places_.size(); ++v)
       places_[v] = arena_.data() + layout_.values.slots[v].offset;
-    for (const std::size_t offset : layout_.rotations) {
-      rotations_.push_back({.rows = arena_.floats(offset)});
-    }
     make_block_spaces();
     onednn_ = execute::OneDnnWeights::create(program_, plan_->ops, model_->weights(), kernels_,
                                              options_.threads);
@@ -108,7 +106,6 @@ class ArenaSession final : public Session {
         batch.images.empty() ? batch.offsets : derived_offsets(batch);
     cut_spaces(offsets);
     const Cuts& tokens = cuts_[kTokens];
-    fill_rotations(tokens.longest);
     const execute::Context context{
         .program = program_,
         .weights = model_->weights(),
@@ -119,7 +116,7 @@ class ArenaSession final : public Session {
         .schedule = plan_->ops,
         .next_weight = next_weight_,
         .by_heads = by_heads_,
-        .rotations = rotations_,
+        .rotations = rotations_.tables(),
         .weights_stay_in_l3 = plan_->weights_stay_in_l3,
         .onednn = onednn_.get(),
         .scratch = arena_.floats(layout_.scratch),
@@ -133,7 +130,7 @@ class ArenaSession final : public Session {
         .longest = tokens.longest,
         .ids = batch.ids,
         .types = batch.types,
-        .positions = batch.positions.empty() ? derived_positions(batch) : batch.positions,
+        .positions = positions_of(batch, tokens),
         .columns = batch.columns,
         .offsets = offsets,
         .query_only = batch.query_only,
@@ -162,7 +159,7 @@ class ArenaSession final : public Session {
   void trim() override {
     const Busy busy(busy_);
     forget_result();
-    for (execute::RotationTable& table : rotations_) table.filled = 0;
+    rotations_.forget();
     arena_.release();
   }
 
@@ -255,20 +252,6 @@ class ArenaSession final : public Session {
     }
   }
 
-  /// Rows of the first `positions` positions.
-  void fill_rotations(Index positions) noexcept {
-    for (std::size_t r = 0; r < rotations_.size(); ++r) {
-      const Rotation& rotation = program_.rotations[r];
-      execute::RotationTable& table = rotations_[r];
-      float* const rows = arena_.floats(layout_.rotations[r]);
-      const Index last = std::min(positions, layout_.rotation_rows);
-      for (; table.filled < last; ++table.filled) {
-        execute::fill_turn(rotation, table.filled,
-                           rows + table.filled * 2 * std::ssize(rotation.frequencies));
-      }
-    }
-  }
-
   std::int32_t* integers(std::size_t offset) const noexcept {
     return reinterpret_cast<std::int32_t*>(arena_.data() + offset);
   }
@@ -285,8 +268,13 @@ class ArenaSession final : public Session {
     return offsets;
   }
 
-  std::span<const std::int32_t> derived_positions(const Batch& batch) const noexcept {
-    const std::span<std::int32_t> positions{integers(layout_.positions), batch.ids.size()};
+  /// By row; the tables of rotations hold them.
+  std::span<const std::int32_t> positions_of(const Batch& batch, const Cuts& tokens) noexcept {
+    const std::span<std::int32_t> positions{integers(layout_.positions),
+                                            static_cast<std::size_t>(tokens.rows)};
+    if (!batch.images.empty()) return rotations_.fill(batch.images, positions);
+    rotations_.fill(tokens.longest);
+    if (!batch.positions.empty()) return batch.positions;
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
       const auto begin = static_cast<std::size_t>(batch.offsets[s]);
       const auto count = static_cast<std::size_t>(batch.offsets[s + 1]) - begin;
@@ -307,9 +295,9 @@ class ArenaSession final : public Session {
   SessionLayout layout_;
   Workers workers_;
   Arena arena_;
+  Rotations rotations_;
   RunObserver* observer_ = nullptr;
   std::atomic<bool> busy_{false};
-  std::vector<execute::RotationTable> rotations_;
   std::vector<Cuts> cuts_;  // of the last run, by space; offsets are valid during a run
   std::vector<std::byte*> places_, block_places_;  // by value; of each worker by value
   std::vector<Cuts> block_cuts_;                   // of each worker by space

@@ -92,11 +92,15 @@ SessionLayout lay_out_with(bool holds_columns, const Program& program,
     const auto count = layout.cuts.empty() ? 0 : static_cast<std::size_t>(most.pieces) + 1;
     layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
   }
-  layout.rotation_rows = longest_sequence(program, options.max_rows);
+  // Of all grids of a run, too: each is that of an image at least, and an image of any size may be all.
+  layout.rotations.rows = longest_sequence(program, options.max_rows);
   for (const Rotation& rotation : program.rotations) {
     const auto row = 2 * rotation.frequencies.size() * sizeof(float);
-    layout.rotations.push_back(reserve(row * static_cast<std::size_t>(layout.rotation_rows)));
+    layout.rotations.tables.push_back(
+        reserve(row * static_cast<std::size_t>(layout.rotations.rows)));
+    if (rotation.on_grid) layout.rotations.most_places = sequences;
   }
+  layout.rotations.places = reserve(layout.rotations.most_places * sizeof(Rotations::Place));
   const std::size_t beyond = bytes_read_beyond(program, kernels);
   Index rows = 0;
   for (const OpSchedule& op : schedule) rows = std::max(rows, op.chain.block_rows);

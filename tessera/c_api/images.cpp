@@ -174,10 +174,7 @@ void encode_images(SharedSession& shared, const ImageSource& source, const RunLi
           image_rows(spec, loaded.image.height, loaded.image.width, limits.interpolates);
       require(!items.are_wanted() || rows <= max_rows,
               "got {} rows, expected at most {} (the session's max_rows)", rows, max_rows);
-      images.push_back({.pixels = loaded.image.pixels.data(),
-                        .values = preprocessor.values().data(),
-                        .height = loaded.image.height,
-                        .width = loaded.image.width});
+      images.push_back(preprocessor.view(loaded.image));
       row_ends.push_back(row_ends.back() + rows);
       items.keep(s);
     } catch (const Error& error) {

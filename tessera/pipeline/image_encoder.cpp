@@ -90,7 +90,7 @@ void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, Imag
     stats.waiting += wait.seconds();
     std::optional<Error> problem = loaded.problem;
     Index rows = 0;
-    const image::RgbImage& image = loaded.image;
+    const image::PreparedImage& image = loaded.image;
     if (!problem) {
       try {
         rows = image_rows(*package().program.images(), image.height, image.width,
@@ -107,10 +107,7 @@ void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, Imag
     if (pending.rows > 0 && pending.rows + rows > options().batch_tokens) return;
     pending.rows += rows;
     pending.chosen.push_back(pending.images.size());
-    pending.images.push_back({.pixels = image.pixels.data(),
-                              .values = preprocessor_.values().data(),
-                              .height = image.height,
-                              .width = image.width});
+    pending.images.push_back(preprocessor_.view(image));
     pending.indices.push_back(index);
   }
 }

@@ -94,7 +94,7 @@ struct ImageLoader::Worker {
     return name.empty() ? what : fmt::format("{}: {}", name, what);
   }
 
-  void load(std::size_t index, image::RgbImage& out, LoadTimes& times) {
+  void load(std::size_t index, image::PreparedImage& out, LoadTimes& times) {
     const double begin = thread_seconds();
     loader.source_.decode(index, bytes, decoded, times);
     const double decode = thread_seconds();

@@ -33,7 +33,7 @@ struct ImageLimits {
 };
 
 struct LoadedImage {
-  image::RgbImage image;         ///< after resize and crop
+  image::PreparedImage image;
   std::optional<Error> problem;  ///< why there is none; names the file
 };
 

@@ -87,7 +87,8 @@ void describe_inputs(const models::Package&, const ImageSpec& images, ModelFacts
   facts.add("other_sizes", images.sizes == ImageSizes::native ? "none"
                            : images.sizes == ImageSizes::on_asking
                                ? "on asking, positions interpolated"
-                               : "any, positions interpolated");
+                           : images.resize == PositionResize::none ? "any"
+                                                                   : "any, positions interpolated");
 }
 
 void describe_inputs(const models::Package& package, const TokenSpec& tokens, ModelFacts& facts) {

@@ -36,6 +36,7 @@ constexpr std::array kCheckpoints = {"bert-model",
                                      "beit-model",
                                      "dinov2-imgcls",
                                      "dinov2-registers-swiglu",
+                                     "dinov3-vit-model-gated",
                                      "colbert-bert"};
 constexpr std::array kFiles = {"config.json",
                                "modules.json",

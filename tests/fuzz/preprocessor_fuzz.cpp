@@ -12,11 +12,13 @@
 namespace tessera::fuzz {
 namespace {
 
-constexpr std::array kModelTypes = {"vit", "deit", "clip", "siglip", "dinov2", "beit", "bert"};
+constexpr std::array kModelTypes = {"vit",    "deit", "clip", "siglip",
+                                    "dinov2", "beit", "bert", "dinov3_vit"};
 constexpr Index kMostPixels = 1 << 14;  // more takes time that says nothing
 
 void preprocess(const image::Preprocessor& preprocessor, Index width, Index height) {
-  image::RgbImage in, out;
+  image::RgbImage in;
+  image::PreparedImage out;
   in.resize(width, height);
   for (std::size_t i = 0; i < in.pixels.size(); ++i) {
     in.pixels[i] = static_cast<std::uint8_t>(i * 37);
@@ -28,11 +30,12 @@ void preprocess(const image::Preprocessor& preprocessor, Index width, Index heig
     return check_message(e);
   }
   const image::Size size = preprocessor.result_size({.height = height, .width = width});
-  require(
-      out.height == size.height && out.width == size.width && out.height >= 1 && out.width >= 1 &&
-          out.height * out.width <= kMostPixels &&
-          out.pixels.size() == static_cast<std::size_t>(out.height * out.width * image::kChannels),
-      "an image has the size that was said");
+  const std::size_t values =
+      preprocessor.config().keeps_fractions ? out.planes.size() : out.bytes.pixels.size();
+  require(out.height == size.height && out.width == size.width && out.height >= 1 &&
+              out.width >= 1 && out.height * out.width <= kMostPixels &&
+              values == static_cast<std::size_t>(out.height * out.width * image::kChannels),
+          "an image has the size that was said");
 }
 
 }  // namespace
@@ -63,6 +66,9 @@ Seeds seeds() {
   out.emplace_back("siglip", R"(6{"size": [16, 20], "default_to_square": false, "resample": 5})");
   out.emplace_back("beit", R"(:{"do_center_crop": true, "crop_size": 20, "size": 24,
     "do_reduce_labels": false, "image_processor_type": "BeitImageProcessorFast"})");
+  out.emplace_back("dinov3",
+                   R"(>{"image_processor_type": "DINOv3ViTImageProcessorFast", "resample": 2,
+    "size": {"height": 16, "width": 20}, "crop_size": null, "do_center_crop": null})");
   out.emplace_back("processor", R"(5{"image_processor": {"size": {"shortest_edge": 8},
     "image_processor_type": "CLIPImageProcessor", "crop_size": 8}, "processor_class": "CLIP"})");
   return out;

@@ -39,10 +39,12 @@ Case read_case(const fs::path& directory) {
     return std::string(std::string_view(e[key]));
   };
   Case result{.model_class = text(root, "model_class"), .runs = {}};
+  const auto text_or_none = [&](const simdjson::dom::element& e, const char* key) {
+    return e[key].error() ? std::string() : text(e, key);
+  };
   for (const simdjson::dom::element run : simdjson::dom::array(root["runs"])) {
     result.runs.push_back({text(run, "name"), text(run, "inputs"), text(run, "outputs"),
-                           text(run, "call"),
-                           run["embeddings"].error() ? "" : text(run, "embeddings")});
+                           text_or_none(run, "call"), text_or_none(run, "embeddings")});
   }
   return result;
 }

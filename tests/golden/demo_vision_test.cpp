@@ -70,7 +70,9 @@ std::vector<image::RgbImage> read_images(const std::vector<Glyph>& glyphs,
     image::RgbImage decoded;
     image::decode({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
                   glyphs[i].file, {}, decoded);
-    preprocessor.run(decoded, workspace, images[i]);
+    image::PreparedImage prepared;
+    preprocessor.run(decoded, workspace, prepared);
+    images[i] = std::move(prepared.bytes);
   }
   return images;
 }

@@ -125,6 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
     TinyModels, ImageInvarianceTest,
     testing::Combine(testing::Values("vit-model", "vit-imgcls", "deit-teacher", "dinov2-imgcls",
                                      "dinov2-registers-model", "dinov2-registers-swiglu",
+                                     "dinov3-vit-model", "dinov3-vit-model-gated",
                                      "clip-vision-proj", "siglip-vision", "beit-model"),
                      testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
     name_of_case);

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <simdjson.h>
 
+#include <cmath>
+
 #include "runtime/base/error.hpp"
 #include "tests/models/image/vectors.hpp"
 #include "tests/support/temporary.hpp"
@@ -48,13 +50,13 @@ RgbImage gradient(Index width, Index height) {
 
 RgbImage processed(const PreprocessorConfig& config, const RgbImage& in) {
   Preprocessor::Workspace workspace;
-  RgbImage out;
+  PreparedImage out;
   const Preprocessor preprocessor(config);
   preprocessor.run(in, workspace, out);
   const Size size = preprocessor.result_size({in.height, in.width});
   EXPECT_EQ(out.width, size.width);
   EXPECT_EQ(out.height, size.height);
-  return out;
+  return std::move(out.bytes);
 }
 
 TEST(PreprocessorTest, GivesTheSharedVectors) {
@@ -125,6 +127,115 @@ TEST(PreprocessorTest, ClassesHaveTheirDefaults) {
   EXPECT_EQ(siglip.filter, Filter::bicubic);
   EXPECT_EQ(config_of("{}", "dinov2").class_name, "BitImageProcessor");
   EXPECT_EQ(config_of("{}", "beit").crop->height, 224);
+}
+
+/// Element (y, x) of channel c of `in` resized to (width, height) by torch's interpolate(antialias=True),
+/// in double: each output takes inputs by k((i + ½ − (o + ½)·s)/max(s, 1)), divided by their sum.
+double interpolated(const RgbImage& in, Index width, Index height, Filter filter, Index c, Index y,
+                    Index x) {
+  const auto kernel = [&](double t) {
+    t = std::abs(t);
+    if (filter == Filter::bilinear) return std::max(0.0, 1.0 - t);
+    if (t < 1) return 1.5 * t * t * t - 2.5 * t * t + 1;
+    return t < 2 ? -0.5 * t * t * t + 2.5 * t * t - 4 * t + 2 : 0.0;
+  };
+  const auto weights = [&](Index from, Index to, Index o) {
+    const double s = static_cast<double>(from) / static_cast<double>(to);
+    std::vector<double> w;
+    double sum = 0;
+    for (Index i = 0; i < from; ++i) {
+      w.push_back(kernel((static_cast<double>(i) + 0.5 - (static_cast<double>(o) + 0.5) * s) /
+                         std::max(s, 1.0)));
+      sum += w.back();
+    }
+    for (double& each : w) each /= sum;
+    return w;
+  };
+  const std::vector<double> wx = weights(in.width, width, x), wy = weights(in.height, height, y);
+  double sum = 0;
+  for (Index i = 0; i < in.height; ++i) {
+    for (Index j = 0; j < in.width; ++j) {
+      sum += wy[static_cast<std::size_t>(i)] * wx[static_cast<std::size_t>(j)] *
+             static_cast<double>(in.row(i)[j * kChannels + c]);
+    }
+  }
+  return sum;
+}
+
+// DINOv3's processor rescales, then resizes floats, then normalises: nothing is rounded to bytes.
+TEST(PreprocessorTest, Dinov3ResizesWithoutRounding) {
+  const std::string published =
+      R"("crop_size": null, "do_center_crop": null, "do_convert_rgb": null,
+      "default_to_square": true, "data_format": "channels_first", "device": null, "do_normalize": true,
+      "do_rescale": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406],
+      "image_processor_type": "DINOv3ViTImageProcessorFast", "image_std": [0.229, 0.224, 0.225],
+      "input_data_format": null, "rescale_factor": 0.00392156862745098, "return_tensors": null)";
+  RgbImage in;
+  in.resize(37, 29);
+  std::uint32_t state = 5;
+  for (std::uint8_t& byte : in.pixels) {
+    state = state * 1664525U + 1013904223U;
+    byte = static_cast<std::uint8_t>(state >> 24);
+  }
+  constexpr double kMean[] = {0.485, 0.456, 0.406}, kStd[] = {0.229, 0.224, 0.225};
+  for (const Filter filter : {Filter::bilinear, Filter::bicubic}) {
+    for (const auto& [width, height] : {std::pair<Index, Index>{12, 16}, {37, 11}, {50, 29}}) {
+      const PreprocessorConfig config =
+          config_of(fmt::format(R"({{{}, "resample": {}, "size": {{"height": {}, "width": {}}}}})",
+                                published, static_cast<int>(filter), height, width));
+      EXPECT_TRUE(config.keeps_fractions);
+      const Preprocessor preprocessor(config);
+      Preprocessor::Workspace workspace;
+      PreparedImage out;
+      preprocessor.run(in, workspace, out);
+      const Image view = preprocessor.view(out);
+      ASSERT_EQ(view.height, height);
+      ASSERT_EQ(view.width, width);
+      double worst = 0;
+      for (Index c = 0; c < 3; ++c) {
+        for (Index y = 0; y < height; ++y) {
+          for (Index x = 0; x < width; ++x) {
+            const double part = interpolated(in, width, height, filter, c, y, x) / 255;
+            const auto got = static_cast<double>(view.planes[(c * height + y) * width + x]);
+            worst = std::max(worst, std::abs(got - (part - kMean[c]) / kStd[c]));
+          }
+        }
+      }
+      // Weights of 22 bits, at most 4·37/12 along an axis; f32 sums; divided by std.
+      EXPECT_LE(worst, 5e-6) << width << " x " << height;
+    }
+  }
+}
+
+TEST(PreprocessorTest, Dinov3sBytesStayBytesWhereNothingIsResizedAsFloats) {
+  EXPECT_EQ(config_of("{}", "dinov3_vit").class_name, "DINOv3ViTImageProcessor");
+  const PreprocessorConfig defaults = config_of("{}", "dinov3_vit");
+  EXPECT_TRUE(defaults.keeps_fractions);
+  EXPECT_EQ(defaults.size->height, 224);
+  EXPECT_EQ(defaults.filter, Filter::bilinear);
+  EXPECT_FALSE(defaults.crop);
+  EXPECT_EQ(defaults.mean[0], 0.485);
+  EXPECT_EQ(defaults.std[2], 0.225);
+  // torchvision resizes uint8 images to uint8: before the rescaling that is left out.
+  EXPECT_FALSE(config_of(R"({"do_rescale": false})", "dinov3_vit").keeps_fractions);
+  EXPECT_FALSE(config_of(R"({"do_resize": false})", "dinov3_vit").keeps_fractions);
+  EXPECT_FALSE(config_of("{}", "dinov2").keeps_fractions);
+  for (const int filter : {0, 1, 4, 5}) {
+    EXPECT_THAT(
+        problem_of(fmt::format(R"({{"resample": {}}})", filter), ErrorCode::unsupported_model,
+                   "dinov3_vit"),
+        HasSubstr(fmt::format(
+            "resample is {}, which this version does not compute, expected 2 or 3", filter)));
+  }
+  EXPECT_THAT(
+      problem_of(R"({"image_processor_type": "DINOv3ViTImageProcessorFast",
+                             "do_center_crop": true, "crop_size": 32})",
+                 ErrorCode::unsupported_model),
+      HasSubstr(
+          "do_center_crop is true, which this version does not compute, expected false or null"));
+  EXPECT_THAT(problem_of(R"({"image_processor_type": "DINOv3ViTImageProcessorPil"})",
+                         ErrorCode::unsupported_model),
+              HasSubstr("DINOv3ViTImageProcessorPil"));
 }
 
 TEST(PreprocessorTest, OldAndNewSpellingsMeanTheSame) {
@@ -225,7 +336,7 @@ TEST(PreprocessorTest, TheShortestEdgeRoundsTheOtherDown) {
   // A strip would become 10 x 500,000; what a crop leaves of it is all that is computed.
   const RgbImage strip = gradient(50000, 1);
   Preprocessor::Workspace workspace;
-  RgbImage out;
+  PreparedImage out;
   EXPECT_THROW(Preprocessor(config).run(strip, workspace, out, 1000000), Error);
   config.crop = Size{10, 10};
   EXPECT_EQ(processed(config, strip).width, 10);

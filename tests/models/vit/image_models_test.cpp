@@ -84,6 +84,82 @@ TEST(ImageModelsTest, ANativeGridThatIsNoSquareTakesThatSizeAlone) {
   refused(dino, ErrorCode::unsupported_model, "image_size");
 }
 
+TEST(ImageModelsTest, Dinov3sHeadsTurnByRowsAndColumns) {
+  CheckpointCopy copy("dinov3-vit-model");  // 3 heads of 16 columns
+  copy.config["num_attention_heads"] = "5";
+  refused(copy, ErrorCode::corrupt_file,
+          "\"num_attention_heads\" is 5, expected a divisor of hidden_size=48");
+  copy.config["num_attention_heads"] = "8";
+  refused(copy, ErrorCode::corrupt_file,
+          "\"num_attention_heads\" is 8, expected a number by which hidden_size=48 has heads of a "
+          "multiple of 4 columns, got 6");
+  copy.config["num_attention_heads"] = "3";
+  copy.config["rope_theta"] = "0";
+  refused(copy, ErrorCode::corrupt_file, "\"rope_theta\" is 0, expected a number above 0");
+  copy.config["rope_theta"] = "100.0";
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    copy.config[key] = R"({"rope_type": "yarn", "factor": 2.0})";
+    refused(copy, ErrorCode::unsupported_model,
+            "\"rope_type\" is \"yarn\", which this version does not compute, expected");
+    copy.config[key] = "null";
+  }
+  copy.config["position_embedding_type"] = "\"relative_key\"";
+  refused(copy, ErrorCode::unsupported_model, "position_embedding_type");
+  copy.config.erase("position_embedding_type");
+  copy.config["image_size"] = "7";
+  refused(copy, ErrorCode::corrupt_file, "\"patch_size\" is 8, expected at most the image size 7");
+  copy.config["image_size"] = "32";
+  copy.config["num_register_tokens"] = "3";
+  refused(copy, ErrorCode::corrupt_file, "register_tokens");
+  copy.config["num_register_tokens"] = "4";
+  copy.config["key_bias"] = "true";
+  refused(copy, ErrorCode::not_found, "attention.k_proj.bias");
+  copy.config["key_bias"] = "false";
+  const auto expected = run(copy.open());
+  copy.config["rope_parameters"] = R"({"rope_theta": 100.0, "rope_type": "default"})";
+  EXPECT_EQ(run(copy.open()), expected);
+  copy.config["rope_parameters"] = R"({"rope_theta": 7.0})";
+  EXPECT_NE(run(copy.open()), expected);
+  copy.config.erase("rope_parameters");
+  for (const char* key : {"pos_embed_shift", "pos_embed_jitter", "pos_embed_rescale"}) {
+    copy.config[key] = "3.0";  // of training
+  }
+  EXPECT_EQ(run(copy.open()), expected);
+}
+
+TEST(ImageModelsTest, Dinov3TakesImagesOfOnePatchAtLeast) {
+  const Package package = CheckpointCopy("dinov3-vit-model").open();
+  const ImageSpec& spec = *package.program.images();
+  EXPECT_EQ(image_rows(spec, 8, 8), 1 + 4 + 1);
+  EXPECT_EQ(image_rows(spec, 37, 29), 1 + 4 + 4 * 3);
+  for (const auto& [height, width] : {std::pair<Index, Index>{7, 32}, {32, 7}}) {
+    try {
+      (void)image_rows(spec, height, width);
+      ADD_FAILURE() << height << " x " << width;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      EXPECT_THAT(error.what(), HasSubstr("expected at least one patch of 8 x 8"));
+    }
+  }
+}
+
+// As a checkpoint of a head has its tensors, and one of transformers 5 its layers.
+TEST(ImageModelsTest, Dinov3sTensorsMayLieDeeper) {
+  const CheckpointCopy copy("dinov3-vit-model");
+  const auto expected = run(CheckpointCopy(copy).open());
+  for (const bool has_prefix : {false, true}) {
+    for (const bool is_deeper : {false, true}) {
+      CheckpointCopy other = copy;
+      other.tensors.clear();
+      for (const auto& [name, tensor] : copy.tensors) {
+        const std::string inner = is_deeper && name.starts_with("layer.") ? "model." + name : name;
+        other.tensors[(has_prefix ? "dinov3_vit." : "") + inner] = tensor;
+      }
+      EXPECT_EQ(run(other.open()), expected) << has_prefix << is_deeper;
+    }
+  }
+}
+
 TEST(ImageModelsTest, BiasesOfQkvMayBeMissing) {
   CheckpointCopy copy("vit-model");
   CheckpointCopy zeros = copy;

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "runtime/session/session.hpp"
+#include "tests/runtime/grid_model.hpp"
 #include "tests/runtime/ragged.hpp"
 #include "tests/runtime/threads/pools.hpp"
 #include "tests/runtime/tiny_model.hpp"
@@ -145,6 +146,22 @@ TEST(AllocationTest, ARunAllocatesNothing) {
         }
       }
     }
+  }
+}
+
+TEST(AllocationTest, GridsThatARunIsTheFirstToHaveAllocateNothing) {
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer owns malloc";
+  const test::GridModel grid(1);
+  const test::GridImages some({{4, 3}, {2, 5}, {1, 1}}), others({{5, 5}, {1, 2}});
+  for (const int threads : {1, 2}) {
+    const auto session = grid.model.session(Isa::baseline, 30, 3, threads);
+    const long before = allocations;
+    for (int i = 0; i < 2; ++i) {
+      session->run({.images = some.images});
+      session->run({.images = others.images});  // there is no room for all of them
+      session->trim();
+    }
+    EXPECT_EQ(allocations - before, 0) << threads << " threads";
   }
 }
 

@@ -71,14 +71,15 @@ TEST_F(ImageEncoderTest, GivesWhatASessionGivesForTheSameImage) {
   // By hand: decode, resize, normalise to planes of floats.
   std::ifstream in(image_file("progressive.jpg"), std::ios::binary);
   const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
-  image::RgbImage decoded, small;
+  image::RgbImage decoded;
   image::decode(bytes, "file", {}, decoded);
   image::Preprocessor::Workspace workspace;
+  image::PreparedImage small;
   files.preprocessor().run(decoded, workspace, small);
   std::vector<float> planes(3 * 32 * 32);
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t i = 0; i < 32 * 32; ++i) {
-      const float v = static_cast<float>(small.pixels[i * 3 + c] * 0.00392156862745098);
+      const float v = static_cast<float>(small.bytes.pixels[i * 3 + c] * 0.00392156862745098);
       planes[c * 32 * 32 + i] = (v - 0.5F) / 0.5F;
     }
   }
@@ -90,6 +91,41 @@ TEST_F(ImageEncoderTest, GivesWhatASessionGivesForTheSameImage) {
   session->run({.images = {&image, 1}});
   const auto expected = session->output("embedding").row(0);
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), got.rows[0].begin()));
+}
+
+// Values that no byte stands for go to the session as they are, whatever the sizes of the files.
+TEST_F(ImageEncoderTest, GivesASessionTheFloatsOfDinov3sProcessor) {
+  copy_image_model("dinov3-vit-model", directory_.path() / "dinov3",
+                   R"({"image_processor_type": "DINOv3ViTImageProcessorFast",
+                       "size": {"height": 24, "width": 37}})");
+  const auto package =
+      std::make_shared<const models::Package>(models::open_package(directory_.path() / "dinov3"));
+  ImageEncoder files(package, {.session = {.threads = 2, .outputs = {"embedding"}}});
+  const std::vector<fs::path> paths = some_files(10);
+  const Run got = run(files, paths);
+  ASSERT_EQ(got.rows.size(), paths.size());
+  const auto session = Session::create(
+      Model::create(package->program, package->checkpoint, {.isa = {}, .outputs = {"embedding"}}),
+      {.max_rows = 1 + 4 + 3 * 4, .max_sequences = 1, .threads = 1, .outputs = {"embedding"}});
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    std::ifstream in(paths[i], std::ios::binary);
+    const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
+    image::RgbImage decoded;
+    image::decode(bytes, "file", {}, decoded);
+    std::vector<float> row, planes;
+    image::resize_values(decoded, 37, 24, image::Filter::bilinear, row, planes);
+    const float mean[] = {0.485F, 0.456F, 0.406F}, std[] = {0.229F, 0.224F, 0.225F};
+    for (std::size_t p = 0; p < planes.size(); ++p) {
+      const std::size_t c = p / (24 * 37);
+      planes[p] = (planes[p] * (1 / 255.0F) - mean[c]) / std[c];
+    }
+    const Image image{.planes = planes.data(), .height = 24, .width = 37};
+    session->run({.images = {&image, 1}});
+    const auto expected = session->output("embedding").row(0);
+    for (std::size_t n = 0; n < expected.size(); ++n) {
+      EXPECT_NEAR(got.rows[i][n], expected[n], 1e-5) << paths[i] << " column " << n;
+    }
+  }
 }
 
 TEST_F(ImageEncoderTest, KeepsTheOrderAndTheBitsWhateverRunsBeside) {
