@@ -25,8 +25,9 @@ PREFIX = "dinov2_with_registers."
 def safetensors(path: pathlib.Path, tensors: dict[str, np.ndarray]) -> None:
     header, data = {}, b""
     for name, values in tensors.items():
-        raw = np.ascontiguousarray(values, dtype="<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        kind, dtype = ("I64", "<i8") if values.dtype.kind == "i" else ("F32", "<f4")
+        raw = np.ascontiguousarray(values, dtype=dtype).tobytes()
+        header[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)

@@ -51,7 +51,8 @@ ValueId build_qwen3(BuildContext& context) {
                                   .kv_heads = 32},
                                  kDecoderKeys, 151936, 32768);
   LayerOptions& layer = decoder.layer;
-  layer.rotation = context.package.program.add_rotation(read_rotation(c, "", decoder.head_dim, {}));
+  layer.rotation =
+      context.package.program.add_rotation(read_rotation(context, "", decoder.head_dim, {}));
   layer.attention.mask.right = 0;  // causal
   // layer_types: sliding where use_sliding_window and i >= max_window_layers       Qwen3Config
   const bool slides = c.boolean("use_sliding_window", false) && c.has("sliding_window");

@@ -108,6 +108,7 @@ std::string canonical_text(const Program& program) {
   }
   for (const Rotation& r : program.rotations) {
     writer.line("rotation", r.neighbours, r.scale, std::ssize(r.frequencies));
+    if (r.limit > 0) writer.line("rotation_limit", r.limit);
   }
   for (const Op& op : program.ops) writer.op(op);
   for (const Output& o : program.outputs) writer.line("output", o.value);

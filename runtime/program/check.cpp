@@ -240,6 +240,12 @@ class Checker {
     require(o.rotation >= 0 && o.rotation < std::ssize(program_.rotations), "has no such rotation");
     const Rotation& rotation = program_.rotations[at(o.rotation)];
     require(2 * std::ssize(rotation.frequencies) <= o.head_dim, "turns more than a head");
+    require(rotation.long_frequencies.empty() ||
+                rotation.long_frequencies.size() == rotation.frequencies.size(),
+            "turns longer sequences by other pairs");
+    require(rotation.limit == 0 || !rotation.long_frequencies.empty() ||
+                (rotation.theta > 0.0 && rotation.factor > 0.0 && rotation.frequencies.size() > 1),
+            "does not say what longer sequences turn by");
     require(program_.tokens() != nullptr && value(o.in).space == kTokens,
             "turns rows that have no position");
   }

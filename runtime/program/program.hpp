@@ -328,12 +328,19 @@ struct LayerNormOp {
   }
 };
 
-/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32.
+/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32. A sequence of T
+/// positions, T the largest of its rows' + 1, may turn by others where T > limit > 0:
+///
+///   long_frequencies[j]                                         where these are given (LongRoPE)
+///   θ_T^(−2j/R),  θ_T = theta·(factor·T/limit − (factor − 1))^(R/(R−2)),  R columns   (dynamic NTK)
 struct Rotation {
   std::vector<float> frequencies;
   bool neighbours = false;  ///< pairs are columns 2j and 2j + 1; else j and j + frequencies.size()
   float scale = 1.0F;       ///< of both cosine and sine (attention_factor of YaRN)
 
+  Index limit = 0;
+  std::vector<float> long_frequencies{};
+  double theta = 0.0, factor = 0.0;
   friend bool operator==(const Rotation&, const Rotation&) = default;
 };
 
