@@ -124,6 +124,8 @@ ValueId build_modernbert(BuildContext& context) {
   Program& program = context.package.program;
   program.inputs =
       any_positions(context, model.vocab, 0, c.integer("max_position_embeddings", 8192, 1));
+  // masked_fill(..., torch.finfo(dtype).min): scores that are all hidden are equal scores
+  std::get<TokenSpec>(program.inputs).masked_rows = MaskedRows::see_all_if_nothing;
 
   // x = self.norm(self.tok_embeddings(input_ids))                        ModernBertEmbeddings
   const std::string e = context.prefix + "embeddings.";
@@ -137,9 +139,9 @@ ValueId build_modernbert(BuildContext& context) {
   const Index reach = c.integer("local_attention", 128, 0) / 2;
   const Index head_dim = layer.hidden.size / layer.heads;
   const bool is_newer = c.has("rope_parameters");
+  refuse_scaling(c);
   const RotaryKeys global{.theta = is_newer ? "rope_theta" : "global_rope_theta",
                           .default_theta = 160000.0,
-  refuse_scaling(c);
                           .scaled = is_newer};
   const double global_theta = c.number("global_rope_theta", 160000.0, 0.0);
   const RotaryKeys local{.theta = is_newer ? "rope_theta" : "local_rope_theta",

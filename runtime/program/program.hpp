@@ -536,6 +536,13 @@ enum class PositionRule : std::uint8_t {
 };
 
 /// TokenSpec::max_tokens of a model whose sequences may have any length.
+/// What a row that no row attends to (Batch::query_only) attends to.
+enum class MaskedRows : std::uint8_t {
+  see_attended,        ///< the rows that are attended to, as far as the mask lets it
+  see_all,             ///< every row evenly, itself and its like included (DeBERTa)
+  see_all_if_nothing,  ///< as see_attended; where the mask hides all of these, as see_all (ModernBERT)
+};
+
 inline constexpr Index kAnyLength = Index{1} << 30;
 
 /// A model that takes token ids, and types where it has them.
@@ -548,9 +555,7 @@ struct TokenSpec {
   std::int32_t position_pad = 0;  ///< the `pad` of PositionRule::from_ids
   /// Relative position biases are the same for all distances from this one on; 0: there is no such.
   Index far_distance = 0;
-  /// A row that no row attends to attends to every row evenly, itself and its like included (DeBERTa);
-  /// else to the rows that are attended to.
-  bool masked_rows_attend_to_all = false;
+  MaskedRows masked_rows = MaskedRows::see_attended;
 };
 
 /// How the position embeddings of the native grid become those of another one.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -269,7 +270,10 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
   sequence.query_only = encoding.unattended;
   sequence.positions.resize(encoding.size());
   fill_positions(spec, encoding.ids, sequence.positions);
-  for (std::vector<std::int32_t>* each : {&sequence.ids, &sequence.types, &sequence.positions}) {
+  sequence.columns.resize(encoding.size());
+  std::iota(sequence.columns.begin(), sequence.columns.end(), 0);
+  for (std::vector<std::int32_t>* each :
+       {&sequence.ids, &sequence.types, &sequence.positions, &sequence.columns}) {
     if (each->empty()) continue;
     std::rotate(each->begin(), each->end() - encoding.unattended, each->end());
   }

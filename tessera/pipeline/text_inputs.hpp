@@ -104,7 +104,7 @@ class TextInputs {
 TextOptions as(TextRole role, const models::Package& package, TextOptions options);
 
 /// The ids and types of `encoding` as the model reads them. Tokens that nobody attends to come first
-/// (Batch::query_only), with the positions that they have at the end.
+/// (Batch::query_only), with the positions and columns that they have at the end.
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding);
 
 }  // namespace tessera
