@@ -98,6 +98,7 @@ struct Parameter {
   float offset = 0.0F;  ///< of a vector: added to each element at load (a gamma stored as γ − 1)
   /// Of a matrix of one source: the source is (cols, rows), of a tensor that is `rows` wide.
   bool transposed = false;
+  Source minus{};  ///< of a matrix: as many rows that are subtracted at load, or none
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
   Projection projection{};  ///< of distances
@@ -337,10 +338,10 @@ struct Rotation {
   std::vector<float> frequencies;
   bool neighbours = false;  ///< pairs are columns 2j and 2j + 1; else j and j + frequencies.size()
   float scale = 1.0F;       ///< of both cosine and sine (attention_factor of YaRN)
-
   Index limit = 0;
   std::vector<float> long_frequencies{};
   double theta = 0.0, factor = 0.0;
+
   friend bool operator==(const Rotation&, const Rotation&) = default;
 };
 
@@ -535,7 +536,6 @@ enum class PositionRule : std::uint8_t {
   from_ids,  ///< pad + running count of ids ≠ pad; an id = pad gets pad  (RoBERTa, MPNet)
 };
 
-/// TokenSpec::max_tokens of a model whose sequences may have any length.
 /// What a row that no row attends to (Batch::query_only) attends to.
 enum class MaskedRows : std::uint8_t {
   see_attended,        ///< the rows that are attended to, as far as the mask lets it
@@ -543,6 +543,7 @@ enum class MaskedRows : std::uint8_t {
   see_all_if_nothing,  ///< as see_attended; where the mask hides all of these, as see_all (ModernBERT)
 };
 
+/// TokenSpec::max_tokens of a model whose sequences may have any length.
 inline constexpr Index kAnyLength = Index{1} << 30;
 
 /// A model that takes token ids, and types where it has them.
