@@ -113,7 +113,7 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
   const DisentangledScratch at_element = disentangled_scratch(gemm, rows, task.Tq, task.Tk);
   float* const dense = task.scratch;
   disentangled_bias(
-      {.gemm = gemm,
+      {.kernels = context.kernels,
        .q = static_cast<const float*>(task.q),
        .ldq = task.ldq,
        .k = static_cast<const float*>(task.k),
@@ -131,6 +131,7 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
        .q_columns = task.q_columns,
        .k_columns = task.k_columns,
        .tile = dense + at_element.tile,
+       .picked = dense + at_element.picked,
        .rows_of_task = reinterpret_cast<std::int32_t*>(dense + at_element.rows_of_task),
        .dense = dense,
        .ld_dense = at_element.ld_dense});
@@ -258,11 +259,11 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     } else {
       kernel.run(all);
     }
-  });
     if (masked_rows != MaskedRows::see_all_if_nothing) return;
     for (Index masked = first; masked < masked_end; ++masked) {
       if (!sees_any(all, masked - first)) see_all(masked);
     }
+  });
 }
 
 }  // namespace tessera::execute
