@@ -95,6 +95,8 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.l2_normalize, level.l2_normalize);
   take(base.rotate_heads, level.rotate_heads);
   take(base.add, level.add);
+  take(base.pick, level.pick);
+  take(base.add_transposed, level.add_transposed);
   take(base.gated, level.gated);
   take(base.embedding, level.embedding);
   take(base.weighted_mean, level.weighted_mean);

@@ -30,6 +30,8 @@ struct KernelTable {
   L2NormalizeRows l2_normalize = nullptr;
   RotateHeadsOfRow rotate_heads = nullptr;
   AddRows add = nullptr;
+  PickElementsOfRow pick = nullptr;
+  AddTransposed add_transposed = nullptr;
   EmbeddingGatherSum embedding = nullptr;
   WeightedMeanRows weighted_mean = nullptr;
   MaxRows max_rows = nullptr;

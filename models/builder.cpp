@@ -24,6 +24,9 @@ ParameterId Builder::add_once(Parameter parameter) {
   }
   if (!parameter.row_scale.empty()) key += "\n* " + parameter.row_scale;
   if (parameter.transposed) key += "\ntransposed";
+  if (parameter.minus.rows > 0) {
+    key += fmt::format("\n- {} {}", parameter.minus.tensor, parameter.minus.first_row);
+  }
   if (parameter.kind == ParameterKind::distances) key += "\n" + parameter.projection.weight;
   if (parameter.offset != 0.0F) key += fmt::format("\n+ {}", parameter.offset);
   const auto known = known_.find(key);
@@ -200,6 +203,27 @@ ValueId Builder::part_of_linear(const std::string& name, ValueId in,
               .weight = part(ParameterKind::matrix, weight_tensor),
               .bias = part(ParameterKind::vector, bias_tensor),
               .out = like(name, in, count * out_each.size)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::one_row_of_linear(const std::string& name, ValueId in, const std::string& tensor,
+                                   const Dim& rows, Index row, std::optional<Index> minus,
+                                   const Dim& in_width) {
+  const auto source = [&](Index first) {
+    return Source{.tensor = weights_.find(tensor, {rows, in_width}),
+                  .rows = 1,
+                  .first_row = first,
+                  .tensor_rows = rows.size};
+  };
+  LinearOp op{.in = in,
+              .weight = add_once({.name = name + ".weight",
+                                  .kind = ParameterKind::matrix,
+                                  .rows = 1,
+                                  .cols = in_width.size,
+                                  .sources = {source(row)},
+                                  .minus = minus ? source(*minus) : Source{}}),
+              .out = like(name, in, 1)};
   program_.ops.emplace_back(op);
   return op.out;
 }

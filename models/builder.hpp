@@ -10,6 +10,7 @@
 
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,10 @@ class Builder {
   ValueId part_of_linear(const std::string& name, ValueId in, const std::string& weight_tensor,
                          const std::string& bias_tensor, Index first, Index count, Index of,
                          const Dim& out_each, const Dim& in_width);
+  /// Row `row` of a tensor (rows, in_width), less that row `minus` if given; full name. No bias.
+  ValueId one_row_of_linear(const std::string& name, ValueId in, const std::string& tensor,
+                            const Dim& rows, Index row, std::optional<Index> minus,
+                            const Dim& in_width);
   /// A linear whose weight and bias have names that do not belong together; full names.
   ValueId linear_of(const std::string& name, ValueId in, const std::string& weight_tensor,
                     const std::string& bias_tensor, const Dim& out, const Dim& in_width);

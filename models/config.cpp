@@ -153,6 +153,20 @@ std::vector<std::string> Config::strings(std::string_view key) const {
   return list;
 }
 
+std::vector<double> Config::numbers(std::string_view key) const {
+  const char* const kExpected = "an array of numbers";
+  const auto value = Json::find<json::Value>(*this, key, kExpected);
+  if (!value) return {};
+  if (!value->is_array()) wrong(key, kExpected);
+  std::vector<double> list;
+  for (const json::Value element : value->array()) {
+    double number = 0.0;
+    if (!element.get(number) || !std::isfinite(number)) wrong(key, kExpected);
+    list.push_back(number);
+  }
+  return list;
+}
+
 std::map<std::string, std::string> Config::string_map(std::string_view key) const {
   const char* const kExpected = "an object of strings";
   const auto object = Json::find<json::Object>(*this, key, kExpected);

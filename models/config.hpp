@@ -68,6 +68,8 @@ class Config {
   std::string string(std::string_view key, std::string_view fallback) const;
   /// An array of strings, or one string; empty if absent.
   std::vector<std::string> strings(std::string_view key) const;
+  /// An array of finite numbers; empty if absent.
+  std::vector<double> numbers(std::string_view key) const;
   /// An object whose values are strings (id2label, prompts); empty if absent.
   std::map<std::string, std::string> string_map(std::string_view key) const;
   /// The members of this object in order, each value as JSON for a message.

@@ -11,16 +11,7 @@
 
 namespace tessera::models {
 
-namespace {
-
-/// The activation that CrossEncoder of sentence-transformers puts on the logits: the newer key, else
-/// the older, else the sigmoid of a single one. A class that is not PyTorch's is not loaded there either.
-///                                                   CrossEncoder.get_default_activation_fn
-void read_score_activation(const Config& config, Package& package) {
-  const Config newer = config.object("sentence_transformers");
-  const bool is_newer = newer.has("activation_fn");
-  const Config& from = is_newer ? newer : config;
-  const char* const key = is_newer ? "activation_fn" : "sbert_ce_default_activation_function";
+void read_score_activation(const Config& from, const char* key, Package& package) {
   const std::string name = from.string(key, "");
   if (!name.starts_with("torch.")) return;
   const std::string last = name.substr(name.rfind('.') + 1);
@@ -37,8 +28,6 @@ void read_score_activation(const Config& config, Package& package) {
   }
   package.score_activation_from = fmt::format("{} of {}", key, from.name());
 }
-
-}  // namespace
 
 Dim read_labels(BuildContext& context) {
   // num_labels = len(id2label)   transformers v4.57 configuration_utils.py PretrainedConfig
@@ -60,7 +49,11 @@ Dim read_labels(BuildContext& context) {
   }
   package.problem_type = config.string("problem_type", "");
   if (package.task == Task::sequence_classification && package.program.images() == nullptr) {
-    read_score_activation(config, package);
+    const Config newer = config.object("sentence_transformers");
+    const bool is_newer = newer.has("activation_fn");
+    read_score_activation(is_newer ? newer : config,
+                          is_newer ? "activation_fn" : "sbert_ce_default_activation_function",
+                          package);
   }
   return labels;
 }

@@ -17,6 +17,11 @@ namespace tessera::models {
 /// package.labels, problem_type too.
 Dim read_labels(BuildContext& context);
 
+/// The activation that CrossEncoder of sentence-transformers puts on the logits, where `key` names it; else
+/// it stays the sigmoid of a single one. A class that is not PyTorch's is not loaded there either.
+///                                                   CrossEncoder.get_default_activation_fn
+void read_score_activation(const Config& from, const char* key, Package& package);
+
 /// "logits" (S, labels) = classifier · pooled.
 void classify_pooled(BuildContext& context, ValueId pooled, const Dim& hidden);
 

@@ -9,6 +9,7 @@
 
 #include "models/hub_cache.hpp"
 #include "models/registry.hpp"
+#include "models/sentence/answer_tokens.hpp"
 #include "models/sentence/by_hand.hpp"
 #include "models/sentence/dims.hpp"
 #include "models/sentence/embedding.hpp"
@@ -147,11 +148,13 @@ void open_tokenizer(const fs::path& directory, const std::vector<std::string>& m
     return;
   }
   try {
-    if (!text::directory_has_tokenizer(directory)) {
+    if (package.tokenizer) {
+      // read_answer_tokens() has opened it
+    } else if (!text::directory_has_tokenizer(directory)) {
       package.tokenizer_problem = fmt::format("{}: no tokenizer files", directory.string());
       return;
     }
-    package.tokenizer = text::Tokenizer::from_directory(directory, markers);
+    if (!package.tokenizer) package.tokenizer = text::Tokenizer::from_directory(directory, markers);
     if (package.text_padding) read_text_padding(package);
   } catch (const Error& error) {
     package.tokenizer_problem = error.what();
@@ -219,7 +222,8 @@ Package described_by(const fs::path& directory, const SentenceFiles& files) {
     package.similarity_measure = SimilarityMeasure::dot;
   }
   package.lower_case_first = files.lower_case_first;
-  package.strips_texts = files.has_modules && files.first != SentenceFiles::First::clip;
+  package.strips_texts =
+      files.has_modules && files.first != SentenceFiles::First::clip && !files.logit_score;
   package.routes = files.routes;
   package.route = files.route;
   return package;
@@ -277,6 +281,9 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   package.architecture = is_stanford ? kStanfordClass : family.name_of(model_class);
   package.task = model_class.task;
   package.prompts = files.prompts;  // with the markers of read_stanford()
+  if (options.architecture.empty()) {
+    read_answer_tokens(directory, transformer, files, model_class.suffix, package);
+  }
 
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
   const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);
@@ -328,6 +335,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                  package);
   if (files.multi_vector) add_multi_vector(*files.multi_vector, package);
   set_longest_sequence(files, package);
+  read_cross_encoder_activation(directory, package);
   return package;
 }
 

@@ -95,6 +95,27 @@ struct StaticModelTexts {
   std::size_t most_tokens = 512;  ///< max_length of encode()
 };
 
+/// A causal language model that ranks by the token that would come next: "yes" or "no". logits (S, 1) is
+/// then the difference of the two tokens' logits at the last token, whose sigmoid is the probability of
+/// the first where there are no others.                             Qwen3-Reranker; LogitScore
+struct AnswerTokens {
+  std::int32_t yes = 0;
+  std::optional<std::int32_t> no{};  ///< none: the logit of `yes` alone
+  std::string from;                  ///< which file says so, in words
+};
+
+/// What a pair is written as for such a model: before + query and document with an instruction + after,
+/// each of the three by itself in tokens; what is too long leaves the second.
+struct PairTemplate {
+  std::string instruction;  ///< unless a prompt is given
+  std::string from;         ///< which file says so, in words
+
+  static std::string_view before() noexcept;
+  static std::string_view after() noexcept;
+  static std::string between(std::string_view instruction, std::string_view query,
+                             std::string_view document);
+};
+
 /// The output of late interaction: a row per token.
 inline constexpr const char* kTokenVectors = "token_embeddings";
 
@@ -137,6 +158,9 @@ struct Package {
   /// CrossEncoder; none: the sigmoid of one label (a reranker), problem_type of several.
   std::optional<Activation> score_activation;
   std::string score_activation_from;  ///< the key that names it
+
+  std::optional<AnswerTokens> answer_tokens;
+  std::optional<PairTemplate> pair_template;
 
   /// sentence-transformers: what the embedding is made of, in words ("mean pooling, normalised");
   /// "" if none.

@@ -71,7 +71,20 @@ ReferenceBatch::ReferenceBatch(const TokenSpec& tokens, Index sequences, Index p
       padded_.push_back(static_cast<Index>(begin + t));
       masked_.push_back(!is_attended(t));
     };
-    if (tokens.masked_rows_attend_to_all && !is_attended(0)) {
+    if (tokens.masked_rows == MaskedRows::see_all_if_nothing && !is_attended(0)) {
+      // Under a window row 0 may attend to all that is masked, wherever it stands.
+      query_only_.push_back(0);
+      for (const bool attended : {false, true}) {
+        for (std::size_t t = 0; t < row_ids.size(); ++t) {
+          if (is_attended(t) != attended) continue;
+          push(t, static_cast<std::int32_t>(t));
+          if (!attended) ++query_only_.back();
+        }
+      }
+      offsets_.push_back(static_cast<std::int32_t>(ids_.size()));
+      continue;
+    }
+    if (tokens.masked_rows == MaskedRows::see_all && !is_attended(0)) {
       // Row 0 attends to all that is masked, wherever it stands: that comes first, and what is attended
       // to moves on by as much as was behind it. Distances stay what they were.
       std::int32_t masked = 0, leading = 0;

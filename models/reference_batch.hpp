@@ -7,7 +7,8 @@
 // row, as the reference derives them; columns go along for relative position biases. The
 // reference's pooler and classifiers read column 0 even where it is masked (padding on the left):
 // then column 0 becomes the sequence's first row, which attends to the others and to which none
-// attends (Batch::query_only has an example).
+// attends (Batch::query_only has an example). Where masked rows may attend to one another (MaskedRows), all
+// that are masked come first.
 //
 // A sequence without any attended column has that one row: its pooled outputs are computed from a
 // query without keys, which is not what the reference gives (it attends to all padding alike).

@@ -16,6 +16,7 @@
 #include "kernels/rows/gather_sum.inl.hpp"
 #include "kernels/rows/l2_normalize.inl.hpp"
 #include "kernels/rows/layer_norm.inl.hpp"
+#include "kernels/rows/pick.inl.hpp"
 #include "kernels/rows/pooling.inl.hpp"
 #include "kernels/rows/rotate.inl.hpp"
 
@@ -49,6 +50,8 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
   t.l2_normalize = l2_normalize_rows<A>;
   t.rotate_heads = rotate_heads<A>;
   t.add = add_rows<A>;
+  t.pick = pick_elements<A>;
+  t.add_transposed = add_transposed<A>;
   t.embedding = gather_sum<A>;
   t.weighted_mean = weighted_mean_rows<A>;
   t.max_rows = max_of_rows<A>;

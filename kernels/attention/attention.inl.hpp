@@ -90,7 +90,7 @@ class AttentionSteps {
   }
 
   void multiply(int n, const Block& b, const KeyTile& tile) noexcept {
-    woven_scores<A, E>(b, scores_of<E>(t_, b, part(n), tile), tile.bc, waiting_);
+    woven_scores<A, E>(b, scores_of<A, E>(t_, b, part(n), tile), tile.bc, waiting_);
   }
   void begin_exponentials(int n, const Block& b, const KeyTile& tile) noexcept {
     waiting_ = kernels::begin_exponentials<A>(b, part(n).st, tile.bc);

@@ -21,7 +21,7 @@ namespace {
 template <class A, class E>
 void tile_scores(const AttentionTask& t, const Block& b, const TileScratch& s, float* st,
                  const KeyTile& tile) noexcept {
-  Scores product = scores_of<E>(t, b, s, tile);
+  Scores product = scores_of<A, E>(t, b, s, tile);
   product.st = st;
   masked_scores<A, E>(t, b, product, tile.j0, tile.bc);
   for (Index i = 0; i < b.ld; i += kLanes<A>)

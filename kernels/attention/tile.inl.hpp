@@ -54,7 +54,8 @@ TESSERA_INLINE float bias_at(const AttentionTask& t, Index r) noexcept {
 ///
 /// Without columns and dense bias it depends on the difference alone: on t = (bc − 1 − j) + i, so
 /// row j of Sᵀ starts at window + bc − 1 − j: a window of bc + rows − 1 values with row stride −1.
-/// Else every element is looked up.
+/// A dense bias alone is turned over as the queries are. Else every element is looked up.
+template <class A>
 TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, const Block& b,
                               Index j0, Index bc, bool full, Scores& product) noexcept {
   product.init = nullptr;
@@ -74,6 +75,12 @@ TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, cons
     product.ldi = -1;
     return;
   }
+  product.init = s.start;
+  product.ldi = b.ld;
+  if (full && !biased) {
+    return pack_queries<A, F32Elements<A>>(t.dense + b.i0 * t.ld_dense + j0, t.ld_dense, b.rows, bc,
+                                           kLog2E, s.start, b.ld);
+  }
   for (Index j = 0; j < bc; ++j) {
     const Index k_column = t.k_columns == nullptr ? j0 + j : t.k_columns[j0 + j];
     float* row = s.start + j * b.ld;
@@ -85,11 +92,9 @@ TESSERA_INLINE void set_start(const AttentionTask& t, const TileScratch& s, cons
     }
     for (Index i = b.rows; i < b.ld; ++i) row[i] = 0.0F;
   }
-  product.init = s.start;
-  product.ldi = b.ld;
 }
 
-template <class E>
+template <class A, class E>
 TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const TileScratch& s,
                                 const KeyTile& tile) noexcept {
   const Index j0 = tile.j0;
@@ -110,7 +115,7 @@ TESSERA_INLINE Scores scores_of(const AttentionTask& t, const Block& b, const Ti
                  .sum = b.sum,
                  .d = t.d / E::kKR,
                  .c = t.scale * kLog2E};
-  set_start(t, s, b, j0, tile.bc, tile.full, product);
+  set_start<A>(t, s, b, j0, tile.bc, tile.full, product);
   return product;
 }
 
@@ -260,7 +265,7 @@ TESSERA_INLINE void reciprocal_of_sums(const Block& b) noexcept {
 template <class A, class E>
 void attend_tile(const AttentionTask& t, const Block& b, const TileScratch& s,
                  const KeyTile& tile) noexcept {
-  const Scores product = scores_of<E>(t, b, s, tile);
+  const Scores product = scores_of<A, E>(t, b, s, tile);
   bool moved = true;
   if (tile.full) {
     moved = fused_probabilities<A, E>(b, product, s.again, tile.bc, tile.first);

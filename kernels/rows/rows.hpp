@@ -56,6 +56,22 @@ using L2NormalizeRows = void (*)(const float* x, Index ldx, float* y, Index ldy,
 using AddRows = void (*)(const float* a, Index lda, const float* b, Index ldb, float* y, Index ldy,
                          Index M, Index N) noexcept;
 
+/// y[j] = scale · x[index[j]], j < n. The index never falls, or never rises; x[k] may be read from its
+/// smallest element on to x[end − 1], and is not beyond.
+struct PickElements {
+  const float* x;
+  Index end;
+  const std::int32_t* index;  // (n)
+  Index n;
+  float scale;
+  float* y;  // (n)
+};
+using PickElementsOfRow = void (*)(const PickElements&) noexcept;
+
+/// y[i,j] = x[j,i], or, if it adds, y[i,j] + x[j,i]; x (N,M), y (M,N).
+using AddTransposed = void (*)(const float* x, Index ldx, float* y, Index ldy, Index M, Index N,
+                               bool adds) noexcept;
+
 // ---- Embedding and pooling ----------------------------------------------------------------------
 
 /// One term of a gather-sum: row `index[i]` of `table` (rows,N); `index` null means row `constant`.

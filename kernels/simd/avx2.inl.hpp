@@ -64,6 +64,13 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
   static TESSERA_INLINE F load_groups(P&& p) noexcept {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p(0))), _mm_loadu_ps(p(1)), 1);
   }
+  /// Lane l: p[index[l] − low], which is one of p[0] … p[V − 1].
+  static TESSERA_INLINE F permuted(const float* p, const std::int32_t* index,
+                                   std::int32_t low) noexcept {
+    const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p),
+                                    _mm256_sub_epi32(all, _mm256_set1_epi32(low)));
+  }
   static TESSERA_INLINE F unpack_low(F x, F y) noexcept { return _mm256_unpacklo_ps(x, y); }
   static TESSERA_INLINE F unpack_high(F x, F y) noexcept { return _mm256_unpackhi_ps(x, y); }
   template <int halves>

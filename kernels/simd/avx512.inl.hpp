@@ -69,6 +69,12 @@ struct Words<xsimd::avx512bw> {
     x = _mm512_insertf32x4(x, _mm_loadu_ps(p(2)), 2);
     return _mm512_insertf32x4(x, _mm_loadu_ps(p(3)), 3);
   }
+  /// Lane l: p[index[l] − low], which is one of p[0] … p[V − 1].
+  static TESSERA_INLINE F permuted(const float* p, const std::int32_t* index,
+                                   std::int32_t low) noexcept {
+    const __m512i lanes = _mm512_sub_epi32(_mm512_loadu_si512(index), _mm512_set1_epi32(low));
+    return _mm512_permutexvar_ps(lanes, _mm512_loadu_ps(p));
+  }
   static TESSERA_INLINE F unpack_low(F x, F y) noexcept { return _mm512_unpacklo_ps(x, y); }
   static TESSERA_INLINE F unpack_high(F x, F y) noexcept { return _mm512_unpackhi_ps(x, y); }
   template <int halves>

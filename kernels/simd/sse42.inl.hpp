@@ -62,6 +62,15 @@ struct Words<xsimd::sse4_2> {
   static TESSERA_INLINE F load_groups(P&& p) noexcept {
     return _mm_loadu_ps(p(0));
   }
+  /// Lane l: p[index[l] − low], which is one of p[0] … p[V − 1].
+  static TESSERA_INLINE F permuted(const float* p, const std::int32_t* index,
+                                   std::int32_t low) noexcept {
+    const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(index));
+    const __m128i first = _mm_mullo_epi32(_mm_sub_epi32(all, _mm_set1_epi32(low)),
+                                          _mm_set1_epi32(0x04040404));  // bytes 4l … 4l + 3
+    const __m128i bytes = _mm_add_epi32(first, _mm_set1_epi32(0x03020100));
+    return _mm_castsi128_ps(_mm_shuffle_epi8(_mm_castps_si128(_mm_loadu_ps(p)), bytes));
+  }
   static TESSERA_INLINE F unpack_low(F x, F y) noexcept { return _mm_unpacklo_ps(x, y); }
   static TESSERA_INLINE F unpack_high(F x, F y) noexcept { return _mm_unpackhi_ps(x, y); }
   template <int halves>

@@ -102,7 +102,7 @@ DebertaConfig read_config(BuildContext& context) {
 TokenSpec read_tokens(BuildContext& context, const BertConfig& bert) {
   TokenSpec tokens = column_positions(bert);
   // attention_mask = mask * mask.squeeze(-2).unsqueeze(-1): a row of zeros is one of equal scores
-  tokens.masked_rows_attend_to_all = true;
+  tokens.masked_rows = MaskedRows::see_all;
   if (context.config.boolean("position_biased_input", true)) return tokens;
   tokens.position_rows = 0;
   tokens.max_tokens = kAnyLength;

@@ -30,12 +30,16 @@ ValueId decoder_embeddings(BuildContext& context, const Decoder& decoder, float 
   return x;
 }
 
+std::string language_model_weight(const BuildContext& context, bool ties_by_default) {
+  const bool tied = context.config.boolean("tie_word_embeddings", ties_by_default);
+  return tied ? context.prefix + "embed_tokens.weight" : "lm_head.weight";
+}
+
 void language_model_head(BuildContext& context, const Decoder& decoder, bool ties_by_default,
                          ValueId x) {
-  const bool tied = context.config.boolean("tie_word_embeddings", ties_by_default);
-  const std::string weight = tied ? context.prefix + "embed_tokens.weight" : "lm_head.weight";
   Builder& b = context.builder;
-  b.output("logits", b.linear_of("lm_head", x, weight, "", decoder.vocab, decoder.layer.hidden));
+  b.output("logits", b.linear_of("lm_head", x, language_model_weight(context, ties_by_default), "",
+                                 decoder.vocab, decoder.layer.hidden));
 }
 
 }  // namespace tessera::models

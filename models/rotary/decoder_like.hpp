@@ -36,6 +36,9 @@ Decoder read_decoder(BuildContext& context, const EncoderDefaults& defaults,
 /// embed_tokens (ΣT,H), times `scale`.
 ValueId decoder_embeddings(BuildContext& context, const Decoder& decoder, float scale = 1.0F);
 
+/// The name of lm_head's weight, or with tie_word_embeddings that of the word embeddings.
+std::string language_model_weight(const BuildContext& context, bool ties_by_default);
+
 /// logits (ΣT, vocab) = lm_head · x, or of the word embeddings with tie_word_embeddings.
 void language_model_head(BuildContext& context, const Decoder& decoder, bool ties_by_default,
                          ValueId x);

@@ -34,7 +34,6 @@ void sequence_classification(BuildContext& context, const Decoder& decoder, Valu
 
 ValueId build_eurobert(BuildContext& context) {
   // EuroBertConfig
-  const Config& c = context.config;
   Decoder decoder = read_decoder(context,
                                  {.hidden_size = 768,
                                   .num_hidden_layers = 12,
@@ -44,8 +43,8 @@ ValueId build_eurobert(BuildContext& context) {
                                   .layer_norm_eps = 1e-5},
                                  kDecoderKeys, 128256, 8192);
   Program& program = context.package.program;
-  decoder.layer.rotation =
-      program.add_rotation(read_rotation(c, "", decoder.head_dim, {.default_theta = 250000.0}));
+  decoder.layer.rotation = program.add_rotation(
+      read_rotation(context, "", decoder.head_dim, {.default_theta = 250000.0}));
   ValueId x = decoder_embeddings(context, decoder);
   x = output_normed_states(
       context,

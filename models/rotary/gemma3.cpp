@@ -66,7 +66,7 @@ ValueId build_gemma3_text(BuildContext& context) {
   const bool is_newer = c.has("rope_parameters");
   Program& program = context.package.program;
   const auto rotation = [&](const char* type, const RotaryKeys& keys) {
-    return program.add_rotation(read_rotation(c, type, decoder.head_dim, keys));
+    return program.add_rotation(read_rotation(context, type, decoder.head_dim, keys));
   };
   const std::int32_t full = rotation("full_attention", {.default_theta = 1'000'000.0}),
                      local = rotation("sliding_attention",

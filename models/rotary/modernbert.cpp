@@ -61,6 +61,30 @@ void sequence_classification(BuildContext& context, const ModernBert& model, Val
   classify_pooled(context, prediction_head(context, model, pooled), model.hidden);
 }
 
+/// Of version 4, whose eager attention would scale all layers by it and whose fused one none.
+void refuse_scaling(const Config& c) {
+  if (c.has("rope_parameters")) return;
+  const Config scaling = c.object("rope_scaling");
+  const char* const key = scaling.has("rope_type") ? "rope_type" : "type";
+  if (scaling.string(key, "default") != "default") scaling.unsupported(key, "default");
+}
+
+/// Which layers slide. Version 5 goes by layer_types, version 4 by global_attn_every_n_layers: a config
+/// without rope_parameters, which may be of either, must not say both with different layers.
+std::vector<bool> read_types(const Config& c, Index layers) {
+  const Index period = c.integer("global_attn_every_n_layers", 3, 1);
+  const auto by_period = [&](Index i) { return i % period != 0; };
+  std::vector<bool> sliding = read_sliding_layers(c, layers, by_period);
+  if (c.has("rope_parameters") || !c.has("global_attn_every_n_layers")) return sliding;
+  for (Index i = 0; i < layers; ++i) {
+    if (sliding[static_cast<std::size_t>(i)] == by_period(i)) continue;
+    c.wrong("layer_types",
+            fmt::format("{} in layer {}, as global_attn_every_n_layers={} says",
+                        by_period(i) ? "sliding_attention" : "full_attention", i, period));
+  }
+  return sliding;
+}
+
 void head(BuildContext& context, const ModernBert& model, ValueId x) {
   HeadInput in{.x = x, .hidden = model.hidden, .embedding = model.hidden, .vocab = model.vocab};
   switch (context.package.task) {
@@ -100,6 +124,8 @@ ValueId build_modernbert(BuildContext& context) {
   Program& program = context.package.program;
   program.inputs =
       any_positions(context, model.vocab, 0, c.integer("max_position_embeddings", 8192, 1));
+  // masked_fill(..., torch.finfo(dtype).min): scores that are all hidden are equal scores
+  std::get<TokenSpec>(program.inputs).masked_rows = MaskedRows::see_all_if_nothing;
 
   // x = self.norm(self.tok_embeddings(input_ids))                        ModernBertEmbeddings
   const std::string e = context.prefix + "embeddings.";
@@ -108,13 +134,12 @@ ValueId build_modernbert(BuildContext& context) {
                   model.hidden);
   x = b.norm("embeddings.out", x, e + "norm", model.hidden, model.norm);
 
-  const Index period = c.integer("global_attn_every_n_layers", 3, 1);
-  const std::vector<bool> sliding =
-      read_sliding_layers(c, context.package.layers, [&](Index i) { return i % period != 0; });
+  const std::vector<bool> sliding = read_types(c, context.package.layers);
   // window: local_attention // 2 to either side                        ModernBertAttention
   const Index reach = c.integer("local_attention", 128, 0) / 2;
   const Index head_dim = layer.hidden.size / layer.heads;
   const bool is_newer = c.has("rope_parameters");
+  refuse_scaling(c);
   const RotaryKeys global{.theta = is_newer ? "rope_theta" : "global_rope_theta",
                           .default_theta = 160000.0,
                           .scaled = is_newer};
@@ -123,7 +148,7 @@ ValueId build_modernbert(BuildContext& context) {
                          .default_theta = c.is_null("local_rope_theta") ? global_theta : 10000.0,
                          .scaled = is_newer};
   const auto rotation = [&](const char* type, const RotaryKeys& keys) {
-    return program.add_rotation(read_rotation(c, type, head_dim, keys));
+    return program.add_rotation(read_rotation(context, type, head_dim, keys));
   };
   const auto layer_at = [&](Index i) {
     Layer one{layer, kLayer, fmt::format("{}layers.{}.", context.prefix, i)};

@@ -134,8 +134,9 @@ Dim read_vocabulary(const Config& c) {
   return vocab;
 }
 
-Rotation read_turn(const Config& c, bool is_newer, Index head_dim) {
-  if (is_newer) return read_rotation(c, "", head_dim, {.default_theta = 1000.0});
+Rotation read_turn(const BuildContext& context, bool is_newer, Index head_dim) {
+  const Config& c = context.config;
+  if (is_newer) return read_rotation(context, "", head_dim, {.default_theta = 1000.0});
   const double part = c.number("rotary_emb_fraction", 0.0, 0.0);
   const auto columns = static_cast<Index>(static_cast<double>(head_dim) * part);
   if (part > 1.0 || columns < 2 || columns % 2 != 0) {
@@ -160,7 +161,7 @@ ValueId build_nomic_bert(BuildContext& context) {
   program.inputs =
       any_positions(context, vocab, types.size,
                     c.integer(c.spelled("max_position_embeddings", "n_positions"), 2048, 1));
-  layer.rotation = program.add_rotation(read_turn(c, is_newer, head_dim));
+  layer.rotation = program.add_rotation(read_turn(context, is_newer, head_dim));
 
   // emb_ln(word_embeddings(ids) + token_type_embeddings(types))             NomicBertModel
   const std::string e = context.prefix + "embeddings.";

@@ -2,6 +2,8 @@
 //
 // Qwen3 as an embedder and a reranker (Zhang et al. 2025): causal, Q and K normalised by head, the last
 // token stands for the text. Ports transformers v4.57 modeling_qwen3.py.
+#include <fmt/format.h>
+
 #include "models/rotary/decoder_like.hpp"
 
 namespace tessera::models {
@@ -13,6 +15,22 @@ constexpr LayerTensors kLayer = [] {
   layer.key_norm = "self_attn.k_norm";
   return layer;
 }();
+
+/// logits (S, 1) = (lm_head[yes] − lm_head[no]) · x at the last token: two rows of the vocabulary.
+void answer_head(BuildContext& context, const Decoder& decoder, ValueId x) {
+  const AnswerTokens& tokens = *context.package.answer_tokens;
+  for (const std::optional<std::int32_t>& id : {std::optional(tokens.yes), tokens.no}) {
+    if (!id || (*id >= 0 && *id < decoder.vocab.size)) continue;
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: got token id {}, expected 0 to {} (vocab_size of {})", tokens.from,
+                            *id, decoder.vocab.size - 1, context.config.name()));
+  }
+  Builder& b = context.builder;
+  x = b.pool("lm_head.last", x, Pooling::last);
+  b.output("logits",
+           b.one_row_of_linear("lm_head.answer", x, language_model_weight(context, false),
+                               decoder.vocab, tokens.yes, tokens.no, decoder.layer.hidden));
+}
 
 /// logits (S, labels) = score · x at the right-most token that is not pad_token_id.
 ///                                    transformers v4.57 GenericForSequenceClassification
@@ -51,7 +69,8 @@ ValueId build_qwen3(BuildContext& context) {
                                   .kv_heads = 32},
                                  kDecoderKeys, 151936, 32768);
   LayerOptions& layer = decoder.layer;
-  layer.rotation = context.package.program.add_rotation(read_rotation(c, "", decoder.head_dim, {}));
+  layer.rotation =
+      context.package.program.add_rotation(read_rotation(context, "", decoder.head_dim, {}));
   layer.attention.mask.right = 0;  // causal
   // layer_types: sliding where use_sliding_window and i >= max_window_layers       Qwen3Config
   const bool slides = c.boolean("use_sliding_window", false) && c.has("sliding_window");
@@ -73,7 +92,8 @@ ValueId build_qwen3(BuildContext& context) {
       language_model_head(context, decoder, false, x);
       break;
     case Task::sequence_classification:
-      sequence_classification(context, decoder, x);
+      context.package.answer_tokens ? answer_head(context, decoder, x)
+                                    : sequence_classification(context, decoder, x);
       break;
     case Task::token_classification:
       token_classification(context, decoder, x);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "models/rotary/rope_scaling.hpp"
 #include "runtime/base/error.hpp"
 
 namespace tessera::models {
@@ -27,8 +28,13 @@ std::vector<float> rotary_frequencies(double theta, Index rotary_dim) {
   return frequencies;
 }
 
-Rotation read_rotation(const Config& whole, const std::string& layer_type, Index head_dim,
+Rotation read_rotation(const BuildContext& context, const std::string& layer_type, Index head_dim,
                        const RotaryKeys& keys) {
+  const Config& whole = context.config;
+  const bool is_newer = whole.has("rope_parameters");
+  if (is_newer && whole.has("rope_scaling")) {
+    whole.unsupported("rope_scaling", "null beside rope_parameters, which says the same");
+  }
   const Config config = rotary_config(whole, layer_type);
   const double theta = config.number(keys.theta, keys.default_theta, 0.0);
   if (theta <= 0.0) config.wrong(keys.theta, "a number above 0");
@@ -44,15 +50,8 @@ Rotation read_rotation(const Config& whole, const std::string& layer_type, Index
   }
   Rotation rotation{.frequencies = rotary_frequencies(theta, rotary_dim)};
   if (!keys.scaled) return rotation;
-  const bool is_newer = config.has("rope_type") && !config.has("rope_scaling");
-  const Config scaling = is_newer ? config : config.object("rope_scaling");
-  const char* const key = scaling.has("rope_type") ? "rope_type" : "type";
-  const std::string type = scaling.string(key, "default");
-  if (type == "default") return rotation;
-  if (type != "linear") scaling.unsupported(key, "default or linear");
-  const auto factor = static_cast<float>(scaling.number("factor", 1.0, 0.0));
-  if (factor <= 0.0F) scaling.wrong("factor", "a number above 0");
-  for (float& frequency : rotation.frequencies) frequency /= factor;
+  scale_rotation(is_newer ? config : config.object("rope_scaling"), whole,
+                 {theta, rotary_dim, context.package.max_tokens}, rotation);
   return rotation;
 }
 

@@ -13,19 +13,15 @@
 namespace tessera::models {
 
 /// The rotation of `head_dim` columns, or of partial_rotary_factor of them, in layers of this type: by the
-/// keys `theta` and rope_scaling of `config` (transformers 4), or by those of rotary_config()
-/// (transformers 5).
-///
-///   frequency_i = theta^(−2i/R)                                              "default"
-///   frequency_i / factor                                                     "linear"
-///
-/// Errors  unsupported_model: another kind of scaling, by its name
+/// keys `theta` and rope_scaling of the config (transformers 4), or by those of rotary_config()
+/// (transformers 5); scaled as rope_scaling.hpp says.
 struct RotaryKeys {
   const char* theta = "rope_theta";
   double default_theta = 10000.0;
   bool scaled = true;  ///< rope_scaling counts
 };
-Rotation read_rotation(const Config& config, const std::string& layer_type, Index head_dim,
+/// After any_positions(): kinds of scaling ask for max_position_embeddings.
+Rotation read_rotation(const BuildContext& context, const std::string& layer_type, Index head_dim,
                        const RotaryKeys& keys);
 
 /// theta^(−2i/R) for i < R/2, in f32 as the reference has it. Throws unsupported_model where R is more than

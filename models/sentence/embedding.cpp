@@ -336,8 +336,9 @@ void add_embedding(const fs::path& directory, const SentenceFiles& files,
       case Kind::normalize:
         builder.normalize(i);
         break;
-      case Kind::mask:
-        break;  // of late interaction: add_token_vectors()
+      case Kind::mask:         // of late interaction: add_token_vectors()
+      case Kind::logit_score:  // of rerankers: answer_tokens.hpp
+        break;
     }
     package.embedding_is_normalized = module.kind == Kind::normalize;
   }

@@ -35,9 +35,10 @@ SentenceModule read_module(const ModuleEntry& entry) {
   if (name == "Dense") return {Kind::dense, entry.path};
   if (name == "LayerNorm") return {Kind::layer_norm, entry.path};
   if (name == "MultiVectorMask") return {Kind::mask, entry.path};
+  if (name == "LogitScore") return {Kind::logit_score, entry.path};
   entry.config.unsupported(entry.type_key,
                            "Transformer first, then WeightedLayerPooling, Pooling, SpladePooling, "
-                           "Dense, Normalize, LayerNorm or MultiVectorMask");
+                           "Dense, Normalize, LayerNorm or MultiVectorMask; or LogitScore alone");
 }
 
 SentenceFiles::First read_first(const ModuleEntry& entry, SentenceFiles& files) {
@@ -71,6 +72,14 @@ void read_modules(const fs::path& directory, Route route, SentenceFiles& files) 
       continue;
     }
     files.modules.push_back(read_module(entry));
+    if (files.modules.back().kind == SentenceModule::Kind::logit_score) {
+      if (list.modules.size() != 2) {
+        entry.config.unsupported(entry.type_key, "LogitScore right behind a Transformer, and last");
+      }
+      files.logit_score = std::move(files.modules.back());
+      files.modules.clear();
+      continue;
+    }
     const SentenceModule::Kind kind = files.modules.back().kind;
     if (kind == SentenceModule::Kind::splade_pooling) files.is_sparse = true;
     const bool is_pylate = entry.type == kPylateDense;
@@ -123,13 +132,15 @@ void read_arguments(const Config& config, SentenceFiles& files) {
 }
 
 /// Since 5.4: which method of the model is called, and what of its result is taken.
-void check_output(const Config& config, bool is_sparse) {
-  if (config.string("module_output_name", "token_embeddings") != "token_embeddings") {
-    config.unsupported("module_output_name", "\"token_embeddings\"");
+void check_output(const Config& config, const SentenceFiles& files) {
+  const std::string output = files.logit_score ? "causal_logits" : "token_embeddings";
+  if (config.string("module_output_name", output) != output) {
+    config.unsupported("module_output_name", '"' + output + '"');
   }
   const Config text = config.object("modality_config").object("text");
   if (text.string("method", "forward") != "forward") text.unsupported("method", "\"forward\"");
-  const std::string expected = is_sparse ? "logits" : "last_hidden_state";
+  const std::string expected =
+      files.is_sparse || files.logit_score ? "logits" : "last_hidden_state";
   if (text.string("method_output_name", expected) != expected) {
     text.unsupported("method_output_name", '"' + expected + '"');
   }
@@ -153,11 +164,15 @@ void read_transformer_config(const fs::path& directory, SentenceFiles& files) {
     files.lower_case_first = config.boolean("do_lower_case", false);
     read_arguments(config, files);
     files.transformer_task = config.string("transformer_task", files.transformer_task);
-    check_output(config, files.is_sparse);
+    check_output(config, files);
+    files.reads_messages = config.object("modality_config").has("message");
     if (files.multi_vector) read_lengths(config, *files.multi_vector);
-    if (files.transformer_task == "text-generation" || files.transformer_task == "any-to-any") {
+    const bool generates = files.transformer_task == "text-generation";
+    if (files.transformer_task == "any-to-any" || generates != files.logit_score.has_value()) {
       config.unsupported("transformer_task",
-                         "feature-extraction, sequence-classification or fill-mask");
+                         files.logit_score
+                             ? "text-generation: modules.json has a LogitScore"
+                             : "feature-extraction, sequence-classification or fill-mask");
     }
     return;
   }

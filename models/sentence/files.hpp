@@ -7,6 +7,7 @@
 //   1_WeightedLayerPooling/{config.json, model.safetensors or pytorch_model.bin}
 //   1_Pooling/config.json              which pooling
 //   1_SpladePooling/config.json        likewise, over a masked language model's vocabulary
+//   1_LogitScore/config.json           a causal model's reranker: answer_tokens.hpp
 //   2_Dense/{config.json, model.safetensors or pytorch_model.bin}
 //   sentence_bert_config.json          max_seq_length, do_lower_case (beside config.json)
 //   config_sentence_transformers.json  prompts, default_prompt_name, similarity_fn_name
@@ -29,7 +30,16 @@ namespace tessera::models {
 
 /// One entry of modules.json after the Transformer.
 struct SentenceModule {
-  enum class Kind { layer_pooling, pooling, splade_pooling, dense, normalize, layer_norm, mask };
+  enum class Kind {
+    layer_pooling,
+    pooling,
+    splade_pooling,
+    dense,
+    normalize,
+    layer_norm,
+    mask,
+    logit_score
+  };
   Kind kind;
   std::string path;                 ///< "1_Pooling"; relative to the directory
   Pooling pooling = Pooling::mean;  ///< of a pooling without a path
@@ -59,6 +69,9 @@ struct SentenceFiles {
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
   std::optional<SimilarityMeasure> similarity_measure;
+  std::optional<SentenceModule>
+      logit_score;              ///< a reranker: LogitScore, behind a causal model alone
+  bool reads_messages = false;  ///< modality_config: texts go through the chat template
   std::optional<MultiVectorFiles> multi_vector;  ///< late interaction: modules are of tokens
 
   bool is_static() const noexcept {

@@ -5,6 +5,7 @@
 // costs nothing and padding does not exist. The dataflow by length, and how many rows a task takes,
 // are the plan's. One long sequence spreads over all workers, and so do many short ones.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "kernels/attention/blocks.hpp"
@@ -27,7 +28,40 @@ float alibi_slope(Index h, Index heads) noexcept {
 /// Whether columns rise by 1 from row to row, so that a mask by rows is one by columns.
 bool are_neighbours(const kernels::AttentionTask& task) noexcept {
   const Index rows = task.Tk;
-  return rows == 0 || task.k_columns[rows - 1] - task.k_columns[0] == rows - 1;
+  if (rows == 0) return true;
+  const Index first = task.k_columns[0];
+  for (Index i = 0; i < task.Tq; ++i) {
+    if (task.q_columns[i] - first != task.q_begin + i) return false;
+  }
+  return task.k_columns[rows - 1] - first == rows - 1;
+}
+
+/// Does query i of `task`, whose mask is a band, see one of the keys?
+bool sees_any(const kernels::AttentionTask& task, Index i) noexcept {
+  const bool by_columns = task.k_columns != nullptr;
+  const Index column = by_columns ? Index{task.q_columns[i]} : task.q_begin + i;
+  const Index least = column - task.mask.left, most = column + task.mask.right;
+  if (!by_columns) return std::max<Index>(least, 0) <= std::min(most, task.Tk - 1);
+  const std::int32_t* const end = task.k_columns + task.Tk;
+  const std::int32_t* const first = std::lower_bound(task.k_columns, end, least);
+  return first != end && *first <= most;
+}
+
+/// o = mean of the T rows of v, head by head.
+void write_mean(const Context& context, const void* v, Index ldv, Index T, Index d, float* o,
+                std::uint16_t* narrow) noexcept {
+  if (narrow == nullptr) {
+    return context.kernels.weighted_mean(static_cast<const float*>(v), ldv, nullptr, T, d, o);
+  }
+  const auto* const x = static_cast<const std::uint16_t*>(v);
+  for (Index n = 0; n < d; ++n) {
+    float sum = 0.0F;
+    for (Index t = 0; t < T; ++t) {
+      sum += std::bit_cast<float>(static_cast<std::uint32_t>(x[t * ldv + n]) << 16U);
+    }
+    const float mean = sum / static_cast<float>(T);
+    context.kernels.narrow(&mean, 1, narrow + n, 1, 1, 1);
+  }
 }
 
 /// A band over columns that have gaps (the reference's masks with holes): the keys of each query are
@@ -79,7 +113,7 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
   const DisentangledScratch at_element = disentangled_scratch(gemm, rows, task.Tq, task.Tk);
   float* const dense = task.scratch;
   disentangled_bias(
-      {.gemm = gemm,
+      {.kernels = context.kernels,
        .q = static_cast<const float*>(task.q),
        .ldq = task.ldq,
        .k = static_cast<const float*>(task.k),
@@ -97,6 +131,7 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
        .q_columns = task.q_columns,
        .k_columns = task.k_columns,
        .tile = dense + at_element.tile,
+       .picked = dense + at_element.picked,
        .rows_of_task = reinterpret_cast<std::int32_t*>(dense + at_element.rows_of_task),
        .dense = dense,
        .ld_dense = at_element.ld_dense});
@@ -151,7 +186,8 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
   const auto* const terms = std::get_if<Disentangled>(&op.position);
   const TokenSpec* const tokens = context.program.tokens();
-  const bool masked_see_all = is_self && tokens != nullptr && tokens->masked_rows_attend_to_all;
+  const MaskedRows masked_rows =
+      is_self && tokens != nullptr ? tokens->masked_rows : MaskedRows::see_attended;
   const bool alibi = std::holds_alternative<Alibi>(op.position);
   // Row `row` of head h of a slice: by heads its columns are whole matrices, one after another.
   const auto head = [&](const Slice& slice, const QkvLayout& layout, Index h,
@@ -177,12 +213,14 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     const Index first = kernels::first_row(Tq, blocks, V, b),
                 q1 = kernels::first_row(Tq, blocks, V, b + 1);
     const Index k0 = context.query_only_rows(s);  // keys are rows k0 … Tk−1
-    const Index q0 = masked_see_all ? std::clamp(k0, first, q1) : first;
-    for (Index masked = first; masked < q0; ++masked) {
-      context.kernels.weighted_mean(static_cast<const float*>(head(op.v, of_v, g, key_begin)),
-                                    of_v.row_stride, nullptr, Tk, d,
-                                    out.data + (begin + masked) * out.stride + h * d);
-    }
+    const Index masked_end = std::clamp(k0, first, q1);
+    const Index q0 = masked_rows == MaskedRows::see_all ? masked_end : first;
+    const auto see_all = [&](Index row) {
+      write_mean(context, head(op.v, of_v, g, key_begin), of_v.row_stride, Tk, d,
+                 narrow ? nullptr : out.data + (begin + row) * out.stride + h * d,
+                 narrow ? narrow_out.data + (begin + row) * narrow_out.stride + h * d : nullptr);
+    };
+    for (Index masked = first; masked < q0; ++masked) see_all(masked);
     if (q0 == q1) return;
     const std::int32_t* columns =
         is_self && !context.columns.empty() ? context.columns.data() + begin : nullptr;
@@ -220,6 +258,10 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
       run_by_columns(kernel, all);
     } else {
       kernel.run(all);
+    }
+    if (masked_rows != MaskedRows::see_all_if_nothing) return;
+    for (Index masked = first; masked < masked_end; ++masked) {
+      if (!sees_any(all, masked - first)) see_all(masked);
     }
   });
 }

@@ -64,6 +64,7 @@ Context of_block(const Context& batch, OpSpan span, const Block& block, int work
   rows_of(context.types);
   rows_of(context.positions);
   rows_of(context.columns);
+  rows_of(context.lengths);
   for (auto* each : {&context.query_only, &context.pool_from}) {
     if (!each->empty()) *each = each->subspan(first, S);
   }

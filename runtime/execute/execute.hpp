@@ -59,6 +59,8 @@ struct Context {
   Index rows, sequences, longest;  ///< of the tokens
   std::span<const std::int32_t> ids, types, positions, columns, offsets, query_only, pool_from;
   std::span<const Image> images;
+  std::span<const std::int32_t>
+      lengths{};  ///< of each row's sequence, where a rotation has a limit
 
   TensorView<float> value(ValueId id) const noexcept { return view<float>(id); }
   /// The same of a value of DType::bf16.

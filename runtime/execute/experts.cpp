@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/execute/experts.hpp"
+#include "runtime/plan/experts.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -33,7 +34,7 @@ class Experts {
   Experts(const Context& context, const ExpertsOp& op, float* scratch) noexcept
       : context_(context),
         op_(op),
-        shape_(shape_of(context.program, op)),
+        shape_(expert_shape(context.program, op)),
         wide_(activation_stride(shape_.F)),
         narrow_(activation_stride(shape_.H)),
         scratch_(scratch) {}

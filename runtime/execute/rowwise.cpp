@@ -93,7 +93,9 @@ void run(const Context& context, const RotateOp& op, const OpSchedule& schedule)
           rotation == nullptr
               ? Turn{}
               : context.rotations[tessera::at(op.rotation)].turn(
-                    *rotation, context.positions[static_cast<std::size_t>(i)], beyond);
+                    *rotation, context.positions[static_cast<std::size_t>(i)],
+                    context.lengths.empty() ? 0 : context.lengths[static_cast<std::size_t>(i)],
+                    beyond);
       for (const Heads* heads : {&op.q, &op.k}) {
         const bool norm = heads->gamma != kNone;
         context.kernels.rotate_heads({.x = row + heads->first,

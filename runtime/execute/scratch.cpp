@@ -3,9 +3,9 @@
 
 #include "runtime/execute/disentangled.hpp"
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/experts.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/plan/convolution.hpp"
+#include "runtime/plan/experts.hpp"
 #include "runtime/plan/patches.hpp"
 #include "runtime/plan/pooled_linear.hpp"
 
@@ -93,7 +93,7 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       }
     } else if (const auto* mixture = std::get_if<ExpertsOp>(&op)) {
       const Index rows = most_rows(program, mixture->in, max_rows, max_sequences);
-      most = std::max(most, expert_scratch(shape_of(program, *mixture), rows,
+      most = std::max(most, expert_scratch(expert_shape(program, *mixture), rows,
                                            kernels.gemm[Precision::f32].rows_read));
     } else if (const auto* linear = std::get_if<LinearOp>(&op)) {
       for (const auto* nests : {&schedule[i].nests, &schedule[i].block_nests}) {

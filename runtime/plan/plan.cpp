@@ -86,9 +86,22 @@ class Planner {
       // Where keys are hidden the executor does not cut tasks: enough of them for many workers.
       if (kernel.packing_rows > 0 && op.mask != kernels::AttentionMask{})
         rows = std::min(rows, kCarriedBlocks * kernel.Br);
-      // The bias of a task is a matrix in its scratch.
-      if (std::holds_alternative<Disentangled>(op.position)) rows = kernel.Br;
-      schedule.attention.push_back({last, dataflow(first), std::max(rows, kernel.Br)});
+      const auto up_to = [&](Index last_rows, Index task_rows) {
+        schedule.attention.push_back({last_rows, dataflow(first), std::max(task_rows, kernel.Br)});
+      };
+      // The bias of a task is a matrix in its scratch: in tasks of several blocks fewer products with
+      // distances go to waste, as long as it stays in L2.
+      if (std::holds_alternative<Disentangled>(op.position)) {
+        constexpr Index kElements = 65536;
+        for (const Index blocks : {4, 2}) {
+          const Index longest = std::min(last, kElements / (blocks * kernel.Br));
+          if (longest < first) continue;
+          up_to(longest, blocks * kernel.Br);
+          first = longest + 1;
+        }
+        rows = kernel.Br;
+      }
+      if (first <= last) up_to(last, rows);
       first = last + 1;
     }
     return schedule;

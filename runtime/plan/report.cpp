@@ -14,6 +14,7 @@
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/convolution.hpp"
+#include "runtime/plan/experts.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan_chains.hpp"
 #include "runtime/plan/pooled_linear.hpp"
@@ -156,32 +157,31 @@ class Reporter {
   }
 
   /// What the distances of Disentangled add, all heads and sequences: products of tiles with the rows that
-  /// they need (execute/disentangled.cpp), of which a score takes one number a term: a load that is as
-  /// good as one of a vector.
+  /// they need (execute/disentangled.cpp), of which a score takes one number a term. That of a key passes
+  /// L1 with its index and the score; that of a query once more, turned over.
   struct PositionCost {
-    double flops = 0, bytes = 0, weight_bytes = 0, numbers = 0;
-    double seconds(const MachineRates& rates, Index V) const {
-      return flops / rates.flops[Precision::f32] +
-             numbers * static_cast<double>(8 * V) / rates.l1_bytes;
+    double flops = 0, bytes = 0, weight_bytes = 0, passes = 0;
+    double seconds(const MachineRates& rates) const {
+      return flops / rates.flops[Precision::f32] + 4.0 * passes / rates.l1_bytes;
     }
   };
-  PositionCost position_cost(const AttentionOp& o, Index T, Index Br) const {
+  PositionCost position_cost(const AttentionOp& o, Index T, Index task_rows) const {
     const auto* terms = std::get_if<Disentangled>(&o.position);
     if (terms == nullptr) return {};
     const TileShape& tile = machine_.tile[Precision::f32];
     const double times = static_cast<double>(rows_ * o.heads) / static_cast<double>(T);
     PositionCost cost;
-    const auto add = [&](ParameterId id, Index distances, Index blocks) {
+    const auto add = [&](ParameterId id, Index distances, Index blocks, double passes) {
       if (id == kNone) return;
       const Parameter& p = in_.program.parameters[at(id)];
       const Index rows = std::min(p.rows, distances + tile.MR + tile.NR);
       cost.flops += times * 2.0 * static_cast<double>(blocks * T * rows * o.head_dim);
-      cost.numbers += times * static_cast<double>(T * T);
+      cost.bytes += times * static_cast<double>(8 * T * T);
+      cost.passes += times * passes * static_cast<double>(T * T);
       cost.weight_bytes += 4.0 * static_cast<double>(p.rows * p.cols);
     };
-    add(terms->key, T, 1);
-    add(terms->query, std::min(T, Br), ceil_div(T, Br));
-    cost.bytes = 8.0 * cost.numbers;
+    add(terms->key, T, 1, 3);
+    add(terms->query, std::min(T, task_rows), ceil_div(T, task_rows), 6);
     return cost;
   }
 
@@ -197,19 +197,19 @@ class Reporter {
     const double activations =
         static_cast<double>((3 * kernel.bytes.qkv + kernel.bytes.o) * rows_ * o.heads * o.head_dim);
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
-    const PositionCost position = position_cost(o, T, kernel.Br);
+    const Index task_rows = std::max(kernel.Br, at_rows(schedule.attention, T).task_rows);
+    const PositionCost position = position_cost(o, T, task_rows);
     const auto candidate = [&](const AttentionCost& c) {
-      return CandidateReport{
-          .name = kernels::to_string(c.dataflow),
-          .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
-          .l1_bytes = times * c.l1_bytes + position.bytes,
-          .l2_bytes = times * c.l2_bytes + position.weight_bytes,
-          .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
-          .seconds = (times * c.seconds + position.seconds(machine_.rates, kernel.V)) /
-                     static_cast<double>(machine_.threads),
-          .limit = c.limit,
-          .why = c.why,
-          .scratch_bytes = c.used_scratch_bytes};
+      return CandidateReport{.name = kernels::to_string(c.dataflow),
+                             .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
+                             .l1_bytes = times * c.l1_bytes + position.bytes,
+                             .l2_bytes = times * c.l2_bytes + position.weight_bytes,
+                             .l3_bytes = in_l3 ? 0 : times * c.l3_bytes,
+                             .seconds = (times * c.seconds + position.seconds(machine_.rates)) /
+                                        static_cast<double>(machine_.threads),
+                             .limit = c.limit,
+                             .why = c.why,
+                             .scratch_bytes = c.used_scratch_bytes};
     };
     report.precision = o.precision;
     report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
@@ -323,26 +323,35 @@ class Reporter {
                                                    {task.sequences, task.top})};
   }
 
-  /// Two products of each row for each expert that it chooses; every expert's weights once.
+  /// Of each block of rows two linears for each expert, of the rows that chose it: evenly many. They are
+  /// gathered before and added behind, from one L2 to the same.
   void experts(const ExpertsOp& o, const Op& op, OpReport& report) const {
     row_wise(op, report);
-    const Parameter& up = in_.program.parameters[at(o.up.front())];
-    const auto rows = static_cast<double>(rows_of(o.in)), top = static_cast<double>(o.top),
-               count = static_cast<double>(o.up.size());
-    const double size = static_cast<double>(up.rows) * static_cast<double>(up.cols);
-    const double weights = 4 * 2 * size * std::min(count, rows * top);
-    const MachineRates& rates = machine_.rates;
-    report.flops = 2 * 2 * size * rows * top;
-    report.shape = fmt::format("{} of {} experts, ({},{})x({},{})x({},{})", o.top, o.up.size(),
-                               rows_of(o.in), up.cols, up.cols, up.rows, up.rows, up.cols);
+    const ExpertShape shape = expert_shape(in_.program, o);
+    const Index rows = rows_of(o.in), blocks = expert_blocks(rows, machine_.threads),
+                block = ceil_div(rows, blocks), chosen = std::min(shape.experts, block * shape.top),
+                M = ceil_div(block * shape.top, chosen);
+    report.flops = 4.0 * static_cast<double>(rows * shape.top * shape.F * shape.H);
+    report.shape = fmt::format("{} of {} experts, ({},{})x({},{})x({},{})", shape.top,
+                               shape.experts, rows, shape.H, shape.H, shape.F, shape.F, shape.H);
     report.chosen.name = "by expert";
-    report.chosen.l2_bytes += weights;
-    report.bound_bytes += weights;
-    if (!weights_in_l3_) report.chosen.l3_bytes += weights;
-    const double products = report.flops / rates.flops[Precision::f32] / machine_.threads,
-                 reads = report.chosen.l2_bytes / rates.l3_bytes / machine_.threads;
-    report.chosen.seconds = std::max(products, reads);
-    report.chosen.limit = to_string(products >= reads ? Limit::compute : Limit::l3);
+    PlanMachine one = machine_;
+    one.threads = 1;
+    const auto n = static_cast<double>(blocks * chosen);
+    for (const LinearShape& each :
+         {LinearShape{M, shape.F, shape.H}, LinearShape{M, shape.H, shape.F}}) {
+      const LinearTask task{.shape = each, .weights_stay_in_l3 = weights_in_l3_};
+      const LinearCost cost = linear_cost(task, {.order = LoopOrder::ws_os_a}, one);
+      report.chosen.l1_bytes += n * cost.l1_bytes();
+      report.chosen.l2_bytes += n * cost.l2_bytes();
+      report.chosen.l3_bytes += n * cost.l3_bytes();
+      report.chosen.seconds += n * cost.seconds / machine_.threads;
+      report.chosen.limit = to_string(cost.limit);
+    }
+    const auto weights = static_cast<double>(4 * 2 * shape.F * shape.H);
+    report.bound_bytes += weights * static_cast<double>(std::min(shape.experts, rows * shape.top));
+    const double moved = 4.0 * 5.0 * static_cast<double>(rows * shape.top * shape.H);
+    report.chosen.seconds += moved / machine_.rates.l2_bytes / machine_.threads;
   }
 
   void row_wise(const Op& op, OpReport& report) const {

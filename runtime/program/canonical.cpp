@@ -97,7 +97,7 @@ std::string canonical_text(const Program& program) {
   const TokenSpec t = program.tokens() == nullptr ? TokenSpec{} : *program.tokens();
   writer.line("tokens", t.vocab_size, t.type_vocab_size, t.position_rows, t.max_tokens,
               t.position_rule, t.position_pad, t.far_distance);
-  if (t.masked_rows_attend_to_all) writer.line("masked_rows_attend_to_all");
+  if (t.masked_rows != MaskedRows::see_attended) writer.line("masked_rows", t.masked_rows);
   const ImageSpec m = program.images() == nullptr ? ImageSpec{} : *program.images();
   writer.line("images", m.channels, m.height, m.width, m.patch_height, m.patch_width,
               m.special_tokens, m.sizes, m.resize);
@@ -109,6 +109,7 @@ std::string canonical_text(const Program& program) {
   for (const Rotation& r : program.rotations) {
     writer.line("rotation", r.neighbours, r.scale, std::ssize(r.frequencies));
     if (r.on_grid) writer.line("on_grid");
+    if (r.limit > 0) writer.line("rotation_limit", r.limit);
   }
   for (const Op& op : program.ops) writer.op(op);
   for (const Output& o : program.outputs) writer.line("output", o.value);

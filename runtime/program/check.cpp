@@ -245,6 +245,12 @@ class Checker {
     require(has_positions && value(o.in).space == kTokens, "turns rows that have no position");
     require(!rotation.on_grid || rotation.frequencies.size() % 2 == 0,
             "turns by rows and columns with an odd number of pairs");
+    require(rotation.long_frequencies.empty() ||
+                rotation.long_frequencies.size() == rotation.frequencies.size(),
+            "turns longer sequences by other pairs");
+    require(rotation.limit == 0 || !rotation.long_frequencies.empty() ||
+                (rotation.theta > 0.0 && rotation.factor > 0.0 && rotation.frequencies.size() > 1),
+            "does not say what longer sequences turn by");
   }
   void shapes(const GatedOp& o) const {
     require(width(o.in) == 2 * width(o.out) && value(o.in).space == value(o.out).space,

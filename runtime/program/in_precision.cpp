@@ -88,7 +88,7 @@ class ToBf16 {
   bool may_attend(const Op& op) const {
     const auto* attention = std::get_if<AttentionOp>(&op);
     const TokenSpec* tokens = result_.tokens();
-    if (tokens != nullptr && tokens->masked_rows_attend_to_all) return false;
+    if (tokens != nullptr && tokens->masked_rows == MaskedRows::see_all) return false;
     return attention_ && attention != nullptr && attention->head_dim % 2 == 0 &&
            !std::holds_alternative<Disentangled>(attention->position);
   }

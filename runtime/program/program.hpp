@@ -100,6 +100,7 @@ struct Parameter {
   float offset = 0.0F;  ///< of a vector: added to each element at load (a gamma stored as γ − 1)
   /// Of a matrix of one source: the source is (cols, rows), of a tensor that is `rows` wide.
   bool transposed = false;
+  Source minus{};  ///< of a matrix: as many rows that are subtracted at load, or none
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
   Projection projection{};  ///< of distances
@@ -330,9 +331,14 @@ struct LayerNormOp {
   }
 };
 
-/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32. `on_grid`: of
-/// the patches of images, each on the grid of its own image; special rows are not turned. Pair j of J
-/// turns by
+/// Angles of a rotation: pair j of a head turns by position · frequencies[j], in f32. A sequence of T
+/// positions, T the largest of its rows' + 1, may turn by others where T > limit > 0:
+///
+///   long_frequencies[j]                                         where these are given (LongRoPE)
+///   θ_T^(−2j/R),  θ_T = theta·(factor·T/limit − (factor − 1))^(R/(R−2)),  R columns   (dynamic NTK)
+///
+/// `on_grid`: positions of the patches of images, each on the grid of its own image; special rows are not
+/// turned. Pair j of J turns by
 ///
 ///   2π·c·frequencies[j]     c = 2·(i + ½)/n − 1, the centre of place i of the n along an axis, in [−1, 1]
 ///
@@ -342,6 +348,9 @@ struct Rotation {
   bool neighbours = false;  ///< pairs are columns 2j and 2j + 1; else j and j + frequencies.size()
   float scale = 1.0F;       ///< of both cosine and sine (attention_factor of YaRN)
   bool on_grid = false;     ///< then the number of frequencies is even
+  Index limit = 0;
+  std::vector<float> long_frequencies{};
+  double theta = 0.0, factor = 0.0;
 
   friend bool operator==(const Rotation&, const Rotation&) = default;
 };
@@ -537,6 +546,13 @@ enum class PositionRule : std::uint8_t {
   from_ids,  ///< pad + running count of ids ≠ pad; an id = pad gets pad  (RoBERTa, MPNet)
 };
 
+/// What a row that no row attends to (Batch::query_only) attends to.
+enum class MaskedRows : std::uint8_t {
+  see_attended,        ///< the rows that are attended to, as far as the mask lets it
+  see_all,             ///< every row evenly, itself and its like included (DeBERTa)
+  see_all_if_nothing,  ///< as see_attended; where the mask hides all of these, as see_all (ModernBERT)
+};
+
 /// TokenSpec::max_tokens of a model whose sequences may have any length.
 inline constexpr Index kAnyLength = Index{1} << 30;
 
@@ -550,9 +566,7 @@ struct TokenSpec {
   std::int32_t position_pad = 0;  ///< the `pad` of PositionRule::from_ids
   /// Relative position biases are the same for all distances from this one on; 0: there is no such.
   Index far_distance = 0;
-  /// A row that no row attends to attends to every row evenly, itself and its like included (DeBERTa);
-  /// else to the rows that are attended to.
-  bool masked_rows_attend_to_all = false;
+  MaskedRows masked_rows = MaskedRows::see_attended;
 };
 
 /// How the position embeddings of the native grid become those of another one.

@@ -36,6 +36,7 @@ struct SessionLayout {
   bool holds_columns = false;  ///< as plan_memory(); where the arena is smaller so
   Index scratch_stride = 0;    ///< floats per worker
   std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
+  std::size_t lengths = 0;  ///< bytes; 0: no rotation asks how long sequences are
   struct SpaceCuts {
     std::size_t offset = 0;  // bytes
     Index pieces = 0;        // at most

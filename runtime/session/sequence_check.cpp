@@ -44,12 +44,13 @@ void SequenceCheck::check_reach(const SequenceView& sequence) const {
             reach_ + 1);
     return;
   }
-  for (std::size_t t = 1; t < columns.size(); ++t) {
+  for (auto t = static_cast<std::size_t>(sequence.query_only) + 1; t < columns.size(); ++t) {
     require(columns[t] > columns[t - 1],
             "columns do not rise at {}: got {} after {}, expected more", t, columns[t],
             columns[t - 1]);
   }
-  const Index span = static_cast<Index>(columns.back()) - columns.front();
+  const auto [least, most] = std::minmax_element(columns.begin(), columns.end());
+  const Index span = static_cast<Index>(*most) - *least;
   require(reach_ < 0 || span <= reach_,
           "columns span {}, expected at most {} (the relative position bias)", span, reach_);
 }

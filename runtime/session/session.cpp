@@ -106,6 +106,7 @@ class ArenaSession final : public Session {
         batch.images.empty() ? batch.offsets : derived_offsets(batch);
     cut_spaces(offsets);
     const Cuts& tokens = cuts_[kTokens];
+    const std::span<const std::int32_t> positions = positions_of(batch, tokens);
     const execute::Context context{
         .program = program_,
         .weights = model_->weights(),
@@ -130,12 +131,13 @@ class ArenaSession final : public Session {
         .longest = tokens.longest,
         .ids = batch.ids,
         .types = batch.types,
-        .positions = positions_of(batch, tokens),
+        .positions = positions,
         .columns = batch.columns,
         .offsets = offsets,
         .query_only = batch.query_only,
         .pool_from = batch.pool_from,
         .images = batch.images,
+        .lengths = derived_lengths(offsets, positions),
     };
     if (observer_ != nullptr) observer_->begin_run();
     std::size_t i = 0;
@@ -282,6 +284,21 @@ class ArenaSession final : public Session {
                      positions.subspan(begin, count));
     }
     return positions;
+  }
+
+  /// Of the sequence of each row its largest position + 1, where a rotation asks.
+  std::span<const std::int32_t> derived_lengths(
+      std::span<const std::int32_t> offsets,
+      std::span<const std::int32_t> positions) const noexcept {
+    if (layout_.lengths == 0) return {};
+    const std::span<std::int32_t> lengths{integers(layout_.lengths), positions.size()};
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+      const auto first = positions.begin() + offsets[s], last = positions.begin() + offsets[s + 1];
+      if (first == last) continue;
+      std::fill(lengths.begin() + offsets[s], lengths.begin() + offsets[s + 1],
+                *std::max_element(first, last) + 1);
+    }
+    return lengths;
   }
 
   std::shared_ptr<const LoadedModel> model_;

@@ -120,7 +120,8 @@ struct Batch {
   std::span<const std::int32_t> offsets{};
   /// (ΣT) rows of the position table, or empty: derived from the ids by the model's rule.
   std::span<const std::int32_t> positions = {};
-  /// (ΣT) coordinate for relative position biases, rising within a sequence, or empty: 0 … T−1.
+  /// (ΣT) coordinate for windows and relative position biases, or empty: 0 … T−1. Rising within the rows
+  /// of a sequence that are keys; those that are not (query_only) may have any.
   std::span<const std::int32_t> columns = {};
   /// (S) how many leading rows of the sequence are queries but not keys: they attend to the other
   /// rows, no row attends to them, and pooling does not average them; or empty: all 0.

@@ -22,6 +22,11 @@ std::size_t round_up(std::size_t bytes) {
   return (bytes + 127) / 128 * 128;
 }
 
+bool has_long_rotations(const Program& program) {
+  return std::any_of(program.rotations.begin(), program.rotations.end(),
+                     [](const Rotation& rotation) { return rotation.limit > 0; });
+}
+
 }  // namespace
 
 SessionOptions resolve(SessionOptions options, Isa isa) {
@@ -85,6 +90,9 @@ SessionLayout lay_out_with(bool holds_columns, const Program& program,
   layout.scratch =
       reserve(static_cast<std::size_t>(layout.scratch_stride * options.threads) * sizeof(float));
   layout.positions = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
+  if (has_long_rotations(program)) {
+    layout.lengths = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
+  }
   layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
   layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
   for (const Extents& most :

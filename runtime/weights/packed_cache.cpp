@@ -117,10 +117,12 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
       key += fmt::format("  {} {} {} {} eps {:a} width {} heads {}\n", by.weight, by.bias, by.gamma,
                          by.beta, by.eps, by.width, by.heads);
     }
-    for (const Source& s : p.sources) {
-      key +=
-          fmt::format("  {} rows {} from {} of {}\n", s.tensor, s.rows, s.first_row, s.tensor_rows);
-    }
+    const auto add = [&key](const char* sign, const Source& s) {
+      key += fmt::format("  {}{} rows {} from {} of {}\n", sign, s.tensor, s.rows, s.first_row,
+                         s.tensor_rows);
+    };
+    for (const Source& s : p.sources) add("", s);
+    if (p.minus.rows > 0) add("minus ", p.minus);
   }
   return key;
 }

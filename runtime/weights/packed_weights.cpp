@@ -232,7 +232,8 @@ class Packer {
       }
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
-      if (rows.data != nullptr && p.row_scale.empty() && first + nr <= rows.rows) {
+      const bool is_stored = rows.data != nullptr && p.row_scale.empty() && p.minus.rows == 0;
+      if (is_stored && first + nr <= rows.rows) {
         const std::byte* const w = fetch(rows, first * K, nr * K);
         is_finite = is_finite && check(p, w, rows.type, nr * K);
         gemm.pack_panel(w, rows.type, K, nr, K, panel);
@@ -242,6 +243,7 @@ class Packer {
       for (Index j = 0; j < nr; ++j) {
         float* row_of_w = gathered.data() + j * K;
         widen_row(p, n0 + j, row_of_w);
+        subtract_row(p, n0 + j, row_of_w);
         if (scale.empty()) continue;
         for (Index k = 0; k < K; ++k) row_of_w[k] *= scale[static_cast<std::size_t>(n0 + j)];
       }
@@ -249,6 +251,13 @@ class Packer {
       gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
     }
     return is_finite;
+  }
+
+  void subtract_row(const Parameter& p, Index row, float* from) {
+    if (p.minus.rows == 0) return;
+    std::vector<float> other(static_cast<std::size_t>(p.cols));
+    widen(find_rows(checkpoint_, p.minus, p.cols), row * p.cols, p.cols, other.data());
+    for (Index k = 0; k < p.cols; ++k) from[k] -= other[static_cast<std::size_t>(k)];
   }
 
   /// Rows [n0, n0 + nr) of a transposed parameter: columns of its source, which is (cols, rows).
@@ -381,7 +390,7 @@ void check_sources(const Parameter& p) {
                               std::all_of(p.gather.begin(), p.gather.end(), is_row)
                   : gathers      ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
                   : p.transposed ? p.sources.size() == 1 && rows == p.cols
-                                 : rows == p.rows;
+                                 : rows == p.rows && (p.minus.rows == 0 || p.minus.rows == p.rows);
   if (!ok)
     throw Error(ErrorCode::internal,
                 fmt::format("program: sources of parameter \"{}\" do not add up", p.name));

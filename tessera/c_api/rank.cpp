@@ -81,7 +81,7 @@ void rank_pairs(Ranking& r) {
   options.prompt_name = first.prompt_name;
   const TextInputs inputs(r.model().package(), options);
   for (std::size_t q = 0; q < r.queries.size(); ++q) {
-    const text::PairStart query = inputs.pair_start(r.queries.text(q));
+    const PairFirst query = inputs.pair_start(r.queries.text(q));
     ItemStatuses every(nullptr, "document");
     ItemStatuses& items = r.items.are_wanted() ? r.items : every;
     items.begin(r.documents.size());

@@ -221,7 +221,7 @@ tessera_status tessera_classify_texts(tessera_session* session, const tessera_te
     for (std::size_t s = 0; s < call.texts.size(); ++s) {
       const std::string_view text = call.texts.text(s);
       parts.add([&] {
-        const text::PairStart premise = inputs.pair_start(text);
+        const PairFirst premise = inputs.pair_start(text);
         std::vector<text::Encoding> encodings;
         for (const std::string& each : zero_shot.hypotheses()) {
           encodings.push_back(inputs.encode(premise, each));

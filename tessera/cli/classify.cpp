@@ -140,7 +140,7 @@ Classify::Way Classify::zero_shot_way(const PackagePointer& package,
               [package, zero_shot, &preparer](const Record& record, std::vector<Prepared>& parts) {
                 require_no_pair(record);
                 about(record.where, [&] {
-                  const text::PairStart premise = preparer.texts()->pair_start(record.text);
+                  const PairFirst premise = preparer.texts()->pair_start(record.text);
                   for (const std::string& each : zero_shot->hypotheses()) {
                     text::Encoding encoding = preparer.texts()->encode(premise, each);
                     TokenSequence sequence =

@@ -111,7 +111,8 @@ void Rerank::add_to(CLI::App& command) {
   document_prompt.add_to(command, "--document-prompt", "every text, of an embedder");
   command.footer(
       "A model with one logit (a reranker) reads every query with every text; the score is the\n"
-      "logit after the activation that its files name, or the sigmoid. A multiple choice reads "
+      "logit after the activation that its files name, or the sigmoid. Qwen3-Reranker is one by\n"
+      "its answer \"yes\"; --prompt is its instruction. A multiple choice reads "
       "them\n"
       "likewise; the scores are the softmax over the texts. A model with an embedding\n"
       "reads each text once; the score is what similarity_fn_name of its files names: cosine\n"

@@ -219,6 +219,19 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("outputs", names_of_outputs(package.program));
   if (!package.labels.empty()) facts.add("labels", package.labels);
   if (!package.problem_type.empty()) facts.add("problem_type", package.problem_type);
+  if (package.answer_tokens) {
+    const models::AnswerTokens& answer = *package.answer_tokens;
+    facts.add("logit",
+              fmt::format("of token {}{} at the last token ({})", answer.yes,
+                          answer.no ? fmt::format(" less that of token {}", *answer.no) : "",
+                          answer.from));
+  }
+  if (package.pair_template) {
+    facts.add("pairs",
+              fmt::format("<Instruct>, <Query> and <Document> in a chat ({}); instruction, "
+                          "unless --prompt says another: {}",
+                          package.pair_template->from, package.pair_template->instruction));
+  }
   if (package.score_activation) {
     facts.add("score_activation", fmt::format("{} ({})", to_string(*package.score_activation),
                                               package.score_activation_from));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -79,9 +80,17 @@ TextInputs::TextInputs(const models::Package& package, const TextOptions& option
   longest_ = position_limit;
   const auto strategy = options.truncation.value_or(text::TruncationStrategy::longest_first);
   const bool cuts = strategy != text::TruncationStrategy::do_not_truncate;
+  if (package.pair_template) {
+    writes_pairs_ = true;
+    const bool is_chosen = options.prompt || options.prompt_name || !prompt_.empty();
+    instruction_ = is_chosen ? prompt_ : package.pair_template->instruction;
+    const text::EncodeOptions plain{.add_special_tokens = false, .use_file_truncation = false};
+    before_ = tokenizer_->encode(models::PairTemplate::before(), plain);
+    after_ = tokenizer_->encode(models::PairTemplate::after(), plain);
+  }
   if (options.max_length) {
     const auto special = package.adds_special_tokens ? tokenizer_->special_tokens_count(false) : 0;
-    const auto fewest = static_cast<Index>(special) + 1;
+    const auto fewest = static_cast<Index>(special + before_.size() + after_.size()) + 1;
     if (*options.max_length < fewest || *options.max_length > position_limit) {
       refuse(fmt::format("max length: got {}, expected {} to {} (special tokens, position table)",
                          *options.max_length, fewest, position_limit));
@@ -138,6 +147,7 @@ text::Encoding TextInputs::encode(std::string_view text,
     return finished(
         encode_static(*tokenizer_, *static_model_, prompt_ + std::string(text), static_cut_));
   }
+  if (pair && writes_pairs_) return encode_written(text, *pair);
   std::string first, second;
   if (!prompt_.empty() || strips_ || lower_case_first_) {
     first = prepared(prompt_, text);
@@ -151,14 +161,50 @@ text::Encoding TextInputs::encode(std::string_view text,
                        : tokenizer_->encode(text, options_));
 }
 
-text::PairStart TextInputs::pair_start(std::string_view text) const {
-  return tokenizer_->pair_start(prepared(prompt_, text), options_);
+PairFirst TextInputs::pair_start(std::string_view text) const {
+  if (writes_pairs_) return {.tokens = std::nullopt, .text = std::string(text)};
+  return {.tokens = tokenizer_->pair_start(prepared(prompt_, text), options_), .text = ""};
 }
 
-text::Encoding TextInputs::encode(const text::PairStart& start, std::string_view pair) const {
+text::Encoding TextInputs::encode(const PairFirst& start, std::string_view pair) const {
+  if (writes_pairs_) return encode_written(start.text, pair);
   std::string second;
   if (strips_ || lower_case_first_) pair = second = prepared("", pair);
-  return finished(tokenizer_->encode_pair(start, pair, options_));
+  return finished(tokenizer_->encode_pair(*start.tokens, pair, options_));
+}
+
+// before + what is written of the pair, which is cut, + after          Qwen3-Reranker, process_inputs()
+text::Encoding TextInputs::encode_written(std::string_view query, std::string_view document) const {
+  text::EncodeOptions options = options_;
+  const std::size_t around = before_.size() + after_.size();
+  if (options.max_length) {
+    if (*options.max_length <= around) {
+      refuse(fmt::format("max length: got {}, expected more than the {} tokens around each pair",
+                         *options.max_length, around));
+    }
+    *options.max_length -= around;
+    options.truncation = text::TruncationStrategy::longest_first;  // of one text
+  }
+  text::Encoding body = tokenizer_->encode(
+      models::PairTemplate::between(instruction_, prepared("", query), prepared("", document)),
+      options);
+  const auto put = [](const auto& from, auto& into, auto at) {
+    into.insert(at, from.begin(), from.end());
+  };
+  for (const bool is_after : {false, true}) {
+    const text::Encoding& from = is_after ? after_ : before_;
+    const auto put_all = [&](auto& into, const auto& values) {
+      put(values, into, is_after ? into.end() : into.begin());
+    };
+    const std::size_t n = from.size();
+    put_all(body.ids, from.ids);
+    put_all(body.type_ids, from.type_ids);
+    put_all(body.offsets, std::vector<std::array<std::uint32_t, 2>>(n));
+    put_all(body.special_mask, std::vector<std::uint8_t>(n, 1));
+    put_all(body.attention_mask, std::vector<std::uint8_t>(n, 1));
+  }
+  for (std::uint32_t& place : body.last_text) place += static_cast<std::uint32_t>(before_.size());
+  return finished(std::move(body));
 }
 
 std::vector<text::Encoding> TextInputs::encode_windows(std::string_view text,
@@ -269,7 +315,10 @@ TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding)
   sequence.query_only = encoding.unattended;
   sequence.positions.resize(encoding.size());
   fill_positions(spec, encoding.ids, sequence.positions);
-  for (std::vector<std::int32_t>* each : {&sequence.ids, &sequence.types, &sequence.positions}) {
+  sequence.columns.resize(encoding.size());
+  std::iota(sequence.columns.begin(), sequence.columns.end(), 0);
+  for (std::vector<std::int32_t>* each :
+       {&sequence.ids, &sequence.types, &sequence.positions, &sequence.columns}) {
     if (each->empty()) continue;
     std::rotate(each->begin(), each->end() - encoding.unattended, each->end());
   }

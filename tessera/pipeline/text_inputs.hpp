@@ -38,6 +38,12 @@ struct StaticCut {
   Index tokens;
 };
 
+/// A text that stands first in many pairs, as far as it can be prepared.
+struct PairFirst {
+  std::optional<text::PairStart> tokens;
+  std::string text;  ///< of a model whose pairs are written as one text
+};
+
 /// Encodes texts for one Package, which must outlive it. Only its counters change.
 class TextInputs {
  public:
@@ -53,9 +59,10 @@ class TextInputs {
   ///
   /// Errors    invalid_argument: the text has more tokens than the model takes, and is not to be cut
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = {}) const;
-  /// The same in two steps, for a text that stands first in many pairs.
-  text::PairStart pair_start(std::string_view text) const;
-  text::Encoding encode(const text::PairStart& start, std::string_view pair) const;
+  /// The same in two steps, for a text that stands first in many pairs. Pairs of a model that has a
+  /// PairTemplate are written as it says, the prompt as its instruction.
+  PairFirst pair_start(std::string_view text) const;
+  text::Encoding encode(const PairFirst& start, std::string_view pair) const;
 
   /// A text, or the second of a pair, that may be longer than max_tokens(), as windows: see
   /// text::Tokenizer::encode_windows(). Nothing is cut.
@@ -83,6 +90,9 @@ class TextInputs {
   Index padded_to_ = 0;  // 0: not
   Index longest_ = 0;    // of the position table
   text::TextPadding padding_{};
+  bool writes_pairs_ = false;  // as a PairTemplate says, with this instruction, between these
+  std::string instruction_;
+  text::Encoding before_, after_;
   const models::MultiVector* filled_ = nullptr;             // queries are filled up as it says
   const models::StaticModelTexts* static_model_ = nullptr;  // texts are read as model2vec does
   std::optional<StaticCut> static_cut_;                     // of those
@@ -91,6 +101,7 @@ class TextInputs {
   std::size_t prompt_tokens_ = 0;  // that poolings leave out
   std::size_t count_prompt_tokens() const;
   std::string prepared(std::string_view prompt, std::string_view text) const;
+  text::Encoding encode_written(std::string_view query, std::string_view document) const;
   text::Encoding finished(text::Encoding encoding) const;
   void pad(text::Encoding& encoding) const;
   void expand(text::Encoding& encoding) const;
@@ -104,7 +115,7 @@ class TextInputs {
 TextOptions as(TextRole role, const models::Package& package, TextOptions options);
 
 /// The ids and types of `encoding` as the model reads them. Tokens that nobody attends to come first
-/// (Batch::query_only), with the positions that they have at the end.
+/// (Batch::query_only), with the positions and columns that they have at the end.
 TokenSequence to_sequence(const TokenSpec& spec, const text::Encoding& encoding);
 
 }  // namespace tessera

@@ -141,7 +141,7 @@ std::vector<RankedText> TextRanker::rank_pairs(std::string_view query, std::size
   const Program& program = encoder_.package().program;
   const TokenSpec& spec = require_tokens(program);
   const TextCheck check(encoder_);
-  const text::PairStart start = query_inputs_.pair_start(query);
+  const PairFirst start = query_inputs_.pair_start(query);
   std::vector<TokenSequence> sequences;
   std::vector<std::size_t> rows;  // of sequences
   for (std::size_t row = 0; row < entries_.size(); ++row) {

@@ -163,16 +163,78 @@ TEST(PackageTest, KeysThatChangeTheResultAreRefusedByName) {
 }
 
 TEST(PackageTest, ScalingsOfPositionsThatAreNotComputedAreNamed) {
-  for (const char* kind : {"yarn", "dynamic", "llama3", "longrope"}) {
+  for (const char* kind : {"su", "proportional", "mrope"}) {
     CheckpointCopy copy("qwen3-seqcls");
     copy.config["rope_scaling"] = fmt::format(R"({{"rope_type": "{}", "factor": 4.0}})", kind);
     EXPECT_THAT(open_error(copy),
                 AllOf(StartsWith("unsupported_model: config.json rope_scaling: \"rope_type\" is "),
-                      HasSubstr(kind), HasSubstr("expected default or linear")));
+                      HasSubstr(kind),
+                      HasSubstr("one of default, linear, dynamic, yarn, longrope, llama3")));
   }
+  CheckpointCopy newer("modernbert-model-v5config");
+  newer.config["rope_parameters"] = R"({"rope_theta": 9.0, "type": "su"})";
+  EXPECT_THAT(open_error(newer),
+              StartsWith("unsupported_model: config.json rope_parameters: \"type\" is \"su\""));
   CheckpointCopy copy("gte-new-model");
   copy.config["rope_scaling"] = R"({"type": "dynamic", "factor": 2.0})";
   EXPECT_THAT(open_error(copy), HasSubstr("expected ntk"));
+  CheckpointCopy both("qwen3-embedding-v5config");
+  both.config["rope_scaling"] = R"({"type": "linear", "factor": 2.0})";
+  EXPECT_THAT(open_error(both), StartsWith("unsupported_model: config.json: \"rope_scaling\" is "));
+  CheckpointCopy older("modernbert-model");  // eager and fused attention of the reference differ
+  older.config["rope_scaling"] = R"({"type": "linear", "factor": 2.0})";
+  EXPECT_THAT(open_error(older),
+              StartsWith("unsupported_model: config.json rope_scaling: \"type\" is \"linear\""));
+}
+
+TEST(PackageTest, ScalingsOfPositionsThatLackWhatTheyNeedAreCorrupt) {
+  struct Bad {
+    const char *scaling, *key, *expected;
+  };
+  for (
+      const Bad& bad : {
+          Bad{R"("type": "linear", "factor": 0)", "factor", "a number above 0"},
+          Bad{R"("type": "dynamic")", "factor", "a number above 0"},
+          Bad{R"("type": "yarn", "factor": "4")", "factor", "number"},
+          Bad{R"("type": "yarn", "factor": 4, "beta_fast": 1)", "beta_fast", "beta_slow=1"},
+          Bad{R"("type": "yarn", "factor": 4, "attention_factor": 0)", "attention_factor",
+              "a number above 0"},
+          Bad{R"("type": "yarn", "original_max_position_embeddings": 1)",
+              "original_max_position_embeddings", "from 2"},
+          Bad{R"("type": "longrope", "long_factor": [1, 2])", "short_factor", "7 numbers above 0"},
+          Bad{R"("type": "longrope", "short_factor": [1, 1, 1, 1, 1, 1, 1], "long_factor": [1, 2])",
+              "long_factor", "7 numbers above 0"},
+          Bad{R"("type": "longrope", "short_factor": [1, 1, 1, 0, 1, 1, 1])", "short_factor",
+              "7 numbers above 0"},
+          Bad{R"("type": "longrope", "short_factor": "1")", "short_factor", "an array of numbers"},
+          Bad{R"("type": "llama3", "factor": 8, "low_freq_factor": 1)", "high_freq_factor",
+              "a number above 0"},
+          Bad{R"("type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4)",
+              "high_freq_factor", "more than low_freq_factor=4"},
+      }) {
+    CheckpointCopy copy("qwen3-seqcls");
+    copy.config["rope_scaling"] = fmt::format("{{{}}}", bad.scaling);
+    EXPECT_THAT(open_error(copy),
+                AllOf(StartsWith(fmt::format("corrupt_file: config.json rope_scaling: \"{}\" is ",
+                                             bad.key)),
+                      HasSubstr(bad.expected)))
+        << bad.scaling;
+  }
+}
+
+TEST(PackageTest, LayerTypesOfModernBertAreThoseOfThePeriodWhereBothAreSaid) {
+  CheckpointCopy copy("modernbert-model");  // layers 0 and 3 of 5 are global
+  copy.config["layer_types"] =
+      R"(["full_attention", "sliding_attention", "sliding_attention", "full_attention", "sliding_attention"])";
+  EXPECT_NO_THROW(copy.open());
+  copy.config["layer_types"] =
+      R"(["full_attention", "sliding_attention", "full_attention", "full_attention", "sliding_attention"])";
+  EXPECT_THAT(open_error(copy),
+              AllOf(StartsWith("corrupt_file: config.json: \"layer_types\" is "),
+                    HasSubstr("sliding_attention in layer 2, as global_attn_every_n_layers=3")));
+  CheckpointCopy newer("modernbert-v5-layer-types");  // whose version goes by layer_types alone
+  newer.config["global_attn_every_n_layers"] = "3";
+  EXPECT_NO_THROW(newer.open());
 }
 
 TEST(PackageTest, HeadsThatAreTooLargeAreRefusedBeforeAnythingIsMadeOfThem) {
@@ -214,6 +276,13 @@ TEST(PackageTest, KeysThatContradictThemselvesAreCorrupt) {
            Bad{"layer_types", "[\"full_attention\"]", "modernbert-v5-layer-types"},
            Bad{"moe_top_k", "0", "nomic-embed-v2-moe"},
            Bad{"moe_top_k", "5", "nomic-embed-v2-moe"},
+           Bad{"num_experts", "-1", "nomic-embed-v2-moe"},
+           Bad{"local_attention", "-1", "modernbert-model"},
+           Bad{"global_attn_every_n_layers", "0", "modernbert-model"},
+           Bad{"sliding_window", "0", "embeddinggemma"},
+           Bad{"num_key_value_heads", "2", "embeddinggemma"},
+           Bad{"num_key_value_heads", "0", "eurobert-mlm"},
+           Bad{"rope_theta", "0", "qwen3-seqcls"},
            Bad{"partial_rotary_factor", "0.1", "qwen3-embedding-v5config"},
            Bad{"head_dim", "70000", "qwen3-embedding-v5config"},
            Bad{"query_pre_attn_scalar", "0", "embeddinggemma"},

@@ -73,6 +73,18 @@ TEST(ReferenceBatchTest, HolesInTheMaskAreLeftAway) {
   EXPECT_THAT(batch.view().positions, ElementsAre(0, 2, 3));
 }
 
+TEST(ReferenceBatchTest, MaskedRowsThatMaySeeOneAnotherComeFirstWithTheirColumns) {
+  TokenSpec spec = kColumns;
+  spec.masked_rows = MaskedRows::see_all_if_nothing;
+  const Ids ids{0, 0, 5, 0, 6}, mask{0, 0, 1, 0, 1};
+  const ReferenceBatch batch(spec, 1, 5, ids, mask, {});
+  EXPECT_THAT(batch.view().query_only, ElementsAre(3));
+  EXPECT_THAT(batch.view().columns, ElementsAre(0, 1, 3, 2, 4));
+  EXPECT_THAT(batch.view().positions, ElementsAre(0, 1, 3, 2, 4));
+  const Ids attended{1, 0, 1, 0, 1};  // nothing reads masked rows then
+  EXPECT_THAT(ReferenceBatch(spec, 1, 5, ids, attended, {}).view().columns, ElementsAre(0, 2, 4));
+}
+
 TEST(ReferenceBatchTest, ScatterPutsRowsWhereTheyWere) {
   const Ids ids{0, 5, 6, 7, 8, 0}, mask{0, 1, 1, 1, 1, 0};
   const ReferenceBatch batch(kColumns, 2, 3, ids, mask, {});

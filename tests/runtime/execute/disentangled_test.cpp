@@ -60,7 +60,7 @@ class DisentangledTest : public testing::TestWithParam<Isa> {
   void build(bool key, bool query, bool norm) {
     Program& program = model_.program();
     program.inputs = TokenSpec{
-        .vocab_size = kVocab, .max_tokens = kAnyLength, .masked_rows_attend_to_all = true};
+        .vocab_size = kVocab, .max_tokens = kAnyLength, .masked_rows = MaskedRows::see_all};
     const ValueId qkv = model_.add(
         "qkv", kTokens, 3 * H,
         EmbeddingOp{.terms = {{model_.parameter("table", ParameterKind::table, kVocab, 3 * H),

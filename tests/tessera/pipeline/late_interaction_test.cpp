@@ -97,6 +97,17 @@ TEST_P(LateInteractionTest, VectorsOfTheConformanceCaseAreTheReferences) {
   EXPECT_GT(unattended, 20U);
 }
 
+TEST(LateInteractionSequenceTest, TokensThatNobodyAttendsToComeFirstAndStandWhereTheyStood) {
+  text::Encoding encoding;
+  encoding.ids = {5, 6, 4, 4};
+  encoding.unattended = 2;
+  const TokenSequence sequence = to_sequence({.vocab_size = 10, .max_tokens = 8}, encoding);
+  EXPECT_THAT(sequence.ids, ElementsAre(4, 4, 5, 6));
+  EXPECT_THAT(sequence.positions, ElementsAre(2, 3, 0, 1));
+  EXPECT_THAT(sequence.columns, ElementsAre(2, 3, 0, 1));  // windows and biases go by them
+  EXPECT_EQ(sequence.query_only, 2);
+}
+
 /// The conformance case with a vocabulary of a few words, in one of the layouts.
 class Directory {
  public:

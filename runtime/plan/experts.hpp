@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mixture of experts, a block of rows at a time by one worker. For each expert the rows of the block
+// A mixture of experts (execute/experts.cpp), a block of rows at a time by one worker. For each expert the rows of the block
 // that chose it are gathered, multiplied twice, and added to the block's result:
 //
 //   for each expert e, in order
@@ -18,7 +18,7 @@
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/program/program.hpp"
 
-namespace tessera::execute {
+namespace tessera {
 
 /// Most rows of a block.
 inline constexpr Index kExpertRows = 512;
@@ -27,7 +27,7 @@ struct ExpertShape {
   Index H, F, experts, top;
 };
 
-inline ExpertShape shape_of(const Program& program, const ExpertsOp& op) noexcept {
+inline ExpertShape expert_shape(const Program& program, const ExpertsOp& op) noexcept {
   const Parameter& up = program.parameters[at(op.up.front())];
   return {.H = up.cols, .F = up.rows, .experts = std::ssize(op.up), .top = op.top};
 }
@@ -46,4 +46,4 @@ inline Index expert_scratch(const ExpertShape& shape, Index rows, Index rows_rea
   return m * (strides + 2 * shape.top) + shape.experts;
 }
 
-}  // namespace tessera::execute
+}  // namespace tessera
