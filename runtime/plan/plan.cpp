@@ -189,7 +189,8 @@ bool is_row_wise(const Op& op) noexcept {
           [](const PatchEmbedOp&) { return false; }, [](const BroadcastOp&) { return false; },
           [](const PoolOp&) { return false; },       [](const LargestByIdOp&) { return false; },
           [](const TopColumnsOp&) { return false; }, [](const ConcatOp&) { return false; },
-          [](const MaskRowsOp&) { return false; },   [](const ConvolutionOp&) { return false; }},
+          [](const MaskRowsOp&) { return false; },   [](const ConvolutionOp&) { return false; },
+          [](const WindowRowsOp&) { return false; }, [](const MergeCellsOp&) { return false; }},
       op);
 }
 

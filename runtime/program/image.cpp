@@ -24,11 +24,12 @@ Index image_rows(const ImageSpec& spec, Index height, Index width, bool interpol
     refuse(fmt::format("{} x {} unless positions are interpolated (interpolate_positions)",
                        spec.height, spec.width));
   }
-  if (height < spec.patch_height || width < spec.patch_width) {
+  if (height < 1 || width < 1 ||
+      (!spec.pads && (height < spec.patch_height || width < spec.patch_width))) {
     refuse(fmt::format("at least one patch of {} x {}", spec.patch_height, spec.patch_width));
   }
   constexpr Index kMost = std::numeric_limits<std::int32_t>::max();
-  const Index rows = height / spec.patch_height, cols = width / spec.patch_width;
+  const auto [rows, cols] = spec.grid_of(height, width);
   if (rows > (kMost - spec.special_tokens) / cols) {
     refuse(fmt::format("at most {} patches", kMost - spec.special_tokens));
   }

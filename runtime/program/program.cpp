@@ -149,6 +149,8 @@ const char* name_of(const Op& op) noexcept {
           [](const ConcatOp&) { return "concat"; },
           [](const MaskRowsOp&) { return "mask_rows"; },
           [](const ConvolutionOp&) { return "convolution"; },
+          [](const WindowRowsOp&) { return "window_rows"; },
+          [](const MergeCellsOp&) { return "merge_cells"; },
       },
       op);
 }
@@ -309,6 +311,8 @@ std::string to_string(const Program& program) {
               return list;
             },
             [&](const MaskRowsOp& o) { return value(o.in); },
+            [&](const WindowRowsOp& o) { return value(o.in); },
+            [&](const MergeCellsOp& o) { return value(o.in); },
             [&](const ConvolutionOp& o) {
               return fmt::format("{} rows of {} * {}{}", o.taps, value(o.in), parameter(o.weight),
                                  o.bias == kNone ? "" : " + bias");

@@ -517,10 +517,38 @@ struct ConvolutionOp {
   }
 };
 
-using Op =
-    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
-                 AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
-                 LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp, ConvolutionOp>;
+/// The rows of maps in the order of their windows, or back: one of the two spaces is
+/// RowRule::grid_windows of the other. Cells of windows that stand for no cell of the map are zeros.
+///
+///   out[window, y, x] = in[the cell that is there after rolling]      Liu et al. 2021 (Swin), §3.2
+struct WindowRowsOp {
+  ValueId in;
+  ValueId out;  // as wide
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
+/// n x n cells side by side, column by column, where `out` is in a space of RowRule::grid of that n:
+///
+///   out[y,x] = [in[ny,nx] | in[ny+1,nx] | … | in[ny,nx+1] | …]        cells beyond the map are zeros
+///                                                         Liu et al. 2021 (Swin), §3.1, patch merging
+struct MergeCellsOp {
+  ValueId in;   // (cells, C)
+  ValueId out;  // (merged cells, n²·C)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
+using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
+                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp,
+                        PoolOp, LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp,
+                        ConvolutionOp, WindowRowsOp, MergeCellsOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -566,12 +594,23 @@ struct ImageSpec {
   Index height = 0, width = 0;              ///< native size, pixels
   Index patch_height = 0, patch_width = 0;  ///< pixels
   Index special_tokens = 0;                 ///< rows before the patches of an image
+  /// What is left of an image at the right and below is a patch, too, with zeros beyond the image.
+  bool pads = false;
+  /// Patches begin so many pixels above and to the left of their cells, and are larger by as many: 1 of
+  /// a convolution of 3 x 3 with stride 2. Beyond the image there are zeros.
+  Index before = 0;
   ImageSizes sizes = ImageSizes::native;
   PositionResize resize = PositionResize::none;
 
-  Index grid_rows() const noexcept { return height / patch_height; }
-  Index grid_cols() const noexcept { return width / patch_width; }
-  Index patch_elements() const noexcept { return channels * patch_height * patch_width; }
+  Grid grid_of(Index its_height, Index its_width) const noexcept {
+    const Index more_rows = pads ? patch_height - 1 : 0, more_cols = pads ? patch_width - 1 : 0;
+    return {(its_height + more_rows) / patch_height, (its_width + more_cols) / patch_width};
+  }
+  Index grid_rows() const noexcept { return grid_of(height, width).rows; }
+  Index grid_cols() const noexcept { return grid_of(height, width).cols; }
+  Index patch_elements() const noexcept {
+    return channels * (before + patch_height) * (before + patch_width);
+  }
   /// Token rows of an image of the native size.
   Index native_rows() const noexcept { return special_tokens + grid_rows() * grid_cols(); }
 };

@@ -36,8 +36,9 @@ struct SessionLayout {
   Index scratch_stride = 0;    ///< floats per worker
   std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
   struct SpaceCuts {
-    std::size_t offset = 0;  // bytes
-    Index pieces = 0;        // at most
+    std::size_t offset = 0;             // bytes
+    Index pieces = 0;                   // at most
+    std::size_t grids = 0, places = 0;  // bytes; where the space has such
   };
   std::vector<SpaceCuts> cuts{};         ///< by space; the caller has those of the tokens
   std::vector<std::size_t> rotations{};  ///< bytes; of each the table
