@@ -35,7 +35,7 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"ViT", " vit vit_msn vit_mae ijepa ", false, 224, 0, Filter::bilinear, false},
+    {"ViT", " vit vit_msn vit_mae ijepa swin swinv2 ", false, 224, 0, Filter::bilinear, false},
     {"DeiT", " deit ", false, 256, 224, Filter::bicubic, false},
     {"CLIP", " clip clip_vision_model ", true, 224, 224, Filter::bicubic, true},
     {"Siglip", " siglip siglip_vision_model ", false, 224, 0, Filter::bicubic, false},

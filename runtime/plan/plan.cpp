@@ -75,9 +75,10 @@ class Planner {
     };
     OpSchedule schedule;
     schedule.by_heads_from = head_dim_of(in_.program, op.q.value, in_.tile) == 0 ? 0 : kByHeadsFrom;
-    for (Index first = 1; first <= in_.max_rows;) {
+    const Index most = most_keys(in_.program, op, in_.max_rows);
+    for (Index first = 1; first <= most;) {
       // The last T of the same dataflow: it changes once at most.
-      Index last = first, end = in_.max_rows + 1;  // `last` has it; `end` has not
+      Index last = first, end = most + 1;  // `last` has it; `end` has not
       while (end - last > 1) {
         const Index middle = last + (end - last) / 2;
         (dataflow(middle) == dataflow(first) ? last : end) = middle;

@@ -105,6 +105,7 @@ std::string canonical_text(const Program& program) {
               m.special_tokens, m.sizes, m.resize);
   if (m.pads) writer.line("pads");
   if (m.before > 0) writer.line("before", m.before);
+  if (m.least_height > 1 || m.least_width > 1) writer.line("least", m.least_height, m.least_width);
   for (const Space& s : program.spaces) {
     writer.line("space", s.parent, s.rule, s.n);
     if (s.native != Grid{}) writer.line("native", s.native.rows, s.native.cols);
@@ -113,6 +114,10 @@ std::string canonical_text(const Program& program) {
   for (const Value& v : program.values) writer.line("value", v.space, v.width, v.type);
   for (const Parameter& p : program.parameters) {
     writer.line("parameter", p.kind, p.rows, p.cols, p.precision, p.offset);
+    if (p.repeats > 0) writer.line("repeats", p.repeats);
+    if (p.window.n > 0) {
+      writer.line("window", p.window.n, p.window.shift, p.window.hidden, p.window.trained);
+    }
   }
   for (const Rotation& r : program.rotations) {
     writer.line("rotation", r.neighbours, r.scale, std::ssize(r.frequencies));

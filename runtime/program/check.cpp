@@ -201,10 +201,18 @@ class Checker {
   void shapes(const AttentionOp& o, const PairBias& position) const {
     const Parameter& pairs = parameter(position.bias);
     const ImageSpec* images = program_.images();
-    const Index T = images == nullptr ? 0 : images->native_rows();
-    require(pairs.kind == ParameterKind::pair_bias && pairs.rows == o.heads &&
-                pairs.cols == T * T && images != nullptr && images->sizes == ImageSizes::native,
+    const Space& space = program_.spaces[at(value(o.q.value).space)];
+    const bool is_window = space.rule == RowRule::grid_windows;
+    const Index T = is_window ? space.n * space.n : images == nullptr ? 0 : images->native_rows();
+    require(pairs.kind == ParameterKind::pair_bias && pairs.rows == variants_of(pairs) * o.heads &&
+                pairs.cols == T * T,
             "has a bias of pairs of the wrong shape");
+    require(is_window ? pairs.window.n == space.n && pairs.window.shift == space.shift
+                      : pairs.window.n == 0,
+            "has a bias of other windows");
+    require(is_window || (images != nullptr && images->sizes == ImageSizes::native &&
+                          value(o.q.value).space == kTokens),
+            "has a bias of pairs of rows whose number is not fixed");
   }
   void shapes(const AttentionOp& o, const RelativeBias& position) const {
     const Parameter& b = parameter(position.bias);
@@ -242,7 +250,9 @@ class Checker {
       require(heads.first >= 0 && heads.count >= 0 &&
                   heads.first + heads.count * o.head_dim <= width(o.in),
               "has heads beyond its input");
-      vector_of(heads.gamma, o.head_dim);
+      const bool one_each =
+          heads.gamma != kNone && parameter(heads.gamma).rows == heads.count * o.head_dim;
+      vector_of(heads.gamma, one_each ? heads.count * o.head_dim : o.head_dim);
     }
     if (o.rotation == kNone) return;
     require(o.rotation >= 0 && o.rotation < std::ssize(program_.rotations), "has no such rotation");
@@ -257,7 +267,8 @@ class Checker {
   }
   void shapes(const AddOp& o) const { same_shape(o.a, o.b), same_shape(o.a, o.out); }
   void shapes(const PoolOp& o) const {
-    require(value(o.in).space == kTokens && value(o.out).space == kSequences &&
+    const SpaceId in = value(o.in).space;
+    require((in == kTokens || has_maps(program_.spaces, in)) && value(o.out).space == kSequences &&
                 width(o.in) == width(o.out),
             "must turn (rows,width) into (sequences,width)");
     const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;

@@ -96,6 +96,15 @@ Index longest_sequence(const Program& program, Index rows) noexcept {
   return rows;
 }
 
+Index longest_piece(const Program& program, SpaceId space, Index rows) noexcept {
+  const Space& of = program.spaces[at(space)];
+  return of.rule == RowRule::grid_windows ? of.n * of.n : longest_sequence(program, rows);
+}
+
+Index variants_of(const Parameter& pair_bias) noexcept {
+  return pair_bias.window.shift > 0 ? kWindowPlaces : 1;
+}
+
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences) {
   return most_extents(program.spaces, rows, sequences)[at(program.values[at(id)].space)].rows;
 }

@@ -121,6 +121,11 @@ bool has_maps(std::span<const Space> spaces, SpaceId space) noexcept {
   return space == kTokens && spaces[at(kTokens)].native.cells() > 0;
 }
 
+Grid map_of(std::span<const Space> spaces, SpaceId space, Grid tokens) noexcept {
+  if (space == kTokens) return tokens;
+  return grid_extents(spaces[at(space)], map_of(spaces, spaces[at(space)].parent, tokens)).grid;
+}
+
 std::vector<Extents> extents_of_image(std::span<const Space> spaces, Grid tokens) {
   std::vector<Extents> all(spaces.size());
   std::vector<Grid> grids(spaces.size());

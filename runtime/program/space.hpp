@@ -88,7 +88,9 @@ GridExtents grid_extents(const Space& space, Grid parent) noexcept;
 /// Whether windows of this space are of a rolled map. Precondition: rule grid_windows.
 bool is_rolled(const Space& space, Grid parent) noexcept;
 
-/// Whether rows of this space are cells of maps.
+/// The map of a space that has them (has_maps), of an image whose tokens are these cells.
+Grid map_of(std::span<const Space> spaces, SpaceId space, Grid tokens) noexcept;
+/// Whether rows of this space are cells of maps: then its pieces are the images.
 bool has_maps(std::span<const Space> spaces, SpaceId space) noexcept;
 /// Rows and pieces of every space for one image whose tokens are these cells; of spaces without maps
 /// none.
