@@ -37,6 +37,8 @@ FAMILIES = {
     'dinov2': ['dinov2-model', 'dinov2-imgcls'],
     'dinov2_with_registers': ['dinov2-registers-model', 'dinov2-registers-swiglu'],
     'beit': ['beit-model'],
+    'swin': ['swin-model', 'swin-imgcls'],
+    'swinv2': ['swinv2-model'],
     'clip_text_model': ['clip-text-proj'],
     'clip_vision_model': ['clip-vision-proj'],
     'siglip_text_model': ['siglip-text'],
@@ -112,6 +114,8 @@ VISION = {
     'use_mean_pooling': [False], 'layer_scale_init_value': [0.0], 'pool_scales': [[1]], 'use_auxiliary_head': [False], 'auxiliary_loss_weight': [0.1],
     'auxiliary_channels': [8], 'auxiliary_num_convs': [2], 'auxiliary_concat_input': [True], 'semantic_loss_ignore_index': [0], 'add_fpn': [True],
     'projection_dim': [5], 'vision_use_head': [False],
+    'embed_dim': [24], 'depths': [[1, 1], [2, 1, 1], [1, 1, 1]], 'num_heads': [[1, 1], [1, 1, 1]], 'window_size': [2], 'num_layers': [1],
+    'pretrained_window_sizes': [[8, 8], [1, 0]], 'use_absolute_embeddings': [True],
 }
 
 
