@@ -112,11 +112,15 @@ TEST_F(RunTest, ImagesAndBothTowersAreTheReferences) {
     const char* run;
     const char* flags;
   };
-  for (const Case& c : {Case{"vit-model", "", "--hidden-states --batch-tokens 1"},
-                        Case{"vit-model", "interp_wide.", "--interpolate-positions"},
-                        Case{"deit-teacher", "", ""}, Case{"dinov2-imgcls", "", "--hidden-states"},
-                        Case{"clip-full", "", ""}, Case{"clip-full", "one_text_two_images.", ""},
-                        Case{"siglip-full", "", ""}, Case{"clip-vision-proj", "", ""}}) {
+  for (const Case& c :
+       {Case{"vit-model", "", "--hidden-states --batch-tokens 1"},
+        Case{"vit-model", "interp_wide.", "--interpolate-positions"}, Case{"deit-teacher", "", ""},
+        Case{"dinov2-imgcls", "", "--hidden-states"},
+        Case{"swin-model", "", "--hidden-states --batch-tokens 1"},
+        Case{"swin-model", "", "--hidden-states"}, Case{"swin-model", "ragged.", ""},
+        Case{"swin-imgcls", "other_size.", ""}, Case{"swinv2-model", "other_size.", ""},
+        Case{"clip-full", "", ""}, Case{"clip-full", "one_text_two_images.", ""},
+        Case{"siglip-full", "", ""}, Case{"clip-vision-proj", "", ""}}) {
     const std::string folder = golden + c.name;
     const CommandResult result = tessera("run " + folder + " --input " + folder + "/inputs." +
                                          c.run + "safetensors --output out.st " + c.flags);
