@@ -11,17 +11,6 @@ constexpr Index kMostLayers = 4096;
 /// Heads, and columns of a head, where these do not follow from the hidden size: products stay in range.
 constexpr Index kMostOfHeads = 65536;
 
-void refuse_unsupported(const Config& config, const std::string& position) {
-  for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
-    if (config.boolean(key, false)) config.unsupported(key, "false");
-  }
-  if (config.size_of("pruned_heads") > 0) config.unsupported("pruned_heads", "none");
-  if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
-  if (config.string("position_embedding_type", position) != position) {
-    config.unsupported("position_embedding_type", '"' + position + '"');
-  }
-}
-
 Dim read_intermediate(const Config& config, const Dim& hidden, const EncoderDefaults& defaults,
                       const EncoderKeys& keys) {
   if (defaults.intermediate_size > 0) {
@@ -35,6 +24,17 @@ Dim read_intermediate(const Config& config, const Dim& hidden, const EncoderDefa
 }
 
 }  // namespace
+
+void refuse_unsupported(const Config& config, const std::string& position) {
+  for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
+    if (config.boolean(key, false)) config.unsupported(key, "false");
+  }
+  if (config.size_of("pruned_heads") > 0) config.unsupported("pruned_heads", "none");
+  if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
+  if (config.string("position_embedding_type", position) != position) {
+    config.unsupported("position_embedding_type", '"' + position + '"');
+  }
+}
 
 LayerOptions read_encoder(BuildContext& context, const Config& config,
                           const EncoderDefaults& defaults, const EncoderKeys& keys) {

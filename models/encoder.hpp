@@ -40,9 +40,12 @@ struct EncoderDefaults {
   Index kv_heads = 0;  ///< 0: as many as heads
 };
 
+/// Refuses, by name, what no family computes: decoders, pruned heads, quantised weights, positions other
+/// than `position`.
+void refuse_unsupported(const Config& config, const std::string& position);
+
 /// What the layers have in common, as `config` says it (context.config, or the object of one tower
-/// in it); and the package's sizes, `layers` among them. Refuses, by name, what no family computes:
-/// decoders, pruned heads, quantised weights.
+/// in it); and the package's sizes, `layers` among them. As refuse_unsupported().
 LayerOptions read_encoder(BuildContext& context, const Config& config,
                           const EncoderDefaults& defaults, const EncoderKeys& keys = {});
 

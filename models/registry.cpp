@@ -30,6 +30,8 @@ ValueId build_dinov2(BuildContext& context);
 ValueId build_dinov2_with_registers(BuildContext& context);
 ValueId build_dinov3_vit(BuildContext& context);
 ValueId build_beit(BuildContext& context);
+ValueId build_swin(BuildContext& context);
+ValueId build_swinv2(BuildContext& context);
 ValueId build_clip(BuildContext& context);
 ValueId build_siglip(BuildContext& context);
 
@@ -99,6 +101,8 @@ constexpr std::array kFamilies{
            build_dinov2_with_registers},
     Family{"dinov3_vit", "dinov3_vit.", "DINOv3ViT", kModelOnly, build_dinov3_vit},
     Family{"beit", "beit.", "Beit", kVit, build_beit},
+    Family{"swin", "swin.", "Swin", kVit, build_swin},
+    Family{"swinv2", "swinv2.", "Swinv2", kVit, build_swinv2},
     Family{"clip", "", "CLIP", kClip, build_clip},
     Family{"clip_text_model", "", "CLIPText", kClipTower, build_clip},
     Family{"clip_vision_model", "", "CLIPVision", kClipTower, build_clip},

@@ -38,6 +38,8 @@ FAMILIES = {
     'dinov2_with_registers': ['dinov2-registers-model', 'dinov2-registers-swiglu'],
     'dinov3_vit': ['dinov3-vit-model', 'dinov3-vit-model-gated'],
     'beit': ['beit-model'],
+    'swin': ['swin-model', 'swin-imgcls'],
+    'swinv2': ['swinv2-model'],
     'clip_text_model': ['clip-text-proj'],
     'clip_vision_model': ['clip-vision-proj'],
     'siglip_text_model': ['siglip-text'],
@@ -115,6 +117,8 @@ VISION = {
     'projection_dim': [5], 'vision_use_head': [False], 'query_bias': [True, False], 'key_bias': [True], 'value_bias': [True, False],
     'proj_bias': [False], 'mlp_bias': [False], 'use_gated_mlp': [True, False], 'rope_theta': [7.0], 'rope_parameters': [{'rope_theta': 7.0, 'rope_type': 'yarn'}],
     'rope_scaling': [{'rope_type': 'linear', 'factor': 4.0}], 'pos_embed_shift': [0.5], 'pos_embed_jitter': [2.0], 'pos_embed_rescale': [3.0],
+    'embed_dim': [24], 'depths': [[1, 1], [2, 1, 1], [1, 1, 1]], 'num_heads': [[1, 1], [1, 1, 1]], 'window_size': [2], 'num_layers': [1],
+    'pretrained_window_sizes': [[8, 8], [1, 0]], 'use_absolute_embeddings': [True],
 }
 
 

@@ -545,7 +545,8 @@ typedef struct tessera_pixels {
 /// Encodes images: resized, cropped and normalised as preprocessor_config.json says.
 ///
 /// Shapes    as tessera_encode_texts(); a sequence is an image, a row one of its patches or special
-///           tokens.
+///           tokens. Where patches are merged (Swin), a row is a cell of the map that the output is of, and
+///           row_offsets counts those; the outputs of one call with a row per cell are of one map.
 /// Memory    allocates the resized pixels of all images of the call.
 /// Threads   images are decoded and resized before the session is taken, by as many threads as it
 ///           has, by the caller's alone if the session has a parallel_for.

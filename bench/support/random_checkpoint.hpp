@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checkpoint directory of any BERT or ViT size with random weights: speed does not depend on
+// A checkpoint directory of any BERT, ViT or Swin size with random weights: speed does not depend on
 // their values.
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -249,6 +250,63 @@ inline void write_random_vit(const std::filesystem::path& directory, const VitSi
  "num_attention_heads": {}, "intermediate_size": {}, "image_size": {}, "patch_size": {}}})",
           dino ? "Dinov2Model" : "ViTModel", dino ? "dinov2" : "vit", H, size.layers, size.heads, I,
           size.native(), P));
+}
+
+struct SwinSize {
+  const char* name;
+  Index embed_dim, window;
+  std::vector<Index> depths, heads;
+  bool is_v2 = false;
+  Index image = 224, patch = 4;
+};
+
+inline const SwinSize kSwinTiny{"Swin-T", 96, 7, {2, 2, 6, 2}, {3, 6, 12, 24}};
+inline const SwinSize kSwinV2Tiny{"SwinV2-T", 96, 8, {2, 2, 6, 2}, {3, 6, 12, 24}, true, 256};
+
+/// A SwinModel, or a Swinv2Model.
+inline void write_random_swin(const std::filesystem::path& directory, const SwinSize& size) {
+  std::vector<RandomTensor> list;
+  const Index P = size.patch, span = 2 * size.window - 1;
+  list.push_back({"embeddings.patch_embeddings.projection.weight", {size.embed_dim, 3, P, P}});
+  list.push_back({"embeddings.patch_embeddings.projection.bias", {size.embed_dim}});
+  add_norm(list, "embeddings.norm", size.embed_dim);
+  Index C = size.embed_dim;
+  for (std::size_t s = 0; s < size.depths.size(); ++s) {
+    const std::string stage = fmt::format("encoder.layers.{}.", s);
+    for (Index i = 0; i < size.depths[s]; ++i) {
+      const std::string block = fmt::format("{}blocks.{}.", stage, i);
+      const std::string self = block + "attention.self.";
+      add_linear(list, self + "query", C, C);
+      list.push_back({self + "key.weight", {C, C}});
+      if (!size.is_v2) list.push_back({self + "key.bias", {C}});
+      add_linear(list, self + "value", C, C);
+      if (size.is_v2) {
+        const std::string mlp = self + "continuous_position_bias_mlp.";
+        list.push_back({self + "logit_scale", {size.heads[s], 1, 1}, 2.3F});
+        add_linear(list, mlp + "0", 512, 2);
+        list.push_back({mlp + "2.weight", {size.heads[s], 512}});
+      } else {
+        list.push_back({self + "relative_position_bias_table", {span * span, size.heads[s]}});
+      }
+      add_linear(list, block + "attention.output.dense", C, C);
+      add_norm(list, block + "layernorm_before", C);
+      add_linear(list, block + "intermediate.dense", 4 * C, C);
+      add_linear(list, block + "output.dense", C, 4 * C);
+      add_norm(list, block + "layernorm_after", C);
+    }
+    if (s + 1 == size.depths.size()) break;
+    list.push_back({stage + "downsample.reduction.weight", {2 * C, 4 * C}});
+    add_norm(list, stage + "downsample.norm", size.is_v2 ? 2 * C : 4 * C);
+    C *= 2;
+  }
+  add_norm(list, "layernorm", C);
+  write_random(
+      directory, list,
+      fmt::format(R"({{"architectures": ["{}"], "model_type": "{}", "embed_dim": {}, "depths": [{}],
+ "num_heads": [{}], "window_size": {}, "image_size": {}, "patch_size": {}}})",
+                  size.is_v2 ? "Swinv2Model" : "SwinModel", size.is_v2 ? "swinv2" : "swin",
+                  size.embed_dim, fmt::join(size.depths, ", "), fmt::join(size.heads, ", "),
+                  size.window, size.image, P));
 }
 
 }  // namespace tessera::bench

@@ -40,7 +40,7 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"ViT", " vit vit_msn vit_mae ijepa ", false, 224, 0, Filter::bilinear, kHalf},
+    {"ViT", " vit vit_msn vit_mae ijepa swin swinv2 ", false, 224, 0, Filter::bilinear, kHalf},
     {"DeiT", " deit ", false, 256, 224, Filter::bicubic, kHalf},
     {"CLIP", " clip clip_vision_model ", true, 224, 224, Filter::bicubic, kClip},
     {"Siglip", " siglip siglip_vision_model ", false, 224, 0, Filter::bicubic, kHalf},

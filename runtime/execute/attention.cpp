@@ -183,6 +183,7 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   };
   const LoadedParameter* bias = parameter(std::get_if<RelativeBias>(&op.position));
   const LoadedParameter* pairs = parameter(std::get_if<PairBias>(&op.position));
+  const Index variants = pairs == nullptr ? 1 : pairs->rows / op.heads;  // of kWindowPlaces, or one
   const Index reach = bias == nullptr ? 0 : bias->cols / 2;
   const auto* const terms = std::get_if<Disentangled>(&op.position);
   const TokenSpec* const tokens = context.program.tokens();
@@ -210,6 +211,7 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     const Index of_sequence = task - block_begin[i] * op.heads;
     const Index h = of_sequence / blocks, b = of_sequence % blocks;
     const Index g = h * op.kv_heads / op.heads;
+    const Index place = variants == 1 ? 0 : static_cast<Index>(keys.places[i]);
     const Index first = kernels::first_row(Tq, blocks, V, b),
                 q1 = kernels::first_row(Tq, blocks, V, b + 1);
     const Index k0 = context.query_only_rows(s);  // keys are rows k0 … Tk−1
@@ -246,7 +248,8 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         .dataflow = at_rows(schedule.attention, Tk).dataflow,
         .mask = op.mask,
         .slope = alibi ? alibi_slope(h, op.heads) : 0.0F,
-        .dense = pairs == nullptr ? nullptr : pairs->data + h * pairs->cols + q0 * Tk,
+        .dense = pairs == nullptr ? nullptr
+                                  : pairs->data + (place * op.heads + h) * pairs->cols + q0 * Tk,
         .ld_dense = Tk,
         .narrow = narrow ? narrow_out.data + (begin + q0) * narrow_out.stride + h * d : nullptr,
         .ldn = narrow_out.stride,

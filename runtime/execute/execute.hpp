@@ -140,5 +140,7 @@ void run(const Context& context, const L2NormalizeOp& op, const OpSchedule& sche
 void run(const Context& context, const ConcatOp& op) noexcept;
 void run(const Context& context, const MaskRowsOp& op) noexcept;
 void run(const Context& context, const ConvolutionOp& op) noexcept;
+void run(const Context& context, const WindowRowsOp& op) noexcept;
+void run(const Context& context, const MergeCellsOp& op) noexcept;
 
 }  // namespace tessera::execute

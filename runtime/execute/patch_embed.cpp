@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Patch embedding: a convolution whose stride is its kernel is a product with gathered patches.
+// Patch embedding: a convolution whose stride is its kernel, or nearly so, is a product with gathered
+// patches.
 //
 //   X[s + p] = patch_p (1,K) · Wᵀ (K,N) + bias + position_p        K = C·P·P
 //
@@ -19,11 +20,37 @@
 namespace tessera::execute {
 namespace {
 
-/// Patch (i,j) of the image, in the order (channel, y, x); row (C·P·P).
+/// As gather_patch(), of a patch that begins at (top, left) and is not all in the image: zeros beyond it.
+void gather_edge(const ImageSpec& spec, const Image& image, Index top, Index left,
+                 float* row) noexcept {
+  const Index C = spec.channels, PH = spec.before + spec.patch_height,
+              PW = spec.before + spec.patch_width;
+  for (Index c = 0; c < C; ++c) {
+    for (Index y = top; y < top + PH; ++y) {
+      for (Index x = left; x < left + PW; ++x, ++row) {
+        const bool is_pixel = y >= 0 && x >= 0 && y < image.height && x < image.width;
+        if (!is_pixel) {
+          *row = 0.0F;
+        } else if (image.planes != nullptr) {
+          *row = image.planes[(c * image.height + y) * image.width + x];
+        } else {
+          *row = image.values[c * 256 + image.pixels[(y * image.width + x) * C + c]];
+        }
+      }
+    }
+  }
+}
+
+/// Patch (i,j) of the image, in the order (channel, y, x); row (patch_elements()).
 void gather_patch(const ImageSpec& spec, const Image& image, Index i, Index j,
                   float* row) noexcept {
-  const Index C = spec.channels, PH = spec.patch_height, PW = spec.patch_width;
-  const Index top = i * PH, left = j * PW;
+  const Index C = spec.channels, PH = spec.before + spec.patch_height,
+              PW = spec.before + spec.patch_width;
+  const Index top = i * spec.patch_height - spec.before, left = j * spec.patch_width - spec.before;
+  if (top < 0 || left < 0 || top + PH > image.height || left + PW > image.width) {
+    gather_edge(spec, image, top, left, row);
+    return;
+  }
   if (image.planes != nullptr) {
     for (Index c = 0; c < C; ++c) {
       const float* from = image.planes + (c * image.height + top) * image.width + left;
@@ -41,10 +68,6 @@ void gather_patch(const ImageSpec& spec, const Image& image, Index i, Index j,
       for (Index x = 0; x < PW; ++x) to[x] = values[from[x * C + c]];
     }
   }
-}
-
-Grid grid_of(const ImageSpec& spec, const Image& image) noexcept {
-  return {image.height / spec.patch_height, image.width / spec.patch_width};
 }
 
 class PatchEmbed {
@@ -75,7 +98,7 @@ class PatchEmbed {
   /// Patches [patches.begin, patches.end) of image s; `scratch` holds their block.
   void patch_rows(Index s, Range patches, float* scratch) const noexcept {
     const Image& image = context_.images[static_cast<std::size_t>(s)];
-    const Grid grid = grid_of(spec_, image);
+    const Grid grid = spec_.grid_of(image.height, image.width);
     const Index K = weight_.cols, lda = activation_stride(K);
     for (Index p = patches.begin; p < patches.end; ++p) {
       gather_patch(spec_, image, p / grid.cols, p % grid.cols, scratch + (p - patches.begin) * lda);

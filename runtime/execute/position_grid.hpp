@@ -20,11 +20,6 @@
 
 namespace tessera::execute {
 
-struct Grid {
-  Index rows, cols;
-  friend bool operator==(const Grid&, const Grid&) = default;
-};
-
 /// out = the row at place (i,j) of grid `to`; table (from.rows·from.cols, width), out (width).
 /// Precondition: resize != none.
 void interpolate_position(const float* table, Grid from, Grid to, Index i, Index j, Index width,

@@ -96,17 +96,23 @@ void run(const Context& context, const RotateOp& op, const OpSchedule& schedule)
                     *rotation, context.positions[static_cast<std::size_t>(i)],
                     context.lengths.empty() ? 0 : context.lengths[static_cast<std::size_t>(i)],
                     beyond);
+      const Index d = op.head_dim;
       for (const Heads* heads : {&op.q, &op.k}) {
-        const bool norm = heads->gamma != kNone;
-        context.kernels.rotate_heads({.x = row + heads->first,
-                                      .heads = heads->count,
-                                      .d = op.head_dim,
-                                      .gamma = norm ? context.weights[heads->gamma].data : nullptr,
-                                      .eps = op.eps,
-                                      .cos = turn.cos,
-                                      .sin = turn.sin,
-                                      .pairs = turn.pairs,
-                                      .neighbours = rotation != nullptr && rotation->neighbours});
+        const LoadedParameter* const gamma =
+            heads->gamma == kNone ? nullptr : &context.weights[heads->gamma];
+        // Heads of one gamma together; with one for each, one by one.
+        const Index together = gamma != nullptr && gamma->rows > d ? 1 : heads->count;
+        for (Index h = 0; h < heads->count; h += together) {
+          context.kernels.rotate_heads({.x = row + heads->first + h * d,
+                                        .heads = together,
+                                        .d = d,
+                                        .gamma = gamma == nullptr ? nullptr : gamma->data + h * d,
+                                        .eps = op.eps,
+                                        .cos = turn.cos,
+                                        .sin = turn.sin,
+                                        .pairs = turn.pairs,
+                                        .neighbours = rotation != nullptr && rotation->neighbours});
+        }
       }
     }
   });

@@ -7,6 +7,12 @@ bool is_self_attention(const Program& program, const AttentionOp& op) noexcept {
   return program.values[at(op.q.value)].space == program.values[at(op.k.value)].space;
 }
 
+Index most_keys(const Program& program, const AttentionOp& op, Index rows) noexcept {
+  const SpaceId keys = program.values[at(op.k.value)].space;
+  const bool are_windows = program.spaces[at(keys)].rule == RowRule::grid_windows;
+  return are_windows ? longest_piece(program, keys, rows) : rows;
+}
+
 Index head_dim_of(const Program& program, ValueId value, const PerPrecision<TileShape>& tile) {
   if (program.values[at(value)].space != kTokens) return 0;  // offsets of a run are of the tokens
   Index head_dim = 0, NR = 1;

@@ -18,6 +18,9 @@ namespace tessera {
 /// From this longest sequence of a batch on, QKV lies by heads.
 inline constexpr Index kByHeadsFrom = 1024;
 
+/// The most keys of a piece that a schedule is for: `rows`, or the cells of a window.
+Index most_keys(const Program& program, const AttentionOp& op, Index rows) noexcept;
+
 /// Whether queries and keys are rows of the same space.
 bool is_self_attention(const Program& program, const AttentionOp& op) noexcept;
 

@@ -49,6 +49,7 @@ void check_attention(const PlanInput& in, Index most, std::size_t i, const OpSch
     return;
   }
   if (schedule.attention.empty()) fail("has no dataflow, expected at least one");
+  most = most_keys(in.program, *op, most);
   if (schedule.attention.back().last_rows < most) {
     fail(fmt::format("its last dataflow is for up to {} rows, expected {}",
                      schedule.attention.back().last_rows, most));

@@ -185,17 +185,21 @@ class Reporter {
     return cost;
   }
 
-  /// Sequences of equal length.
+  /// Sequences of equal length, or windows.
   void attention(const OpSchedule& schedule, const AttentionOp& o, OpReport& report) const {
-    const Index T = ceil_div(rows_, sequences_);
+    const Space& space = in_.program.spaces[at(value(o.q.value).space)];
+    const bool are_windows = space.rule == RowRule::grid_windows;
+    const Index rows = rows_of(o.q.value),
+                T = are_windows ? space.n * space.n : ceil_div(rows, sequences_),
+                pieces = are_windows ? rows / T : sequences_;
     const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention[o.precision];
     const AttentionCaches caches{machine_.l1_bytes, machine_.l2_bytes, machine_.l3_bytes};
     const AttentionShape shape{.T = T, .d = o.head_dim, .heads = o.heads, .mask = o.mask};
     const AttentionPlan plan = plan_attention(shape, caches, machine_.rates, kernel, o.precision);
     const kernels::AttentionDataflow runs = at_rows(schedule.attention, T).dataflow;
-    const double times = static_cast<double>(rows_) / static_cast<double>(T);
+    const double times = static_cast<double>(rows) / static_cast<double>(T);
     const double activations =
-        static_cast<double>((3 * kernel.bytes.qkv + kernel.bytes.o) * rows_ * o.heads * o.head_dim);
+        static_cast<double>((3 * kernel.bytes.qkv + kernel.bytes.o) * rows * o.heads * o.head_dim);
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
     const Index task_rows = std::max(kernel.Br, at_rows(schedule.attention, T).task_rows);
     const PositionCost position = position_cost(o, T, task_rows);
@@ -212,11 +216,12 @@ class Reporter {
                              .scratch_bytes = c.used_scratch_bytes};
     };
     report.precision = o.precision;
-    report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, sequences_,
-                               T, to_string(o.mask));
+    report.shape = fmt::format("{} heads of {}, {} x {} rows, {}", o.heads, o.head_dim, pieces, T,
+                               to_string(o.mask));
     report.epilogue = std::holds_alternative<RelativeBias>(o.position)   ? "relative bias"
                       : std::holds_alternative<Alibi>(o.position)        ? "ALiBi"
                       : std::holds_alternative<Disentangled>(o.position) ? "distances"
+                      : std::holds_alternative<PairBias>(o.position)     ? "bias of pairs"
                                                                          : "";
     std::vector<AttentionCost> all = plan.rejected;
     all.insert(all.begin(), plan.chosen);

@@ -85,6 +85,8 @@ class Writer {
   void attributes(const ConcatOp&) {}
   void attributes(const MaskRowsOp&) {}
   void attributes(const ConvolutionOp& o) { fields(o.bias, o.taps); }
+  void attributes(const WindowRowsOp&) {}
+  void attributes(const MergeCellsOp&) {}
 
   std::string text_;
 };
@@ -101,10 +103,21 @@ std::string canonical_text(const Program& program) {
   const ImageSpec m = program.images() == nullptr ? ImageSpec{} : *program.images();
   writer.line("images", m.channels, m.height, m.width, m.patch_height, m.patch_width,
               m.special_tokens, m.sizes, m.resize);
-  for (const Space& s : program.spaces) writer.line("space", s.parent, s.rule, s.n);
+  if (m.pads) writer.line("pads");
+  if (m.before > 0) writer.line("before", m.before);
+  if (m.least_height > 1 || m.least_width > 1) writer.line("least", m.least_height, m.least_width);
+  for (const Space& s : program.spaces) {
+    writer.line("space", s.parent, s.rule, s.n);
+    if (s.native != Grid{}) writer.line("native", s.native.rows, s.native.cols);
+    if (s.shift > 0) writer.line("shift", s.shift, s.rolls_small);
+  }
   for (const Value& v : program.values) writer.line("value", v.space, v.width, v.type);
   for (const Parameter& p : program.parameters) {
     writer.line("parameter", p.kind, p.rows, p.cols, p.precision, p.offset);
+    if (p.repeats > 0) writer.line("repeats", p.repeats);
+    if (p.window.n > 0) {
+      writer.line("window", p.window.n, p.window.shift, p.window.hidden, p.window.trained);
+    }
   }
   for (const Rotation& r : program.rotations) {
     writer.line("rotation", r.neighbours, r.scale, std::ssize(r.frequencies));

@@ -20,6 +20,13 @@ class Checker {
 
   void run() {
     check_spaces(program_.spaces);
+    if (const Grid native = program_.spaces[at(kTokens)].native; native != Grid{}) {
+      const ImageSpec* images = program_.images();
+      if (images == nullptr || images->special_tokens != 0 ||
+          native != images->grid_of(images->height, images->width)) {
+        throw Error(ErrorCode::internal, "program: tokens have a map that is not the images'");
+      }
+    }
     for (const Value& value : program_.values) {
       if (value.space >= 0 && value.space < std::ssize(program_.spaces) && value.type != DType::f16)
         continue;
@@ -98,7 +105,8 @@ class Checker {
     require(program_.images() != nullptr, "needs a model that takes images");
     const ImageSpec& images = *program_.images();
     require(images.channels > 0 && images.patch_height > 0 && images.patch_width > 0 &&
-                images.height >= images.patch_height && images.width >= images.patch_width,
+                images.before >= 0 && images.height >= images.patch_height &&
+                images.width >= images.patch_width,
             "needs an image spec");
     const Parameter& w = parameter(o.weight);
     require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
@@ -193,10 +201,18 @@ class Checker {
   void shapes(const AttentionOp& o, const PairBias& position) const {
     const Parameter& pairs = parameter(position.bias);
     const ImageSpec* images = program_.images();
-    const Index T = images == nullptr ? 0 : images->native_rows();
-    require(pairs.kind == ParameterKind::pair_bias && pairs.rows == o.heads &&
-                pairs.cols == T * T && images != nullptr && images->sizes == ImageSizes::native,
+    const Space& space = program_.spaces[at(value(o.q.value).space)];
+    const bool is_window = space.rule == RowRule::grid_windows;
+    const Index T = is_window ? space.n * space.n : images == nullptr ? 0 : images->native_rows();
+    require(pairs.kind == ParameterKind::pair_bias && pairs.rows == variants_of(pairs) * o.heads &&
+                pairs.cols == T * T,
             "has a bias of pairs of the wrong shape");
+    require(is_window ? pairs.window.n == space.n && pairs.window.shift == space.shift
+                      : pairs.window.n == 0,
+            "has a bias of other windows");
+    require(is_window || (images != nullptr && images->sizes == ImageSizes::native &&
+                          value(o.q.value).space == kTokens),
+            "has a bias of pairs of rows whose number is not fixed");
   }
   void shapes(const AttentionOp& o, const RelativeBias& position) const {
     const Parameter& b = parameter(position.bias);
@@ -234,7 +250,9 @@ class Checker {
       require(heads.first >= 0 && heads.count >= 0 &&
                   heads.first + heads.count * o.head_dim <= width(o.in),
               "has heads beyond its input");
-      vector_of(heads.gamma, o.head_dim);
+      const bool one_each =
+          heads.gamma != kNone && parameter(heads.gamma).rows == heads.count * o.head_dim;
+      vector_of(heads.gamma, one_each ? heads.count * o.head_dim : o.head_dim);
     }
     if (o.rotation == kNone) return;
     require(o.rotation >= 0 && o.rotation < std::ssize(program_.rotations), "has no such rotation");
@@ -258,7 +276,8 @@ class Checker {
   }
   void shapes(const AddOp& o) const { same_shape(o.a, o.b), same_shape(o.a, o.out); }
   void shapes(const PoolOp& o) const {
-    require(value(o.in).space == kTokens && value(o.out).space == kSequences &&
+    const SpaceId in = value(o.in).space;
+    require((in == kTokens || has_maps(program_.spaces, in)) && value(o.out).space == kSequences &&
                 width(o.in) == width(o.out),
             "must turn (rows,width) into (sequences,width)");
     const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;
@@ -299,6 +318,21 @@ class Checker {
     same_shape(o.in, o.out);
     require(value(o.in).space == kTokens, "masks rows that are no tokens");
   }
+  void shapes(const WindowRowsOp& o) const {
+    const SpaceId in = value(o.in).space, out = value(o.out).space;
+    const auto windows = [&](SpaceId of, SpaceId map) {
+      const Space& space = program_.spaces[at(of)];
+      return space.rule == RowRule::grid_windows && space.parent == map;
+    };
+    require(width(o.in) == width(o.out), "changes the width");
+    require(windows(in, out) || windows(out, in), "is not between a map and its windows");
+  }
+  void shapes(const MergeCellsOp& o) const {
+    const Space& space = program_.spaces[at(value(o.out).space)];
+    require(space.rule == RowRule::grid && space.parent == value(o.in).space,
+            "does not turn a map into a smaller one");
+    require(width(o.out) == space.n * space.n * width(o.in), "has a result of the wrong width");
+  }
   void shapes(const ConvolutionOp& o) const {
     const Parameter& w = parameter(o.weight);
     require(o.taps > 0 && o.taps % 2 == 1, "has an even number of taps");
@@ -311,6 +345,9 @@ class Checker {
     vector_of(o.bias, w.rows);
   }
 
+  void same_type(ValueId a, ValueId b) const {
+    require(value(a).type == value(b).type, "changes the type of elements");
+  }
   // Everything is f32 but what a linear of Precision::bf16 reads, and attention of it reads and writes.
   template <class AnyOp>
   void types(const AnyOp& o) const {
@@ -319,6 +356,8 @@ class Checker {
     };
     AnyOp::operands(o, Overloaded{f32, [](Uses, std::int32_t) {}});
   }
+  void types(const WindowRowsOp& o) const { same_type(o.in, o.out); }
+  void types(const MergeCellsOp& o) const { same_type(o.in, o.out); }
   void types(const LinearOp& o) const {
     const bool narrow = parameter(o.weight).precision == Precision::bf16;
     require(value(o.in).type == (narrow ? DType::bf16 : DType::f32),

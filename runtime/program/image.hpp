@@ -5,10 +5,12 @@
 #include <cstdint>
 
 #include "kernels/types.hpp"
+#include "runtime/program/space.hpp"
 
 namespace tessera {
 
 struct ImageSpec;
+struct Program;
 
 /// Normalised values, or 8-bit pixels and what each value stands for. With
 /// values[c][v] = (v·rescale − mean_c)/std_c both give the same bits.
@@ -23,5 +25,15 @@ struct Image {
 /// Throws Error{invalid_argument} naming the size and what is expected, if the model takes none
 /// of this size. `interpolate` is Batch::interpolate_positions.
 Index image_rows(const ImageSpec& spec, Index height, Index width, bool interpolate = false);
+
+/// Rows of `space` that an image of this size has, whose token rows are `rows`: of a space of maps, of the
+/// tokens, or one.
+Index rows_in(const Program& program, SpaceId space, Index height, Index width,
+              Index rows) noexcept;
+
+/// How much of SessionOptions::max_rows an image takes: its token rows, or more where windows over its
+/// maps have more cells than those of the native size would have over as many tokens. Images of which
+/// these add up to max_rows at most run together. Throws as image_rows().
+Index image_room(const Program& program, Index height, Index width, bool interpolate = false);
 
 }  // namespace tessera

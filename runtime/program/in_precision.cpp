@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "runtime/base/overloaded.hpp"
 #include "runtime/program/rewrites.hpp"
 
 namespace tessera {
@@ -27,7 +28,7 @@ class ToBf16 {
 
   Program run() {
     for (const Op& op : result_.ops) {
-      if (may_attend(op)) continue;
+      if (may_attend(op) || moves_rows(op)) continue;
       if (!changes(op)) {
         for (const ValueId in : inputs_of(op)) as_f32_[at(in)] = true;
         continue;
@@ -37,10 +38,11 @@ class ToBf16 {
       if (linear != nullptr && linear->residual != kNone) as_f32_[at(linear->residual)] = true;
     }
     for (const Output& output : result_.outputs) as_f32_[at(output.value)] = true;
-    for (const Op& op : result_.ops) {
-      if (!may_attend(op)) continue;
-      std::vector<bool>& form = attends(op) ? wanted_ : as_f32_;
-      for (const ValueId in : inputs_of(op)) form[at(in)] = true;
+    // Those who read a value come behind it: what they want is known before what it wants itself.
+    for (auto op = result_.ops.rbegin(); op != result_.ops.rend(); ++op) {
+      if (!may_attend(*op) && !moves_rows(*op)) continue;
+      std::vector<bool>& form = attends(*op) || moves_bf16(*op) ? wanted_ : as_f32_;
+      for (const ValueId in : inputs_of(*op)) form[at(in)] = true;
     }
 
     std::vector<Op> ops;
@@ -92,12 +94,19 @@ class ToBf16 {
     return attention_ && attention != nullptr && attention->head_dim % 2 == 0 &&
            !std::holds_alternative<Disentangled>(attention->position);
   }
+  /// Computes nothing: rows of bf16 do as well.
+  static bool moves_rows(const Op& op) {
+    return std::holds_alternative<WindowRowsOp>(op) || std::holds_alternative<MergeCellsOp>(op);
+  }
+  bool moves_bf16(const Op& op) const {
+    return moves_rows(op) && wanted_[at(output_of(op))] && !as_f32_[at(output_of(op))];
+  }
   /// Nobody needs its result as f32.
   bool attends(const Op& op) const {
     return may_attend(op) && wanted_[at(output_of(op))] && !as_f32_[at(output_of(op))];
   }
   bool writes_bf16(const Op& op) const {
-    if (attends(op)) return true;
+    if (attends(op) || moves_bf16(op)) return true;
     const auto* linear = std::get_if<LinearOp>(&op);
     return linear != nullptr && !linear->norm && !as_f32_[at(linear->out)];
   }
@@ -107,6 +116,9 @@ class ToBf16 {
       auto* pooled = std::get_if<PooledLinearOp>(&op);
       ValueId& in = pooled != nullptr ? pooled->in : std::get<LinearOp>(op).in;
       in = narrow_[at(in)];
+    } else if (moves_bf16(op)) {
+      for_each_operand(op, Overloaded{[&](Reads, ValueId& id) { id = narrow_[at(id)]; },
+                                      [](auto, std::int32_t&) {}});
     } else if (attends(op)) {
       auto& attention = std::get<AttentionOp>(op);
       attention.precision = Precision::bf16;

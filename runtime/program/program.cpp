@@ -96,6 +96,15 @@ Index longest_sequence(const Program& program, Index rows) noexcept {
   return rows;
 }
 
+Index longest_piece(const Program& program, SpaceId space, Index rows) noexcept {
+  const Space& of = program.spaces[at(space)];
+  return of.rule == RowRule::grid_windows ? of.n * of.n : longest_sequence(program, rows);
+}
+
+Index variants_of(const Parameter& pair_bias) noexcept {
+  return pair_bias.window.shift > 0 ? kWindowPlaces : 1;
+}
+
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences) {
   return most_extents(program.spaces, rows, sequences)[at(program.values[at(id)].space)].rows;
 }
@@ -149,6 +158,8 @@ const char* name_of(const Op& op) noexcept {
           [](const ConcatOp&) { return "concat"; },
           [](const MaskRowsOp&) { return "mask_rows"; },
           [](const ConvolutionOp&) { return "convolution"; },
+          [](const WindowRowsOp&) { return "window_rows"; },
+          [](const MergeCellsOp&) { return "merge_cells"; },
       },
       op);
 }
@@ -309,6 +320,8 @@ std::string to_string(const Program& program) {
               return list;
             },
             [&](const MaskRowsOp& o) { return value(o.in); },
+            [&](const WindowRowsOp& o) { return value(o.in); },
+            [&](const MergeCellsOp& o) { return value(o.in); },
             [&](const ConvolutionOp& o) {
               return fmt::format("{} rows of {} * {}{}", o.taps, value(o.in), parameter(o.weight),
                                  o.bias == kNone ? "" : " + bias");

@@ -57,7 +57,7 @@ enum class ParameterKind : std::uint8_t {
   table,      ///< (rows, width) embedding: left as stored on disk, widened row by row when gathered
   bias,       ///< (heads, 2·reach+1) relative position bias: f32, see Parameter::gather
   rows,       ///< (rows, cols) f32, row-major: special tokens, position embeddings of a grid
-  pair_bias,  ///< (heads, T·T) bias of every pair of rows: f32, see Parameter::gather
+  pair_bias,  ///< (heads, T·T) bias of every pair of rows: f32, see Parameter::gather, WindowBias
   distances,  ///< (rows, heads·d) what stands for a distance: by head packed into panels, see Projection
 };
 
@@ -81,6 +81,21 @@ struct Projection {
   float eps = 0.0F;
 };
 
+/// A bias between the cells of windows of n x n, of ParameterKind::pair_bias: T = n². Of windows of rolled
+/// maps it has a variant of all heads for each WindowPlace, in which cells from different ends of the map
+/// are −100 from one another (rows = kWindowPlaces·heads).      Liu et al. 2021 (Swin), §3.2
+struct WindowBias {
+  Index n = 0;  ///< 0: of no windows
+  Index shift = 0;
+  /// Where it is no table that is gathered, but computed of the distances of cells: then the source is W_2
+  /// (heads, hidden), and these are the names of tensors and the window that they were trained with.
+  ///
+  ///   16·sigmoid(W_2 · relu(W_1 · c + b_1)),  c = sign(z)·log2(|z| + 1)/3,  z = 8·(dy, dx)/(trained − 1)
+  ///                                                   Liu et al. 2022 (Swin V2), §3.3
+  std::string weight{}, bias{};  ///< W_1 (hidden, 2), b_1 (hidden)
+  Index hidden = 0, trained = 0;
+};
+
 /// A parameter: its sources stacked along the rows. `rows` × `cols`; a vector has cols = 1.
 struct Parameter {
   std::string name;
@@ -90,7 +105,7 @@ struct Parameter {
   /// ParameterKind::bias and pair_bias only: the source tensor is (buckets, heads) and element
   /// (h, r) of the parameter is source[gather[r], h]; rows = heads, cols = gather.size().
   ///   bias       r = reach + (key column − query column)
-  ///   pair_bias  r = query row · T + key row
+  ///   pair_bias  r = query row · T + key row        (of windows see WindowBias)
   /// Of distances: the row that stands for the distance r − reach, cols = 2·reach + 1, never falling.
   /// Of a table: row n is the source's row gather[n] (runtime/weights/picked_rows.hpp), or empty.
   std::vector<std::int32_t> gather{};
@@ -98,12 +113,16 @@ struct Parameter {
   /// per token), or empty.
   std::string row_scale{};
   float offset = 0.0F;  ///< of a vector: added to each element at load (a gamma stored as γ − 1)
+  /// Of a vector, where not 0: the source has rows / repeats elements, of each of which it has
+  /// exp(min(source, log 100)) so often (the logit_scale of each head, for its columns).
+  Index repeats = 0;
   /// Of a matrix of one source: the source is (cols, rows), of a tensor that is `rows` wide.
   bool transposed = false;
   Source minus{};  ///< of a matrix: as many rows that are subtracted at load, or none
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
   Projection projection{};  ///< of distances
+  WindowBias window{};      ///< of pair_bias
 };
 
 /// Token inputs that an embedding can be indexed by.
@@ -250,7 +269,7 @@ struct NoPosition {};
 struct RelativeBias {
   ParameterId bias;
 };
-/// bias[h, query row, key row], ParameterKind::pair_bias: every sequence has its T rows.
+/// bias[h, query row, key row], ParameterKind::pair_bias: every piece has its T rows.
 struct PairBias {
   ParameterId bias;
 };
@@ -358,7 +377,7 @@ struct Rotation {
 /// Heads of a value from column `first` on, with the RMSNorm of each before the rotation, or without.
 struct Heads {
   Index first = 0, count = 0;
-  ParameterId gamma = kNone;  // (head_dim)
+  ParameterId gamma = kNone;  // (head_dim), or (count·head_dim): one for each head
 };
 
 /// out = in, but for the heads of q and k: normalised, then turned by the position of their row.
@@ -440,7 +459,7 @@ enum class Pooling : std::uint8_t {
 
 struct PoolOp {
   Pooling pooling;
-  ValueId in;           // (ΣT, width)
+  ValueId in;           // (ΣT, width), or cells of the images' maps
   ValueId out;          // (S, width)
   Index skip = 0;       // rows of every sequence that are left out (special tokens): first, mean
   std::int32_t id = 0;  // of first_of_id, last_other_than_id
@@ -535,10 +554,38 @@ struct ConvolutionOp {
   }
 };
 
-using Op =
-    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
-                 AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
-                 LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp, ConvolutionOp>;
+/// The rows of maps in the order of their windows, or back: one of the two spaces is
+/// RowRule::grid_windows of the other. Cells of windows that stand for no cell of the map are zeros.
+///
+///   out[window, y, x] = in[the cell that is there after rolling]      Liu et al. 2021 (Swin), §3.2
+struct WindowRowsOp {
+  ValueId in;
+  ValueId out;  // as wide
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
+/// n x n cells side by side, column by column, where `out` is in a space of RowRule::grid of that n:
+///
+///   out[y,x] = [in[ny,nx] | in[ny+1,nx] | … | in[ny,nx+1] | …]        cells beyond the map are zeros
+///                                                         Liu et al. 2021 (Swin), §3.1, patch merging
+struct MergeCellsOp {
+  ValueId in;   // (cells, C)
+  ValueId out;  // (merged cells, n²·C)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out);
+  }
+};
+
+using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
+                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp,
+                        PoolOp, LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp,
+                        ConvolutionOp, WindowRowsOp, MergeCellsOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -589,12 +636,24 @@ struct ImageSpec {
   Index height = 0, width = 0;              ///< native size, pixels
   Index patch_height = 0, patch_width = 0;  ///< pixels
   Index special_tokens = 0;                 ///< rows before the patches of an image
+  /// What is left of an image at the right and below is a patch, too, with zeros beyond the image.
+  bool pads = false;
+  /// Patches begin so many pixels above and to the left of their cells, and are larger by as many: 1 of
+  /// a convolution of 3 x 3 with stride 2. Beyond the image there are zeros.
+  Index before = 0;
+  Index least_height = 1, least_width = 1;  ///< of an image, pixels
   ImageSizes sizes = ImageSizes::native;
   PositionResize resize = PositionResize::none;
 
-  Index grid_rows() const noexcept { return height / patch_height; }
-  Index grid_cols() const noexcept { return width / patch_width; }
-  Index patch_elements() const noexcept { return channels * patch_height * patch_width; }
+  Grid grid_of(Index its_height, Index its_width) const noexcept {
+    const Index more_rows = pads ? patch_height - 1 : 0, more_cols = pads ? patch_width - 1 : 0;
+    return {(its_height + more_rows) / patch_height, (its_width + more_cols) / patch_width};
+  }
+  Index grid_rows() const noexcept { return grid_of(height, width).rows; }
+  Index grid_cols() const noexcept { return grid_of(height, width).cols; }
+  Index patch_elements() const noexcept {
+    return channels * (before + patch_height) * (before + patch_width);
+  }
   /// Token rows of an image of the native size.
   Index native_rows() const noexcept { return special_tokens + grid_rows() * grid_cols(); }
 };
@@ -660,6 +719,10 @@ Index most_rows(const Program& program, ValueId id, Index rows, Index sequences)
 /// The most rows of one sequence for `rows` token rows: what the model's positions or image size
 /// leave of them.
 Index longest_sequence(const Program& program, Index rows) noexcept;
+/// The same of one piece of `space`: of windows of maps their cells, whatever the rows.
+Index longest_piece(const Program& program, SpaceId space, Index rows) noexcept;
+/// Variants of all heads that a pair bias has: kWindowPlaces, or 1.
+Index variants_of(const Parameter& pair_bias) noexcept;
 /// "linear", "attention", …
 const char* name_of(const Op& op) noexcept;
 /// "tokens", "images"

@@ -45,7 +45,35 @@ void check_sequences(const Program& program, const Batch& batch) {
   }
 }
 
-void check_images(const ImageSpec& spec, const SessionOptions& options, const Batch& batch) {
+/// The maps of the images fit the arena, which has room for as many native ones as max_rows makes.
+void check_maps(const Program& program, const SessionOptions& options, const Batch& batch) {
+  const std::span<const Space> spaces = program.spaces;
+  if (!has_maps(spaces, kTokens)) return;
+  const ImageSpec& spec = require_images(program);
+  std::vector<Extents> sum(spaces.size());
+  for (const Image& image : batch.images) {
+    const std::vector<Extents> its =
+        extents_of_image(spaces, spec.grid_of(image.height, image.width));
+    for (std::size_t i = 0; i < spaces.size(); ++i) {
+      sum[i].rows += its[i].rows;
+      sum[i].pieces += its[i].pieces;
+    }
+  }
+  const std::vector<Extents> most = most_extents(spaces, options.max_rows, options.max_sequences);
+  const std::vector<Extents> native = extents_of_image(spaces, spaces[at(kTokens)].native);
+  for (std::size_t i = 1; i < spaces.size(); ++i) {
+    if (sum[i].rows <= most[i].rows) continue;  // pieces are rows by a constant, or images
+    const Index images = ceil_div(sum[i].rows, native[i].rows);
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("batch: images take {} rows of {}, expected at most {}: with max_rows {} "
+                    "they fit",
+                    sum[i].rows, spaces[i].name, most[i].rows, images * native[at(kTokens)].rows));
+  }
+}
+
+void check_images(const Program& program, const SessionOptions& options, const Batch& batch) {
+  const ImageSpec& spec = require_images(program);
   require(!batch.images.empty(), "has no images, expected at least 1: the model takes images");
   const bool only_images = batch.ids.empty() && batch.types.empty() && batch.offsets.empty() &&
                            batch.positions.empty() && batch.columns.empty() &&
@@ -72,6 +100,7 @@ void check_images(const ImageSpec& spec, const SessionOptions& options, const Ba
             "(max_rows)",
             rows, options.max_rows);
   }
+  check_maps(program, options, batch);
 }
 
 void check_tokens(const Program& program, const SessionOptions& options, const Batch& batch) {
@@ -104,7 +133,7 @@ void check_tokens(const Program& program, const SessionOptions& options, const B
 
 void check_batch(const Program& program, const SessionOptions& options, const Batch& batch) {
   std::visit(Overloaded{[&](const TokenSpec&) { check_tokens(program, options, batch); },
-                        [&](const ImageSpec& images) { check_images(images, options, batch); }},
+                        [&](const ImageSpec&) { check_images(program, options, batch); }},
              program.inputs);
 }
 

@@ -38,8 +38,9 @@ struct SessionLayout {
   std::size_t scratch = 0, positions = 0, block_begin = 0, offsets = 0;  ///< byte offsets
   std::size_t lengths = 0;  ///< bytes; 0: no rotation asks how long sequences are
   struct SpaceCuts {
-    std::size_t offset = 0;  // bytes
-    Index pieces = 0;        // at most
+    std::size_t offset = 0;             // bytes
+    Index pieces = 0;                   // at most
+    std::size_t grids = 0, places = 0;  // bytes; where the space has such
   };
   std::vector<SpaceCuts> cuts{};  ///< by space; the caller has those of the tokens
   RotationLayout rotations{};

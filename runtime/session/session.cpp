@@ -104,7 +104,7 @@ class ArenaSession final : public Session {
     workers_.begin_run(&stop);
     const std::span<const std::int32_t> offsets =
         batch.images.empty() ? batch.offsets : derived_offsets(batch);
-    cut_spaces(offsets);
+    cut_spaces(offsets, batch.images);
     const Cuts& tokens = cuts_[kTokens];
     const std::span<const std::int32_t> positions = positions_of(batch, tokens);
     const execute::Context context{
@@ -244,14 +244,29 @@ class ArenaSession final : public Session {
   }
 
   /// The cuts of every space for a batch.
-  void cut_spaces(std::span<const std::int32_t> offsets) noexcept {
+  void cut_spaces(std::span<const std::int32_t> offsets, std::span<const Image> images) noexcept {
     cuts_[kTokens] = cuts_of(offsets);
+    if (has_maps(program_.spaces, kTokens)) {
+      const auto grids = at_arena<Grid>(layout_.cuts[kTokens].grids, images.size());
+      for (std::size_t s = 0; s < images.size(); ++s) {
+        grids[s] = program_.images()->grid_of(images[s].height, images[s].width);
+      }
+      cuts_[kTokens].grids = grids;
+    }
     for (std::size_t i = 1; i < program_.spaces.size(); ++i) {
       const Space& space = program_.spaces[i];
       const SessionLayout::SpaceCuts& at_i = layout_.cuts[i];
+      const auto pieces = static_cast<std::size_t>(at_i.pieces);
       cuts_[i] = derive_cuts(space, cuts_[at(space.parent)],
-                             {integers(at_i.offset), static_cast<std::size_t>(at_i.pieces) + 1});
+                             {.offsets = {integers(at_i.offset), pieces + 1},
+                              .grids = at_arena<Grid>(at_i.grids, pieces),
+                              .places = at_arena<WindowPlace>(at_i.places, pieces)});
     }
+  }
+
+  template <class T>
+  std::span<T> at_arena(std::size_t offset, std::size_t count) const noexcept {
+    return {reinterpret_cast<T*>(arena_.data() + offset), count};
   }
 
   std::int32_t* integers(std::size_t offset) const noexcept {

@@ -93,12 +93,22 @@ SessionLayout lay_out_with(bool holds_columns, const Program& program,
   if (has_long_rotations(program)) {
     layout.lengths = reserve(static_cast<std::size_t>(options.max_rows) * sizeof(std::int32_t));
   }
-  layout.block_begin = reserve((sequences + 1) * sizeof(std::int32_t));
+  const std::vector<Extents> most_of =
+      most_extents(program.spaces, options.max_rows, options.max_sequences);
+  Index pieces = options.max_sequences;
+  for (const Extents& most : most_of) pieces = std::max(pieces, most.pieces);
+  layout.block_begin = reserve(static_cast<std::size_t>(pieces + 1) * sizeof(std::int32_t));
   layout.offsets = reserve((sequences + 1) * sizeof(std::int32_t));
-  for (const Extents& most :
-       most_extents(program.spaces, options.max_rows, options.max_sequences)) {
-    const auto count = layout.cuts.empty() ? 0 : static_cast<std::size_t>(most.pieces) + 1;
-    layout.cuts.push_back({reserve(count * sizeof(std::int32_t)), most.pieces});
+  for (const Extents& most : most_of) {
+    const auto id = static_cast<SpaceId>(layout.cuts.size());
+    const auto count = static_cast<std::size_t>(most.pieces);
+    SessionLayout::SpaceCuts cuts{.pieces = most.pieces};
+    if (id != kTokens) cuts.offset = reserve((count + 1) * sizeof(std::int32_t));
+    if (has_maps(program.spaces, id)) cuts.grids = reserve(count * sizeof(Grid));
+    if (program.spaces[at(id)].rule == RowRule::grid_windows) {
+      cuts.places = reserve(count * sizeof(WindowPlace));
+    }
+    layout.cuts.push_back(cuts);
   }
   // Of all grids of a run, too: each is that of an image at least, and an image of any size may be all.
   layout.rotations.rows = longest_sequence(program, options.max_rows);

@@ -112,6 +112,11 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
                        p.row_scale, content_hash(std::as_bytes(std::span(p.gather))));
     if (p.offset != 0.0F) key += fmt::format("  plus {}\n", p.offset);
     if (p.transposed) key += "  transposed\n";
+    if (p.repeats > 0) key += fmt::format("  exp of each, {} times\n", p.repeats);
+    if (const WindowBias& w = p.window; w.n > 0) {
+      key += fmt::format("  window {} shift {} {} {} hidden {} trained {}\n", w.n, w.shift,
+                         w.weight, w.bias, w.hidden, w.trained);
+    }
     if (p.kind == ParameterKind::distances) {
       const Projection& by = p.projection;
       key += fmt::format("  {} {} {} {} eps {:a} width {} heads {}\n", by.weight, by.bias, by.gamma,

@@ -17,6 +17,7 @@
 #include "runtime/weights/packed_cache.hpp"
 #include "runtime/weights/picked_rows.hpp"
 #include "runtime/weights/project_rows.hpp"
+#include "runtime/weights/window_bias.hpp"
 
 namespace tessera {
 namespace {
@@ -114,8 +115,11 @@ class Packer {
       case ParameterKind::matrix:
         return pack_matrix(p, reinterpret_cast<std::byte*>(to));
       case ParameterKind::bias:
-      case ParameterKind::pair_bias:
         gather_bias(p, to);
+        break;
+      case ParameterKind::pair_bias:
+        p.window.hidden > 0 ? compute_window_bias(p, to) : gather_bias(p, to);
+        if (p.window.shift > 0) add_window_variants(p.window, p.rows / variants_of(p), to);
         break;
       case ParameterKind::distances:
         return pack_distances(p, reinterpret_cast<std::byte*>(to));
@@ -276,12 +280,6 @@ class Packer {
 
   bool pack_distances(const Parameter& p, std::byte* panels) {
     const Projection& by = p.projection;
-    const auto load = [&](const std::string& tensor, Index rows, Index cols) {
-      std::vector<float> values(static_cast<std::size_t>(rows * cols));
-      widen(find_rows(checkpoint_, {.tensor = tensor, .rows = rows}, cols), 0, rows * cols,
-            values.data());
-      return values;
-    };
     std::vector<float> rows = load(p.sources.front().tensor, p.rows, by.width), gamma, beta;
     const std::vector<float> weight = load(by.weight, p.cols, by.width),
                              bias = load(by.bias, p.cols, 1);
@@ -307,14 +305,15 @@ class Packer {
 
   void widen_rows(const Parameter& p, float* to) {
     if (p.cols == 1) {  // a vector: whole sources at once
-      float* vector = to;
+      float *const first = to, *vector = to;
       for (const Source& source : p.sources) {
         widen(find_rows(checkpoint_, source, 1), 0, source.rows, to);
         to += source.rows;
       }
+      if (p.repeats > 0) repeat_exp(first, p.rows / p.repeats, p.repeats);
       for (const float scale : row_scale(p)) *vector++ *= scale;
       if (p.offset != 0.0F) {
-        for (Index n = 0; n < p.rows; ++n) (to - p.rows)[n] += p.offset;
+        for (Index n = 0; n < p.rows; ++n) first[n] += p.offset;
       }
       return;
     }
@@ -332,15 +331,32 @@ class Packer {
 
   // (h, r) = source[gather[r], h]
   void gather_bias(const Parameter& p, float* to) {
-    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.rows);  // (buckets, heads)
-    std::vector<float> table(static_cast<std::size_t>(rows.rows * p.rows));
-    widen(rows, 0, rows.rows * p.rows, table.data());
-    for (Index h = 0; h < p.rows; ++h) {
+    const Index heads = p.rows / variants_of(p);
+    const Rows rows = find_rows(checkpoint_, p.sources.front(), heads);  // (buckets, heads)
+    std::vector<float> table(static_cast<std::size_t>(rows.rows * heads));
+    widen(rows, 0, rows.rows * heads, table.data());
+    for (Index h = 0; h < heads; ++h) {
       for (Index r = 0; r < p.cols; ++r) {
         to[h * p.cols + r] =
-            table[static_cast<std::size_t>(p.gather[static_cast<std::size_t>(r)] * p.rows + h)];
+            table[static_cast<std::size_t>(p.gather[static_cast<std::size_t>(r)] * heads + h)];
       }
     }
+  }
+
+  void compute_window_bias(const Parameter& p, float* to) {
+    const WindowBias& window = p.window;
+    const Index F = window.hidden, heads = p.rows / variants_of(p);
+    std::vector<float> w1 = load(window.weight, F, 2), b1 = load(window.bias, F, 1),
+                       w2 = load(p.sources.front().tensor, heads, F);
+    window_bias(window, {.heads = heads, .w1 = w1, .b1 = b1, .w2 = w2}, to);
+  }
+
+  /// A whole tensor (rows, cols) as f32.
+  std::vector<float> load(const std::string& tensor, Index rows, Index cols) {
+    std::vector<float> values(static_cast<std::size_t>(rows * cols));
+    widen(find_rows(checkpoint_, {.tensor = tensor, .rows = rows}, cols), 0, rows * cols,
+          values.data());
+    return values;
   }
 
   /// The source that holds row `row` of `p`, and the row's index in it.
@@ -385,12 +401,15 @@ void check_sources(const Parameter& p) {
   for (const Source& source : p.sources) rows += source.rows;
   const bool gathers = p.kind == ParameterKind::bias || p.kind == ParameterKind::pair_bias;
   const bool picks = p.kind == ParameterKind::table && !p.gather.empty();
+  const bool computes = p.kind == ParameterKind::pair_bias && p.window.hidden > 0;
   const auto is_row = [&](std::int32_t row) { return row >= 0 && row < rows; };
   const bool ok = picks ? p.sources.size() == 1 && std::ssize(p.gather) == p.rows &&
                               std::all_of(p.gather.begin(), p.gather.end(), is_row)
-                  : gathers      ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
-                  : p.transposed ? p.sources.size() == 1 && rows == p.cols
-                                 : rows == p.rows && (p.minus.rows == 0 || p.minus.rows == p.rows);
+                  : computes      ? p.sources.size() == 1 && rows * variants_of(p) == p.rows
+                  : gathers       ? p.sources.size() == 1 && std::ssize(p.gather) == p.cols
+                  : p.repeats > 0 ? rows * p.repeats == p.rows
+                  : p.transposed  ? p.sources.size() == 1 && rows == p.cols
+                                  : rows == p.rows && (p.minus.rows == 0 || p.minus.rows == p.rows);
   if (!ok)
     throw Error(ErrorCode::internal,
                 fmt::format("program: sources of parameter \"{}\" do not add up", p.name));

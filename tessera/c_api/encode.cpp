@@ -105,7 +105,7 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
                               .data = given.data,
                               .stride = given.row_stride == 0 ? value.width : given.row_stride,
                               .width = value.width,
-                              .is_per_token = value.space == kTokens};
+                              .is_per_token = value.space != kSequences};
     require(target.stride >= target.width,
             "outputs[{}].row_stride is {}, expected at least {} (the width of \"{}\"), or 0", i,
             target.stride, target.width, output.name);
@@ -145,7 +145,7 @@ void encode_sequences(SessionObject& session, const Sequences& sequences, RowOff
           name_of(program.inputs));
   check_sequences(program, sequences);
   read_targets(session, outputs, output_count, offsets, items, places);
-  encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
+  encode_in_batches(session, offsets, offsets, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, sequences, chosen, sink, limits.control());
   });
 }

@@ -43,14 +43,15 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
 void copy_results(const SessionObject& session, std::size_t sequence, Index row, Results results);
 
 /// Calls run(chosen, sink), which computes the sequences `chosen` in one run and hands each to
-/// `sink`, for as many as the session takes at once; the rows go to session.targets.
+/// `sink`, for as many as the session takes at once by `offsets`; the rows, which begin at `rows`, go to
+/// session.targets.
 template <class Run>
-void encode_in_batches(SessionObject& session, RowOffsets offsets, const RunLimits& limits,
-                       Run run) {
+void encode_in_batches(SessionObject& session, RowOffsets offsets, RowOffsets rows,
+                       const RunLimits& limits, Run run) {
   const SessionOptions& most = session.session->options();
   // Two references: more would not fit into a std::function without an allocation.
-  const Sink sink = [&session, &offsets](std::size_t s, Results results) {
-    copy_results(session, s, offsets[s], results);
+  const Sink sink = [&session, &rows](std::size_t s, Results results) {
+    copy_results(session, s, rows[s], results);
   };
   session.windows.each(offsets, most.max_rows, most.max_sequences,
                        [&](std::span<const std::size_t> chosen) {

@@ -146,6 +146,26 @@ int loaders_for(const SessionObject& session, std::size_t count) {
   return threads > 1 ? std::min(threads, kMostLoaders) : 0;
 }
 
+/// The space of the outputs with a row per cell: one, so that one row_offsets is true of all of them.
+SpaceId space_of_rows(const ModelObject& model, std::size_t most, const tessera_output* outputs,
+                      std::size_t count) {
+  SpaceId space = kSequences;
+  std::string name;
+  for (std::size_t i = 0; i < std::min(count, most); ++i) {  // read_targets() says what of more
+    const Output& output = model.output(read_element(outputs, i, "outputs").name);
+    const SpaceId its = model.value(output).space;
+    if (its == kSequences) continue;
+    require(
+        space == kSequences || its == space,
+        "outputs[{}] is \"{}\", whose rows of an image are others than those of \"{}\", expected "
+        "outputs with the same rows in one call",
+        i, output.name, name);
+    space = its;
+    name = output.name;
+  }
+  return space == kSequences ? kTokens : space;
+}
+
 /// Loads all images, so that nothing is written if one of them cannot be and no statuses are wanted;
 /// then encodes.
 void encode_images(SharedSession& shared, const ImageSource& source, const RunLimits& limits,
@@ -153,7 +173,7 @@ void encode_images(SharedSession& shared, const ImageSource& source, const RunLi
                    std::int64_t* row_offsets) {
   const SessionObject& any = shared.any();
   const image::Preprocessor& preprocessor = preprocessor_of(any);
-  const ImageSpec& spec = *any.model->package().program.images();
+  const Program& program = any.model->package().program;
   const std::size_t count = source.size();
   require(std::cmp_less(count, PTRDIFF_MAX / sizeof(LoadedImage)),
           "image_count is {}, expected less", count);
@@ -164,30 +184,35 @@ void encode_images(SharedSession& shared, const ImageSource& source, const RunLi
                      std::max<std::size_t>(count, 1));
   const Index max_rows = any.session->options().max_rows;
   std::vector<Image> images;
-  std::vector<std::int64_t> row_ends{0};  // (S+1)
+  const SpaceId space = space_of_rows(*any.model, any.outputs.size(), outputs, output_count);
+  std::vector<std::int64_t> row_ends{0}, room_ends{0};  // (S+1)
   for (std::size_t s = 0; s < count; ++s) {
     limits.check();
     try {
       const LoadedImage& loaded = loader.at(s);
       if (loaded.problem) throw Error(*loaded.problem);
-      const Index rows =
-          image_rows(spec, loaded.image.height, loaded.image.width, limits.interpolates);
-      require(!items.are_wanted() || rows <= max_rows,
-              "got {} rows, expected at most {} (the session's max_rows)", rows, max_rows);
+      const auto [height, width] = std::pair(loaded.image.height, loaded.image.width);
+      const Index room = image_room(program, height, width, limits.interpolates),
+                  rows = image_rows(*program.images(), height, width, limits.interpolates);
+      require(!items.are_wanted() || room <= max_rows,
+              "got {} rows, expected at most {} (the session's max_rows)", room, max_rows);
       images.push_back(preprocessor.view(loaded.image));
-      row_ends.push_back(row_ends.back() + rows);
+      row_ends.push_back(row_ends.back() + rows_in(program, space, height, width, rows));
+      room_ends.push_back(room_ends.back() + room);
       items.keep(s);
     } catch (const Error& error) {
       items.fail(s, error);
       row_ends.push_back(row_ends.back());
+      room_ends.push_back(room_ends.back());
     }
   }
-  const std::vector<std::int64_t> offsets = items.kept_offsets(row_ends);
+  const std::vector<std::int64_t> offsets = items.kept_offsets(room_ends),
+                                  rows = items.kept_offsets(row_ends);
   const Turn turn(shared, limits);  // others may use the session while images are decoded
   SessionObject& session = turn.lane();
   check_limits(session, offsets);
-  read_targets(session, outputs, output_count, offsets, count, items.kept());
-  encode_in_batches(session, offsets, limits, [&](const auto& chosen, const Sink& sink) {
+  read_targets(session, outputs, output_count, rows, count, items.kept());
+  encode_in_batches(session, offsets, rows, limits, [&](const auto& chosen, const Sink& sink) {
     session.runner.run(*session.session, images, limits.interpolates, chosen, sink,
                        limits.control());
   });

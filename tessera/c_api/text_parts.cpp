@@ -35,7 +35,7 @@ void TextParts::compute(std::span<const char* const> names) {
     }
     const Value& value = program.values[static_cast<std::size_t>(
         program.outputs[static_cast<std::size_t>(found)].value)];
-    const bool is_per_token = value.space == kTokens;
+    const bool is_per_token = value.space != kSequences;
     const auto rows = is_per_token ? static_cast<std::size_t>(offsets_.back()) : encodings_.size();
     outputs_.push_back({.width = value.width,
                         .is_per_token = is_per_token,

@@ -13,7 +13,7 @@ BatchRunner::BatchRunner(const Program& program, std::span<const std::string> ou
   for (const std::string& name : outputs) {
     const Output& output = program.outputs[static_cast<std::size_t>(program.find_output(name))];
     const Value& value = program.values[static_cast<std::size_t>(output.value)];
-    outputs_.push_back({.name = name, .is_per_token = value.space == kTokens});
+    outputs_.push_back({.name = name, .space = value.space});
   }
 }
 
@@ -109,15 +109,21 @@ void BatchRunner::run(Session& session, std::span<const Image> images, bool inte
 
 void BatchRunner::emit(const Session& session, std::span<const std::size_t> chosen,
                        const Sink& sink) {
-  for (std::size_t i = 0; i < outputs_.size(); ++i) whole_[i] = session.output(outputs_[i].name);
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    whole_[i] = session.output(outputs_[i].name);
+    outputs_[i].first = 0;
+  }
   for (std::size_t s = 0; s < chosen.size(); ++s) {
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      const bool is_per_token = outputs_[i].is_per_token;
-      const Index first = is_per_token ? offsets_[s] : static_cast<Index>(s);
-      part_[i] = {.data = whole_[i].data + first * whole_[i].stride,
-                  .rows = is_per_token ? offsets_[s + 1] - offsets_[s] : 1,
+      Wanted& of = outputs_[i];
+      const Image image = images_.empty() ? Image{} : images_[s];
+      const Index rows =
+          rows_in(*program_, of.space, image.height, image.width, offsets_[s + 1] - offsets_[s]);
+      part_[i] = {.data = whole_[i].data + of.first * whole_[i].stride,
+                  .rows = rows,
                   .cols = whole_[i].cols,
                   .stride = whole_[i].stride};
+      of.first += rows;
     }
     sink(chosen[s], part_);
   }

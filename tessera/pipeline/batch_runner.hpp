@@ -15,7 +15,7 @@
 namespace tessera {
 
 /// What a sink gets for one sequence, in the order of the outputs: (T, width) for an output with a
-/// row per token, (1, width) for one with a row per sequence. Valid during the call only.
+/// row per token (of an image, per cell of its map), (1, width) for one with a row per sequence. Valid during the call only.
 using Results = std::span<const TensorView<const float>>;
 using Sink = std::function<void(std::size_t index, Results results)>;
 
@@ -39,7 +39,8 @@ class BatchRunner {
  private:
   struct Wanted {
     std::string name;
-    bool is_per_token;
+    SpaceId space;
+    Index first = 0;  ///< row of the next sequence
   };
 
   void clear();

@@ -75,6 +75,7 @@ class Encoder {
   /// Columns of the output number `output`, and whether it has a row per token (else per sequence).
   Index width(std::size_t output = 0) const;
   bool is_per_token(std::size_t output = 0) const;
+  SpaceId space(std::size_t output) const;
 
   /// Gives the arena's pages back until the next run().
   void trim();

@@ -93,7 +93,7 @@ void ImageEncoder::take_ready(std::span<const std::filesystem::path> files, Imag
     const image::PreparedImage& image = loaded.image;
     if (!problem) {
       try {
-        rows = image_rows(*package().program.images(), image.height, image.width,
+        rows = image_room(package().program, image.height, image.width,
                           image_options_.interpolate_positions);
       } catch (const Error& e) {
         problem = Error(e.code(), fmt::format("{}: {}", files[index].string(), e.what()));
@@ -120,9 +120,9 @@ ImageStats ImageEncoder::run(std::span<const std::filesystem::path> files, const
   const Stopwatch all;
   const ImageSpec& spec = *package().program.images();
   const auto size = fixed_size(preprocessor_.config());
-  const Index rows =
-      size ? image_rows(spec, size->height, size->width, image_options_.interpolate_positions)
-           : spec.native_rows();
+  const Index rows = size ? image_room(package().program, size->height, size->width,
+                                       image_options_.interpolate_positions)
+                          : spec.native_rows();
   const Index together =
       std::clamp<Index>(options().batch_tokens / rows, 1, options().batch_sequences);
   const auto window = static_cast<std::size_t>(2 * together + image_options_.loaders);

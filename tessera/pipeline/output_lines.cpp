@@ -12,7 +12,7 @@ namespace {
 bool is_per_token(const Program& program, const std::string& name) {
   const std::int32_t found = program.find_output(name);
   const ValueId value = program.outputs[static_cast<std::size_t>(found)].value;
-  return program.values[static_cast<std::size_t>(value)].space == kTokens;
+  return program.values[static_cast<std::size_t>(value)].space != kSequences;
 }
 
 void append_row(std::string& out, std::span<const float> row) {

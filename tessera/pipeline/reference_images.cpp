@@ -64,8 +64,10 @@ ReferenceImages ReferenceImages::open(const std::string& path, const models::Pac
 
 void ReferenceImageEncoder::run(const ReferenceImages& images, const Sink& sink,
                                 const ProgressCallback& progress) {
+  const Index room =
+      image_room(package().program, images.height, images.width, images.interpolates_positions);
   const Index together =
-      std::clamp<Index>(options().batch_tokens / images.rows, 1, options().batch_sequences);
+      std::clamp<Index>(options().batch_tokens / room, 1, options().batch_sequences);
   const std::size_t floats = images.values.size() / static_cast<std::size_t>(images.count);
   for (Index begin = 0; begin < images.count; begin += together) {
     const Index count = std::min(together, images.count - begin);
@@ -77,7 +79,7 @@ void ReferenceImageEncoder::run(const ReferenceImages& images, const Sink& sink,
     }
     std::vector<std::size_t> chosen(batch.size());
     std::iota(chosen.begin(), chosen.end(), std::size_t{0});
-    reserve(count * images.rows, count);
+    reserve(count * room, count);
     runner().run(
         session(), batch, images.interpolates_positions, chosen,
         [&](std::size_t i, Results results) { sink(static_cast<std::size_t>(begin) + i, results); },

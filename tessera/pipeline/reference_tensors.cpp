@@ -156,25 +156,30 @@ ReferenceKinds ReferenceKinds::of(const std::string& path) {
 }
 
 ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input)
-    : ReferenceOutput(encoder, input.leading, input.sequences, input.padded_tokens) {
+    : ReferenceOutput(encoder, input.leading, input.sequences,
+                      [&](std::size_t) { return input.padded_tokens; }) {
   input_ = &input;
 }
 
-ReferenceOutput::ReferenceOutput(const Encoder& encoder, Index images, Index rows)
-    : ReferenceOutput(encoder, {images}, images, rows) {}
+ReferenceOutput::ReferenceOutput(const Encoder& encoder, const ReferenceImages& images)
+    : ReferenceOutput(encoder, {images.count}, images.count, [&](std::size_t output) {
+        return rows_in(encoder.package().program, encoder.space(output), images.height,
+                       images.width, images.rows);
+      }) {}
 
 ReferenceOutput::ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading,
-                                 Index sequences, Index padded_tokens)
-    : padded_tokens_(padded_tokens) {
+                                 Index sequences,
+                                 const std::function<Index(std::size_t output)>& rows_of) {
   const std::vector<std::string>& names = encoder.options().session.outputs;
   for (std::size_t i = 0; i < names.size(); ++i) {
     Tensor tensor{.name = names[i],
                   .shape = {sequences},
                   .width = encoder.width(i),
                   .is_per_token = encoder.is_per_token(i),
+                  .rows = encoder.is_per_token(i) ? rows_of(i) : 1,
                   .values = {}};
-    if (tensor.is_per_token) tensor.shape.push_back(padded_tokens);
-    const Index rows = sequences * (tensor.is_per_token ? padded_tokens : 1);
+    if (tensor.is_per_token) tensor.shape.push_back(tensor.rows);
+    const Index rows = sequences * tensor.rows;
     tensor.values.resize(static_cast<std::size_t>(rows * tensor.width));
     // One number, without an axis: of ELECTRA's discriminator, of starts and ends of answers. The
     // logits of choices are (B,choices); states are of B·choices sequences.
@@ -199,7 +204,7 @@ void ReferenceOutput::add(std::size_t s, Results results) {
     for (Index r = 0; r < results[i].rows; ++r) {
       Index row = sequence;
       if (to.is_per_token && input_ == nullptr) {
-        row = sequence * padded_tokens_ + r;
+        row = sequence * to.rows + r;
       } else if (to.is_per_token) {
         if (input_->batch.is_query_only(begin + r)) continue;
         row = input_->batch.padded_index(begin + r);

@@ -2,12 +2,14 @@
 // The tensors that a reference model was called with, and those that it returns: safetensors files.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "models/reference_batch.hpp"
 #include "tessera/pipeline/encoder.hpp"
+#include "tessera/pipeline/reference_images.hpp"
 
 namespace tessera {
 
@@ -45,23 +47,23 @@ class ReferenceOutput {
     std::vector<std::int64_t> shape;
     Index width = 0;
     bool is_per_token = false;
+    Index rows = 0;  ///< of a sequence, padded
     std::vector<float> values;
   };
 
   /// `input` must outlive it.
   ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input);
-  /// Of `images` images of `rows` token rows each.
-  ReferenceOutput(const Encoder& encoder, Index images, Index rows);
+  /// Of images that are alike.
+  ReferenceOutput(const Encoder& encoder, const ReferenceImages& images);
   /// Takes the results of sequence or image `s`.
   void add(std::size_t s, Results results);
   std::vector<Tensor>& tensors() noexcept { return tensors_; }
 
  private:
   ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading, Index sequences,
-                  Index padded_tokens);
+                  const std::function<Index(std::size_t output)>& rows);
 
   const ReferenceInput* input_ = nullptr;  // null: images, which have no padding
-  Index padded_tokens_;
   std::vector<Tensor> tensors_;
 };
 

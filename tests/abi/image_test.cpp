@@ -78,6 +78,50 @@ TEST(ImageTest, FilesAndTheirPixelsGiveTheSameBits) {
   EXPECT_EQ(from_files, logits_of(session, pixels));
 }
 
+// A row is a cell of the map that the output is of.
+TEST(ImageTest, RowsOfMergedMapsAreCounted) {
+  const std::string swin = TESSERA_SOURCE_DIR "/tests/golden/data/swin-model/";
+  const std::vector<std::byte> config = read_bytes(swin + "config.json"),
+                               weights = read_bytes(swin + "model.safetensors"),
+                               image = read_bytes(kImages + "baseline-444.jpg");
+  constexpr std::string_view kProcess =
+      R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}})";
+  const std::vector<File> files{{"config.json", config},
+                                {"model.safetensors", weights},
+                                {"preprocessor_config.json", std::as_bytes(std::span(kProcess))}};
+  const Model model(files);
+  Session session(model, {.threads = 1,
+                          .max_rows = 512,
+                          .outputs = {"hidden_states.1", "last_hidden_state", "embedding"}});
+  const std::vector<File> images(3, File{"baseline-444.jpg", image});  // two at a time
+  std::vector<float> first(3 * 64 * 24), last(3 * 16 * 48), pooled(3 * 48);
+  const Output of_first("hidden_states.1", first), of_last("last_hidden_state", last),
+      of_pooled("embedding", pooled);
+  EXPECT_EQ(session.encode(images, std::span(&of_first, 1)),
+            (std::vector<std::int64_t>{0, 64, 128, 192}));
+  const std::vector<Output> two{of_last, of_pooled};
+  EXPECT_EQ(session.encode(images, two), (std::vector<std::int64_t>{0, 16, 32, 48}));
+  for (std::size_t i = 0; i < 16 * 48; ++i) {
+    EXPECT_EQ(last[i], last[i + 16 * 48]);
+    EXPECT_EQ(last[i], last[i + 2 * 16 * 48]);
+    EXPECT_NE(last[i], 0.0F);
+  }
+  for (std::size_t n = 0; n < 48; ++n) {
+    float sum = 0;
+    for (std::size_t i = 0; i < 16; ++i) sum += last[i * 48 + n];
+    EXPECT_NEAR(sum / 16, pooled[n], 1e-5F);
+  }
+  const std::vector<Output> unlike{of_first, of_last};
+  try {
+    session.encode(images, unlike);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                HasSubstr("outputs[1] is \"last_hidden_state\", whose rows of an image "
+                          "are others than those of \"hidden_states.1\""));
+  }
+}
+
 TEST(ImageTest, StridesAlphaAndGreyAreTheSamePixels) {
   const Model model = open_vit(kProcessor);
   Session session(model, {.threads = 1});

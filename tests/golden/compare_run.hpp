@@ -88,7 +88,7 @@ class Runner {
   /// Likewise, of images.
   Session& run(const StoredImages& images, bool interpolate) {
     session_ = Session::create(
-        model_, {.max_rows = images.count * image_rows(std::get<ImageSpec>(inputs_), images.height,
+        model_, {.max_rows = images.count * image_room(model_->program(), images.height,
                                                        images.width, interpolate),
                  .max_sequences = images.count,
                  .threads = threads_,

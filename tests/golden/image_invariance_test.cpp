@@ -23,8 +23,8 @@ struct RandomImage {
   RandomImage(const ImageSpec& spec, const std::vector<float>& values, Random& random)
       : height(spec.height), width(spec.width) {
     if (spec.sizes != ImageSizes::native && random.integer(0, 3) > 0) {
-      height = random.integer(spec.patch_height, 2 * spec.height);
-      width = random.integer(spec.patch_width, 2 * spec.width);
+      height = random.integer(std::max(spec.patch_height, spec.least_height), 2 * spec.height);
+      width = random.integer(std::max(spec.patch_width, spec.least_width), 2 * spec.width);
     }
     const auto C = static_cast<std::size_t>(spec.channels);
     const auto area = static_cast<std::size_t>(height * width);
@@ -47,27 +47,27 @@ class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*
   /// results[s][o]: output o of image s.
   std::vector<std::vector<std::vector<float>>> run(const std::vector<Image>& images, int threads) {
     const Program& program = model_->program();
-    std::vector<Index> offsets{0};
+    Index room = 0;
     for (const Image& image : images) {
-      offsets.push_back(offsets.back() +
-                        image_rows(*program.images(), image.height, image.width, true));
+      room += image_room(program, image.height, image.width, true);
     }
-    const auto session = Session::create(model_, {.max_rows = offsets.back(),
-                                                  .max_sequences = std::ssize(images),
-                                                  .threads = threads,
-                                                  .outputs = {}});
+    const auto session = Session::create(
+        model_,
+        {.max_rows = room, .max_sequences = std::ssize(images), .threads = threads, .outputs = {}});
     session->run({.images = images, .interpolate_positions = true});
     std::vector<std::vector<std::vector<float>>> results(images.size());
     for (const Output& output : program.outputs) {
       const TensorView<const float> all = session->output(output.name);
-      const bool by_row = program.values[static_cast<std::size_t>(output.value)].space == kTokens;
+      const SpaceId space = program.values[static_cast<std::size_t>(output.value)].space;
+      Index row = 0;
       for (std::size_t s = 0; s < images.size(); ++s) {
+        const auto [height, width] = std::pair(images[s].height, images[s].width);
         std::vector<float>& rows = results[s].emplace_back();
-        const Index begin = by_row ? offsets[s] : static_cast<Index>(s);
-        for (Index i = begin; i < (by_row ? offsets[s + 1] : begin + 1); ++i) {
-          rows.insert(rows.end(), all.row(i).begin(), all.row(i).end());
-        }
+        const Index end = row + rows_in(program, space, height, width,
+                                        image_rows(*program.images(), height, width, true));
+        for (; row < end; ++row) rows.insert(rows.end(), all.row(row).begin(), all.row(row).end());
       }
+      EXPECT_EQ(row, all.rows) << output.name;
     }
     return results;
   }
@@ -126,7 +126,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values("vit-model", "vit-imgcls", "deit-teacher", "dinov2-imgcls",
                                      "dinov2-registers-model", "dinov2-registers-swiglu",
                                      "dinov3-vit-model", "dinov3-vit-model-gated",
-                                     "clip-vision-proj", "siglip-vision", "beit-model"),
+                                     "clip-vision-proj", "siglip-vision", "beit-model",
+                                     "swin-model", "swin-imgcls", "swinv2-model"),
                      testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
     name_of_case);
 

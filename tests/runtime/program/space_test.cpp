@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 std::vector<std::int32_t> derived(const Space& space, const std::vector<std::int32_t>& offsets) {
   std::vector<std::int32_t> storage(64, -1);
-  const Cuts cuts = derive_cuts(space, cuts_of(offsets), storage);
+  const Cuts cuts = derive_cuts(space, cuts_of(offsets), {.offsets = storage});
   EXPECT_EQ(cuts.rows, cuts.offsets.back());
   EXPECT_EQ(cuts.pieces, std::ssize(cuts.offsets) - 1);
   return {cuts.offsets.begin(), cuts.offsets.end()};
@@ -65,8 +65,8 @@ TEST(SpaceTest, ExtentsBoundEveryBatch) {
     std::vector<Cuts> cuts{cuts_of(offsets)};
     for (std::size_t i = 1; i < spaces.size(); ++i) {
       storage[i].resize(static_cast<std::size_t>(most[i].pieces) + 1);
-      cuts.push_back(
-          derive_cuts(spaces[i], cuts[static_cast<std::size_t>(spaces[i].parent)], storage[i]));
+      cuts.push_back(derive_cuts(spaces[i], cuts[static_cast<std::size_t>(spaces[i].parent)],
+                                 {.offsets = storage[i]}));
       ASSERT_LE(cuts[i].rows, most[i].rows) << spaces[i].name;
       ASSERT_LE(cuts[i].pieces, most[i].pieces) << spaces[i].name;
       seen[i].rows = std::max(seen[i].rows, cuts[i].rows);
@@ -74,6 +74,38 @@ TEST(SpaceTest, ExtentsBoundEveryBatch) {
     }
   }
   for (std::size_t i = 1; i < 5; ++i) EXPECT_EQ(seen[i], most[i]) << spaces[i].name;
+}
+
+// Maps of 5 x 7 cells (native), 3 x 9 and 1 x 1.
+TEST(SpaceTest, MapsAreMergedAndCutIntoWindows) {
+  std::vector<Space> spaces = default_spaces();
+  spaces[0].native = {5, 7};
+  spaces.push_back({.name = "halves", .parent = kTokens, .rule = RowRule::grid, .n = 2});
+  spaces.push_back(
+      {.name = "windows", .parent = 2, .rule = RowRule::grid_windows, .n = 3, .shift = 1});
+  check_spaces(spaces);
+  const std::vector<Extents> native = extents_of_image(spaces, {5, 7});
+  EXPECT_THAT(native, ElementsAre(Extents{35, 1}, Extents{}, Extents{12, 1}, Extents{18, 2}));
+  EXPECT_THAT(most_extents(spaces, 36, 3),
+              ElementsAre(Extents{36, 3}, Extents{3, 3}, Extents{24, 3}, Extents{36, 4}));
+  const std::vector<std::int32_t> offsets{0, 35, 62, 63};
+  const std::vector<Grid> grids{{5, 7}, {3, 9}, {1, 1}};
+  Cuts tokens = cuts_of(offsets);
+  tokens.grids = grids;
+  std::vector<std::int32_t> of_halves(4), of_windows(8);
+  std::vector<Grid> small(3);
+  std::vector<WindowPlace> places(8);
+  const Cuts halves = derive_cuts(spaces[2], tokens, {.offsets = of_halves, .grids = small});
+  EXPECT_THAT(halves.offsets, ElementsAre(0, 12, 22, 23));
+  EXPECT_THAT(halves.grids, ElementsAre(Grid{3, 4}, Grid{2, 5}, Grid{1, 1}));
+  const Cuts windows = derive_cuts(spaces[3], halves, {.offsets = of_windows, .places = places});
+  EXPECT_THAT(windows.offsets, ElementsAre(0, 9, 18, 27, 36, 45));
+  using enum WindowPlace;
+  EXPECT_THAT(windows.places,
+              ElementsAre(last_row, last_of_both, last_row, last_of_both, last_of_both));
+  spaces[3].rolls_small = false;  // no map has two sides longer than 3
+  EXPECT_THAT(derive_cuts(spaces[3], halves, {.offsets = of_windows, .places = places}).places,
+              ElementsAre(inside, inside, inside, inside, inside));
 }
 
 TEST(SpaceTest, TooManyRowsAreRefusedByName) {
@@ -98,6 +130,9 @@ TEST(SpaceTest, ABrokenSpaceIsNamed) {
   broken({.name = "x", .parent = -1, .rule = RowRule::merged, .n = 2});  // nobody
   broken({.name = "x", .parent = 0, .rule = RowRule::merged, .n = 0});
   broken({.name = "x", .parent = 0, .rule = RowRule::tokens});
+  broken({.name = "x", .parent = 0, .rule = RowRule::grid, .n = 2});  // tokens that are no map
+  broken({.name = "x", .parent = 0, .rule = RowRule::grid_windows, .n = 2});
+  broken({.name = "x", .parent = 0, .rule = RowRule::merged, .n = 2, .shift = 1});
   std::vector<Space> none;
   EXPECT_THROW(check_spaces(none), Error);
 }

@@ -117,6 +117,9 @@ TEST_F(RunTest, ImagesAndBothTowersAreTheReferences) {
         Case{"vit-model", "interp_wide.", "--interpolate-positions"}, Case{"deit-teacher", "", ""},
         Case{"dinov2-imgcls", "", "--hidden-states"},
         Case{"dinov3-vit-model", "", "--hidden-states"}, Case{"dinov3-vit-model", "ragged.", ""},
+        Case{"swin-model", "", "--hidden-states --batch-tokens 1"},
+        Case{"swin-model", "", "--hidden-states"}, Case{"swin-model", "ragged.", ""},
+        Case{"swin-imgcls", "other_size.", ""}, Case{"swinv2-model", "other_size.", ""},
         Case{"clip-full", "", ""}, Case{"clip-full", "one_text_two_images.", ""},
         Case{"siglip-full", "", ""}, Case{"clip-vision-proj", "", ""}}) {
     const std::string folder = golden + c.name;

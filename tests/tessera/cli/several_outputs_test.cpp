@@ -93,6 +93,27 @@ TEST_F(SeveralOutputsTest, ImagesHaveThemToo) {
   EXPECT_THAT(both[0], StartsWith(alone + ", \"vectors\": [["));
 }
 
+// Outputs of other maps have other rows of an image: those of the second begin where the first's end.
+TEST_F(SeveralOutputsTest, MapsOfAnImageHaveRowsOfTheirOwn) {
+  copy_image_model("swin-model", path("swin"),
+                   R"({"image_processor_type": "ViTImageProcessor", "size": 32})");
+  std::filesystem::copy_file(image_file("grey.jpg"), path("a.jpg"));
+  std::filesystem::copy_file(image_file("baseline-444.jpg"), path("b.jpg"));
+  const std::string names = " --output-name hidden_states.1,last_hidden_state,embedding";
+  const auto together = lines("swin a.jpg b.jpg" + names), a = lines("swin a.jpg" + names),
+             b = lines("swin b.jpg" + names);
+  ASSERT_EQ(together.size(), 2U);
+  EXPECT_EQ(together[0], a.at(0));
+  EXPECT_EQ(together[1], b.at(0));
+  EXPECT_NE(a, b);
+  const auto rows_of = [&](const std::string& key) {
+    const auto alone = lines("swin a.jpg --output-name " + key);
+    return std::count(alone.at(0).begin(), alone.at(0).end(), '[') - 1;
+  };
+  EXPECT_EQ(rows_of("hidden_states.1"), 64);
+  EXPECT_EQ(rows_of("last_hidden_state"), 16);
+}
+
 TEST_F(SeveralOutputsTest, WhatDoesNotGoTogetherIsNamed) {
   const auto refused = [&](const std::string& flags, const std::string& part) {
     expect_failure(tessera("embed model texts.txt --output-name embedding,pooler_output " + flags),
