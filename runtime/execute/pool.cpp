@@ -31,9 +31,10 @@ Index row_by_id(const Context& context, const PoolOp& op, Index first, Index T) 
 
 void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, Index s, float* y,
           float* weights) noexcept {
-  const Index begin = context.offsets[static_cast<std::size_t>(s)],
-              left_out = context.first_pooled_row(s);
-  const Range rows = pooled_rows(context, s);
+  const SpaceId space = context.program.values[at(op.in)].space;
+  const Range all = rows_of_sequence(context, space, s);
+  const Range rows = space == kTokens ? pooled_rows(context, s) : all;
+  const Index begin = all.begin, left_out = context.first_pooled_row(s);
   const Index first = rows.begin + op.skip, T = rows.end - first;
   const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
   const auto row = [&](Index r) { return x.data + r * x.stride; };

@@ -44,7 +44,6 @@ Index bias_elements(const Program& program, const AttentionOp& op,
 Index scratch_elements(const Program& program, std::span<const OpSchedule> schedule,
                        const kernels::KernelTable& kernels, Index max_rows, Index max_sequences,
                        int threads, bool holds_columns) {
-  const Index longest = longest_sequence(program, max_rows);
   Index most = 0;
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
@@ -55,6 +54,8 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                            program.values[at(attention->k.value)].space;
       const Index queries =
           is_self ? 0 : most_rows(program, attention->q.value, max_rows, max_sequences);
+      const Index longest =
+          longest_piece(program, program.values[at(attention->k.value)].space, max_rows);
       Index first = 1;
       for (const AttentionRange& range : schedule[i].attention) {
         if (first > longest) break;
@@ -73,6 +74,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
     } else if (const auto* convolution = std::get_if<ConvolutionOp>(&op)) {
       const Index cols = program.parameters[at(convolution->weight)].cols;
       most = std::max(most, std::min(kConvolutionRows, max_rows) * activation_stride(cols));
+    } else if (const auto* grid = std::get_if<GridConvolutionOp>(&op)) {
+      const Index cols = program.parameters[at(grid->weight)].cols,
+                  rows = most_rows(program, grid->out, max_rows, max_sequences);
+      most = std::max(most, std::min(kConvolutionRows, rows) * activation_stride(cols));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (const auto* by_id = std::get_if<LargestByIdOp>(&op)) {

@@ -75,9 +75,11 @@ class Planner {
     };
     OpSchedule schedule;
     schedule.by_heads_from = head_dim_of(in_.program, op.q.value, in_.tile) == 0 ? 0 : kByHeadsFrom;
-    for (Index first = 1; first <= in_.max_rows;) {
+    const SpaceId keys = in_.program.values[at(op.k.value)].space;
+    const Index most = std::max(in_.max_rows, longest_piece(in_.program, keys, in_.max_rows));
+    for (Index first = 1; first <= most;) {
       // The last T of the same dataflow: it changes once at most.
-      Index last = first, end = in_.max_rows + 1;  // `last` has it; `end` has not
+      Index last = first, end = most + 1;  // `last` has it; `end` has not
       while (end - last > 1) {
         const Index middle = last + (end - last) / 2;
         (dataflow(middle) == dataflow(first) ? last : end) = middle;
@@ -190,7 +192,9 @@ bool is_row_wise(const Op& op) noexcept {
           [](const PoolOp&) { return false; },       [](const LargestByIdOp&) { return false; },
           [](const TopColumnsOp&) { return false; }, [](const ConcatOp&) { return false; },
           [](const MaskRowsOp&) { return false; },   [](const ConvolutionOp&) { return false; },
-          [](const WindowRowsOp&) { return false; }, [](const MergeCellsOp&) { return false; }},
+          [](const WindowRowsOp&) { return false; }, [](const MergeCellsOp&) { return false; },
+          [](const DepthwiseOp&) { return false; },  [](const GridConvolutionOp&) { return false; },
+          [](const ScaleRowsOp&) { return false; }},
       op);
 }
 

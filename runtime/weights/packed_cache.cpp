@@ -112,6 +112,12 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
                        p.row_scale, content_hash(std::as_bytes(std::span(p.gather))));
     if (p.offset != 0.0F) key += fmt::format("  plus {}\n", p.offset);
     if (p.transposed) key += "  transposed\n";
+    if (p.taps != 1) key += fmt::format("  {} taps\n", p.taps);
+    if (p.adds_input) key += "  adds its input\n";
+    if (const BatchNorm& norm = p.batch_norm; !norm.gamma.empty()) {
+      key += fmt::format("  batch norm {} {} {} {} {} {} {}\n", norm.gamma, norm.beta, norm.mean,
+                         norm.variance, norm.eps, norm.comes_first, norm.weight);
+    }
     if (p.kind == ParameterKind::distances) {
       const Projection& by = p.projection;
       key += fmt::format("  {} {} {} {} eps {:a} width {} heads {}\n", by.weight, by.bias, by.gamma,

@@ -181,7 +181,7 @@ tessera_model_info info_of(const ModelObject& model) {
 tessera_output_info info_of(const ModelObject& model, const Output& output) {
   const Value& value = model.value(output);
   return {.struct_size = sizeof(tessera_output_info),
-          .is_per_token = value.space == kTokens ? 1U : 0U,
+          .is_per_token = value.space != kSequences ? 1U : 0U,
           .name = output.name.c_str(),
           .width = value.width};
 }

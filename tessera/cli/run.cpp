@@ -84,7 +84,8 @@ Tensors Run::run_texts(const PackagePointer& package, const std::string& further
 Tensors Run::run_images(const PackagePointer& package, const std::string& further) const {
   const ReferenceImages reference = ReferenceImages::open(input, *package, interpolates_positions);
   ReferenceImageEncoder encoder(package, options_for(*package, further));
-  ReferenceOutput outputs(encoder, reference.count, reference.rows);
+  ReferenceOutput outputs(encoder, reference.count, reference.rows, reference.height,
+                          reference.width);
   Progress progress("computing");
   encoder.run(
       reference, [&](std::size_t i, Results results) { outputs.add(i, results); },

@@ -13,7 +13,7 @@ BatchRunner::BatchRunner(const Program& program, std::span<const std::string> ou
   for (const std::string& name : outputs) {
     const Output& output = program.outputs[static_cast<std::size_t>(program.find_output(name))];
     const Value& value = program.values[static_cast<std::size_t>(output.value)];
-    outputs_.push_back({.name = name, .is_per_token = value.space == kTokens});
+    outputs_.push_back({.name = name, .space = value.space});
   }
 }
 
@@ -110,17 +110,25 @@ void BatchRunner::run(Session& session, std::span<const Image> images, bool inte
 void BatchRunner::emit(const Session& session, std::span<const std::size_t> chosen,
                        const Sink& sink) {
   for (std::size_t i = 0; i < outputs_.size(); ++i) whole_[i] = session.output(outputs_[i].name);
+  for (Wanted& output : outputs_) output.end = 0;
   for (std::size_t s = 0; s < chosen.size(); ++s) {
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      const bool is_per_token = outputs_[i].is_per_token;
-      const Index first = is_per_token ? offsets_[s] : static_cast<Index>(s);
+      const Index first = outputs_[i].end, rows = rows_of(outputs_[i].space, s);
+      outputs_[i].end += rows;
       part_[i] = {.data = whole_[i].data + first * whole_[i].stride,
-                  .rows = is_per_token ? offsets_[s + 1] - offsets_[s] : 1,
+                  .rows = rows,
                   .cols = whole_[i].cols,
                   .stride = whole_[i].stride};
     }
     sink(chosen[s], part_);
   }
+}
+
+Index BatchRunner::rows_of(SpaceId space, std::size_t s) const {
+  if (space == kTokens) return offsets_[s + 1] - offsets_[s];
+  if (space == kSequences) return 1;
+  const Grid tokens = program_->images()->grid_of(images_[s].height, images_[s].width);
+  return extents_of_image(program_->spaces, tokens)[at(space)].rows;
 }
 
 }  // namespace tessera

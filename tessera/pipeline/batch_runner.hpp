@@ -15,7 +15,8 @@
 namespace tessera {
 
 /// What a sink gets for one sequence, in the order of the outputs: (T, width) for an output with a
-/// row per token, (1, width) for one with a row per sequence. Valid during the call only.
+/// row per token, (1, width) for one with a row per sequence, (h·w, width) for one of maps. Valid during
+/// the call only.
 using Results = std::span<const TensorView<const float>>;
 using Sink = std::function<void(std::size_t index, Results results)>;
 
@@ -39,11 +40,14 @@ class BatchRunner {
  private:
   struct Wanted {
     std::string name;
-    bool is_per_token;
+    SpaceId space;
+    Index end = 0;  ///< rows of the sequences so far
   };
 
   void clear();
   void append(const SequenceView& sequence);
+  /// Of an output in this space, of sequence s of the batch.
+  Index rows_of(SpaceId space, std::size_t s) const;
   void emit(const Session& session, std::span<const std::size_t> chosen, const Sink& sink);
 
   const Program* program_;

@@ -125,7 +125,7 @@ Index Encoder::width(std::size_t output) const {
 }
 
 bool Encoder::is_per_token(std::size_t output) const {
-  return output_value(package_->program, options_.session.outputs.at(output)).space == kTokens;
+  return output_value(package_->program, options_.session.outputs.at(output)).space != kSequences;
 }
 
 MemoryBytes Encoder::memory_bytes(Index longest) const {

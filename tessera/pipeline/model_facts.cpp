@@ -39,6 +39,7 @@ std::vector<std::string> names_of_outputs(const Program& program) {
       const Value& value = program.values[static_cast<std::size_t>(output.value)];
       names.push_back(fmt::format("{} ({}, {})", output.name,
                                   value.space == kTokens        ? "tokens"
+                                  : value.space != kSequences   ? "cells"
                                   : program.tokens() != nullptr ? "texts"
                                                                 : name_of(program.inputs),
                                   value.width));
@@ -108,7 +109,10 @@ std::string not_counted(const models::Package& package, const EncoderOptions& op
   if (output == kNone) return "inputs and outputs of a run, the tokenizer";
   const Value& value = program.values[static_cast<std::size_t>(
       program.outputs[static_cast<std::size_t>(output)].value)];
-  const Index rows = value.space == kTokens ? options.batch_tokens : options.batch_sequences;
+  const Index rows =
+      most_extents(program.spaces, options.batch_tokens,
+                   std::min(options.batch_sequences, options.batch_tokens))[at(value.space)]
+          .rows;
   return fmt::format(
       "the caller's inputs and outputs (of a full batch {} rows of {} floats, {:.1f} "
       "MiB), the tokenizer, the files of a stream that wait for their turn",

@@ -23,6 +23,13 @@ constexpr std::array<std::string_view, 4> kInputs{"input_ids", "attention_mask",
   throw Error(ErrorCode::invalid_argument, message);
 }
 
+/// The map of an image whose tokens are these cells.
+Grid map_of(std::span<const Space> spaces, SpaceId space, Grid tokens) {
+  if (space == kTokens) return tokens;
+  const Space& its = spaces[at(space)];
+  return grid_extents(its, map_of(spaces, its.parent, tokens)).grid;
+}
+
 template <class T>
 std::vector<std::int64_t> widened(const StoredTensor& tensor) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(tensor.elements()));
@@ -160,12 +167,15 @@ ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInpu
   input_ = &input;
 }
 
-ReferenceOutput::ReferenceOutput(const Encoder& encoder, Index images, Index rows)
-    : ReferenceOutput(encoder, {images}, images, rows) {}
+ReferenceOutput::ReferenceOutput(const Encoder& encoder, Index images, Index rows, Index height,
+                                 Index width)
+    : ReferenceOutput(encoder, {images}, images, rows,
+                      require_images(encoder.package().program).grid_of(height, width)) {}
 
 ReferenceOutput::ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading,
-                                 Index sequences, Index padded_tokens)
+                                 Index sequences, Index padded_tokens, Grid tokens)
     : padded_tokens_(padded_tokens) {
+  const Program& program = encoder.package().program;
   const std::vector<std::string>& names = encoder.options().session.outputs;
   for (std::size_t i = 0; i < names.size(); ++i) {
     Tensor tensor{.name = names[i],
@@ -173,9 +183,23 @@ ReferenceOutput::ReferenceOutput(const Encoder& encoder, const std::vector<Index
                   .width = encoder.width(i),
                   .is_per_token = encoder.is_per_token(i),
                   .values = {}};
-    if (tensor.is_per_token) tensor.shape.push_back(padded_tokens);
-    const Index rows = sequences * (tensor.is_per_token ? padded_tokens : 1);
-    tensor.values.resize(static_cast<std::size_t>(rows * tensor.width));
+    const SpaceId space =
+        program.values[at(program.outputs[at(program.find_output(names[i]))].value)].space;
+    Index rows = tensor.is_per_token ? padded_tokens : 1;
+    if (space != kTokens && space != kSequences) {
+      const Grid map = map_of(program.spaces, space, tokens);
+      rows = map.cells();
+      if (encoder.package().maps_are_channels_first) {
+        tensor.cells = rows;
+        tensor.shape.insert(tensor.shape.end(), {tensor.width, map.rows, map.cols});
+      }
+    }
+    tensor.values.resize(static_cast<std::size_t>(sequences * rows * tensor.width));
+    if (tensor.cells > 0) {
+      tensors_.push_back(std::move(tensor));
+      continue;
+    }
+    if (tensor.is_per_token) tensor.shape.push_back(rows);
     // One number, without an axis: of ELECTRA's discriminator, of starts and ends of answers. The
     // logits of choices are (B,choices); states are of B·choices sequences.
     using models::Task;
@@ -196,10 +220,18 @@ void ReferenceOutput::add(std::size_t s, Results results) {
   const Index begin = input_ == nullptr ? 0 : input_->batch.view().offsets[s];
   for (std::size_t i = 0; i < results.size(); ++i) {
     Tensor& to = tensors_[i];
+    if (to.cells > 0) {  // (B,C,h,w)
+      float* const image = to.values.data() + sequence * to.width * to.cells;
+      for (Index r = 0; r < to.cells; ++r) {
+        for (Index c = 0; c < to.width; ++c)
+          image[c * to.cells + r] = results[i].row(r)[static_cast<std::size_t>(c)];
+      }
+      continue;
+    }
     for (Index r = 0; r < results[i].rows; ++r) {
       Index row = sequence;
       if (to.is_per_token && input_ == nullptr) {
-        row = sequence * padded_tokens_ + r;
+        row = sequence * results[i].rows + r;
       } else if (to.is_per_token) {
         if (input_->batch.is_query_only(begin + r)) continue;
         row = input_->batch.padded_index(begin + r);

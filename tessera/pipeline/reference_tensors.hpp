@@ -36,8 +36,8 @@ struct ReferenceKinds {
   static ReferenceKinds of(const std::string& path);
 };
 
-/// An encoder's outputs in the reference's shapes, (B,T,H) or (B,H); zeros where nothing is
-/// computed.
+/// An encoder's outputs in the reference's shapes, (B,T,H) or (B,H), of maps (B,h·w,H) or (B,H,h,w);
+/// zeros where nothing is computed.
 class ReferenceOutput {
  public:
   struct Tensor {
@@ -45,20 +45,21 @@ class ReferenceOutput {
     std::vector<std::int64_t> shape;
     Index width = 0;
     bool is_per_token = false;
+    Index cells = 0;  ///< > 0: of a map, whose channels come first
     std::vector<float> values;
   };
 
   /// `input` must outlive it.
   ReferenceOutput(const TextEncoder& encoder, const ReferenceInput& input);
-  /// Of `images` images of `rows` token rows each.
-  ReferenceOutput(const Encoder& encoder, Index images, Index rows);
+  /// Of `images` images of this size, of `rows` token rows each.
+  ReferenceOutput(const Encoder& encoder, Index images, Index rows, Index height, Index width);
   /// Takes the results of sequence or image `s`.
   void add(std::size_t s, Results results);
   std::vector<Tensor>& tensors() noexcept { return tensors_; }
 
  private:
   ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading, Index sequences,
-                  Index padded_tokens);
+                  Index padded_tokens, Grid tokens = {});
 
   const ReferenceInput* input_ = nullptr;  // null: images, which have no padding
   Index padded_tokens_;
