@@ -132,12 +132,12 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   // Ranges are those of the file's own promise, of which a session may use a part.
   const Index max_rows = std::max(in.max_rows, plan.identity.max_rows),
               max_sequences = std::max(in.max_sequences, plan.identity.max_sequences);
-  Index most = max_rows;
+  Index most_keys = max_rows;
   if (const auto* attention = std::get_if<AttentionOp>(&in.program.ops[i])) {
     const SpaceId keys = in.program.values[at(attention->k.value)].space;
-    most = std::max(most, longest_piece(in.program, keys, max_rows));
+    most_keys = std::max(most_keys, longest_piece(in.program, keys, max_rows));
   }
-  check_attention(in, most, i, schedule, fail);
+  check_attention(in, most_keys, i, schedule, fail);
   if (std::holds_alternative<PatchEmbedOp>(in.program.ops[i]) != (schedule.patch_rows > 0)) {
     fail(schedule.patch_rows > 0 ? "has patch_rows, expected none: it is no patch embedding"
                                  : "has no patch_rows, expected 1 or more");

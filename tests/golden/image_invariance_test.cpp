@@ -60,14 +60,20 @@ class ImageInvarianceTest : public testing::TestWithParam<std::tuple<const char*
     std::vector<std::vector<std::vector<float>>> results(images.size());
     for (const Output& output : program.outputs) {
       const TensorView<const float> all = session->output(output.name);
-      const bool by_row = program.values[static_cast<std::size_t>(output.value)].space == kTokens;
+      const SpaceId space = program.values[static_cast<std::size_t>(output.value)].space;
+      Index end = 0;
       for (std::size_t s = 0; s < images.size(); ++s) {
         std::vector<float>& rows = results[s].emplace_back();
-        const Index begin = by_row ? offsets[s] : static_cast<Index>(s);
-        for (Index i = begin; i < (by_row ? offsets[s + 1] : begin + 1); ++i) {
+        const Grid map = program.images()->grid_of(images[s].height, images[s].width);
+        const Index begin = end;
+        end += space == kTokens      ? offsets[s + 1] - offsets[s]
+               : space == kSequences ? 1
+                                     : extents_of_image(program.spaces, map)[at(space)].rows;
+        for (Index i = begin; i < end; ++i) {
           rows.insert(rows.end(), all.row(i).begin(), all.row(i).end());
         }
       }
+      EXPECT_EQ(end, all.rows);
     }
     return results;
   }
@@ -125,7 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
     TinyModels, ImageInvarianceTest,
     testing::Combine(testing::Values("vit-model", "vit-imgcls", "deit-teacher", "dinov2-imgcls",
                                      "dinov2-registers-model", "dinov2-registers-swiglu",
-                                     "clip-vision-proj", "siglip-vision", "beit-model"),
+                                     "clip-vision-proj", "siglip-vision", "beit-model",
+                                     "efficientvit-msra-model", "efficientvit-msra-imgcls"),
                      testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
     name_of_case);
 
