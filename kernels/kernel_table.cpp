@@ -101,6 +101,7 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.embedding, level.embedding);
   take(base.weighted_mean, level.weighted_mean);
   take(base.max_rows, level.max_rows);
+  take(base.depthwise, level.depthwise);
   take(base.widen, level.widen);
   take(base.narrow, level.narrow);
   take(base.resample_bytes, level.resample_bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The table of a level: one implementation of every kernel. The contracts stand beside the families:
-// gemm/gemm.hpp, attention/attention.hpp, rows/rows.hpp, image/image.hpp, probe/probe.hpp.
+// gemm/gemm.hpp, attention/attention.hpp, rows/rows.hpp, maps/maps.hpp, image/image.hpp, probe/probe.hpp.
 //
 // All kernels: one thread, no allocation, noexcept; extents are already validated by the caller
 // (TESSERA_ASSERT in debug builds); strides are in elements, rows are contiguous; no alignment is
@@ -14,6 +14,7 @@
 #include "kernels/gemm/gemm.hpp"
 #include "kernels/image/image.hpp"
 #include "kernels/isa.hpp"
+#include "kernels/maps/maps.hpp"
 #include "kernels/probe/probe.hpp"
 #include "kernels/rows/rows.hpp"
 
@@ -35,6 +36,7 @@ struct KernelTable {
   EmbeddingGatherSum embedding = nullptr;
   WeightedMeanRows weighted_mean = nullptr;
   MaxRows max_rows = nullptr;
+  Depthwise depthwise = nullptr;
   Widen widen = nullptr;
   NarrowRows narrow = nullptr;
   ResampleBytes resample_bytes = nullptr;

@@ -32,6 +32,10 @@ ParameterId Builder::add_once(Parameter parameter) {
   if (parameter.window.n > 0) {
     key += fmt::format("\nwindow {} shift {}", parameter.window.n, parameter.window.shift);
   }
+  if (const BatchNorm& norm = parameter.batch_norm; !norm.gamma.empty()) {
+    key += fmt::format("\nbatch norm {} {}", norm.gamma, norm.weight);
+  }
+  if (parameter.adds_input) key += "\nadds its input";
   if (parameter.offset != 0.0F) key += fmt::format("\n+ {}", parameter.offset);
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
@@ -467,6 +471,12 @@ ValueId Builder::concat(const std::string& name, const std::vector<ValueId>& in)
 
 ValueId Builder::first_columns(const std::string& name, ValueId in, Index columns) {
   ConcatOp op{.in = {in}, .out = like(name, in, columns)};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ValueId Builder::add_columns(const std::string& name, ValueId a, ValueId b, Index first) {
+  AddOp op{.a = a, .b = b, .out = like(name, a, width(a)), .first = first};
   program_.ops.emplace_back(op);
   return op.out;
 }

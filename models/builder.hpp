@@ -22,6 +22,9 @@ namespace tessera::models {
 /// F.normalize has it as default, and sentence-transformers leaves it there.
 inline constexpr float kNormalizeEps = 1e-12F;
 
+/// nn.BatchNorm2d's and BatchNorm1d's default.
+inline constexpr double kBatchNormEps = 1e-5;
+
 /// What attention adds to its scores, and hides.
 struct AttentionTerms {
   Position position{};
@@ -167,6 +170,8 @@ class Builder {
   ValueId largest_by_id(const std::string& name, ValueId in, std::int32_t from_id);
   ValueId concat(const std::string& name, const std::vector<ValueId>& in);
   ValueId first_columns(const std::string& name, ValueId in, Index columns);
+  /// a + columns [first, first + width(a)) of b
+  ValueId add_columns(const std::string& name, ValueId a, ValueId b, Index first);
   ValueId l2_normalize(const std::string& name, ValueId in, float eps);
 
   /// A relative position bias out of the table `tensor` (buckets, heads): see Parameter::gather.
@@ -204,6 +209,51 @@ class Builder {
   ValueId convolution(const std::string& name, ValueId in, const std::string& tensor,
                       const Dim& out, const Dim& in_width, const Dim& taps);
 
+  // Of maps (builder_maps.cpp).
+
+  /// Maps of cells of n x n cells of `parent` (RowRule::grid), or their windows (grid_windows).
+  SpaceId add_space(const std::string& name, SpaceId parent, RowRule rule, Index n);
+  SpaceId space(ValueId value) const;
+  /// Between a map and its windows.
+  ValueId window_rows(const std::string& name, ValueId in, SpaceId to);
+  /// in ⊙ scale, a row of factors for each sequence.
+  ValueId scale_rows(const std::string& name, ValueId in, ValueId scale);
+
+  // timm's ConvNorm: a convolution without bias, "<tensor>.conv.weight", and the batch norm "<tensor>.bn"
+  // behind it, which is folded into it.
+
+  /// Of the pixels; program.inputs is an ImageSpec, which says how.
+  ValueId norm_patch_embed(const std::string& name, const std::string& tensor, const Dim& width,
+                           Activation activation);
+  /// 1 x 1: a linear.
+  ValueId norm_linear(const std::string& name, ValueId in, const std::string& tensor,
+                      const Dim& out, const Dim& in_width);
+  /// Of taps x taps cells, into `to`.
+  ValueId norm_convolution(const std::string& name, ValueId in, const std::string& tensor,
+                           const Dim& out, const Dim& in_width, const Dim& taps, SpaceId to,
+                           Activation activation);
+  /// Depthwise, of columns [first, first + channels).
+  struct DepthwiseTerms {
+    Index first = 0;
+    SpaceId to = -1;  ///< −1: that of the input
+    Activation activation = Activation::none;
+    bool adds_input = false;  ///< x + f(x), where nothing else is different
+    Index out_width = 0;      ///< zeros beyond the channels; 0: as many as those
+  };
+  ValueId norm_depthwise(const std::string& name, ValueId in, const std::string& tensor,
+                         const Dim& channels, const Dim& taps, const DepthwiseTerms& terms);
+  /// timm's NormLinear: the batch norm "<tensor>.bn" and "<tensor>.linear" behind it, one linear.
+  ValueId batch_normed_linear(const std::string& name, ValueId in, const std::string& tensor,
+                              const Dim& out, const Dim& in_width);
+  /// A linear that the checkpoint has as a convolution of 1 x 1, with a bias.
+  ValueId pointwise(const std::string& name, ValueId in, const std::string& tensor, const Dim& out,
+                    const Dim& in_width);
+  /// What AttentionOp says, of slices; one head.
+  ValueId attention_of(const std::string& name, const AttentionOp& op);
+  /// As pair_bias(), of row `head` of a table (heads, buckets).
+  ParameterId pair_bias_of_head(const std::string& tensor, const Dim& heads, const Dim& buckets,
+                                Index head, std::vector<std::int32_t> gather);
+
   void output(const std::string& name, ValueId value) { program_.outputs.push_back({name, value}); }
 
   Index width(ValueId value) const;
@@ -219,6 +269,8 @@ class Builder {
   ParameterId gathered(ParameterKind kind, const std::string& tensor, const Dim& buckets,
                        const Dim& heads, std::vector<std::int32_t> gather);
   ParameterId add_once(Parameter parameter);
+  BatchNorm batch_norm(const std::string& tensor, const Dim& width) const;
+  ParameterId norm_bias(const std::string& name, const std::string& tensor, const Dim& width);
   ValueId like(const std::string& name, ValueId in, Index width);
 
   Program& program_;

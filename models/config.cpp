@@ -96,6 +96,21 @@ Dim Config::dim(std::string_view key, Index fallback, Index min) const {
   return {.size = integer(key, fallback, min), .key = std::string(key)};
 }
 
+std::vector<Index> Config::integers(std::string_view key, const std::vector<Index>& fallback,
+                                    Index min, Index max) const {
+  const std::string expected = fmt::format("an array of whole numbers from {} to {}", min, max);
+  const auto value = Json::find<json::Value>(*this, key, expected);
+  if (!value) return fallback;
+  if (!value->is_array()) wrong(key, expected);
+  std::vector<Index> list;
+  for (const json::Value element : value->array()) {
+    std::int64_t number = 0;
+    if (!element.get(number) || number < min || number > max) wrong(key, expected);
+    list.push_back(static_cast<Index>(number));
+  }
+  return list;
+}
+
 Config::Pair Config::pair(std::string_view key, Index fallback) const {
   const char* const kExpected = "a size, or [height, width]";
   const auto value = Json::find<json::Value>(*this, key, kExpected);

@@ -55,6 +55,9 @@ class Config {
   Dim dim(std::string_view key, Index fallback, Index min = 1) const;
   /// `alias`, another spelling of `key`, if it is there; else `key`.
   const char* spelled(const char* key, const char* alias) const { return has(alias) ? alias : key; }
+  /// An array of whole numbers in [min, max]; `fallback` if absent.
+  std::vector<Index> integers(std::string_view key, const std::vector<Index>& fallback, Index min,
+                              Index max) const;
   /// As integer(), for a size that is one number or [height, width].
   struct Pair {
     Index height, width;

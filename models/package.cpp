@@ -33,7 +33,16 @@ constexpr const char* kStanfordClass = "HF_ColBERT";
 std::string known_model_types() {
   std::string text;
   for (const Family& family : families()) {
+    if (family.is_timm) continue;
     text += fmt::format("{}{}", text.empty() ? "" : ", ", family.model_type);
+  }
+  return text;
+}
+
+std::string known_timm_architectures() {
+  std::string text;
+  for (const Family& family : families()) {
+    if (family.is_timm) text += (text.empty() ? "" : ", ") + family.class_names(", ");
   }
   return text;
 }
@@ -48,13 +57,20 @@ void require_config(const fs::path& directory) {
                           directory.string(), others));
 }
 
-/// By model_type; old files that lack it are known by their class.
+/// By model_type; old files that lack it are known by their class, and timm's by their architecture.
 const Family& choose_family(const Config& config) {
   if (config.has("model_type")) {
     const std::string type = config.string("model_type", "");
     const bool is_jina = type == "bert" && config.string("position_embedding_type", "") == "alibi";
     const Family* family = find_family(is_jina ? "jina_bert" : type);
     if (family == nullptr) config.unsupported("model_type", "one of " + known_model_types());
+    return *family;
+  }
+  if (config.has("architecture")) {
+    const Family* family = find_family_of_class(config.string("architecture", ""));
+    if (family == nullptr || !family->is_timm) {
+      config.unsupported("architecture", "one of timm's " + known_timm_architectures());
+    }
     return *family;
   }
   for (const std::string& name : config.strings("architectures")) {
@@ -86,7 +102,8 @@ const ModelClass& choose_class(const Config& config, const Family& family,
     }
   }
   const bool features_only = files.has_modules && files.transformer_task == "feature-extraction";
-  const std::vector<std::string> names = config.strings("architectures");
+  const std::vector<std::string> names =
+      config.strings(family.is_timm ? "architecture" : "architectures");
   if (features_only || names.empty() || is_stanford_class(names)) return family.classes.front();
   const ModelClass* named = family.find(names.front());
   if (named == nullptr) config.unsupported("architectures", "one of " + family.class_names(", "));

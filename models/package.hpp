@@ -131,6 +131,7 @@ struct Package {
   /// them, and "embedding" (S, D) where sentence-transformers files (or a plain encoder: mean
   /// pooling, not normalised) define one.
   Program program;
+  bool maps_are_channels_first = false;  ///< the reference's hidden states are (B,C,h,w)
   std::shared_ptr<const Checkpoint> checkpoint;
 
   std::optional<text::Tokenizer> tokenizer;

@@ -34,6 +34,7 @@ ValueId build_swin(BuildContext& context);
 ValueId build_swinv2(BuildContext& context);
 ValueId build_clip(BuildContext& context);
 ValueId build_siglip(BuildContext& context);
+ValueId build_efficientvit_msra(BuildContext& context);
 
 namespace {
 
@@ -75,6 +76,11 @@ constexpr std::array kClip{kModel, kText, kTextProjection, kVision, kVisionProje
 constexpr std::array kClipTower{kModel, kProjection};
 constexpr std::array kSiglip{kModel, kText, kVision, kImages};
 constexpr std::array kSiglipTower{kModel};
+constexpr std::array kEfficientVit{
+    // num_classes says whether there is a head
+    ModelClass{"m0", Task::features}, ModelClass{"m1", Task::features},
+    ModelClass{"m2", Task::features}, ModelClass{"m3", Task::features},
+    ModelClass{"m4", Task::features}, ModelClass{"m5", Task::features}};
 
 // model_type, prefix of the encoder's tensors, prefix and suffixes of the classes, builder
 constexpr std::array kFamilies{
@@ -109,6 +115,8 @@ constexpr std::array kFamilies{
     Family{"siglip", "", "Siglip", kSiglip, build_siglip},
     Family{"siglip_text_model", "", "SiglipText", kSiglipTower, build_siglip},
     Family{"siglip_vision_model", "", "SiglipVision", kSiglipTower, build_siglip},
+    Family{"efficientvit_msra", "", "efficientvit_", kEfficientVit, build_efficientvit_msra, false,
+           true},
 };
 
 }  // namespace

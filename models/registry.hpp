@@ -43,6 +43,8 @@ struct Family {
   ValueId (*build)(BuildContext& context);
   /// Published with code beside it (auto_map), which is never run: what this family computes is that.
   bool is_published_with_code = false;
+  /// timm's: config.json has no model_type; "architecture" names the class.
+  bool is_timm = false;
 
   const ModelClass* find(std::string_view class_name) const noexcept;
   std::string name_of(const ModelClass& c) const { return std::string(class_prefix) + c.suffix; }

@@ -11,6 +11,7 @@
 #include "kernels/gemm/pack_f32.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
 #include "kernels/image/resample.inl.hpp"
+#include "kernels/maps/depthwise.inl.hpp"
 #include "kernels/probe/probe.inl.hpp"
 #include "kernels/rows/elementwise.inl.hpp"
 #include "kernels/rows/gather_sum.inl.hpp"
@@ -55,6 +56,7 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
   t.embedding = gather_sum<A>;
   t.weighted_mean = weighted_mean_rows<A>;
   t.max_rows = max_of_rows<A>;
+  t.depthwise = depthwise_row<A>;
   t.widen = widen<A>;
   t.narrow = narrow_rows<A>;
   t.resample_bytes = resample_bytes<A>;

@@ -13,9 +13,10 @@
 namespace tessera::image {
 namespace {
 
-// ⌊(size − crop)/2⌋, also below zero: where the crop begins.
-Index crop_begin(Index size, Index crop) {
+// ⌊(size − crop)/2⌋, also below zero: where the crop begins; or rounded, half to even.
+Index crop_begin(Index size, Index crop, bool rounds) {
   const Index twice = size - crop;
+  if (rounds && twice % 4 == 3) return twice / 2 + 1;
   return twice >= 0 ? twice / 2 : -((1 - twice) / 2);
 }
 
@@ -108,8 +109,8 @@ void Preprocessor::run_bytes(const RgbImage& in, Workspace& workspace, RgbImage&
   }
   // center_crop(): what of the resized image lies in the window; only that is computed.
   const Size result = *config_.crop;
-  const Index top = crop_begin(whole.height, result.height),
-              left = crop_begin(whole.width, result.width);
+  const Index top = crop_begin(whole.height, result.height, config_.crop_rounds),
+              left = crop_begin(whole.width, result.width, config_.crop_rounds);
   const Index y0 = std::max(top, Index{0}), y1 = std::min(top + result.height, whole.height);
   const Index x0 = std::max(left, Index{0}), x1 = std::min(left + result.width, whole.width);
   const Window window{.left = x0, .top = y0, .width = x1 - x0, .height = y1 - y0};

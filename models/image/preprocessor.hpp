@@ -33,6 +33,7 @@ struct PreprocessorConfig {
   Filter filter = Filter::bilinear;
   bool keeps_fractions = false;  ///< resized values are not rounded to bytes; nothing is cropped
   std::optional<Size> crop;      ///< then cut out of the middle, zeros where there is nothing
+  bool crop_rounds = false;      ///< half a pixel goes to the even one (torchvision); else down
   bool does_rescale = true;
   double rescale_factor = 1.0 / 255.0;
   bool does_normalize = true;
@@ -40,7 +41,7 @@ struct PreprocessorConfig {
 };
 
 /// Reads the part "image_processor" of processor_config.json in `directory`, or, where there is none,
-/// preprocessor_config.json. Absent keys have the defaults of the class; a file that names no class
+/// preprocessor_config.json; of timm's directories, which have neither, pretrained_cfg of config.json. Absent keys have the defaults of the class; a file that names no class
 /// is of the class that the reference uses for `model_type`.
 ///
 /// Understood: the processors of ViT, DeiT, CLIP, SigLIP, BiT (DINOv2) and BEiT, by their names of

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "models/image/preprocessor.hpp"
+#include "models/image/timm_config.hpp"
 #include "models/json.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
@@ -183,6 +184,7 @@ PreprocessorConfig read_preprocessor_config(const fs::path& directory,
   const fs::path file = directory / "preprocessor_config.json";
   if (!nested) {
     if (!path_exists(file)) {
+      if (auto of_timm = read_timm_config(directory)) return *std::move(of_timm);
       throw Error(ErrorCode::not_found,
                   fmt::format("{}: no such file, expected the settings of an image processor",
                               file.string()));

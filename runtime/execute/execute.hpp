@@ -91,6 +91,13 @@ struct Context {
   }
 };
 
+/// The rows of sequence s in a space whose pieces the sequences are.
+inline Range rows_of_sequence(const Context& context, SpaceId space, Index s) noexcept {
+  const auto i = static_cast<std::size_t>(s);
+  const std::span<const std::int32_t> offsets = context.cuts[at(space)].offsets;
+  return {offsets[i], offsets[i + 1]};
+}
+
 /// Rows of sequence s that poolings read: without those that no row attends to, and those before
 /// Batch::pool_from. May be empty.
 inline Range pooled_rows(const Context& context, Index s) noexcept {
@@ -142,5 +149,8 @@ void run(const Context& context, const MaskRowsOp& op) noexcept;
 void run(const Context& context, const ConvolutionOp& op) noexcept;
 void run(const Context& context, const WindowRowsOp& op) noexcept;
 void run(const Context& context, const MergeCellsOp& op) noexcept;
+void run(const Context& context, const GridConvolutionOp& op) noexcept;
+void run(const Context& context, const DepthwiseOp& op) noexcept;
+void run(const Context& context, const ScaleRowsOp& op) noexcept;
 
 }  // namespace tessera::execute

@@ -113,6 +113,7 @@ class PatchEmbed {
                    .N = weight_.rows,
                    .K = K,
                    .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data,
+                   .activation = op_.activation,
                    .resident = context_.weights_stay_in_l3};
     if (positions_ != nullptr) {
       const float* table = positions_ + op_.positioned * out_.cols;

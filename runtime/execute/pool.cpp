@@ -32,11 +32,9 @@ Index row_by_id(const Context& context, const PoolOp& op, Index first, Index T) 
 void pool(const Context& context, const PoolOp& op, const TensorView<float>& x, Index s, float* y,
           float* weights) noexcept {
   const SpaceId space = context.program.values[at(op.in)].space;
-  const std::span<const std::int32_t> offsets = context.cuts[at(space)].offsets;
-  const auto i = static_cast<std::size_t>(s);
-  const Index begin = offsets[i], left_out = context.first_pooled_row(s);
-  // Of cells of an image's map all.
-  const Range rows = space == kTokens ? pooled_rows(context, s) : Range{offsets[i], offsets[i + 1]};
+  const Range all = rows_of_sequence(context, space, s);
+  const Range rows = space == kTokens ? pooled_rows(context, s) : all;
+  const Index begin = all.begin, left_out = context.first_pooled_row(s);
   const Index first = rows.begin + op.skip, T = rows.end - first;
   const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
   const auto row = [&](Index r) { return x.data + r * x.stride; };

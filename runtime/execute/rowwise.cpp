@@ -147,8 +147,8 @@ void run(const Context& context, const AddOp& op, const OpSchedule& schedule) no
   const TensorView<float> a = context.value(op.a), b = context.value(op.b),
                           y = context.value(op.out);
   for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
-    context.kernels.add(at(a, begin), a.stride, at(b, begin), b.stride, at(y, begin), y.stride,
-                        count, y.cols);
+    context.kernels.add(at(a, begin), a.stride, at(b, begin) + op.first, b.stride, at(y, begin),
+                        y.stride, count, y.cols);
     if (op.scale == 1.0F) return;
     for (Index i = begin; i < begin + count; ++i) {
       for (Index n = 0; n < y.cols; ++n) at(y, i)[n] *= op.scale;

@@ -74,6 +74,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
     } else if (const auto* convolution = std::get_if<ConvolutionOp>(&op)) {
       const Index cols = program.parameters[at(convolution->weight)].cols;
       most = std::max(most, std::min(kConvolutionRows, max_rows) * activation_stride(cols));
+    } else if (const auto* grid = std::get_if<GridConvolutionOp>(&op)) {
+      const Index cols = program.parameters[at(grid->weight)].cols,
+                  rows = most_rows(program, grid->out, max_rows, max_sequences);
+      most = std::max(most, std::min(kConvolutionRows, rows) * activation_stride(cols));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (const auto* by_id = std::get_if<LargestByIdOp>(&op)) {

@@ -103,6 +103,26 @@ void embedding(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy, I
   }
 }
 
+/// As kernels/maps/depthwise.inl.hpp, but for the order of cells that overlap.
+void depthwise(const kernels::DepthwiseRow& r) noexcept {
+  if (target == nullptr) return;
+  Touch touch(*target);
+  const Index top = r.stride * r.row - r.taps / 2;
+  by_lines(r.C, [&](Index c, Index n) {
+    if (r.bias != nullptr) touch.read(r.bias + c, n);
+    for (Index j = 0; j < r.cols; ++j) {
+      const Index left = r.stride * j - r.taps / 2;
+      for (Index y = std::max<Index>(top, 0); y < std::min(top + r.taps, r.H); ++y) {
+        for (Index x = std::max<Index>(left, 0); x < std::min(left + r.taps, r.W); ++x) {
+          touch.read(r.w + ((y - top) * r.taps + x - left) * r.C + c, n);
+          touch.read(r.x + (y * r.W + x) * r.ldx + c, n);
+        }
+      }
+      touch.write(r.y + j * r.ldy + c, n);
+    }
+  });
+}
+
 /// Blocks of 8 vectors of columns, then single ones, over all rows.
 template <Isa isa>
 void columns(const float* x, Index ldx, const float* weights, Index T, Index N, float* y) noexcept {
@@ -184,6 +204,7 @@ KernelTable make_table() noexcept {
   table.embedding = embedding;
   table.weighted_mean = columns<isa>;
   table.max_rows = max_rows<isa>;
+  table.depthwise = depthwise;
   table.widen = widen;
   table.narrow = narrow;
   return table;

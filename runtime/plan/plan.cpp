@@ -204,7 +204,9 @@ bool is_row_wise(const Op& op) noexcept {
           [](const PoolOp&) { return false; },       [](const LargestByIdOp&) { return false; },
           [](const TopColumnsOp&) { return false; }, [](const ConcatOp&) { return false; },
           [](const MaskRowsOp&) { return false; },   [](const ConvolutionOp&) { return false; },
-          [](const WindowRowsOp&) { return false; }, [](const MergeCellsOp&) { return false; }},
+          [](const WindowRowsOp&) { return false; }, [](const MergeCellsOp&) { return false; },
+          [](const DepthwiseOp&) { return false; },  [](const GridConvolutionOp&) { return false; },
+          [](const ScaleRowsOp&) { return false; }},
       op);
 }
 

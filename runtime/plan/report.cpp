@@ -87,7 +87,13 @@ class Reporter {
                             }
                           },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
-                          [&](const ConvolutionOp& o) { convolution(o, report); },
+                          [&](const ConvolutionOp& o) { convolution(o, o.taps, report); },
+                          [&](const GridConvolutionOp& o) {
+                            convolution(o, o.taps * o.taps, report);
+                            if (o.activation != Activation::none)
+                              report.epilogue += std::string(" + ") + to_string(o.activation);
+                          },
+                          [&](const DepthwiseOp& o) { depthwise(o, op, report); },
                           [&](const PooledLinearOp& o) { pooled_linear(plan_.ops[i], o, report); },
                           [&](const ExpertsOp& o) { experts(o, op, report); },
                           [&](const auto&) { row_wise(op, report); }},
@@ -165,11 +171,12 @@ class Reporter {
       return flops / rates.flops[Precision::f32] + 4.0 * passes / rates.l1_bytes;
     }
   };
-  PositionCost position_cost(const AttentionOp& o, Index T, Index task_rows) const {
+  PositionCost position_cost(const AttentionOp& o, Index rows_of_all, Index T,
+                             Index task_rows) const {
     const auto* terms = std::get_if<Disentangled>(&o.position);
     if (terms == nullptr) return {};
     const TileShape& tile = machine_.tile[Precision::f32];
-    const double times = static_cast<double>(rows_ * o.heads) / static_cast<double>(T);
+    const double times = static_cast<double>(rows_of_all * o.heads) / static_cast<double>(T);
     PositionCost cost;
     const auto add = [&](ParameterId id, Index distances, Index blocks, double passes) {
       if (id == kNone) return;
@@ -185,13 +192,11 @@ class Reporter {
     return cost;
   }
 
-  /// Sequences of equal length, or windows.
+  /// Pieces of equal length.
   void attention(const OpSchedule& schedule, const AttentionOp& o, OpReport& report) const {
-    const Space& space = in_.program.spaces[at(value(o.q.value).space)];
-    const bool are_windows = space.rule == RowRule::grid_windows;
-    const Index rows = rows_of(o.q.value),
-                T = are_windows ? space.n * space.n : ceil_div(rows, sequences_),
-                pieces = are_windows ? rows / T : sequences_;
+    const auto [rows, pieces] =
+        most_extents(in_.program.spaces, rows_, sequences_)[at(value(o.q.value).space)];
+    const Index T = ceil_div(rows, pieces);
     const kernels::Attention& kernel = kernels::kernels_at(in_.isa).attention[o.precision];
     const AttentionCaches caches{machine_.l1_bytes, machine_.l2_bytes, machine_.l3_bytes};
     const AttentionShape shape{.T = T, .d = o.head_dim, .heads = o.heads, .mask = o.mask};
@@ -202,7 +207,7 @@ class Reporter {
         static_cast<double>((3 * kernel.bytes.qkv + kernel.bytes.o) * rows * o.heads * o.head_dim);
     const bool in_l3 = machine_.l3_bytes > 0 && activations <= machine_.Z3();
     const Index task_rows = std::max(kernel.Br, at_rows(schedule.attention, T).task_rows);
-    const PositionCost position = position_cost(o, T, task_rows);
+    const PositionCost position = position_cost(o, rows, T, task_rows);
     const auto candidate = [&](const AttentionCost& c) {
       return CandidateReport{.name = kernels::to_string(c.dataflow),
                              .blocks = fmt::format("scratch {} KiB", c.scratch_bytes / 1024),
@@ -281,7 +286,8 @@ class Reporter {
   }
 
   /// A linear over blocks of gathered rows.
-  void convolution(const ConvolutionOp& o, OpReport& report) const {
+  template <class AnyConvolution>
+  void convolution(const AnyConvolution& o, Index taps, OpReport& report) const {
     const Parameter& weight = in_.program.parameters[at(o.weight)];
     const LinearTask task{.shape = {.M = rows_of(o.out), .N = weight.rows, .K = weight.cols},
                           .weights_stay_in_l3 = weights_in_l3_,
@@ -289,11 +295,27 @@ class Reporter {
     const TileShape& tile = machine_.tile[task.precision];
     const auto [M, N, K] = task.shape;
     const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = ceil_div(M, kConvolutionRows)};
-    report.shape = fmt::format("({},{})x({},{}), {} taps", M, K, K, N, o.taps);
+    report.shape = fmt::format("({},{})x({},{}), {} taps", M, K, K, N, taps);
     report.epilogue = sum_of({{o.bias != kNone, "bias"}});
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
+  }
+
+  /// A product and a sum for each tap of each number; the map passes once.
+  void depthwise(const DepthwiseOp& o, const Op& op, OpReport& report) const {
+    row_wise(op, report);
+    const Parameter& weight = in_.program.parameters[at(o.weight)];
+    const Index rows = rows_of(o.out);
+    report.shape = fmt::format("({},{}), {} x {} cells", rows, weight.cols, o.taps, o.taps);
+    report.epilogue = sum_of(
+        {{o.bias != kNone, "bias"}, {o.activation != Activation::none, to_string(o.activation)}});
+    report.flops = 2.0 * static_cast<double>(rows * weight.cols) * static_cast<double>(weight.rows);
+    const double products =
+        report.flops / machine_.rates.flops[Precision::f32] / static_cast<double>(machine_.threads);
+    if (products <= report.chosen.seconds) return;
+    report.chosen.seconds = products;
+    report.chosen.limit = to_string(Limit::compute);
   }
 
   /// A linear whose product is pooled where it is computed.

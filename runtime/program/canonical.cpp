@@ -54,7 +54,10 @@ class Writer {
     field(o.scale);
   }
   // Which of the optional operands there are is not in their list.
-  void attributes(const PatchEmbedOp& o) { fields(o.bias, o.special, o.positions, o.positioned); }
+  void attributes(const PatchEmbedOp& o) {
+    fields(o.bias, o.special, o.positions, o.positioned);
+    if (o.activation != Activation::none) field(o.activation);
+  }
   void attributes(const BroadcastOp&) {}
   void attributes(const LinearOp& o) {
     fields(o.bias, o.residual, o.activation, o.norm.has_value());
@@ -77,7 +80,10 @@ class Writer {
   void attributes(const ActivationOp& o) { field(o.activation); }
   void attributes(const NarrowOp&) {}
   void attributes(const GatedOp& o) { fields(o.activation, o.second); }
-  void attributes(const AddOp& o) { field(o.scale); }
+  void attributes(const AddOp& o) {
+    field(o.scale);
+    if (o.first > 0) field(o.first);
+  }
   void attributes(const PoolOp& o) { fields(o.pooling, o.skip, o.id); }
   void attributes(const LargestByIdOp& o) { fields(o.from_id, o.top); }
   void attributes(const TopColumnsOp&) {}
@@ -87,6 +93,9 @@ class Writer {
   void attributes(const ConvolutionOp& o) { fields(o.bias, o.taps); }
   void attributes(const WindowRowsOp&) {}
   void attributes(const MergeCellsOp&) {}
+  void attributes(const GridConvolutionOp& o) { fields(o.bias, o.taps, o.activation); }
+  void attributes(const DepthwiseOp& o) { fields(o.in.first, o.bias, o.taps, o.activation); }
+  void attributes(const ScaleRowsOp&) {}
 
   std::string text_;
 };

@@ -117,6 +117,8 @@ class Checker {
     if (o.special != kNone) rows_of(o.special, images.special_tokens, w.rows);
     require(o.positioned >= 0 && o.positioned <= images.special_tokens,
             "has more positions than special rows");
+    require(o.activation == Activation::none || o.positions == kNone,
+            "has positions behind an activation");
     if (o.positions != kNone) {
       rows_of(o.positions, o.positioned + images.grid_rows() * images.grid_cols(), w.rows);
     }
@@ -201,18 +203,20 @@ class Checker {
   void shapes(const AttentionOp& o, const PairBias& position) const {
     const Parameter& pairs = parameter(position.bias);
     const ImageSpec* images = program_.images();
-    const Space& space = program_.spaces[at(value(o.q.value).space)];
+    const SpaceId id = value(o.k.value).space;
+    const Space& space = program_.spaces[at(id)];
     const bool is_window = space.rule == RowRule::grid_windows;
-    const Index T = is_window ? space.n * space.n : images == nullptr ? 0 : images->native_rows();
+    require(images != nullptr && (is_window || (is_of_sequences(program_, id) &&
+                                                images->sizes == ImageSizes::native)),
+            "has a bias of pairs of rows whose number is not known");
+    const Index T = longest_piece(program_, id, images->native_rows());
     require(pairs.kind == ParameterKind::pair_bias && pairs.rows == variants_of(pairs) * o.heads &&
                 pairs.cols == T * T,
             "has a bias of pairs of the wrong shape");
-    require(is_window ? pairs.window.n == space.n && pairs.window.shift == space.shift
-                      : pairs.window.n == 0,
-            "has a bias of other windows");
-    require(is_window || (images != nullptr && images->sizes == ImageSizes::native &&
-                          value(o.q.value).space == kTokens),
-            "has a bias of pairs of rows whose number is not fixed");
+    const bool fits = pairs.window.n == 0
+                          ? space.shift == 0
+                          : pairs.window.n == space.n && pairs.window.shift == space.shift;
+    require(fits, "has a bias of other windows");
   }
   void shapes(const AttentionOp& o, const RelativeBias& position) const {
     const Parameter& b = parameter(position.bias);
@@ -274,10 +278,15 @@ class Checker {
     require(width(o.in) == 2 * width(o.out) && value(o.in).space == value(o.out).space,
             "must halve the width");
   }
-  void shapes(const AddOp& o) const { same_shape(o.a, o.b), same_shape(o.a, o.out); }
+  void shapes(const AddOp& o) const {
+    same_shape(o.a, o.out);
+    require(value(o.b).space == value(o.out).space, "has operands of different rows");
+    require(o.first >= 0 &&
+                (o.first == 0 ? width(o.b) == width(o.out) : o.first + width(o.out) <= width(o.b)),
+            "adds columns that there are not");
+  }
   void shapes(const PoolOp& o) const {
-    const SpaceId in = value(o.in).space;
-    require((in == kTokens || has_maps(program_.spaces, in)) && value(o.out).space == kSequences &&
+    require(is_of_sequences(program_, value(o.in).space) && value(o.out).space == kSequences &&
                 width(o.in) == width(o.out),
             "must turn (rows,width) into (sequences,width)");
     const bool skips = o.pooling == Pooling::mean || o.pooling == Pooling::first;
@@ -343,6 +352,42 @@ class Checker {
     require(value(o.in).space == kTokens && value(o.out).space == kTokens,
             "must turn rows of tokens into such");
     vector_of(o.bias, w.rows);
+  }
+
+  void shapes(const ScaleRowsOp& o) const {
+    same_shape(o.in, o.out);
+    require(is_of_sequences(program_, value(o.in).space) && value(o.scale).space == kSequences &&
+                width(o.scale) == width(o.in),
+            "has not a row of factors for each sequence");
+  }
+  /// Maps into maps, by a convolution of so many taps.
+  void convolves(SpaceId in, SpaceId out, Index taps) const {
+    require(taps > 0 && taps % 2 == 1, "has an even number of taps");
+    const Space& space = program_.spaces[at(out)];
+    require(in == out || (space.rule == RowRule::grid && space.parent == in),
+            "does not turn a map into one");
+  }
+  void shapes(const GridConvolutionOp& o) const {
+    const Parameter& w = parameter(o.weight);
+    const SpaceId in = value(o.in).space;
+    convolves(in, value(o.out).space, o.taps);
+    require(has_maps(program_.spaces, in), "reads what is no map");
+    require(w.kind == ParameterKind::matrix && w.precision == Precision::f32,
+            "has a weight that is no matrix of f32");
+    require(w.rows == width(o.out) && w.cols == o.taps * o.taps * width(o.in),
+            "has a weight of the wrong shape");
+    vector_of(o.bias, w.rows);
+  }
+  void shapes(const DepthwiseOp& o) const {
+    const Parameter& w = parameter(o.weight);
+    const SpaceId in = value(o.in.value).space;
+    convolves(in, value(o.out).space, o.taps);
+    require(has_maps(program_.spaces, in) || program_.spaces[at(in)].rule == RowRule::grid_windows,
+            "reads what is no map");
+    rows_of(o.weight, o.taps * o.taps, w.cols);
+    require(o.in.first >= 0 && o.in.first + w.cols <= width(o.in.value) && w.cols <= width(o.out),
+            "has more channels than its operands");
+    vector_of(o.bias, w.cols);
   }
 
   void same_type(ValueId a, ValueId b) const {

@@ -96,9 +96,20 @@ Index longest_sequence(const Program& program, Index rows) noexcept {
   return rows;
 }
 
-Index longest_piece(const Program& program, SpaceId space, Index rows) noexcept {
-  const Space& of = program.spaces[at(space)];
-  return of.rule == RowRule::grid_windows ? of.n * of.n : longest_sequence(program, rows);
+Index longest_piece(const Program& program, SpaceId space, Index rows) {
+  const Space& its = program.spaces[at(space)];
+  const ImageSpec* images = program.images();
+  if (its.rule == RowRule::constant) return its.n;
+  if (its.rule == RowRule::grid_windows) return its.n * its.n;
+  if (its.rule == RowRule::grid && images->sizes == ImageSizes::native) {
+    return extents_of_image(program.spaces, program.spaces[at(kTokens)].native)[at(space)].rows;
+  }
+  return its.rule == RowRule::tokens ? longest_sequence(program, rows)
+                                     : most_extents(program.spaces, rows, 1)[at(space)].rows;
+}
+
+bool is_of_sequences(const Program& program, SpaceId space) noexcept {
+  return space == kTokens || has_maps(program.spaces, space);
 }
 
 Index variants_of(const Parameter& pair_bias) noexcept {
@@ -160,6 +171,9 @@ const char* name_of(const Op& op) noexcept {
           [](const ConvolutionOp&) { return "convolution"; },
           [](const WindowRowsOp&) { return "window_rows"; },
           [](const MergeCellsOp&) { return "merge_cells"; },
+          [](const GridConvolutionOp&) { return "grid_convolution"; },
+          [](const DepthwiseOp&) { return "depthwise"; },
+          [](const ScaleRowsOp&) { return "scale_rows"; },
       },
       op);
 }
@@ -241,6 +255,9 @@ std::string to_string(const Program& program) {
     return fmt::format("{} ({},{})", p.name, p.rows, p.cols);
   };
   const auto plus = [&](ValueId id) { return id == kNone ? std::string() : " + " + value(id); };
+  const auto act = [](Activation activation, const std::string& of) {
+    return activation == Activation::none ? of : fmt::format("{}({})", to_string(activation), of);
+  };
   const auto top = [](Index k) { return k == 0 ? std::string() : fmt::format("top {} of ", k); };
   std::string text;
   for (const Op& op : program.ops) {
@@ -254,18 +271,18 @@ std::string to_string(const Program& program) {
               return sum;
             },
             [&](const PatchEmbedOp& o) {
-              return fmt::format("patches * {}{}{}{}", parameter(o.weight),
-                                 o.bias == kNone ? "" : " + bias",
-                                 o.positions == kNone ? "" : " + " + parameter(o.positions),
-                                 o.special == kNone ? "" : " after " + parameter(o.special));
+              return act(o.activation,
+                         fmt::format("patches * {}{}{}{}", parameter(o.weight),
+                                     o.bias == kNone ? "" : " + bias",
+                                     o.positions == kNone ? "" : " + " + parameter(o.positions),
+                                     o.special == kNone ? "" : " after " + parameter(o.special)));
             },
             [&](const BroadcastOp& o) { return parameter(o.row); },
             [&](const LinearOp& o) {
-              std::string product = fmt::format("{} * {}{}", value(o.in), parameter(o.weight),
-                                                o.bias == kNone ? "" : " + bias");
-              if (o.activation != Activation::none)
-                product = fmt::format("{}({})", to_string(o.activation), product);
-              product += plus(o.residual);
+              const std::string product =
+                  act(o.activation, fmt::format("{} * {}{}", value(o.in), parameter(o.weight),
+                                                o.bias == kNone ? "" : " + bias")) +
+                  plus(o.residual);
               if (!o.norm) return product;
               return fmt::format("{}({})", o.norm->of_squares ? "rms_norm" : "layer_norm", product);
             },
@@ -296,7 +313,7 @@ std::string to_string(const Program& program) {
                                  value(o.in));
             },
             [&](const AddOp& o) {
-              return value(o.a) + plus(o.b) +
+              return value(o.a) + " + " + slice_text(program, {o.b, o.first}) +
                      (o.scale == 1.0F ? "" : fmt::format(", x {}", o.scale));
             },
             [&](const PoolOp& o) {
@@ -322,6 +339,17 @@ std::string to_string(const Program& program) {
             [&](const MaskRowsOp& o) { return value(o.in); },
             [&](const WindowRowsOp& o) { return value(o.in); },
             [&](const MergeCellsOp& o) { return value(o.in); },
+            [&](const ScaleRowsOp& o) { return value(o.in) + " * " + value(o.scale); },
+            [&](const GridConvolutionOp& o) {
+              return act(o.activation,
+                         fmt::format("{0} x {0} cells of {1} * {2}{3}", o.taps, value(o.in),
+                                     parameter(o.weight), o.bias == kNone ? "" : " + bias"));
+            },
+            [&](const DepthwiseOp& o) {
+              return act(o.activation, fmt::format("{0} x {0} cells of {1} . {2}{3}", o.taps,
+                                                   slice_text(program, o.in), parameter(o.weight),
+                                                   o.bias == kNone ? "" : " + bias"));
+            },
             [&](const ConvolutionOp& o) {
               return fmt::format("{} rows of {} * {}{}", o.taps, value(o.in), parameter(o.weight),
                                  o.bias == kNone ? "" : " + bias");

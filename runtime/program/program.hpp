@@ -96,6 +96,18 @@ struct WindowBias {
   Index hidden = 0, trained = 0;
 };
 
+/// A batch norm in inference, y = s ⊙ x + t with s = gamma/√(variance + eps), t = beta − mean·s, folded at
+/// load, in double, into the linear map before it: rows times s, and bias·s + t; or into the one behind
+/// it: columns times s, and bias + weight·t. Names of tensors.
+struct BatchNorm {
+  std::string gamma{}, beta{}, mean{}, variance{};  ///< (n) each; empty: there is none
+  double eps = 0.0;
+  bool comes_first = false;  ///< it is before the linear map, n = its columns
+  std::string weight{};  ///< of a bias, where it comes first: the (rows, n) that the norm is before
+
+  friend bool operator==(const BatchNorm&, const BatchNorm&) = default;
+};
+
 /// A parameter: its sources stacked along the rows. `rows` × `cols`; a vector has cols = 1.
 struct Parameter {
   std::string name;
@@ -116,8 +128,13 @@ struct Parameter {
   /// Of a vector, where not 0: the source has rows / repeats elements, of each of which it has
   /// exp(min(source, log 100)) so often (the logit_scale of each head, for its columns).
   Index repeats = 0;
-  /// Of a matrix of one source: the source is (cols, rows), of a tensor that is `rows` wide.
+  /// Of a matrix, or rows, of one source: the source is (cols, rows), of a tensor that is `rows` wide.
   bool transposed = false;
+  BatchNorm batch_norm{};  ///< of a matrix, vector or transposed rows of one source
+  /// Of a matrix: its columns are (tap, k), those of the source (k, tap), of so many taps.
+  Index taps = 1;
+  /// Of transposed rows: 1 is added to the middle one: x + f(x) of a depthwise convolution f.
+  bool adds_input = false;
   Source minus{};  ///< of a matrix: as many rows that are subtracted at load, or none
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
@@ -161,6 +178,7 @@ struct PatchEmbedOp {
   ParameterId special = kNone;    // ParameterKind::rows (special tokens, N), or none
   ParameterId positions = kNone;  // ParameterKind::rows (positioned + native patches, N), or none
   Index positioned = 0;           // special rows that have a position
+  Activation activation = Activation::none;  // of patches; then there are no positions
   ValueId out;
 
   template <class Self, class F>
@@ -269,7 +287,8 @@ struct NoPosition {};
 struct RelativeBias {
   ParameterId bias;
 };
-/// bias[h, query row, key row], ParameterKind::pair_bias: every piece has its T rows.
+/// bias[h, query row, key row], ParameterKind::pair_bias: every piece has its T rows: a sequence, a map,
+/// a window.
 struct PairBias {
   ParameterId bias;
 };
@@ -432,19 +451,20 @@ struct GatedOp {
   }
 };
 
-/// out = scale·(a + b)
+/// out = scale·(a + b), of b the columns from `first` on.
 struct AddOp {
   ValueId a, b;
   ValueId out;
   float scale = 1.0F;
+  Index first = 0;
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
-    f(Reads{true}, o.a), f(Reads{true}, o.b), f(Writes{}, o.out);
+    f(Reads{true}, o.a), f(Reads{o.first == 0}, o.b), f(Writes{}, o.out);
   }
 };
 
-/// One row per sequence out of its token rows.
+/// One row per sequence out of its rows.
 enum class Pooling : std::uint8_t {
   first,               ///< row 0 ("cls")
   last,                ///< the last row
@@ -459,7 +479,7 @@ enum class Pooling : std::uint8_t {
 
 struct PoolOp {
   Pooling pooling;
-  ValueId in;           // (ΣT, width), or cells of the images' maps
+  ValueId in;           // (ΣT, width), or (cells of maps, width)
   ValueId out;          // (S, width)
   Index skip = 0;       // rows of every sequence that are left out (special tokens): first, mean
   std::int32_t id = 0;  // of first_of_id, last_other_than_id
@@ -582,10 +602,63 @@ struct MergeCellsOp {
   }
 };
 
-using Op = std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
-                        AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp,
-                        PoolOp, LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp,
-                        ConvolutionOp, WindowRowsOp, MergeCellsOp>;
+/// A convolution of taps x taps cells of maps, taps odd. `out` is in the space of `in` (n = 1), or in one
+/// of RowRule::grid of it, whose n is the stride:
+///
+///   out[y,x] = act(Σ_{dy,dx} W[dy,dx] · in[n·y + dy − ⌊taps/2⌋, n·x + dx − ⌊taps/2⌋] + bias)
+///
+/// Beyond the map there are zeros. weight (N, taps²·K), columns in the order (dy, dx, k).
+struct GridConvolutionOp {
+  ValueId in;  // (cells, K)
+  ParameterId weight;
+  ParameterId bias = kNone;  // (N)
+  Index taps = 1;
+  Activation activation = Activation::none;
+  ValueId out;  // (cells, N)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in), f(Writes{}, o.out), f(Uses{}, o.weight), f(Uses{}, o.bias);
+  }
+};
+
+/// The same channel by channel, of C columns; also of the windows of RowRule::grid_windows, each a map of
+/// its own:
+///
+///   out[y,x] = act(Σ_{dy,dx} w[dy,dx] ⊙ in[n·y + dy − ⌊taps/2⌋, n·x + dx − ⌊taps/2⌋] + bias)
+///
+/// Columns of `out` from C on are zeros.
+struct DepthwiseOp {
+  Slice in;                  // C columns of (cells, width)
+  ParameterId weight;        // ParameterKind::rows (taps², C)
+  ParameterId bias = kNone;  // (C)
+  Index taps = 1;
+  Activation activation = Activation::none;
+  ValueId out;  // (cells, C or more)
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{}, o.in.value), f(Writes{}, o.out), f(Uses{}, o.weight), f(Uses{}, o.bias);
+  }
+};
+
+/// out[i] = in[i] ⊙ scale[s] of the rows i of sequence s.      Hu et al. 2018, squeeze-and-excitation
+struct ScaleRowsOp {
+  ValueId in;     // (ΣT, width), or (cells of maps, width)
+  ValueId scale;  // (S, width)
+  ValueId out;    // as in
+
+  template <class Self, class F>
+  static void operands(Self& o, F&& f) {
+    f(Reads{true}, o.in), f(Reads{}, o.scale), f(Writes{}, o.out);
+  }
+};
+
+using Op =
+    std::variant<EmbeddingOp, PatchEmbedOp, BroadcastOp, LinearOp, PooledLinearOp, ExpertsOp,
+                 AttentionOp, LayerNormOp, RotateOp, ActivationOp, NarrowOp, GatedOp, AddOp, PoolOp,
+                 LargestByIdOp, TopColumnsOp, L2NormalizeOp, ConcatOp, MaskRowsOp, ConvolutionOp,
+                 WindowRowsOp, MergeCellsOp, GridConvolutionOp, DepthwiseOp, ScaleRowsOp>;
 
 /// Where the row of the position table comes from.
 enum class PositionRule : std::uint8_t {
@@ -719,8 +792,10 @@ Index most_rows(const Program& program, ValueId id, Index rows, Index sequences)
 /// The most rows of one sequence for `rows` token rows: what the model's positions or image size
 /// leave of them.
 Index longest_sequence(const Program& program, Index rows) noexcept;
-/// The same of one piece of `space`: of windows of maps their cells, whatever the rows.
-Index longest_piece(const Program& program, SpaceId space, Index rows) noexcept;
+/// The most rows of one piece of `space` for `rows` token rows.
+Index longest_piece(const Program& program, SpaceId space, Index rows);
+/// Whether a piece of this space is all rows of a sequence: tokens, and maps.
+bool is_of_sequences(const Program& program, SpaceId space) noexcept;
 /// Variants of all heads that a pair bias has: kWindowPlaces, or 1.
 Index variants_of(const Parameter& pair_bias) noexcept;
 /// "linear", "attention", …

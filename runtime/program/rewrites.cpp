@@ -85,7 +85,7 @@ class EpilogueFusion {
       if (const auto* activation = std::get_if<ActivationOp>(&ops_[i])) {
         take_activation(i, *activation);
       } else if (const auto* add = std::get_if<AddOp>(&ops_[i])) {
-        if (add->scale != 1.0F) continue;
+        if (add->scale != 1.0F || add->first != 0) continue;
         if (!take_residual(i, add->a, add->b)) take_residual(i, add->b, add->a);
       }
     }
@@ -131,7 +131,7 @@ class EpilogueFusion {
     if (uses_[at(norm.in)] != 1 || writer_[at(norm.in)] == kNone) return;
     const std::int32_t writer = writer_[at(norm.in)];
     const auto* add = std::get_if<AddOp>(&ops_[at(writer)]);
-    if (add == nullptr || add->scale != 1.0F) return;
+    if (add == nullptr || add->scale != 1.0F || add->first != 0) return;
     dead_[at(writer)] = true;
     norm.residual = add->b;
     norm.in = add->a;

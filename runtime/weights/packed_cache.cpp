@@ -117,6 +117,12 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
       key += fmt::format("  window {} shift {} {} {} hidden {} trained {}\n", w.n, w.shift,
                          w.weight, w.bias, w.hidden, w.trained);
     }
+    if (p.taps != 1) key += fmt::format("  {} taps\n", p.taps);
+    if (p.adds_input) key += "  adds its input\n";
+    if (const BatchNorm& norm = p.batch_norm; !norm.gamma.empty()) {
+      key += fmt::format("  batch norm {} {} {} {} {} {} {}\n", norm.gamma, norm.beta, norm.mean,
+                         norm.variance, norm.eps, norm.comes_first, norm.weight);
+    }
     if (p.kind == ParameterKind::distances) {
       const Projection& by = p.projection;
       key += fmt::format("  {} {} {} {} eps {:a} width {} heads {}\n", by.weight, by.bias, by.gamma,

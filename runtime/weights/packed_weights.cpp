@@ -222,8 +222,13 @@ class Packer {
   bool pack_matrix(const Parameter& p, std::byte* panels) {
     const kernels::Gemm& gemm = kernels_.gemm[p.precision];
     const Index NR = gemm.NR, K = p.cols;
-    std::vector<float> gathered;
-    const std::vector<float> scale = row_scale(p);
+    std::vector<float> gathered, by_taps;
+    const Factors norm = batch_norm(p);
+    const std::vector<double> scale = p.batch_norm.comes_first ? std::vector<double>{}
+                                      : norm.s.empty()         ? row_scale(p)
+                                                               : norm.s;
+    // As it is packed.
+    const bool is_stored = scale.empty() && norm.s.empty() && p.taps == 1 && p.minus.rows == 0;
     bool is_finite = true;
     for (Index n0 = 0; n0 < p.rows; n0 += NR) {
       const Index nr = std::min(NR, p.rows - n0);
@@ -236,8 +241,7 @@ class Packer {
       }
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
-      const bool is_stored = rows.data != nullptr && p.row_scale.empty() && p.minus.rows == 0;
-      if (is_stored && first + nr <= rows.rows) {
+      if (rows.data != nullptr && is_stored && first + nr <= rows.rows) {
         const std::byte* const w = fetch(rows, first * K, nr * K);
         is_finite = is_finite && check(p, w, rows.type, nr * K);
         gemm.pack_panel(w, rows.type, K, nr, K, panel);
@@ -248,8 +252,13 @@ class Packer {
         float* row_of_w = gathered.data() + j * K;
         widen_row(p, n0 + j, row_of_w);
         subtract_row(p, n0 + j, row_of_w);
-        if (scale.empty()) continue;
-        for (Index k = 0; k < K; ++k) row_of_w[k] *= scale[static_cast<std::size_t>(n0 + j)];
+        for (Index k = 0; k < K && !scale.empty(); ++k) {
+          row_of_w[k] = product(row_of_w[k], scale[static_cast<std::size_t>(n0 + j)]);
+        }
+        for (Index k = 0; k < K && p.batch_norm.comes_first; ++k) {
+          row_of_w[k] = product(row_of_w[k], norm.s[static_cast<std::size_t>(k)]);
+        }
+        if (p.taps != 1) order_by_taps(row_of_w, K, p.taps, by_taps);
       }
       is_finite = is_finite && warn_unless_finite(p, gathered.data(), nr * K);
       gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
@@ -303,7 +312,85 @@ class Packer {
     return is_finite;
   }
 
+  static float product(float x, double factor) {
+    return static_cast<float>(static_cast<double>(x) * factor);
+  }
+
+  /// A row of (k, tap) becomes one of (tap, k).
+  static void order_by_taps(float* row, Index K, Index taps, std::vector<float>& copy) {
+    copy.assign(row, row + K);
+    const Index channels = K / taps;
+    for (Index k = 0; k < channels; ++k) {
+      for (Index t = 0; t < taps; ++t) {
+        row[t * channels + k] = copy[static_cast<std::size_t>(k * taps + t)];
+      }
+    }
+  }
+
+  /// y = s ⊙ x + t
+  struct Factors {
+    std::vector<double> s{}, t{};
+  };
+  Factors batch_norm(const Parameter& p) {
+    const BatchNorm& norm = p.batch_norm;
+    if (norm.gamma.empty()) return {};
+    const auto n = static_cast<Index>(checkpoint_.at(norm.gamma).elements());
+    const auto load = [&](const std::string& tensor) {
+      std::vector<float> values(static_cast<std::size_t>(n));
+      widen(find_rows(checkpoint_, {.tensor = tensor, .rows = n}, 1), 0, n, values.data());
+      return values;
+    };
+    const std::vector<float> gamma = load(norm.gamma), beta = load(norm.beta),
+                             mean = load(norm.mean), variance = load(norm.variance);
+    Factors factors;
+    for (std::size_t i = 0; i < gamma.size(); ++i) {
+      const double s =
+          static_cast<double>(gamma[i]) / std::sqrt(static_cast<double>(variance[i]) + norm.eps);
+      factors.s.push_back(s);
+      factors.t.push_back(static_cast<double>(beta[i]) - static_cast<double>(mean[i]) * s);
+    }
+    return factors;
+  }
+
+  /// bias·s + t, or bias + weight·t.
+  void fold_batch_norm(const Parameter& p, float* bias) {
+    const auto [s, t] = batch_norm(p);
+    if (s.empty()) return;
+    if (!p.batch_norm.comes_first) {
+      for (std::size_t n = 0; n < s.size(); ++n) {
+        bias[n] = static_cast<float>(static_cast<double>(bias[n]) * s[n] + t[n]);
+      }
+      return;
+    }
+    const Index K = std::ssize(t);
+    const Rows weight = find_rows(checkpoint_, {.tensor = p.batch_norm.weight, .rows = p.rows}, K);
+    std::vector<float> row(t.size());
+    for (Index n = 0; n < p.rows; ++n) {
+      widen(weight, n * K, K, row.data());
+      auto sum = static_cast<double>(bias[n]);
+      for (std::size_t k = 0; k < t.size(); ++k) sum += static_cast<double>(row[k]) * t[k];
+      bias[n] = static_cast<float>(sum);
+    }
+  }
+
+  /// (rows, cols) out of a source (cols, rows).
+  void transpose_rows(const Parameter& p, float* to) {
+    const Rows source = find_rows(checkpoint_, p.sources.front(), p.rows);
+    const std::vector<double> s = batch_norm(p).s;
+    std::vector<float> part(static_cast<std::size_t>(p.rows));
+    for (Index c = 0; c < p.cols; ++c) {
+      widen(source, c * p.rows, p.rows, part.data());
+      for (Index row = 0; row < p.rows; ++row) {
+        auto x = static_cast<double>(part[static_cast<std::size_t>(row)]);
+        if (!s.empty()) x *= s[static_cast<std::size_t>(c)];
+        if (p.adds_input && row == p.rows / 2) x += 1.0;
+        to[row * p.cols + c] = static_cast<float>(x);
+      }
+    }
+  }
+
   void widen_rows(const Parameter& p, float* to) {
+    if (p.transposed) return transpose_rows(p, to);
     if (p.cols == 1) {  // a vector: whole sources at once
       float *const first = to, *vector = to;
       for (const Source& source : p.sources) {
@@ -311,7 +398,11 @@ class Packer {
         to += source.rows;
       }
       if (p.repeats > 0) repeat_exp(first, p.rows / p.repeats, p.repeats);
-      for (const float scale : row_scale(p)) *vector++ *= scale;
+      if (!p.batch_norm.gamma.empty()) fold_batch_norm(p, first);
+      for (const double scale : row_scale(p)) {
+        *vector = product(*vector, scale);
+        ++vector;
+      }
       if (p.offset != 0.0F) {
         for (Index n = 0; n < p.rows; ++n) first[n] += p.offset;
       }
@@ -321,12 +412,12 @@ class Packer {
   }
 
   /// One factor per row, or none.
-  std::vector<float> row_scale(const Parameter& p) {
+  std::vector<double> row_scale(const Parameter& p) {
     if (p.row_scale.empty()) return {};
     std::vector<float> scale(static_cast<std::size_t>(p.rows));
     widen(find_rows(checkpoint_, {.tensor = p.row_scale, .rows = p.rows}, 1), 0, p.rows,
           scale.data());
-    return scale;
+    return {scale.begin(), scale.end()};
   }
 
   // (h, r) = source[gather[r], h]

@@ -72,7 +72,7 @@ class Encoder {
   /// Most tokens of one text: as the program says, within the cap where batches are split to it.
   Index longest() const noexcept { return longest_; }
 
-  /// Columns of the output number `output`, and whether it has a row per token (else per sequence).
+  /// Columns of the output number `output`, and whether it has a row per token, or cell (else per sequence).
   Index width(std::size_t output = 0) const;
   bool is_per_token(std::size_t output = 0) const;
   SpaceId space(std::size_t output) const;

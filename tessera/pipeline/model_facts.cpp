@@ -112,7 +112,8 @@ std::string not_counted(const models::Package& package, const EncoderOptions& op
   const Value& value = program.values[static_cast<std::size_t>(
       program.outputs[static_cast<std::size_t>(output)].value)];
   const Index rows =
-      most_extents(program.spaces, options.batch_tokens, options.batch_sequences)[at(value.space)]
+      most_extents(program.spaces, options.batch_tokens,
+                   std::min(options.batch_sequences, options.batch_tokens))[at(value.space)]
           .rows;
   return fmt::format(
       "the caller's inputs and outputs (of a full batch {} rows of {} floats, {:.1f} "

@@ -162,14 +162,18 @@ ReferenceOutput::ReferenceOutput(const TextEncoder& encoder, const ReferenceInpu
 }
 
 ReferenceOutput::ReferenceOutput(const Encoder& encoder, const ReferenceImages& images)
-    : ReferenceOutput(encoder, {images.count}, images.count, [&](std::size_t output) {
-        return rows_in(encoder.package().program, encoder.space(output), images.height,
-                       images.width, images.rows);
-      }) {}
+    : ReferenceOutput(
+          encoder, {images.count}, images.count,
+          [&](std::size_t output) {
+            return rows_in(encoder.package().program, encoder.space(output), images.height,
+                           images.width, images.rows);
+          },
+          require_images(encoder.package().program).grid_of(images.height, images.width)) {}
 
 ReferenceOutput::ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading,
                                  Index sequences,
-                                 const std::function<Index(std::size_t output)>& rows_of) {
+                                 const std::function<Index(std::size_t output)>& rows_of,
+                                 Grid tokens) {
   const std::vector<std::string>& names = encoder.options().session.outputs;
   for (std::size_t i = 0; i < names.size(); ++i) {
     Tensor tensor{.name = names[i],
@@ -178,9 +182,18 @@ ReferenceOutput::ReferenceOutput(const Encoder& encoder, const std::vector<Index
                   .is_per_token = encoder.is_per_token(i),
                   .rows = encoder.is_per_token(i) ? rows_of(i) : 1,
                   .values = {}};
+    if (encoder.package().maps_are_channels_first && encoder.space(i) != kTokens &&
+        encoder.space(i) != kSequences) {
+      const Grid map = map_of(encoder.package().program.spaces, encoder.space(i), tokens);
+      tensor.cells = map.cells();
+      tensor.shape.insert(tensor.shape.end(), {tensor.width, map.rows, map.cols});
+    }
+    tensor.values.resize(static_cast<std::size_t>(sequences * tensor.rows * tensor.width));
+    if (tensor.cells > 0) {
+      tensors_.push_back(std::move(tensor));
+      continue;
+    }
     if (tensor.is_per_token) tensor.shape.push_back(tensor.rows);
-    const Index rows = sequences * tensor.rows;
-    tensor.values.resize(static_cast<std::size_t>(rows * tensor.width));
     // One number, without an axis: of ELECTRA's discriminator, of starts and ends of answers. The
     // logits of choices are (B,choices); states are of B·choices sequences.
     using models::Task;
@@ -201,6 +214,14 @@ void ReferenceOutput::add(std::size_t s, Results results) {
   const Index begin = input_ == nullptr ? 0 : input_->batch.view().offsets[s];
   for (std::size_t i = 0; i < results.size(); ++i) {
     Tensor& to = tensors_[i];
+    if (to.cells > 0) {  // (B,C,h,w)
+      float* const image = to.values.data() + sequence * to.width * to.cells;
+      for (Index r = 0; r < to.cells; ++r) {
+        for (Index c = 0; c < to.width; ++c)
+          image[c * to.cells + r] = results[i].row(r)[static_cast<std::size_t>(c)];
+      }
+      continue;
+    }
     for (Index r = 0; r < results[i].rows; ++r) {
       Index row = sequence;
       if (to.is_per_token && input_ == nullptr) {

@@ -38,8 +38,8 @@ struct ReferenceKinds {
   static ReferenceKinds of(const std::string& path);
 };
 
-/// An encoder's outputs in the reference's shapes, (B,T,H) or (B,H); zeros where nothing is
-/// computed.
+/// An encoder's outputs in the reference's shapes, (B,T,H) or (B,H), of maps (B,h·w,H) or (B,H,h,w);
+/// zeros where nothing is computed.
 class ReferenceOutput {
  public:
   struct Tensor {
@@ -47,7 +47,8 @@ class ReferenceOutput {
     std::vector<std::int64_t> shape;
     Index width = 0;
     bool is_per_token = false;
-    Index rows = 0;  ///< of a sequence, padded
+    Index rows = 0;   ///< of a sequence, padded
+    Index cells = 0;  ///< > 0: of a map, whose channels come first
     std::vector<float> values;
   };
 
@@ -61,7 +62,7 @@ class ReferenceOutput {
 
  private:
   ReferenceOutput(const Encoder& encoder, const std::vector<Index>& leading, Index sequences,
-                  const std::function<Index(std::size_t output)>& rows);
+                  const std::function<Index(std::size_t output)>& rows, Grid tokens = {});
 
   const ReferenceInput* input_ = nullptr;  // null: images, which have no padding
   std::vector<Tensor> tensors_;

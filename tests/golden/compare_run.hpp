@@ -54,6 +54,7 @@ struct Measure {
   Precision precision;
 
   double most_for(const StoredTensor& tensor) const {
+    if (tensor.shape.size() == 4) return tensor.shape[1] < 8 ? most_of_few : most;  // (B,C,h,w)
     return !tensor.shape.empty() && tensor.shape.back() < 8 ? most_of_few : most;
   }
 };

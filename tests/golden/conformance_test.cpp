@@ -39,12 +39,14 @@ Case read_case(const fs::path& directory) {
     return std::string(std::string_view(e[key]));
   };
   Case result{.model_class = text(root, "model_class"), .runs = {}};
-  const auto text_or_none = [&](const simdjson::dom::element& e, const char* key) {
-    return e[key].error() ? std::string() : text(e, key);
-  };
+  constexpr std::string_view kTimm = "timm ";
+  if (result.model_class.starts_with(kTimm)) result.model_class.erase(0, kTimm.size());
   for (const simdjson::dom::element run : simdjson::dom::array(root["runs"])) {
+    const auto optional = [&](const char* key) {
+      return run[key].error() ? std::string() : text(run, key);
+    };
     result.runs.push_back({text(run, "name"), text(run, "inputs"), text(run, "outputs"),
-                           text_or_none(run, "call"), text_or_none(run, "embeddings")});
+                           optional("call"), optional("embeddings")});
   }
   return result;
 }
@@ -163,7 +165,7 @@ class ConformanceTest : public testing::TestWithParam<std::tuple<std::string, Is
         const bool asks = run.call.find("interpolate_pos_encoding=True") != std::string::npos;
         const Session& session = runner.run(read_images(stored), asks);
         compare_all([&](const StoredTensor& tensor) {
-          return output_distance(session, tensor.name, elements_of<float>(tensor), measure);
+          return output_distance(session, tensor.name, rows_of<float>(tensor), measure);
         });
         continue;
       }

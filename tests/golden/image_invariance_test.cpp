@@ -127,7 +127,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      "dinov2-registers-model", "dinov2-registers-swiglu",
                                      "dinov3-vit-model", "dinov3-vit-model-gated",
                                      "clip-vision-proj", "siglip-vision", "beit-model",
-                                     "swin-model", "swin-imgcls", "swinv2-model"),
+                                     "swin-model", "swin-imgcls", "swinv2-model",
+                                     "efficientvit-msra-model", "efficientvit-msra-imgcls"),
                      testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
     name_of_case);
 

@@ -30,6 +30,21 @@ std::vector<T> elements_of(const StoredTensor& tensor) {
   return values;
 }
 
+/// The same, of maps [B,C,h,w] as rows [B,h*w,C].
+template <class T>
+std::vector<T> rows_of(const StoredTensor& tensor) {
+  std::vector<T> values = elements_of<T>(tensor);
+  if (tensor.shape.size() != 4) return values;
+  const auto C = static_cast<std::size_t>(tensor.shape[1]),
+             cells = static_cast<std::size_t>(tensor.shape[2] * tensor.shape[3]);
+  std::vector<T> rows(values.size());
+  for (std::size_t e = 0; e < values.size(); ++e) {
+    const std::size_t image = e / (C * cells), c = e / cells % C, cell = e % cells;
+    rows[(image * cells + cell) * C + c] = values[e];
+  }
+  return rows;
+}
+
 /// Padded inputs [B,T] of one run, [B,choices,T] as [B·choices,T]; mask and types are empty where the run was called without.
 struct StoredInputs {
   Index sequences = 0, tokens = 0;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -89,6 +90,101 @@ TEST_P(PackedWeightsTest, StackedSourcesOfDifferentTypesFillThePanels) {
                                          : 0;
       ASSERT_EQ(panels[n / NR * NR * K + k * NR + n % NR], expected) << n << ", " << k;
     }
+  }
+}
+
+/// BatchNorm of the tensors "gamma", "beta", "mean" and "var", and what it is in double.
+struct TestNorm {
+  std::vector<float> gamma{2, -1, 0.5F}, beta{1, 3, -2}, mean{4, -3, 7}, var{0.25F, 9, 2};
+  static constexpr double kEps = 1e-5;
+  double s(Index i) const {
+    const auto k = static_cast<std::size_t>(i);
+    return static_cast<double>(gamma[k]) / std::sqrt(static_cast<double>(var[k]) + kEps);
+  }
+  double t(Index i) const {
+    const auto k = static_cast<std::size_t>(i);
+    return static_cast<double>(beta[k]) - static_cast<double>(mean[k]) * s(i);
+  }
+  BatchNorm names() const {
+    return {.gamma = "gamma", .beta = "beta", .mean = "mean", .variance = "var", .eps = kEps};
+  }
+};
+
+TEST_P(PackedWeightsTest, BatchNormsAreFoldedInDouble) {
+  constexpr Index N = 3, K = 5, kTaps = 9;
+  const TestNorm norm;
+  add("gamma", norm.gamma), add("beta", norm.beta), add("mean", norm.mean), add("var", norm.var);
+  add("w", count_from(1, N * K)), add("b", {5, 6, 7});
+  add("head.w", count_from(3, K * N)), add("head.b", count_from(2, K));
+  add("depthwise", count_from(1, N * kTaps)), add("conv", count_from(2, N * K * 4));
+  BatchNorm first = norm.names();
+  first.comes_first = true;
+  first.weight = "head.w";
+  Program p;
+  const auto matrix = [&](const char* tensor, Index rows, Index cols, const BatchNorm& its,
+                          Index taps = 1) {
+    p.add_parameter({.name = tensor,
+                     .kind = ParameterKind::matrix,
+                     .rows = rows,
+                     .cols = cols,
+                     .sources = {{tensor, rows}},
+                     .batch_norm = its,
+                     .taps = taps});
+  };
+  const auto vector = [&](const char* tensor, Index rows, const BatchNorm& its) {
+    p.add_parameter({.name = "bias",
+                     .kind = ParameterKind::vector,
+                     .rows = rows,
+                     .sources = {{tensor, rows}},
+                     .batch_norm = its});
+  };
+  matrix("w", N, K, norm.names());            // 0
+  vector("b", N, norm.names());               // 1
+  vector("", N, norm.names());                // 2: without a bias of its own
+  matrix("head.w", K, N, first);              // 3
+  vector("head.b", K, first);                 // 4
+  matrix("conv", N, 4 * K, norm.names(), 4);  // 5
+  for (const bool adds : {false, true}) {     // 6, 7
+    p.add_parameter({.name = "depthwise",
+                     .kind = ParameterKind::rows,
+                     .rows = kTaps,
+                     .cols = N,
+                     .sources = {{"depthwise", N}},
+                     .transposed = true,
+                     .batch_norm = norm.names(),
+                     .adds_input = adds});
+  }
+  const PackedWeights weights = load(p);
+  const Index NR = kernels::kernels_at(GetParam()).gemm[Precision::f32].NR;
+  const auto packed = [&](ParameterId id, Index n, Index k) {
+    const auto* panels = reinterpret_cast<const float*>(weights[id].panels);
+    return panels[n / NR * NR * weights[id].cols + k * NR + n % NR];
+  };
+  const auto stored = [](float from, Index i) {
+    return static_cast<double>(from) + static_cast<double>(i % 100);
+  };
+  for (Index n = 0; n < N; ++n) {
+    for (Index k = 0; k < K; ++k) {
+      ASSERT_EQ(packed(0, n, k), static_cast<float>(stored(1, n * K + k) * norm.s(n)));
+      ASSERT_EQ(packed(3, k, n), static_cast<float>(stored(3, k * N + n) * norm.s(n)));
+      for (Index tap = 0; tap < 4; ++tap) {
+        ASSERT_EQ(packed(5, n, tap * K + k),
+                  static_cast<float>(stored(2, (n * K + k) * 4 + tap) * norm.s(n)));
+      }
+    }
+    EXPECT_EQ(weights[1].data[n],
+              static_cast<float>((5.0 + static_cast<double>(n)) * norm.s(n) + norm.t(n)));
+    EXPECT_EQ(weights[2].data[n], static_cast<float>(norm.t(n)));
+    for (Index tap = 0; tap < kTaps; ++tap) {
+      const double w = stored(1, n * kTaps + tap) * norm.s(n);
+      EXPECT_EQ(weights[6].data[tap * N + n], static_cast<float>(w));
+      EXPECT_EQ(weights[7].data[tap * N + n], static_cast<float>(tap == kTaps / 2 ? w + 1 : w));
+    }
+  }
+  for (Index n = 0; n < K; ++n) {
+    double sum = 2.0 + static_cast<double>(n);
+    for (Index k = 0; k < N; ++k) sum += stored(3, n * N + k) * norm.t(k);
+    EXPECT_EQ(weights[4].data[n], static_cast<float>(sum));
   }
 }
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A convolution over maps is a product with gathered neighbours, as one along a sequence is
+// (convolution.cpp):
+//
+//   out[y,x] = act(X (1,taps²·K) · Wᵀ + bias),   X[(dy·taps + dx)·K + k] = in[n·y + dy − p, n·x + dx − p, k]
+//
+// with p = ⌊taps/2⌋. A task gathers kConvolutionRows cells of the batch, of whichever maps, into its
+// worker's scratch and runs the panels of W over them. Which cells share a task changes no bit.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/execute/execute.hpp"
+#include "runtime/execute/gemm.hpp"
+#include "runtime/plan/convolution.hpp"
+
+namespace tessera::execute {
+namespace {
+
+/// K floats: a few words, for which a call costs more than the copy.
+void copy_cell(float* to, const float* from, Index K) noexcept {
+  Index k = 0;
+  for (; k + 4 <= K; k += 4) std::memcpy(to + k, from + k, 4 * sizeof(float));
+  for (; k < K; ++k) to[k] = from[k];
+}
+
+class GridConvolution {
+ public:
+  GridConvolution(const Context& context, const GridConvolutionOp& op) noexcept
+      : context_(context),
+        op_(op),
+        in_(context.value(op.in)),
+        out_(context.value(op.out)),
+        maps_(context.cuts[at(context.program.values[at(op.in)].space)]),
+        results_(context.cuts[at(context.program.values[at(op.out)].space)]),
+        weight_(context.weights[op.weight]),
+        stride_(&maps_ == &results_
+                    ? 1
+                    : context.program.spaces[at(context.program.values[at(op.out)].space)].n) {}
+
+  void run(Range rows, float* scratch) const noexcept {
+    const Index lda = activation_stride(weight_.cols);
+    auto s = static_cast<std::size_t>(sequence_of(results_.offsets, rows.begin));
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      while (i >= results_.offsets[s + 1]) ++s;
+      const Index cell = i - results_.offsets[s], cols = results_.grids[s].cols;
+      gather(s, stride_ * (cell / cols) - op_.taps / 2, stride_ * (cell % cols) - op_.taps / 2,
+             scratch + (i - rows.begin) * lda);
+    }
+    const GemmOperands o{.gemm = context_.kernels.gemm[Precision::f32],
+                         .a = scratch,
+                         .lda = lda,
+                         .panels = weight_.panels,
+                         .c = out_.data + rows.begin * out_.stride,
+                         .ldc = out_.stride,
+                         .N = weight_.rows,
+                         .K = weight_.cols,
+                         .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data,
+                         .activation = op_.activation,
+                         .resident = context_.weights_stay_in_l3};
+    run_block(o, {.order = LoopOrder::is_os_a}, {0, rows.size()}, {0, panel_count(o)});
+  }
+
+ private:
+  /// The taps² cells from (top, left) of map s on; zeros beyond it.
+  void gather(std::size_t s, Index top, Index left, float* x) const noexcept {
+    const Grid map = maps_.grids[s];
+    const Index K = in_.cols;
+    const float* const cells = in_.data + maps_.offsets[s] * in_.stride;
+    for (Index row = top; row < top + op_.taps; ++row) {
+      for (Index column = left; column < left + op_.taps; ++column, x += K) {
+        if (row >= 0 && column >= 0 && row < map.rows && column < map.cols) {
+          copy_cell(x, cells + (row * map.cols + column) * in_.stride, K);
+        } else {
+          std::fill_n(x, K, 0.0F);
+        }
+      }
+    }
+  }
+
+  const Context& context_;
+  const GridConvolutionOp& op_;
+  TensorView<float> in_, out_;
+  const Cuts &maps_, &results_;
+  const LoadedParameter& weight_;
+  Index stride_;
+};
+
+}  // namespace
+
+void run(const Context& context, const GridConvolutionOp& op) noexcept {
+  const GridConvolution convolution(context, op);
+  const Index rows = context.value(op.out).rows;
+  context.workers.run(ceil_div(rows, kConvolutionRows), [&](Index task, int worker) {
+    const Index begin = task * kConvolutionRows;
+    convolution.run({begin, std::min(begin + kConvolutionRows, rows)},
+                    context.scratch + worker * context.scratch_stride);
+  });
+}
+
+}  // namespace tessera::execute
