@@ -12,7 +12,8 @@
 // A is not packed: each a[i,k] is one broadcast load, so k costs mr + NV loads for mr·NV FMAs, and
 // rows of activations are read where they lie. (Rows whose stride is a large power of two collide
 // in L1: use 16·odd.) The loop exists once per mr = 1 … MR, so few rows cost only what they need.
-// The loop never sees nr: a ragged last panel goes through a tile on the stack.
+// The loop never sees nr: a ragged last panel goes through a tile on the stack. Of a last panel only the
+// vectors that hold columns are multiplied.
 //
 // Few rows do not fill the FMA pipes: mr·NV chains against latency · ports = 4 · 2. So up to 4
 // neighbouring panels are taken in one pass where nr > NR.
@@ -47,15 +48,16 @@ constexpr int panels_per_pass(int mr, int NV) noexcept {
   return P;
 }
 
-/// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on; init is x, or bias or 0 if
-/// x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
+/// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on, or (P = 1) for the first W
+/// vectors of their NV alone; init is x, or bias or 0 if x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
 /// since even the test for it costs 4 % where B is in L2.
-template <class A, class E, int mr, int NV, int P, bool far>
+template <class A, class E, int mr, int NV, int P, bool far, int W = NV>
 TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
                               Index ldy) noexcept {
   constexpr Index V = kLanes<A>;
   constexpr Index NR = NV * V;
-  constexpr int NVP = NV * P;
+  static_assert(W == NV || P == 1);
+  constexpr int NVP = W * P;
   Register<A> c[extent(mr)][extent(NVP)];  // (mr, P·NR)
   if (x != nullptr) {
 #pragma GCC unroll 16
@@ -152,18 +154,18 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   }
 }
 
-/// The last, ragged panel (nr < NR): init and result go through a full tile on the stack.
-template <class A, class E, int mr, int NV>
+/// The last, ragged panel (nr ≤ W vectors < NR): init and result go through a tile on the stack.
+template <class A, class E, int mr, int NV, int W>
 __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr) noexcept {
-  constexpr Index NR = NV * kLanes<A>;
-  alignas(64) float tile[extent(mr * NR)];  // (mr, NR)
+  constexpr Index NR = W * kLanes<A>;
+  alignas(64) float tile[extent(mr * NR)];  // (mr, W vectors)
   for (Index i = 0; i < mr; ++i) {
     const float* init = t.accumulate        ? sums_of(t, j0) + i * ld_of_sums(t)
                         : t.bias != nullptr ? t.bias + j0
                                             : nullptr;
     for (Index j = 0; j < NR; ++j) tile[i * NR + j] = init != nullptr && j < nr ? init[j] : 0.0F;
   }
-  full_tile<A, E, mr, NV, 1, false>(t, j0, tile, NR, tile, NR);
+  full_tile<A, E, mr, NV, 1, false, W>(t, j0, tile, NR, tile, NR);
   finish_tile<A>(t, tile, NR, j0, nr);
 }
 
@@ -193,7 +195,17 @@ void tile_of_rows(const GemmTile& t) noexcept {
     while (t.nr - j >= P * NR) pass(std::integral_constant<int, P>{});
   }
   while (t.nr - j >= NR) pass(std::integral_constant<int, 1>{});
-  if (j < t.nr) ragged_tile<A, E, mr, NV>(t, j, t.nr - j);
+  if (j == t.nr) return;
+  constexpr int half = (NV + 1) / 2;  // vectors
+  constexpr Index few = half * kLanes<A>;
+  if (t.nr - j > few) return ragged_tile<A, E, mr, NV, NV>(t, j, t.nr - j);
+  if (t.nr - j < few || finish) return ragged_tile<A, E, mr, NV, half>(t, j, t.nr - j);
+  const float* init = t.accumulate ? sums_of(t, j) : nullptr;
+  if (kFar<mr> && t.ahead != nullptr) {
+    full_tile<A, E, mr, NV, 1, kFar<mr>, half>(t, j, init, ld_of_sums(t), t.c + j, t.ldc);
+  } else {
+    full_tile<A, E, mr, NV, 1, false, half>(t, j, init, ld_of_sums(t), t.c + j, t.ldc);
+  }
 }
 
 template <class A, class E, int NV, class Rows>

@@ -69,6 +69,22 @@ void gated(Activation, const float* x, const float* u, Index ldx, float* y, Inde
   map_rows(x, ldx, u, ldx, y, ldy, M, N);
 }
 
+/// In place, head by head: the squares of one where it is normalised, then what is turned or scaled.
+void rotate_heads(const kernels::RotateHeads& r) noexcept {
+  if (target == nullptr) return;
+  Touch touch(*target);
+  for (Index h = 0; h < r.heads; ++h) {
+    float* const x = r.x + h * r.d;
+    if (r.gamma != nullptr) touch.read(x, r.d), touch.read(r.gamma, r.d);
+    const Index n = r.gamma != nullptr ? r.d : 2 * r.pairs;
+    if (r.pairs > 0) touch.read(r.cos, r.pairs), touch.read(r.sin, r.pairs);
+    by_lines(n, [&](Index j, Index m) {
+      touch.read(x + j, m);
+      touch.write(x + j, m);
+    });
+  }
+}
+
 /// `passes` over a row of x before the one that writes y.
 void passes_then_map(int passes, const float* x, Index ldx, float* y, Index ldy, Index M,
                      Index N) noexcept {
@@ -200,6 +216,7 @@ KernelTable make_table() noexcept {
   table.activation = activation;
   table.gated = gated;
   table.l2_normalize = l2_normalize;
+  table.rotate_heads = rotate_heads;
   table.add = add;
   table.embedding = embedding;
   table.weighted_mean = columns<isa>;

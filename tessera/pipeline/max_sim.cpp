@@ -18,12 +18,17 @@ constexpr Index kAhead = 4;  // tiles
 constexpr Index kTiles =
     2;  // of rows, whose maxima are taken together: rows, products and Q fit in L1
 
+/// `n` rounded up to a multiple of `step`.
+constexpr Index up(Index n, Index step) noexcept {
+  return (n + step - 1) / step * step;
+}
+
 /// Q as packed weights (N = rows of Q, K = width).
 struct PackedQuery {
   PackedQuery(const kernels::Gemm& gemm, std::span<const float> query, Index width)
-      : N(std::ssize(query) / width), columns((N + gemm.NR - 1) / gemm.NR * gemm.NR) {
+      : N(std::ssize(query) / width), columns(up(N, gemm.NR / 2)) {
     const auto bytes = static_cast<std::size_t>(gemm.panel_bytes(width));
-    panels.resize(static_cast<std::size_t>(columns / gemm.NR) * bytes / sizeof(float));
+    panels.resize(static_cast<std::size_t>(up(N, gemm.NR) / gemm.NR) * bytes / sizeof(float));
     for (Index n = 0; n < N; n += gemm.NR) {
       gemm.pack_panel(query.data() + n * width, DType::f32, width, std::min(gemm.NR, N - n), width,
                       reinterpret_cast<std::byte*>(panels.data()) +

@@ -119,6 +119,43 @@ TEST_P(ReplayTest, TouchesEveryLineOfAttentionOnce) {
   }
 }
 
+/// Whatever computes on rows of a run is replaced: what is not would be counted as nothing.
+TEST_P(ReplayTest, ReplacesWhatComputesOnRows) {
+  const kernels::KernelTable& real = kernels::kernels_at(GetParam());
+  EXPECT_NE(table_.layer_norm, real.layer_norm);
+  EXPECT_NE(table_.activation, real.activation);
+  EXPECT_NE(table_.gated, real.gated);
+  EXPECT_NE(table_.l2_normalize, real.l2_normalize);
+  EXPECT_NE(table_.rotate_heads, real.rotate_heads);
+  EXPECT_NE(table_.add, real.add);
+  EXPECT_NE(table_.embedding, real.embedding);
+  EXPECT_NE(table_.weighted_mean, real.weighted_mean);
+  EXPECT_NE(table_.max_rows, real.max_rows);
+  EXPECT_NE(table_.widen, real.widen);
+  EXPECT_NE(table_.narrow, real.narrow);
+}
+
+/// Heads come in and go back once; without a norm of them the columns that turn alone.
+TEST_P(ReplayTest, TouchesWhatTurnsOnce) {
+  for (const bool norm : {false, true}) {
+    alignas(64) float x[4 * 64] = {}, angles[64] = {}, gamma[64] = {};
+    CacheSimulator simulator(kLarge);
+    meters::replay_into(&simulator);
+    table_.rotate_heads({.x = x,
+                         .heads = 4,
+                         .d = 64,
+                         .gamma = norm ? gamma : nullptr,
+                         .cos = angles,
+                         .sin = angles + 16,
+                         .pairs = 16});
+    meters::replay_into(nullptr);
+    simulator.flush();
+    const std::uint64_t turned = 4 * lines(norm ? 256 : 128), rest = norm ? 2 + 4 : 2;
+    EXPECT_EQ(simulator.edge(0).fills, turned + rest);
+    EXPECT_EQ(simulator.edge(0).written_back, turned);
+  }
+}
+
 /// A level is replayed wherever it is asked for: nothing of its unit is touched.
 TEST_P(ReplayTest, NeedsNoUnit) {
   for (const Precision p : kPrecisions) {
