@@ -6,8 +6,6 @@
 
 namespace tessera {
 
-using execute::Grid;
-
 Rotations::Rotations(const Program& program, const RotationLayout& layout, const Arena& arena)
     : program_(program), layout_(layout), arena_(arena) {
   for (const std::size_t offset : layout.tables) tables_.push_back({.rows = arena.floats(offset)});

@@ -171,13 +171,14 @@ TEST(EfficientVitTest, TheCropRoundsToEven) {
   config.crop = image::Size{.height = 1, .width = 4};
   config.crop_rounds = true;
   for (const Index width : {4, 5, 6, 7, 8, 9, 10, 11}) {
-    image::RgbImage in, out;
+    image::RgbImage in;
+    image::PreparedImage out;
     in.resize(width, 1);
     for (Index x = 0; x < width; ++x) in.row(0)[3 * x] = static_cast<std::uint8_t>(x);
     image::Preprocessor::Workspace workspace;
     image::Preprocessor(config).run(in, workspace, out);
     const double half = static_cast<double>(width - 4) / 2;
-    EXPECT_EQ(out.row(0)[0], static_cast<std::uint8_t>(std::nearbyint(half))) << width;
+    EXPECT_EQ(out.bytes.row(0)[0], static_cast<std::uint8_t>(std::nearbyint(half))) << width;
   }
 }
 
