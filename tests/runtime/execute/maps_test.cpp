@@ -283,7 +283,8 @@ TEST_P(MapsTest, AttentionInWindowsWithABiasOfPairs) {
           score += number(queries, map.in + i, d) * number(x, map.in + j, kKey + d);
         }
         const auto bucket = static_cast<std::size_t>(gather[static_cast<std::size_t>(i * T + j)]);
-        const double e = std::exp(static_cast<double>(0.3F) * score + static_cast<double>(table[11 + bucket]));
+        const double e =
+            std::exp(static_cast<double>(0.3F) * score + static_cast<double>(table[11 + bucket]));
         total += e;
         for (Index d = 0; d < kValue; ++d)
           weighted[static_cast<std::size_t>(d)] += e * number(x, map.in + j, 2 * kKey + d);
