@@ -558,19 +558,6 @@ ParameterId Builder::window_bias(const std::string& tensor, const Dim& heads, Wi
   return add_once(std::move(p));
 }
 
-ValueId Builder::window_rows(const std::string& name, ValueId in, SpaceId to) {
-  WindowRowsOp op{.in = in, .out = program_.add_value(name, to, width(in))};
-  program_.ops.emplace_back(op);
-  return op.out;
-}
-
-ValueId Builder::merge_cells(const std::string& name, ValueId in, SpaceId to) {
-  const Index n = program_.spaces[at(to)].n;
-  MergeCellsOp op{.in = in, .out = program_.add_value(name, to, n * n * width(in))};
-  program_.ops.emplace_back(op);
-  return op.out;
-}
-
 ValueId Builder::cosine(const std::string& name, ValueId qkv, const HeadCounts& heads,
                         const std::string& scale) {
   const Dim one{1, ""};

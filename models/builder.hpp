@@ -185,10 +185,6 @@ class Builder {
   /// Bias between the cells of windows: out of the table `tensor` (buckets, heads), or (heads, hidden)
   /// where `window` has the tensors before it; all full names.
   ParameterId window_bias(const std::string& tensor, const Dim& heads, WindowBias window);
-  /// The rows of a map in windows, or back: see WindowRowsOp.
-  ValueId window_rows(const std::string& name, ValueId in, SpaceId to);
-  /// Cells of a map side by side in `to`, of RowRule::grid: see MergeCellsOp.
-  ValueId merge_cells(const std::string& name, ValueId in, SpaceId to);
   /// The heads of Q and K of qkv with length √dim, those of Q times exp(min(scale, log 100)) of the tensor
   /// `scale` (heads,1,1): the scores times 1/dim are cosines times that.
   ValueId cosine(const std::string& name, ValueId qkv, const HeadCounts& heads,
@@ -214,8 +210,10 @@ class Builder {
   /// Maps of cells of n x n cells of `parent` (RowRule::grid), or their windows (grid_windows).
   SpaceId add_space(const std::string& name, SpaceId parent, RowRule rule, Index n);
   SpaceId space(ValueId value) const;
-  /// Between a map and its windows.
+  /// The rows of a map in windows, or back: see WindowRowsOp.
   ValueId window_rows(const std::string& name, ValueId in, SpaceId to);
+  /// Cells of a map side by side in `to`, of RowRule::grid: see MergeCellsOp.
+  ValueId merge_cells(const std::string& name, ValueId in, SpaceId to);
   /// in ⊙ scale, a row of factors for each sequence.
   ValueId scale_rows(const std::string& name, ValueId in, ValueId scale);
 

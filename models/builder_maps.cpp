@@ -26,6 +26,13 @@ ValueId Builder::window_rows(const std::string& name, ValueId in, SpaceId to) {
   return op.out;
 }
 
+ValueId Builder::merge_cells(const std::string& name, ValueId in, SpaceId to) {
+  const Index n = program_.spaces[at(to)].n;
+  MergeCellsOp op{.in = in, .out = program_.add_value(name, to, n * n * width(in))};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
 ValueId Builder::scale_rows(const std::string& name, ValueId in, ValueId scale) {
   ScaleRowsOp op{.in = in, .scale = scale, .out = like(name, in, width(in))};
   program_.ops.emplace_back(op);

@@ -130,21 +130,6 @@ Config::Pair Config::pair(std::string_view key, Index fallback) const {
   return {sizes[0], sizes[1]};
 }
 
-std::vector<Index> Config::integers(std::string_view key, const std::vector<Index>& fallback,
-                                    Index min, Index max) const {
-  const std::string expected = fmt::format("a list of whole numbers from {} to {}", min, max);
-  const auto value = Json::find<json::Value>(*this, key, expected);
-  if (!value) return fallback;
-  if (!value->is_array()) wrong(key, expected);
-  std::vector<Index> list;
-  for (const json::Value element : value->array()) {
-    std::int64_t number = 0;
-    if (!element.get(number) || number < min || number > max) wrong(key, expected);
-    list.push_back(static_cast<Index>(number));
-  }
-  return list;
-}
-
 Config Config::object(std::string_view key) const {
   const std::string name = fmt::format("{} {}", name_, key);
   const auto value = Json::find<json::Value>(*this, key, "an object");

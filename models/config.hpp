@@ -63,9 +63,6 @@ class Config {
     Index height, width;
   };
   Pair pair(std::string_view key, Index fallback) const;
-  /// A list of whole numbers in [min, max]; `fallback` if absent.
-  std::vector<Index> integers(std::string_view key, const std::vector<Index>& fallback, Index min,
-                              Index max) const;
   /// The object at `key`, shown as "config.json vision_config"; an empty one if absent.
   Config object(std::string_view key) const;
   /// A finite number ≥ min.

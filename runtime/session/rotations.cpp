@@ -6,7 +6,6 @@
 
 namespace tessera {
 
-using execute::Grid;
 
 Rotations::Rotations(const Program& program, const RotationLayout& layout, const Arena& arena)
     : program_(program), layout_(layout), arena_(arena) {

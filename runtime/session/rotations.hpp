@@ -37,13 +37,13 @@ class Rotations {
 
   /// A grid, and the row of its first patch.
   struct Place {
-    execute::Grid grid;
+    Grid grid;
     Index first;
   };
 
  private:
   float* row(std::size_t rotation, Index i) const noexcept;
-  Index first_row(execute::Grid grid) noexcept;
+  Index first_row(Grid grid) noexcept;
   bool place(std::span<const Image> images, std::span<std::int32_t> positions) noexcept;
 
   const Program& program_;
