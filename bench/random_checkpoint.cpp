@@ -28,16 +28,24 @@ int main(int argc, char** argv) try {
     write_random_vit(argv[2], size);
     return 0;
   }
+  for (const EfficientVitSize& size : kEfficientVits) {
+    if (argc != 3 || std::string_view(argv[1]) != size.name) continue;
+    std::filesystem::create_directories(argv[2]);
+    RandomEfficientVit(size).write(argv[2]);
+    return 0;
+  }
   for (const SwinSize& size : {kSwinTiny, kSwinV2Tiny}) {
     if (argc != 3 || std::string_view(argv[1]) != size.name) continue;
     std::filesystem::create_directories(argv[2]);
     write_random_swin(argv[2], size);
     return 0;
   }
-  fmt::print(stderr, "usage: random_checkpoint {}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{} DIRECTORY\n",
-             kBertBase.name, kSpladeBase.name, kMiniLmL6.name, kModernBase.name, kModernFull.name,
-             kVitBase.name, kVitLarge.name, kDinoSmall.name, kDino3Small.name, kSwinTiny.name,
-             kSwinV2Tiny.name);
+  fmt::print(
+      stderr,
+      "usage: random_checkpoint {}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|EfficientViT-M0...M5 DIRECTORY\n",
+      kBertBase.name, kSpladeBase.name, kMiniLmL6.name, kModernBase.name, kModernFull.name,
+      kVitBase.name, kVitLarge.name, kDinoSmall.name, kDino3Small.name, kSwinTiny.name,
+      kSwinV2Tiny.name);
   return 2;
 } catch (const std::exception& e) {
   fmt::print(stderr, "random_checkpoint: {}\n", e.what());

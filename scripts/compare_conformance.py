@@ -47,7 +47,7 @@ def difference(got: np.ndarray, expected: np.ndarray, mask: np.ndarray | None) -
 
 def compare(tool: Path, folder: Path, run: dict, model_class: str, out: Path) -> tuple[float, str]:
     """The largest difference, and what is wrong; or nan and why it was refused."""
-    command = [tool, "run", folder, "--class", model_class, "--input", folder / run["inputs"]]
+    command = [tool, "run", folder, "--class", model_class.removeprefix("timm "), "--input", folder / run["inputs"]]
     command += ["--output", out, "--hidden-states"]
     if "interpolate_pos_encoding=True" in run.get("call", ""):
         command.append("--interpolate-positions")

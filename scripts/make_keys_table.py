@@ -40,6 +40,7 @@ FAMILIES = {
     'beit': ['beit-model'],
     'swin': ['swin-model', 'swin-imgcls'],
     'swinv2': ['swinv2-model'],
+    'efficientvit_msra': ['efficientvit-msra-imgcls'],
     'clip_text_model': ['clip-text-proj'],
     'clip_vision_model': ['clip-vision-proj'],
     'siglip_text_model': ['siglip-text'],
@@ -118,6 +119,9 @@ VISION = {
     'proj_bias': [False], 'mlp_bias': [False], 'use_gated_mlp': [True, False], 'rope_theta': [7.0], 'rope_parameters': [{'rope_theta': 7.0, 'rope_type': 'yarn'}],
     'rope_scaling': [{'rope_type': 'linear', 'factor': 4.0}], 'pos_embed_shift': [0.5], 'pos_embed_jitter': [2.0], 'pos_embed_rescale': [3.0],
     'embed_dim': [24], 'depths': [[1, 1], [2, 1, 1], [1, 1, 1]], 'num_heads': [[1, 1], [1, 1, 1]], 'window_size': [2], 'num_layers': [1],
+    'architecture': ['resnet50'], 'num_classes': [0, 11], 'label_names': [['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']], 'global_pool': ['max'],
+    'model_args': [{'img_size': 80}, {'down_ops': []}], 'pretrained_cfg': [{'input_size': [3, 80, 80], 'mean': [0.1, 0.2, 0.3]}, {'crop_mode': 'squash'}],
+    'num_features': [5],
     'pretrained_window_sizes': [[8, 8], [1, 0]], 'use_absolute_embeddings': [True],
 }
 
@@ -155,6 +159,7 @@ def copy(case, to, is_text):
     if not is_text:
         with open(to + '/image.png', 'wb') as f:
             f.write(picture(24))
+    if not is_text and 'architecture' not in config_of(case):  # timm's say it in config.json
         with open(to + '/preprocessor_config.json', 'w') as f:
             json.dump({'image_processor_type': 'ViTImageProcessor', 'size': SIDE[case]}, f)
 
@@ -228,7 +233,7 @@ def main(tessera):
     for family, cases in FAMILIES.items():
         for case in cases:
             config = config_of(case)
-            SIDE[case] = config.get('vision_config', config).get('image_size')
+            SIDE[case] = config.get('vision_config', config).get('image_size') or config.get('pretrained_cfg', {}).get('input_size', [None])[-1]
             is_text = SIDE[case] is None
             with tempfile.TemporaryDirectory() as directory:
                 copy(case, directory, is_text)

@@ -7,10 +7,12 @@
 #include <fmt/ranges.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/error.hpp"
@@ -308,5 +310,98 @@ inline void write_random_swin(const std::filesystem::path& directory, const Swin
                   size.embed_dim, fmt::join(size.depths, ", "), fmt::join(size.heads, ", "),
                   size.window, size.image, P));
 }
+
+/// timm's EfficientViT (MSRA) with a classifier; sizes by stage, kernels by head.
+struct EfficientVitSize {
+  const char* name;
+  const char* architecture;
+  Index embed_dim[3], depth[3], heads[3], kernels[4];
+  Index key_dim = 16, window = 7, image = 224, classes = 1000;
+};
+
+inline constexpr EfficientVitSize kEfficientVits[]{
+    {"EfficientViT-M0", "efficientvit_m0", {64, 128, 192}, {1, 2, 3}, {4, 4, 4}, {5, 5, 5, 5}},
+    {"EfficientViT-M1", "efficientvit_m1", {128, 144, 192}, {1, 2, 3}, {2, 3, 3}, {7, 5, 3, 3}},
+    {"EfficientViT-M2", "efficientvit_m2", {128, 192, 224}, {1, 2, 3}, {4, 3, 2}, {7, 5, 3, 3}},
+    {"EfficientViT-M3", "efficientvit_m3", {128, 240, 320}, {1, 2, 3}, {4, 3, 4}, {5, 5, 5, 5}},
+    {"EfficientViT-M4", "efficientvit_m4", {128, 256, 384}, {1, 2, 3}, {4, 4, 4}, {7, 5, 3, 3}},
+    {"EfficientViT-M5", "efficientvit_m5", {192, 288, 384}, {1, 3, 4}, {3, 3, 4}, {7, 5, 3, 3}}};
+
+class RandomEfficientVit {
+ public:
+  explicit RandomEfficientVit(const EfficientVitSize& size) : size_(size) {
+    for (Index i = 1, K = 3; i <= 4; ++i) {
+      const Index N = size.embed_dim[0] / (Index{16} >> i);
+      conv(fmt::format("patch_embed.conv{}", i), N, K, 3);
+      K = N;
+    }
+    for (Index i = 0, map = size.image / 16; i < 3; ++i) {
+      const Index D = size.embed_dim[i];
+      const std::string stage = fmt::format("stages.{}.", i);
+      if (i > 0) {
+        const Index before = size.embed_dim[i - 1], inner = 4 * before;
+        const std::string down = stage + "downsample.", merge = down + "patchmerge.";
+        residuals(down + "res1.0", down + "res1.1", before);
+        conv(merge + "conv1", inner, before, 1);
+        conv(merge + "conv2", inner, 1, 3);
+        const Index squeezed = std::max<Index>(8, (before + 4) / 8 * 8);
+        add("se.fc1", merge, {squeezed, inner, 1, 1}, squeezed);
+        add("se.fc2", merge, {inner, squeezed, 1, 1}, inner);
+        conv(merge + "conv3", D, inner, 1);
+        residuals(down + "res2.0", down + "res2.1", D);
+        map = (map - 1) / 2 + 1;
+      }
+      for (Index d = 0; d < size.depth[i]; ++d) {
+        const std::string block = fmt::format("{}blocks.{}.", stage, d);
+        residuals(block + "dw0", block + "ffn0", D);
+        mixer(block + "mixer.m.attn.", i, std::min(map, size.window));
+        residuals(block + "dw1", block + "ffn1", D);
+      }
+    }
+    norm("head.bn", size.embed_dim[2]);
+    add_linear(list_, "head.linear", size.classes, size.embed_dim[2]);
+  }
+
+  void write(const std::filesystem::path& directory) const {
+    write_random(directory, list_,
+                 fmt::format(R"({{"architecture": "{}", "num_classes": {}, "num_features": {},
+ "global_pool": "avg", "pretrained_cfg": {{"input_size": [3, {}, {}], "crop_pct": 0.875,
+ "interpolation": "bicubic", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}}})",
+                             size_.architecture, size_.classes, size_.embed_dim[2], size_.image,
+                             size_.image));
+  }
+
+ private:
+  void norm(const std::string& name, Index N) {
+    add_norm(list_, name, N);
+    list_.push_back({name + ".running_mean", {N}});
+    list_.push_back({name + ".running_var", {N}, 1.0F});
+  }
+  void conv(const std::string& name, Index N, Index K, Index taps) {
+    list_.push_back({name + ".conv.weight", {N, K, taps, taps}});
+    norm(name + ".bn", N);
+  }
+  void add(const char* name, const std::string& module, std::vector<std::int64_t> shape, Index N) {
+    list_.push_back({module + name + ".weight", std::move(shape)});
+    list_.push_back({module + name + ".bias", {N}});
+  }
+  void residuals(const std::string& depthwise, const std::string& ffn, Index D) {
+    conv(depthwise + ".m", D, 1, 3);
+    conv(ffn + ".m.pw1", 2 * D, D, 1);
+    conv(ffn + ".m.pw2", D, 2 * D, 1);
+  }
+  void mixer(const std::string& attention, Index stage, Index side) {
+    const Index D = size_.embed_dim[stage], heads = size_.heads[stage];
+    list_.push_back({attention + "attention_biases", {heads, side * side}});
+    for (Index h = 0; h < heads; ++h) {
+      conv(fmt::format("{}qkvs.{}", attention, h), 2 * size_.key_dim + D / heads, D / heads, 1);
+      conv(fmt::format("{}dws.{}", attention, h), size_.key_dim, 1, size_.kernels[h]);
+    }
+    conv(attention + "proj.1", D, D, 1);
+  }
+
+  const EfficientVitSize& size_;
+  std::vector<RandomTensor> list_;
+};
 
 }  // namespace tessera::bench

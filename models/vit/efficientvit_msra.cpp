@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t kStages = 3;
 constexpr Index kStemStride = 16, kMostImage = 1 << 16, kMostSize = 1 << 16;
-constexpr Index kMostWindow = 64;  ///< a bias for every pair of its cells: 64 MiB of indices
+constexpr Index kMostWindow = 32;  ///< a bias for every pair of its cells: 4 MiB of indices a head
 
 /// What a variant's function in timm passes on, by stage but for the kernels, which are by head.
 struct Variant {

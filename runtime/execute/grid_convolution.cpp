@@ -8,21 +8,14 @@
 // with p = ⌊taps/2⌋. A task gathers kConvolutionRows cells of the batch, of whichever maps, into its
 // worker's scratch and runs the panels of W over them. Which cells share a task changes no bit.
 #include <algorithm>
-#include <cstring>
 
+#include "runtime/execute/copy_few.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/plan/convolution.hpp"
 
 namespace tessera::execute {
 namespace {
-
-/// K floats: a few words, for which a call costs more than the copy.
-void copy_cell(float* to, const float* from, Index K) noexcept {
-  Index k = 0;
-  for (; k + 4 <= K; k += 4) std::memcpy(to + k, from + k, 4 * sizeof(float));
-  for (; k < K; ++k) to[k] = from[k];
-}
 
 class GridConvolution {
  public:
@@ -67,10 +60,19 @@ class GridConvolution {
     const Grid map = maps_.grids[s];
     const Index K = in_.cols;
     const float* const cells = in_.data + maps_.offsets[s] * in_.stride;
+    const bool is_inside =
+        top >= 0 && left >= 0 && top + op_.taps <= map.rows && left + op_.taps <= map.cols;
+    if (is_inside) {
+      for (Index dy = 0; dy < op_.taps; ++dy) {
+        const float* from = cells + ((top + dy) * map.cols + left) * in_.stride;
+        for (Index dx = 0; dx < op_.taps; ++dx, x += K, from += in_.stride) copy_few(x, from, K);
+      }
+      return;
+    }
     for (Index row = top; row < top + op_.taps; ++row) {
       for (Index column = left; column < left + op_.taps; ++column, x += K) {
         if (row >= 0 && column >= 0 && row < map.rows && column < map.cols) {
-          copy_cell(x, cells + (row * map.cols + column) * in_.stride, K);
+          copy_few(x, cells + (row * map.cols + column) * in_.stride, K);
         } else {
           std::fill_n(x, K, 0.0F);
         }

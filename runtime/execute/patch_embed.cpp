@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/execute/copy_few.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/position_grid.hpp"
@@ -41,6 +42,17 @@ void gather_edge(const ImageSpec& spec, const Image& image, Index top, Index lef
   }
 }
 
+/// PH x PW pixels of each plane; kWidth = PW, or 0.
+template <Index kWidth>
+void gather_planes(const Image& image, Index C, Index top, Index left, Index PH, Index PW,
+                   float* row) noexcept {
+  const Index width = kWidth == 0 ? PW : kWidth;
+  for (Index c = 0; c < C; ++c) {
+    const float* from = image.planes + (c * image.height + top) * image.width + left;
+    for (Index y = 0; y < PH; ++y, row += width, from += image.width) copy_few(row, from, width);
+  }
+}
+
 /// Patch (i,j) of the image, in the order (channel, y, x); row (patch_elements()).
 void gather_patch(const ImageSpec& spec, const Image& image, Index i, Index j,
                   float* row) noexcept {
@@ -52,13 +64,9 @@ void gather_patch(const ImageSpec& spec, const Image& image, Index i, Index j,
     return;
   }
   if (image.planes != nullptr) {
-    for (Index c = 0; c < C; ++c) {
-      const float* from = image.planes + (c * image.height + top) * image.width + left;
-      for (Index y = 0; y < PH; ++y, row += PW, from += image.width) {
-        std::memcpy(row, from, static_cast<std::size_t>(PW) * sizeof(float));
-      }
-    }
-    return;
+    if (PW == 3)
+      return gather_planes<3>(image, C, top, left, PH, PW, row);  // so many that each counts
+    return gather_planes<0>(image, C, top, left, PH, PW, row);
   }
   for (Index y = 0; y < PH; ++y) {
     const std::uint8_t* from = image.pixels + ((top + y) * image.width + left) * C;

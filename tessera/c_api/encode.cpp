@@ -101,11 +101,6 @@ void read_targets(SessionObject& session, const tessera_output* outputs, std::si
               "outputs[{}] is \"{}\" again, expected each name once", i, output.name);
     }
     const Value& value = session.model->value(output);
-    require(
-        value.space == kTokens || value.space == kSequences,
-        "outputs[{}] is \"{}\", which has a row for each cell of a map, expected an output with a "
-        "row per token, or one for each input",
-        i, output.name);
     const OutputTarget target{.output = static_cast<std::size_t>(kept - session.outputs.begin()),
                               .data = given.data,
                               .stride = given.row_stride == 0 ? value.width : given.row_stride,

@@ -45,7 +45,6 @@ class BatchRunner {
 
   void clear();
   void append(const SequenceView& sequence);
-  /// Of an output in this space, of sequence s of the batch.
   void emit(const Session& session, std::span<const std::size_t> chosen, const Sink& sink);
 
   const Program* program_;

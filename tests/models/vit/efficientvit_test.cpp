@@ -117,7 +117,7 @@ TEST(EfficientVitTest, AWindowIsRefusedBeforeThereAreItsPairs) {
       R"({"depth": [1, 2, 1], "embed_dim": [16, 24, 32], "img_size": 65536, "key_dim": [4, 4, 6],
           "num_heads": [2, 3, 4], "window_size": [3, 3, 3000]})";
   copy.config["pretrained_cfg"] = "{\"input_size\": [3, 65536, 65536]}";
-  EXPECT_THAT(problem(copy), HasSubstr("at most 64: every pair of cells has a bias"));
+  EXPECT_THAT(problem(copy), HasSubstr("at most 32: every pair of cells has a bias"));
 }
 
 TEST(EfficientVitTest, AnImageOfAnotherSizeIsRefused) {

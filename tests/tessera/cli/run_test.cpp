@@ -120,8 +120,10 @@ TEST_F(RunTest, ImagesAndBothTowersAreTheReferences) {
         Case{"swin-model", "", "--hidden-states --batch-tokens 1"},
         Case{"swin-model", "", "--hidden-states"}, Case{"swin-model", "ragged.", ""},
         Case{"swin-imgcls", "other_size.", ""}, Case{"swinv2-model", "other_size.", ""},
-        Case{"clip-full", "", ""}, Case{"clip-full", "one_text_two_images.", ""},
-        Case{"siglip-full", "", ""}, Case{"clip-vision-proj", "", ""}}) {
+        Case{"efficientvit-msra-model", "", "--hidden-states --batch-tokens 1"},
+        Case{"efficientvit-msra-imgcls", "", "--hidden-states"}, Case{"clip-full", "", ""},
+        Case{"clip-full", "one_text_two_images.", ""}, Case{"siglip-full", "", ""},
+        Case{"clip-vision-proj", "", ""}}) {
     const std::string folder = golden + c.name;
     const CommandResult result = tessera("run " + folder + " --input " + folder + "/inputs." +
                                          c.run + "safetensors --output out.st " + c.flags);
