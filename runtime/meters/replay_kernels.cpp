@@ -139,6 +139,27 @@ void depthwise(const kernels::DepthwiseRow& r) noexcept {
   });
 }
 
+/// The elements from the smallest index to the largest, in order.
+void pick(const kernels::PickElements& p) noexcept {
+  if (target == nullptr || p.n == 0) return;
+  Touch touch(*target);
+  const std::int32_t first = std::min(p.index[0], p.index[p.n - 1]),
+                     last = std::max(p.index[0], p.index[p.n - 1]);
+  touch.read(p.index, p.n);
+  touch.read(p.x + first, last - first + 1);
+  touch.write(p.y, p.n);
+}
+void add_transposed(const float* x, Index ldx, float* y, Index ldy, Index M, Index N,
+                    bool adds) noexcept {
+  if (target == nullptr) return;
+  Touch touch(*target);
+  for (Index j = 0; j < N; ++j) touch.read(x + j * ldx, M);
+  for (Index i = 0; i < M; ++i) {
+    if (adds) touch.read(y + i * ldy, N);
+    touch.write(y + i * ldy, N);
+  }
+}
+
 /// Blocks of 8 vectors of columns, then single ones, over all rows.
 template <Isa isa>
 void columns(const float* x, Index ldx, const float* weights, Index T, Index N, float* y) noexcept {
@@ -221,6 +242,8 @@ KernelTable make_table() noexcept {
   table.embedding = embedding;
   table.weighted_mean = columns<isa>;
   table.max_rows = max_rows<isa>;
+  table.pick = pick;
+  table.add_transposed = add_transposed;
   table.depthwise = depthwise;
   table.widen = widen;
   table.narrow = narrow;

@@ -131,6 +131,9 @@ TEST_P(ReplayTest, ReplacesWhatComputesOnRows) {
   EXPECT_NE(table_.embedding, real.embedding);
   EXPECT_NE(table_.weighted_mean, real.weighted_mean);
   EXPECT_NE(table_.max_rows, real.max_rows);
+  EXPECT_NE(table_.pick, real.pick);
+  EXPECT_NE(table_.add_transposed, real.add_transposed);
+  EXPECT_NE(table_.depthwise, real.depthwise);
   EXPECT_NE(table_.widen, real.widen);
   EXPECT_NE(table_.narrow, real.narrow);
 }
