@@ -66,7 +66,7 @@ void add_m3_outputs(const std::filesystem::path& directory, ValueId last_hidden_
     const auto width = static_cast<Index>(weight.shape[0]);
     const ValueId x =
         b.linear("colbert_vecs.linear", last_hidden_state, kColbert, {width, ""}, hidden);
-    outputs.push_back({"colbert_vecs", b.l2_normalize("colbert_vecs", x, kNormalizeEps)});
+    outputs.push_back({kM3Vectors, b.l2_normalize(kM3Vectors, x, kNormalizeEps)});
   }
 }
 

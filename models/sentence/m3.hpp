@@ -5,7 +5,8 @@
 //   sparse_linear.pt    token_weights    relu(w · x + b), a number per token
 //                       lexical_weights  per text and token id the largest of them: (S, vocabulary)
 //   colbert_linear.pt   colbert_vecs     (W x + b) / max(‖W x + b‖₂, 1e-12), a row per token. The
-//                                        reference leaves out the first, of the class token
+//                                        reference leaves out the first, of the class token, and so
+//                                        does what is written of them (tessera embed)
 //
 // Source: Chen et al. 2024, BGE M3-Embedding; FlagOpen/FlagEmbedding, .../encoder_only/m3/modeling.py.
 #pragma once
@@ -17,6 +18,8 @@
 #include "runtime/weights/checkpoint.hpp"
 
 namespace tessera::models {
+
+inline constexpr const char* kM3Vectors = "colbert_vecs";
 
 bool directory_has_m3_heads(const std::filesystem::path& directory);
 

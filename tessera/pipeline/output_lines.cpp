@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "models/sentence/m3.hpp"
 #include "tessera/pipeline/json_text.hpp"
 #include "tessera/pipeline/token_vectors.hpp"
 
@@ -34,10 +35,12 @@ OutputLines::OutputLines(const models::Package& package, const std::vector<std::
   for (const std::string& name : names) {
     const bool by_tokens = is_per_token(package.program, name);
     const bool chooses = package.multi_vector && name == models::kTokenVectors;
-    keys_.push_back({name, chooses                   ? Kind::token_vectors
-                           : by_tokens               ? Kind::vectors
-                           : package.is_sparse(name) ? Kind::sparse
-                                                     : Kind::dense});
+    keys_.push_back({name,
+                     chooses                   ? Kind::token_vectors
+                     : by_tokens               ? Kind::vectors
+                     : package.is_sparse(name) ? Kind::sparse
+                                               : Kind::dense,
+                     name == models::kM3Vectors ? 1 : 0});
     alone.push_back(by_tokens ? "vectors" : package.is_sparse(name) ? "sparse" : name);
   }
   for (std::size_t i = 0; i < keys_.size(); ++i) {
@@ -73,7 +76,7 @@ std::string OutputLines::line(Results results, const SequenceView& sequence,
         if (keys_[i].kind == Kind::token_vectors) {
           chosen = vector_rows(*package_.multi_vector, sequence, role_);
         } else {
-          for (Index r = 0; r < rows.rows; ++r) chosen.push_back(r);
+          for (Index r = keys_[i].first; r < rows.rows; ++r) chosen.push_back(r);
         }
         out += '[';
         for (std::size_t r = 0; r < chosen.size(); ++r) {

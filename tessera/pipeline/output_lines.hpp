@@ -39,6 +39,7 @@ class OutputLines {
   struct Key {
     std::string name;
     Kind kind;
+    Index first;  ///< of the rows of a text: 1 where that of the class token is none of its vectors
   };
 
   const models::Package& package_;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/tessera/cli/cli_test.hpp"
 #include "tests/tessera/image_directory.hpp"
 
@@ -53,6 +55,16 @@ TEST_F(SeveralOutputsTest, ThreeVectorsOfBgeM3AreThoseOfThreeRuns) {
   for (const std::string& line : lines(ask + "embedding,lexical_weights --top-k 1")) {
     EXPECT_EQ(line.find("\"weight\""), line.rfind("\"weight\"")) << line;
   }
+}
+
+// FlagEmbedding's colbert_vecs begin behind the class token.
+TEST_F(SeveralOutputsTest, TokenVectorsOfBgeM3AreThoseBehindTheClassToken) {
+  const auto count = [](const std::string& line) { return std::ranges::count(line, '[') - 1; };
+  file("three.txt", "0 7 2\n0 2\n0\n");
+  std::vector<std::ptrdiff_t> vectors;
+  for (const std::string& line : lines(kM3 + " three.txt --ids --output-name colbert_vecs"))
+    vectors.push_back(count(line));
+  EXPECT_THAT(vectors, testing::ElementsAre(2, 1, 0));
 }
 
 TEST_F(SeveralOutputsTest, OutputsOfOneKindHaveTheirNames) {
