@@ -52,7 +52,7 @@ std::vector<Index> by_stage(const Config& config, const char* key, const std::ve
                             Index stages, Index min, Index max) {
   std::vector<Index> list = config.integers(key, absent, min, max);
   if (std::ssize(list) != stages) {
-    config.wrong(key, fmt::format("a list of {} numbers, as \"depths\" is", stages));
+    config.wrong(key, fmt::format("an array of {} numbers, as \"depths\" is", stages));
   }
   return list;
 }
@@ -75,7 +75,7 @@ SwinConfig read_swin_config(BuildContext& context, bool is_v2) {
                   .norm_eps = static_cast<float>(config.number("layer_norm_eps", 1e-5, 0.0))};
   const Index stages = swin.stages();
   if (stages < 1 || stages > kMostStages) {
-    config.wrong("depths", fmt::format("a list of 1 to {} numbers", kMostStages));
+    config.wrong("depths", fmt::format("an array of 1 to {} numbers", kMostStages));
   }
   swin.heads = by_stage(config, "num_heads", {3, 6, 12, 24}, stages, 1, kMostHeads);
   for (Index s = 0; s < stages; ++s) {

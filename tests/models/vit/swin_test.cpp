@@ -24,14 +24,14 @@ std::string problem_of(const char* name, const char* key, const char* value) {
 
 TEST(SwinTest, WhatTheConfigSaysWrongIsNamed) {
   EXPECT_THAT(problem_of("swin-model", "num_heads", "[2, 2]"),
-              HasSubstr("expected a list of 3 numbers, as \"depths\" is"));
+              HasSubstr("expected an array of 3 numbers, as \"depths\" is"));
   EXPECT_THAT(problem_of("swin-model", "num_heads", "[5, 2, 4]"),
               HasSubstr("expected a divisor of the width of each stage, embed_dim times 2^stage, "
                         "which is 12 of stage 0"));
   for (const char* value : {"[]", "[2, 0, 2]", "[2, \"2\", 2]", "2", "{}", "[1.5]", "[2000, 2, 2]",
                             "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"}) {
     EXPECT_THAT(problem_of("swin-model", "depths", value),
-                AllOf(HasSubstr("\"depths\" is"), HasSubstr("expected a list of")))
+                AllOf(HasSubstr("\"depths\" is"), HasSubstr("expected an array of")))
         << value;
   }
   EXPECT_THAT(problem_of("swin-model", "window_size", "5"),
@@ -50,7 +50,7 @@ TEST(SwinTest, WhatTheConfigSaysWrongIsNamed) {
   EXPECT_THAT(problem_of("swinv2-model", "pretrained_window_sizes", "[1, 0]"),
               HasSubstr("expected 0 or 2 and more"));
   EXPECT_THAT(problem_of("swinv2-model", "pretrained_window_sizes", "[0]"),
-              HasSubstr("expected a list of 2 numbers"));
+              HasSubstr("expected an array of 2 numbers"));
   EXPECT_THAT(problem_of("swinv2-model", "image_size", "4"),
               HasSubstr("expected fewer stages: 2 halve a map of 1 rows to none"));
 }
