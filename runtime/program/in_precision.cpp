@@ -15,10 +15,15 @@ class ToBf16 {
         stays_(program.parameters.size(), false),
         as_f32_(program.values.size(), false),
         wanted_(program.values.size(), false),
+        steep_(program.values.size(), false),
         narrow_(program.values.size(), kNone) {
     for (const Op& op : result_.ops) {
       for (const ValueId in : inputs_of(op)) is_read_[at(in)] = true;
       if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) pools_[at(pooled->weight)] = true;
+      const auto* rotate = std::get_if<RotateOp>(&op);
+      if (rotate != nullptr && rotate->q.gamma != kNone) {
+        steep_[at(rotate->out)] = program.parameters[at(rotate->q.gamma)].repeats > 0;
+      }
     }
     for (const Op& op : result_.ops) {
       if (may_change(op)) continue;
@@ -92,7 +97,8 @@ class ToBf16 {
     const TokenSpec* tokens = result_.tokens();
     if (tokens != nullptr && tokens->masked_rows == MaskedRows::see_all) return false;
     return attention_ && attention != nullptr && attention->head_dim % 2 == 0 &&
-           !std::holds_alternative<Disentangled>(attention->position);
+           !std::holds_alternative<Disentangled>(attention->position) &&
+           !steep_[at(attention->q.value)];
   }
   /// Computes nothing: rows of bf16 do as well.
   static bool moves_rows(const Op& op) {
@@ -135,6 +141,7 @@ class ToBf16 {
   std::vector<bool> stays_;      // parameters
   std::vector<bool> as_f32_;     // values that somebody reads so
   std::vector<bool> wanted_;     // values that somebody reads in bf16
+  std::vector<bool> steep_;      // cosines times up to 100 (Swin V2): a score in bf16 is off by 0.2
   std::vector<ValueId> narrow_;  // the bf16 form of each value
 };
 
