@@ -224,14 +224,13 @@ ValueId Builder::one_row_of_linear(const std::string& name, ValueId in, const st
                   .first_row = first,
                   .tensor_rows = rows.size};
   };
-  LinearOp op{.in = in,
-              .weight = add_once({.name = name + ".weight",
-                                  .kind = ParameterKind::matrix,
-                                  .rows = 1,
-                                  .cols = in_width.size,
-                                  .sources = {source(row)},
-                                  .minus = minus ? source(*minus) : Source{}}),
-              .out = like(name, in, 1)};
+  Parameter weight{.name = name + ".weight",
+                   .kind = ParameterKind::matrix,
+                   .rows = 1,
+                   .cols = in_width.size,
+                   .sources = {source(row)}};
+  if (minus) weight.minus = source(*minus);
+  LinearOp op{.in = in, .weight = add_once(std::move(weight)), .out = like(name, in, 1)};
   program_.ops.emplace_back(op);
   return op.out;
 }
