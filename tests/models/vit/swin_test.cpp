@@ -7,6 +7,7 @@
 
 #include "runtime/program/image.hpp"
 #include "runtime/program/rewrites.hpp"
+#include "runtime/session/memory_bytes.hpp"
 #include "tests/models/checkpoint_copy.hpp"
 
 namespace tessera::test {
@@ -113,6 +114,41 @@ TEST(SwinTest, Bf16GoesThroughTheWindows) {
     }
   }
   EXPECT_GT(moved, 0);
+}
+
+TEST(SwinTest, CosinesTimesAHundredStayF32) {
+  const Package package = CheckpointCopy("swinv2-model").open();
+  const Program program = in_precision(fuse_epilogues(package.program), Precision::bf16, true);
+  check(program);
+  Index attentions = 0;
+  for (const Op& op : program.ops) {
+    const auto* attention = std::get_if<AttentionOp>(&op);
+    if (attention == nullptr) continue;
+    EXPECT_EQ(attention->precision, Precision::f32);
+    ++attentions;
+  }
+  EXPECT_EQ(attentions, 3);
+}
+
+TEST(SwinTest, MemoryIsWhatWasPromised) {
+  for (const char* name : {"swin-model", "swinv2-model"}) {
+    const Package package = CheckpointCopy(name).open();
+    for (const Precision precision : {Precision::f32, Precision::bf16}) {
+      const auto model = Model::create(package.program, package.checkpoint,
+                                       {.outputs = {}, .precision = precision});
+      for (const Index rows : {1, 64, 256, 700}) {
+        const SessionOptions options{.max_rows = rows,
+                                     .max_sequences = std::min<Index>(rows, 5),
+                                     .threads = 2,
+                                     .outputs = {}};
+        const MemoryBytes promised = memory_bytes(package.program, *package.checkpoint,
+                                                  {.outputs = {}, .precision = precision}, options);
+        EXPECT_EQ(promised, memory_bytes(*model, options));
+        EXPECT_EQ(promised.weights_packed, model->packed_bytes());
+        EXPECT_EQ(promised.arena, Session::create(model, options)->memory_bytes()) << rows;
+      }
+    }
+  }
 }
 
 }  // namespace
