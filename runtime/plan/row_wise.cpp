@@ -15,6 +15,11 @@ RowWiseCost row_wise_cost(const Program& program, const Op& op, Index rows, Inde
     cost.bytes += static_cast<double>(gather->terms.size()) * bytes_of(gather->out);
   }
   for (const ValueId in : inputs_of(op)) cost.bytes += bytes_of(in);
+  if (const auto* turn = std::get_if<RotateOp>(&op)) {  // Q and K alone, where they lie
+    const Index heads = turn->q.count + turn->k.count;
+    cost.bytes = 2.0 * static_cast<double>(heads * turn->head_dim) /
+                 static_cast<double>(program.values[at(turn->in)].width) * bytes_of(turn->in);
+  }
   const bool in_l2 = cost.bytes <= machine.Z2();
   cost.limit = in_l2 ? Limit::l2 : Limit::l3;
   cost.seconds = cost.bytes / (in_l2 ? machine.rates.l2_bytes : machine.rates.l3_bytes) /
