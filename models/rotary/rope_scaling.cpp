@@ -41,7 +41,7 @@ struct Scaling {
 };
 
 void linear(const Scaling& s) {
-  const auto factor = static_cast<float>(s.positive("factor", 1.0));
+  const auto factor = static_cast<float>(s.positive("factor"));
   for (float& frequency : s.rotation.frequencies) frequency /= factor;
 }
 
@@ -155,6 +155,9 @@ void scale_rotation(const Config& scaling, const Config& config, const RotaryBas
                     Rotation& rotation) {
   const char* const key = scaling.has("rope_type") ? "rope_type" : "type";
   const std::string type = scaling.string(key, "default");
+  if (scaling.has("type") && scaling.string("type", "") != type) {
+    scaling.unsupported("type", fmt::format("null, or rope_type=\"{}\"", type));
+  }
   std::string known;
   for (const Kind& kind : kKinds) {
     if (type == kind.name) return kind.apply({scaling, config, base, rotation});

@@ -50,8 +50,13 @@ Rotation read_rotation(const BuildContext& context, const std::string& layer_typ
   }
   Rotation rotation{.frequencies = rotary_frequencies(theta, rotary_dim)};
   if (!keys.scaled) return rotation;
-  scale_rotation(is_newer ? config : config.object("rope_scaling"), whole,
-                 {theta, rotary_dim, context.package.max_tokens}, rotation);
+  const Config scaling = is_newer ? config : config.object("rope_scaling");
+  for (const auto& [key, own] : {std::pair{"rope_theta", theta}, {"partial_rotary_factor", part}}) {
+    if (!is_newer && scaling.has(key) && scaling.number(key, own, 0.0) != own) {
+      scaling.unsupported(key, fmt::format("null, or the model's own {}", own));
+    }
+  }
+  scale_rotation(scaling, whole, {theta, rotary_dim, context.package.max_tokens}, rotation);
   return rotation;
 }
 

@@ -71,6 +71,9 @@ AnswerTokens read_logit_score(const fs::path& directory, const SentenceModule& m
                       .from = name};
   if (config.has("false_token_id")) {
     tokens.no = static_cast<std::int32_t>(config.integer("false_token_id", 0));
+    if (*tokens.no == tokens.yes) {
+      config.wrong("false_token_id", "another token than true_token_id");
+    }
   }
   return tokens;
 }

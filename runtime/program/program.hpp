@@ -83,7 +83,7 @@ struct Projection {
 
 /// A bias between the cells of windows of n x n, of ParameterKind::pair_bias: T = n². Of windows of rolled
 /// maps it has a variant of all heads for each WindowPlace, in which cells from different ends of the map
-/// are −100 from one another (rows = kWindowPlaces·heads).      Liu et al. 2021 (Swin), §3.2
+/// are −100 from one another, −200 of V2 (rows = kWindowPlaces·heads).      Liu et al. 2021 (Swin), §3.2
 struct WindowBias {
   Index n = 0;  ///< 0: of no windows
   Index shift = 0;

@@ -8,7 +8,9 @@
 namespace tessera {
 namespace {
 
-constexpr float kApart = -100.0F;  // of cells that are no neighbours in the map
+/// Of cells that are no neighbours in the map. Swin V2's published code adds it twice.
+///                                       transformers Swinv2SelfAttention.forward
+constexpr float kApart = -100.0F, kApartV2 = 2 * kApart;
 
 /// c of a distance of d cells.
 double coordinate(Index d, Index trained) {
@@ -66,6 +68,7 @@ void add_window_variants(const WindowBias& window, Index heads, float* out) {
   const auto apart = [&](Index i, Index j) {
     return is_from_the_other_end(window, i) != is_from_the_other_end(window, j);
   };
+  const float score = window.hidden > 0 ? kApartV2 : kApart;
   for (Index place = 1; place < kWindowPlaces; ++place) {
     float* const variant = out + place * size;
     const bool is_last_row = (place & static_cast<Index>(WindowPlace::last_row)) != 0,
@@ -76,7 +79,7 @@ void add_window_variants(const WindowBias& window, Index heads, float* out) {
         const bool are_apart =
             (is_last_row && apart(q / n, k / n)) || (is_last_column && apart(q % n, k % n));
         if (!are_apart) continue;
-        for (Index h = 0; h < heads; ++h) variant[(h * T + q) * T + k] += kApart;
+        for (Index h = 0; h < heads; ++h) variant[(h * T + q) * T + k] += score;
       }
     }
   }

@@ -34,6 +34,9 @@ void Info::add_to(CLI::App& command) {
   role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);
+  model.add_memory_cap_to(command, "--memory-cap,--max-memory",
+                          "Say what one text or image may be within so many bytes of weights and "
+                          "arena, e.g. 500M or 2G");
   command.add_flag("--json", is_json, "One JSON object");
   command.footer(
       "The memory of a run is known before the weights are read: weights_packed_bytes are held,\n"

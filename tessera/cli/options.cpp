@@ -216,12 +216,16 @@ void ModelFlags::add_memory_to(CLI::App& command) {
   add_option(command, "--packed-cache", packed_cache, "DIR",
              "Keep packed weights in the folder DIR: the next start maps them")
       ->check(not_empty());
+  add_memory_cap_to(command, "--memory-cap",
+                    "Most bytes of weights and arena together, e.g. 500M or 2G: batches become "
+                    "smaller, and what does not fit is refused (default: none)");
+}
+
+void ModelFlags::add_memory_cap_to(CLI::App& command, const char* names, const char* help) {
   command
       .add_option_function<std::string>(
-          "--memory-cap",
-          [this](const std::string& text) { memory_cap = parse_bytes(text).value_or(0); },
-          "Most bytes of weights and arena together, e.g. 500M or 2G: batches become smaller, and "
-          "what does not fit is refused (default: none)")
+          names, [this](const std::string& text) { memory_cap = parse_bytes(text).value_or(0); },
+          help)
       ->check(byte_count())
       ->type_name("BYTES");
 }

@@ -38,7 +38,9 @@ struct ModelFlags {
   void add_to(CLI::App& command);
   void add_embedding_to(CLI::App& command);  ///< --dims, --pooling, --normalize
   void add_top_k_to(CLI::App& command);      ///< --top-k of sparse embeddings
-  void add_memory_to(CLI::App& command);     ///< --packed-cache, --memory-cap
+  void add_memory_to(CLI::App& command);
+  void add_memory_cap_to(CLI::App& command, const char* names,
+                         const char* help);  ///< --packed-cache, --memory-cap
   void add_plan_to(CLI::App& command);       ///< --plan, what is asked for instead, --allow-onednn
   /// Throws Error as models::open_package() does.
   std::shared_ptr<const models::Package> open_package(

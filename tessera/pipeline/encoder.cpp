@@ -151,6 +151,20 @@ MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& o
                       largest_session(options, longest));
 }
 
+Index longest_within_cap(const models::Package& package, const EncoderOptions& options,
+                         Index longest) {
+  ModelOptions model = model_options(options, precision_of(package, options).precision);
+  model.memory_cap_bytes = 0;
+  try {
+    return fit_to_cap(package.program, *package.checkpoint, model,
+                      session_options(options, longest, 1))
+        .max_rows;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory) throw;
+    return 0;
+  }
+}
+
 void Encoder::trim() {
   if (session_) session_->trim();
 }

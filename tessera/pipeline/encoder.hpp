@@ -42,6 +42,11 @@ PrecisionChoice precision_of(const models::Package& package, const EncoderOption
 MemoryBytes memory_bytes(const models::Package& package, const EncoderOptions& options,
                          Index longest);
 
+/// The longest sequence of up to `longest` tokens whose session, of it alone, is within
+/// options.session.memory_cap_bytes; 0: none. Errors: as memory_bytes().
+Index longest_within_cap(const models::Package& package, const EncoderOptions& options,
+                         Index longest);
+
 /// What a model is for: its logits, else its embedding, else its last hidden state. An embedding that is
 /// made of logits (SPLADE) comes before them.
 std::string main_output(const Program& program);

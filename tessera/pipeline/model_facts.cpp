@@ -136,6 +136,19 @@ void add_other_precision(const models::Package& package, EncoderOptions options,
   facts.add_bytes("other_arena_bytes", bytes.arena);
 }
 
+/// What a session of one text, or image, takes within `cap`.
+std::string what_fits(const models::Package& package, EncoderOptions options, Index longest,
+                      std::size_t cap) {
+  options.session.memory_cap_bytes = cap;
+  const Index rows = longest_within_cap(package, options, longest);
+  if (package.program.tokens() != nullptr) {
+    return rows == 0 ? "no text" : fmt::format("a text of up to {} tokens", rows);
+  }
+  const Index native = require_images(package.program).native_rows();
+  return rows < native ? fmt::format("no image of the native size, of {} tokens", native)
+                       : fmt::format("an image of up to {} tokens", rows);
+}
+
 /// "queries of 32 tokens, filled up with [MASK], which nobody attends to; documents of …"
 std::string late_interaction(const models::Package& package) {
   const models::MultiVector& reads = *package.multi_vector;
@@ -273,11 +286,16 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   Index longest = tokens == nullptr ? package.max_tokens : tokens->max_tokens;
   if (longest == kAnyLength) longest = package.max_tokens;  // what texts are cut at
   if (longest == kAnyLength) longest = options.batch_tokens;
+  const std::size_t cap = std::exchange(options.session.memory_cap_bytes, 0);
   const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add_bytes("weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("weights_mapped_bytes", bytes.weights_mapped);
   facts.add_bytes("arena_bytes", bytes.arena);
   facts.add("not_counted", not_counted(package, options));
+  if (cap > 0) {
+    facts.add_bytes("memory_cap", cap);
+    facts.add("fits", what_fits(package, options, longest, cap));
+  }
   add_other_precision(package, options, other_precision(precision.precision), longest, facts);
   return facts;
 }

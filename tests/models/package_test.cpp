@@ -195,6 +195,7 @@ TEST(PackageTest, ScalingsOfPositionsThatLackWhatTheyNeedAreCorrupt) {
       const Bad& bad : {
           Bad{R"("type": "linear", "factor": 0)", "factor", "a number above 0"},
           Bad{R"("type": "dynamic")", "factor", "a number above 0"},
+          Bad{R"("type": "linear")", "factor", "a number above 0"},
           Bad{R"("type": "yarn", "factor": "4")", "factor", "number"},
           Bad{R"("type": "yarn", "factor": 4, "beta_fast": 1)", "beta_fast", "beta_slow=1"},
           Bad{R"("type": "yarn", "factor": 4, "attention_factor": 0)", "attention_factor",
@@ -220,6 +221,27 @@ TEST(PackageTest, ScalingsOfPositionsThatLackWhatTheyNeedAreCorrupt) {
                       HasSubstr(bad.expected)))
         << bad.scaling;
   }
+}
+
+TEST(PackageTest, ScalingsThatContradictTheModelOrThemselvesAreRefused) {
+  struct Bad {
+    const char *scaling, *key;
+  };
+  for (const Bad& bad : {Bad{R"("rope_type": "linear", "type": "yarn", "factor": 2)", "type"},
+                         Bad{R"("type": "linear", "factor": 2, "rope_theta": 77)", "rope_theta"},
+                         Bad{R"("type": "linear", "factor": 2, "partial_rotary_factor": 0.5)",
+                             "partial_rotary_factor"}}) {
+    CheckpointCopy copy("qwen3-seqcls");
+    copy.config["rope_scaling"] = fmt::format("{{{}}}", bad.scaling);
+    EXPECT_THAT(
+        open_error(copy),
+        StartsWith(fmt::format("unsupported_model: config.json rope_scaling: \"{}\" is ", bad.key)))
+        << bad.scaling;
+  }
+  CheckpointCopy same("qwen3-seqcls");
+  same.config["rope_scaling"] =
+      R"({"type": "linear", "rope_type": "linear", "factor": 2, "partial_rotary_factor": 1.0})";
+  EXPECT_EQ(open_error(same), "");
 }
 
 TEST(PackageTest, LayerTypesOfModernBertAreThoseOfThePeriodWhereBothAreSaid) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Attention within the windows of maps, rolled and not, against loops over the map in double as the
-// papers have it: the bias out of a table or computed, −100 between cells that are no neighbours; heads
+// papers have it: the bias out of a table or computed, −100 between cells that are no neighbours, twice in V2; heads
 // with lengths of their own; pooling over the cells of a smaller map.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -154,7 +154,7 @@ class WindowAttentionTest : public testing::TestWithParam<Isa> {
               score = static_cast<double>(kScale) * score + bias_of(model, kind, h, y - ky, x - kx);
               const bool apart = s > 0 && (region(y, rows) != region(ky, rows) ||
                                            region(x, cols) != region(kx, cols));
-              scores.push_back(apart ? score - 100.0 : score);
+              scores.push_back(apart ? score - (kind.computes ? 200.0 : 100.0) : score);
             }
           }
           const double most = *std::max_element(scores.begin(), scores.end());

@@ -304,6 +304,17 @@ TEST_F(InfoTest, SaysWhatTheModelIsAndTakes) {
   EXPECT_THAT(json.out, HasSubstr("\"stored_as\": \"F32 ("));
 }
 
+TEST_F(InfoTest, SaysWhatFitsInACapOfMemory) {
+  EXPECT_THAT(tessera("info model").out, testing::Not(HasSubstr("fits ")));
+  EXPECT_THAT(tessera("info model --memory-cap 1").out,
+              HasSubstr("fits                        no text\n"));
+  EXPECT_THAT(tessera("info model --max-memory 1G").out,
+              HasSubstr("fits                        a text of up to 24 tokens\n"));
+  const CommandResult bad = tessera("info model --memory-cap much");
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_THAT(bad.err, HasSubstr("--memory-cap"));
+}
+
 TEST_F(InfoTest, SaysWhatIsDoneToTexts) {
   EXPECT_THAT(tessera("info model").out,
               HasSubstr("texts                       stripped of white space (modules.json)\n"));
