@@ -117,7 +117,8 @@ TEST_F(OutputsTest, MemoryIsCappedAndPackedWeightsAreKept) {
     expect_failure(tessera(fmt::format("embed model in.txt --memory-cap {}", bad)), 2,
                    "--memory-cap: got '");
   }
-  EXPECT_EQ(tessera("info model --memory-cap 1G").status, 2) << "only where it has an effect";
+  EXPECT_EQ(tessera("tokens model in.txt --memory-cap 1G").status, 2)
+      << "only where it has an effect";
   std::filesystem::create_directories(path("cache"));
   EXPECT_EQ(tessera("embed model in.txt --packed-cache cache").out, expected);
   EXPECT_FALSE(std::filesystem::is_empty(path("cache")));
