@@ -6,12 +6,10 @@
 //
 // A task gathers kConvolutionRows rows of the batch into its worker's scratch and runs the panels of W
 // over them. Which rows share a task changes no bit.
-#include "runtime/plan/convolution.hpp"
-
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/gemm.hpp"
+#include "runtime/execute/gathered.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -19,30 +17,16 @@ namespace {
 class Convolution {
  public:
   Convolution(const Context& context, const ConvolutionOp& op) noexcept
-      : context_(context),
-        op_(op),
-        in_(context.value(op.in)),
-        out_(context.value(op.out)),
-        weight_(context.weights[op.weight]) {}
+      : context_(context), op_(op), in_(context.value(op.in)), out_(context.value(op.out)) {}
 
   void run(Range rows, float* scratch) const noexcept {
-    const Index lda = activation_stride(weight_.cols);
+    const Index lda = activation_stride(context_.weights[op_.weight].cols);
     Index s = sequence_of(context_.offsets, rows.begin);
     for (Index i = rows.begin; i < rows.end; ++i) {
       while (i >= context_.offsets[static_cast<std::size_t>(s) + 1]) ++s;
       gather(s, i, scratch + (i - rows.begin) * lda);
     }
-    const GemmOperands o{.gemm = context_.kernels.gemm[Precision::f32],
-                         .a = scratch,
-                         .lda = lda,
-                         .panels = weight_.panels,
-                         .c = out_.data + rows.begin * out_.stride,
-                         .ldc = out_.stride,
-                         .N = weight_.rows,
-                         .K = weight_.cols,
-                         .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data,
-                         .resident = context_.weights_stay_in_l3};
-    run_block(o, {.order = LoopOrder::is_os_a}, {0, rows.size()}, {0, panel_count(o)});
+    multiply_gathered(context_, op_.weight, op_.bias, Activation::none, out_, rows, scratch);
   }
 
  private:
@@ -69,18 +53,14 @@ class Convolution {
   const Context& context_;
   const ConvolutionOp& op_;
   TensorView<float> in_, out_;
-  const LoadedParameter& weight_;
 };
 
 }  // namespace
 
 void run(const Context& context, const ConvolutionOp& op) noexcept {
   const Convolution convolution(context, op);
-  context.workers.run(ceil_div(context.rows, kConvolutionRows), [&](Index task, int worker) {
-    const Index begin = task * kConvolutionRows;
-    convolution.run({begin, std::min(begin + kConvolutionRows, context.rows)},
-                    context.scratch + worker * context.scratch_stride);
-  });
+  for_each_gathered(context, context.rows,
+                    [&](Range rows, float* scratch) { convolution.run(rows, scratch); });
 }
 
 }  // namespace tessera::execute

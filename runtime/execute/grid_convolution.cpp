@@ -11,8 +11,7 @@
 
 #include "runtime/execute/copy_few.hpp"
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/gemm.hpp"
-#include "runtime/plan/convolution.hpp"
+#include "runtime/execute/gathered.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -26,13 +25,12 @@ class GridConvolution {
         out_(context.value(op.out)),
         maps_(context.cuts[at(context.program.values[at(op.in)].space)]),
         results_(context.cuts[at(context.program.values[at(op.out)].space)]),
-        weight_(context.weights[op.weight]),
         stride_(&maps_ == &results_
                     ? 1
                     : context.program.spaces[at(context.program.values[at(op.out)].space)].n) {}
 
   void run(Range rows, float* scratch) const noexcept {
-    const Index lda = activation_stride(weight_.cols);
+    const Index lda = activation_stride(context_.weights[op_.weight].cols);
     auto s = static_cast<std::size_t>(sequence_of(results_.offsets, rows.begin));
     for (Index i = rows.begin; i < rows.end; ++i) {
       while (i >= results_.offsets[s + 1]) ++s;
@@ -40,18 +38,7 @@ class GridConvolution {
       gather(s, stride_ * (cell / cols) - op_.taps / 2, stride_ * (cell % cols) - op_.taps / 2,
              scratch + (i - rows.begin) * lda);
     }
-    const GemmOperands o{.gemm = context_.kernels.gemm[Precision::f32],
-                         .a = scratch,
-                         .lda = lda,
-                         .panels = weight_.panels,
-                         .c = out_.data + rows.begin * out_.stride,
-                         .ldc = out_.stride,
-                         .N = weight_.rows,
-                         .K = weight_.cols,
-                         .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data,
-                         .activation = op_.activation,
-                         .resident = context_.weights_stay_in_l3};
-    run_block(o, {.order = LoopOrder::is_os_a}, {0, rows.size()}, {0, panel_count(o)});
+    multiply_gathered(context_, op_.weight, op_.bias, op_.activation, out_, rows, scratch);
   }
 
  private:
@@ -84,7 +71,6 @@ class GridConvolution {
   const GridConvolutionOp& op_;
   TensorView<float> in_, out_;
   const Cuts &maps_, &results_;
-  const LoadedParameter& weight_;
   Index stride_;
 };
 
@@ -92,12 +78,8 @@ class GridConvolution {
 
 void run(const Context& context, const GridConvolutionOp& op) noexcept {
   const GridConvolution convolution(context, op);
-  const Index rows = context.value(op.out).rows;
-  context.workers.run(ceil_div(rows, kConvolutionRows), [&](Index task, int worker) {
-    const Index begin = task * kConvolutionRows;
-    convolution.run({begin, std::min(begin + kConvolutionRows, rows)},
-                    context.scratch + worker * context.scratch_stride);
-  });
+  for_each_gathered(context, context.value(op.out).rows,
+                    [&](Range rows, float* scratch) { convolution.run(rows, scratch); });
 }
 
 }  // namespace tessera::execute

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/map_rows.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -25,18 +26,10 @@ void run(const Context& context, const DepthwiseOp& op) noexcept {
   const TensorView<float> in = context.value(op.in.value), out = context.value(op.out);
   const LoadedParameter& weight = context.weights[op.weight];
   const Index C = weight.cols;
-  const std::span<std::int32_t> begin{context.block_begin,
-                                      static_cast<std::size_t>(results.pieces) + 1};
-  begin[0] = 0;  // rows of cells before those of map s
-  for (Index s = 0; s < results.pieces; ++s) {
-    const auto i = static_cast<std::size_t>(s);
-    begin[i + 1] = begin[i] + static_cast<std::int32_t>(map_of(context, to, s).rows);
-  }
-  context.workers.run(begin.back(), [&](Index task, int) {
-    const Index s = sequence_of(begin, task);
+  const auto rows_of = [&](Index s) { return map_of(context, to, s).rows; };
+  for_each_map_row(context, results.pieces, rows_of, [&](Index s, Index row) {
     const auto i = static_cast<std::size_t>(s);
     const Grid map = map_of(context, from, s), result = map_of(context, to, s);
-    const Index row = task - begin[i];
     float* const y = out.data + (results.offsets[i] + row * result.cols) * out.stride;
     context.kernels.depthwise({.x = in.data + maps.offsets[i] * in.stride + op.in.first,
                                .ldx = in.stride,

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/map_rows.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -38,34 +39,25 @@ template <class T>
 void window_rows(const Context& context, const WindowRowsOp& op) noexcept {
   const SpaceId from = context.program.values[at(op.in)].space,
                 to = context.program.values[at(op.out)].space;
-  const bool back = context.program.spaces[at(to)].rule != RowRule::grid_windows ||
-                    context.program.spaces[at(to)].parent != from;
+  const bool back = context.program.spaces[at(from)].rule == RowRule::grid_windows;
   const Space& space = context.program.spaces[at(back ? from : to)];
   const Cuts& maps = context.cuts[at(back ? to : from)];
   const TensorView<T> in = context.view<T>(op.in), out = context.view<T>(op.out);
   const Index C = out.cols;
-  const std::span<std::int32_t> begin{context.block_begin,
-                                      static_cast<std::size_t>(maps.pieces) + 1};
-  begin[0] = 0;  // rows of windows before those of map s
-  for (Index s = 0; s < maps.pieces; ++s) {
-    const auto i = static_cast<std::size_t>(s);
-    begin[i + 1] = begin[i] + static_cast<std::int32_t>(ceil_div(maps.grids[i].rows, space.n));
-  }
+  const auto grid = [&](Index s) { return maps.grids[static_cast<std::size_t>(s)]; };
   // Windows of a map begin where those of the maps before it end.
   const auto first_row = [&](Index s) {
     Index rows = 0;
-    for (Index before = 0; before < s; ++before) {
-      rows += grid_extents(space, maps.grids[static_cast<std::size_t>(before)]).rows;
-    }
+    for (Index before = 0; before < s; ++before) rows += grid_extents(space, grid(before)).rows;
     return rows;
   };
-  context.workers.run(begin.back(), [&](Index task, int) {
-    const Index s = sequence_of(begin, task);
-    const auto i = static_cast<std::size_t>(s);
-    const Grid map = maps.grids[i];
+  const auto rows_of_windows = [&](Index s) { return ceil_div(grid(s).rows, space.n); };
+  for_each_map_row(context, maps.pieces, rows_of_windows, [&](Index s, Index wy) {
+    const Grid map = grid(s);
     const WindowCells cells{map, space.n, is_rolled(space, map) ? space.shift : 0};
-    const Index wy = task - begin[i], n = space.n, wide = cells.windows_wide();
-    const Index map_begin = maps.offsets[i], windows_begin = first_row(s) + wy * wide * n * n;
+    const Index n = space.n, wide = cells.windows_wide();
+    const Index map_begin = maps.offsets[static_cast<std::size_t>(s)],
+                windows_begin = first_row(s) + wy * wide * n * n;
     for (Index y = 0; y < n; ++y) {
       const Index row = cells.row_of(wy, y);
       for (Index wx = 0; wx < wide; ++wx) {
@@ -95,17 +87,10 @@ void merge_cells(const Context& context, const MergeCellsOp& op) noexcept {
   const Cuts &maps = context.cuts[at(from)], &merged = context.cuts[at(to)];
   const TensorView<T> in = context.view<T>(op.in), out = context.view<T>(op.out);
   const Index C = in.cols;
-  const std::span<std::int32_t> begin{context.block_begin,
-                                      static_cast<std::size_t>(maps.pieces) + 1};
-  begin[0] = 0;  // rows of merged cells before those of map s
-  for (Index s = 0; s < maps.pieces; ++s) {
-    const auto i = static_cast<std::size_t>(s);
-    begin[i + 1] = begin[i] + static_cast<std::int32_t>(merged.grids[i].rows);
-  }
-  context.workers.run(begin.back(), [&](Index task, int) {
-    const auto s = static_cast<std::size_t>(sequence_of(begin, task));
+  const auto rows_of = [&](Index s) { return merged.grids[static_cast<std::size_t>(s)].rows; };
+  for_each_map_row(context, maps.pieces, rows_of, [&](Index piece, Index y) {
+    const auto s = static_cast<std::size_t>(piece);
     const Grid map = maps.grids[s], small = merged.grids[s];
-    const Index y = task - begin[s];
     for (Index x = 0; x < small.cols; ++x) {
       T* to_cell = out.data + (merged.offsets[s] + y * small.cols + x) * out.stride;
       for (Index dx = 0; dx < n; ++dx) {
