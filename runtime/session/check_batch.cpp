@@ -50,25 +50,24 @@ void check_maps(const Program& program, const SessionOptions& options, const Bat
   const std::span<const Space> spaces = program.spaces;
   if (!has_maps(spaces, kTokens)) return;
   const ImageSpec& spec = require_images(program);
-  std::vector<Extents> sum(spaces.size());
+  std::vector<Index> sum(spaces.size(), 0);
   for (const Image& image : batch.images) {
     const std::vector<Extents> its =
         extents_of_image(spaces, spec.grid_of(image.height, image.width));
-    for (std::size_t i = 0; i < spaces.size(); ++i) {
-      sum[i].rows += its[i].rows;
-      sum[i].pieces += its[i].pieces;
-    }
+    for (std::size_t i = 0; i < spaces.size(); ++i) sum[i] += its[i].rows;
   }
   const std::vector<Extents> most = most_extents(spaces, options.max_rows, options.max_sequences);
-  const std::vector<Extents> native = extents_of_image(spaces, spaces[at(kTokens)].native);
   for (std::size_t i = 1; i < spaces.size(); ++i) {
-    if (sum[i].rows <= most[i].rows) continue;  // pieces are rows by a constant, or images
-    const Index images = ceil_div(sum[i].rows, native[i].rows);
+    if (sum[i] <= most[i].rows) continue;  // pieces are rows by a constant, or images
+    Index room = 0;
+    for (const Image& image : batch.images) {
+      room += image_room(program, image.height, image.width, batch.interpolate_positions);
+    }
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("batch: images take {} rows of {}, expected at most {}: with max_rows {} "
                     "they fit",
-                    sum[i].rows, spaces[i].name, most[i].rows, images * native[at(kTokens)].rows));
+                    sum[i], spaces[i].name, most[i].rows, room));
   }
 }
 

@@ -32,7 +32,7 @@ Index Rotations::first_row(Grid grid) noexcept {
   for (std::size_t i = 0; i < places_; ++i) {
     if (places[i].grid == grid) return places[i].first;
   }
-  const Index patches = grid.rows * grid.cols;
+  const Index patches = grid.cells();
   if (places_ == layout_.most_places || patches > layout_.rows - placed_rows_) {
     return execute::kNoTurn;
   }
@@ -52,11 +52,11 @@ bool Rotations::place(std::span<const Image> images, std::span<std::int32_t> pos
   const ImageSpec& spec = *program_.images();
   auto to = positions.begin();
   for (const Image& image : images) {
-    const Grid grid{image.height / spec.patch_height, image.width / spec.patch_width};
+    const Grid grid = spec.grid_of(image.height, image.width);
     const Index first = first_row(grid);
     if (first == execute::kNoTurn) return false;
     to = std::fill_n(to, spec.special_tokens, execute::kNoTurn);
-    for (Index p = 0; p < grid.rows * grid.cols; ++p) {
+    for (Index p = 0; p < grid.cells(); ++p) {
       *to++ = static_cast<std::int32_t>(first + p);
     }
   }

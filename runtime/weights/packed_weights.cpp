@@ -335,13 +335,8 @@ class Packer {
     const BatchNorm& norm = p.batch_norm;
     if (norm.gamma.empty()) return {};
     const auto n = static_cast<Index>(checkpoint_.at(norm.gamma).elements());
-    const auto load = [&](const std::string& tensor) {
-      std::vector<float> values(static_cast<std::size_t>(n));
-      widen(find_rows(checkpoint_, {.tensor = tensor, .rows = n}, 1), 0, n, values.data());
-      return values;
-    };
-    const std::vector<float> gamma = load(norm.gamma), beta = load(norm.beta),
-                             mean = load(norm.mean), variance = load(norm.variance);
+    const std::vector<float> gamma = load(norm.gamma, n, 1), beta = load(norm.beta, n, 1),
+                             mean = load(norm.mean, n, 1), variance = load(norm.variance, n, 1);
     Factors factors;
     for (std::size_t i = 0; i < gamma.size(); ++i) {
       const double s =
@@ -355,7 +350,6 @@ class Packer {
   /// bias·s + t, or bias + weight·t.
   void fold_batch_norm(const Parameter& p, float* bias) {
     const auto [s, t] = batch_norm(p);
-    if (s.empty()) return;
     if (!p.batch_norm.comes_first) {
       for (std::size_t n = 0; n < s.size(); ++n) {
         bias[n] = static_cast<float>(static_cast<double>(bias[n]) * s[n] + t[n]);
@@ -363,10 +357,9 @@ class Packer {
       return;
     }
     const Index K = std::ssize(t);
-    const Rows weight = find_rows(checkpoint_, {.tensor = p.batch_norm.weight, .rows = p.rows}, K);
-    std::vector<float> row(t.size());
+    const std::vector<float> weight = load(p.batch_norm.weight, p.rows, K);
     for (Index n = 0; n < p.rows; ++n) {
-      widen(weight, n * K, K, row.data());
+      const float* const row = weight.data() + n * K;
       auto sum = static_cast<double>(bias[n]);
       for (std::size_t k = 0; k < t.size(); ++k) sum += static_cast<double>(row[k]) * t[k];
       bias[n] = static_cast<float>(sum);

@@ -183,9 +183,20 @@ TEST_P(WindowsTest, MapsThatTheArenaHasNoRoomForAreRefusedWithTheRowsThatDo) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
     EXPECT_THAT(error.what(), testing::HasSubstr("90 rows of windows 0, expected at most 54"));
-    EXPECT_THAT(error.what(), testing::HasSubstr("max_rows 108"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("max_rows 90 they fit"));
   }
-  model_.session(GetParam(), 108, 1)->run({.images = batch});
+  model_.session(GetParam(), 90, 1)->run({.images = batch});
+
+  // 1 x 52 cells: 162 rows of windows are of 3 native images, the 9 of "thirds" (native: 2) of 5.
+  const TestImage strip(kChannels, 4, 208, 2);
+  const std::vector<Image> one{strip.of_floats()};
+  try {
+    model_.session(GetParam(), 54, 1)->run({.images = one});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("max_rows 243 they fit"));
+  }
+  model_.session(GetParam(), 243, 1)->run({.images = one});
 }
 
 // A convolution of 3 x 3 with stride 2: patches begin a pixel before their cells.
