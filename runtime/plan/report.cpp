@@ -87,11 +87,11 @@ class Reporter {
                             }
                           },
                           [&](const PatchEmbedOp& o) { patch_embed(plan_.ops[i], o, report); },
-                          [&](const ConvolutionOp& o) { convolution(o, o.taps, report); },
+                          [&](const ConvolutionOp& o) {
+                            convolution(o, o.taps, Activation::none, report);
+                          },
                           [&](const GridConvolutionOp& o) {
-                            convolution(o, o.taps * o.taps, report);
-                            if (o.activation != Activation::none)
-                              report.epilogue += std::string(" + ") + to_string(o.activation);
+                            convolution(o, o.taps * o.taps, o.activation, report);
                           },
                           [&](const DepthwiseOp& o) { depthwise(o, op, report); },
                           [&](const PooledLinearOp& o) { pooled_linear(plan_.ops[i], o, report); },
@@ -287,7 +287,8 @@ class Reporter {
 
   /// A linear over blocks of gathered rows.
   template <class AnyConvolution>
-  void convolution(const AnyConvolution& o, Index taps, OpReport& report) const {
+  void convolution(const AnyConvolution& o, Index taps, Activation activation,
+                   OpReport& report) const {
     const Parameter& weight = in_.program.parameters[at(o.weight)];
     const LinearTask task{.shape = {.M = rows_of(o.out), .N = weight.rows, .K = weight.cols},
                           .weights_stay_in_l3 = weights_in_l3_,
@@ -296,7 +297,8 @@ class Reporter {
     const auto [M, N, K] = task.shape;
     const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = ceil_div(M, kConvolutionRows)};
     report.shape = fmt::format("({},{})x({},{}), {} taps", M, K, K, N, taps);
-    report.epilogue = sum_of({{o.bias != kNone, "bias"}});
+    report.epilogue = sum_of(
+        {{o.bias != kNone, "bias"}, {activation != Activation::none, to_string(activation)}});
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);

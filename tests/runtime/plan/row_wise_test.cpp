@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/row_wise.hpp"
+
+#include <gtest/gtest.h>
+
+namespace tessera {
+namespace {
+
+constexpr Index kRows = 10, kWidth = 192, kHeadDim = 64;
+
+double bytes_of(const Program& program, const Op& op) {
+  const PlanMachine machine{
+      .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 32 << 20, .tile = {}, .rates = {}};
+  return row_wise_cost(program, op, kRows, 1, machine).bytes;
+}
+
+TEST(RowWiseCostTest, ANormReadsAndWritesAllAndHeadsThatTurnAreQAndKWhereTheyLie) {
+  Program program{.inputs = TokenSpec{.vocab_size = 2, .max_tokens = kAnyLength},
+                  .parameters = {},
+                  .values = {},
+                  .ops = {},
+                  .outputs = {}};
+  const ValueId in = program.add_value("in", kTokens, kWidth),
+                out = program.add_value("out", kTokens, kWidth);
+  const Op norm = LayerNormOp{.in = in, .gamma = kNone, .beta = kNone, .eps = 0.0F, .out = out};
+  EXPECT_EQ(bytes_of(program, norm), 3.0 * 4.0 * kRows * kWidth);  // a write is a read, too
+  const Op turn = RotateOp{.in = in,
+                           .out = out,
+                           .q = {.first = 0, .count = 1},
+                           .k = {.first = kHeadDim, .count = 1},
+                           .head_dim = kHeadDim};
+  EXPECT_EQ(bytes_of(program, turn), 2.0 * 4.0 * kRows * 2 * kHeadDim);
+}
+
+}  // namespace
+}  // namespace tessera
