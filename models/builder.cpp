@@ -530,59 +530,6 @@ ValueId Builder::convolution(const std::string& name, ValueId in, const std::str
   return op.out;
 }
 
-ParameterId Builder::window_bias(const std::string& tensor, const Dim& heads, WindowBias window) {
-  const Index n = window.n, span = 2 * n - 1;
-  const Dim hidden{window.hidden, ""}, two{2, ""}, distances{span * span, "window_size"};
-  const bool computes = window.hidden > 0;
-  Parameter p{
-      .name = tensor,
-      .kind = ParameterKind::pair_bias,
-      .cols = n * n * n * n,
-      .sources = {computes ? Source{weights_.find(tensor, {heads, hidden}), heads.size}
-                           : Source{weights_.find(tensor, {distances, heads}), distances.size}},
-      .window = std::move(window)};
-  p.rows = variants_of(p) * heads.size;
-  if (computes) {
-    p.window.weight = weights_.find(p.window.weight, {hidden, two});
-    p.window.bias = weights_.find(p.window.bias, {hidden});
-    return add_once(std::move(p));
-  }
-  // table[(dy + n - 1) * (2 n - 1) + dx + n - 1], d = query - key
-  for (Index q = 0; q < n * n; ++q) {
-    for (Index k = 0; k < n * n; ++k) {
-      const Index dy = q / n - k / n + n - 1, dx = q % n - k % n + n - 1;
-      p.gather.push_back(static_cast<std::int32_t>(dy * span + dx));
-    }
-  }
-  return add_once(std::move(p));
-}
-
-ValueId Builder::cosine(const std::string& name, ValueId qkv, const HeadCounts& heads,
-                        const std::string& scale) {
-  const Dim one{1, ""};
-  const ParameterId of_q =
-      add_once({.name = name + ".scale",
-                .kind = ParameterKind::vector,
-                .rows = heads.q * heads.dim,
-                .sources = {{weights_.find(scale, {{heads.q, "num_heads"}, one, one}), heads.q}},
-                .repeats = heads.dim});
-  const ParameterId of_k = add_once({.name = name + ".ones",
-                                     .kind = ParameterKind::vector,
-                                     .rows = heads.dim,
-                                     .sources = {{.tensor = {}, .rows = heads.dim}},
-                                     .offset = 1.0F});
-  // x / max(|x|, eps) = x / (√dim · √(mean x² + eps²/dim)), but where |x| is eps itself.  F.normalize
-  constexpr float kEps = kNormalizeEps;
-  RotateOp op{.in = qkv,
-              .out = like(name, qkv, width(qkv)),
-              .q = {.first = 0, .count = heads.q, .gamma = of_q},
-              .k = {.first = heads.q * heads.dim, .count = heads.kv, .gamma = of_k},
-              .head_dim = heads.dim,
-              .eps = kEps * kEps / static_cast<float>(heads.dim)};
-  program_.ops.emplace_back(op);
-  return op.out;
-}
-
 ParameterId Builder::relative_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
                                    std::vector<std::int32_t> gather) {
   return gathered(ParameterKind::bias, tensor, buckets, heads, std::move(gather));

@@ -182,14 +182,6 @@ class Builder {
   ParameterId pair_bias(const std::string& tensor, const Dim& buckets, const Dim& heads,
                         std::vector<std::int32_t> gather);
 
-  /// Bias between the cells of windows: out of the table `tensor` (buckets, heads), or (heads, hidden)
-  /// where `window` has the tensors before it; all full names.
-  ParameterId window_bias(const std::string& tensor, const Dim& heads, WindowBias window);
-  /// The heads of Q and K of qkv with length √dim, those of Q times exp(min(scale, log 100)) of the tensor
-  /// `scale` (heads,1,1): the scores times 1/dim are cosines times that.
-  ValueId cosine(const std::string& name, ValueId qkv, const HeadCounts& heads,
-                 const std::string& scale);
-
   /// Tensors of ParameterKind::distances: full name of the table; those of the rest without ".weight".
   struct DistanceTensors {
     std::string rows, linear;
@@ -207,13 +199,19 @@ class Builder {
 
   // Of maps (builder_maps.cpp).
 
-  /// Maps of cells of n x n cells of `parent` (RowRule::grid), or their windows (grid_windows).
-  SpaceId add_space(const std::string& name, SpaceId parent, RowRule rule, Index n);
+  SpaceId add_space(Space space);
   SpaceId space(ValueId value) const;
   /// The rows of a map in windows, or back: see WindowRowsOp.
   ValueId window_rows(const std::string& name, ValueId in, SpaceId to);
   /// Cells of a map side by side in `to`, of RowRule::grid: see MergeCellsOp.
   ValueId merge_cells(const std::string& name, ValueId in, SpaceId to);
+  /// Bias between the cells of windows: out of the table `tensor` (buckets, heads), or (heads, hidden)
+  /// where `window` has the tensors before it; all full names.
+  ParameterId window_bias(const std::string& tensor, const Dim& heads, WindowBias window);
+  /// The heads of Q and K of qkv with length √dim, those of Q times exp(min(scale, log 100)) of the tensor
+  /// `scale` (heads,1,1): the scores times 1/dim are cosines times that.
+  ValueId cosine(const std::string& name, ValueId qkv, const HeadCounts& heads,
+                 const std::string& scale);
   /// in ⊙ scale, a row of factors for each sequence.
   ValueId scale_rows(const std::string& name, ValueId in, ValueId scale);
 

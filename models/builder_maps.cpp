@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the builder writes of maps: spaces, convolutions and the batch norms behind them.
+// What the builder writes of maps: spaces, windows, convolutions and the batch norms behind them.
 #include <utility>
 
 #include "models/builder.hpp"
@@ -11,8 +11,8 @@ const Dim kOne{.size = 1, .key = {}};
 
 }  // namespace
 
-SpaceId Builder::add_space(const std::string& name, SpaceId parent, RowRule rule, Index n) {
-  program_.spaces.push_back({.name = name, .parent = parent, .rule = rule, .n = n});
+SpaceId Builder::add_space(Space space) {
+  program_.spaces.push_back(std::move(space));
   return static_cast<SpaceId>(program_.spaces.size() - 1);
 }
 
@@ -35,6 +35,59 @@ ValueId Builder::merge_cells(const std::string& name, ValueId in, SpaceId to) {
 
 ValueId Builder::scale_rows(const std::string& name, ValueId in, ValueId scale) {
   ScaleRowsOp op{.in = in, .scale = scale, .out = like(name, in, width(in))};
+  program_.ops.emplace_back(op);
+  return op.out;
+}
+
+ParameterId Builder::window_bias(const std::string& tensor, const Dim& heads, WindowBias window) {
+  const Index n = window.n, span = 2 * n - 1;
+  const Dim hidden{window.hidden, ""}, two{2, ""}, distances{span * span, "window_size"};
+  const bool computes = window.hidden > 0;
+  Parameter p{
+      .name = tensor,
+      .kind = ParameterKind::pair_bias,
+      .cols = n * n * n * n,
+      .sources = {computes ? Source{weights_.find(tensor, {heads, hidden}), heads.size}
+                           : Source{weights_.find(tensor, {distances, heads}), distances.size}},
+      .window = std::move(window)};
+  p.rows = variants_of(p) * heads.size;
+  if (computes) {
+    p.window.weight = weights_.find(p.window.weight, {hidden, two});
+    p.window.bias = weights_.find(p.window.bias, {hidden});
+    return add_once(std::move(p));
+  }
+  // table[(dy + n - 1) * (2 n - 1) + dx + n - 1], d = query - key
+  for (Index q = 0; q < n * n; ++q) {
+    for (Index k = 0; k < n * n; ++k) {
+      const Index dy = q / n - k / n + n - 1, dx = q % n - k % n + n - 1;
+      p.gather.push_back(static_cast<std::int32_t>(dy * span + dx));
+    }
+  }
+  return add_once(std::move(p));
+}
+
+ValueId Builder::cosine(const std::string& name, ValueId qkv, const HeadCounts& heads,
+                        const std::string& scale) {
+  const Dim one{1, ""};
+  const ParameterId of_q =
+      add_once({.name = name + ".scale",
+                .kind = ParameterKind::vector,
+                .rows = heads.q * heads.dim,
+                .sources = {{weights_.find(scale, {{heads.q, "num_heads"}, one, one}), heads.q}},
+                .repeats = heads.dim});
+  const ParameterId of_k = add_once({.name = name + ".ones",
+                                     .kind = ParameterKind::vector,
+                                     .rows = heads.dim,
+                                     .sources = {{.tensor = {}, .rows = heads.dim}},
+                                     .offset = 1.0F});
+  // x / max(|x|, eps) = x / (√dim · √(mean x² + eps²/dim)), but where |x| is eps itself.  F.normalize
+  constexpr float kEps = kNormalizeEps;
+  RotateOp op{.in = qkv,
+              .out = like(name, qkv, width(qkv)),
+              .q = {.first = 0, .count = heads.q, .gamma = of_q},
+              .k = {.first = heads.q * heads.dim, .count = heads.kv, .gamma = of_k},
+              .head_dim = heads.dim,
+              .eps = kEps * kEps / static_cast<float>(heads.dim)};
   program_.ops.emplace_back(op);
   return op.out;
 }

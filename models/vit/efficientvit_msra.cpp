@@ -48,7 +48,7 @@ Sizes read_sizes(const Config& config, const std::string& architecture) {
     const std::array known{"img_size",  "in_chans",    "embed_dim", "key_dim",    "depth",
                            "num_heads", "window_size", "kernels",   "global_pool"};
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      args.unsupported(key, fmt::format("no such key, but {}", fmt::join(known, ", ")));
+      args.unsupported(key, fmt::format("no such key; {}", fmt::join(known, ", ")));
     }
   }
   for (const Config* each : {&config, &args}) {
@@ -126,8 +126,7 @@ class Stages {
     for (Index i = 2, part = 4; i <= 4; ++i, part /= 2) {
       const std::string name = fmt::format("stem.{}", i);
       x = b_.norm_convolution(name, x, fmt::format("patch_embed.conv{}", i), width(part),
-                              width(2 * part), kThree,
-                              b_.add_space(name, b_.space(x), RowRule::grid, 2),
+                              width(2 * part), kThree, half_of(name, x),
                               i == 4 ? Activation::none : Activation::relu);
     }
     map_ = sizes_.image / kStemStride;
@@ -158,6 +157,11 @@ class Stages {
   }
 
  private:
+  /// The space of the map of x with 2 x 2 cells as one.
+  SpaceId half_of(const std::string& name, ValueId x) {
+    return b_.add_space({.name = name, .parent = b_.space(x), .rule = RowRule::grid, .n = 2});
+  }
+
   /// x = x + dw(x); x = x + ffn(x)
   ValueId residuals(const std::string& name, ValueId x, const std::string& dw,
                     const std::string& ffn, const Dim& width) {
@@ -176,7 +180,7 @@ class Stages {
     const Dim inner{4 * width.size, width.key};
     const ValueId wide = b_.norm_linear(name + ".wide", x, tensor + "conv1", inner, width);
     const ValueId active = b_.activation(name + ".act", wide, Activation::relu);
-    const SpaceId to = b_.add_space(name, b_.space(x), RowRule::grid, 2);
+    const SpaceId to = half_of(name, x);
     map_ = (map_ - 1) / 2 + 1;
     const ValueId small = b_.norm_depthwise(name + ".dw", active, tensor + "conv2", inner, kThree,
                                             {.to = to, .activation = Activation::relu});
@@ -198,8 +202,10 @@ class Stages {
     const bool cuts = map_ > sizes_.window[i];
     const Index side = cuts ? sizes_.window[i] : map_;
     if (cuts && window_space_ < 0) {
-      window_space_ =
-          b_.add_space(fmt::format("windows.{}", i), b_.space(x), RowRule::grid_windows, side);
+      window_space_ = b_.add_space({.name = fmt::format("windows.{}", i),
+                                    .parent = b_.space(x),
+                                    .rule = RowRule::grid_windows,
+                                    .n = side});
     }
     const ValueId in = cuts ? b_.window_rows(name + ".windows", x, window_space_) : x;
     ValueId heads = cascade(name, i, side, in, tensor);
@@ -216,7 +222,7 @@ class Stages {
     const Dim heads{sizes_.heads[i], "num_heads"}, key{sizes_.key_dim[i], "key_dim"};
     const Dim width{sizes_.embed_dim[i] / heads.size, "embed_dim"};  // of a head
     const std::string table = tensor + "attention_biases";
-    const Dim buckets{side * side, "window_size"};
+    const Dim buckets{side * side, ""};
     (void)b_.weights().find(table, {heads, buckets});  // before there is an index of all pairs
     const std::vector<std::int32_t> gather = pairs(side);
     std::vector<ValueId> outs;

@@ -127,11 +127,6 @@ ImageSpec read_swin_images(const Config& config, const SwinConfig& swin) {
   return images;
 }
 
-SpaceId add_space(Program& program, Space space) {
-  program.spaces.push_back(std::move(space));
-  return static_cast<SpaceId>(program.spaces.size()) - 1;
-}
-
 Stage make_stage(Builder& b, const SwinConfig& swin, Index s, SpaceId map) {
   const auto i = static_cast<std::size_t>(s);
   const ImageSpec& images = *b.program().images();
@@ -150,12 +145,12 @@ Stage make_stage(Builder& b, const SwinConfig& swin, Index s, SpaceId map) {
   const std::string name = fmt::format("stage.{}.", s);
   Space windows{
       .name = name + "windows", .parent = map, .rule = RowRule::grid_windows, .n = stage.window};
-  stage.windows = stage.rolled = add_space(b.program(), windows);
+  stage.windows = stage.rolled = b.add_space(windows);
   if (stage.shift > 0 && swin.depths[i] > 1) {
     windows.name = name + "rolled";
     windows.shift = stage.shift;
     windows.rolls_small = swin.is_v2;  // V1 asks the map of each image, V2 the native one
-    stage.rolled = add_space(b.program(), windows);
+    stage.rolled = b.add_space(windows);
   }
   return stage;
 }
@@ -275,8 +270,7 @@ ValueId build(BuildContext& context, bool is_v2) {
                        i % 2 == 1, x);
     }
     if (s + 1 < swin.stages()) {
-      map = add_space(
-          b.program(),
+      map = b.add_space(
           {.name = fmt::format("stage.{}", s + 1), .parent = map, .rule = RowRule::grid, .n = 2});
       x = merged(context, swin, s, map, x);
     }
