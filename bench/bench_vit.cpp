@@ -22,6 +22,7 @@
 #include "bench/support/checked.hpp"
 #include "bench/support/machine_peaks.hpp"
 #include "bench/support/random_checkpoint.hpp"
+#include "bench/support/random_vision.hpp"
 #include "models/package.hpp"
 #include "runtime/session/session.hpp"
 

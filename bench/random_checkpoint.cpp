@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "bench/support/random_checkpoint.hpp"
+#include "bench/support/random_vision.hpp"
 
 int main(int argc, char** argv) try {
   using namespace tessera::bench;
