@@ -39,11 +39,12 @@ void RoleFlag::add_route_to(CLI::App& command) {
 
 std::shared_ptr<const models::Package> RoleFlag::open_route(const ModelFlags& model,
                                                             models::Tower tower) const {
-  auto package = open(model, tower);
+  auto package = model.open_package(tower, route());
   if (!role || !package->routes.empty()) return package;
-  throw UsageError(
-      "--as: got a model without a Router, expected one: queries and documents of late interaction "
-      "are computed alike");
+  throw UsageError(std::string("--as: got a model without a Router, expected one") +
+                   (package->multi_vector
+                        ? ": queries and documents of late interaction are computed alike"
+                        : ""));
 }
 
 }  // namespace tessera::cli

@@ -137,10 +137,14 @@ void add_other_precision(const models::Package& package, EncoderOptions options,
 }
 
 /// What a session of one text, or image, takes within `cap`.
-std::string what_fits(const models::Package& package, EncoderOptions options, Index longest,
-                      std::size_t cap) {
+std::string what_fits(const models::Package& package, EncoderOptions options, std::size_t cap) {
   options.session.memory_cap_bytes = cap;
-  const Index rows = longest_within_cap(package, options, longest);
+  constexpr Index kLongest = Index{1} << 20;  // of what has no limit of its own
+  const ImageSpec* images = package.program.images();
+  const bool has_limit =
+      images == nullptr ? package.max_tokens < kAnyLength : images->sizes == ImageSizes::native;
+  const Index rows =
+      longest_within_cap(package, options, has_limit ? package.max_tokens : kLongest);
   if (package.program.tokens() != nullptr) {
     return rows == 0 ? "no text" : fmt::format("a text of up to {} tokens", rows);
   }
@@ -294,7 +298,7 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("not_counted", not_counted(package, options));
   if (cap > 0) {
     facts.add_bytes("memory_cap", cap);
-    facts.add("fits", what_fits(package, options, longest, cap));
+    facts.add("fits", what_fits(package, options, cap));
   }
   add_other_precision(package, options, other_precision(precision.precision), longest, facts);
   return facts;

@@ -50,8 +50,8 @@ RankOutput rank_output(const models::Package& package) {
         ErrorCode::unsupported_model,
         fmt::format(
             "{} ranks no texts: got a language model without an embedding of its own, expected "
-            "a modules.json, or a pooling that is asked for; rerankers that answer yes or no "
-            "are not computed",
+            "a tokenizer with \"yes\" and \"no\" and no class asked for (Qwen3-Reranker), a "
+            "modules.json, or a pooling that is asked for",
             package.architecture));
   }
   if (!classifies && embedding != kNone) return {"embedding", width_of(embedding), false};
