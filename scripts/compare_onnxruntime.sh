@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Times Tessera beside ONNX Runtime, one thread each, after checking that both give the same numbers;
-# writes bench/results/onnxruntime.md.
+# writes bench/results/onnxruntime.md (not with --only).
 #
 #   scripts/compare_onnxruntime.sh [--rounds N] [--only MODEL]
 #   scripts/compare_onnxruntime.sh --rerank [--rounds N]           100 pairs of a cross-encoder, padded and not

@@ -134,7 +134,7 @@ def main():
             "The ratio is ONNX Runtime's time over Tessera's: above 1 Tessera is faster.", "",
             "| model | batch | Tessera, ms | ONNX Runtime, ms | ratio | spread | Tessera, GFLOP/s | "
             "largest difference |", "|---|---|---|---|---|---|---|---|"]
-    if options.markdown:
+    if options.markdown and not options.only:  # a part is printed, and replaces nothing
         options.markdown.write_text("\n".join(head + lines) + "\n")
 
 
