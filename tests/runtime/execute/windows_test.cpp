@@ -186,6 +186,14 @@ TEST_P(WindowsTest, MapsThatTheArenaHasNoRoomForAreRefusedWithTheRowsThatDo) {
     EXPECT_THAT(error.what(), testing::HasSubstr("max_rows 90 they fit"));
   }
   model_.session(GetParam(), 90, 1)->run({.images = batch});
+  const std::vector<Image> twice{narrow.of_floats(), narrow.of_floats()};
+  try {
+    model_.session(GetParam(), 108, 2)->run({.images = twice});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("180 rows of windows 0, expected at most 108"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("max_rows 180 they fit"));
+  }
 
   // 1 x 52 cells: 162 rows of windows are of 3 native images, the 9 of "thirds" (native: 2) of 5.
   const TestImage strip(kChannels, 4, 208, 2);

@@ -310,6 +310,11 @@ TEST_F(InfoTest, SaysWhatFitsInACapOfMemory) {
               HasSubstr("fits                        no text\n"));
   EXPECT_THAT(tessera("info model --max-memory 1G").out,
               HasSubstr("fits                        a text of up to 24 tokens\n"));
+  const std::string golden = TESSERA_SOURCE_DIR "/tests/golden/data/";
+  EXPECT_THAT(tessera("info " + golden + "swin-model --memory-cap 1K").out,
+              HasSubstr("fits                        no image of the native size"));
+  EXPECT_THAT(tessera("info " + golden + "swin-model --memory-cap 1G").out,
+              HasSubstr("fits                        an image of up to 1048576 tokens\n"));
   const CommandResult bad = tessera("info model --memory-cap much");
   EXPECT_EQ(bad.status, 2);
   EXPECT_THAT(bad.err, HasSubstr("--memory-cap"));
