@@ -37,9 +37,9 @@ FAMILIES = {
     'dinov2': ['dinov2-model', 'dinov2-imgcls'],
     'dinov2_with_registers': ['dinov2-registers-model', 'dinov2-registers-swiglu'],
     'dinov3_vit': ['dinov3-vit-model', 'dinov3-vit-model-gated'],
-    'beit': ['beit-model'],
+    'beit': ['beit-model', 'beit-imgcls'],
     'swin': ['swin-model', 'swin-imgcls'],
-    'swinv2': ['swinv2-model'],
+    'swinv2': ['swinv2-model', 'swinv2-imgcls'],
     'efficientvit_msra': ['efficientvit-msra-imgcls'],
     'clip_text_model': ['clip-text-proj'],
     'clip_vision_model': ['clip-vision-proj'],
@@ -65,6 +65,8 @@ MADE = {
     'electra-choice': ('electra-model', 'ElectraForMultipleChoice', lambda n: 'electra.' + n,
                        lambda h: {**dense('sequence_summary.summary', h, h), **dense('classifier', 1, h)}),
     'albert-seqcls': ('albert-model', 'AlbertForSequenceClassification', lambda n: 'albert.' + n, lambda h: dense('classifier', 2, h)),
+    'beit-imgcls': ('beit-model', 'BeitForImageClassification', lambda n: 'beit.' + n, lambda h: dense('classifier', 2, h)),
+    'swinv2-imgcls': ('swinv2-model', 'Swinv2ForImageClassification', lambda n: 'swinv2.' + n, lambda h: dense('classifier', 2, h)),
     'siglip-text': ('siglip-full', 'SiglipTextModel', lambda n: n if n.startswith('text_model.') else None, lambda h: {}),
 }
 
@@ -116,7 +118,7 @@ VISION = {
     'use_mean_pooling': [False], 'layer_scale_init_value': [0.0], 'pool_scales': [[1]], 'use_auxiliary_head': [False], 'auxiliary_loss_weight': [0.1],
     'auxiliary_channels': [8], 'auxiliary_num_convs': [2], 'auxiliary_concat_input': [True], 'semantic_loss_ignore_index': [0], 'add_fpn': [True],
     'projection_dim': [5], 'vision_use_head': [False], 'query_bias': [True, False], 'key_bias': [True], 'value_bias': [True, False],
-    'proj_bias': [False], 'mlp_bias': [False], 'use_gated_mlp': [True, False], 'rope_theta': [7.0], 'rope_parameters': [{'rope_theta': 7.0, 'rope_type': 'yarn'}],
+    'proj_bias': [False], 'mlp_bias': [False], 'use_gated_mlp': [True, False], 'rope_theta': [7.0], 'rope_parameters': [{'rope_theta': 7.0, 'rope_type': 'yarn'}, {'rope_theta': 7.0}],
     'rope_scaling': [{'rope_type': 'linear', 'factor': 4.0}], 'pos_embed_shift': [0.5], 'pos_embed_jitter': [2.0], 'pos_embed_rescale': [3.0],
     'embed_dim': [24], 'depths': [[1, 1], [2, 1, 1], [1, 1, 1]], 'num_heads': [[1, 1], [1, 1, 1]], 'window_size': [2], 'num_layers': [1],
     'architecture': ['resnet50'], 'num_classes': [0, 11], 'label_names': [['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']], 'global_pool': ['max'],
@@ -152,8 +154,8 @@ def run(tessera, directory, is_text):
 
 def copy(case, to, is_text):
     if case in MADE:
-        return make(case, to)
-    for name in os.listdir(DATA + case):
+        make(case, to)
+    for name in [] if case in MADE else os.listdir(DATA + case):
         if name.startswith('model') or name == 'config.json' or (name == 'inputs.safetensors' and is_text):
             shutil.copy(DATA + case + '/' + name, to)
     if not is_text:
@@ -251,7 +253,7 @@ def main(tessera):
           'with one key changed at a time. **yes**: honoured, the outputs change or the weights no longer fit. **refused**: some values are refused '
           'by name, the others that were tried do nothing. **yes, or refused**: both. A dot: no effect. `camembert` is `roberta`; `clip` and `siglip` '
           'have the keys of their towers (the columns of `clip_text_model` and so on) under `text_config` and `vision_config`; their own columns are of '
-          'keys beside these, by the image tower. `output_hidden_states` has an effect behind a WeightedLayerPooling, which none of these has. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
+          'keys beside these, by the image tower. `output_hidden_states` has an effect behind a WeightedLayerPooling, which none of these has; `max_position_embeddings` is also what longer texts are cut at, which ids are not. Which file wins where several speak: [SOURCES.md](SOURCES.md).\n')
     images = [f for f in FAMILIES if f not in TEXT_FAMILIES + NEWER_FAMILIES]
     for title, families in (('Texts', TEXT_FAMILIES), ('Texts: rotary positions, ALiBi', NEWER_FAMILIES), ('Images', images)):
         print(f'## {title}\n')
