@@ -67,7 +67,7 @@ if "avx512f" in Path("/proc/cpuinfo").read_text():
 import torch  # noqa: E402
 
 from demo_text import archive, baselines, evaluate, export, sampling, train  # noqa: E402
-from demo_text.archive import Package  # noqa: E402
+from demo_text.archive import Package, labelled  # noqa: E402
 from demo_text.model import SectionModel, Shape  # noqa: E402
 from demo_text.wordpiece import Tokenizer, basic_tokens, train_vocabulary  # noqa: E402
 
@@ -116,9 +116,7 @@ def warn_slow_blas() -> None:
 
 def gather(arguments: argparse.Namespace) -> list[Package]:
     """All usable packages of the release (a tenth of the sources with --small)."""
-    with tempfile.TemporaryDirectory() as scratch:
-        os.chmod(scratch, 0o755)  # apt downloads as its own user
-        packages = archive.parse_packages(*archive.fetch_lists((arguments.lists or Path(scratch)).resolve()))
+    packages = archive.gather(arguments.lists)
     if arguments.small:
         packages = [p for p in packages if hash_byte(p.source) < 26]
     return packages
@@ -127,13 +125,6 @@ def gather(arguments: argparse.Namespace) -> list[Package]:
 def hash_byte(name: str) -> int:
     """A fixed number from 0 to 255."""
     return zlib.crc32(name.encode()) & 255
-
-
-def labelled(packages: list[Package], labels: list[str], split: str) -> list[tuple[str, int]]:
-    """(text, label) of the section task: one package of each source, sixteen sections."""
-    index = {name: i for i, name in enumerate(labels)}
-    single = [p for p in archive.one_per_source(packages) if p.section in index]
-    return [(p.text, index[p.section]) for p in single if p.split == split]
 
 
 def vocabulary_of(packages: list[Package], size: int) -> list[str]:

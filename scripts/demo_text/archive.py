@@ -9,8 +9,10 @@ touched.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,3 +172,17 @@ def section_labels(packages: list[Package]) -> list[str]:
     """The sixteen most frequent sections, alphabetically."""
     counts = Counter(p.section for p in one_per_source(packages))
     return sorted(name for name, _ in counts.most_common(NUM_SECTIONS))
+
+
+def gather(lists: Path | None) -> list[Package]:
+    """All usable packages of the release this machine runs; apt's state stays in `lists` if given."""
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chmod(scratch, 0o755)  # apt downloads as its own user
+        return parse_packages(*fetch_lists((lists or Path(scratch)).resolve()))
+
+
+def labelled(packages: list[Package], labels: list[str], split: str) -> list[tuple[str, int]]:
+    """(text, label) of the section task: one package of each source, sixteen sections."""
+    index = {name: i for i, name in enumerate(labels)}
+    single = [p for p in one_per_source(packages) if p.section in index]
+    return [(p.text, index[p.section]) for p in single if p.split == split]
