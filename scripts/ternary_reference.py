@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What a ternary BERT directory computes, in NumPy, from its files alone.
 
     scripts/ternary_reference.py MODEL TEXT...        a line of JSON for each text: ids, embedding or logits
