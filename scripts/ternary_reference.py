@@ -6,7 +6,7 @@
 
 Sums of products are those of integers, exact. The rest is float64, or float32 with --f32.
 
-    q[m,k] = rint(x[m,k] i[m])               i[m] = 127 / max_k |x[m,k]|, 0 for a row of zeros
+    q[m,k] = rint(x[m,k] i[m])               i[m] = 127 / max_k |x[m,k]|, 0 where that is infinite
     y[m,n] = s[m] a[n] (sum_k q[m,k] t[n,k]) + b[n]
                                              s[m] = max_k |x[m,k]| / 127, a[n] = 1 / weight_scale[n]
 
@@ -74,7 +74,8 @@ class Linear:
     def steps(self, x: np.ndarray) -> Product:
         """The product and what leads to it, in the type of `x`."""
         most = np.abs(x).max(axis=-1, keepdims=True)  # (M,1)
-        i = np.divide(x.dtype.type(127), most, out=np.zeros_like(most), where=most > 0)
+        usable = most > 127 / np.finfo(x.dtype).max  # below, 127 / most is infinite
+        i = np.divide(x.dtype.type(127), most, out=np.zeros_like(most), where=usable)
         q = np.rint(x * i).astype(np.int32)  # (M,K)
         s = most / x.dtype.type(127)
         sums = q @ self.t.T  # (M,N), in integers

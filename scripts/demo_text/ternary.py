@@ -41,7 +41,8 @@ def ternary(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def to_s8(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(q, s (...,1)): integers from -127 to 127, a step for each row; a row of zeros gives zeros."""
     most = x.abs().amax(-1, keepdim=True)
-    inverse = torch.where(most > 0, 127 / most, torch.zeros_like(most))
+    usable = most > 127 / torch.finfo(x.dtype).max  # below, 127 / most is infinite
+    inverse = torch.where(usable, 127 / most, torch.zeros_like(most))
     return (x * inverse).round(), most / 127
 
 
