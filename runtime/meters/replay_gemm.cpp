@@ -27,7 +27,8 @@ void touch_finish(const GemmTile& t, Touch& touch, const float* x, Index ldx, In
 }
 
 bool finishes(const GemmTile& t) noexcept {
-  return t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
+  return t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr ||
+         t.row_scales != nullptr;
 }
 
 /// Column j of the first row of what `accumulate` starts from.
@@ -42,7 +43,12 @@ Index ld_of_sums(const GemmTile& t) noexcept {
 class VectorTouch {
  public:
   VectorTouch(const GemmTile& t, const kernels::Gemm& kernel, Index V, Touch touch) noexcept
-      : t_(t), touch_(touch), NR_(kernel.NR), KR_(kernel.KR) {
+      : t_(t),
+        touch_(touch),
+        NR_(kernel.NR),
+        KR_(kernel.KR),
+        word_bytes_(kernel.KR * kernel.bits.b / 8),
+        of_integers_(kernel.of_integers) {
     const Index NV = NR_ / V, registers = V == 16 ? 32 : 16;
     while (t.mr * NV * P_ < 10 && t.mr * NV * 2 * P_ <= registers * 3 / 4 && P_ < 4) P_ *= 2;
   }
@@ -55,6 +61,7 @@ class VectorTouch {
       start(t_.accumulate ? sums_of(t_, j) : nullptr, ld_of_sums(t_), j, n);
       product(j, panels);
       touch_.write_rows(finish ? stack : t_.c + j, finish ? n : t_.ldc, t_.mr, n);
+      if (finish && of_integers_) read_heads(j, n, 0), touch_.read(t_.row_scales, 1);
       if (finish) touch_finish(t_, touch_, stack, n, j, n);
       j += n;
     };
@@ -64,7 +71,8 @@ class VectorTouch {
     const Index nr = t_.nr - j;  // the last, ragged panel
     for (Index i = 0; i < t_.mr; ++i) {
       if (t_.accumulate) touch_.read(sums_of(t_, j) + i * ld_of_sums(t_), nr);
-      if (!t_.accumulate && t_.bias != nullptr) touch_.read(t_.bias + j, nr);
+      if (!t_.accumulate && of_integers_) read_heads(j, nr, 1);
+      if (!t_.accumulate && !of_integers_ && t_.bias != nullptr) touch_.read(t_.bias + j, nr);
       touch_.write(stack + i * NR_, NR_);
     }
     start(stack, NR_, j, NR_);
@@ -76,20 +84,29 @@ class VectorTouch {
  private:
   void start(const float* x, Index ldx, Index j, Index n) noexcept {
     if (x != nullptr) return touch_.read_rows(x, ldx, t_.mr, n);
+    if (of_integers_) return read_heads(j, n, 1);
     if (t_.bias != nullptr) touch_.read(t_.bias + j, n);
   }
+  /// Half `half` of the heads of the panels of columns [j, j + n): scales, or first sums.
+  void read_heads(Index j, Index n, Index half) noexcept {
+    for (Index p = 0; p < n; p += NR_) {
+      const auto* head = static_cast<const char*>(t_.heads) + (j + p) / NR_ * t_.ldb;
+      touch_.read(head + half * 4 * NR_, 4 * NR_);
+    }
+  }
   void product(Index j, Index panels) noexcept {
-    const auto* b = static_cast<const float*>(t_.b);
-    const Index ldb = t_.ldb / Index{sizeof(float)};
+    const auto* b = static_cast<const char*>(t_.b);
+    const Index row = NR_ * word_bytes_;
     const auto* a = static_cast<const float*>(t_.a);
     const Index words = (t_.kc + KR_ - 1) / KR_;
     touch_.broadcast_rows(a, t_.lda / KR_, t_.mr, words, [&](Index k) {
-      for (Index p = 0; p < panels; ++p) touch_.read(b + (j / NR_ + p) * ldb + k * NR_, NR_);
+      for (Index p = 0; p < panels; ++p) touch_.read(b + (j / NR_ + p) * t_.ldb + k * row, row);
     });
   }
   const GemmTile& t_;
   Touch touch_;
-  Index NR_, KR_, P_ = 1;
+  Index NR_, KR_, word_bytes_, P_ = 1;
+  bool of_integers_;
 };
 
 /// As kernels/gemm/tile_ukernel.inl.hpp: blocks of one or two times 16 rows.

@@ -52,8 +52,13 @@ Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
   const kernels::KernelTable& kernels = kernels_of(options);
-  kept = in_precision(fuse_epilogues(pool_early(kept)), options.precision,
-                      kernels.attention[options.precision].run != nullptr);
+  const bool whole = options.precision == Precision::s8;
+  kept = in_precision(
+      fuse_epilogues(pool_early(kept)),
+      {.precision = options.precision,
+       .attention = kernels.attention[whole ? Precision::bf16 : options.precision].run != nullptr,
+       .quantized = kernels.gemm[Precision::s8].bits.a == 8 ? DType::s8 : DType::s16,
+       .keep = options.keep});
   check(kept);
   check_families(kept, kernels);
   return kept;

@@ -47,6 +47,8 @@ struct ModelOptions {
   /// What linears multiply (program/rewrites.hpp, in_precision). A level without its kernels is an
   /// Error.
   Precision precision = Precision::f32;
+  /// Weights that s8 leaves in bf16 or f32, by name (PrecisionRewrite::keep).
+  std::vector<std::string> keep{};
   /// A folder in which packed weights are kept between processes (made if it is missing), or empty.
   /// A file that fits is mapped instead of packing; one that does not is replaced
   /// (weights/packed_cache.hpp).

@@ -236,7 +236,7 @@ class Packer {
       Index row = n0;
       if (p.transposed) {
         is_finite = gather_columns(p, n0, nr, gathered) && is_finite;
-        gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+        gemm.pack_panel({gathered.data(), DType::f32, K, nr, K, panel});
         continue;
       }
       const auto [source, first] = locate(p, row);
@@ -244,7 +244,7 @@ class Packer {
       if (rows.data != nullptr && is_stored && first + nr <= rows.rows) {
         const std::byte* const w = fetch(rows, first * K, nr * K);
         is_finite = is_finite && check(p, w, rows.type, nr * K);
-        gemm.pack_panel(w, rows.type, K, nr, K, panel);
+        gemm.pack_panel({w, rows.type, K, nr, K, panel});
         continue;
       }
       gathered.resize(static_cast<std::size_t>(NR * K));
@@ -261,7 +261,7 @@ class Packer {
         if (p.taps != 1) order_by_taps(row_of_w, K, p.taps, by_taps);
       }
       is_finite = is_finite && warn_unless_finite(p, gathered.data(), nr * K);
-      gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+      gemm.pack_panel({gathered.data(), DType::f32, K, nr, K, panel});
     }
     return is_finite;
   }

@@ -127,11 +127,15 @@ void add_other_precision(const models::Package& package, EncoderOptions options,
                          Index longest, ModelFacts& facts) {
   const Isa isa = resolve_isa(options.model.isa, other);
   if (kernels::kernels_at(isa).gemm[other].run == nullptr) return;
-  options.precision = other == Precision::f32 ? PrecisionOption::fp32 : PrecisionOption::bf16;
+  const Precision faster = other == Precision::f32 ? precision_to_ask(options.precision) : other;
+  options.precision = other == Precision::f32    ? PrecisionOption::fp32
+                      : other == Precision::bf16 ? PrecisionOption::bf16
+                                                 : PrecisionOption::int8;
   const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add("other_precision",
-            fmt::format("{} ({})", option_name(other),
-                        describe_speed(rates_of_bf16(options.model.isa, *options.session.rates))));
+            fmt::format(
+                "{} ({})", option_name(other),
+                describe_speed(faster, rates_of_bf16(options.model.isa, *options.session.rates))));
   facts.add_bytes("other_weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("other_arena_bytes", bytes.arena);
 }

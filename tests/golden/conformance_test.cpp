@@ -247,6 +247,11 @@ TEST_P(ConformanceTest, RowsOfBf16HaveTheDirectionOfTheReferences) {
   compare_case(kBf16);
 }
 
+TEST_P(ConformanceTest, RowsOfInt8HaveTheDirectionOfTheReferences) {
+  if (!can_run(isa(), Precision::s8)) GTEST_SKIP() << "this CPU lacks " << to_string(isa());
+  compare_case(kInt8);
+}
+
 INSTANTIATE_TEST_SUITE_P(AllCases, ConformanceTest,
                          testing::Combine(testing::ValuesIn(case_names()),
                                           testing::ValuesIn(kAllIsas)),

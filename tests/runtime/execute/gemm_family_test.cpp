@@ -97,8 +97,8 @@ TEST(GemmFamilyTest, EveryOrderGivesTheSameBitsInAFamilyOfPairs) {
     for (auto& x : w) x = from_bf16(to_bf16(random.uniform(-1.0F, 1.0F)));
     std::vector<std::byte> packed(static_cast<std::size_t>(panels * kEmulated.panel_bytes(s.K)));
     for (Index p = 0; p < panels; ++p) {
-      kEmulated.pack_panel(w.data() + p * kNR * s.K, DType::f32, s.K, std::min(kNR, s.N - p * kNR),
-                           s.K, packed.data() + p * kEmulated.panel_bytes(s.K));
+      kEmulated.pack_panel({w.data() + p * kNR * s.K, DType::f32, s.K, std::min(kNR, s.N - p * kNR),
+                            s.K, packed.data() + p * kEmulated.panel_bytes(s.K)});
     }
     std::vector<float> first;
     for (const LoopOrder order : kLoopOrders) {
