@@ -123,8 +123,8 @@ Against make_against(const std::shared_ptr<const models::Package>& package, Enco
     if (i == 1 && model.precision() == runs[0].side.precision) {
       throw Error(
           ErrorCode::invalid_argument,
-          fmt::format("against: {} and {} are both {} here, expected two precisions "
-                      "(`tessera info --precision auto` says why)",
+          fmt::format("against: got {} and {}, which are both {} here, expected two "
+                      "precisions (`tessera info --precision auto` says why)",
                       to_string(asked[0]), to_string(asked[1]), option_name(model.precision())));
     }
     against.model = model.name();

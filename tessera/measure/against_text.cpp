@@ -79,8 +79,7 @@ std::string remarks(const Against& against) {
   if (!against.not_held.empty()) {
     text += fmt::format(
         "not compared, as not both runs have it whole in memory as f32 (within an op, or needed "
-        "for no "
-        "output): {}\n",
+        "for no output): {}\n",
         fmt::join(against.not_held, ", "));
   }
   return text;

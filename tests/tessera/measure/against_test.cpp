@@ -209,10 +209,11 @@ TEST_P(AgainstTest, ALayerThatIsComputedForOneRowHasThatRow) {
     }
     EXPECT_THAT(values, Contains(last + ".out"));
     for (const Product& product : against.sides[0].products) {
-      const bool is_of_rows = product.name == last + ".qkv" || product.name == "layer.0.out";
-      const bool is_of_one = product.name == last + ".out";
-      if (is_of_rows) EXPECT_EQ(product.precision, precision_to_ask(precision)) << product.name;
-      if (is_of_one) EXPECT_EQ(product.precision, Precision::f32);
+      if (product.name == last + ".qkv" || product.name == "layer.0.out") {
+        EXPECT_EQ(product.precision, precision_to_ask(precision)) << product.name;
+      } else if (product.name == last + ".out") {
+        EXPECT_EQ(product.precision, Precision::f32);
+      }
     }
     for (const Product& product : against.sides[1].products) {
       EXPECT_EQ(product.precision, Precision::f32) << product.name;
