@@ -205,7 +205,7 @@ void ProfileCommand::add_to(CLI::App& command) {
       "none       predictions alone\n"
       "A meter that cannot run here says why; the rest of the report is printed, and the exit "
       "status is 1.\n"
-      "With --against nothing is metered: see docs/PROFILING.md, Accuracy.\n"
+      "With --against nothing is metered: docs/PROFILING.md, Where accuracy goes.\n"
       "Token ids and pixels are pseudo-random, the same in every process.");
 }
 
