@@ -61,7 +61,7 @@ class VectorTouch {
       start(t_.accumulate ? sums_of(t_, j) : nullptr, ld_of_sums(t_), j, n);
       product(j, panels);
       touch_.write_rows(finish ? stack : t_.c + j, finish ? n : t_.ldc, t_.mr, n);
-      if (finish && of_integers_) read_heads(j, n, 0), touch_.read(t_.row_scales, 1);
+      if (t_.row_scales != nullptr) read_heads(j, n, 0), touch_.read(t_.row_scales, 1);
       if (finish) touch_finish(t_, touch_, stack, n, j, n);
       j += n;
     };
@@ -78,6 +78,7 @@ class VectorTouch {
     start(stack, NR_, j, NR_);
     product(j, 1);
     touch_.write_rows(stack, NR_, t_.mr, NR_);
+    if (t_.row_scales != nullptr) read_heads(j, nr, 0), touch_.read(t_.row_scales, 1);
     touch_finish(t_, touch_, stack, NR_, j, nr);
   }
 

@@ -284,8 +284,7 @@ TEST(InPrecisionTest, AroundWholeNumbersAttentionIsBf16WhereTheLevelHasIt) {
         in_precision(model.p, {.precision = Precision::s8, .attention = level_has});
     check(whole);
     EXPECT_EQ(attention_of(whole).precision, level_has ? Precision::bf16 : Precision::f32);
-    EXPECT_EQ(whole.values[at(attention_of(whole).out)].type,
-              level_has ? DType::bf16 : DType::f32);
+    EXPECT_EQ(whole.values[at(attention_of(whole).out)].type, level_has ? DType::bf16 : DType::f32);
     EXPECT_EQ(whole.values[at(linear_of(whole, "x").in)].name, "context.s8");
     EXPECT_EQ(whole.parameters[at(linear_of(whole, "qkv").weight)].precision, Precision::s8);
   }
@@ -295,8 +294,8 @@ TEST(InPrecisionTest, WeightsThatAreKeptAreBf16WhereTheLevelHasAttentionInItElse
   const Small small;
   const std::vector<std::string> keep{"down.weight"};
   for (const bool level_has : {false, true}) {
-    const Program whole = in_precision(
-        small.p, {.precision = Precision::s8, .attention = level_has, .keep = keep});
+    const Program whole =
+        in_precision(small.p, {.precision = Precision::s8, .attention = level_has, .keep = keep});
     check(whole);
     EXPECT_EQ(whole.parameters[at(linear_of(whole, "down").weight)].precision,
               level_has ? Precision::bf16 : Precision::f32);
