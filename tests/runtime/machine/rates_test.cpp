@@ -257,6 +257,19 @@ TEST_F(MachineRatesTest, PlacesFollowTheEnvironment) {
   with(nullptr, nullptr, old_home.c_str());
 }
 
+/// What a level multiplies at, by registers or tiles, in units of f32.
+TEST(NominalRatesTest, SayWhatAnInstructionOfALevelMultiplies) {
+  const auto times = [](Isa isa, Precision precision) {
+    const MachineRates rates = nominal_rates(machine(), isa);
+    return rates.flops[precision] / rates.flops[Precision::f32];
+  };
+  EXPECT_EQ(times(Isa::avx2, Precision::s8), 1);
+  EXPECT_EQ(times(Isa::avx512_vnni, Precision::s8), 4);
+  EXPECT_EQ(times(Isa::amx_bf16, Precision::s8), 24);
+  EXPECT_EQ(times(Isa::avx512_bf16, Precision::bf16), 1);
+  EXPECT_EQ(times(Isa::amx_bf16, Precision::bf16), 12);
+}
+
 class MeasuredRatesTest : public testing::TestWithParam<Isa> {};
 INSTANTIATE_FOR_ALL_ISAS(MeasuredRatesTest);
 
