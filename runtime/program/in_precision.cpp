@@ -105,8 +105,9 @@ class ToPrecision {
       if (!may_change(op) || stays_[at(product_weight(op))]) continue;
       Parameter& weight = result_.parameters[at(product_weight(op))];
       const auto kept = std::find(rewrite_.keep.begin(), rewrite_.keep.end(), weight.name);
-      const bool is_kept = kept != rewrite_.keep.end();
-      if (is_kept) is_named[static_cast<std::size_t>(kept - rewrite_.keep.begin())] = true;
+      const bool is_named_here = kept != rewrite_.keep.end();
+      if (is_named_here) is_named[static_cast<std::size_t>(kept - rewrite_.keep.begin())] = true;
+      const bool is_kept = is_named_here || weight.keeps_floats;
       const bool quantizes = whole && !is_kept && !pools_[at(product_weight(op))];
       if (quantizes && weight.cols > kernels::kMostIntegerDepth) {
         throw Error(

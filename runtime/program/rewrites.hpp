@@ -34,7 +34,8 @@ struct PrecisionRewrite {
   bool attention = false;
   /// What the level's products of whole numbers read: s8 or s16.
   DType quantized = DType::s8;
-  /// Linears that s8 leaves as above: names of their weights (Parameter::name).
+  /// Linears that s8 leaves as above: names of their weights (Parameter::name); and those that say so
+  /// themselves (Parameter::keeps_floats).
   std::span<const std::string> keep{};
 };
 

@@ -240,6 +240,7 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("intermediate", extent(package.intermediate));
   facts.add("parameters", parameter_count(package.program, {.outputs = options.session.outputs}));
   facts.add("stored_as", stored_types(*package.checkpoint));
+  if (!package.stored_weights.empty()) facts.add("stored_weights", package.stored_weights);
   std::visit([&](const auto& spec) { describe_inputs(package, spec, facts); },
              package.program.inputs);
   facts.add("outputs", names_of_outputs(package.program));

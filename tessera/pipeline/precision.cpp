@@ -98,6 +98,10 @@ PrecisionChoice choose_precision(PrecisionOption option, const models::Package& 
   if (*ratio < kWorthIt) {
     return {Precision::f32, fmt::format("auto: {}, expected {} x", speed, kWorthIt)};
   }
+  if (package.checkpoint->has_scales()) {  // times their scales they do not fit into bf16
+    return {Precision::f32,
+            "auto: weights are stored as whole numbers, which int8 takes as they are"};
+  }
   if (const std::string* wide = wide_matrix(package)) {
     return {Precision::f32, fmt::format("auto: {} is stored in more than 16 bits", *wide)};
   }
