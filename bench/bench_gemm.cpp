@@ -183,7 +183,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("rates", describe(rates[Precision::bf16]));
   benchmark::AddCustomContext("cold_MiB", fmt::format("{}", bench::cold_bytes() >> 20));
   benchmark::AddCustomContext("llc_MiB", fmt::format("{}", bench::last_level_cache_bytes() >> 20));
-  for (const Precision precision : kPrecisions) {
+  for (const Precision precision : bench::kFloats) {
     bench::add_all(precision, isas[precision], rates[precision]);
   }
   benchmark::Initialize(&argc, argv);

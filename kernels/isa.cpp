@@ -19,7 +19,8 @@ constexpr Features kV2 = kSse42;
 constexpr Features kV3 = kV2 | kAvx2 | kFma | kBmi2;
 constexpr Features kV4 = kV3 | kAvx512F | kAvx512Cd | kAvx512Bw | kAvx512Dq | kAvx512Vl;
 
-constexpr Features kBf16 = kV4 | kAvx512Bf16;
+constexpr Features kVnni = kV4 | kAvx512Vnni;
+constexpr Features kBf16 = kVnni | kAvx512Bf16;
 constexpr Features kAmx = kBf16 | kAmxBf16;
 constexpr Features kOnRequest = kAmxBf16;
 
@@ -34,16 +35,28 @@ bool ask_for_amx_bf16() noexcept {
   asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   constexpr unsigned kTiles = 1U << kTileData | 1U << kTileShapes;
   if ((low & kTiles) != kTiles || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
-  constexpr unsigned kAmxBits = 1U << 22U | 1U << 24U;  // EDX: AMX-BF16, AMX-TILE
+  constexpr unsigned kAmxBits = 1U << 22U | 1U << 24U | 1U << 25U;  // EDX: AMX-BF16, -TILE, -INT8
   return (d & kAmxBits) == kAmxBits;
 }
 
-/// AMX-TILE and AMX-BF16 in CPUID, tiles in XCR0: whether a process may use them is another question.
+/// AMX-TILE, AMX-BF16 and AMX-INT8 in CPUID, tiles in XCR0: whether a process may use them is another question.
 /// Asked once: a hypervisor answers each CPUID itself, which takes microseconds.
 bool has_amx_bf16() noexcept {
   enum Answer : int { unknown, no, yes };
   static std::atomic<int> answer = unknown;
   if (answer == unknown) answer = ask_for_amx_bf16() ? yes : no;
+  return answer == yes;
+}
+
+/// Not known to __builtin_cpu_supports() of every compiler.
+bool has_avx_vnni() noexcept {
+  enum Answer : int { unknown, no, yes };
+  static std::atomic<int> answer = unknown;
+  if (answer == unknown) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    const bool has = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1U << 4U) != 0;
+    answer = has ? yes : no;
+  }
   return answer == yes;
 }
 
@@ -55,7 +68,9 @@ bool may_use_tiles() noexcept {
 constexpr std::array<Level, kAllIsas.size()> kLevels{
     Level{Isa::baseline, "baseline", kV2, &kernels::kBaselineTable},
     Level{Isa::avx2, "avx2", kV3, &kernels::kAvx2Table},
+    Level{Isa::avx_vnni, "avx_vnni", kV3 | kAvxVnni, &kernels::kAvxVnniTable},
     Level{Isa::avx512, "avx512", kV4, &kernels::kAvx512Table},
+    Level{Isa::avx512_vnni, "avx512_vnni", kVnni, &kernels::kAvx512VnniTable},
     Level{Isa::avx512_bf16, "avx512_bf16", kBf16, &kernels::kAvx512Bf16Table},
     Level{Isa::amx_bf16, "amx_bf16", kAmx, &kernels::kAmxBf16Table},
 };
@@ -99,6 +114,8 @@ Features cpu_features() noexcept {
   add(kAvx512Dq, __builtin_cpu_supports("avx512dq"));
   add(kAvx512Vl, __builtin_cpu_supports("avx512vl"));
   add(kAvx512Bf16, __builtin_cpu_supports("avx512bf16"));
+  add(kAvx512Vnni, __builtin_cpu_supports("avx512vnni"));
+  add(kAvxVnni, __builtin_cpu_supports("avx2") != 0 && has_avx_vnni());
   add(kAmxBf16, has_amx_bf16() && may_use_tiles());
   return features;
 }

@@ -19,13 +19,15 @@ struct KernelTable;
 enum class Isa : std::uint8_t {
   baseline,     ///< x86-64-v2 (SSE4.2)                 any CPU we ship for
   avx2,         ///< + AVX2 FMA F16C (x86-64-v3)        Haswell 2013, Zen 1
-  avx512,       ///< + F CD BW DQ VL (x86-64-v4)        Skylake-X 2017, Zen 4
-  avx512_bf16,  ///< + AVX512-BF16                    Cooper Lake 2020, Zen 4
-  amx_bf16,     ///< + AMX-TILE AMX-BF16              Sapphire Rapids 2023
+  avx_vnni,     ///< + AVX-VNNI                         Alder Lake 2021, Zen 5
+  avx512,       ///< avx2 + F CD BW DQ VL (x86-64-v4)   Skylake-X 2017
+  avx512_vnni,  ///< + AVX512-VNNI                      Cascade Lake 2019, Ice Lake 2019
+  avx512_bf16,  ///< + AVX512-BF16                      Cooper Lake 2020, Zen 4
+  amx_bf16,     ///< + AMX-TILE AMX-BF16 AMX-INT8       Sapphire Rapids 2023
 };
 
-inline constexpr std::array kAllIsas{Isa::baseline, Isa::avx2, Isa::avx512, Isa::avx512_bf16,
-                                     Isa::amx_bf16};
+inline constexpr std::array kAllIsas{Isa::baseline,    Isa::avx2,        Isa::avx_vnni, Isa::avx512,
+                                     Isa::avx512_vnni, Isa::avx512_bf16, Isa::amx_bf16};
 
 /// What a CPU has and its operating system saves for this process: bits of these.
 using Features = std::uint32_t;
@@ -39,7 +41,9 @@ inline constexpr Features kAvx512Bw = 1U << 6U;
 inline constexpr Features kAvx512Dq = 1U << 7U;
 inline constexpr Features kAvx512Vl = 1U << 8U;
 inline constexpr Features kAvx512Bf16 = 1U << 9U;
-inline constexpr Features kAmxBf16 = 1U << 10U;  ///< and AMX-TILE; see enable()
+inline constexpr Features kAmxBf16 = 1U << 10U;  ///< and AMX-INT8, AMX-TILE; see enable()
+inline constexpr Features kAvxVnni = 1U << 11U;
+inline constexpr Features kAvx512Vnni = 1U << 12U;
 
 /// Of this CPU and operating system.
 Features cpu_features() noexcept;
@@ -58,7 +62,7 @@ constexpr bool contains(const Level& level, const Level& other) noexcept {
   return (level.needs & other.needs) == other.needs;
 }
 
-/// "baseline", "avx2", "avx512", "avx512_bf16", "amx_bf16".
+/// "baseline", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "amx_bf16".
 const char* to_string(Isa isa) noexcept;
 std::optional<Isa> isa_from_string(std::string_view name) noexcept;
 

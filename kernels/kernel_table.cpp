@@ -39,6 +39,8 @@ const char* to_string(Precision precision) noexcept {
       return "f32";
     case Precision::bf16:
       return "bf16";
+    case Precision::s8:
+      return "s8";
   }
   return "unknown";
 }
@@ -51,6 +53,10 @@ const char* to_string(DType type) noexcept {
       return "f16";
     case DType::bf16:
       return "bf16";
+    case DType::s8:
+      return "s8";
+    case DType::s16:
+      return "s16";
   }
   return "unknown";
 }
@@ -104,6 +110,7 @@ KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   take(base.depthwise, level.depthwise);
   take(base.widen, level.widen);
   take(base.narrow, level.narrow);
+  take(base.quantize, level.quantize);
   take(base.resample_bytes, level.resample_bytes);
   take(base.transpose_bytes, level.transpose_bytes);
   for (const Precision precision : kPrecisions) {

@@ -39,6 +39,7 @@ struct KernelTable {
   Depthwise depthwise = nullptr;
   Widen widen = nullptr;
   NarrowRows narrow = nullptr;
+  Quantize quantize = nullptr;  ///< as gemm[Precision::s8] of this level reads A
   ResampleBytes resample_bytes = nullptr;
   TransposeBytes transpose_bytes = nullptr;
   Probe probe{};

@@ -11,18 +11,30 @@ namespace tessera {
 /// All extents and strides, in elements.
 using Index = std::ptrdiff_t;
 
-/// Element type of what is stored: weights in a checkpoint, values.
-enum class DType : std::uint8_t { f32, f16, bf16 };
+/// Element type of what is stored: weights in a checkpoint, values. A row of s8 or s16 is quantised:
+/// whole numbers -127 … 127 (s16: in 16 bits, for kernels without products of bytes), and the scale
+/// that they count in, an f32 (scale_offset()).
+enum class DType : std::uint8_t { f32, f16, bf16, s8, s16 };
 
 constexpr Index size_of(DType type) noexcept {
-  return type == DType::f32 ? 4 : 2;
+  return type == DType::f32 ? 4 : type == DType::s8 ? 1 : 2;
+}
+constexpr bool is_quantized(DType type) noexcept {
+  return type == DType::s8 || type == DType::s16;
 }
 
-/// What the elements that a matrix product multiplies are; sums are f32. Which families of kernels a
-/// Program uses: GEMM and attention are families by precision, everything else is f32.
-enum class Precision : std::uint8_t { f32, bf16 };
+/// Elements of a quantised row are followed by zeros up to a multiple of these.
+inline constexpr Index kQuantizedGroup = 4;
+/// Bytes from the start of a quantised row of `width` elements to its scale.
+constexpr Index scale_offset(Index width, DType type) noexcept {
+  return (width + kQuantizedGroup - 1) / kQuantizedGroup * kQuantizedGroup * size_of(type);
+}
 
-inline constexpr std::array kPrecisions{Precision::f32, Precision::bf16};
+/// What the elements that a matrix product multiplies are; sums are f32, of s8 s32. Which families of
+/// kernels a Program uses: GEMM and attention are families by precision, everything else is f32.
+enum class Precision : std::uint8_t { f32, bf16, s8 };
+
+inline constexpr std::array kPrecisions{Precision::f32, Precision::bf16, Precision::s8};
 
 /// One T for each precision.
 template <class T>

@@ -30,7 +30,6 @@ void refuse_unsupported(const Config& config, const std::string& position) {
     if (config.boolean(key, false)) config.unsupported(key, "false");
   }
   if (config.size_of("pruned_heads") > 0) config.unsupported("pruned_heads", "none");
-  if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
   if (config.string("position_embedding_type", position) != position) {
     config.unsupported("position_embedding_type", '"' + position + '"');
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "models/hub_cache.hpp"
+#include "models/quantization.hpp"
 #include "models/registry.hpp"
 #include "models/sentence/answer_tokens.hpp"
 #include "models/sentence/by_hand.hpp"
@@ -288,7 +289,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   const Family& family = choose_family(config);
   refuse_remote_code(config, family);
   // Of CLIP and SigLIP too, whose encoders have configs of their own below it.
-  if (config.has("quantization_config")) config.unsupported("quantization_config", "none");
+  const std::optional<Quantization> quantization = read_quantization(config);
   const ModelClass& model_class = choose_class(config, family, files, options);
   const bool is_stanford = options.architecture.empty() && !files.has_modules &&
                            is_stanford_class(config.strings("architectures"));
@@ -303,6 +304,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
   }
 
   auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(transformer));
+  if (quantization) find_scales(*quantization, *checkpoint);
   const WeightMap weights(*checkpoint, family.model_type, family.base_prefix, kConfig);
   Builder builder(package.program, weights);
   const bool is_clip = files.first == SentenceFiles::First::clip;
@@ -313,6 +315,10 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                        .tower = options.tower,
                        .embedding_is_as_projected = is_clip};
   const ValueId last_hidden_state = family.build(context);
+  if (quantization) {  // what other modules add has weights of its own
+    keep_stored_floats(*checkpoint, package.program);
+    package.stored_weights = describe_stored(*checkpoint, package.program);
+  }
 
   const bool has_m3_heads = package.task == Task::features && directory_has_m3_heads(transformer);
   const std::int32_t of_family = package.program.find_output("embedding");

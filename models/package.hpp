@@ -133,6 +133,7 @@ struct Package {
   Program program;
   bool maps_are_channels_first = false;  ///< the reference's hidden states are (B,C,h,w)
   std::shared_ptr<const Checkpoint> checkpoint;
+  std::string stored_weights;  ///< how weights are stored that are no floats, in words; "" if none
 
   std::optional<text::Tokenizer> tokenizer;
   std::string tokenizer_problem;  ///< why there is none ("" if there is one)

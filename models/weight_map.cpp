@@ -94,10 +94,14 @@ std::string WeightMap::find(std::string_view name, std::initializer_list<Dim> sh
                 fmt::format("{}: tensor \"{}\" has shape {}, expected {}{}", where_, tensor->name,
                             shape_of(*tensor), shape_of(shape), origin_of(shape, config_name_)));
   }
-  if (!weight_dtype(tensor->type)) {
+  if (!checkpoint_.weight_type(*tensor)) {
+    const bool is_whole = tensor->type == StoredType::i8;
     throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16", where_,
-                            tensor->name, to_string(tensor->type)));
+                fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16{}",
+                            where_, tensor->name, to_string(tensor->type),
+                            is_whole ? ", or quantization_config in " + config_name_ +
+                                           " and a weight_scale, which say what it counts in"
+                                     : ""));
   }
   return tensor->name;
 }

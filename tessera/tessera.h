@@ -131,6 +131,9 @@ typedef enum tessera_precision {
                                     ///< warning to the log callback where it was measured slower
   TESSERA_PRECISION_AUTOMATIC = 2,  ///< bf16 where it was measured faster on this machine (`tessera
                                     ///< plan` measures) and every matrix is stored in 16 bits
+  TESSERA_PRECISION_INT8 = 3,  ///< weights and activations of 8 bits, a scale for each column and
+                               ///< row, summed exactly; attention in bf16 where the CPU has it,
+                               ///< else fp32; a warning as for bf16
   TESSERA_PRECISION_MAX = 0x7fffffff
 } tessera_precision;
 

@@ -8,6 +8,9 @@
 
 namespace tessera::bench {
 
+/// The precisions whose elements are numbers by themselves; rows of whole numbers have scales.
+inline constexpr std::array kFloats{Precision::f32, Precision::bf16};
+
 constexpr DType element_type(Precision precision) noexcept {
   return precision == Precision::bf16 ? DType::bf16 : DType::f32;
 }

@@ -68,9 +68,9 @@ class GemmCell {
         panels_(ceil_div(shape.N, gemm_.NR) * gemm_.panel_bytes(shape.K), cold) {
     const Index NR = gemm_.NR;
     for (Index p = 0; p * NR < shape.N; ++p) {
-      gemm_.pack_panel(w_.from(p * NR * shape.K), w_.type(), shape.K,
-                       std::min(NR, shape.N - p * NR), shape.K,
-                       panels_.first_bytes() + p * gemm_.panel_bytes(shape.K));
+      gemm_.pack_panel({w_.from(p * NR * shape.K), w_.type(), shape.K,
+                        std::min(NR, shape.N - p * NR), shape.K,
+                        panels_.first_bytes() + p * gemm_.panel_bytes(shape.K)});
     }
     panels_.replicate();
     const Machine& facts = machine();

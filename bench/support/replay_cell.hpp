@@ -65,21 +65,27 @@ inline ReplayedBytes replay_linear(const LinearShape& s, const LoopNest& nest, I
                                    Precision precision = Precision::f32) {
   Addresses memory;
   const kernels::Gemm& gemm = meters::replay_kernels(isa).gemm[precision];
-  const DType type = precision == Precision::f32 ? DType::f32 : DType::bf16;
+  const DType type = precision == Precision::f32    ? DType::f32
+                     : precision == Precision::bf16 ? DType::bf16
+                     : gemm.bits.a == 8             ? DType::s8
+                                                    : DType::s16;
   const Index panels = ceil_div(s.N, gemm.NR), lda = activation_stride(s.K, type),
               ldc = activation_stride(s.N);
   const auto bytes = [&](Index n) { return memory.floats(ceil_div(n, Index{sizeof(float)})); };
   CacheSimulator caches(levels);
   meters::replay_into(&caches);
+  const float* const a = bytes(s.M * lda * size_of(type));
   execute::run_gemm({.gemm = gemm,
-                     .a = bytes(s.M * lda * size_of(type)),
+                     .a = a,
                      .lda = lda,
                      .panels = bytes(panels * gemm.panel_bytes(s.K)),
                      .c = memory.floats(s.M * ldc),
                      .ldc = ldc,
                      .N = s.N,
                      .K = s.K,
-                     .bias = memory.floats(s.N)},
+                     .bias = memory.floats(s.N),
+                     .row_scales = is_quantized(type) ? a + scale_offset(s.K, type) / 4 : nullptr,
+                     .row_scale_step = lda * size_of(type) / Index{sizeof(float)}},
                     nest, s.M);
   return finish_replay(caches);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every kernel in f32 for one set of vectors, and bf16 as f32 arithmetic on bf16 elements: what each
-// level has. A level that adds other families, or beats one of these, changes the table that it gets
+// Every kernel in f32 for one set of vectors, bf16 as f32 arithmetic on bf16 elements, and s8 as pairs
+// of 16-bit numbers: what each level has. A level that adds other families, or beats one of these, changes the table that it gets
 // from here.
 #pragma once
 
@@ -9,6 +9,8 @@
 #include "kernels/attention/attention.inl.hpp"
 #include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/pack_f32.inl.hpp"
+#include "kernels/gemm/pack_s8.inl.hpp"
+#include "kernels/gemm/s8_pairs.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
 #include "kernels/image/resample.inl.hpp"
 #include "kernels/maps/depthwise.inl.hpp"
@@ -24,8 +26,9 @@
 namespace tessera::kernels {
 namespace {
 
-/// GEMM tiles of MR rows by NV vectors; of bf16 elements MRh rows.
-template <class A, Index MR, Index NV, Index MRh>
+/// GEMM tiles of MR rows by NV vectors; of bf16 elements MRh rows; of pairs of whole numbers MRi rows by
+/// NVi vectors.
+template <class A, Index MR, Index NV, Index MRh, Index MRi, Index NVi = NV>
 constexpr KernelTable f32_kernels(Isa isa) noexcept {
   KernelTable t{.isa = isa};
   t.gemm[Precision::f32] = {.run = gemm_ukernel<A, F32Elements<A>, MR, NV>,
@@ -38,6 +41,14 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
                              .NR = NV * kLanes<A>,
                              .KR = 2,
                              .bits = {.a = 16, .b = 16}};
+  t.gemm[Precision::s8] = {.run = gemm_ukernel<A, S8Pairs<A>, MRi, NVi>,
+                           .pack_panel = pack_panel_s8<A, NVi * kLanes<A>, 2, 0>,
+                           .MR = MRi,
+                           .NR = NVi * kLanes<A>,
+                           .KR = 2,
+                           .bits = {.a = 16, .b = 8},
+                           .of_integers = true};
+  t.quantize = quantize_rows<A, QuantizedForm::s16>;
   t.attention[Precision::f32] = {.run = attention<A, F32Elements<A>>,
                                  .Br = kQueryRows,
                                  .Bc = kKeyTile,
@@ -64,6 +75,7 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
   t.probe = {.read = read_probe<A>, .exp2 = exp2_probe<A>};
   t.probe.products[Precision::f32] = fma_probe<A>;
   t.probe.products[Precision::bf16] = products_probe<A, Bf16Widened<A>>;
+  t.probe.products[Precision::s8] = products_probe<A, S8Pairs<A>>;
   return t;
 }
 

@@ -8,7 +8,9 @@ namespace tessera::kernels {
 
 extern const KernelTable kBaselineTable;
 extern const KernelTable kAvx2Table;
+extern const KernelTable kAvxVnniTable;
 extern const KernelTable kAvx512Table;
+extern const KernelTable kAvx512VnniTable;
 extern const KernelTable kAvx512Bf16Table;
 extern const KernelTable kAmxBf16Table;
 

@@ -11,7 +11,7 @@
 namespace tessera::kernels {
 namespace {
 
-struct Bf16Dot {
+struct Bf16Dot : WordsOfFloats<xsimd::avx512bw> {
   static constexpr Index kKR = 2;
   static constexpr int kRegisters = 1;
   static constexpr bool kFused = true;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a register of A or B holds, and how two of them are multiplied: the part of the GEMM
-// micro-kernel that differs from one precision to the next. A word has 32 bits: one f32, or the KR
-// = 2 bf16 elements k, k+1 of one column.
+// micro-kernel that differs from one precision to the next. A word has 32 bits: one f32, the KR = 2
+// bf16 elements k, k+1 of one column, or 2 or 4 whole numbers. Of whole numbers the sums are s32, in the
+// lanes of the same registers.
 //
+//   BWord, load(p)                 what a panel has for a word, and the words of kLanes columns
 //   factor_of(word of each lane)   what B gives to the products
 //   splat(word)                    what A gives: one word for all lanes
 //   mul_add(a, b, c)               c += Σ a[k]·b[k] over the elements of a word
@@ -33,8 +35,16 @@ TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
   asm volatile("" : : "v"(x));
 }
 
+/// A panel that has its words as they are multiplied, and sums in f32.
 template <class A>
-struct F32Elements {
+struct WordsOfFloats {
+  using BWord = float;
+  static TESSERA_INLINE F32<A> load(const float* p) noexcept { return kernels::load<A>(p); }
+  static constexpr bool kIsInteger = false;
+};
+
+template <class A>
+struct F32Elements : WordsOfFloats<A> {
   static constexpr Index kKR = 1;
   static constexpr int kRegisters = 1;  // of a factor
   static constexpr bool kFused = Words<A>::kFma;
@@ -58,7 +68,7 @@ struct F32Elements {
 /// bf16 where no instruction multiplies it: both elements of a word widened to f32, the lower one
 /// first, then two multiply-adds. Half the bytes of f32, and more instructions.
 template <class A>
-struct Bf16Widened {
+struct Bf16Widened : WordsOfFloats<A> {
   static constexpr Index kKR = 2;
   static constexpr int kRegisters = 2;
   static constexpr bool kFused = Words<A>::kFma;

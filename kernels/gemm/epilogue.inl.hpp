@@ -20,11 +20,13 @@ TESSERA_INLINE Index ld_of_sums(const GemmTile& t) noexcept {
 }
 
 /// Rows [i0, i1) of C, or of its narrow form, = act(x) + residual at columns [j0, j0+nr); x (mr,nr) is
-/// a tile elsewhere, because the residual may be C itself. Not inlined: the tile is in L1, and the
-/// micro-kernels stay small. Two functions, so that the narrow form costs f32 nothing.
-template <class A, bool is_narrow>
+/// a tile elsewhere, because the residual may be C itself. Of whole numbers (s32 in x) act(f32(x) ·
+/// (row scale · scales) + bias). Not inlined: the tile is in L1, and the micro-kernels stay small.
+/// Functions of their own, so that what one does costs the others nothing.
+template <class A, bool is_narrow, bool is_integer>
 __attribute__((noinline)) void finish_rows_as(const GemmTile& t, const float* x, Index ldx,
-                                              Index j0, Index nr, Index i0, Index i1) noexcept {
+                                              Index j0, Index nr, Index i0, Index i1,
+                                              const float* scales) noexcept {
   with_activation(
       t.activation, [&]<Activation act>() __attribute__((always_inline)) {
         for (Index i = i0; i < i1; ++i) {
@@ -39,6 +41,13 @@ __attribute__((noinline)) void finish_rows_as(const GemmTile& t, const float* x,
           for_each_vector<A>(
               nr, [&](Index j, Index n) __attribute__((always_inline)) {
                 F32<A> y = load_n<A>(x + i * ldx + j, n);
+                if constexpr (is_integer) {
+                  const F32<A> scale =
+                      splat<A>(t.row_scales[i * t.row_scale_step]) * load_n<A>(scales + j, n);
+                  y = Words<A>::from_s32(y);
+                  y = t.bias == nullptr ? y * scale
+                                        : mul_add<A>(y, scale, load_n<A>(t.bias + j0 + j, n));
+                }
                 if constexpr (is_narrow) {
                   y = activate_for_bf16<act, A>(y);
                 } else {
@@ -59,15 +68,32 @@ template <class A>
 TESSERA_INLINE void finish_rows(const GemmTile& t, const float* x, Index ldx, Index j0, Index nr,
                                 Index i0, Index i1) noexcept {
   if (t.narrow != nullptr) {
-    finish_rows_as<A, true>(t, x, ldx, j0, nr, i0, i1);
+    finish_rows_as<A, true, false>(t, x, ldx, j0, nr, i0, i1, nullptr);
   } else {
-    finish_rows_as<A, false>(t, x, ldx, j0, nr, i0, i1);
+    finish_rows_as<A, false, false>(t, x, ldx, j0, nr, i0, i1, nullptr);
   }
 }
-template <class A>
-TESSERA_INLINE void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
-                                Index nr) noexcept {
-  finish_rows<A>(t, x, ldx, j0, nr, 0, t.mr);
+/// The same of whole numbers, panel by panel: each has the scales of its NR columns in its head. Sums
+/// that are not the last go to C as they are.
+template <class A, Index NR>
+TESSERA_INLINE void finish_integers(const GemmTile& t, const float* x, Index ldx, Index j0,
+                                    Index nr, Index i0, Index i1) noexcept {
+  if (t.row_scales == nullptr) {
+    for (Index i = i0; i < i1; ++i) {
+      for (Index j = 0; j < nr; ++j) t.c[i * t.ldc + j0 + j] = x[i * ldx + j];
+    }
+    return;
+  }
+  for (Index j = 0; j < nr; j += NR) {
+    const auto* scales =
+        reinterpret_cast<const float*>(static_cast<const char*>(t.heads) + (j0 + j) / NR * t.ldb);
+    const Index n = min_of(NR, nr - j);
+    if (t.narrow != nullptr) {
+      finish_rows_as<A, true, true>(t, x + j, ldx, j0 + j, n, i0, i1, scales);
+    } else {
+      finish_rows_as<A, false, true>(t, x + j, ldx, j0 + j, n, i0, i1, scales);
+    }
+  }
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The contract of a matrix product: one register tile of C, packed panels of B. A family is one
-// precision: what the elements of A and B are when they are multiplied. C and the epilogue are f32.
+// precision: what the elements of A and B are when they are multiplied. C and the epilogue are f32; the
+// sums of whole numbers (s8) are s32 until the last call over K.
 #pragma once
 
 #include "kernels/types.hpp"
@@ -20,6 +21,12 @@ struct LaterEpilogue;
 ///   reduction = one chain over k = 0 … kc−1 per element, whatever mr and nr are, so that splitting
 ///               K into consecutive calls (accumulate) or tiling M and N differently gives the same
 ///               bits.
+///
+/// Of whole numbers (`of_integers`) the sums are s32, exact, and stand in C or `sums` as such between
+/// calls over K; they begin at what a panel's head has for the column. The last call, and only that, is
+/// given `row_scales`, and then
+///
+///   C = act(f32(sum) · (row_scale[i] · column_scale[j]) + bias) + residual
 ///
 /// A is read where it lies. B is given as packed panels (PackPanel). A tile wider than NR covers
 /// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
@@ -42,6 +49,8 @@ struct LaterEpilogue;
 ///                nr > NR; lda is a multiple of KR, a aligned to KR elements
 ///                rows of A up to the next multiple of rows_read may be read, as wide as the others
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
+///                of_integers: rows of A are zero-padded to a multiple of kQuantizedGroup, up to which
+///                they may be read; bias is given in the last call alone; K ≤ kMostIntegerDepth
 ///                activation != none, residual and narrow are used only in the last call over K;
 ///                with narrow, c is read if `accumulate` and else not looked at
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
@@ -67,11 +76,16 @@ struct GemmTile {
   Index lds = 0;
   GemmOperand streams = GemmOperand::none;
   LaterEpilogue* later = nullptr;
+  // of_integers
+  const void* heads = nullptr;        // of the first panel; from panel to panel ldb bytes
+  const float* row_scales = nullptr;  // (mr), row_scale_step elements apart
+  Index row_scale_step = 0;
 };
 using GemmUkernel = void (*)(const GemmTile&) noexcept;
 
-/// The epilogue of the last call that left one, and the sums that it applies to. While tiles are
-/// multiplied, vector instructions are free: the next call spreads them over its products.
+/// The epilogue of the last call that left one, and the sums that it applies to (s32 if of_integers).
+/// While tiles are multiplied, vector instructions are free: the next call spreads them over its products.
+/// What the tile points at, scales of rows and columns among it, is there until then.
 struct LaterEpilogue {
   LaterEpilogue() noexcept {}       // sums are written before they are read
   alignas(64) float sums[2][1024];  // of the call that waits and of the one that runs, in turn
@@ -81,21 +95,34 @@ struct LaterEpilogue {
   int waiting = 0;               // sums[waiting]
 };
 
-/// Packs rows [n0, n0+nr) of a weight W (N,K), element type `type`, row stride ldw, into one panel
-/// as `run` reads it, zero in columns ≥ nr and beyond K. `w` points at row n0, `panel` at
-/// panel_bytes(K) bytes.
+/// Of s8: |Σ (a + 128)·b| ≤ 255·128·K stays within s32.
+inline constexpr Index kMostIntegerDepth = 65536;
+
+/// Rows [n0, n0+nr) of a weight W (N,K), element type `type`, row stride ldw, and the panel that they
+/// become. `w` points at row n0, `panel` at panel_bytes(K) bytes.
+struct PanelOfRows {
+  const void* w;
+  DType type;
+  Index ldw;
+  Index nr, K;
+  void* panel;
+  const float* scales = nullptr;  // (nr), of s8: element k is w[k]·scale
+};
+
+/// Packs rows into one panel as `run` reads it, zero in columns ≥ nr and beyond K. Stored s8 is for
+/// families of whole numbers alone.
 ///
 ///   f32    panel[k·NR + j] = W[n0+j, k]
 ///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even: pairs; for a matrix
 ///          unit the same in tiles of 16 columns, one after another in each group of KR
-using PackPanel = void (*)(const void* w, DType type, Index ldw, Index nr, Index K,
-                           void* panel) noexcept;
+///   s8     a head, then whole numbers, two or four of a column together: kernels/gemm/pack_s8.inl.hpp
+using PackPanel = void (*)(const PanelOfRows& rows) noexcept;
 
 /// The family of one precision at one level; run == null: this level has none.
 ///
-/// A panel is K rows of NR elements; rows are taken KR at a time (what one instruction multiplies, a
-/// power of two), and the last group is filled up with zeros. A panel from row k on (k a multiple of KR)
-/// lies panel_bytes(k) behind its beginning: chunks of K need no packing of their own.
+/// A panel is a head and K rows of NR elements; rows are taken KR at a time (what one instruction
+/// multiplies, a power of two), and the last group is filled up with zeros. A panel from row k on (k a
+/// multiple of KR) begins at panel_offset(k): chunks of K need no packing of their own.
 ///
 /// `enter` and `leave` enclose the calls of one task on one thread (kernels/unit_state.hpp).
 struct Gemm {
@@ -110,10 +137,17 @@ struct Gemm {
   LeaveUnit leave = nullptr;
   void (*finish)(LaterEpilogue& later) noexcept = nullptr;  ///< does what `later` still holds
 
-  constexpr Index panel_bytes(Index K) const noexcept {
-    const Index whole = (K + KR - 1) & -KR;
+  bool of_integers =
+      false;  ///< sums are s32; panels have heads: NR scales (f32), NR first sums (s32)
+
+  constexpr Index head_bytes() const noexcept { return of_integers ? 8 * NR : 0; }
+  /// Of rows [0, k) of a panel, without its head.
+  constexpr Index rows_bytes(Index k) const noexcept {
+    const Index whole = (k + KR - 1) & -KR;
     return NR * whole * bits.b / 8;
   }
+  constexpr Index panel_offset(Index k) const noexcept { return head_bytes() + rows_bytes(k); }
+  constexpr Index panel_bytes(Index K) const noexcept { return panel_offset(K); }
 };
 
 }  // namespace tessera::kernels

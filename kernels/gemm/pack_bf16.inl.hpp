@@ -18,8 +18,8 @@ namespace {
 
 /// V elements of a row are rounded at a time, then go to their columns.
 template <class A, Index NR, Index KR = 2, Index T = NR>
-void pack_panel_bf16(const void* w, DType type, Index ldw, Index nr, Index K,
-                     void* panel) noexcept {
+void pack_panel_bf16(const PanelOfRows& p) noexcept {
+  const auto [w, type, ldw, nr, K, panel, scales] = p;
   auto* const to = static_cast<std::uint16_t*>(panel);
   const Index whole = round_up(K, KR);
   for (Index j = 0; j < NR; ++j) {

@@ -60,16 +60,18 @@ void pack_panel_from(const unsigned char* w, Index ldw, Index nr, Index K, float
 }
 
 template <class A, Index NR>
-void pack_panel_f32(const void* w, DType type, Index ldw, Index nr, Index K, void* panel) noexcept {
-  const auto* bytes = static_cast<const unsigned char*>(w);
-  auto* const to = static_cast<float*>(panel);
-  switch (type) {
+void pack_panel_f32(const PanelOfRows& p) noexcept {
+  const auto* bytes = static_cast<const unsigned char*>(p.w);
+  auto* const to = static_cast<float*>(p.panel);
+  switch (p.type) {
     case DType::f32:
-      return pack_panel_from<A, DType::f32, NR>(bytes, ldw, nr, K, to);
+      return pack_panel_from<A, DType::f32, NR>(bytes, p.ldw, p.nr, p.K, to);
     case DType::f16:
-      return pack_panel_from<A, DType::f16, NR>(bytes, ldw, nr, K, to);
+      return pack_panel_from<A, DType::f16, NR>(bytes, p.ldw, p.nr, p.K, to);
     case DType::bf16:
-      return pack_panel_from<A, DType::bf16, NR>(bytes, ldw, nr, K, to);
+      return pack_panel_from<A, DType::bf16, NR>(bytes, p.ldw, p.nr, p.K, to);
+    default:
+      TESSERA_ASSERT(false);
   }
 }
 

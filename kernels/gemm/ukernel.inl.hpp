@@ -6,8 +6,8 @@
 //
 //   for k, i, j:  c[i][j] = fma(a[i,k], b[k,j], c[i][j])          one chain per element, k in order
 //
-// k counts words of 32 bits: one f32 element, or two of bf16; what is done with them is `E`
-// (elements.inl.hpp).
+// k counts words of 32 bits: one f32 element, two of bf16, two or four whole numbers; what is done with
+// them is `E` (elements.inl.hpp).
 //
 // A is not packed: each a[i,k] is one broadcast load, so k costs mr + NV loads for mr·NV FMAs, and
 // rows of activations are read where they lie. (Rows whose stride is a large power of two collide
@@ -48,8 +48,19 @@ constexpr int panels_per_pass(int mr, int NV) noexcept {
   return P;
 }
 
+/// Where the sums of column j, the first of a panel, begin if nothing was summed: bias, or what the head
+/// of the panel has; null: at 0.
+template <class E, Index NR>
+TESSERA_INLINE const float* start_of(const GemmTile& t, Index j) noexcept {
+  if constexpr (E::kIsInteger) {
+    return reinterpret_cast<const float*>(static_cast<const char*>(t.heads) + j / NR * t.ldb) + NR;
+  } else {
+    return t.bias == nullptr ? nullptr : t.bias + j;
+  }
+}
+
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on, or (P = 1) for the first W
-/// vectors of their NV alone; init is x, or bias or 0 if x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
+/// vectors of their NV alone; init is x, or start_of() if x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
 /// since even the test for it costs 4 % where B is in L2.
 template <class A, class E, int mr, int NV, int P, bool far, int W = NV>
 TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
@@ -69,7 +80,8 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
 #pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) {
       Register<A> init = splat<A>(0.0F);
-      if (t.bias != nullptr) init = load<A>(t.bias + j0 + v * V);
+      const float* start = start_of<E, NR>(t, j0 + v / NV * NR);
+      if (start != nullptr) init = load<A>(start + v % NV * V);
 #pragma GCC unroll 16
       for (int i = 0; i < mr; ++i) c[i][v] = init;
     }
@@ -80,10 +92,11 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   constexpr int kGroup = 3;
   constexpr int kGroups = (mr + kGroup - 1) / kGroup;
   constexpr Index KR = E::kKR;
+  using BWord = typename E::BWord;
   const Index lda = t.lda / KR;                                     // words
-  const Index ldb = t.ldb >> 2;                                     // words
+  const Index ldb = t.ldb / Index{sizeof(BWord)};                   // words
   const float* a[extent(kGroups)];                                  // rows 3g, 3g+1, 3g+2 of A
-  const float* b = static_cast<const float*>(t.b) + j0 / NR * ldb;  // P panels (kc, NR)
+  const BWord* b = static_cast<const BWord*>(t.b) + j0 / NR * ldb;  // P panels (kc, NR)
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) a[g] = static_cast<const float*>(t.a) + g * kGroup * lda;
 
@@ -96,9 +109,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     typename E::Factor bk[extent(NVP)];  // row k of the panels
 #pragma GCC unroll 16
     for (int v = 0; v < NVP; ++v) {
-      const float* bkv = b + v / NV * ldb + k * NR + v % NV * V;
-      bk[v] = E::factor_of(load<A>(bkv));
-      if (kNear && v % NV * V * 4 % kLineBytes == 0) {
+      const BWord* bkv = b + v / NV * ldb + k * NR + v % NV * V;
+      bk[v] = E::factor_of(E::load(bkv));
+      if (kNear && v % NV * V * Index{sizeof(BWord)} % kLineBytes == 0) {
         _mm_prefetch(reinterpret_cast<const char*>(bkv) + kNearBytes, _MM_HINT_T0);
       }
       if constexpr (kHoldB) E::hold(bk[v]);
@@ -129,7 +142,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     return *word;
   };
   Index left = t.kc / KR;
-  if constexpr (far) stream = stream_of<NR>(t, (t.kc + KR - 1) / KR, j0, P);
+  if constexpr (far) {
+    stream = stream_of<NR, Index{sizeof(BWord)}>(t, (t.kc + KR - 1) / KR, j0, P);
+  }
   for (; left >= 4; left -= 4) {
     if constexpr (far) stream.next<P>();
 #pragma GCC unroll 4
@@ -140,7 +155,9 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     step(0, whole);
     advance(1);
   }
-  if constexpr (KR > 1) {  // the end of an odd K: what follows in A is not read
+  if constexpr (E::kIsInteger) {  // zeros follow in A
+    if (t.kc % KR != 0) step(0, whole);
+  } else if constexpr (KR > 1) {  // the end of an odd K: what follows in A is not read
     if (t.kc % KR != 0) {
       step(
           0, [](const float* word) __attribute__((always_inline)) { return first_half(word); });
@@ -154,19 +171,29 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   }
 }
 
+template <class A, class E, Index NR>
+TESSERA_INLINE void finish_panels(const GemmTile& t, const float* x, Index ldx, Index j0,
+                                  Index nr) noexcept {
+  if constexpr (E::kIsInteger) {
+    finish_integers<A, NR>(t, x, ldx, j0, nr, 0, t.mr);
+  } else {
+    finish_rows<A>(t, x, ldx, j0, nr, 0, t.mr);
+  }
+}
+
 /// The last, ragged panel (nr ≤ W vectors < NR): init and result go through a tile on the stack.
 template <class A, class E, int mr, int NV, int W>
 __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr) noexcept {
   constexpr Index NR = W * kLanes<A>;
   alignas(64) float tile[extent(mr * NR)];  // (mr, W vectors)
+  constexpr Index kPanel = NV * kLanes<A>;
   for (Index i = 0; i < mr; ++i) {
-    const float* init = t.accumulate        ? sums_of(t, j0) + i * ld_of_sums(t)
-                        : t.bias != nullptr ? t.bias + j0
-                                            : nullptr;
+    const float* init =
+        t.accumulate ? sums_of(t, j0) + i * ld_of_sums(t) : start_of<E, kPanel>(t, j0);
     for (Index j = 0; j < NR; ++j) tile[i * NR + j] = init != nullptr && j < nr ? init[j] : 0.0F;
   }
   full_tile<A, E, mr, NV, 1, false, W>(t, j0, tile, NR, tile, NR);
-  finish_tile<A>(t, tile, NR, j0, nr);
+  finish_panels<A, E, kPanel>(t, tile, NR, j0, nr);
 }
 
 /// All columns of a tile of mr rows.
@@ -174,12 +201,12 @@ template <class A, class E, int mr, int NV>
 void tile_of_rows(const GemmTile& t) noexcept {
   constexpr Index NR = NV * kLanes<A>;
   constexpr int P = panels_per_pass<A>(mr, NV);
-  const bool finish =
-      t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
+  const bool finish = t.activation != Activation::none || t.residual != nullptr ||
+                      t.narrow != nullptr || (E::kIsInteger && t.row_scales != nullptr);
   Index j = 0;
   const auto pass = [&]<int panels>(std::integral_constant<int, panels>)
       __attribute__((always_inline)) {
-    alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_tile
+    alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_panels
     float* y = finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? sums_of(t, j) : nullptr;
@@ -188,7 +215,7 @@ void tile_of_rows(const GemmTile& t) noexcept {
     } else {
       full_tile<A, E, mr, NV, panels, false>(t, j, init, ld_of_sums(t), y, ldy);
     }
-    if (finish) finish_tile<A>(t, tile, panels * NR, j, panels * NR);
+    if (finish) finish_panels<A, E, NR>(t, tile, panels * NR, j, panels * NR);
     j += panels * NR;
   };
   if constexpr (P > 1) {

@@ -101,4 +101,23 @@ using Widen = void (*)(const void* x, DType type, float* y, Index n) noexcept;
 using NarrowRows = void (*)(const float* x, Index ldx, std::uint16_t* y, Index ldy, Index M,
                             Index N) noexcept;
 
+/// Rows of x (M,N), f32 or bf16, as whole numbers and one scale each:
+///
+///   scale = max_j |x_j| / 127        q_j = x_j · (127 / max_j |x_j|), rounded to nearest even
+///
+/// The same q and scale at every level. max < 2⁻¹⁰⁰: the row counts as zeros, of scale 0. A row that
+/// holds ±inf or NaN: zeros, of scale NaN, so that what is multiplied by it is NaN.
+///
+/// A row of y has the elements as the level's products of s8 read them (q, q + 128 or 16 bits), zeros up to
+/// a multiple of kQuantizedGroup, and its scale at scale_offset(). y does not overlap x.
+struct QuantizeRows {
+  const void* x;
+  DType type;
+  Index ldx;
+  void* y;
+  Index y_bytes;  // from row to row
+  Index M, N;
+};
+using Quantize = void (*)(const QuantizeRows&) noexcept;
+
 }  // namespace tessera::kernels

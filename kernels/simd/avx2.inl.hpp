@@ -106,6 +106,37 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
     return _mm256_and_ps(words, _mm256_castsi256_ps(_mm256_set1_epi32(-65536)));
   }
 
+  static TESSERA_INLINE F larger_magnitude(F m, F x) noexcept {
+    const __m256i bits = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7FFFFFFF));
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(m), bits));
+  }
+  static TESSERA_INLINE F from_s32(F bits) noexcept {
+    return _mm256_cvtepi32_ps(_mm256_castps_si256(bits));
+  }
+  static TESSERA_INLINE __m128i rounded_s16(F x) noexcept {
+    const __m256i q = _mm256_cvtps_epi32(x);
+    return _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+  }
+  static TESSERA_INLINE void store_s8(std::int8_t* p, F x, std::uint32_t flip) noexcept {
+    const __m128i words = rounded_s16(x), bytes = _mm_packs_epi16(words, words);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p),
+                     _mm_xor_si128(bytes, _mm_set1_epi32(static_cast<std::int32_t>(flip))));
+  }
+  static TESSERA_INLINE void store_s16(std::int16_t* p, F x) noexcept {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), rounded_s16(x));
+  }
+  static TESSERA_INLINE F add_pairs(F a, F b, F c) noexcept {
+    __m256 sum = c, products;  // written out: GCC 12 multiplies a whole tile first, and spills
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+        : "+v"(sum), "=&v"(products)
+        : "v"(static_cast<__m256>(a)), "v"(static_cast<__m256>(b)));
+    return sum;
+  }
+  static TESSERA_INLINE F load_pairs(const std::uint16_t* p) noexcept {
+    return _mm256_castsi256_ps(
+        _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm256_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {
     return _mm256_add_epi32(_mm256_mullo_epi32(w, x), sum);

@@ -108,6 +108,40 @@ struct Words<xsimd::avx512bw> {
         _mm512_and_si512(_mm512_castps_si512(words), _mm512_set1_epi32(-65536)));
   }
 
+  /// Lane by lane the bits of the larger of m ≥ 0 and |x|, ordered as integers.
+  static TESSERA_INLINE F larger_magnitude(F m, F x) noexcept {
+    const __m512i bits = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7FFFFFFF));
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(m), bits));
+  }
+  /// Lanes that hold s32, as f32.
+  static TESSERA_INLINE F from_s32(F bits) noexcept {
+    return _mm512_cvtepi32_ps(_mm512_castps_si512(bits));
+  }
+  /// kLanes whole numbers, x rounded to nearest even; |x| < 128 bytes, each with the bits of `flip`
+  /// inverted.
+  static TESSERA_INLINE void store_s8(std::int8_t* p, F x, std::uint32_t flip) noexcept {
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_xor_si128(bytes, _mm_set1_epi32(static_cast<std::int32_t>(flip))));
+  }
+  static TESSERA_INLINE void store_s16(std::int16_t* p, F x) noexcept {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
+  }
+  /// c + Σ of the two products of 16-bit numbers in each lane.
+  static TESSERA_INLINE F add_pairs(F a, F b, F c) noexcept {
+    __m512 sum = c, products;  // written out: GCC 12 multiplies a whole tile first, and spills
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+        : "+v"(sum), "=&v"(products)
+        : "v"(static_cast<__m512>(a)), "v"(static_cast<__m512>(b)));
+    return sum;
+  }
+  /// Pairs of bytes with a sign, kLanes of them, each number in 16 bits.
+  static TESSERA_INLINE F load_pairs(const std::uint16_t* p) noexcept {
+    return _mm512_castsi512_ps(
+        _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+  }
+
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm512_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {
     return _mm512_add_epi32(_mm512_mullo_epi32(w, x), sum);

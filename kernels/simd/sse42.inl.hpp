@@ -119,6 +119,35 @@ struct Words<xsimd::sse4_2> {
     return _mm_and_ps(words, _mm_castsi128_ps(_mm_set1_epi32(-65536)));
   }
 
+  static TESSERA_INLINE F larger_magnitude(F m, F x) noexcept {
+    const __m128i bits = _mm_and_si128(_mm_castps_si128(x), _mm_set1_epi32(0x7FFFFFFF));
+    return _mm_castsi128_ps(_mm_max_epi32(_mm_castps_si128(m), bits));
+  }
+  static TESSERA_INLINE F from_s32(F bits) noexcept {
+    return _mm_cvtepi32_ps(_mm_castps_si128(bits));
+  }
+  static TESSERA_INLINE void store_s8(std::int8_t* p, F x, std::uint32_t flip) noexcept {
+    const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(x), _mm_setzero_si128());
+    const std::uint32_t four =
+        static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_packs_epi16(words, words))) ^ flip;
+    __builtin_memcpy(p, &four, sizeof four);
+  }
+  static TESSERA_INLINE void store_s16(std::int16_t* p, F x) noexcept {
+    const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(x), _mm_setzero_si128());
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), words);
+  }
+  static TESSERA_INLINE F add_pairs(F a, F b, F c) noexcept {
+    __m128 sum = c, products;  // written out: GCC 12 multiplies a whole tile first, and spills
+    asm("movdqa %2, %1\n\tpmaddwd %3, %1\n\tpaddd %1, %0"
+        : "+v"(sum), "=&v"(products)
+        : "v"(static_cast<__m128>(a)), "v"(static_cast<__m128>(b)));
+    return sum;
+  }
+  static TESSERA_INLINE F load_pairs(const std::uint16_t* p) noexcept {
+    return _mm_castsi128_ps(
+        _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {
     return _mm_add_epi32(_mm_mullo_epi32(w, x), sum);

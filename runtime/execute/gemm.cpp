@@ -28,7 +28,7 @@ Ahead share_of(const std::byte* data, Index bytes, Index i, Index n) noexcept {
 /// Panel `panel` from row k on.
 const std::byte* panel_at(const GemmOperands& o, Index panel, Index k) noexcept {
   return static_cast<const std::byte*>(o.panels) + panel * o.gemm.panel_bytes(o.K) +
-         o.gemm.panel_bytes(k);
+         o.gemm.panel_offset(k);
 }
 
 /// What the tile prefetches meanwhile.
@@ -42,8 +42,8 @@ Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
     if (there * o.gemm.NR < o.N) panel = there;
   }
   if (panel >= 0) {
-    return share_of(panel_at(o, panel, s.next_k.begin), o.gemm.panel_bytes(s.next_k.size()),
-                    s.share, s.shares);
+    return share_of(panel_at(o, panel, s.next_k.begin), o.gemm.rows_bytes(s.next_k.size()), s.share,
+                    s.shares);
   }
   if (o.after == nullptr || s.k.end != o.K) return {};
   const Index of_panels = by_columns ? panels.size() : 1;
@@ -66,6 +66,7 @@ struct BlockState {
 void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState& state) noexcept {
   const Index NR = o.gemm.NR, n = s.panels.begin * NR;
   const bool first = s.k.begin == 0, last = s.k.end == o.K;
+  const bool adds_bias = o.gemm.of_integers ? last : first;
   const Index column =
       o.block_columns == 0 ? n : n / o.block_columns * o.block_stride + n % o.block_columns;
   kernels::GemmTile t{
@@ -78,7 +79,7 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState&
       .mr = s.m.size(),
       .nr = std::min(s.panels.end * NR, o.N) - n,
       .kc = s.k.size(),
-      .bias = o.bias == nullptr || !first ? nullptr : o.bias + n,
+      .bias = o.bias == nullptr || !adds_bias ? nullptr : o.bias + n,
       .residual = o.residual == nullptr || !last ? nullptr : o.residual + s.m.begin * o.ldr + n,
       .ldr = o.ldr,
       .accumulate = !first,
@@ -90,6 +91,11 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState&
       .ldn = o.ldn,
       .streams = state.streams,
       .later = o.gemm.finish == nullptr ? nullptr : &state.later};
+  if (o.gemm.of_integers) {
+    t.heads = static_cast<const std::byte*>(o.panels) + s.panels.begin * t.ldb;
+    t.row_scales = last ? o.row_scales + s.m.begin * o.row_scale_step : nullptr;
+    t.row_scale_step = o.row_scale_step;
+  }
   if (o.sums != nullptr && s.k.size() < o.K) {
     float* const sums = o.sums + (s.m.begin - state.first_row) * NR;
     if (!last) t.c = sums, t.ldc = NR;
@@ -113,6 +119,7 @@ GemmOperands from_row(GemmOperands o, Index i) noexcept {
   if (o.c != nullptr) o.c += i * o.ldc;
   if (o.narrow != nullptr) o.narrow += i * o.ldn;
   if (o.residual != nullptr) o.residual += i * o.ldr;
+  if (o.row_scales != nullptr) o.row_scales += i * o.row_scale_step;
   return o;
 }
 

@@ -37,6 +37,9 @@ struct GemmOperands {
   /// Room for sums between chunks of K, where the result is no place for them: bf16, or added to. Rows of
   /// a block × NR, for IS-OS(a), which ends a panel before it begins the next.
   float* sums = nullptr;
+  /// Of whole numbers: the scale of row 0 of A, and floats from row to row.
+  const float* row_scales = nullptr;
+  Index row_scale_step = 0;
   RunStop* stop = nullptr;  ///< the remaining tiles are left out once it is requested
 };
 

@@ -34,6 +34,12 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
                  .activation = op.activation,
                  .resident = context.weights_stay_in_l3,
                  .stop = context.workers.stop()};
+  if (o.gemm.of_integers) {
+    const Value& in = context.program.values[at(op.in)];
+    o.row_scales =
+        reinterpret_cast<const float*>(context.places[at(op.in)] + scale_offset(in.width, in.type));
+    o.row_scale_step = o.lda * size_of(in.type) / Index{sizeof(float)};
+  }
   if (context.is_narrow(op.out)) {
     const TensorView<std::uint16_t> c = context.narrow_value(op.out);
     o.narrow = c.data, o.ldn = c.stride;

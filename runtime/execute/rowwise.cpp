@@ -49,6 +49,23 @@ void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedu
 }
 
 void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule) noexcept {
+  const Value& out = context.program.values[tessera::at(op.out)];
+  if (is_quantized(out.type)) {
+    const Value& in = context.program.values[tessera::at(op.in)];
+    const Index ldx = context.stride(op.in), y_bytes = context.stride(op.out) * size_of(out.type);
+    const Index rows = context.cuts[tessera::at(out.space)].rows;
+    for_each_rows(context, schedule, rows, [&](Index begin, Index count) {
+      context.kernels.quantize(
+          {.x = context.places[tessera::at(op.in)] + begin * ldx * size_of(in.type),
+           .type = in.type,
+           .ldx = ldx,
+           .y = context.places[tessera::at(op.out)] + begin * y_bytes,
+           .y_bytes = y_bytes,
+           .M = count,
+           .N = out.width});
+    });
+    return;
+  }
   const TensorView<float> x = context.value(op.in);
   const TensorView<std::uint16_t> y = context.narrow_value(op.out);
   for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {

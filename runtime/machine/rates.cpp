@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 double lanes_of(Isa isa) noexcept {
-  return isa == Isa::baseline ? 4 : isa == Isa::avx2 ? 8 : 16;
+  return isa == Isa::baseline ? 4 : isa == Isa::avx2 || isa == Isa::avx_vnni ? 8 : 16;
 }
 
 /// The value of an environment variable; empty counts as not set.
@@ -81,7 +81,14 @@ MachineRates nominal_rates(const Machine& machine, Isa isa) {
   const double bf16 = contains(level_of(isa), level_of(Isa::amx_bf16))      ? 12 * flops
                       : contains(level_of(isa), level_of(Isa::avx512_bf16)) ? flops
                                                                             : flops / 2;
-  MachineRates rates{.flops = {flops, bf16},
+  // Two 16-bit products a lane, then an addition; four where one instruction adds them. A product of tiles
+  // of bytes takes the time of one of bf16 and is twice as deep.
+  const bool dot = contains(level_of(isa), level_of(Isa::avx_vnni)) ||
+                   contains(level_of(isa), level_of(Isa::avx512_vnni));
+  const double s8 = contains(level_of(isa), level_of(Isa::amx_bf16)) ? 2 * bf16
+                    : dot                                            ? 4 * flops
+                                                                     : flops;
+  MachineRates rates{.flops = {flops, bf16, s8},
                      .l1_bytes = kHertz * 2 * 4 * V,
                      .l2_bytes = kHertz * std::min(4 * V, 32.0),
                      .l3_bytes = kHertz * 6,
@@ -138,11 +145,12 @@ MachineRates measured_rates(const Machine& machine, Isa isa, const RatesPlaces& 
 
 std::string describe(const MachineRates& rates) {
   return fmt::format(
-      "{:.1f} GFLOP/s, bf16 {:.1f}; L1 {:.0f}, L2 {:.0f}, L3 {:.1f}, memory {:.1f} GB/s; {:.1e} "
+      "{:.1f} GFLOP/s, bf16 {:.1f}, s8 {:.1f}; L1 {:.0f}, L2 {:.0f}, L3 {:.1f}, memory {:.1f} "
+      "GB/s; {:.1e} "
       "exp2/s ({})",
       rates.flops[Precision::f32] * 1e-9, rates.flops[Precision::bf16] * 1e-9,
-      rates.l1_bytes * 1e-9, rates.l2_bytes * 1e-9, rates.l3_bytes * 1e-9,
-      rates.memory_bytes * 1e-9, rates.exps, rates.source);
+      rates.flops[Precision::s8] * 1e-9, rates.l1_bytes * 1e-9, rates.l2_bytes * 1e-9,
+      rates.l3_bytes * 1e-9, rates.memory_bytes * 1e-9, rates.exps, rates.source);
 }
 
 }  // namespace tessera

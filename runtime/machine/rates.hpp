@@ -90,7 +90,7 @@ void save_rates(const std::filesystem::path& file, const MachineRates& rates,
 /// expected.
 MachineRates load_rates(const std::filesystem::path& file, const Machine& machine, Isa isa);
 
-/// One line for reports: "176.2 GFLOP/s, bf16 352.4; L1 350, L2 110, L3 25, memory 11 GB/s; 5.1e9 exp2/s
+/// One line for reports: "176.2 GFLOP/s, bf16 352.4, s8 704.8; L1 350, L2 110, L3 25, memory 11 GB/s; 5.1e9 exp2/s
 /// (nominal)".
 std::string describe(const MachineRates& rates);
 

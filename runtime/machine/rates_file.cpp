@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 /// Of the format and of what the probes measure: a change of either makes old files foreign.
-constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kVersion = 3;
 constexpr std::uintmax_t kMaxFileBytes = 64 * 1024;
 
 /// One figure: its name in the file and what a core can have at all.
@@ -38,6 +38,7 @@ constexpr std::array kFields = {
     Field{"exps", [](MachineRates& r) -> double& { return r.exps; }, 1e6, 1e13},
     Field{"flops_bf16", [](MachineRates& r) -> double& { return r.flops[Precision::bf16]; }, 1e7,
           1e15},
+    Field{"flops_s8", [](MachineRates& r) -> double& { return r.flops[Precision::s8]; }, 1e7, 1e15},
 };
 
 /// The levels of memory among them, from the nearest on.

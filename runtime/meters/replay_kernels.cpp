@@ -202,6 +202,23 @@ void narrow(const float* x, Index ldx, std::uint16_t* y, Index ldy, Index M, Ind
   }
 }
 
+/// Two passes over a row.
+template <Isa isa>
+void quantize(const kernels::QuantizeRows& r) noexcept {
+  if (target == nullptr) return;
+  Touch touch(*target);
+  const Index in = size_of(r.type), out = kernels::kernels_at(isa).gemm[Precision::s8].bits.a / 8;
+  for (Index i = 0; i < r.M; ++i) {
+    const auto* const x = static_cast<const char*>(r.x) + i * r.ldx * in;
+    auto* const y = static_cast<char*>(r.y) + i * r.y_bytes;
+    touch.read(x, r.N * in);
+    by_lines(r.N, [&](Index j, Index n) {
+      touch.read(x + j * in, n * in);
+      touch.write(y + j * out, n * out);
+    });
+  }
+}
+
 // ---- The tables ---------------------------------------------------------------------------------
 
 template <Isa isa, Precision precision>
@@ -210,7 +227,7 @@ void gemm(const GemmTile& t) noexcept {
   const KernelTable& real = kernels::kernels_at(isa);
   touch_gemm(t, real.gemm[precision], real.attention[Precision::f32].V, Touch(*target));
 }
-void pack_panel(const void*, DType, Index, Index, Index, void*) noexcept {}
+void pack_panel(const kernels::PanelOfRows&) noexcept {}
 
 template <Isa isa>
 void attention(const kernels::AttentionTask& t) noexcept {
@@ -223,6 +240,7 @@ KernelTable make_table() noexcept {
   KernelTable table = kernels::kernels_at(isa);
   table.gemm[Precision::f32].run = gemm<isa, Precision::f32>;
   table.gemm[Precision::bf16].run = gemm<isa, Precision::bf16>;
+  table.gemm[Precision::s8].run = gemm<isa, Precision::s8>;
   for (const Precision p : kPrecisions) {
     kernels::Gemm& family = table.gemm[p];
     family.pack_panel = pack_panel;
@@ -247,6 +265,7 @@ KernelTable make_table() noexcept {
   table.depthwise = depthwise;
   table.widen = widen;
   table.narrow = narrow;
+  table.quantize = quantize<isa>;
   return table;
 }
 
@@ -257,10 +276,10 @@ void replay_into(CacheSimulator* simulator) noexcept {
 }
 
 const KernelTable& replay_kernels(Isa isa) noexcept {
-  static const std::array tables{make_table<Isa::baseline>(), make_table<Isa::avx2>(),
-                                 make_table<Isa::avx512>(), make_table<Isa::avx512_bf16>(),
-                                 make_table<Isa::amx_bf16>()};
-  static_assert(tables.size() == kAllIsas.size());
+  static const auto tables = []<std::size_t... i>(std::index_sequence<i...>) {
+    return std::array{make_table<kAllIsas[i]>()...};
+  }
+  (std::make_index_sequence<kAllIsas.size()>{});
   return tables[static_cast<std::size_t>(isa)];
 }
 

@@ -27,11 +27,11 @@ namespace tessera {
 
 /// Row stride of an activation matrix of `width` columns, in elements: whole 64-byte lines, and an odd number of
 /// them, so that the rows of a register tile spread over all L1 sets whatever the width (1024 would
-/// put every row into the same one).
+/// put every row into the same one). A quantised row holds its scale as well.
 constexpr Index activation_stride(Index width, DType type = DType::f32) noexcept {
-  const Index per_line = 64 / size_of(type);
-  const Index lines = (width + per_line - 1) / per_line;
-  return per_line * (lines | 1);
+  const Index bytes =
+      is_quantized(type) ? scale_offset(width, type) + Index{sizeof(float)} : width * size_of(type);
+  return 64 / size_of(type) * ((bytes + 63) / 64 | 1);
 }
 
 struct MemorySlot {

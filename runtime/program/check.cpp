@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/gemm/gemm.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/program/mask.hpp"
@@ -393,7 +394,7 @@ class Checker {
   void same_type(ValueId a, ValueId b) const {
     require(value(a).type == value(b).type, "changes the type of elements");
   }
-  // Everything is f32 but what a linear of Precision::bf16 reads, and attention of it reads and writes.
+  // Everything is f32 but what a linear of another precision reads, and attention in bf16 reads and writes.
   template <class AnyOp>
   void types(const AnyOp& o) const {
     const auto f32 = [&](auto, std::int32_t id) {
@@ -403,18 +404,24 @@ class Checker {
   }
   void types(const WindowRowsOp& o) const { same_type(o.in, o.out); }
   void types(const MergeCellsOp& o) const { same_type(o.in, o.out); }
+  void multiplies(ValueId in, Precision precision) const {
+    const DType type = value(in).type;
+    const bool fits = precision == Precision::s8     ? is_quantized(type)
+                      : precision == Precision::bf16 ? type == DType::bf16
+                                                     : type == DType::f32;
+    require(fits, "reads elements of another type than its weight's precision");
+    require(precision != Precision::s8 || value(in).width <= kernels::kMostIntegerDepth,
+            "sums more products of 8 bits than 32 bits hold");
+  }
   void types(const LinearOp& o) const {
-    const bool narrow = parameter(o.weight).precision == Precision::bf16;
-    require(value(o.in).type == (narrow ? DType::bf16 : DType::f32),
-            "reads elements of another type than its weight's precision");
+    multiplies(o.in, parameter(o.weight).precision);
     require(o.residual == kNone || value(o.residual).type == DType::f32,
             "has a residual that is not f32");
     require(!o.norm || value(o.out).type == DType::f32, "normalises what is not f32");
   }
   void types(const PooledLinearOp& o) const {
-    const bool narrow = parameter(o.weight).precision == Precision::bf16;
-    require(value(o.in).type == (narrow ? DType::bf16 : DType::f32),
-            "reads elements of another type than its weight's precision");
+    require(parameter(o.weight).precision != Precision::s8, "is pooled of whole numbers");
+    multiplies(o.in, parameter(o.weight).precision);
     require(value(o.out).type == DType::f32, "writes what is not f32");
   }
   void types(const AttentionOp& o) const {
@@ -425,8 +432,10 @@ class Checker {
     require(type == DType::f32 || o.head_dim % 2 == 0, "has an odd head size in bf16");
   }
   void types(const NarrowOp& o) const {
-    require(value(o.in).type == DType::f32 && value(o.out).type == DType::bf16,
-            "must turn f32 into bf16");
+    const DType in = value(o.in).type, out = value(o.out).type;
+    require((in == DType::f32 && out == DType::bf16) ||
+                ((in == DType::f32 || in == DType::bf16) && is_quantized(out)),
+            "must turn f32 into bf16, or one of them into whole numbers");
   }
 
   const Program& program_;

@@ -98,6 +98,8 @@ struct Parameter {
   Source minus{};  ///< of a matrix: as many rows that are subtracted at load, or none
   /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
+  bool keeps_floats =
+      false;  ///< of a matrix: s8 leaves it, which the checkpoint stores so on purpose
   Projection projection{};  ///< of distances
   WindowBias window{};      ///< of pair_bias
 };

@@ -335,7 +335,8 @@ struct ActivationOp {
   }
 };
 
-/// out = in rounded to bf16, to nearest even: what linears of Precision::bf16 read.
+/// out = in as linears of another precision read it: rounded to bf16, to nearest even; or as whole numbers
+/// with a scale for each row (kernels::QuantizeRows).
 struct NarrowOp {
   ValueId in;
   ValueId out;

@@ -27,13 +27,26 @@ Program pool_early(const Program& program);
 /// no other reader.
 Program fuse_epilogues(const Program& program);
 
-/// The linears of `program` in bf16 (Precision::bf16): weights, and what they multiply. A linear, an
-/// attention or a narrow op writes that as bf16; everything else stays f32: sums, residuals, norms,
-/// pooling, patches. Linears of one row per sequence, and those whose result is an output that no op
-/// reads (the last one of a head), stay f32 too: they take no time worth an error in the answer.
-/// Attention multiplies bf16 if `attention` (the level has such kernels), its head size is even and
-/// its result is read by linears of bf16 alone.
+/// What in_precision() makes of a program.
+struct PrecisionRewrite {
+  Precision precision = Precision::f32;
+  /// The level has attention in bf16. In s8 what is not computed in whole numbers is then bf16, else f32.
+  bool attention = false;
+  /// What the level's products of whole numbers read: s8 or s16.
+  DType quantized = DType::s8;
+  /// Linears that s8 leaves as above: names of their weights (Parameter::name); and those that say so
+  /// themselves (Parameter::keeps_floats).
+  std::span<const std::string> keep{};
+};
+
+/// The linears of `program` in bf16 or in whole numbers: weights, and what they multiply. A linear or an
+/// attention writes that as bf16, a narrow op as either; everything else stays f32: sums, residuals,
+/// norms, pooling, patches. Linears of one row per sequence, and those whose result is an output that no
+/// op reads (the last one of a head), stay f32 too: they take no time worth an error in the answer.
+/// Attention multiplies bf16 if the level can, its head size is even and its result is read by such
+/// linears alone. Pooled linears (a vocabulary) are not quantised.
 /// Precondition: `program` is in f32. Precision::f32: returned as it is.
-Program in_precision(const Program& program, Precision precision, bool attention = false);
+/// Throws Error{invalid_argument} if `keep` names what is no such weight.
+Program in_precision(const Program& program, const PrecisionRewrite& rewrite);
 
 }  // namespace tessera

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <span>
 #include <utility>
 
 #include "runtime/base/error.hpp"
@@ -46,14 +47,39 @@ void check_families(const Program& program, const kernels::KernelTable& kernels)
   }
 }
 
+/// ModelOptions::held_outputs of `whole`, in what was made of it.
+void add_held_outputs(const Program& whole, std::span<const std::string> names, Program& made) {
+  for (const std::string& name : names) {
+    if (made.find_output(name) != kNone) continue;
+    const std::int32_t found = whole.find_output(name);
+    if (found == kNone) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("held_outputs: the model has no output \"{}\", expected one of its "
+                              "outputs",
+                              name));
+    }
+    const std::string& value = whole.values[at(whole.outputs[at(found)].value)].name;
+    for (std::size_t v = 0; v < made.values.size(); ++v) {
+      if (made.values[v].name != value || made.values[v].type != DType::f32) continue;
+      made.outputs.push_back({name, static_cast<ValueId>(v)});
+    }
+  }
+}
+
 }  // namespace
 
 Program model_program(const Program& program, const ModelOptions& options) {
   check(program);
   Program kept = options.outputs.empty() ? program : keep_outputs(program, options.outputs);
   const kernels::KernelTable& kernels = kernels_of(options);
-  kept = in_precision(fuse_epilogues(pool_early(kept)), options.precision,
-                      kernels.attention[options.precision].run != nullptr);
+  const bool whole = options.precision == Precision::s8;
+  kept = in_precision(
+      fuse_epilogues(pool_early(kept)),
+      {.precision = options.precision,
+       .attention = kernels.attention[whole ? Precision::bf16 : options.precision].run != nullptr,
+       .quantized = kernels.gemm[Precision::s8].bits.a == 8 ? DType::s8 : DType::s16,
+       .keep = options.keep});
+  add_held_outputs(program, options.held_outputs, kept);
   check(kept);
   check_families(kept, kernels);
   return kept;

@@ -21,6 +21,7 @@
 #include "runtime/weights/looks_like.hpp"
 #include "runtime/weights/other_weights.hpp"
 #include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/scaled_rows.hpp"
 #include "runtime/weights/torch_file.hpp"
 
 namespace tessera {
@@ -245,14 +246,36 @@ void Checkpoint::read(std::span<const std::byte> part, std::byte* to) const {
 }
 
 std::vector<float> Checkpoint::values(const StoredTensor& tensor) const {
-  const std::optional<DType> type = weight_dtype(tensor.type);
+  const std::optional<DType> type = weight_type(tensor);
   if (!type) return {};
   std::vector<std::byte> stored(tensor.bytes);  // where the file has it, any alignment
   read({tensor.data, tensor.bytes}, stored.data());
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  if (*type == DType::s8) {
+    const std::span<const float> scales = this->scales(tensor.name);
+    const auto n = static_cast<Index>(values.size());
+    widen_scaled(reinterpret_cast<const std::int8_t*>(stored.data()), scales,
+                 n / std::ssize(scales), 0, n, values.data());
+    return values;
+  }
   kernels::kernels_at(Isa::baseline)
       .widen(stored.data(), *type, values.data(), static_cast<Index>(values.size()));
   return values;
+}
+
+void Checkpoint::set_scales(const std::string& tensor, std::vector<float> scales) {
+  scales_[tensor] = std::move(scales);
+}
+
+std::span<const float> Checkpoint::scales(std::string_view tensor) const noexcept {
+  const auto found = scales_.find(tensor);
+  if (found == scales_.end()) return {};
+  return found->second;
+}
+
+std::optional<DType> Checkpoint::weight_type(const StoredTensor& tensor) const noexcept {
+  if (tensor.type == StoredType::i8 && !scales(tensor.name).empty()) return DType::s8;
+  return weight_dtype(tensor.type);
 }
 
 void Checkpoint::check_unchanged() const {

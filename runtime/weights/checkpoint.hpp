@@ -4,6 +4,9 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +44,16 @@ class Checkpoint {
   /// The elements of a small tensor, as f32; empty where it has a dtype that no weight has.
   std::vector<float> values(const StoredTensor& tensor) const;
 
+  /// Says that the whole numbers (I8) of a tensor count in `scales`, one for each row, its first extent.
+  /// Precondition: there is such a tensor, of that type and so many rows.
+  void set_scales(const std::string& tensor, std::vector<float> scales);
+  /// One for each row; empty where nothing was said.
+  std::span<const float> scales(std::string_view tensor) const noexcept;
+  /// Whether any tensor has scales.
+  bool has_scales() const noexcept { return !scales_.empty(); }
+  /// The element type of a weight stored as `tensor`: s8 where it has scales. Empty: it cannot be one.
+  std::optional<DType> weight_type(const StoredTensor& tensor) const noexcept;
+
   /// Throws Error{corrupt_file} if a shard has changed since it was opened.
   void check_unchanged() const;
 
@@ -60,6 +73,7 @@ class Checkpoint {
   std::vector<TensorFile> files_;
   std::deque<StoredTensor> renamed_;          // what merge() added; elements never move
   std::vector<const StoredTensor*> tensors_;  // sorted by name
+  std::map<std::string, std::vector<float>, std::less<>> scales_;
 };
 
 }  // namespace tessera

@@ -29,6 +29,9 @@ bool all_below(const std::byte* values, DType type, Index n, float limit) {
       return all_bits_below<std::int16_t>(values, n, 0x7C00);
     case DType::bf16:
       return all_bits_below<std::int16_t>(values, n, 0x7F80);
+    case DType::s8:
+    case DType::s16:
+      return true;  // whole numbers
   }
   return false;
 }

@@ -17,6 +17,8 @@
 #include "runtime/weights/packed_cache.hpp"
 #include "runtime/weights/picked_rows.hpp"
 #include "runtime/weights/project_rows.hpp"
+#include "runtime/weights/source_rows.hpp"
+#include "runtime/weights/whole_panels.hpp"
 #include "runtime/weights/window_bias.hpp"
 
 namespace tessera {
@@ -33,36 +35,6 @@ std::size_t aligned_floats(Index count) {
   return rounded(static_cast<std::size_t>(count) * sizeof(float));
 }
 
-/// A source as stored: `rows` rows of `cols` elements. data is null for zeros, and mapped: what is read
-/// of it goes through Checkpoint::read(), since touching the pages of a file that is cut is SIGBUS.
-struct Rows {
-  const std::byte* data = nullptr;
-  DType type = DType::f32;
-  Index rows = 0;
-};
-
-Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
-  if (source.tensor.empty()) return {.data = nullptr, .type = DType::f32, .rows = source.rows};
-  const StoredTensor& tensor = checkpoint.at(source.tensor);
-  const std::optional<DType> type = weight_dtype(tensor.type);
-  if (!type) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16",
-                            checkpoint.path_of(source.tensor).string(), source.tensor,
-                            to_string(tensor.type)));
-  }
-  const Index tensor_rows = source.tensor_rows == 0 ? source.rows : source.tensor_rows;
-  if (tensor.elements() != tensor_rows * cols) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: tensor \"{}\" has shape {} ({} elements), expected {} x {}",
-                            checkpoint.path_of(source.tensor).string(), source.tensor,
-                            shape_to_string(tensor.shape), tensor.elements(), tensor_rows, cols));
-  }
-  return {.data = tensor.data + source.first_row * cols * size_of(*type),
-          .type = *type,
-          .rows = source.rows};
-}
-
 bool is_aligned(const Rows& rows) {
   return reinterpret_cast<std::uintptr_t>(rows.data) %
              static_cast<std::uintptr_t>(size_of(rows.type)) ==
@@ -71,13 +43,16 @@ bool is_aligned(const Rows& rows) {
 
 /// True if a table can be read where it is mapped.
 bool readable_in_place(const Rows& rows) {
-  return rows.data != nullptr && is_aligned(rows);
+  return rows.data != nullptr && rows.type != DType::s8 && is_aligned(rows);
 }
 
 class Packer {
  public:
   Packer(const Checkpoint& checkpoint, const kernels::KernelTable& kernels, bool copy_tables)
-      : checkpoint_(checkpoint), kernels_(kernels), copy_tables_(copy_tables) {}
+      : checkpoint_(checkpoint),
+        kernels_(kernels),
+        copy_tables_(copy_tables),
+        reader_(checkpoint, kernels) {}
 
   /// Bytes that `p` takes in the block.
   std::size_t bytes(const Parameter& p) const {
@@ -227,6 +202,12 @@ class Packer {
     const std::vector<double> scale = p.batch_norm.comes_first ? std::vector<double>{}
                                       : norm.s.empty()         ? row_scale(p)
                                                                : norm.s;
+    if (gemm.of_integers && packs_whole_rows(checkpoint_, p)) {
+      if (pack_whole_rows(checkpoint_, kernels_, p, scale, panels)) return true;
+      log(LogLevel::warning,
+          fmt::format("{}: parameter \"{}\" holds a value that is not finite", file_of(p), p.name));
+      return false;
+    }
     // As it is packed.
     const bool is_stored = scale.empty() && norm.s.empty() && p.taps == 1 && p.minus.rows == 0;
     bool is_finite = true;
@@ -236,15 +217,15 @@ class Packer {
       Index row = n0;
       if (p.transposed) {
         is_finite = gather_columns(p, n0, nr, gathered) && is_finite;
-        gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+        gemm.pack_panel({gathered.data(), DType::f32, K, nr, K, panel});
         continue;
       }
       const auto [source, first] = locate(p, row);
       const Rows rows = find_rows(checkpoint_, p.sources[source], K);
-      if (rows.data != nullptr && is_stored && first + nr <= rows.rows) {
+      if (rows.data != nullptr && rows.type != DType::s8 && is_stored && first + nr <= rows.rows) {
         const std::byte* const w = fetch(rows, first * K, nr * K);
         is_finite = is_finite && check(p, w, rows.type, nr * K);
-        gemm.pack_panel(w, rows.type, K, nr, K, panel);
+        gemm.pack_panel({w, rows.type, K, nr, K, panel});
         continue;
       }
       gathered.resize(static_cast<std::size_t>(NR * K));
@@ -261,7 +242,7 @@ class Packer {
         if (p.taps != 1) order_by_taps(row_of_w, K, p.taps, by_taps);
       }
       is_finite = is_finite && warn_unless_finite(p, gathered.data(), nr * K);
-      gemm.pack_panel(gathered.data(), DType::f32, K, nr, K, panel);
+      gemm.pack_panel({gathered.data(), DType::f32, K, nr, K, panel});
     }
     return is_finite;
   }
@@ -443,41 +424,23 @@ class Packer {
     return values;
   }
 
-  /// The source that holds row `row` of `p`, and the row's index in it.
-  static std::pair<std::size_t, Index> locate(const Parameter& p, Index row) {
-    std::size_t source = 0;
-    while (row >= p.sources[source].rows) row -= p.sources[source++].rows;
-    return {source, row};
-  }
-
   void widen_row(const Parameter& p, Index row, float* to) {
     const auto [source, first] = locate(p, row);
     widen(find_rows(checkpoint_, p.sources[source], p.cols), first * p.cols, p.cols, to);
   }
 
-  /// Elements [begin, begin + n) of a source that is not zeros, as stored; aligned, until the next
-  /// call.
   const std::byte* fetch(const Rows& rows, Index begin, Index n) {
-    const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
-    fetched_.resize(std::max(fetched_.size(), bytes / sizeof(float) + 1));
-    auto* const to = reinterpret_cast<std::byte*>(fetched_.data());
-    checkpoint_.read({rows.data + begin * size_of(rows.type), bytes}, to);
-    return to;
+    return reader_.fetch(rows, begin, n);
   }
-
-  // Elements [begin, begin + n) of a source as f32.
   void widen(const Rows& rows, Index begin, Index n, float* to) {
-    if (rows.data == nullptr) {
-      std::fill_n(to, n, 0.0F);
-      return;
-    }
-    kernels_.widen(fetch(rows, begin, n), rows.type, to, n);
+    reader_.widen(rows, begin, n, to);
   }
 
   const Checkpoint& checkpoint_;
   const kernels::KernelTable& kernels_;
   bool copy_tables_;
-  std::vector<float> fetched_, piece_;
+  RowReader reader_;
+  std::vector<float> piece_;
 };
 
 void check_sources(const Parameter& p) {

@@ -67,7 +67,7 @@ bool is_picked(const Checkpoint& checkpoint, const Parameter& parameter) {
   if (parameter.kind != ParameterKind::table || parameter.sources.size() != 1) return false;
   const StoredTensor* const tensor = checkpoint.find(parameter.sources.front().tensor);
   return !parameter.gather.empty() || !parameter.row_scale.empty() ||
-         (tensor != nullptr && is_number(tensor->type));
+         (tensor != nullptr && is_number(tensor->type) && checkpoint.scales(tensor->name).empty());
 }
 
 void pick_rows(const Checkpoint& checkpoint, const kernels::KernelTable& kernels,

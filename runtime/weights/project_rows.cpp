@@ -39,7 +39,7 @@ bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, s
     const kernels::Entered entered(gemm);
     for (Index n = 0; n < N; n += NR) {
       const Index nr = std::min(NR, N - n);
-      gemm.pack_panel(p.weight.data() + n * K, DType::f32, K, nr, K, panel.data());
+      gemm.pack_panel({p.weight.data() + n * K, DType::f32, K, nr, K, panel.data()});
       for (Index m = 0; m < R; m += MR) {
         gemm.run({.a = E + m * K,
                   .lda = K,
@@ -56,8 +56,8 @@ bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, s
   }
   for (Index h = 0; h < p.heads; ++h) {
     for (Index n = 0; n < R; n += NR, panels += gemm.panel_bytes(p.d)) {
-      gemm.pack_panel(product.data() + n * N + h * p.d, DType::f32, N, std::min(NR, R - n), p.d,
-                      panels);
+      gemm.pack_panel(
+          {product.data() + n * N + h * p.d, DType::f32, N, std::min(NR, R - n), p.d, panels});
     }
   }
   return std::all_of(product.begin(), product.end(), [](float x) { return std::isfinite(x); });

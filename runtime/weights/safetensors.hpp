@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -36,12 +37,14 @@ class SafetensorsFile : public TensorFile {  // nothing of its own: may be moved
       : TensorFile(std::move(path), std::move(file)) {}
 };
 
-/// What write_safetensors() stores: `data` holds the elements, row-major, little-endian.
+/// What write_safetensors() stores: `data` holds the elements, row-major, little-endian; or `make`, where
+/// it is given, returns them when their turn comes, so that not all of them need be held.
 struct TensorToWrite {
   std::string name;
   StoredType type = StoredType::f32;
   std::vector<std::int64_t> shape;
-  std::span<const std::byte> data;
+  std::span<const std::byte> data{};
+  std::function<std::vector<std::byte>()> make{};
 };
 
 /// Writes a safetensors file, replacing `path` in one step: readers see the old or the new file.

@@ -30,6 +30,13 @@ constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // what readers accept
               fmt::format("{}: cannot write: {}", path.string(), problem));
 }
 
+/// Of a shape that check_tensor() has seen.
+std::uint64_t bytes_of(const TensorToWrite& tensor) {
+  auto bits = static_cast<std::uint64_t>(bits_of(tensor.type));
+  for (const std::int64_t extent : tensor.shape) bits *= static_cast<std::uint64_t>(extent);
+  return bits / 8;
+}
+
 void check_tensor(const fs::path& path, const TensorToWrite& tensor) {
   if (!is_utf8(tensor.name)) {
     fail_argument(path, fmt::format("tensor name {} is not UTF-8", in_quotes(tensor.name)));
@@ -48,10 +55,11 @@ void check_tensor(const fs::path& path, const TensorToWrite& tensor) {
     }
     bits *= unsigned_extent;
   }
-  if (bits % 8 != 0 || bits / 8 != tensor.data.size()) {
+  const std::uint64_t given = tensor.make ? bits / 8 : tensor.data.size();
+  if (bits % 8 != 0 || bits / 8 != given) {
     fail_argument(path, fmt::format("tensor {} has {} bytes of data, expected {} bits from {} {}",
-                                    in_quotes(tensor.name), tensor.data.size(), bits,
-                                    to_string(tensor.type), shape_to_string(tensor.shape)));
+                                    in_quotes(tensor.name), given, bits, to_string(tensor.type),
+                                    shape_to_string(tensor.shape)));
   }
 }
 
@@ -95,7 +103,7 @@ std::string header_of(const fs::path& path, std::span<const TensorToWrite* const
   }
   std::uint64_t begin = 0;
   for (const TensorToWrite* tensor : order) {
-    const std::uint64_t end = begin + tensor->data.size();
+    const std::uint64_t end = begin + bytes_of(*tensor);
     items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
                                 json_string(tensor->name), to_string(tensor->type),
                                 fmt::join(tensor->shape, ","), begin, end));
@@ -121,7 +129,18 @@ void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tens
   const std::string header = header_of(path, order, metadata);
   ReplacedFile file(path);
   file.write(std::as_bytes(std::span(header)));
-  for (const TensorToWrite* tensor : order) file.write(tensor->data);
+  for (const TensorToWrite* tensor : order) {
+    if (!tensor->make) {
+      file.write(tensor->data);
+      continue;
+    }
+    const std::vector<std::byte> made = tensor->make();
+    if (made.size() != bytes_of(*tensor)) {
+      fail_argument(path, fmt::format("tensor {} was made of {} bytes, expected {}",
+                                      in_quotes(tensor->name), made.size(), bytes_of(*tensor)));
+    }
+    file.write(made);
+  }
   file.commit();
 }
 

@@ -31,12 +31,13 @@ ModelOptions read_model_options(const tessera_model_options& given) {
 
 PrecisionOption read_precision(const tessera_model_options& given) {
   return static_cast<PrecisionOption>(
-      checked_enum(given.precision, TESSERA_PRECISION_AUTOMATIC, "precision"));
+      checked_enum(given.precision, TESSERA_PRECISION_INT8, "precision"));
 }
 
 static_assert(static_cast<int>(PrecisionOption::fp32) == TESSERA_PRECISION_FP32 &&
               static_cast<int>(PrecisionOption::bf16) == TESSERA_PRECISION_BF16 &&
-              static_cast<int>(PrecisionOption::automatic) == TESSERA_PRECISION_AUTOMATIC);
+              static_cast<int>(PrecisionOption::automatic) == TESSERA_PRECISION_AUTOMATIC &&
+              static_cast<int>(PrecisionOption::int8) == TESSERA_PRECISION_INT8);
 static_assert(static_cast<int>(models::Tower::text) == TESSERA_TOWER_TEXT &&
               static_cast<int>(models::Tower::image) == TESSERA_TOWER_IMAGE);
 
@@ -172,8 +173,9 @@ tessera_model_info info_of(const ModelObject& model) {
                                                  : TESSERA_SIMILARITY_SOFTMAX,
           .logit_scale = similarity ? similarity->logit_scale : 0.0F,
           .logit_bias = similarity ? similarity->logit_bias : 0.0F,
-          .precision = model.options().precision == Precision::f32 ? TESSERA_PRECISION_FP32
-                                                                   : TESSERA_PRECISION_BF16,
+          .precision = model.options().precision == Precision::f32    ? TESSERA_PRECISION_FP32
+                       : model.options().precision == Precision::bf16 ? TESSERA_PRECISION_BF16
+                                                                      : TESSERA_PRECISION_INT8,
           .is_sparse = package.embedding_is_sparse ? 1U : 0U,
           .reserved = 0};
 }

@@ -182,5 +182,6 @@ int main(int argc, char** argv) {
   cli::add_profile(root);
   cli::add_report(root);
   cli::add_run(root);
+  cli::add_quantize(root);
   return cli::guarded_run(root, argc, argv);
 }

@@ -184,11 +184,13 @@ void ModelFlags::add_to(CLI::App& command) {
   add_choice(command, "--isa", isa, "LEVEL", levels,
              fmt::format("Instruction set: {} (default: the best here)", fmt::join(levels, ", ")));
   const auto precisions = names_of(kPrecisionOptions, kNameOfPrecision);
-  add_choice(
-      command, "--precision", precision, "NAME", precisions,
-      "What linears multiply: fp32 (default); bf16 elements, summed in fp32; or auto: bf16 where "
-      "it is measured faster and the checkpoint is stored in 16 bits. "
-      "Without it a terminal is told what auto would gain");
+  add_choice(command, "--precision", precision, "NAME", precisions,
+             "What linears multiply: fp32 (default); bf16 elements, summed in fp32; auto: bf16 "
+             "where it is "
+             "measured faster and the checkpoint is stored in 16 bits; or int8: whole numbers of 8 "
+             "bits with "
+             "a scale for each row, summed exactly. "
+             "Without it a terminal is told what auto would gain");
   add_count(command, "--batch-tokens", batch_tokens,
             "Most tokens computed together (default: 4096)", std::int64_t{1} << 20);
 }

@@ -165,5 +165,6 @@ void add_plan(CLI::App& root);
 void add_profile(CLI::App& root);
 void add_report(CLI::App& root);
 void add_run(CLI::App& root);
+void add_quantize(CLI::App& root);
 
 }  // namespace tessera::cli

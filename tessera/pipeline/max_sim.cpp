@@ -30,9 +30,9 @@ struct PackedQuery {
     const auto bytes = static_cast<std::size_t>(gemm.panel_bytes(width));
     panels.resize(static_cast<std::size_t>(up(N, gemm.NR) / gemm.NR) * bytes / sizeof(float));
     for (Index n = 0; n < N; n += gemm.NR) {
-      gemm.pack_panel(query.data() + n * width, DType::f32, width, std::min(gemm.NR, N - n), width,
-                      reinterpret_cast<std::byte*>(panels.data()) +
-                          static_cast<std::size_t>(n / gemm.NR) * bytes);
+      gemm.pack_panel({query.data() + n * width, DType::f32, width, std::min(gemm.NR, N - n), width,
+                       reinterpret_cast<std::byte*>(panels.data()) +
+                           static_cast<std::size_t>(n / gemm.NR) * bytes});
     }
   }
 

@@ -127,11 +127,15 @@ void add_other_precision(const models::Package& package, EncoderOptions options,
                          Index longest, ModelFacts& facts) {
   const Isa isa = resolve_isa(options.model.isa, other);
   if (kernels::kernels_at(isa).gemm[other].run == nullptr) return;
-  options.precision = other == Precision::f32 ? PrecisionOption::fp32 : PrecisionOption::bf16;
+  const Precision faster = other == Precision::f32 ? precision_to_ask(options.precision) : other;
+  options.precision = other == Precision::f32    ? PrecisionOption::fp32
+                      : other == Precision::bf16 ? PrecisionOption::bf16
+                                                 : PrecisionOption::int8;
   const MemoryBytes bytes = memory_bytes(package, options, longest);
   facts.add("other_precision",
-            fmt::format("{} ({})", option_name(other),
-                        describe_speed(rates_of_bf16(options.model.isa, *options.session.rates))));
+            fmt::format(
+                "{} ({})", option_name(other),
+                describe_speed(faster, rates_of_bf16(options.model.isa, *options.session.rates))));
   facts.add_bytes("other_weights_packed_bytes", bytes.weights_packed);
   facts.add_bytes("other_arena_bytes", bytes.arena);
 }
@@ -236,6 +240,7 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
   facts.add("intermediate", extent(package.intermediate));
   facts.add("parameters", parameter_count(package.program, {.outputs = options.session.outputs}));
   facts.add("stored_as", stored_types(*package.checkpoint));
+  if (!package.stored_weights.empty()) facts.add("stored_weights", package.stored_weights);
   std::visit([&](const auto& spec) { describe_inputs(package, spec, facts); },
              package.program.inputs);
   facts.add("outputs", names_of_outputs(package.program));

@@ -37,33 +37,37 @@ const char* to_string(PrecisionOption option) noexcept {
       return "bf16";
     case PrecisionOption::automatic:
       return "auto";
+    case PrecisionOption::int8:
+      return "int8";
   }
   return "?";
 }
 
 const char* option_name(Precision precision) noexcept {
-  return precision == Precision::f32 ? "fp32" : "bf16";
+  return precision == Precision::f32 ? "fp32" : precision == Precision::bf16 ? "bf16" : "int8";
 }
 
 Precision other_precision(Precision precision) noexcept {
   return precision == Precision::f32 ? Precision::bf16 : Precision::f32;
 }
 
-std::optional<double> bf16_speed(const MachineRates& rates) {
+std::optional<double> speed_of(Precision precision, const MachineRates& rates) {
   if (rates.source == "nominal") return std::nullopt;
-  return rates.flops[Precision::bf16] / rates.flops[Precision::f32];
+  return rates.flops[precision] / rates.flops[Precision::f32];
 }
 
-std::string describe_speed(const MachineRates& rates) {
-  const std::optional<double> speed = bf16_speed(rates);
+std::string describe_speed(Precision precision, const MachineRates& rates) {
+  const std::optional<double> speed = speed_of(precision, rates);
   if (!speed) return "no rates were measured";
-  return fmt::format("bf16 multiplies {:.2f} x as fast as fp32 here", *speed);
+  return fmt::format("{} multiplies {:.2f} x as fast as fp32 here", option_name(precision), *speed);
 }
 
 void warn_if_slower(PrecisionOption option, const MachineRates& rates) {
-  if (option != PrecisionOption::bf16 || bf16_speed(rates).value_or(1) >= 1) return;
-  log(LogLevel::warning,
-      fmt::format("precision bf16 is asked for and the slower one: {}", describe_speed(rates)));
+  if (option != PrecisionOption::bf16 && option != PrecisionOption::int8) return;
+  const Precision precision = precision_to_ask(option);
+  if (speed_of(precision, rates).value_or(1) >= 1) return;
+  log(LogLevel::warning, fmt::format("precision {} is asked for and the slower one: {}",
+                                     option_name(precision), describe_speed(precision, rates)));
 }
 
 MachineRates rates_of_other(Isa isa) {
@@ -84,12 +88,19 @@ PrecisionChoice choose_precision(PrecisionOption option, const models::Package& 
                                  const std::function<MachineRates()>& rates) {
   if (option == PrecisionOption::fp32) return {Precision::f32, "default"};
   const MachineRates measured = rates();
-  const std::string speed = describe_speed(measured);
-  if (option == PrecisionOption::bf16) return {Precision::bf16, "asked for; " + speed};
-  const std::optional<double> ratio = bf16_speed(measured);
+  if (option != PrecisionOption::automatic) {
+    const Precision asked = precision_to_ask(option);
+    return {asked, "asked for; " + describe_speed(asked, measured)};
+  }
+  const std::string speed = describe_speed(Precision::bf16, measured);
+  const std::optional<double> ratio = speed_of(Precision::bf16, measured);
   if (!ratio) return {Precision::f32, "auto: " + speed + " (tessera plan measures)"};
   if (*ratio < kWorthIt) {
     return {Precision::f32, fmt::format("auto: {}, expected {} x", speed, kWorthIt)};
+  }
+  if (package.checkpoint->has_scales()) {  // times their scales they do not fit into bf16
+    return {Precision::f32,
+            "auto: weights are stored as whole numbers, which int8 takes as they are"};
   }
   if (const std::string* wide = wide_matrix(package)) {
     return {Precision::f32, fmt::format("auto: {} is stored in more than 16 bits", *wide)};

@@ -16,19 +16,23 @@ enum class PrecisionOption : std::uint8_t {
   fp32,
   bf16,
   automatic,  ///< bf16 where a probe shows it faster by kWorthIt and every matrix is stored in 16 bits
+  int8,
 };
 inline constexpr PrecisionOption kPrecisionOptions[] = {
-    PrecisionOption::fp32, PrecisionOption::bf16, PrecisionOption::automatic};
-/// "fp32", "bf16", "auto"
+    PrecisionOption::fp32, PrecisionOption::bf16, PrecisionOption::automatic,
+    PrecisionOption::int8};
+/// "fp32", "bf16", "auto", "int8"
 const char* to_string(PrecisionOption option) noexcept;
-/// "fp32", "bf16": as options spell it.
+/// "fp32", "bf16", "int8": as options spell it.
 const char* option_name(Precision precision) noexcept;
-/// What is not `precision`.
+/// What another precision would give is said of: bf16 beside fp32, else fp32.
 Precision other_precision(Precision precision) noexcept;
 
 /// Of the level that the choice is made at: an option that may become bf16 asks for its units.
 constexpr Precision precision_to_ask(PrecisionOption option) noexcept {
-  return option == PrecisionOption::fp32 ? Precision::f32 : Precision::bf16;
+  return option == PrecisionOption::fp32   ? Precision::f32
+         : option == PrecisionOption::int8 ? Precision::s8
+                                           : Precision::bf16;
 }
 
 /// What is known of a level that nothing is computed at, for a forecast: resolve_rates(), but nominal
@@ -47,13 +51,13 @@ struct PrecisionChoice {
   std::string why;  ///< "default", "asked for; bf16 multiplies 2.0 x as fast as fp32 here", …
 };
 
-/// Multiply-adds of bf16 in the time of one of fp32; empty where nobody measured.
-std::optional<double> bf16_speed(const MachineRates& rates);
+/// Multiply-adds of `precision` in the time of one of fp32; empty where nobody measured.
+std::optional<double> speed_of(Precision precision, const MachineRates& rates);
 /// "bf16 multiplies 2.00 x as fast as fp32 here", "no rates were measured"
-std::string describe_speed(const MachineRates& rates);
+std::string describe_speed(Precision precision, const MachineRates& rates);
 
-/// A warning to the log callback if bf16 is asked for and was measured slower than fp32. For whoever
-/// opens a model, once.
+/// A warning to the log callback if bf16 or int8 is asked for and was measured slower than fp32. For
+/// whoever opens a model, once.
 void warn_if_slower(PrecisionOption option, const MachineRates& rates);
 
 /// Nothing is read of the weights but their types. `rates` is called where they are asked for: not for

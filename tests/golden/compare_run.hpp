@@ -64,6 +64,9 @@ inline constexpr Measure kFp32{distance, kGoldenTolerance, kGoldenTolerance, Pre
 /// row: they keep its error and little of its length.
 inline constexpr Measure kBf16{angle, 6e-4, 1.6e-3, Precision::bf16};
 
+/// Rounding a row to 8 bits moves its elements by up to 2⁻⁸ of the largest.
+inline constexpr Measure kInt8{angle, 1e-3, 1e-2, Precision::s8};
+
 /// A model of `package` at one level, with a session for batches of up to `rows` rows.
 class Runner {
  public:

@@ -54,7 +54,7 @@ void expect_formula(const Gemm& gemm, DType type, Widen&& widen) {
         GuardedBuffer<T> w((nr - 1) * ldw + K, guard);
         for (T& x : w) x = static_cast<T>(random.bits());
         GuardedBuffer<float> panel(K * gemm.NR, guard);
-        gemm.pack_panel(w.data(), type, ldw, nr, K, panel.data());
+        gemm.pack_panel({w.data(), type, ldw, nr, K, panel.data()});
         for (Index k = 0; k < K; ++k) {
           for (Index j = 0; j < gemm.NR; ++j) {
             const float expected = j < nr ? widen(w[j * ldw + k]) : 0.0F;
@@ -91,7 +91,7 @@ TEST_P(PackPanelTest, WidensEveryHalfPrecisionValue) {
   for (Index i = 0; i < w.size(); ++i) w[i] = static_cast<std::uint16_t>(i);
   GuardedBuffer<float> panel(w.size() * gemm.NR);
   for (const DType type : {DType::f16, DType::bf16}) {
-    gemm.pack_panel(w.data(), type, w.size(), 1, w.size(), panel.data());
+    gemm.pack_panel({w.data(), type, w.size(), 1, w.size(), panel.data()});
     for (Index i = 0; i < w.size(); ++i) {
       const float expected = type == DType::f16 ? widen_f16(w[i]) : widen_bf16(w[i]);
       ASSERT_TRUE(same_bits(panel[i * gemm.NR], expected)) << to_string(type) << ' ' << i;

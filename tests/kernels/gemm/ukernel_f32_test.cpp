@@ -44,8 +44,8 @@ struct Operands {
     fill_rows(a, M, K, lda, seed);
     fill_rows(residual, M, N, ldr, seed + 3);
     for (Index j = 0; j < N; j += gemm.NR) {
-      gemm.pack_panel(w.data() + j * K, DType::f32, K, std::min(gemm.NR, N - j), K,
-                      panels.data() + j / gemm.NR * ldb);
+      gemm.pack_panel({w.data() + j * K, DType::f32, K, std::min(gemm.NR, N - j), K,
+                       panels.data() + j / gemm.NR * ldb});
     }
   }
 
@@ -395,7 +395,7 @@ TEST_P(GemmUkernelTest, InfinityTimesZeroIsNanAndOverflowIsInfinity) {
   const float a[] = {HUGE_VALF, 1e38F, 1e38F};
   const float w[] = {0.0F, 1.0F, 1.0F, 1.0F, 10.0F, 10.0F};  // (2,3)
   std::copy(a, a + 3, x.a.begin());
-  gemm.pack_panel(w, DType::f32, 3, 2, 3, x.panels.data());
+  gemm.pack_panel({w, DType::f32, 3, 2, 3, x.panels.data()});
   gemm.run(x.tile());
   EXPECT_TRUE(std::isnan(x.c[0]));
   EXPECT_EQ(x.c[1], HUGE_VALF);

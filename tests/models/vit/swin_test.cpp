@@ -101,7 +101,7 @@ TEST(SwinTest, Bf16GoesThroughTheWindows) {
   const std::vector<std::string> wanted{"pooler_output"};
   const Program program =
       in_precision(fuse_epilogues(keep_outputs(package.program, wanted, KeepParameters::used)),
-                   Precision::bf16, true);
+                   {.precision = Precision::bf16, .attention = true});
   check(program);
   Index moved = 0;
   for (const Op& op : program.ops) {
@@ -118,7 +118,8 @@ TEST(SwinTest, Bf16GoesThroughTheWindows) {
 
 TEST(SwinTest, CosinesTimesAHundredStayF32) {
   const Package package = CheckpointCopy("swinv2-model").open();
-  const Program program = in_precision(fuse_epilogues(package.program), Precision::bf16, true);
+  const Program program = in_precision(fuse_epilogues(package.program),
+                                       {.precision = Precision::bf16, .attention = true});
   check(program);
   Index attentions = 0;
   for (const Op& op : program.ops) {

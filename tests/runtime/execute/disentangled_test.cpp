@@ -210,7 +210,8 @@ TEST_P(DisentangledTest, SequencesHaveTheSameBitsAloneAndInABatch) {
 
 TEST_P(DisentangledTest, StaysInF32) {
   build(true, true, true);
-  const Program narrow = in_precision(model_.program(), Precision::bf16, true);
+  const Program narrow =
+      in_precision(model_.program(), {.precision = Precision::bf16, .attention = true});
   for (const Op& op : narrow.ops) {
     const auto* attention = std::get_if<AttentionOp>(&op);
     if (attention == nullptr) continue;

@@ -33,9 +33,10 @@ float from_bf16(std::uint16_t x) {
 }
 
 /// panel[(k/2·NR + j)·2 + k%2] = W[j, k], K rounded up to pairs.
-void pack(const void* w, DType, Index ldw, Index nr, Index K, void* panel) noexcept {
-  const auto* from = static_cast<const float*>(w);
-  auto* to = static_cast<std::uint16_t*>(panel);
+void pack(const kernels::PanelOfRows& rows) noexcept {
+  const auto* from = static_cast<const float*>(rows.w);
+  auto* to = static_cast<std::uint16_t*>(rows.panel);
+  const Index ldw = rows.ldw, nr = rows.nr, K = rows.K;
   for (Index k = 0; k < (K + 1) / 2 * 2; ++k) {
     for (Index j = 0; j < kNR; ++j) {
       to[(k / 2 * kNR + j) * 2 + k % 2] =
@@ -97,8 +98,8 @@ TEST(GemmFamilyTest, EveryOrderGivesTheSameBitsInAFamilyOfPairs) {
     for (auto& x : w) x = from_bf16(to_bf16(random.uniform(-1.0F, 1.0F)));
     std::vector<std::byte> packed(static_cast<std::size_t>(panels * kEmulated.panel_bytes(s.K)));
     for (Index p = 0; p < panels; ++p) {
-      kEmulated.pack_panel(w.data() + p * kNR * s.K, DType::f32, s.K, std::min(kNR, s.N - p * kNR),
-                           s.K, packed.data() + p * kEmulated.panel_bytes(s.K));
+      kEmulated.pack_panel({w.data() + p * kNR * s.K, DType::f32, s.K, std::min(kNR, s.N - p * kNR),
+                            s.K, packed.data() + p * kEmulated.panel_bytes(s.K)});
     }
     std::vector<float> first;
     for (const LoopOrder order : kLoopOrders) {

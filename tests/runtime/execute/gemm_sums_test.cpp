@@ -30,8 +30,8 @@ TEST_P(GemmSumsTest, ChunksOfKChangeNoBitOfAResultThatHoldsNoSums) {
   for (std::uint16_t& x : w) x = reference::to_bf16(random.normal());
   test::GuardedBuffer<std::byte> packed(panels * gemm.panel_bytes(K));
   for (Index p = 0; p < panels; ++p) {
-    gemm.pack_panel(w.data() + p * gemm.NR * K, DType::bf16, K, std::min(gemm.NR, N - p * gemm.NR),
-                    K, packed.data() + p * gemm.panel_bytes(K));
+    gemm.pack_panel({w.data() + p * gemm.NR * K, DType::bf16, K, std::min(gemm.NR, N - p * gemm.NR),
+                     K, packed.data() + p * gemm.panel_bytes(K)});
   }
   const test::GuardedBuffer<float> bias = test::random_normal(N, 6),
                                    residual = test::random_normal(M * N, 7);

@@ -28,8 +28,9 @@ struct Linear {
         packed(panels * s.K * gemm.NR),
         after(64) {
     for (Index p = 0; p < panels; ++p) {
-      gemm.pack_panel(w.data() + p * gemm.NR * s.K, DType::f32, s.K,
-                      std::min(gemm.NR, s.N - p * gemm.NR), s.K, packed.data() + p * s.K * gemm.NR);
+      gemm.pack_panel({w.data() + p * gemm.NR * s.K, DType::f32, s.K,
+                       std::min(gemm.NR, s.N - p * gemm.NR), s.K,
+                       packed.data() + p * s.K * gemm.NR});
     }
   }
 

@@ -189,7 +189,7 @@ TEST(ChainTest, NoRowIsOverwrittenBeforeItsLastReader) {
       for (const bool is_bf16 : {false, true}) {
         const test::LayersModel model({.layers = 3, .pre_norm = pre_norm});
         Program program = fused ? model.fused() : model.program();
-        if (is_bf16) program = in_precision(program, Precision::bf16);
+        if (is_bf16) program = in_precision(program, {.precision = Precision::bf16});
         expect_no_row_overwritten(program, chains_of_layers(program));
         expect_no_row_overwritten(program, chains_of_rows(program));
       }

@@ -75,7 +75,7 @@ struct Small {
 
 TEST(InPrecisionTest, LinearsOverTokensBecomeBf16AndAnswersStay) {
   const Small small;
-  const Program half = in_precision(small.p, Precision::bf16);
+  const Program half = in_precision(small.p, {.precision = Precision::bf16});
   check(half);
   // up reads the rounded norm; its result is rounded where it is written; down adds in f32.
   EXPECT_EQ(half.values[at(linear_of(half, "up").in)].name, "x.bf16");
@@ -93,7 +93,7 @@ TEST(InPrecisionTest, LinearsOverTokensBecomeBf16AndAnswersStay) {
 
 TEST(InPrecisionTest, Fp32IsTheProgramAsItIs) {
   const Small small;
-  EXPECT_EQ(to_string(in_precision(small.p, Precision::f32)), to_string(small.p));
+  EXPECT_EQ(to_string(in_precision(small.p, {.precision = Precision::f32})), to_string(small.p));
 }
 
 // A linear over sequences is computed in f32, and with it every linear that shares its matrix; what
@@ -103,7 +103,7 @@ TEST(InPrecisionTest, AMatrixThatALinearOverSequencesUsesStays) {
   auto& label = std::get<LinearOp>(small.p.ops[6]);
   label.weight = linear_of(small.p, "up").weight;
   small.p.values[at(small.label)].width = 6;
-  const Program half = in_precision(small.p, Precision::bf16);
+  const Program half = in_precision(small.p, {.precision = Precision::bf16});
   check(half);
   EXPECT_EQ(half.parameters[at(linear_of(half, "up").weight)].precision, Precision::f32);
   EXPECT_EQ(half.values[at(linear_of(half, "up").in)].name, "x");
@@ -116,7 +116,7 @@ TEST(InPrecisionTest, AMatrixThatALinearOverSequencesUsesStays) {
 TEST(InPrecisionTest, AnOutputThatIsReadIsNoAnswer) {
   Small small;
   small.p.outputs.push_back({"hidden", small.up});
-  const Program half = in_precision(small.p, Precision::bf16);
+  const Program half = in_precision(small.p, {.precision = Precision::bf16});
   check(half);
   EXPECT_EQ(half.parameters[at(linear_of(half, "up").weight)].precision, Precision::bf16);
   EXPECT_EQ(half.values[at(linear_of(half, "up").out)].type, DType::f32);
@@ -136,7 +136,7 @@ TEST(InPrecisionTest, AResultThatIsAddedIsF32) {
   small.p.ops[4] = last;
   small.p.outputs[0] = {"sum", sum};
   check(small.p);
-  const Program half = in_precision(small.p, Precision::bf16);
+  const Program half = in_precision(small.p, {.precision = Precision::bf16});
   check(half);
   EXPECT_EQ(half.values[at(linear_of(half, "sum").residual)].name, "up");
   EXPECT_EQ(half.values[at(linear_of(half, "up").out)].type, DType::f32);
@@ -172,7 +172,7 @@ const AttentionOp& attention_of(const Program& program) {
 
 TEST(InPrecisionTest, AttentionBetweenLinearsReadsAndWritesBf16) {
   const WithAttention model(4);
-  const Program half = in_precision(model.p, Precision::bf16, true);
+  const Program half = in_precision(model.p, {.precision = Precision::bf16, .attention = true});
   check(half);
   EXPECT_EQ(attention_of(half).precision, Precision::bf16);
   EXPECT_EQ(half.values[at(attention_of(half).q.value)].name, "qkv");
@@ -186,7 +186,8 @@ TEST(InPrecisionTest, AttentionStaysWhereTheLevelHasNoneOrItsResultIsReadAsF32Or
   const WithAttention even(4), read(4, true), odd(3);
   for (const auto& [program, level_has] :
        {std::pair{&even.p, false}, {&read.p, true}, {&odd.p, true}}) {
-    const Program half = in_precision(*program, Precision::bf16, level_has);
+    const Program half =
+        in_precision(*program, {.precision = Precision::bf16, .attention = level_has});
     check(half);
     EXPECT_EQ(attention_of(half).precision, Precision::f32);
     EXPECT_EQ(half.values[at(attention_of(half).q.value)].type, DType::f32);
@@ -195,7 +196,8 @@ TEST(InPrecisionTest, AttentionStaysWhereTheLevelHasNoneOrItsResultIsReadAsF32Or
 }
 
 TEST(InPrecisionTest, CheckRefusesAttentionOfMixedTypes) {
-  Program half = in_precision(WithAttention(4).p, Precision::bf16, true);
+  Program half =
+      in_precision(WithAttention(4).p, {.precision = Precision::bf16, .attention = true});
   for (Op& op : half.ops) {
     if (auto* attention = std::get_if<AttentionOp>(&op)) attention->precision = Precision::f32;
   }
@@ -206,7 +208,7 @@ TEST(InPrecisionTest, AMatrixThatAnAnswerSharesStays) {
   Small small;
   std::get<LinearOp>(small.p.ops[4]).weight = linear_of(small.p, "up").weight;
   small.p.values[at(small.logits)].width = 6;
-  const Program half = in_precision(small.p, Precision::bf16);
+  const Program half = in_precision(small.p, {.precision = Precision::bf16});
   check(half);
   EXPECT_EQ(half.parameters[at(linear_of(half, "up").weight)].precision, Precision::f32);
   EXPECT_EQ(half.parameters[at(linear_of(half, "down").weight)].precision, Precision::bf16);
@@ -222,7 +224,7 @@ TEST(InPrecisionTest, CheckNamesWhatDoesNotFit) {
     }
     return "accepted";
   };
-  Program p = in_precision(small.p, Precision::bf16);
+  Program p = in_precision(small.p, {.precision = Precision::bf16});
   p.parameters[at(linear_of(p, "up").weight)].precision = Precision::f32;
   EXPECT_THAT(refused(p), HasSubstr("another type than its weight's precision"));
   p = small.p;
@@ -239,7 +241,7 @@ TEST(InPrecisionTest, CheckNamesWhatDoesNotFit) {
 TEST(InPrecisionTest, AnEncoderKeepsItsResidualStreamAndNorms) {
   const test::TinyModel tiny{test::TinyShape{}};
   const Program fused = fuse_epilogues(tiny.program());
-  const Program half = in_precision(fused, Precision::bf16);
+  const Program half = in_precision(fused, {.precision = Precision::bf16});
   check(half);
   for (const Op& op : half.ops) {
     const auto* linear = std::get_if<LinearOp>(&op);
@@ -249,6 +251,86 @@ TEST(InPrecisionTest, AnEncoderKeepsItsResidualStreamAndNorms) {
   }
   for (const Output& output : half.outputs) {
     EXPECT_EQ(half.values[at(output.value)].type, DType::f32);
+  }
+}
+
+// ---- Whole numbers ------------------------------------------------------------------------------
+
+constexpr PrecisionRewrite kWholeNumbers{.precision = Precision::s8};
+
+TEST(InPrecisionTest, LinearsOverTokensReadWholeNumbersAndWriteF32) {
+  const Small small;
+  for (const DType quantized : {DType::s8, DType::s16}) {
+    const Program whole =
+        in_precision(small.p, {.precision = Precision::s8, .quantized = quantized});
+    check(whole);
+    for (const auto& [name, in] : {std::pair{"up", "x.s8"}, {"down", "up.s8"}}) {
+      const LinearOp& linear = linear_of(whole, name);
+      EXPECT_EQ(whole.parameters[at(linear.weight)].precision, Precision::s8) << name;
+      EXPECT_EQ(whole.values[at(linear.in)].name, in);
+      EXPECT_EQ(whole.values[at(linear.in)].type, quantized);
+      EXPECT_EQ(whole.values[at(linear.out)].type, DType::f32) << "its row is not whole yet";
+    }
+    EXPECT_EQ(whole.values[at(linear_of(whole, "down").residual)].name, "x");
+    EXPECT_EQ(count(whole, "narrow"), 2U);
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "logits").weight)].precision, Precision::f32);
+  }
+}
+
+TEST(InPrecisionTest, AroundWholeNumbersAttentionIsBf16WhereTheLevelHasIt) {
+  const WithAttention model(4);
+  for (const bool level_has : {false, true}) {
+    const Program whole =
+        in_precision(model.p, {.precision = Precision::s8, .attention = level_has});
+    check(whole);
+    EXPECT_EQ(attention_of(whole).precision, level_has ? Precision::bf16 : Precision::f32);
+    EXPECT_EQ(whole.values[at(attention_of(whole).out)].type, level_has ? DType::bf16 : DType::f32);
+    EXPECT_EQ(whole.values[at(linear_of(whole, "x").in)].name, "context.s8");
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "qkv").weight)].precision, Precision::s8);
+  }
+}
+
+TEST(InPrecisionTest, WeightsThatAreKeptAreBf16WhereTheLevelHasAttentionInItElseF32) {
+  const Small small;
+  const std::vector<std::string> keep{"down.weight"};
+  for (const bool level_has : {false, true}) {
+    const Program whole =
+        in_precision(small.p, {.precision = Precision::s8, .attention = level_has, .keep = keep});
+    check(whole);
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "down").weight)].precision,
+              level_has ? Precision::bf16 : Precision::f32);
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "up").weight)].precision, Precision::s8);
+    EXPECT_EQ(whole.values[at(linear_of(whole, "up").out)].type,
+              level_has ? DType::bf16 : DType::f32);
+  }
+  const std::vector<std::string> unknown{"up.weight", "label.weight"};
+  try {
+    (void)in_precision(small.p, {.precision = Precision::s8, .keep = unknown});
+    FAIL() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("no linear over tokens has the weight \"label.weight\""));
+  }
+}
+
+TEST(InPrecisionTest, SumsThatMayLeave32BitsAreRefused) {
+  for (const Index width : {kernels::kMostIntegerDepth, kernels::kMostIntegerDepth + 1}) {
+    Small small;
+    small.p.values[at(small.up)].width = width;
+    for (const char* name : {"up", "down"}) {
+      Parameter& w = small.p.parameters[at(linear_of(small.p, name).weight)];
+      (name[0] == 'u' ? w.rows : w.cols) = width;
+      if (name[0] == 'u') w.sources[0].rows = width;
+    }
+    if (width == kernels::kMostIntegerDepth) {
+      EXPECT_NO_THROW(check(in_precision(small.p, kWholeNumbers)));
+      continue;
+    }
+    try {
+      (void)in_precision(small.p, kWholeNumbers);
+      FAIL() << "accepted";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr("\"down.weight\": a sum of 65537 products"));
+    }
   }
 }
 

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the level "avx512_vnni" adds or beats: products of s8.
+#include "kernels/simd/avx512.inl.hpp"
+// (first: the vocabulary that the kernels are written in)
+#include "kernels/arch/s8_dot.inl.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+struct Dot {
+  static TESSERA_INLINE __m512 add(__m512 c, __m512 a, __m512 b) noexcept {
+    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(c), _mm512_castps_si512(a),
+                                                   _mm512_castps_si512(b)));
+  }
+};
+
+}  // namespace
+
+// 14x32: 28 accumulators + 2 B + 1 A of 32 zmm
+constinit const KernelTable kAvx512VnniTable =
+    s8_kernels<xsimd::avx512bw, Dot, 14>(Isa::avx512_vnni);
+
+}  // namespace tessera::kernels

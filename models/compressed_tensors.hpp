@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checkpoints in the layout of compressed-tensors, of the format "int-quantized" (and "naive-quantized",
+// the same of any type): linears of 8-bit whole numbers, activations quantised by row when they are there.
+//
+//   X.weight        I8 (N,K)
+//   X.weight_scale  F32, F16 or BF16, (N,1) or (N); of strategy "tensor" (1) or ()
+//                                                              w[n,k] = X.weight[n,k] · X.weight_scale[n]
+//
+//   "quantization_config": {"quant_method": "compressed-tensors", "format": "int-quantized",
+//     "quantization_status": "compressed", "ignore": ["lm_head"], "config_groups": {"group_0": {
+//       "targets": ["Linear"],
+//       "weights": {"num_bits": 8, "type": "int", "symmetric": true, "strategy": "channel", ...},
+//       "input_activations": {"num_bits": 8, "type": "int", "symmetric": true, "strategy": "token",
+//                             "dynamic": true, ...}}}}
+//
+// Which modules are whole numbers, the file itself says: those that `ignore` names are floats in it.
+//                        compressed-tensors ac8e2ba: quantization/quant_config.py, quant_args.py,
+//                        quantization/lifecycle/initialize.py, compressors/naive_quantized/base.py
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/config.hpp"
+#include "runtime/weights/checkpoint.hpp"
+
+namespace tessera::models {
+
+inline constexpr const char* kCompressedTensors = "compressed-tensors";
+inline constexpr std::string_view kWeight = ".weight", kScale = ".weight_scale";
+
+struct CompressedTensors {
+  bool has_tensor_scales = false;   ///< some weights have one scale for all rows
+  std::vector<std::string> ignore;  ///< modules by name, without expressions ("re:...")
+};
+
+/// Reads quantization_config. Throws unsupported_model naming what would change the result and is not
+/// computed: zero points, groups and blocks, other numbers of bits, packed formats, activations with a
+/// scale that was measured before or that depends on other rows.
+CompressedTensors read_compressed_tensors(const Config& config);
+
+/// Says to the checkpoint what its tensors of I8 count in. Throws corrupt_file (no scale, one of another
+/// shape, one that is no positive number; a module of `ignore` in whole numbers), unsupported_model
+/// (tensors of what read_compressed_tensors() refuses).
+void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint);
+
+/// The member quantization_config for weights (N,K) with a scale for each row; what `ignore` names, are
+/// floats.
+std::string compressed_tensors_json(const std::vector<std::string>& ignore);
+
+}  // namespace tessera::models

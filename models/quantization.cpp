@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/quantization.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tessera::models {
+namespace {
+
+struct Method {
+  const char* name;  ///< quant_method
+  void (*read)(const Config& config, Quantization& to);
+};
+
+constexpr Method kMethods[] = {
+    {kCompressedTensors,
+     [](const Config& config, Quantization& to) {
+       to.compressed_tensors = read_compressed_tensors(config);
+     }},
+};
+
+std::string known_methods() {
+  std::string names;
+  for (const Method& method : kMethods) {
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", method.name);
+  }
+  return names;
+}
+
+/// What a compressor of linears looks at: X.weight (N,K).
+bool is_weight_of_linear(const StoredTensor& tensor) {
+  return tensor.name.ends_with(kWeight) && tensor.shape.size() == 2;
+}
+
+bool stores_floats(const Checkpoint& checkpoint, const Source& source) {
+  const StoredTensor* const tensor = checkpoint.find(source.tensor);
+  return tensor != nullptr && is_weight_of_linear(*tensor) &&
+         checkpoint.scales(source.tensor).empty();
+}
+
+}  // namespace
+
+std::optional<Quantization> read_quantization(const Config& config) {
+  for (const char* of : {"text_config", "vision_config"}) {  // of a tower alone
+    if (!config.has(of)) continue;
+    const Config tower = config.object(of);
+    if (tower.has("quantization_config")) {
+      tower.unsupported("quantization_config", "none, or one for the whole model in config.json");
+    }
+  }
+  // vllm v0.11 transformers_utils/config.py: compression_config where there is no quantization_config
+  const char* const key =
+      config.has("quantization_config") ? "quantization_config" : "compression_config";
+  if (!config.has(key)) return std::nullopt;
+  const Config described = config.object(key);
+  const std::string name = described.string("quant_method", "");
+  const auto* const method = std::find_if(std::begin(kMethods), std::end(kMethods),
+                                          [&](const Method& each) { return name == each.name; });
+  if (method == std::end(kMethods)) described.unsupported("quant_method", known_methods());
+  Quantization quantization;
+  method->read(described, quantization);
+  return quantization;
+}
+
+void find_scales(const Quantization& quantization, Checkpoint& checkpoint) {
+  find_scales(quantization.compressed_tensors, checkpoint);
+}
+
+void keep_stored_floats(const Checkpoint& checkpoint, Program& program) {
+  for (Parameter& p : program.parameters) {
+    if (p.kind != ParameterKind::matrix) continue;
+    p.keeps_floats = std::any_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
+      return stores_floats(checkpoint, source);
+    });
+  }
+}
+
+std::string describe_stored(const Checkpoint& checkpoint, const Program& program) {
+  std::size_t matrices = 0, whole = 0;
+  for (const Parameter& p : program.parameters) {
+    if (p.kind != ParameterKind::matrix) continue;
+    ++matrices;
+    whole += std::any_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
+      return !checkpoint.scales(source.tensor).empty();
+    });
+  }
+  return fmt::format(
+      "{} of {} matrices as whole numbers of 8 bits, a scale for each row ({}): int8 takes them as "
+      "they are, fp32 and bf16 multiply them with their scales",
+      whole, matrices, kCompressedTensors);
+}
+
+}  // namespace tessera::models

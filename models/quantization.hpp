@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How config.json says that weights are stored as numbers of few bits: quantization_config (or
+// compression_config, its older name), whose quant_method names the layout. One file for each layout that
+// is read; every other method is refused by name.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "models/compressed_tensors.hpp"
+#include "models/config.hpp"
+#include "runtime/program/program.hpp"
+#include "runtime/weights/checkpoint.hpp"
+
+namespace tessera::models {
+
+/// What a directory says, by its method. (A layout of ternary weights becomes a second member here, a line
+/// in kMethods of quantization.cpp, and a file of its own.)
+struct Quantization {
+  CompressedTensors compressed_tensors;
+};
+
+/// What config.json says; nothing where all weights are floats.
+/// Throws unsupported_model naming the key and the value that this version does not compute; corrupt_file.
+std::optional<Quantization> read_quantization(const Config& config);
+
+/// Finds the whole numbers of the checkpoint of that config.json and says to it what they count in
+/// (Checkpoint::set_scales()). Throws corrupt_file, unsupported_model naming the tensor.
+void find_scales(const Quantization& quantization, Checkpoint& checkpoint);
+
+/// Matrices of `program` that a compressor of linears left in floats stay so in Precision::s8
+/// (Parameter::keeps_floats): those of a tensor X.weight (N,K). Fused ones stay whole: one source of
+/// floats keeps them all.
+/// Precondition: `program` is of tensors of that checkpoint alone.
+void keep_stored_floats(const Checkpoint& checkpoint, Program& program);
+
+/// "24 of 30 matrices as whole numbers of 8 bits, ...": for people.
+std::string describe_stored(const Checkpoint& checkpoint, const Program& program);
+
+}  // namespace tessera::models

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Weights that are stored as whole numbers of 8 bits, a scale for each row of the tensor:
+//
+//   w[n,k] = q[n,k] · scale[n]                                          -128 <= q <= 127, scale >= 0
+//
+// What a directory calls them stands in models/quantization.hpp; a Checkpoint holds the scales of its tensors.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/types.hpp"
+
+namespace tessera {
+
+/// Elements [begin, begin + n) of a tensor as f32; `q` is the first of them.
+///
+///   to[i] = q[i] · scales[(begin + i) / length]
+///
+/// Shapes    q (n) · scales (rows of the tensor) · to (n); rows of `length` elements
+void widen_scaled(const std::int8_t* q, std::span<const float> scales, Index length, Index begin,
+                  Index n, float* to);
+
+/// A row of floats as whole numbers: the numbers and the scale that Precision::s8 packs it as, at every
+/// level (kernels/rows/rows.hpp, QuantizeRows).
+class RowQuantizer {
+ public:
+  /// Fills q (K). The scale: 0 of a row that counts as zeros, NaN where a value is not finite.
+  float quantize(std::span<const float> row, std::int8_t* q);
+
+ private:
+  std::vector<std::int16_t> numbers_;  // as the baseline writes a row
+};
+
+}  // namespace tessera

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// tessera quantize: a model directory as one of 8-bit whole numbers.
+#include "tessera/pipeline/quantize.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+
+#include "tessera/cli/options.hpp"
+#include "tessera/pipeline/output_file.hpp"
+
+namespace tessera::cli {
+namespace {
+
+struct Quantize {
+  std::string model, out;
+  std::vector<std::string> keep;
+  bool replaces = false;
+
+  void add_to(CLI::App& command);
+  void run(const CLI::App& command) const;
+};
+
+void Quantize::run(const CLI::App& /*command*/) const {
+  const QuantizeReport report =
+      quantize_directory(model, {.out = out, .keep = keep, .replaces = replaces});
+  std::string text = fmt::format(
+      "{}: {} weights as whole numbers of 8 bits, a scale for each row\n", out, report.whole);
+  text += fmt::format(
+      "weights: {} bytes, before {} ({:.1f} %)\n", report.bytes_after, report.bytes_before,
+      100.0 * static_cast<double>(report.bytes_after) / static_cast<double>(report.bytes_before));
+  const auto list = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
+  };
+  list("floats, as they were", report.floats);
+  list("... which int8 would quantise, but something else reads them", report.shared);
+  list("files left out, weights in other formats", report.left_out);
+  OutputFile output("-");
+  output.write(text);
+  output.finish();
+}
+
+void Quantize::add_to(CLI::App& command) {
+  add_option(command, "MODEL", model, "DIR", "Directory of the checkpoint, as published")
+      ->required();
+  add_option(command, "--out,-o", out, "DIR", "Directory to write: it appears when it is complete")
+      ->required()
+      ->check(not_empty());
+  add_option(command, "--keep", keep, "NAME",
+             "Weights that stay floats: a module (encoder.layer.0.output.dense), or one above "
+             "(encoder.layer.0); weights that are computed together stay together")
+      ->check(not_empty());
+  command.add_flag("--force", replaces, "Replace the model that is in DIR of --out");
+  command.footer(
+      "The directory is read by whatever reads compressed-tensors (\"int-quantized\", W8A8): "
+      "config.json\n"
+      "says so in quantization_config, model.safetensors has the weights that --precision int8 "
+      "would\n"
+      "quantise as whole numbers, with a weight_scale for each row, and all others as they were; "
+      "its\n"
+      "\"ignore\" lists the linears among these. Other files are copied, links followed, but for "
+      "hidden\n"
+      "folders and the same weights in other formats. At --precision int8 the model's main output "
+      "is the\n"
+      "same, bit for bit, as before; without it the whole numbers are multiplied with their "
+      "scales.");
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& root) {
+  add_command<Quantize>(root, "quantize",
+                        "A model's linears as 8-bit whole numbers, in a new directory");
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/integer_tensors.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "models/compressed_tensors.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/json_text.hpp"
+#include "runtime/session/session.hpp"
+#include "tessera/pipeline/encoder.hpp"
+
+namespace tessera {
+namespace {
+
+using Names = std::set<std::string>;
+
+struct Uses {
+  Names wanted;                                 ///< by linears in whole numbers
+  Names others;                                 ///< by anything else
+  Names tables;                                 ///< of `others`
+  std::vector<std::vector<std::string>> fused;  ///< sources of one weight each
+};
+
+/// Its rows are rows of its sources.
+bool is_plain(const Parameter& p) {
+  return !p.transposed && p.taps == 1 && p.minus.rows == 0 && p.batch_norm.gamma.empty();
+}
+
+void add_uses(const Program& program, Uses& uses) {
+  for (const Parameter& p : program.parameters) {
+    const bool is_whole =
+        p.kind == ParameterKind::matrix && p.precision == Precision::s8 && is_plain(p);
+    if (is_whole) uses.fused.emplace_back();
+    for (const Source& source : p.sources) {
+      if (is_whole) uses.fused.back().push_back(source.tensor);
+      (is_whole ? uses.wanted : uses.others).insert(source.tensor);
+      if (p.kind == ParameterKind::table) uses.tables.insert(source.tensor);
+    }
+    for (const std::string* name : {&p.minus.tensor, &p.row_scale, &p.projection.weight,
+                                    &p.batch_norm.weight, &p.window.weight}) {
+      uses.others.insert(*name);
+    }
+  }
+}
+
+Uses uses_of(std::span<const models::Package> packages) {
+  Uses uses;
+  for (const models::Package& package : packages) {
+    ModelOptions options{.precision = Precision::s8};
+    add_uses(model_program(package.program, options), uses);  // all outputs
+    options.outputs = {main_output(package.program)};
+    add_uses(model_program(package.program, options), uses);
+  }
+  return uses;
+}
+
+std::string module_of(const std::string& tensor) {
+  return tensor.substr(0, tensor.size() - models::kWeight.size());
+}
+
+/// What a compressor of linears stores: X.weight (N,K).
+bool is_weight_of_linear(const StoredTensor& tensor) {
+  return tensor.name.ends_with(models::kWeight) && tensor.shape.size() == 2 &&
+         weight_dtype(tensor.type).has_value();
+}
+
+/// Those of `tensors` that one of `keep` names.
+Names kept(const Names& tensors, std::span<const std::string> keep) {
+  Names names;
+  for (const std::string& name : keep) {
+    const std::size_t before = names.size();
+    bool is_any = false;
+    for (const std::string& tensor : tensors) {
+      if (tensor != name && module_of(tensor) != name && !tensor.starts_with(name + ".")) continue;
+      names.insert(tensor);
+      is_any = true;
+    }
+    if (is_any || names.size() > before) continue;
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("weights that stay floats: got {}, expected one of the {} modules that become "
+                    "whole numbers, or a module above some of them, as {}",
+                    detail::in_quotes(name), tensors.size(),
+                    tensors.empty() ? std::string("none") : module_of(*tensors.begin())));
+  }
+  return names;
+}
+
+}  // namespace
+
+IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
+                                      const Checkpoint& own, std::span<const std::string> keep) {
+  const Uses uses = uses_of(packages);
+  Names stored;
+  for (const std::string& name : uses.wanted) {
+    const StoredTensor* const tensor = own.find(name);
+    if (tensor != nullptr && is_weight_of_linear(*tensor)) stored.insert(name);
+  }
+  const Names stays = kept(stored, keep);
+  IntegerTensors result;
+  for (const std::string& name : stored) {
+    if (uses.others.contains(name)) {
+      result.shared.push_back(module_of(name));
+    } else if (!stays.contains(name)) {
+      result.whole.insert(name);
+    }
+  }
+  for (bool changes = true; changes;) {
+    changes = false;
+    for (const std::vector<std::string>& sources : uses.fused) {
+      const bool is_all = std::all_of(sources.begin(), sources.end(), [&](const std::string& name) {
+        return name.empty() || result.whole.contains(name);
+      });
+      if (is_all) continue;
+      for (const std::string& name : sources) changes |= result.whole.erase(name) > 0;
+    }
+  }
+  for (const StoredTensor* tensor : own.tensors()) {
+    if (!is_weight_of_linear(*tensor) || result.whole.contains(tensor->name)) continue;
+    if (!uses.tables.contains(tensor->name)) result.floats.push_back(module_of(tensor->name));
+  }
+  return result;
+}
+
+}  // namespace tessera

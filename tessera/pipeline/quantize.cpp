@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/quantize.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <span>
+#include <utility>
+
+#include "models/compressed_tensors.hpp"
+#include "models/hub_cache.hpp"
+#include "models/package.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/base/float_environment.hpp"
+#include "runtime/base/replaced_directory.hpp"
+#include "runtime/base/replaced_file.hpp"
+#include "runtime/weights/safetensors.hpp"
+#include "runtime/weights/scaled_rows.hpp"
+#include "tessera/pipeline/copied_directory.hpp"
+#include "tessera/pipeline/integer_tensors.hpp"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfig = "config.json";
+constexpr const char* kWeightsFile = "model.safetensors";
+
+/// A transformer's directory and what reads it: both towers, both routes.
+using Parts = std::map<fs::path, std::vector<models::Package>>;
+
+/// `directory` of a module, "0_Transformer" or the model's own, without a slash at its end.
+fs::path within(const fs::path& model, const fs::path& directory) {
+  const fs::path name = directory.lexically_relative(model).lexically_normal();
+  if (name.empty() || *name.begin() == "..") {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: is not in {}, expected the modules of a model in its directory",
+                            directory.string(), model.string()));
+  }
+  const fs::path path = (model / name).lexically_normal();
+  return path.filename().empty() || path.filename() == "." ? path.parent_path() : path;
+}
+
+Parts open_parts(const fs::path& model) {
+  Parts parts;
+  const auto add = [&](models::Package package) {
+    if (package.checkpoint->has_scales()) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{}: {}, expected weights of floats",
+                              package.transformer_directory.string(), package.stored_weights));
+    }
+    parts[within(model, package.transformer_directory)].push_back(std::move(package));
+  };
+  models::Package first = models::open_package(model);
+  if (!first.routes.empty()) {
+    add(models::open_package(model, {.route = models::Route::query}));
+    add(models::open_package(model, {.route = models::Route::document}));
+  } else if (first.similarity) {
+    add(models::open_package(model, {.tower = models::Tower::text}));
+    add(models::open_package(model, {.tower = models::Tower::image}));
+  } else {
+    add(std::move(first));
+  }
+  return parts;
+}
+
+std::vector<std::byte> as_stored(const Checkpoint& own, const StoredTensor& tensor) {
+  std::vector<std::byte> bytes(tensor.bytes);
+  own.read({tensor.data, tensor.bytes}, bytes.data());
+  return bytes;
+}
+
+struct QuantizedTensor {
+  std::vector<std::byte> numbers;  // (N,K) s8
+  std::vector<float> scales;       // (N)
+};
+
+QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor) {
+  const std::vector<float> w = own.values(tensor);
+  const auto N = static_cast<std::size_t>(tensor.shape[0]);
+  const auto K = static_cast<std::size_t>(tensor.shape[1]);
+  QuantizedTensor result{std::vector<std::byte>(N * K), std::vector<float>(N)};
+  RowQuantizer quantizer;
+  for (std::size_t n = 0; n < N; ++n) {
+    auto* const q = reinterpret_cast<std::int8_t*>(result.numbers.data() + n * K);
+    result.scales[n] = quantizer.quantize(std::span(w).subspan(n * K, K), q);
+    if (std::isfinite(result.scales[n])) continue;
+    throw Error(
+        ErrorCode::corrupt_file,
+        fmt::format("{}: tensor \"{}\" holds a value that is not finite in row {}, expected "
+                    "numbers",
+                    own.path_of(tensor.name).string(), tensor.name, n));
+  }
+  return result;
+}
+
+void write_weights(const Checkpoint& own, const std::set<std::string>& whole, const fs::path& to) {
+  std::vector<TensorToWrite> tensors;
+  for (const StoredTensor* tensor : own.tensors()) {
+    if (!whole.contains(tensor->name)) {
+      tensors.push_back({.name = tensor->name,
+                         .type = tensor->type,
+                         .shape = tensor->shape,
+                         .make = [&own, tensor] { return as_stored(own, *tensor); }});
+      continue;
+    }
+    tensors.push_back({.name = tensor->name,
+                       .type = StoredType::i8,
+                       .shape = tensor->shape,
+                       .make = [&own, tensor] { return quantize(own, *tensor).numbers; }});
+    const std::string module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
+    tensors.push_back({.name = module + std::string(models::kScale),
+                       .type = StoredType::f32,
+                       .shape = {tensor->shape[0], 1},
+                       .make = [&own, tensor] {
+                         const std::vector<float> scales = quantize(own, *tensor).scales;
+                         const auto bytes = std::as_bytes(std::span(scales));
+                         return std::vector<std::byte>(bytes.begin(), bytes.end());
+                       }});
+  }
+  auto metadata = own.files().front().metadata();
+  metadata.emplace("format", "pt");  // transformers reads no file that does not say it
+  write_safetensors(to, tensors, metadata);
+}
+
+/// `config`, which is one JSON object, with one more member.
+std::string with_member(std::string config, const char* key, const std::string& value) {
+  config.resize(config.rfind('}'));
+  while (!config.empty() && std::string_view(" \t\r\n").find(config.back()) != std::string::npos) {
+    config.pop_back();
+  }
+  const bool is_first = config.back() == '{';
+  return config + fmt::format("{}\n  \"{}\": {}\n}}\n", is_first ? "" : ",", key, value);
+}
+
+std::uint64_t size_of_files(const Checkpoint& own) {
+  std::uint64_t bytes = 0;
+  for (const TensorFile& file : own.files()) bytes += file.file().bytes().size();
+  return bytes;
+}
+
+bool is_within(const fs::path& path, const fs::path& directory) {
+  const auto [end, rest] =
+      std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
+  return end == directory.end();
+}
+
+/// Neither in the other: one is read while the other is made, and replaced.
+void require_apart(const fs::path& model, const fs::path& out) {
+  const fs::path real = fs::weakly_canonical(out);
+  if (!is_within(real, model) && !is_within(model, real)) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: is within {} or around it, expected a directory apart from it",
+                          out.string(), model.string()));
+}
+
+/// What is to be replaced looks like what this writes.
+void require_model(const fs::path& out) {
+  if (!path_exists(out) || !directory_exists(out) || path_exists(out / kConfig) ||
+      fs::is_empty(out) || path_exists(out / "modules.json")) {
+    return;
+  }
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: has no config.json, expected a directory of a model to replace",
+                          out.string()));
+}
+
+}  // namespace
+
+QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& options) {
+  const FloatEnvironment floats;  // as where weights are packed
+  const fs::path directory = fs::canonical(models::find_model(model));
+  const Parts parts = open_parts(directory);
+  require_apart(directory, options.out);
+  require_model(options.out);
+
+  QuantizeReport report;
+  ReplacedDirectory made(options.out, options.replaces);
+  std::vector<fs::path> written;  // in the model: files that are not copied
+  for (const auto& [transformer, packages] : parts) {
+    if (!path_exists(transformer / kConfig)) continue;  // a table alone
+    const Checkpoint own = Checkpoint::open(transformer);
+    const IntegerTensors chosen = choose_integer_tensors(packages, own, options.keep);
+    if (chosen.whole.empty()) continue;
+    const fs::path to = made.path() / transformer.lexically_relative(directory);
+    fs::create_directories(to);
+    write_weights(own, chosen.whole, to / kWeightsFile);
+    replace_file(to / kConfig, with_member(read_file(transformer / kConfig), "quantization_config",
+                                           models::compressed_tensors_json(chosen.floats)));
+    written.push_back(transformer / kConfig);
+    for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
+    report.whole += chosen.whole.size();
+    report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
+    report.shared.insert(report.shared.end(), chosen.shared.begin(), chosen.shared.end());
+    report.bytes_before += size_of_files(own);
+    report.bytes_after += fs::file_size(to / kWeightsFile);
+  }
+  if (report.whole == 0) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: no weight to quantise, expected linears over tokens{}",
+                            directory.string(), options.keep.empty() ? "" : " that are not kept"));
+  }
+  report.left_out = copy_other_files(directory, made.path(), written);
+  static_cast<void>(models::open_package(made.path()));  // what is in place can be read
+  made.commit();
+  return report;
+}
+
+}  // namespace tessera

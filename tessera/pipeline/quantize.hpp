@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A checkpoint directory as one whose linears are stored as whole numbers (models/compressed_tensors.hpp).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tessera {
+
+struct QuantizeOptions {
+  std::filesystem::path out;
+  std::vector<std::string> keep{};  ///< modules that stay floats (integer_tensors.hpp)
+  bool replaces = false;            ///< a model that is in `out`
+};
+
+struct QuantizeReport {
+  std::size_t whole = 0;                ///< weights that became whole numbers
+  std::vector<std::string> floats{};    ///< modules whose weight did not, tables left out
+  std::vector<std::string> shared{};    ///< of these, those that only something else keeps
+  std::vector<std::string> left_out{};  ///< files with the same weights in other formats
+  std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of the weights' files
+};
+
+/// Writes the directory `model` to options.out: weights that Precision::s8 quantises as whole numbers, with
+/// the scales that it would take, all others as they are stored; config.json with what says so; all other
+/// files copied, links followed. At Precision::s8 the main output is the same, bit for bit.
+///
+/// Nothing is there before all of it is, and what was there stays on an error.
+/// Errors    as models::open_package(); invalid_argument (it is quantised already, `out` has files or is
+///           within the model, an unknown name in `keep`); unsupported_model (no weight to quantise);
+///           corrupt_file naming a tensor that is not finite; io_error
+QuantizeReport quantize_directory(const std::filesystem::path& model,
+                                  const QuantizeOptions& options);
+
+}  // namespace tessera

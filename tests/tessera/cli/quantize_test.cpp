@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// tessera quantize, and what other commands say of the directory that it writes.
+#include <gmock/gmock.h>
+
+#include "tests/tessera/cli/cli_test.hpp"
+
+namespace tessera::test {
+namespace {
+
+using testing::HasSubstr;
+
+class QuantizeCliTest : public CliTest {};
+
+TEST_F(QuantizeCliTest, WritesADirectoryThatComputesTheSameAtInt8) {
+  const CommandResult made = tessera("quantize model --out small");
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_EQ(lines_of(made.out)[0],
+            "small: 12 weights as whole numbers of 8 bits, a scale for each row");
+  EXPECT_THAT(made.out, HasSubstr("floats, as they were: pooler.dense\n"));
+  file("texts.txt", "hello world\nthe cat sat on the mat\n");
+  const CommandResult floats = tessera("embed model texts.txt --precision int8"),
+                      whole = tessera("embed small texts.txt --precision int8");
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  EXPECT_EQ(whole.out, floats.out);
+  const CommandResult info = tessera("info small");
+  EXPECT_THAT(info.out,
+              HasSubstr("whole numbers of 8 bits, a scale for each row (compressed-tensors)"));
+  EXPECT_THAT(info.out, HasSubstr("I8 (12 tensors)"));
+  EXPECT_THAT(info.out, HasSubstr("fp32 (default)"));
+  EXPECT_EQ(tessera("embed small texts.txt").status, 0);
+  EXPECT_EQ(tessera("embed small texts.txt --precision bf16").status, 0);
+}
+
+TEST_F(QuantizeCliTest, SaysWhatItRefuses) {
+  expect_failure(tessera("quantize model"), 2, "--out");
+  ASSERT_EQ(tessera("quantize model --out small --keep encoder.layer.0 pooler").status, 1);
+  ASSERT_EQ(tessera("quantize model --out small --keep encoder.layer.0").status, 0);
+  expect_failure(tessera("quantize model --out small"), 1, "is there, with files");
+  EXPECT_EQ(tessera("quantize model --out small --force").status, 0);
+  expect_failure(tessera("quantize small --out smaller"), 1, "expected weights of floats");
+  EXPECT_TRUE(temporaries().empty());
+}
+
+}  // namespace
+}  // namespace tessera::test

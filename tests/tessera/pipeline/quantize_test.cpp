@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// A directory of whole numbers computes the bits of the one that it was made of.
+#include "tessera/pipeline/quantize.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <limits>
+
+#include "models/compressed_tensors.hpp"
+#include "runtime/base/files.hpp"
+#include "runtime/session/session.hpp"
+#include "tessera/pipeline/encoder.hpp"
+#include "tests/golden/stored.hpp"
+#include "tests/models/checkpoint_copy.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/tessera/tiny_directory.hpp"
+
+namespace tessera::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> golden_cases() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kGoldenData)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// The main output for two random texts, or two random images, row after row.
+std::vector<float> run(const models::Package& package, const ModelOptions& options) {
+  const Program& program = package.program;
+  const std::string output = main_output(program);
+  ModelOptions model_options = options;
+  model_options.outputs = {output};
+  const auto model = Model::create(program, package.checkpoint, model_options);
+  Random random{11};
+  std::vector<std::int32_t> ids, offsets{0};
+  std::vector<std::vector<float>> pixels;
+  std::vector<Image> images;
+  Batch input;
+  if (const TokenSpec* tokens = program.tokens()) {
+    for (const Index length : {std::min<Index>(7, tokens->max_tokens), Index{2}}) {
+      for (Index t = 0; t < length; ++t) {
+        ids.push_back(static_cast<std::int32_t>(random.integer(0, tokens->vocab_size - 1)));
+      }
+      offsets.push_back(static_cast<std::int32_t>(ids.size()));
+    }
+    input.ids = ids;
+    input.offsets = offsets;
+  } else {
+    const ImageSpec& spec = *program.images();
+    for (int i = 0; i < 2; ++i) {
+      std::vector<float>& planes =
+          pixels.emplace_back(static_cast<std::size_t>(spec.channels * spec.height * spec.width));
+      for (float& x : planes) x = random.normal();
+      images.push_back({.planes = planes.data(), .height = spec.height, .width = spec.width});
+    }
+    input.images = images;
+  }
+  const Index rows =
+      program.tokens() != nullptr ? std::ssize(ids) : 2 * program.images()->native_rows();
+  const auto session =
+      Session::create(model, {.max_rows = rows, .max_sequences = 2, .threads = 1, .outputs = {}});
+  session->run(input);
+  const TensorView<const float> view = session->output(output);
+  std::vector<float> values;
+  for (Index i = 0; i < view.rows; ++i) {
+    values.insert(values.end(), view.row(i).begin(), view.row(i).end());
+  }
+  return values;
+}
+
+class QuantizeCaseTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(QuantizeCaseTest, TheMainOutputHasTheBitsOfTheFloatsThatInt8Quantises) {
+  const TemporaryDirectory directory;
+  const fs::path from = kGoldenData / GetParam(), to = directory / "out";
+  QuantizeReport report;
+  try {
+    report = quantize_directory(from, {.out = to});
+  } catch (const Error& error) {
+    ASSERT_THAT(error.what(), HasSubstr("no weight to quantise")) << "of " << GetParam();
+    GTEST_SKIP() << error.what();
+  }
+  EXPECT_GT(report.whole, 0U);
+  EXPECT_THAT(report.shared, IsEmpty());
+  EXPECT_LT(report.bytes_after, report.bytes_before);
+  std::vector<models::PackageOptions> towers{{}};
+  if (models::open_package(from).similarity) {
+    towers = {{.tower = models::Tower::text}, {.tower = models::Tower::image}};
+  }
+  for (const models::PackageOptions& tower : towers) {
+    const models::Package whole = models::open_package(to, tower);
+    EXPECT_TRUE(whole.checkpoint->has_scales());
+    const ModelOptions int8{.precision = Precision::s8};
+    EXPECT_TRUE(bit_identical(run(whole, int8), run(models::open_package(from, tower), int8)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, QuantizeCaseTest, testing::ValuesIn(golden_cases()),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
+
+class QuantizeTest : public testing::Test {
+ protected:
+  void SetUp() override { write_model(from_, {.architecture = "BertModel"}); }
+  std::string problem(const QuantizeOptions& options) {
+    return error_of([&] { quantize_directory(from_, options); });
+  }
+  std::vector<std::string> entries() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(directory_.path())) {
+      names.push_back(entry.path().filename().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  TemporaryDirectory directory_;
+  const fs::path from_ = directory_ / "model", to_ = directory_ / "out";
+};
+
+TEST_F(QuantizeTest, OtherFilesAreCopiedAndWeightsOfOtherFormatsAreNot) {
+  directory_.write("elsewhere/linked.txt", "linked");
+  fs::create_symlink(directory_ / "elsewhere/linked.txt", from_ / "linked.txt");
+  fs::create_directory_symlink(directory_ / "elsewhere", from_ / "folder");
+  directory_.write("model/onnx/model.onnx", "onnx");
+  directory_.write("model/pytorch_model-00001-of-00002.bin", "bin");
+  directory_.write("model/.git/config", "hidden");
+  directory_.write("model/.gitattributes", "kept");
+  const QuantizeReport report = quantize_directory(from_, {.out = to_});
+  EXPECT_EQ(report.whole, 12U);
+  EXPECT_THAT(report.floats, ElementsAre("pooler.dense"));
+  EXPECT_THAT(report.left_out, ElementsAre("onnx/model.onnx", "pytorch_model-00001-of-00002.bin"));
+  for (const char* name :
+       {"vocab.txt", "modules.json", "1_Pooling/config.json", ".gitattributes"}) {
+    EXPECT_EQ(read_file(to_ / name), read_file(from_ / name)) << name;
+  }
+  for (const char* name : {"linked.txt", "folder/linked.txt"}) {
+    EXPECT_EQ(read_file(to_ / name), "linked");
+    EXPECT_FALSE(fs::is_symlink(to_ / name));
+  }
+  EXPECT_FALSE(fs::exists(to_ / ".git"));
+  EXPECT_FALSE(fs::exists(to_ / "pytorch_model-00001-of-00002.bin"));
+  EXPECT_THAT(entries(), ElementsAre("elsewhere", "model", "out"));
+}
+
+TEST_F(QuantizeTest, StoresTheNumbersThatPackingMakes) {
+  quantize_directory(from_, {.out = to_});
+  const Checkpoint floats = Checkpoint::open(from_), whole = Checkpoint::open(to_);
+  const std::string module = "encoder.layer.1.output.dense";
+  const StoredTensor& q = whole.at(module + ".weight");
+  EXPECT_EQ(q.type, StoredType::i8);
+  EXPECT_EQ(q.shape, floats.at(module + ".weight").shape);
+  EXPECT_EQ(whole.at(module + ".weight_scale").shape, (std::vector<std::int64_t>{kTinyHidden, 1}));
+  const std::vector<float> w = floats.values(floats.at(module + ".weight")),
+                           scales = whole.values(whole.at(module + ".weight_scale"));
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    const auto n = i / kTinyInner;
+    EXPECT_NEAR(static_cast<float>(static_cast<std::int8_t>(q.data[i])) * scales[n], w[i],
+                static_cast<double>(scales[n]) * 0.501);
+  }
+  const StoredTensor &table = whole.at("embeddings.word_embeddings.weight"),
+                     &stored = floats.at("embeddings.word_embeddings.weight");
+  EXPECT_EQ(std::vector<std::byte>(table.data, table.data + table.bytes),
+            std::vector<std::byte>(stored.data, stored.data + stored.bytes));
+  EXPECT_EQ(whole.files().front().metadata().at("format"), "pt");
+}
+
+TEST_F(QuantizeTest, WhatIsKeptStaysFloatsAndSaysSo) {
+  const QuantizeReport report = quantize_directory(
+      from_, {.out = to_,
+              .keep = {"encoder.layer.0.output.dense", "encoder.layer.1.attention",
+                       "encoder.layer.0.attention.self.query.weight"}});
+  // key and value are computed together with query
+  EXPECT_EQ(report.whole, 4U);
+  EXPECT_THAT(report.floats, testing::IsSupersetOf({"encoder.layer.0.output.dense",
+                                                    "encoder.layer.0.attention.self.key",
+                                                    "encoder.layer.1.attention.output.dense"}));
+  EXPECT_THAT(read_file(to_ / "config.json"),
+              HasSubstr("\"encoder.layer.1.attention.self.value\""));
+  const models::Package whole = models::open_package(to_), floats = models::open_package(from_);
+  std::vector<std::string> keep;
+  for (const Parameter& p : whole.program.parameters) {
+    if (p.keeps_floats && p.name.find("pooler") == std::string::npos) keep.push_back(p.name);
+  }
+  EXPECT_EQ(keep.size(), 4U);
+  ModelOptions kept{.precision = Precision::s8};
+  const std::vector<float> result = run(whole, kept);
+  kept.keep = keep;
+  EXPECT_TRUE(bit_identical(result, run(floats, kept)));
+  EXPECT_THAT(problem({.out = directory_ / "other", .keep = {"encoder.layer.7"}}),
+              HasSubstr("got \"encoder.layer.7\", expected one of the 12 modules"));
+  EXPECT_THAT(problem({.out = directory_ / "other", .keep = {"encoder"}}),
+              HasSubstr("no weight to quantise"));
+}
+
+TEST_F(QuantizeTest, ReplacesAModelOnlyWhereItIsAsked) {
+  directory_.write("out/config.json", "old");
+  EXPECT_THAT(problem({.out = to_}), HasSubstr("is there, with files"));
+  EXPECT_EQ(read_file(to_ / "config.json"), "old");
+  quantize_directory(from_, {.out = to_, .replaces = true});
+  EXPECT_THAT(read_file(to_ / "config.json"), HasSubstr("quantization_config"));
+  EXPECT_THAT(entries(), ElementsAre("model", "out"));
+  directory_.write("photos/cat.jpg", "cat");
+  EXPECT_THAT(problem({.out = directory_ / "photos", .replaces = true}),
+              HasSubstr("expected a directory of a model to replace"));
+  directory_.write("file", "text");
+  EXPECT_THAT(problem({.out = directory_ / "file", .replaces = true}),
+              HasSubstr("is no directory"));
+  fs::create_directories(directory_ / "empty");
+  EXPECT_EQ(problem({.out = directory_ / "empty/"}), "");
+  for (const fs::path& out : {from_, from_ / "within", directory_.path()}) {
+    EXPECT_THAT(problem({.out = out, .replaces = true}), HasSubstr("is within")) << out;
+  }
+  EXPECT_THAT(problem({.out = directory_ / "no/such/folder"}), HasSubstr("io_error"));
+}
+
+TEST_F(QuantizeTest, RefusesWhatIsQuantisedOrNotFiniteAndLeavesNothing) {
+  quantize_directory(from_, {.out = to_});
+  EXPECT_THAT(error_of([&] { quantize_directory(to_, {.out = directory_ / "twice"}); }),
+              HasSubstr("expected weights of floats"));
+  Tensors tensors;
+  const Checkpoint own = Checkpoint::open(from_);
+  for (const StoredTensor* stored : own.tensors()) {
+    tensors[stored->name] = {stored->shape, own.values(*stored)};
+  }
+  tensors.at("encoder.layer.0.output.dense.weight").data[50] =
+      std::numeric_limits<float>::quiet_NaN();
+  write_tensors(from_ / "model.safetensors", tensors);
+  EXPECT_THAT(problem({.out = directory_ / "bad"}),
+              HasSubstr("tensor \"encoder.layer.0.output.dense.weight\" holds a value that is not "
+                        "finite in row 2"));
+  fs::create_symlink("nowhere", from_ / "broken");
+  tensors.at("encoder.layer.0.output.dense.weight").data[50] = 0.0F;
+  write_tensors(from_ / "model.safetensors", tensors);
+  EXPECT_THAT(problem({.out = directory_ / "bad"}), HasSubstr("broken: cannot copy"));
+  EXPECT_THAT(entries(), ElementsAre("model", "out"));
+}
+
+}  // namespace
+}  // namespace tessera::test
