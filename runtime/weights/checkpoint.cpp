@@ -22,6 +22,7 @@
 #include "runtime/weights/other_weights.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "runtime/weights/scaled_rows.hpp"
+#include "runtime/weights/ternary_rows.hpp"
 #include "runtime/weights/torch_file.hpp"
 
 namespace tessera {
@@ -248,9 +249,16 @@ void Checkpoint::read(std::span<const std::byte> part, std::byte* to) const {
 std::vector<float> Checkpoint::values(const StoredTensor& tensor) const {
   const std::optional<DType> type = weight_type(tensor);
   if (!type) return {};
-  std::vector<std::byte> stored(tensor.bytes);  // where the file has it, any alignment
-  read({tensor.data, tensor.bytes}, stored.data());
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  // Where the file has it, any alignment.
+  std::vector<std::byte> stored(
+      std::max(tensor.bytes, tensor.type == StoredType::ternary ? values.size() : 0));
+  if (tensor.type == StoredType::ternary) {
+    read_ternary(*this, tensor, 0, std::ssize(values),
+                 reinterpret_cast<std::int8_t*>(stored.data()));
+  } else {
+    read({tensor.data, tensor.bytes}, stored.data());
+  }
   if (*type == DType::s8) {
     const std::span<const float> scales = this->scales(tensor.name);
     const auto n = static_cast<Index>(values.size());
@@ -267,6 +275,15 @@ void Checkpoint::set_scales(const std::string& tensor, std::vector<float> scales
   scales_[tensor] = std::move(scales);
 }
 
+void Checkpoint::set_ternary(const std::string& tensor, std::vector<float> scales) {
+  const auto at = std::lower_bound(tensors_.begin(), tensors_.end(), tensor, name_is_less);
+  renamed_.push_back(**at);
+  renamed_.back().type = StoredType::ternary;
+  renamed_.back().shape.front() *= kTernaryRows;
+  *at = &renamed_.back();
+  set_scales(tensor, std::move(scales));
+}
+
 std::span<const float> Checkpoint::scales(std::string_view tensor) const noexcept {
   const auto found = scales_.find(tensor);
   if (found == scales_.end()) return {};
@@ -274,7 +291,8 @@ std::span<const float> Checkpoint::scales(std::string_view tensor) const noexcep
 }
 
 std::optional<DType> Checkpoint::weight_type(const StoredTensor& tensor) const noexcept {
-  if (tensor.type == StoredType::i8 && !scales(tensor.name).empty()) return DType::s8;
+  const bool is_whole = tensor.type == StoredType::i8 || tensor.type == StoredType::ternary;
+  if (is_whole && !scales(tensor.name).empty()) return DType::s8;
   return weight_dtype(tensor.type);
 }
 

@@ -47,6 +47,10 @@ class Checkpoint {
   /// Says that the whole numbers (I8) of a tensor count in `scales`, one for each row, its first extent.
   /// Precondition: there is such a tensor, of that type and so many rows.
   void set_scales(const std::string& tensor, std::vector<float> scales);
+  /// The same of a tensor U8 (N/4,K) that holds -1, 0 and 1 (ternary_rows.hpp), with a scale for each of
+  /// the N rows: from then on it is one of StoredType::ternary, (N,K).
+  /// Precondition: there is such a tensor.
+  void set_ternary(const std::string& tensor, std::vector<float> scales);
   /// One for each row; empty where nothing was said.
   std::span<const float> scales(std::string_view tensor) const noexcept;
   /// Whether any tensor has scales.
@@ -71,7 +75,8 @@ class Checkpoint {
  private:
   std::filesystem::path path_;
   std::vector<TensorFile> files_;
-  std::deque<StoredTensor> renamed_;          // what merge() added; elements never move
+  std::deque<StoredTensor>
+      renamed_;  // what merge() added, set_ternary() changed; elements never move
   std::vector<const StoredTensor*> tensors_;  // sorted by name
   std::map<std::string, std::vector<float>, std::less<>> scales_;
 };

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/weights/scaled_rows.hpp"
+#include "runtime/weights/ternary_rows.hpp"
 
 namespace tessera {
 
@@ -29,7 +30,8 @@ Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
                             shape_to_string(tensor.shape), tensor.elements(), tensor_rows, cols));
   }
   const Index first = source.first_row * cols;
-  Rows rows{.data = tensor.data + first * size_of(*type),
+  const bool is_ternary = tensor.type == StoredType::ternary;
+  Rows rows{.data = tensor.data + (is_ternary ? 0 : first * size_of(*type)),
             .type = *type,
             .rows = source.rows,
             .scales = {}};
@@ -37,6 +39,7 @@ Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
     rows.scales = checkpoint.scales(source.tensor);
     rows.length = tensor.elements() / std::ssize(rows.scales);
     rows.first = first;
+    if (is_ternary) rows.ternary = &tensor;
   }
   return rows;
 }
@@ -51,6 +54,11 @@ const std::byte* RowReader::fetch(const Rows& rows, Index begin, Index n) {
   const std::size_t bytes = static_cast<std::size_t>(n * size_of(rows.type));
   fetched_.resize(std::max(fetched_.size(), bytes / sizeof(float) + 1));
   auto* const to = reinterpret_cast<std::byte*>(fetched_.data());
+  if (rows.ternary != nullptr) {
+    read_ternary(checkpoint_, *rows.ternary, rows.first + begin, n,
+                 reinterpret_cast<std::int8_t*>(to));
+    return to;
+  }
   checkpoint_.read({rows.data + begin * size_of(rows.type), bytes}, to);
   return to;
 }
@@ -59,8 +67,12 @@ void RowReader::widen(const Rows& rows, Index begin, Index n, float* to) {
   if (rows.data == nullptr) {
     std::fill_n(to, n, 0.0F);
   } else if (rows.type == DType::s8) {
-    widen_scaled(reinterpret_cast<const std::int8_t*>(fetch(rows, begin, n)), rows.scales,
-                 rows.length, rows.first + begin, n, to);
+    constexpr Index kPiece = 16384;
+    for (Index i = 0; i < n; i += kPiece) {
+      const Index part = std::min(kPiece, n - i), from = begin + i;
+      widen_scaled(reinterpret_cast<const std::int8_t*>(fetch(rows, from, part)), rows.scales,
+                   rows.length, rows.first + from, part, to + i);
+    }
   } else {
     kernels_.widen(fetch(rows, begin, n), rows.type, to, n);
   }

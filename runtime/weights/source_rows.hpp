@@ -13,7 +13,8 @@
 namespace tessera {
 
 /// A source as stored: `rows` rows. data is null for zeros, and mapped: what is read of it goes through
-/// Checkpoint::read(), since touching the pages of a file that is cut is SIGBUS.
+/// Checkpoint::read(), since touching the pages of a file that is cut is SIGBUS. What of it is ternary is s8
+/// where it is fetched.
 struct Rows {
   const std::byte* data = nullptr;
   DType type = DType::f32;
@@ -21,6 +22,7 @@ struct Rows {
   // Of s8: w = q·scale of the tensor's row, of `length` elements; data is its element `first`.
   std::span<const float> scales{};
   Index length = 0, first = 0;
+  const StoredTensor* ternary = nullptr;  ///< whose first byte is data, then
 };
 
 /// Throws Error{not_found; unsupported_model: a dtype that no weight has; corrupt_file: another size}.
@@ -34,8 +36,8 @@ class RowReader {
   RowReader(const Checkpoint& checkpoint, const kernels::KernelTable& kernels)
       : checkpoint_(checkpoint), kernels_(kernels) {}
 
-  /// Elements [begin, begin + n) of a source that is not zeros, as stored; aligned, until the next
-  /// call.
+  /// Elements [begin, begin + n) of a source that is not zeros, in its type; aligned, until the next
+  /// call. Throws Error{corrupt_file} (ternary_rows.hpp).
   const std::byte* fetch(const Rows& rows, Index begin, Index n);
   /// The same of any source as f32.
   void widen(const Rows& rows, Index begin, Index n, float* to);

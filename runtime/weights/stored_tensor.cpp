@@ -41,13 +41,14 @@ constexpr std::array kTypes{
     TypeFacts{StoredType::f6_e2m3, "F6_E2M3", 6},
     TypeFacts{StoredType::f6_e3m2, "F6_E3M2", 6},
     TypeFacts{StoredType::f4, "F4", 4},
+    TypeFacts{StoredType::ternary, "U8 of four 2-bit codes", 2},  // the last: no file says so
 };
 
 constexpr bool in_order_of_the_enumeration() {
   for (std::size_t i = 0; i < kTypes.size(); ++i) {
     if (static_cast<std::size_t>(kTypes[i].type) != i) return false;
   }
-  return kTypes.size() == static_cast<std::size_t>(StoredType::f4) + 1;
+  return kTypes.size() == static_cast<std::size_t>(StoredType::ternary) + 1;
 }
 static_assert(in_order_of_the_enumeration());
 
@@ -67,7 +68,7 @@ int bits_of(StoredType type) noexcept {
 
 std::optional<StoredType> stored_type_from_string(std::string_view name) noexcept {
   for (const TypeFacts& known : kTypes) {
-    if (name == known.name) return known.type;
+    if (name == known.name && known.type != StoredType::ternary) return known.type;
   }
   return std::nullopt;
 }

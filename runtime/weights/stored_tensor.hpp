@@ -18,7 +18,8 @@
 
 namespace tessera {
 
-/// Every dtype of safetensors. Only f32, f16 and bf16 are usable as weights (see weight_dtype()).
+/// Every dtype of safetensors, and one that no file names. Only f32, f16 and bf16 are usable as weights
+/// (see weight_dtype()).
 enum class StoredType : std::uint8_t {
   boolean,
   u8,
@@ -42,15 +43,16 @@ enum class StoredType : std::uint8_t {
   f6_e2m3,
   f6_e3m2,
   f4,
+  ternary,  ///< U8 whose bytes hold four of -1, 0 and 1 each (ternary_rows.hpp)
 };
 
 /// The spelling of safetensors: "F32", "BF16", "F8_E4M3", …
 const char* to_string(StoredType type) noexcept;
 
-/// The type with that spelling; empty for an unknown one.
+/// The type with that spelling in a file; empty for an unknown one.
 std::optional<StoredType> stored_type_from_string(std::string_view name) noexcept;
 
-/// Bits of one element: 32 for f32; 6 and 4 for the packed types.
+/// Bits of one element: 32 for f32; 6, 4 and 2 for the packed types.
 int bits_of(StoredType type) noexcept;
 
 /// The element type of a weight stored as `type`; empty where it cannot be a weight.
