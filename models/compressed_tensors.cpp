@@ -88,35 +88,26 @@ constexpr Unread kUnread[] = {
     {".input_zero_point", "a zero point of activations"},
 };
 
-[[noreturn]] void fail(ErrorCode code, const Checkpoint& checkpoint, const std::string& tensor,
-                       const std::string& problem) {
-  throw Error(code, fmt::format("{}: tensor {} {}", checkpoint.path_of(tensor).string(),
-                                detail::in_quotes(tensor), problem));
-}
-
 /// What an older writer leaves of a symmetric scheme: zero points that are 0.
 void require_zeros(const Checkpoint& checkpoint, const StoredTensor& tensor) {
   std::vector<std::byte> bytes(tensor.bytes);
   checkpoint.read({tensor.data, tensor.bytes}, bytes.data());
   if (std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; }))
     return;
-  fail(ErrorCode::unsupported_model, checkpoint, tensor.name,
-       "holds zero points that are not 0, expected weights that are symmetric about 0");
+  refuse_tensor(ErrorCode::unsupported_model, checkpoint, tensor.name,
+                "holds zero points that are not 0, expected weights that are symmetric about 0");
 }
 
 void refuse_unread(const Checkpoint& checkpoint, const StoredTensor& tensor) {
   for (const Unread& unread : kUnread) {
     if (!tensor.name.ends_with(unread.suffix)) continue;
-    fail(ErrorCode::unsupported_model, checkpoint, tensor.name,
-         fmt::format("is {}, which this version does not compute, expected weights of I8 and "
-                     "their weight_scale",
-                     unread.meaning));
+    refuse_tensor(
+        ErrorCode::unsupported_model, checkpoint, tensor.name,
+        fmt::format("is {}, which this version does not compute, expected weights of I8 and "
+                    "their weight_scale",
+                    unread.meaning));
   }
   if (tensor.name.ends_with(".weight_zero_point")) require_zeros(checkpoint, tensor);
-}
-
-std::string module_of(const StoredTensor& tensor, std::string_view suffix) {
-  return tensor.name.substr(0, tensor.name.size() - suffix.size());
 }
 
 /// A scale of 0 is one that was lost, unless the row is of zeros.
@@ -127,46 +118,49 @@ void require_zero_row(const Checkpoint& checkpoint, const StoredTensor& weight, 
   if (std::all_of(numbers.begin(), numbers.end(), [](std::byte b) { return b == std::byte{0}; })) {
     return;
   }
-  fail(ErrorCode::corrupt_file, checkpoint, module_of(weight, kWeight) + std::string(kScale),
-       fmt::format("holds 0 for row {}, which is not of zeros, expected a positive number", row));
+  refuse_tensor(
+      ErrorCode::corrupt_file, checkpoint, module_of(weight, kWeight) + std::string(kScale),
+      fmt::format("holds 0 for row {}, which is not of zeros, expected a positive number", row));
 }
 
 std::vector<float> scales_of(const Checkpoint& checkpoint, const StoredTensor& weight,
                              bool may_be_one) {
   if (weight.shape.size() != 2) {
-    fail(ErrorCode::unsupported_model, checkpoint, weight.name,
-         fmt::format("is stored as I8 with shape {}, expected (N, K), a linear's or a table's",
-                     shape_to_string(weight.shape)));
+    refuse_tensor(
+        ErrorCode::unsupported_model, checkpoint, weight.name,
+        fmt::format("is stored as I8 with shape {}, expected (N, K), a linear's or a table's",
+                    shape_to_string(weight.shape)));
   }
   const std::int64_t N = weight.shape[0];
   const std::string name = module_of(weight, kWeight) + std::string(kScale);
   const StoredTensor* const scale = checkpoint.find(name);
   if (scale == nullptr) {
-    fail(ErrorCode::corrupt_file, checkpoint, weight.name,
-         fmt::format("is stored as I8 and there is no {}, expected it with shape ({}, 1)",
-                     detail::in_quotes(name), N));
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, weight.name,
+                  fmt::format("is stored as I8 and there is no {}, expected it with shape ({}, 1)",
+                              detail::in_quotes(name), N));
   }
   const std::vector<std::int64_t>& shape = scale->shape;
   const bool is_by_row =
       (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) && shape[0] == N;
   const bool is_one = may_be_one && shape.size() <= 1 && scale->elements() == 1;
   if (!is_by_row && !is_one) {
-    fail(ErrorCode::corrupt_file, checkpoint, name,
-         fmt::format("has shape {}, expected ({}, 1): one for each row of {}",
-                     shape_to_string(shape), N, detail::in_quotes(weight.name)));
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
+                  fmt::format("has shape {}, expected ({}, 1): one for each row of {}",
+                              shape_to_string(shape), N, detail::in_quotes(weight.name)));
   }
   if (!weight_dtype(scale->type)) {
-    fail(ErrorCode::unsupported_model, checkpoint, name,
-         fmt::format("is stored as {}, expected F32, F16 or BF16", to_string(scale->type)));
+    refuse_tensor(
+        ErrorCode::unsupported_model, checkpoint, name,
+        fmt::format("is stored as {}, expected F32, F16 or BF16", to_string(scale->type)));
   }
   std::vector<float> scales = checkpoint.values(*scale);
   if (!is_by_row) scales.assign(static_cast<std::size_t>(N), scales.front());
   constexpr float kLargest = std::numeric_limits<float>::max();
   for (std::size_t n = 0; n < scales.size(); ++n) {
     if (!(scales[n] >= 0.0F && scales[n] <= kLargest)) {
-      fail(ErrorCode::corrupt_file, checkpoint, name,
-           fmt::format("holds {} for row {}, expected a positive number",
-                       static_cast<double>(scales[n]), n));
+      refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
+                    fmt::format("holds {} for row {}, expected a positive number",
+                                static_cast<double>(scales[n]), n));
     }
     if (scales[n] == 0.0F) require_zero_row(checkpoint, weight, static_cast<Index>(n));
   }
@@ -178,13 +172,33 @@ void require_numbers(const Checkpoint& checkpoint, const StoredTensor& scale) {
   const std::string name = module_of(scale, kScale) + std::string(kWeight);
   const StoredTensor* const weight = checkpoint.find(name);
   if (weight != nullptr && weight->type == StoredType::i8) return;
-  fail(ErrorCode::corrupt_file, checkpoint, scale.name,
-       fmt::format("is the scale of {}, which {}, expected I8", detail::in_quotes(name),
-                   weight == nullptr ? std::string("is not there")
-                                     : fmt::format("is stored as {}", to_string(weight->type))));
+  refuse_tensor(
+      ErrorCode::corrupt_file, checkpoint, scale.name,
+      fmt::format("is the scale of {}, which {}, expected I8", detail::in_quotes(name),
+                  weight == nullptr ? std::string("is not there")
+                                    : fmt::format("is stored as {}", to_string(weight->type))));
 }
 
 }  // namespace
+
+bool have_one_scale(const Config& args) {
+  return check_weights(args);
+}
+
+std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor& weight,
+                               bool may_be_one) {
+  return scales_of(checkpoint, weight, may_be_one);
+}
+
+void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint, const std::string& tensor,
+                   const std::string& problem) {
+  throw Error(code, fmt::format("{}: tensor {} {}", checkpoint.path_of(tensor).string(),
+                                detail::in_quotes(tensor), problem));
+}
+
+std::string module_of(const StoredTensor& tensor, std::string_view suffix) {
+  return tensor.name.substr(0, tensor.name.size() - suffix.size());
+}
 
 CompressedTensors read_compressed_tensors(const Config& config) {
   if (!is_format(config.string("format", ""))) config.unsupported("format", kExpectedFormat);
@@ -229,8 +243,9 @@ void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
     if (tensor->type != StoredType::i8 || !tensor->name.ends_with(kWeight)) continue;
     const std::string module = module_of(*tensor, kWeight);
     if (std::find(layout.ignore.begin(), layout.ignore.end(), module) != layout.ignore.end()) {
-      fail(ErrorCode::corrupt_file, checkpoint, tensor->name,
-           "is stored as I8, expected floats: \"ignore\" of quantization_config names the module");
+      refuse_tensor(
+          ErrorCode::corrupt_file, checkpoint, tensor->name,
+          "is stored as I8, expected floats: \"ignore\" of quantization_config names the module");
     }
     found.emplace_back(tensor->name, scales_of(checkpoint, *tensor, layout.has_tensor_scales));
   }

@@ -45,6 +45,22 @@ CompressedTensors read_compressed_tensors(const Config& config);
 /// (tensors of what read_compressed_tensors() refuses).
 void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint);
 
+/// Whether weights of these args ("num_bits", "strategy", ...) have one scale for a whole tensor. Throws
+/// unsupported_model as read_compressed_tensors() does.
+bool have_one_scale(const Config& args);
+
+/// The scales of a weight X.weight of I8, one for each row: those of X.weight_scale. Throws as
+/// find_scales() does.
+std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor& weight,
+                               bool may_be_one);
+
+/// Throws Error{code}: "FILE: tensor "NAME" PROBLEM".
+[[noreturn]] void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint,
+                                const std::string& tensor, const std::string& problem);
+
+/// "X" of a tensor "X" + suffix.
+std::string module_of(const StoredTensor& tensor, std::string_view suffix);
+
 /// The member quantization_config for weights (N,K) with a scale for each row; what `ignore` names, are
 /// floats.
 std::string compressed_tensors_json(const std::vector<std::string>& ignore);

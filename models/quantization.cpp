@@ -10,14 +10,13 @@ namespace {
 
 struct Method {
   const char* name;  ///< quant_method
-  void (*read)(const Config& config, Quantization& to);
+  Quantization (*read)(const Config& config);
 };
 
 constexpr Method kMethods[] = {
     {kCompressedTensors,
-     [](const Config& config, Quantization& to) {
-       to.compressed_tensors = read_compressed_tensors(config);
-     }},
+     [](const Config& config) { return Quantization(read_compressed_tensors(config)); }},
+    {kBitnet, [](const Config& config) { return Quantization(read_bitnet(config)); }},
 };
 
 std::string known_methods() {
@@ -58,13 +57,11 @@ std::optional<Quantization> read_quantization(const Config& config) {
   const auto* const method = std::find_if(std::begin(kMethods), std::end(kMethods),
                                           [&](const Method& each) { return name == each.name; });
   if (method == std::end(kMethods)) described.unsupported("quant_method", known_methods());
-  Quantization quantization;
-  method->read(described, quantization);
-  return quantization;
+  return method->read(described);
 }
 
 void find_scales(const Quantization& quantization, Checkpoint& checkpoint) {
-  find_scales(quantization.compressed_tensors, checkpoint);
+  std::visit([&](const auto& layout) { find_scales(layout, checkpoint); }, quantization);
 }
 
 void keep_stored_floats(const Checkpoint& checkpoint, Program& program) {
@@ -77,13 +74,27 @@ void keep_stored_floats(const Checkpoint& checkpoint, Program& program) {
 }
 
 std::string describe_stored(const Checkpoint& checkpoint, const Program& program) {
-  std::size_t matrices = 0, whole = 0;
+  const auto of_type = [&](const Source& source, StoredType type) {
+    const StoredTensor* const tensor = checkpoint.find(source.tensor);
+    return tensor != nullptr && tensor->type == type && !checkpoint.scales(source.tensor).empty();
+  };
+  std::size_t matrices = 0, whole = 0, ternary = 0, tables = 0;
   for (const Parameter& p : program.parameters) {
+    const auto is = [&](StoredType type) {
+      return std::any_of(p.sources.begin(), p.sources.end(),
+                         [&](const Source& source) { return of_type(source, type); });
+    };
+    if (p.kind == ParameterKind::table) tables += is(StoredType::i8);
     if (p.kind != ParameterKind::matrix) continue;
     ++matrices;
-    whole += std::any_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
-      return !checkpoint.scales(source.tensor).empty();
-    });
+    whole += is(StoredType::i8);
+    ternary += is(StoredType::ternary);
+  }
+  if (ternary > 0) {
+    return fmt::format(
+        "{} of {} matrices as -1, 0 and 1, four in a byte, a scale for each row ({}){}: int8 takes "
+        "them as whole numbers of 8 bits, fp32 and bf16 multiply them with their scales",
+        ternary, matrices, kBitnet, tables > 0 ? "; words as whole numbers of 8 bits" : "");
   }
   return fmt::format(
       "{} of {} matrices as whole numbers of 8 bits, a scale for each row ({}): int8 takes them as "

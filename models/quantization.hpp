@@ -7,7 +7,9 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 
+#include "models/bitnet.hpp"
 #include "models/compressed_tensors.hpp"
 #include "models/config.hpp"
 #include "runtime/program/program.hpp"
@@ -15,18 +17,15 @@
 
 namespace tessera::models {
 
-/// What a directory says, by its method. (A layout of ternary weights becomes a second member here, a line
-/// in kMethods of quantization.cpp, and a file of its own.)
-struct Quantization {
-  CompressedTensors compressed_tensors;
-};
+/// What a directory says, by its method: one of those in kMethods of quantization.cpp.
+using Quantization = std::variant<CompressedTensors, Bitnet>;
 
 /// What config.json says; nothing where all weights are floats.
 /// Throws unsupported_model naming the key and the value that this version does not compute; corrupt_file.
 std::optional<Quantization> read_quantization(const Config& config);
 
 /// Finds the whole numbers of the checkpoint of that config.json and says to it what they count in
-/// (Checkpoint::set_scales()). Throws corrupt_file, unsupported_model naming the tensor.
+/// (Checkpoint::set_scales(), set_ternary()). Throws corrupt_file, unsupported_model naming the tensor.
 void find_scales(const Quantization& quantization, Checkpoint& checkpoint);
 
 /// Matrices of `program` that a compressor of linears left in floats stay so in Precision::s8

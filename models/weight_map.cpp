@@ -89,13 +89,19 @@ std::string WeightMap::find(std::string_view name, std::initializer_list<Dim> sh
                                tensor->shape.end(), [](const Dim& dim, std::int64_t size) {
                                  return static_cast<std::int64_t>(dim.size) == size;
                                });
-  if (!fits) {
-    throw Error(ErrorCode::corrupt_file,
-                fmt::format("{}: tensor \"{}\" has shape {}, expected {}{}", where_, tensor->name,
-                            shape_of(*tensor), shape_of(shape), origin_of(shape, config_name_)));
+  const bool is_packed = tensor->type == StoredType::u8;  // and nothing says how
+  const bool is_ternary = tensor->type == StoredType::ternary;
+  if (!fits && !is_packed) {
+    const bool is_uneven = is_ternary && shape.size() == 2 && shape.begin()->size % 4 != 0;
+    throw Error(
+        is_uneven ? ErrorCode::unsupported_model : ErrorCode::corrupt_file,
+        fmt::format("{}: tensor \"{}\" has shape {}{}, expected {}{}{}", where_, tensor->name,
+                    shape_of(*tensor), is_ternary ? ", four rows in a byte" : "", shape_of(shape),
+                    origin_of(shape, config_name_),
+                    is_uneven ? ", which would have to be a multiple of 4" : ""));
   }
   if (!checkpoint_.weight_type(*tensor)) {
-    const bool is_whole = tensor->type == StoredType::i8;
+    const bool is_whole = tensor->type == StoredType::i8 || is_packed;
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}: tensor \"{}\" is stored as {}, expected F32, F16 or BF16{}",
                             where_, tensor->name, to_string(tensor->type),
