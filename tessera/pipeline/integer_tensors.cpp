@@ -8,7 +8,7 @@
 #include "models/compressed_tensors.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/json_text.hpp"
-#include "runtime/session/session.hpp"
+#include "runtime/session/parts.hpp"
 #include "tessera/pipeline/encoder.hpp"
 
 namespace tessera {
@@ -16,7 +16,7 @@ namespace {
 
 using Names = std::set<std::string>;
 
-struct Uses {
+struct Readers {
   Names wanted;                                 ///< by linears in whole numbers
   Names others;                                 ///< by anything else
   Names tables;                                 ///< of `others`
@@ -28,7 +28,7 @@ bool is_plain(const Parameter& p) {
   return !p.transposed && p.taps == 1 && p.minus.rows == 0 && p.batch_norm.gamma.empty();
 }
 
-void add_uses(const Program& program, Uses& uses) {
+void add_uses(const Program& program, Readers& uses) {
   for (const Parameter& p : program.parameters) {
     const bool is_whole =
         p.kind == ParameterKind::matrix && p.precision == Precision::s8 && is_plain(p);
@@ -45,8 +45,8 @@ void add_uses(const Program& program, Uses& uses) {
   }
 }
 
-Uses uses_of(std::span<const models::Package> packages) {
-  Uses uses;
+Readers all_uses(std::span<const models::Package> packages) {
+  Readers uses;
   for (const models::Package& package : packages) {
     ModelOptions options{.precision = Precision::s8};
     add_uses(model_program(package.program, options), uses);  // all outputs
@@ -92,7 +92,7 @@ Names kept(const Names& tensors, std::span<const std::string> keep) {
 
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
                                       const Checkpoint& own, std::span<const std::string> keep) {
-  const Uses uses = uses_of(packages);
+  const Readers uses = all_uses(packages);
   Names stored;
   for (const std::string& name : uses.wanted) {
     const StoredTensor* const tensor = own.find(name);

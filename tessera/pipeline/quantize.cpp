@@ -59,15 +59,19 @@ Parts open_parts(const fs::path& model) {
     parts[within(model, package.transformer_directory)].push_back(std::move(package));
   };
   models::Package first = models::open_package(model);
+  models::PackageOptions one, other;
   if (!first.routes.empty()) {
-    add(models::open_package(model, {.route = models::Route::query}));
-    add(models::open_package(model, {.route = models::Route::document}));
+    one.route = models::Route::query;
+    other.route = models::Route::document;
   } else if (first.similarity) {
-    add(models::open_package(model, {.tower = models::Tower::text}));
-    add(models::open_package(model, {.tower = models::Tower::image}));
+    one.tower = models::Tower::text;
+    other.tower = models::Tower::image;
   } else {
     add(std::move(first));
+    return parts;
   }
+  add(models::open_package(model, one));
+  add(models::open_package(model, other));
   return parts;
 }
 

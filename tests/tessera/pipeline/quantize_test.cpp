@@ -92,9 +92,11 @@ TEST_P(QuantizeCaseTest, TheMainOutputHasTheBitsOfTheFloatsThatInt8Quantises) {
   EXPECT_GT(report.whole, 0U);
   EXPECT_THAT(report.shared, IsEmpty());
   EXPECT_LT(report.bytes_after, report.bytes_before);
-  std::vector<models::PackageOptions> towers{{}};
+  std::vector<models::PackageOptions> towers(1);
   if (models::open_package(from).similarity) {
-    towers = {{.tower = models::Tower::text}, {.tower = models::Tower::image}};
+    towers.resize(2);
+    towers[0].tower = models::Tower::text;
+    towers[1].tower = models::Tower::image;
   }
   for (const models::PackageOptions& tower : towers) {
     const models::Package whole = models::open_package(to, tower);
@@ -105,8 +107,8 @@ TEST_P(QuantizeCaseTest, TheMainOutputHasTheBitsOfTheFloatsThatInt8Quantises) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, QuantizeCaseTest, testing::ValuesIn(golden_cases()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& p) {
+                           std::string name = p.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            std::replace(name.begin(), name.end(), '.', '_');
                            return name;
