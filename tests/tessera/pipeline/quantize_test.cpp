@@ -22,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 std::vector<std::string> golden_cases() {
   std::vector<std::string> names;
@@ -76,6 +78,12 @@ std::vector<float> run(const models::Package& package, const ModelOptions& optio
   return values;
 }
 
+bool projects_distances(const Program& program) {
+  return std::any_of(program.parameters.begin(), program.parameters.end(), [](const Parameter& p) {
+    return p.kind == ParameterKind::distances && !p.projection.weight.empty();
+  });
+}
+
 class QuantizeCaseTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(QuantizeCaseTest, TheMainOutputHasTheBitsOfTheFloatsThatInt8Quantises) {
@@ -100,7 +108,16 @@ TEST_P(QuantizeCaseTest, TheMainOutputHasTheBitsOfTheFloatsThatInt8Quantises) {
     const models::Package whole = models::open_package(to, tower);
     EXPECT_TRUE(whole.checkpoint->has_scales());
     const ModelOptions int8{.precision = Precision::s8};
-    EXPECT_TRUE(bit_identical(run(whole, int8), run(models::open_package(from, tower), int8)));
+    const std::vector<float> got = run(whole, int8),
+                             expected = run(models::open_package(from, tower), int8);
+    if (!projects_distances(whole.program)) {
+      EXPECT_TRUE(bit_identical(got, expected));
+      continue;
+    }
+    // DeBERTa multiplies its distances with the floats of Q and K, which so stay floats in the file.
+    EXPECT_THAT(report.partly, Not(IsEmpty()));
+    ASSERT_EQ(got.size(), expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 0.1) << i;
   }
 }
 
