@@ -22,8 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::Not;
 
 std::vector<std::string> golden_cases() {
   std::vector<std::string> names;
@@ -110,12 +108,11 @@ TEST_P(QuantizeCaseTest, TheMainOutputHasTheBitsOfTheFloatsThatInt8Quantises) {
     const ModelOptions int8{.precision = Precision::s8};
     const std::vector<float> got = run(whole, int8),
                              expected = run(models::open_package(from, tower), int8);
-    if (!projects_distances(whole.program)) {
+    if (report.partly.empty() || !projects_distances(whole.program)) {
       EXPECT_TRUE(bit_identical(got, expected));
       continue;
     }
     // DeBERTa multiplies its distances with the floats of Q and K, which so stay floats in the file.
-    EXPECT_THAT(report.partly, Not(IsEmpty()));
     ASSERT_EQ(got.size(), expected.size());
     for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 0.1) << i;
   }
