@@ -49,7 +49,7 @@ std::optional<Quantization> read_quantization(const Config& config) {
       tower.unsupported("quantization_config", "none, or one for the whole model in config.json");
     }
   }
-  // vllm v0.11 transformers_utils/config.py: compression_config where there is no quantization_config
+  //                                        vllm/config.py, ModelConfig._parse_quant_hf_config
   const char* const key =
       config.has("quantization_config") ? "quantization_config" : "compression_config";
   if (!config.has(key)) return std::nullopt;

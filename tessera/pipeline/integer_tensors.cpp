@@ -102,7 +102,7 @@ IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
   IntegerTensors result;
   for (const std::string& name : stored) {
     if (uses.others.contains(name)) {
-      result.shared.push_back(module_of(name));
+      result.partly.push_back(module_of(name));
     } else if (!stays.contains(name)) {
       result.whole.insert(name);
     }

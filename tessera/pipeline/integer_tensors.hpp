@@ -16,8 +16,9 @@ struct IntegerTensors {
   std::set<std::string> whole;  ///< X.weight (N,K)
   /// Modules X whose weight stays floats, tables left out: what readers of the layout are told to ignore.
   std::vector<std::string> floats;
-  /// Of these, those that Precision::s8 would quantise, but for something else that reads them.
-  std::vector<std::string> shared;
+  /// Of these, those that Precision::s8 quantises in one output or place and not in another: the last layer
+  /// of a model whose main output reads one row of a text.
+  std::vector<std::string> partly;
 };
 
 /// The weights of `own` that Precision::s8 quantises in the main output and in all outputs together of every

@@ -202,7 +202,7 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
-    report.shared.insert(report.shared.end(), chosen.shared.begin(), chosen.shared.end());
+    report.partly.insert(report.partly.end(), chosen.partly.begin(), chosen.partly.end());
     report.bytes_before += size_of_files(own);
     report.bytes_after += fs::file_size(to / kWeightsFile);
   }
