@@ -18,7 +18,7 @@ struct QuantizeOptions {
 struct QuantizeReport {
   std::size_t whole = 0;                ///< weights that became whole numbers
   std::vector<std::string> floats{};    ///< modules whose weight did not, tables left out
-  std::vector<std::string> partly{};    ///< of these, those of IntegerTensors::partly
+  std::vector<std::string> at_load{};   ///< tensors of these: IntegerTensors::at_load
   std::vector<std::string> left_out{};  ///< files with the same weights in other formats
   std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of the weights' files
 };
