@@ -39,7 +39,7 @@ bool ask_for_amx_bf16() noexcept {
   return (d & kAmxBits) == kAmxBits;
 }
 
-/// AMX-TILE and AMX-BF16 in CPUID, tiles in XCR0: whether a process may use them is another question.
+/// AMX-TILE, AMX-BF16 and AMX-INT8 in CPUID, tiles in XCR0: whether a process may use them is another question.
 /// Asked once: a hypervisor answers each CPUID itself, which takes microseconds.
 bool has_amx_bf16() noexcept {
   enum Answer : int { unknown, no, yes };

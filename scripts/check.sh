@@ -22,11 +22,11 @@ check_shell() {
 tests_at_every_isa() {
   # set -e is off inside a stage: each level's verdict is kept by hand.
   local isa status=0
-  for isa in baseline avx2 avx512 avx512_bf16 amx_bf16; do
+  for isa in baseline avx2 avx_vnni avx512 avx512_vnni avx512_bf16 amx_bf16; do
     say "-- TESSERA_ISA=$isa"
     case $isa in
       avx2) grep -qw avx2 /proc/cpuinfo || { say "   this CPU has none"; continue; } ;;
-      avx512_bf16) grep -qw avx512_bf16 /proc/cpuinfo || { say "   this CPU has none"; continue; } ;;
+      avx_vnni | avx512_vnni | avx512_bf16) grep -qw "$isa" /proc/cpuinfo || { say "   this CPU has none"; continue; } ;;
       amx_bf16) grep -qw amx_bf16 /proc/cpuinfo || { say "   this CPU has none"; continue; } ;;
       avx512) grep -qw avx512vl /proc/cpuinfo || { say "   this CPU has none"; continue; } ;;
     esac

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What bf16 costs: the shipped checkpoints at fp32 and at bf16, on the same held-out inputs.
+"""What bf16 and int8 cost: the shipped checkpoints at fp32 and at each, on the same held-out inputs.
 
     scripts/compare_precisions.py [TOOL]        default: build/release/tessera/tessera
 
-embeddings  of models/demo/text: how far bf16 turns one at most
+embeddings  of models/demo/text: how far the precision turns one, and at most
 sections    accuracy of models/demo/text-sections on data/sections-test.tsv
 retrieval   recall and MRR of models/demo/text: the first sentence of each of these descriptions
             looks for the rest of it among the rests of all
@@ -23,7 +23,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "models/demo"
-PRECISIONS = ("fp32", "bf16")
+OTHERS = ("bf16", "int8")
+PRECISIONS = ("fp32", *OTHERS)
 
 
 def run(tool: str, *arguments: str) -> str:
@@ -42,11 +43,13 @@ def lines(path: Path, texts: list[str]) -> str:
 
 def show_right(what: str, right: dict[str, np.ndarray]) -> None:
     """Shares of right answers, and where the two disagree."""
-    a, b = right["fp32"], right["bf16"]
-    print(
-        f"{what:<22} n {len(a):<5} fp32 {a.mean():.4f}  bf16 {b.mean():.4f}"
-        f"  only fp32 {int((a & ~b).sum())}  only bf16 {int((b & ~a).sum())}"
-    )
+    a = right["fp32"]
+    for precision in OTHERS:
+        b = right[precision]
+        print(
+            f"{what:<22} n {len(a):<5} fp32 {a.mean():.4f}  {precision} {b.mean():.4f}"
+            f"  only fp32 {int((a & ~b).sum())}  only {precision} {int((b & ~a).sum())}"
+        )
 
 
 def main() -> None:
@@ -78,13 +81,16 @@ def main() -> None:
             embedded[precision] = np.concatenate(sides).astype(np.float64)
             scores = sides[0] @ sides[1].T
             ranks[precision] = 1 + (scores > np.diag(scores)[:, None]).sum(1)
-        a, b = (embedded[p] / np.linalg.norm(embedded[p], axis=1, keepdims=True) for p in PRECISIONS)
-        print(f"{'embeddings':<22} n {len(a):<5} 1 - cosine of fp32 and bf16: worst {1 - (a * b).sum(1).min():.1e}")
+        unit = {p: embedded[p] / np.linalg.norm(embedded[p], axis=1, keepdims=True) for p in PRECISIONS}
+        for p in OTHERS:
+            off = 1 - (unit["fp32"] * unit[p]).sum(1)
+            print(f"{'embeddings':<22} n {len(off):<5} 1 - cosine of fp32 and {p}: mean {off.mean():.1e}  worst {off.max():.1e}")
         for most in (1, 10):
             show_right(f"retrieval, recall@{most}", {p: ranks[p] <= most for p in PRECISIONS})
-        mrr = [float((1 / ranks[p]).mean()) for p in PRECISIONS]
-        changed = int((ranks["fp32"] != ranks["bf16"]).sum())
-        print(f"{'retrieval, MRR':<22} n {len(pairs):<5} fp32 {mrr[0]:.4f}  bf16 {mrr[1]:.4f}  ranks that differ {changed}")
+        mrr = {p: float((1 / ranks[p]).mean()) for p in PRECISIONS}
+        for p in OTHERS:
+            changed = int((ranks["fp32"] != ranks[p]).sum())
+            print(f"{'retrieval, MRR':<22} n {len(pairs):<5} fp32 {mrr['fp32']:.4f}  {p} {mrr[p]:.4f}  ranks that differ {changed}")
 
         with tarfile.open(DEMO / "data/glyphs.tar") as archive:
             archive.extractall(work)

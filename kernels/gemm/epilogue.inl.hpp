@@ -73,20 +73,27 @@ TESSERA_INLINE void finish_rows(const GemmTile& t, const float* x, Index ldx, In
     finish_rows_as<A, false, false>(t, x, ldx, j0, nr, i0, i1, nullptr);
   }
 }
-/// The same of whole numbers; `scales` of the columns from j0 on.
-template <class A>
+/// The same of whole numbers, panel by panel: each has the scales of its NR columns in its head. Sums
+/// that are not the last go to C as they are.
+template <class A, Index NR>
 TESSERA_INLINE void finish_integers(const GemmTile& t, const float* x, Index ldx, Index j0,
-                                    Index nr, const float* scales) noexcept {
-  if (t.narrow != nullptr) {
-    finish_rows_as<A, true, true>(t, x, ldx, j0, nr, 0, t.mr, scales);
-  } else {
-    finish_rows_as<A, false, true>(t, x, ldx, j0, nr, 0, t.mr, scales);
+                                    Index nr, Index i0, Index i1) noexcept {
+  if (t.row_scales == nullptr) {
+    for (Index i = i0; i < i1; ++i) {
+      for (Index j = 0; j < nr; ++j) t.c[i * t.ldc + j0 + j] = x[i * ldx + j];
+    }
+    return;
   }
-}
-template <class A>
-TESSERA_INLINE void finish_tile(const GemmTile& t, const float* x, Index ldx, Index j0,
-                                Index nr) noexcept {
-  finish_rows<A>(t, x, ldx, j0, nr, 0, t.mr);
+  for (Index j = 0; j < nr; j += NR) {
+    const auto* scales =
+        reinterpret_cast<const float*>(static_cast<const char*>(t.heads) + (j0 + j) / NR * t.ldb);
+    const Index n = min_of(NR, nr - j);
+    if (t.narrow != nullptr) {
+      finish_rows_as<A, true, true>(t, x + j, ldx, j0 + j, n, i0, i1, scales);
+    } else {
+      finish_rows_as<A, false, true>(t, x + j, ldx, j0 + j, n, i0, i1, scales);
+    }
+  }
 }
 
 }  // namespace

@@ -49,8 +49,8 @@ struct LaterEpilogue;
 ///                nr > NR; lda is a multiple of KR, a aligned to KR elements
 ///                rows of A up to the next multiple of rows_read may be read, as wide as the others
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
-///                of_integers: rows of A are zero-padded to a multiple of KR, which is read; bias is given
-///                in the last call alone; K ≤ kMostIntegerDepth
+///                of_integers: rows of A are zero-padded to a multiple of kQuantizedGroup, up to which
+///                they may be read; bias is given in the last call alone; K ≤ kMostIntegerDepth
 ///                activation != none, residual and narrow are used only in the last call over K;
 ///                with narrow, c is read if `accumulate` and else not looked at
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
@@ -83,8 +83,9 @@ struct GemmTile {
 };
 using GemmUkernel = void (*)(const GemmTile&) noexcept;
 
-/// The epilogue of the last call that left one, and the sums that it applies to. While tiles are
-/// multiplied, vector instructions are free: the next call spreads them over its products.
+/// The epilogue of the last call that left one, and the sums that it applies to (s32 if of_integers).
+/// While tiles are multiplied, vector instructions are free: the next call spreads them over its products.
+/// What the tile points at, scales of rows and columns among it, is there until then.
 struct LaterEpilogue {
   LaterEpilogue() noexcept {}       // sums are written before they are read
   alignas(64) float sums[2][1024];  // of the call that waits and of the one that runs, in turn

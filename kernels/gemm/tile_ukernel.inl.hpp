@@ -4,33 +4,33 @@
 //
 //   C = act(init + A B) + residual       C (mr,nr) · A (mr,kc) row-major · B in panels (kc,NR)
 //
-//   for k (32 at a time), r, c:  C[r][c] += A[r][k] B[k][c]       C[r][c] (16,16)
+//   for k (kDepth at a time), r, c:  C[r][c] += A[r][k] B[k][c]       C[r][c] (16,16)
+//
+// kDepth = 64 bytes: 32 of bf16, 64 of s8. What differs between them is `E` (tile_elements.inl.hpp).
 //
 // Sixteen rows of A or two, NR = 32 columns: 2 x 2 tiles of C stay in four registers, and a step loads
 // two tiles of A and two of B for four products. Up to 16 rows: 1 x 4, one tile of A and four of B
 // (two panels).
 //
 // The order of the sum of an element depends on k alone, whatever the block: its terms are added in
-// groups of 32, as one instruction does. init is where the sum begins, so that K may be split at
-// multiples of 32.
+// groups of kDepth, as one instruction does. init is where the sum begins, so that K may be split at
+// multiples of kDepth.
 //
 // A is read where it lies, 16 rows at a time: rows beyond mr are read, multiplied and forgotten
 // (Gemm::rows_read). The end of K goes through a copy with zeros: what follows a row in memory may be
-// NaN, and the zeros of the panel do not help against that.
+// NaN, against which the zeros of the panel do not help, or not be there.
 #pragma once
 
-#include "kernels/gemm/epilogue.inl.hpp"
 #include "kernels/gemm/gemm.hpp"
-#include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/stream.inl.hpp"
+#include "kernels/gemm/tile_elements.inl.hpp"
 #include "kernels/gemm/tile_unit.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-inline constexpr Index kTileDepth = 32;  // k of a product
 inline constexpr Index kBTileBytes = 16 * kTileBytes;
-inline constexpr Index kPanelBytes = kTileDepth * 32 * 2;  // of a panel of 32 columns in a step
+inline constexpr Index kPanelBytes = 2 * kBTileBytes;  // of a panel in a step
 
 /// What a block prefetches into L2: its share of `ahead`, or what follows its panels.
 template <int P>
@@ -41,22 +41,21 @@ TESSERA_INLINE Stream stream_of_tiles(const GemmTile& t, Index steps, Index j0) 
 }
 
 /// Rows of a waiting epilogue that fit beside one step of products: up to n.
-template <class A>
+template <class E>
 TESSERA_INLINE void finish_some(LaterEpilogue& later, Index n) noexcept {
   const Index end = min_of(later.row + n, later.rows);
   if (later.row < end) {
-    finish_rows<A>(later.tile, later.sums[later.waiting], later.ld, later.j0, later.nr, later.row,
-                   end);
+    E::finish(later.tile, later.sums[later.waiting], later.ld, later.j0, later.nr, later.row, end);
     later.row = end;
   }
 }
-template <class A>
+template <class E>
 void finish_later(LaterEpilogue& later) noexcept {
-  finish_some<A>(later, later.rows);
+  finish_some<E>(later, later.rows);
 }
 
 /// Columns [j0, j0 + nr) of C, nr ≤ 32·P: R x 2P tiles of C in the registers 0 …, then R of A, then B.
-template <class A, class Unit, int R, int P, GemmOperand streams>
+template <class E, class Unit, int R, int P, GemmOperand streams>
 __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index nr) noexcept {
   constexpr int kColumns = 2 * P, kOfA = R * kColumns, kOfB = kOfA + R;
   static_assert(kOfB < 8);
@@ -73,8 +72,8 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
   };
 
   // init
-  if (t.accumulate || t.bias != nullptr) {
-    const float* init = t.accumulate ? sums_of(t, j0) : t.bias + j0;
+  const float* init = t.accumulate ? sums_of(t, j0) : E::start_of(t, j0);
+  if (init != nullptr) {
     Index ld = t.accumulate ? ld_of_sums(t) : 0;  // a bias is every row
     if (nr < kWide || (t.accumulate && !whole)) {
       const Index rows = t.accumulate ? t.mr : 1;
@@ -118,50 +117,46 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
     if constexpr (R == 2) {
       load_b(std::integral_constant<int, kOfB>{}, tile_of_b(0));
       load_a(std::integral_constant<int, kOfA>{}, a_at, lda);
-      Unit::template multiply<0, kOfA, kOfB>();
+      E::template multiply<Unit, 0, kOfA, kOfB>();
       load_b(std::integral_constant<int, kOfB + 1>{}, tile_of_b(1));
-      Unit::template multiply<1, kOfA, kOfB + 1>();
+      E::template multiply<Unit, 1, kOfA, kOfB + 1>();
       load_a(std::integral_constant<int, kOfA + 1>{}, a_at + 16 * lda, lda);
-      Unit::template multiply<2, kOfA + 1, kOfB>();
-      Unit::template multiply<3, kOfA + 1, kOfB + 1>();
+      E::template multiply<Unit, 2, kOfA + 1, kOfB>();
+      E::template multiply<Unit, 3, kOfA + 1, kOfB + 1>();
     } else {
+      constexpr auto kOneRow = std::make_integer_sequence<int, kColumns>{};
       load_a(std::integral_constant<int, kOfA>{}, a_at, lda);
       for_each_tile(
-          std::make_integer_sequence<int, kColumns>{}, [&]<int c>(std::integral_constant<int, c>)
-                                                           __attribute__((always_inline)) {
-                                                             constexpr int kB =
-                                                                 kOfB +
-                                                                 c % 3;  // three registers in turn
-                                                             load_b(
-                                                                 std::integral_constant<int, kB>{},
-                                                                 tile_of_b(c));
-                                                             Unit::template multiply<c, kOfA, kB>();
-                                                           });
+          kOneRow, [&]<int c>(std::integral_constant<int, c>) __attribute__((always_inline)) {
+            constexpr int kB = kOfB + c % 3;  // three registers in turn
+            load_b(std::integral_constant<int, kB>{}, tile_of_b(c));
+            E::template multiply<Unit, c, kOfA, kB>();
+          });
     }
   };
-  const Index steps = t.kc / kTileDepth, rest = t.kc % kTileDepth;
+  const Index steps = t.kc / E::kDepth, rest = t.kc % E::kDepth, row_bytes = t.lda * E::kBytes;
   const bool far = !t.resident || t.ahead != nullptr;
   Stream stream{};
   if (far) stream = stream_of_tiles<P>(t, steps + (rest != 0 ? 1 : 0), j0);
   const Index waiting = t.later == nullptr ? 0 : t.later->rows - t.later->row;
   const Index of_step = steps == 0 ? 0 : (waiting + steps - 1) / steps;
   for (Index k = 0; k < steps; ++k) {
-    step(a, t.lda * 2);
+    step(a, row_bytes);
     if (far) stream.template next<P>();
-    if (of_step > 0) finish_some<A>(*t.later, of_step);
+    if (of_step > 0) finish_some<E>(*t.later, of_step);
     a += kTileBytes;
     b += kPanelBytes;
   }
   if (rest != 0) {
     alignas(64) char end[static_cast<std::size_t>(kHigh * kTileBytes)] = {};
     for (Index i = 0; i < t.mr; ++i) {
-      __builtin_memcpy(end + i * kTileBytes, a + i * t.lda * 2, static_cast<std::size_t>(rest * 2));
+      __builtin_memcpy(end + i * kTileBytes, a + i * row_bytes,
+                       static_cast<std::size_t>(rest * E::kBytes));
     }
     step(end, kTileBytes);
   }
 
-  const bool epilogue =
-      t.activation != Activation::none || t.residual != nullptr || t.narrow != nullptr;
+  const bool epilogue = E::is_last(t);
   const auto store = [&](float* y, Index ldy) __attribute__((always_inline)) {
     for_each_tile(
         kAll, [&]<int n>(std::integral_constant<int, n>) __attribute__((always_inline)) {
@@ -171,10 +166,10 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
   if (whole && !epilogue) return store(t.c + j0, t.ldc);
   if (t.later == nullptr || !epilogue) {  // sums are read by the next call over K: they cannot wait
     store(own, kWide);
-    return finish_tile<A>(t, own, kWide, j0, nr);
+    return E::finish(t, own, kWide, j0, nr, 0, t.mr);
   }
   LaterEpilogue& later = *t.later;
-  finish_some<A>(later, later.rows);
+  finish_some<E>(later, later.rows);
   later.waiting ^= 1;
   store(later.sums[later.waiting], kWide);
   later.tile = t;
@@ -182,76 +177,75 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
   later.row = 0, later.rows = t.mr;
 }
 
-/// The kernel: MR = 32 rows at most, panels of NR = 32 columns, KR = 32.
-template <class A, class Unit, GemmOperand streams>
+/// The kernel: MR = 32 rows at most, panels of NR = 32 columns, KR = kDepth.
+template <class E, class Unit, GemmOperand streams>
 void gemm_tiles_of(const GemmTile& t) noexcept {
   Index j = 0;
   if (t.mr <= 16) {
     for (; t.nr - j > 32; j += 64) {
-      block_of_tiles<A, Unit, 1, 2, streams>(t, j, min_of(64, t.nr - j));
+      block_of_tiles<E, Unit, 1, 2, streams>(t, j, min_of(64, t.nr - j));
     }
-    if (j < t.nr) block_of_tiles<A, Unit, 1, 1, streams>(t, j, t.nr - j);
+    if (j < t.nr) block_of_tiles<E, Unit, 1, 1, streams>(t, j, t.nr - j);
     return;
   }
-  for (; j < t.nr; j += 32) block_of_tiles<A, Unit, 2, 1, streams>(t, j, min_of(32, t.nr - j));
+  for (; j < t.nr; j += 32) block_of_tiles<E, Unit, 2, 1, streams>(t, j, min_of(32, t.nr - j));
 }
-template <class A, class Unit>
+template <class E, class Unit>
 void gemm_tiles(const GemmTile& t) noexcept {
   TESSERA_ASSERT(t.mr >= 1 && t.mr <= 32 && t.nr >= 1 && t.kc >= 1);
   TESSERA_ASSERT(t.nr <= 32 || t.ldb > 0);
-  TESSERA_ASSERT(t.lda % kTileDepth == 0);
+  TESSERA_ASSERT(t.lda % E::kDepth == 0);
   switch (t.streams) {
     case GemmOperand::none:
-      return gemm_tiles_of<A, Unit, GemmOperand::none>(t);
+      return gemm_tiles_of<E, Unit, GemmOperand::none>(t);
     case GemmOperand::a:
-      return gemm_tiles_of<A, Unit, GemmOperand::a>(t);
+      return gemm_tiles_of<E, Unit, GemmOperand::a>(t);
     case GemmOperand::b:
-      return gemm_tiles_of<A, Unit, GemmOperand::b>(t);
+      return gemm_tiles_of<E, Unit, GemmOperand::b>(t);
   }
 }
 
-template <class A, class Unit>
+template <class E, class Unit>
 constexpr Gemm tile_family() noexcept {
-  return {.run = gemm_tiles<A, Unit>,
-          .pack_panel = pack_panel_bf16<A, 32, kTileDepth, 16>,
+  return {.run = gemm_tiles<E, Unit>,
+          .pack_panel = E::kPackPanel,
           .MR = 32,
-          .NR = 32,
-          .KR = kTileDepth,
-          .bits = {.a = 16, .b = 16},
+          .NR = kTileColumns,
+          .KR = E::kDepth,
+          .bits = {.a = 8 * E::kBytes, .b = 8 * E::kBytes},
           .rows_read = 16,
           .enter = enter_tiles<Unit>,
           .leave = leave_tiles<Unit>,
-          .finish = finish_later<A>};
+          .finish = finish_later<E>,
+          .of_integers = E::kIsInteger};
 }
 
 /// Four independent products a round.
-template <class Unit>
+template <class E, class Unit>
 double tiles_probe(Index rounds) noexcept {
   UnitState state;
   enter_tiles<Unit>(state);
-  alignas(64) static constexpr std::uint32_t kOnes[16] = {
-      0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80,
-      0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80,
-      0x3F803F80, 0x3F803F80, 0x3F803F80, 0x3F803F80};  // bf16 pairs (1, 1)
+  alignas(64) std::uint32_t ones[16];  // a row of each tile
+  for (std::uint32_t& word : ones) word = E::kOnes;
   Unit::template zero<0>();
   Unit::template zero<1>();
   Unit::template zero<2>();
   Unit::template zero<3>();
-  Unit::template load<4>(kOnes, 0);
-  Unit::template load<5>(kOnes, 0);
-  Unit::template load<6>(kOnes, 0);
-  Unit::template load<7>(kOnes, 0);
+  Unit::template load<4>(ones, 0);
+  Unit::template load<5>(ones, 0);
+  Unit::template load<6>(ones, 0);
+  Unit::template load<7>(ones, 0);
   for (Index r = 0; r < rounds; ++r) {
-    Unit::template multiply<0, 4, 6>();
-    Unit::template multiply<1, 4, 7>();
-    Unit::template multiply<2, 5, 6>();
-    Unit::template multiply<3, 5, 7>();
+    E::template multiply<Unit, 0, 4, 6>();
+    E::template multiply<Unit, 1, 4, 7>();
+    E::template multiply<Unit, 2, 5, 6>();
+    E::template multiply<Unit, 3, 5, 7>();
   }
   alignas(64) float sums[256];  // the pipe is empty when this is there
   Unit::template store<3>(sums, kTileBytes);
   asm volatile("lfence" : : "m"(sums) : "memory");
   leave_tiles<Unit>(state);
-  return 2.0 * 4 * 16 * 16 * 32 * static_cast<double>(rounds);
+  return 2.0 * 4 * 16 * 16 * static_cast<double>(E::kDepth * rounds);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 //   f32   (16,16)                          C
 //   bf16  (16,32)   rows of 32 k           A
 //   bf16  (16,16·2) pairs of k × columns   B, as a panel has them
+//   s8    (16,64)   rows of 64 k           A
+//   s8    (16,16·4) fours of k × columns   B; sums are s32
 //
 // Instructions are written out: the compiler's own `_tile_loadd` (GCC 12) does not say that it reads
 // memory, and a load of what was stored just before is moved in front of the store.
@@ -55,6 +57,12 @@ struct AmxTiles {
   template <int c, int a, int b>
   static TESSERA_INLINE void multiply() noexcept {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
+  }
+  /// c (16,16) += a (16,64) b (64,16), whole numbers, both with a sign; c is s32 and does not saturate
+  /// (TDPBSSD).
+  template <int c, int a, int b>
+  static TESSERA_INLINE void multiply_s8() noexcept {
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
   }
 
   static void configure() noexcept {

@@ -171,23 +171,13 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   }
 }
 
-/// finish_tile() of whole numbers panel by panel: each has scales in its head. Sums that are not the last
-/// go to C as they are.
 template <class A, class E, Index NR>
 TESSERA_INLINE void finish_panels(const GemmTile& t, const float* x, Index ldx, Index j0,
                                   Index nr) noexcept {
-  if constexpr (!E::kIsInteger) {
-    finish_tile<A>(t, x, ldx, j0, nr);
-  } else if (t.row_scales == nullptr) {
-    for (Index i = 0; i < t.mr; ++i) {
-      for (Index j = 0; j < nr; ++j) t.c[i * t.ldc + j0 + j] = x[i * ldx + j];
-    }
+  if constexpr (E::kIsInteger) {
+    finish_integers<A, NR>(t, x, ldx, j0, nr, 0, t.mr);
   } else {
-    for (Index j = 0; j < nr; j += NR) {
-      const auto* scales =
-          reinterpret_cast<const float*>(static_cast<const char*>(t.heads) + (j0 + j) / NR * t.ldb);
-      finish_integers<A>(t, x + j, ldx, j0 + j, min_of(NR, nr - j), scales);
-    }
+    finish_rows<A>(t, x, ldx, j0, nr, 0, t.mr);
   }
 }
 
@@ -216,7 +206,7 @@ void tile_of_rows(const GemmTile& t) noexcept {
   Index j = 0;
   const auto pass = [&]<int panels>(std::integral_constant<int, panels>)
       __attribute__((always_inline)) {
-    alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_tile
+    alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_panels
     float* y = finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? sums_of(t, j) : nullptr;

@@ -126,8 +126,11 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), rounded_s16(x));
   }
   static TESSERA_INLINE F add_pairs(F a, F b, F c) noexcept {
-    return _mm256_castsi256_ps(_mm256_add_epi32(
-        _mm256_castps_si256(c), _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b))));
+    __m256 sum = c, products;  // written out: GCC 12 multiplies a whole tile first, and spills
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+        : "+v"(sum), "=&v"(products)
+        : "v"(static_cast<__m256>(a)), "v"(static_cast<__m256>(b)));
+    return sum;
   }
   static TESSERA_INLINE F load_pairs(const std::uint16_t* p) noexcept {
     return _mm256_castsi256_ps(

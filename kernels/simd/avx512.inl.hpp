@@ -130,8 +130,11 @@ struct Words<xsimd::avx512bw> {
   }
   /// c + Σ of the two products of 16-bit numbers in each lane.
   static TESSERA_INLINE F add_pairs(F a, F b, F c) noexcept {
-    return _mm512_castsi512_ps(_mm512_add_epi32(
-        _mm512_castps_si512(c), _mm512_madd_epi16(_mm512_castps_si512(a), _mm512_castps_si512(b))));
+    __m512 sum = c, products;  // written out: GCC 12 multiplies a whole tile first, and spills
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+        : "+v"(sum), "=&v"(products)
+        : "v"(static_cast<__m512>(a)), "v"(static_cast<__m512>(b)));
+    return sum;
   }
   /// Pairs of bytes with a sign, kLanes of them, each number in 16 bits.
   static TESSERA_INLINE F load_pairs(const std::uint16_t* p) noexcept {

@@ -137,8 +137,11 @@ struct Words<xsimd::sse4_2> {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), words);
   }
   static TESSERA_INLINE F add_pairs(F a, F b, F c) noexcept {
-    return _mm_castsi128_ps(_mm_add_epi32(
-        _mm_castps_si128(c), _mm_madd_epi16(_mm_castps_si128(a), _mm_castps_si128(b))));
+    __m128 sum = c, products;  // written out: GCC 12 multiplies a whole tile first, and spills
+    asm("movdqa %2, %1\n\tpmaddwd %3, %1\n\tpaddd %1, %0"
+        : "+v"(sum), "=&v"(products)
+        : "v"(static_cast<__m128>(a)), "v"(static_cast<__m128>(b)));
+    return sum;
   }
   static TESSERA_INLINE F load_pairs(const std::uint16_t* p) noexcept {
     return _mm_castsi128_ps(

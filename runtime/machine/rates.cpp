@@ -81,10 +81,13 @@ MachineRates nominal_rates(const Machine& machine, Isa isa) {
   const double bf16 = contains(level_of(isa), level_of(Isa::amx_bf16))      ? 12 * flops
                       : contains(level_of(isa), level_of(Isa::avx512_bf16)) ? flops
                                                                             : flops / 2;
-  // Two 16-bit products a lane, then an addition; four where one instruction adds them.
+  // Two 16-bit products a lane, then an addition; four where one instruction adds them. A product of tiles
+  // of bytes takes the time of one of bf16 and is twice as deep.
   const bool dot = contains(level_of(isa), level_of(Isa::avx_vnni)) ||
                    contains(level_of(isa), level_of(Isa::avx512_vnni));
-  const double s8 = dot ? 4 * flops : flops;
+  const double s8 = contains(level_of(isa), level_of(Isa::amx_bf16)) ? 2 * bf16
+                    : dot                                            ? 4 * flops
+                                                                     : flops;
   MachineRates rates{.flops = {flops, bf16, s8},
                      .l1_bytes = kHertz * 2 * 4 * V,
                      .l2_bytes = kHertz * std::min(4 * V, 32.0),

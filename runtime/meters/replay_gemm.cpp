@@ -10,12 +10,24 @@ using kernels::GemmTile;
 // AddressSanitizer gives a frame new addresses in each call.
 alignas(64) constinit thread_local float stack[1024];
 
+/// Of whole numbers: half `half` of the heads of the panels of columns [j, j + n): scales, or first sums.
+void read_heads(const GemmTile& t, Touch& touch, Index NR, Index j, Index n, Index half) noexcept {
+  for (Index p = 0; p < n; p += NR) {
+    const auto* head = static_cast<const char*>(t.heads) + (j + p) / NR * t.ldb;
+    touch.read(head + half * 4 * NR, 4 * NR);
+  }
+}
+
 /// As kernels/gemm/epilogue.inl.hpp.
-void touch_finish(const GemmTile& t, Touch& touch, const float* x, Index ldx, Index j,
+void touch_finish(const GemmTile& t, Touch& touch, Index NR, const float* x, Index ldx, Index j,
                   Index n) noexcept {
+  const bool scales = t.row_scales != nullptr;
+  if (scales) read_heads(t, touch, NR, j, n, 0);
   for (Index i = 0; i < t.mr; ++i) {
+    if (scales) touch.read(t.row_scales + i * t.row_scale_step, 1);
     by_lines(n, [&](Index l, Index m) {
       touch.read(x + i * ldx + l, m);
+      if (scales && t.bias != nullptr) touch.read(t.bias + j + l, m);
       if (t.residual != nullptr) touch.read(t.residual + i * t.ldr + j + l, m);
       if (t.narrow != nullptr) {
         touch.write(t.narrow + i * t.ldn + j + l, m);
@@ -39,7 +51,7 @@ Index ld_of_sums(const GemmTile& t) noexcept {
   return t.sums == nullptr ? t.ldc : t.lds;
 }
 
-/// As kernels/gemm/ukernel.inl.hpp: panels_per_pass, full_tile, finish_tile, ragged_tile.
+/// As kernels/gemm/ukernel.inl.hpp: panels_per_pass, full_tile, finish_panels, ragged_tile.
 class VectorTouch {
  public:
   VectorTouch(const GemmTile& t, const kernels::Gemm& kernel, Index V, Touch touch) noexcept
@@ -61,8 +73,7 @@ class VectorTouch {
       start(t_.accumulate ? sums_of(t_, j) : nullptr, ld_of_sums(t_), j, n);
       product(j, panels);
       touch_.write_rows(finish ? stack : t_.c + j, finish ? n : t_.ldc, t_.mr, n);
-      if (finish && of_integers_) read_heads(j, n, 0), touch_.read(t_.row_scales, 1);
-      if (finish) touch_finish(t_, touch_, stack, n, j, n);
+      if (finish) touch_finish(t_, touch_, NR_, stack, n, j, n);
       j += n;
     };
     while (P_ > 1 && t_.nr - j >= P_ * NR_) pass(P_);
@@ -71,28 +82,21 @@ class VectorTouch {
     const Index nr = t_.nr - j;  // the last, ragged panel
     for (Index i = 0; i < t_.mr; ++i) {
       if (t_.accumulate) touch_.read(sums_of(t_, j) + i * ld_of_sums(t_), nr);
-      if (!t_.accumulate && of_integers_) read_heads(j, nr, 1);
+      if (!t_.accumulate && of_integers_) read_heads(t_, touch_, NR_, j, nr, 1);
       if (!t_.accumulate && !of_integers_ && t_.bias != nullptr) touch_.read(t_.bias + j, nr);
       touch_.write(stack + i * NR_, NR_);
     }
     start(stack, NR_, j, NR_);
     product(j, 1);
     touch_.write_rows(stack, NR_, t_.mr, NR_);
-    touch_finish(t_, touch_, stack, NR_, j, nr);
+    touch_finish(t_, touch_, NR_, stack, NR_, j, nr);
   }
 
  private:
   void start(const float* x, Index ldx, Index j, Index n) noexcept {
     if (x != nullptr) return touch_.read_rows(x, ldx, t_.mr, n);
-    if (of_integers_) return read_heads(j, n, 1);
+    if (of_integers_) return read_heads(t_, touch_, NR_, j, n, 1);
     if (t_.bias != nullptr) touch_.read(t_.bias + j, n);
-  }
-  /// Half `half` of the heads of the panels of columns [j, j + n): scales, or first sums.
-  void read_heads(Index j, Index n, Index half) noexcept {
-    for (Index p = 0; p < n; p += NR_) {
-      const auto* head = static_cast<const char*>(t_.heads) + (j + p) / NR_ * t_.ldb;
-      touch_.read(head + half * 4 * NR_, 4 * NR_);
-    }
   }
   void product(Index j, Index panels) noexcept {
     const auto* b = static_cast<const char*>(t_.b);
@@ -112,63 +116,73 @@ class VectorTouch {
 /// As kernels/gemm/tile_ukernel.inl.hpp: blocks of one or two times 16 rows.
 class TileTouch {
  public:
-  TileTouch(const GemmTile& t, Touch touch) noexcept : t_(t), touch_(touch) {}
+  TileTouch(const GemmTile& t, const kernels::Gemm& kernel, Touch touch) noexcept
+      : t_(t),
+        touch_(touch),
+        depth_(kernel.KR),
+        a_bytes_(kernel.bits.a / 8),
+        b_row_bytes_(kNR * kernel.bits.b / 8),
+        of_integers_(kernel.of_integers) {}
 
   void run() noexcept {
     const Index panels = t_.mr <= 16 ? 2 : 1;
     for (Index j = 0; j < t_.nr;) {
-      const Index P = t_.nr - j > 32 ? panels : 1, n = std::min(32 * P, t_.nr - j);
+      const Index P = t_.nr - j > kNR ? panels : 1, n = std::min(kNR * P, t_.nr - j);
       block(j, n, P);
-      j += 32 * P;
+      j += kNR * P;
     }
   }
 
  private:
-  static constexpr Index kDepth = 32;  // k of a product: a line of a row of A
+  static constexpr Index kNR = 32;
 
   void block(Index j, Index n, Index P) noexcept {
-    const Index rows = t_.mr <= 16 ? 16 : 32, width = 32 * P;
+    const Index rows = t_.mr <= 16 ? 16 : 32, width = kNR * P;
     const bool whole = t_.mr == rows && n == width;
     if (t_.accumulate) {
       touch_.read_rows(sums_of(t_, j), ld_of_sums(t_), t_.mr, n);
       if (!whole) touch_.write(stack, rows * width), touch_.read(stack, rows * width);
-    } else if (t_.bias != nullptr) {
+    } else if (!of_integers_ && t_.bias != nullptr) {
       touch_.read(t_.bias + j, n);
       if (n < width) touch_.write(stack, width), touch_.read(stack, width);
     }
-    const auto* a = static_cast<const std::uint16_t*>(t_.a);
-    const auto* b = static_cast<const std::byte*>(t_.b) + j / 32 * t_.ldb;
-    for (Index k = 0; k < t_.kc; k += kDepth) {
-      const bool is_whole = k + kDepth <= t_.kc;
+    const auto* b = static_cast<const std::byte*>(t_.b) + j / kNR * t_.ldb;
+    for (Index k = 0; k < t_.kc; k += depth_) {
+      const bool is_whole = k + depth_ <= t_.kc;
       for (Index tile = 0; tile < 2 * P; ++tile) {
         // One row of tiles: A, then its B each; two: B A B A.
-        if (rows == 16 && tile == 0) rows_of_a(a + k, 0, is_whole);
-        for (Index pair = 0; pair < 16; ++pair) {
-          touch_.read(b + tile / 2 * t_.ldb + k * 64 + tile % 2 * 1024 + pair * 64, 64);
+        if (rows == 16 && tile == 0) rows_of_a(k, 0, is_whole);
+        for (Index group = 0; group < 16; ++group) {
+          touch_.read(b + tile / 2 * t_.ldb + k * b_row_bytes_ + tile % 2 * 1024 + group * 64, 64);
         }
-        if (rows == 32) rows_of_a(a + k, 16 * tile, is_whole);
+        if (rows == 32) rows_of_a(k, 16 * tile, is_whole);
       }
     }
     const bool finish = !whole || finishes(t_);
     touch_.write_rows(finish ? stack : t_.c + j, finish ? width : t_.ldc, rows, width);
-    if (finish) touch_finish(t_, touch_, stack, width, j, n);
+    if (finish) touch_finish(t_, touch_, kNR, stack, width, j, n);
   }
 
-  void rows_of_a(const std::uint16_t* a, Index first, bool is_whole) noexcept {
-    if (is_whole) return touch_.read_rows(a + first * t_.lda, t_.lda, 16, kDepth);
-    const Index rest = t_.kc % kDepth, n = std::clamp<Index>(t_.mr - first, 0, 16);
-    for (Index i = first; i < first + n; ++i) touch_.read(a + i * t_.lda, rest);
+  /// A line each, from row `first` on; of the end of K those of the tile alone.
+  void rows_of_a(Index k, Index first, bool is_whole) noexcept {
+    const auto* a = static_cast<const std::byte*>(t_.a) + (first * t_.lda + k) * a_bytes_;
+    const Index n = is_whole ? 16 : std::clamp<Index>(t_.mr - first, 0, 16),
+                bytes = (is_whole ? depth_ : t_.kc % depth_) * a_bytes_;
+    touch_.read_rows(a, t_.lda * a_bytes_, n, bytes);
   }
 
   const GemmTile& t_;
   Touch touch_;
+  Index depth_, a_bytes_,
+      b_row_bytes_;  // k of a product; bytes of an element of A and a row of a panel
+  bool of_integers_;
 };
 
 }  // namespace
 
 void touch_gemm(const GemmTile& tile, const kernels::Gemm& family, Index V, Touch touch) noexcept {
   if (family.rows_read == 1) return VectorTouch(tile, family, V, touch).run();
-  TileTouch(tile, touch).run();
+  TileTouch(tile, family, touch).run();
 }
 
 }  // namespace tessera::meters

@@ -140,8 +140,10 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
   const std::vector<MemorySlot> own =
       plan.slots;  // lifetimes of values; below they become buffers'
   std::iota(root.begin(), root.end(), std::size_t{0});
+  // Of one type: rows of 16 columns take as many bytes in f32 as in bf16, but elements lie elsewhere in them.
   const auto alike = [&](std::size_t a, std::size_t b) {
-    return plan.slots[a].bytes == plan.slots[b].bytes && block_bytes[a] == block_bytes[b] &&
+    return program.values[a].type == program.values[b].type &&
+           plan.slots[a].bytes == plan.slots[b].bytes && block_bytes[a] == block_bytes[b] &&
            chains.of_value(a) == chains.of_value(b);
   };
   const auto take_over = [&](std::size_t out, std::size_t owner) {

@@ -17,7 +17,8 @@ struct LevelChoice {
 };
 
 /// `asked` if it may be used; without one what TESSERA_ISA says; without that the best level, for bf16
-/// with the levels that have to be enabled. f32 never asks for those: they compute it as the ones below.
+/// and s8 with the levels that have to be enabled. f32 never asks for those: they compute it as the ones
+/// below.
 /// `enable` is kernels' enable(); a test brings its own. Throws Error{invalid_argument}.
 LevelChoice choose_level(std::optional<Isa> asked, const DefaultIsa& by_default,
                          Precision precision, const std::function<int(Isa)>& enable);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <span>
 #include <utility>
 
 #include "runtime/base/error.hpp"
@@ -46,6 +47,25 @@ void check_families(const Program& program, const kernels::KernelTable& kernels)
   }
 }
 
+/// ModelOptions::held_outputs of `whole`, in what was made of it.
+void add_held_outputs(const Program& whole, std::span<const std::string> names, Program& made) {
+  for (const std::string& name : names) {
+    if (made.find_output(name) != kNone) continue;
+    const std::int32_t found = whole.find_output(name);
+    if (found == kNone) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("held_outputs: the model has no output \"{}\", expected one of its "
+                              "outputs",
+                              name));
+    }
+    const std::string& value = whole.values[at(whole.outputs[at(found)].value)].name;
+    for (std::size_t v = 0; v < made.values.size(); ++v) {
+      if (made.values[v].name != value || made.values[v].type != DType::f32) continue;
+      made.outputs.push_back({name, static_cast<ValueId>(v)});
+    }
+  }
+}
+
 }  // namespace
 
 Program model_program(const Program& program, const ModelOptions& options) {
@@ -59,6 +79,7 @@ Program model_program(const Program& program, const ModelOptions& options) {
        .attention = kernels.attention[whole ? Precision::bf16 : options.precision].run != nullptr,
        .quantized = kernels.gemm[Precision::s8].bits.a == 8 ? DType::s8 : DType::s16,
        .keep = options.keep});
+  add_held_outputs(program, options.held_outputs, kept);
   check(kept);
   check_families(kept, kernels);
   return kept;

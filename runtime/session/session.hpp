@@ -44,6 +44,10 @@ struct ModelOptions {
   const kernels::KernelTable* kernels = nullptr;
   /// What sessions may ask for; empty: every output of the program.
   std::vector<std::string> outputs{};
+  /// Outputs besides, for meters: those of them whose values are there in f32 anyway while the others are
+  /// computed. For them nothing is computed, fused or rounded in another way: where a layer computes one
+  /// row per sequence, its state has those rows; one that lies within an op is left out.
+  std::vector<std::string> held_outputs{};
   /// What linears multiply (program/rewrites.hpp, in_precision). A level without its kernels is an
   /// Error.
   Precision precision = Precision::f32;

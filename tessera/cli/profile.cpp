@@ -13,6 +13,7 @@
 #include "runtime/meters/profile.hpp"
 #include "runtime/session/session.hpp"
 #include "tessera/cli/advice.hpp"
+#include "tessera/cli/against_flags.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
@@ -30,6 +31,7 @@ struct ProfileCommand {
   ModelFlags model;
   RoleFlag role;
   BatchFlags batch;
+  AgainstFlags against;
   Index runs = 10;
   std::string meter = "time", events, output = "-";
   CallgrindCaches callgrind;
@@ -95,6 +97,7 @@ void ProfileCommand::check_meter(const CLI::App& command) const {
 
 void ProfileCommand::run(const CLI::App& command) const {
   check_meter(command);
+  against.check(command, model);
   const bool is_callgrind = meter == "callgrind";
   if (is_callgrind && model.threads > 1) {
     throw UsageError(
@@ -129,6 +132,13 @@ void ProfileCommand::run(const CLI::App& command) const {
     options.plan_is_of_here = true;
   }
   const auto package = role.open_route(model);
+  if (against.is_given()) {
+    const Against compared =
+        against.compare(model, package, batch.shape(package->program), options.rates);
+    out.write(is_json ? against_json(compared) : against_text(compared));
+    out.finish();
+    return;
+  }
   const std::vector<std::string> outputs{main_output(package->program)};
   model.require_sparse_for_top_k(*package, outputs);
   MeteredModel metered(package, flags.encoder_options(outputs), batch.shape(package->program),
@@ -167,6 +177,7 @@ void ProfileCommand::add_to(CLI::App& command) {
   model.add_top_k_to(command);
   model.add_plan_to(command);
   batch.add_to(command);
+  against.add_to(command);
   add_choice(command, "--meter", meter, "METER", kMeters,
              fmt::format("What measures: {} (default: time)", fmt::join(kMeters, ", ")));
   add_count(command, "--runs", runs, "Runs that are measured (default: 10)", 100000);
@@ -194,14 +205,16 @@ void ProfileCommand::add_to(CLI::App& command) {
       "none       predictions alone\n"
       "A meter that cannot run here says why; the rest of the report is printed, and the exit "
       "status is 1.\n"
+      "With --against nothing is metered: docs/PROFILING.md, Where accuracy goes.\n"
       "Token ids and pixels are pseudo-random, the same in every process.");
 }
 
 }  // namespace
 
 void add_profile(CLI::App& root) {
-  add_command<ProfileCommand>(root, "profile",
-                              "What a plan predicts beside what a meter measures, op by op");
+  add_command<ProfileCommand>(
+      root, "profile",
+      "What a plan predicts beside what a meter measures, op by op; or where accuracy goes");
 }
 
 }  // namespace tessera::cli

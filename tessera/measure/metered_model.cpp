@@ -12,6 +12,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/session/session.hpp"
+#include "tessera/measure/residual_stream.hpp"
 
 namespace tessera {
 
@@ -21,7 +22,7 @@ MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
     : package_(std::move(package)), shape_(shape) {
   const Program& program = package_->program;
   SessionOptions session = options.session;
-  session.outputs = {main_output(program)};
+  if (session.outputs.empty()) session.outputs = {main_output(program)};
   if (metered.plan_is_of_here && session.plan != nullptr) {
     Plan plan = *session.plan;
     plan.identity.machine = machine_key(machine());
@@ -36,11 +37,18 @@ MeteredModel::MeteredModel(std::shared_ptr<const models::Package> package,
            : metered.rates == Rates::resolved ? resolve_rates(machine(), isa)
                                               : nominal_rates(machine(), isa);
   precision_ = choose_precision(options.precision, *package_, [&] { return rates_; }).precision;
-  model_ = Model::create(program, package_->checkpoint,
-                         {.isa = isa,
-                          .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
-                          .outputs = session.outputs,
-                          .precision = precision_});
+  ModelOptions model{.isa = isa,
+                     .kernels = metered.replayed ? &meters::replay_kernels(isa) : nullptr,
+                     .outputs = session.outputs,
+                     .precision = precision_};
+  if (metered.holds_states) {
+    const Program shown = with_stream(program);
+    for (const Output& output : shown.outputs) model.held_outputs.push_back(output.name);
+    session.outputs.clear();  // all of the model's
+    model_ = Model::create(shown, package_->checkpoint, model);
+  } else {
+    model_ = Model::create(program, package_->checkpoint, model);
+  }
   session.max_rows = std::max(options.batch_tokens, shape.rows);  // as `tessera plan`
   session.max_sequences = std::clamp(options.batch_sequences, shape.sequences, session.max_rows);
   if (metered.threads > 0) session.threads = metered.threads;

@@ -27,12 +27,15 @@ struct MeteredOptions {
   /// another CPU and other caches than the machine's.
   bool plan_is_of_here = false;
   enum class Rates : std::uint8_t { measured, resolved, nominal } rates = Rates::measured;
+  /// The session also has the outputs of with_stream() that are there anyway, as ModelOptions::held_outputs.
+  bool holds_states = false;
 };
 
 class MeteredModel {
  public:
   /// Measures this machine's rates if nobody has (Rates::measured). `shape` is one that the model
-  /// takes; of images, native sizes. Errors: as Model::create(), Session::create().
+  /// takes; of images, native sizes. Computed are the session's outputs of `options`; of none, the main
+  /// one. Errors: as Model::create(), Session::create().
   MeteredModel(std::shared_ptr<const models::Package> package, const EncoderOptions& options,
                BatchShape shape, const MeteredOptions& metered = {});
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows as whole numbers at every level: the bits of the reference on every tail between guard pages,
-// hostile values, and the same bits wherever a row stands.
+// Rows as whole numbers at every level (amx_bf16 on any CPU): the bits of the reference on every tail
+// between guard pages, hostile values, and the same bits wherever a row stands.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/kernels/gemm/integer_rows.hpp"
+#include "tests/kernels/probe/emulated_tiles.hpp"
 #include "tests/reference/bf16.hpp"
 #include "tests/reference/quantize.hpp"
 #include "tests/support/guarded_buffer.hpp"
@@ -25,8 +26,8 @@ using test::GuardedBuffer;
 class QuantizeTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
-    SKIP_UNLESS_SUPPORTED(GetParam());
-    table = &kernels_at(GetParam());
+    table = test::usable_level(GetParam());
+    if (table == nullptr) GTEST_SKIP() << "this CPU lacks " << to_string(GetParam());
   }
 
   /// Rows of x (M,N) at the level, between guard pages; compared with the reference bit for bit.

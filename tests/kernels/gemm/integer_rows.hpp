@@ -36,11 +36,16 @@ inline int number_at(const KernelTable& table, const void* row, Index j) {
   return zero == 0 ? static_cast<std::int8_t>(byte) : byte - zero;
 }
 
+/// Elements of a row of K numbers with the zeros behind them.
+constexpr Index with_zeros(Index K) {
+  return (K + kQuantizedGroup - 1) / kQuantizedGroup * kQuantizedGroup;
+}
+
 /// Writes K numbers and the zeros behind them.
 inline void store_numbers(const KernelTable& table, const std::int32_t* q, Index K, void* row) {
-  const Index bytes = bytes_of(table), KR = table.gemm[Precision::s8].KR;
+  const Index bytes = bytes_of(table);
   const int zero = zero_of(table);
-  for (Index k = 0; k < (K + KR - 1) / KR * KR; ++k) {
+  for (Index k = 0; k < with_zeros(K); ++k) {
     const auto number = static_cast<std::int16_t>((k < K ? q[k] : 0) + zero);
     std::memcpy(static_cast<char*>(row) + k * bytes, &number, static_cast<std::size_t>(bytes));
   }

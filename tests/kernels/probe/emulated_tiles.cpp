@@ -5,6 +5,7 @@
 // (the vocabulary that the kernel's epilogue is written in)
 #include "kernels/attention/tiles.inl.hpp"
 #include "kernels/gemm/tile_ukernel.inl.hpp"
+#include "kernels/rows/quantize.inl.hpp"
 #include "kernels/simd/narrow.inl.hpp"
 
 namespace tessera::test {
@@ -31,7 +32,8 @@ float flushed(float x) noexcept {
   return x < 0x1p-126F && x > -0x1p-126F ? 0.0F * x : x;
 }
 
-/// Intel SDM vol. 2, TILELOADD, TILESTORED, TILEZERO, TDPBF16PS, for tiles of 16 rows of 64 bytes.
+/// Intel SDM vol. 2, TILELOADD, TILESTORED, TILEZERO, TDPBF16PS, TDPBSSD, for tiles of 16 rows of 64
+/// bytes.
 struct EmulatedTiles {
   static Tile& at(int i) noexcept {
     if (!unit.is_configured) ++tile_use().used_without;
@@ -78,6 +80,27 @@ struct EmulatedTiles {
       }
     }
   }
+  template <int c, int a, int b>
+  static void multiply_s8() noexcept {
+    static_assert(c != a && c != b && a != b);
+    Tile &C = at(c), &A = at(a), &B = at(b);
+    for (int m = 0; m < 16; ++m) {
+      std::int32_t sums[16];
+      std::memcpy(sums, C.row[m], 64);
+      for (int k = 0; k < 16; ++k) {
+        for (int n = 0; n < 16; ++n) {
+          std::int32_t four = 0;
+          for (int i = 0; i < 4; ++i) {
+            four += std::int32_t{static_cast<std::int8_t>(A.row[m][4 * k + i])} *
+                    std::int32_t{static_cast<std::int8_t>(B.row[k][4 * n + i])};
+          }
+          sums[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[n]) +
+                                              static_cast<std::uint32_t>(four));
+        }
+      }
+      std::memcpy(C.row[m], sums, 64);
+    }
+  }
   static void configure() noexcept {
     unit.is_configured = true;
     ++tile_use().entered;
@@ -114,19 +137,17 @@ struct EmulatedHalves {
   }
 };
 
+using A = xsimd::sse4_2;
+using Halves = kernels::Bf16Tiles<A>;
+using Whole = kernels::S8Tiles<A>;
 constexpr kernels::Attention kAttention =
-    kernels::tiles_attention<xsimd::sse4_2, EmulatedHalves, EmulatedTiles>();
-constexpr kernels::Gemm kFamily = kernels::tile_family<xsimd::sse4_2, EmulatedTiles>();
+    kernels::tiles_attention<A, EmulatedHalves, EmulatedTiles>();
 
 }  // namespace
 
 TileUse& tile_use() noexcept {
   static constinit thread_local TileUse use;
   return use;
-}
-
-const kernels::Gemm& emulated_tiles() noexcept {
-  return kFamily;
 }
 
 const kernels::Attention& emulated_attention() noexcept {
@@ -137,8 +158,12 @@ const kernels::KernelTable& emulated_level() noexcept {
   static const kernels::KernelTable table = [] {
     kernels::KernelTable t = kernels::kernels_at(best_isa());
     t.isa = Isa::amx_bf16;
-    t.gemm[Precision::bf16] = kFamily;
+    t.gemm[Precision::bf16] = kernels::tile_family<Halves, EmulatedTiles>();
+    t.gemm[Precision::s8] = kernels::tile_family<Whole, EmulatedTiles>();
+    t.quantize = kernels::quantize_rows<A, kernels::QuantizedForm::s8>;
     t.attention[Precision::bf16] = kAttention;
+    t.probe.products[Precision::bf16] = kernels::tiles_probe<Halves, EmulatedTiles>;
+    t.probe.products[Precision::s8] = kernels::tiles_probe<Whole, EmulatedTiles>;
     return t;
   }();
   return table;

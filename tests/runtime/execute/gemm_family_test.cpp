@@ -33,9 +33,10 @@ float from_bf16(std::uint16_t x) {
 }
 
 /// panel[(k/2·NR + j)·2 + k%2] = W[j, k], K rounded up to pairs.
-void pack(const void* w, DType, Index ldw, Index nr, Index K, void* panel) noexcept {
-  const auto* from = static_cast<const float*>(w);
-  auto* to = static_cast<std::uint16_t*>(panel);
+void pack(const kernels::PanelOfRows& rows) noexcept {
+  const auto* from = static_cast<const float*>(rows.w);
+  auto* to = static_cast<std::uint16_t*>(rows.panel);
+  const Index ldw = rows.ldw, nr = rows.nr, K = rows.K;
   for (Index k = 0; k < (K + 1) / 2 * 2; ++k) {
     for (Index j = 0; j < kNR; ++j) {
       to[(k / 2 * kNR + j) * 2 + k % 2] =

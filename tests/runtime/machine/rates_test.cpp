@@ -23,7 +23,7 @@ using testing::Contains;
 using testing::HasSubstr;
 
 MachineRates some_rates() {
-  return {.flops = {1.5e11, 3e11},
+  return {.flops = {1.5e11, 3e11, 6e11},
           .l1_bytes = 4e11,
           .l2_bytes = 1e11,
           .l3_bytes = 2.5e10,
@@ -154,7 +154,7 @@ TEST_F(MachineRatesTest, RefusesTheRatesOfAnotherMachineLevelOrVersion) {
   expect_refused(text_with("A \\\"quoted", "Another"), foreign, "cpu is \"Another", "\"A \\\"quot");
   expect_refused(text_with("avx2", "avx512"), foreign, "isa is \"avx512\"", "\"avx2\"");
   expect_refused(text_with("1048576", "2097152"), foreign, "l2_size is 2097152", "1048576");
-  expect_refused(text_with("rates\": 2", "rates\": 3"), foreign, "tessera_machine_rates is 3", "2");
+  expect_refused(text_with("rates\": 3", "rates\": 4"), foreign, "tessera_machine_rates is 4", "3");
 }
 
 TEST_F(MachineRatesTest, TheOverrideComesFirstAndIsNeverPassedOver) {
@@ -255,6 +255,19 @@ TEST_F(MachineRatesTest, PlacesFollowTheEnvironment) {
   EXPECT_EQ(with(nullptr, nullptr, "/h").cache_directory, "/h/.cache/tessera");
   EXPECT_EQ(with(nullptr, nullptr, nullptr).cache_directory, std::nullopt);
   with(nullptr, nullptr, old_home.c_str());
+}
+
+/// What a level multiplies at, by registers or tiles, in units of f32.
+TEST(NominalRatesTest, SayWhatAnInstructionOfALevelMultiplies) {
+  const auto times = [](Isa isa, Precision precision) {
+    const MachineRates rates = nominal_rates(machine(), isa);
+    return rates.flops[precision] / rates.flops[Precision::f32];
+  };
+  EXPECT_EQ(times(Isa::avx2, Precision::s8), 1);
+  EXPECT_EQ(times(Isa::avx512_vnni, Precision::s8), 4);
+  EXPECT_EQ(times(Isa::amx_bf16, Precision::s8), 24);
+  EXPECT_EQ(times(Isa::avx512_bf16, Precision::bf16), 1);
+  EXPECT_EQ(times(Isa::amx_bf16, Precision::bf16), 12);
 }
 
 class MeasuredRatesTest : public testing::TestWithParam<Isa> {};

@@ -79,14 +79,16 @@ std::uint64_t lines(Index bytes) {
 constexpr SimulatedCache kLarge[] = {{.bytes = 16 << 20, .ways = 16}};
 
 /// Every line of A, the panels and C comes in once and C goes back once, ragged edges included; a unit
-/// that takes several rows reads those behind the last.
+/// that takes several rows reads those behind the last, and no first sums of whole numbers.
 TEST_P(ReplayTest, TouchesEveryLineOfALinearOnce) {
   const LinearShape s{.M = 45, .N = 131, .K = 70};
   for (const Precision precision : kPrecisions) {
     const bench::ReplayedBytes seen = bench::replay_linear(s, {}, GetParam(), kLarge, precision);
     const kernels::Gemm& gemm = table_.gemm[precision];
     const std::uint64_t row = lines(s.K * gemm.bits.a / 8), c = 45 * lines(131 * 4),
-                        b = lines(ceil_div(s.N, gemm.NR) * gemm.panel_bytes(s.K)),
+                        panels = static_cast<std::uint64_t>(ceil_div(s.N, gemm.NR)),
+                        unread = gemm.of_integers && gemm.rows_read > 1 ? lines(4 * gemm.NR) : 0,
+                        b = lines(ceil_div(s.N, gemm.NR) * gemm.panel_bytes(s.K)) - panels * unread,
                         bias = lines(131 * 4),
                         beyond = static_cast<std::uint64_t>(gemm.rows_read - 1) * row;
     const std::uint64_t least = 45 * row + b + c + bias, stack = lines(4096);  // at most

@@ -91,6 +91,29 @@ TEST(MemoryPlanTest, OnlyElementwiseOpsWriteOverAnInput) {
   }
 }
 
+// One worker would write columns over those of the residual that another has yet to read.
+TEST(MemoryPlanTest, RowsOfAnotherTypeAreNotWrittenOverTheResidual) {
+  for (const DType type : {DType::f32, DType::bf16}) {
+    Program p;
+    const ParameterId t = p.add_parameter(
+        {.name = "t", .kind = ParameterKind::table, .rows = 9, .cols = 16, .sources = {{"t", 9}}});
+    const ParameterId w = p.add_parameter({.name = "w",
+                                           .kind = ParameterKind::matrix,
+                                           .rows = 16,
+                                           .cols = 16,
+                                           .sources = {{"w", 16}}});
+    const ValueId x = p.add_value("x", kTokens, 16), a = p.add_value("a", kTokens, 16),
+                  y = p.add_value("y", kTokens, 16, type);
+    p.ops.emplace_back(EmbeddingOp{.terms = {{t, TokenInput::ids}}, .out = x});
+    p.ops.emplace_back(EmbeddingOp{.terms = {{t, TokenInput::ids}}, .out = a});
+    p.ops.emplace_back(LinearOp{.in = a, .weight = w, .out = y, .residual = x});
+    p.outputs = {{"y", y}};
+    const MemoryPlan plan = plan_memory(p, 10, 1);
+    ASSERT_EQ(plan.slots[at(x)].bytes, plan.slots[at(y)].bytes);
+    EXPECT_EQ(plan.slots[at(x)].offset == plan.slots[at(y)].offset, type == DType::f32);
+  }
+}
+
 TEST(MemoryPlanTest, DeepProgramsNeedNoMoreThanShallowOnes) {
   // x -> linear -> gelu -> linear -> add x -> norm, again and again: the same few buffers.
   const auto chain = [](int layers) {

@@ -11,21 +11,23 @@ namespace {
 
 constexpr TileShape kTile{
     .MR = 32, .NR = 32, .KR = 32, .bytes = {.a = 2, .b = 2, .c = 4}, .is_unit = true};
+constexpr TileShape kWholeNumbers{
+    .MR = 32, .NR = 32, .KR = 64, .bytes = {.a = 1, .b = 1, .c = 4}, .is_unit = true};
 
 /// Every call loads the operand that passes; the chunk of the other one only if it is not the chunk of
 /// the call before, or does not fit.
-double count(const LinearShape& s, const LoopNest& nest, double Z1) {
+double count(const LinearShape& s, const LoopNest& nest, TileShape shape, double Z1) {
   double bytes = 0;
-  const Index panels = ceil_div(s.N, kTile.NR);
+  const Index panels = ceil_div(s.N, shape.NR);
   for (Index r = 0; r < nest.row_blocks; ++r) {
-    const Range rows = row_block(s.M, r, nest.row_blocks, kTile.MR, true);
+    const Range rows = row_block(s.M, r, nest.row_blocks, shape.MR, true);
     for (Index c = 0; c < nest.col_blocks; ++c) {
       Index kept_tile = -1, kept_k = -1;
       const bool a_passes =
-          streamed_operand(nest, rows.size(), kTile.MR) == kernels::GemmOperand::a;
-      for_each_tile(nest, rows, piece({0, panels}, c, nest.col_blocks), s.K, kTile.MR, kTile.KR,
+          streamed_operand(nest, rows.size(), shape.MR) == kernels::GemmOperand::a;
+      for_each_tile(nest, rows, piece({0, panels}, c, nest.col_blocks), s.K, shape.MR, shape.KR,
                     true, [&](const TileStep& t) {
-                      const auto chunk = static_cast<double>(2 * 32 * t.k.size());
+                      const double chunk = shape.bytes.a * static_cast<double>(32 * t.k.size());
                       for (Index p = t.panels.begin; p < t.panels.end; ++p) {
                         const Index tile = a_passes ? p : t.m.begin;
                         const bool kept = chunk <= Z1 && tile == kept_tile && t.k.begin == kept_k;
@@ -53,10 +55,12 @@ TEST(UnitTimeTest, LoadsAreThoseOfTheExecutorsCalls) {
                                 .col_blocks = by_columns ? columns : 1,
                                 .k_blocks = order == LoopOrder::ws_os_a ? 1 : depth};
             for (const double Z1 : {8e3, 36864.0, 1e6}) {
-              EXPECT_EQ(unit_l1_bytes(s, nest, kTile, Z1), count(s, nest, Z1))
-                  << to_string(order) << ' ' << s.M << ' ' << s.N << ' ' << s.K << " blocks "
-                  << nest.row_blocks << ' ' << nest.col_blocks << ' ' << nest.k_blocks << " Z1 "
-                  << Z1;
+              for (const TileShape& tile : {kTile, kWholeNumbers}) {
+                EXPECT_EQ(unit_l1_bytes(s, nest, tile, Z1), count(s, nest, tile, Z1))
+                    << tile.KR << ' ' << to_string(order) << ' ' << s.M << ' ' << s.N << ' ' << s.K
+                    << " blocks " << nest.row_blocks << ' ' << nest.col_blocks << ' '
+                    << nest.k_blocks << " Z1 " << Z1;
+              }
             }
           }
         }
@@ -111,6 +115,38 @@ TEST(UnitTimeTest, ProductsAndMemoryAreAdded) {
     return linear_cost(t, nest, machine).seconds;
   };
   EXPECT_NEAR(compute(few), compute(whole), 1e-9);
+}
+
+/// Operands of one byte: half the bytes of bf16 at twice its rate; a product is as deep as 64 of them, whole
+/// or not.
+TEST(UnitTimeTest, WholeNumbersTakeHalfTheTimeOfBf16) {
+  PlanMachine machine{.l1_bytes = 48 << 10,
+                      .l2_bytes = 2 << 20,
+                      .l3_bytes = 32 << 20,
+                      .tile = {},
+                      .threads = 1,
+                      .rates = {}};
+  machine.tile[Precision::bf16] = kTile;
+  machine.tile[Precision::s8] = kWholeNumbers;
+  const LoopNest nest{.order = LoopOrder::is_os_a};
+  const auto time = [&](Precision precision, Index K) {
+    return linear_cost({.shape = {128, 768, K}, .precision = precision}, nest, machine).seconds;
+  };
+  machine.rates = {.flops = {2e11, 2e12, 4e12},
+                   .l1_bytes = 1e18,
+                   .l2_bytes = 1e18,
+                   .l3_bytes = 1e18,
+                   .memory_bytes = 1e18,
+                   .exps = 1e10,
+                   .source = ""};
+  EXPECT_NEAR(time(Precision::s8, 768), 0.5 * time(Precision::bf16, 768), 1e-9);
+  EXPECT_NEAR(time(Precision::s8, 65), time(Precision::s8, 128), 1e-9);
+  EXPECT_NEAR(time(Precision::bf16, 65), time(Precision::bf16, 96), 1e-9);
+  machine.rates.flops = {1e18, 1e18, 1e18};
+  machine.rates.l2_bytes = 1e11;  // loads of tiles alone
+  EXPECT_NEAR(time(Precision::s8, 512), 0.5 * time(Precision::bf16, 512), 1e-9);
+  EXPECT_LT(time(Precision::s8, 768),
+            0.4 * time(Precision::bf16, 768));  // 24 KiB of B stay, 48 do not
 }
 
 }  // namespace

@@ -254,5 +254,85 @@ TEST(InPrecisionTest, AnEncoderKeepsItsResidualStreamAndNorms) {
   }
 }
 
+// ---- Whole numbers ------------------------------------------------------------------------------
+
+constexpr PrecisionRewrite kWholeNumbers{.precision = Precision::s8};
+
+TEST(InPrecisionTest, LinearsOverTokensReadWholeNumbersAndWriteF32) {
+  const Small small;
+  for (const DType quantized : {DType::s8, DType::s16}) {
+    const Program whole =
+        in_precision(small.p, {.precision = Precision::s8, .quantized = quantized});
+    check(whole);
+    for (const auto& [name, in] : {std::pair{"up", "x.s8"}, {"down", "up.s8"}}) {
+      const LinearOp& linear = linear_of(whole, name);
+      EXPECT_EQ(whole.parameters[at(linear.weight)].precision, Precision::s8) << name;
+      EXPECT_EQ(whole.values[at(linear.in)].name, in);
+      EXPECT_EQ(whole.values[at(linear.in)].type, quantized);
+      EXPECT_EQ(whole.values[at(linear.out)].type, DType::f32) << "its row is not whole yet";
+    }
+    EXPECT_EQ(whole.values[at(linear_of(whole, "down").residual)].name, "x");
+    EXPECT_EQ(count(whole, "narrow"), 2U);
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "logits").weight)].precision, Precision::f32);
+  }
+}
+
+TEST(InPrecisionTest, AroundWholeNumbersAttentionIsBf16WhereTheLevelHasIt) {
+  const WithAttention model(4);
+  for (const bool level_has : {false, true}) {
+    const Program whole =
+        in_precision(model.p, {.precision = Precision::s8, .attention = level_has});
+    check(whole);
+    EXPECT_EQ(attention_of(whole).precision, level_has ? Precision::bf16 : Precision::f32);
+    EXPECT_EQ(whole.values[at(attention_of(whole).out)].type, level_has ? DType::bf16 : DType::f32);
+    EXPECT_EQ(whole.values[at(linear_of(whole, "x").in)].name, "context.s8");
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "qkv").weight)].precision, Precision::s8);
+  }
+}
+
+TEST(InPrecisionTest, WeightsThatAreKeptAreBf16WhereTheLevelHasAttentionInItElseF32) {
+  const Small small;
+  const std::vector<std::string> keep{"down.weight"};
+  for (const bool level_has : {false, true}) {
+    const Program whole =
+        in_precision(small.p, {.precision = Precision::s8, .attention = level_has, .keep = keep});
+    check(whole);
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "down").weight)].precision,
+              level_has ? Precision::bf16 : Precision::f32);
+    EXPECT_EQ(whole.parameters[at(linear_of(whole, "up").weight)].precision, Precision::s8);
+    EXPECT_EQ(whole.values[at(linear_of(whole, "up").out)].type,
+              level_has ? DType::bf16 : DType::f32);
+  }
+  const std::vector<std::string> unknown{"up.weight", "label.weight"};
+  try {
+    (void)in_precision(small.p, {.precision = Precision::s8, .keep = unknown});
+    FAIL() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("no linear over tokens has the weight \"label.weight\""));
+  }
+}
+
+TEST(InPrecisionTest, SumsThatMayLeave32BitsAreRefused) {
+  for (const Index width : {kernels::kMostIntegerDepth, kernels::kMostIntegerDepth + 1}) {
+    Small small;
+    small.p.values[at(small.up)].width = width;
+    for (const char* name : {"up", "down"}) {
+      Parameter& w = small.p.parameters[at(linear_of(small.p, name).weight)];
+      (name[0] == 'u' ? w.rows : w.cols) = width;
+      if (name[0] == 'u') w.sources[0].rows = width;
+    }
+    if (width == kernels::kMostIntegerDepth) {
+      EXPECT_NO_THROW(check(in_precision(small.p, kWholeNumbers)));
+      continue;
+    }
+    try {
+      (void)in_precision(small.p, kWholeNumbers);
+      FAIL() << "accepted";
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr("\"down.weight\": a sum of 65537 products"));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera

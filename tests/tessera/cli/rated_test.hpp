@@ -14,7 +14,7 @@ class RatedTest : public CliTest {
  protected:
   /// With linears that compute 1e11 and bf16_speed times that.
   void rate(double bf16_speed, double exps = 1e10) {
-    const MachineRates rates{.flops = {1e11, bf16_speed * 1e11},
+    const MachineRates rates{.flops = {1e11, bf16_speed * 1e11, 4e11},
                              .l1_bytes = 4e11,
                              .l2_bytes = 2e11,
                              .l3_bytes = 1e11,
