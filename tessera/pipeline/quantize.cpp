@@ -51,7 +51,7 @@ Parts open_parts(const fs::path& model) {
   const auto add = [&](models::Package package) {
     if (package.checkpoint->has_scales()) {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: {}, expected weights of floats",
+                  fmt::format("{}: is quantised already: {}, expected weights of floats",
                               package.transformer_directory.string(), package.stored_weights));
     }
     parts[within(model, package.transformer_directory)].push_back(std::move(package));
