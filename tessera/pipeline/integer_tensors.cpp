@@ -88,6 +88,18 @@ Names kept(const Names& tensors, std::span<const std::string> keep) {
   return names;
 }
 
+/// Where one of the sources of a fused weight `is`, `add` all of them: until nothing is added.
+template <class Is, class Add>
+void spread(const std::vector<std::vector<std::string>>& fused, Is&& is, Add&& add) {
+  for (bool changes = true; changes;) {
+    changes = false;
+    for (const std::vector<std::string>& sources : fused) {
+      if (!std::any_of(sources.begin(), sources.end(), is)) continue;
+      for (const std::string& name : sources) changes |= add(name);
+    }
+  }
+}
+
 }  // namespace
 
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
@@ -98,24 +110,21 @@ IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
     const StoredTensor* const tensor = own.find(name);
     if (tensor != nullptr && is_weight_of_linear(*tensor)) stored.insert(name);
   }
-  const Names stays = kept(stored, keep);
+  // Fused ones are all or nothing: first those that stay, then those that cannot be stored.
+  Names stays = kept(stored, keep);
+  spread(
+      uses.fused, [&](const std::string& name) { return stays.contains(name); },
+      [&](const std::string& name) { return stored.contains(name) && stays.insert(name).second; });
   IntegerTensors result;
   for (const std::string& name : stored) {
-    if (uses.others.contains(name)) {
-      result.partly.push_back(module_of(name));
-    } else if (!stays.contains(name)) {
-      result.whole.insert(name);
-    }
+    if (!stays.contains(name) && !uses.others.contains(name)) result.whole.insert(name);
   }
-  for (bool changes = true; changes;) {
-    changes = false;
-    for (const std::vector<std::string>& sources : uses.fused) {
-      const bool is_all = std::all_of(sources.begin(), sources.end(), [&](const std::string& name) {
-        return name.empty() || result.whole.contains(name);
-      });
-      if (is_all) continue;
-      for (const std::string& name : sources) changes |= result.whole.erase(name) > 0;
-    }
+  spread(
+      uses.fused,
+      [&](const std::string& name) { return !name.empty() && !result.whole.contains(name); },
+      [&](const std::string& name) { return result.whole.erase(name) > 0; });
+  for (const std::string& name : stored) {
+    if (!stays.contains(name) && !result.whole.contains(name)) result.at_load.push_back(name);
   }
   for (const StoredTensor* tensor : own.tensors()) {
     if (!is_weight_of_linear(*tensor) || result.whole.contains(tensor->name)) continue;

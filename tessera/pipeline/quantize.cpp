@@ -2,12 +2,10 @@
 #include "tessera/pipeline/quantize.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
-#include <functional>
 #include <map>
 #include <span>
 #include <utility>
@@ -53,7 +51,7 @@ Parts open_parts(const fs::path& model) {
   const auto add = [&](models::Package package) {
     if (package.checkpoint->has_scales()) {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: {}, expected weights of floats",
+                  fmt::format("{}: is quantised already: {}, expected weights of floats",
                               package.transformer_directory.string(), package.stored_weights));
     }
     parts[within(model, package.transformer_directory)].push_back(std::move(package));
@@ -105,10 +103,10 @@ QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor) {
   return result;
 }
 
-void write_weights(const Checkpoint& own, const std::set<std::string>& whole, const fs::path& to) {
+void write_weights(const Checkpoint& own, const IntegerTensors& chosen, const fs::path& to) {
   std::vector<TensorToWrite> tensors;
   for (const StoredTensor* tensor : own.tensors()) {
-    if (!whole.contains(tensor->name)) {
+    if (!chosen.whole.contains(tensor->name)) {
       tensors.push_back({.name = tensor->name,
                          .type = tensor->type,
                          .shape = tensor->shape,
@@ -131,6 +129,9 @@ void write_weights(const Checkpoint& own, const std::set<std::string>& whole, co
   }
   auto metadata = own.files().front().metadata();
   metadata.emplace("format", "pt");  // transformers reads no file that does not say it
+  if (!chosen.at_load.empty()) {
+    metadata[models::kAtLoad] = fmt::format("{}", fmt::join(chosen.at_load, "\n"));
+  }
   write_safetensors(to, tensors, metadata);
 }
 
@@ -195,14 +196,14 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     if (chosen.whole.empty()) continue;
     const fs::path to = made.path() / transformer.lexically_relative(directory);
     fs::create_directories(to);
-    write_weights(own, chosen.whole, to / kWeightsFile);
+    write_weights(own, chosen, to / kWeightsFile);
     replace_file(to / kConfig, with_member(read_file(transformer / kConfig), "quantization_config",
                                            models::compressed_tensors_json(chosen.floats)));
     written.push_back(transformer / kConfig);
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
-    report.partly.insert(report.partly.end(), chosen.partly.begin(), chosen.partly.end());
+    report.at_load.insert(report.at_load.end(), chosen.at_load.begin(), chosen.at_load.end());
     report.bytes_before += size_of_files(own);
     report.bytes_after += fs::file_size(to / kWeightsFile);
   }
