@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <limits>
+#include <utility>
 
 #include "runtime/base/json_text.hpp"
 

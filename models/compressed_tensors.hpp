@@ -20,6 +20,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/config.hpp"
@@ -29,6 +30,9 @@ namespace tessera::models {
 
 inline constexpr const char* kCompressedTensors = "compressed-tensors";
 inline constexpr std::string_view kWeight = ".weight", kScale = ".weight_scale";
+/// In __metadata__ of model.safetensors, as `tessera quantize` writes it: tensors, one a line, that are floats
+/// for what else reads them, and are quantised when they are packed for int8, as those of floats alone.
+inline constexpr const char* kAtLoad = "tessera.int8_at_load";
 
 struct CompressedTensors {
   bool has_tensor_scales = false;   ///< some weights have one scale for all rows

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace tessera::models {
 namespace {
@@ -38,6 +39,20 @@ bool stores_floats(const Checkpoint& checkpoint, const Source& source) {
          checkpoint.scales(source.tensor).empty();
 }
 
+/// The lines of kAtLoad.
+std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint) {
+  const auto& metadata = checkpoint.files().front().metadata();
+  const auto found = metadata.find(kAtLoad);
+  std::set<std::string_view> names;
+  if (found == metadata.end()) return names;
+  for (std::string_view rest = found->second; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    names.insert(line);
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  return names;
+}
+
 }  // namespace
 
 std::optional<Quantization> read_quantization(const Config& config) {
@@ -48,7 +63,7 @@ std::optional<Quantization> read_quantization(const Config& config) {
       tower.unsupported("quantization_config", "none, or one for the whole model in config.json");
     }
   }
-  // vllm v0.11 transformers_utils/config.py: compression_config where there is no quantization_config
+  //                                        vllm/config.py, ModelConfig._parse_quant_hf_config
   const char* const key =
       config.has("quantization_config") ? "quantization_config" : "compression_config";
   if (!config.has(key)) return std::nullopt;
@@ -65,11 +80,13 @@ void find_scales(const Quantization& quantization, Checkpoint& checkpoint) {
 }
 
 void keep_stored_floats(const Checkpoint& checkpoint, Program& program) {
+  const std::set<std::string_view> at_load = quantized_at_load(checkpoint);
+  const auto keeps = [&](const Source& source) {
+    return stores_floats(checkpoint, source) && !at_load.contains(source.tensor);
+  };
   for (Parameter& p : program.parameters) {
     if (p.kind != ParameterKind::matrix) continue;
-    p.keeps_floats = std::any_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
-      return stores_floats(checkpoint, source);
-    });
+    p.keeps_floats = std::any_of(p.sources.begin(), p.sources.end(), keeps);
   }
 }
 

@@ -29,8 +29,8 @@ std::optional<Quantization> read_quantization(const Config& config);
 void find_scales(const Quantization& quantization, Checkpoint& checkpoint);
 
 /// Matrices of `program` that a compressor of linears left in floats stay so in Precision::s8
-/// (Parameter::keeps_floats): those of a tensor X.weight (N,K). Fused ones stay whole: one source of
-/// floats keeps them all.
+/// (Parameter::keeps_floats): those of a tensor X.weight (N,K) that kAtLoad does not name. Fused ones stay
+/// whole: one source of floats keeps them all.
 /// Precondition: `program` is of tensors of that checkpoint alone.
 void keep_stored_floats(const Checkpoint& checkpoint, Program& program);
 

@@ -22,17 +22,18 @@ double unit_l1_bytes(const LinearShape& shape, const LoopNest& nest, TileShape t
                      double Z1) noexcept {
   const auto real = [](Index n) { return static_cast<double>(n); };
   const Index tiles = ceil_div(shape.M, tile.MR), panels = ceil_div(shape.N, tile.NR);
-  const Index KC = ceil_div(ceil_div(shape.K, tile.KR), nest.k_blocks) * tile.KR;
-  const double calls = real(tiles * panels * nest.k_blocks);
-  const double a = tile.bytes.a * real(tile.MR * KC), b = tile.bytes.b * real(tile.NR * KC);
+  const Index groups = ceil_div(shape.K, tile.KR);
+  const double KC = real(ceil_div(groups, nest.k_blocks) * tile.KR);  // of the largest chunk
+  const double depth = real(tiles * panels * groups * tile.KR);       // of all calls together
+  const double a = tile.bytes.a * real(tile.MR), b = tile.bytes.b * real(tile.NR);  // of one k
   const Index of_rows = ceil_div(tiles, nest.row_blocks),
               of_columns = ceil_div(panels, nest.col_blocks);
   if (streamed_operand(nest, of_rows * tile.MR, tile.MR) == kernels::GemmOperand::a) {
-    return calls * a + (b <= Z1 ? calls / real(of_rows) * b : calls * b);
+    return depth * a + (b * KC <= Z1 ? depth / real(of_rows) * b : depth * b);
   }
   // IS-OS(a) goes over K before it goes to the next panel.
   const bool one_chunk = nest.order != LoopOrder::is_os_a || nest.k_blocks == 1;
-  return calls * b + (a <= Z1 && one_chunk ? calls / real(of_columns) * a : calls * a);
+  return depth * b + (a * KC <= Z1 && one_chunk ? depth / real(of_columns) * a : depth * a);
 }
 
 UnitTime unit_time(const LinearTask& task, const LoopNest& nest, const LinearCost& cost,

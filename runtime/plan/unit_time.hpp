@@ -17,6 +17,8 @@
 //   a single row tile, or
 //   panels inside                 A stays     calls · NR·KC  +  calls/panels of a block · MR·KC
 //
+// Chunks of K differ by KR at most; what is loaded is counted as they are, and what stays by the largest.
+//
 // The first piece is a panel's chunk with row tiles inside, a column block with panels inside.
 //
 // Sums are loaded and stored by each call but the first and last over K: 2·4·MN·(k_blocks − 1).

@@ -34,7 +34,7 @@ void Quantize::run(const CLI::App& /*command*/) const {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
   };
   list("floats, as they were", report.floats);
-  list("... which int8 would quantise, but something else reads them", report.shared);
+  list("... of these quantised at int8 when they are read", report.at_load);
   list("files left out, weights in other formats", report.left_out);
   OutputFile output("-");
   output.write(text);

@@ -8,7 +8,7 @@
 #include "models/compressed_tensors.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/json_text.hpp"
-#include "runtime/session/session.hpp"
+#include "runtime/session/parts.hpp"
 #include "tessera/pipeline/encoder.hpp"
 
 namespace tessera {
@@ -16,7 +16,7 @@ namespace {
 
 using Names = std::set<std::string>;
 
-struct Uses {
+struct Readers {
   Names wanted;                                 ///< by linears in whole numbers
   Names others;                                 ///< by anything else
   Names tables;                                 ///< of `others`
@@ -28,7 +28,7 @@ bool is_plain(const Parameter& p) {
   return !p.transposed && p.taps == 1 && p.minus.rows == 0 && p.batch_norm.gamma.empty();
 }
 
-void add_uses(const Program& program, Uses& uses) {
+void add_uses(const Program& program, Readers& uses) {
   for (const Parameter& p : program.parameters) {
     const bool is_whole =
         p.kind == ParameterKind::matrix && p.precision == Precision::s8 && is_plain(p);
@@ -45,8 +45,8 @@ void add_uses(const Program& program, Uses& uses) {
   }
 }
 
-Uses uses_of(std::span<const models::Package> packages) {
-  Uses uses;
+Readers all_uses(std::span<const models::Package> packages) {
+  Readers uses;
   for (const models::Package& package : packages) {
     ModelOptions options{.precision = Precision::s8};
     add_uses(model_program(package.program, options), uses);  // all outputs
@@ -88,34 +88,43 @@ Names kept(const Names& tensors, std::span<const std::string> keep) {
   return names;
 }
 
+/// Where one of the sources of a fused weight `is`, `add` all of them: until nothing is added.
+template <class Is, class Add>
+void spread(const std::vector<std::vector<std::string>>& fused, Is&& is, Add&& add) {
+  for (bool changes = true; changes;) {
+    changes = false;
+    for (const std::vector<std::string>& sources : fused) {
+      if (!std::any_of(sources.begin(), sources.end(), is)) continue;
+      for (const std::string& name : sources) changes |= add(name);
+    }
+  }
+}
+
 }  // namespace
 
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
                                       const Checkpoint& own, std::span<const std::string> keep) {
-  const Uses uses = uses_of(packages);
+  const Readers uses = all_uses(packages);
   Names stored;
   for (const std::string& name : uses.wanted) {
     const StoredTensor* const tensor = own.find(name);
     if (tensor != nullptr && is_weight_of_linear(*tensor)) stored.insert(name);
   }
-  const Names stays = kept(stored, keep);
+  // Fused ones are all or nothing: first those that stay, then those that cannot be stored.
+  Names stays = kept(stored, keep);
+  spread(
+      uses.fused, [&](const std::string& name) { return stays.contains(name); },
+      [&](const std::string& name) { return stored.contains(name) && stays.insert(name).second; });
   IntegerTensors result;
   for (const std::string& name : stored) {
-    if (uses.others.contains(name)) {
-      result.shared.push_back(module_of(name));
-    } else if (!stays.contains(name)) {
-      result.whole.insert(name);
-    }
+    if (!stays.contains(name) && !uses.others.contains(name)) result.whole.insert(name);
   }
-  for (bool changes = true; changes;) {
-    changes = false;
-    for (const std::vector<std::string>& sources : uses.fused) {
-      const bool is_all = std::all_of(sources.begin(), sources.end(), [&](const std::string& name) {
-        return name.empty() || result.whole.contains(name);
-      });
-      if (is_all) continue;
-      for (const std::string& name : sources) changes |= result.whole.erase(name) > 0;
-    }
+  spread(
+      uses.fused,
+      [&](const std::string& name) { return !name.empty() && !result.whole.contains(name); },
+      [&](const std::string& name) { return result.whole.erase(name) > 0; });
+  for (const std::string& name : stored) {
+    if (!stays.contains(name) && !result.whole.contains(name)) result.at_load.push_back(name);
   }
   for (const StoredTensor* tensor : own.tensors()) {
     if (!is_weight_of_linear(*tensor) || result.whole.contains(tensor->name)) continue;

@@ -16,8 +16,10 @@ struct IntegerTensors {
   std::set<std::string> whole;  ///< X.weight (N,K)
   /// Modules X whose weight stays floats, tables left out: what readers of the layout are told to ignore.
   std::vector<std::string> floats;
-  /// Of these, those that Precision::s8 would quantise, but for something else that reads them.
-  std::vector<std::string> shared;
+  /// Tensors that stay floats since something else reads them as such (the rows of distances of DeBERTa), or
+  /// an output by which they are read for one row of a text (the last layer of a classifier): those are
+  /// quantised where Precision::s8 does it, when they are packed (models::kAtLoad).
+  std::vector<std::string> at_load;
 };
 
 /// The weights of `own` that Precision::s8 quantises in the main output and in all outputs together of every

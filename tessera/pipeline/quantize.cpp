@@ -2,12 +2,10 @@
 #include "tessera/pipeline/quantize.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
-#include <functional>
 #include <map>
 #include <span>
 #include <utility>
@@ -53,21 +51,25 @@ Parts open_parts(const fs::path& model) {
   const auto add = [&](models::Package package) {
     if (package.checkpoint->has_scales()) {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: {}, expected weights of floats",
+                  fmt::format("{}: is quantised already: {}, expected weights of floats",
                               package.transformer_directory.string(), package.stored_weights));
     }
     parts[within(model, package.transformer_directory)].push_back(std::move(package));
   };
   models::Package first = models::open_package(model);
+  models::PackageOptions one, other;
   if (!first.routes.empty()) {
-    add(models::open_package(model, {.route = models::Route::query}));
-    add(models::open_package(model, {.route = models::Route::document}));
+    one.route = models::Route::query;
+    other.route = models::Route::document;
   } else if (first.similarity) {
-    add(models::open_package(model, {.tower = models::Tower::text}));
-    add(models::open_package(model, {.tower = models::Tower::image}));
+    one.tower = models::Tower::text;
+    other.tower = models::Tower::image;
   } else {
     add(std::move(first));
+    return parts;
   }
+  add(models::open_package(model, one));
+  add(models::open_package(model, other));
   return parts;
 }
 
@@ -101,10 +103,10 @@ QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor) {
   return result;
 }
 
-void write_weights(const Checkpoint& own, const std::set<std::string>& whole, const fs::path& to) {
+void write_weights(const Checkpoint& own, const IntegerTensors& chosen, const fs::path& to) {
   std::vector<TensorToWrite> tensors;
   for (const StoredTensor* tensor : own.tensors()) {
-    if (!whole.contains(tensor->name)) {
+    if (!chosen.whole.contains(tensor->name)) {
       tensors.push_back({.name = tensor->name,
                          .type = tensor->type,
                          .shape = tensor->shape,
@@ -127,6 +129,9 @@ void write_weights(const Checkpoint& own, const std::set<std::string>& whole, co
   }
   auto metadata = own.files().front().metadata();
   metadata.emplace("format", "pt");  // transformers reads no file that does not say it
+  if (!chosen.at_load.empty()) {
+    metadata[models::kAtLoad] = fmt::format("{}", fmt::join(chosen.at_load, "\n"));
+  }
   write_safetensors(to, tensors, metadata);
 }
 
@@ -191,14 +196,14 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     if (chosen.whole.empty()) continue;
     const fs::path to = made.path() / transformer.lexically_relative(directory);
     fs::create_directories(to);
-    write_weights(own, chosen.whole, to / kWeightsFile);
+    write_weights(own, chosen, to / kWeightsFile);
     replace_file(to / kConfig, with_member(read_file(transformer / kConfig), "quantization_config",
                                            models::compressed_tensors_json(chosen.floats)));
     written.push_back(transformer / kConfig);
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
-    report.shared.insert(report.shared.end(), chosen.shared.begin(), chosen.shared.end());
+    report.at_load.insert(report.at_load.end(), chosen.at_load.begin(), chosen.at_load.end());
     report.bytes_before += size_of_files(own);
     report.bytes_after += fs::file_size(to / kWeightsFile);
   }

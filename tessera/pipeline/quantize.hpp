@@ -18,14 +18,16 @@ struct QuantizeOptions {
 struct QuantizeReport {
   std::size_t whole = 0;                ///< weights that became whole numbers
   std::vector<std::string> floats{};    ///< modules whose weight did not, tables left out
-  std::vector<std::string> shared{};    ///< of these, those that only something else keeps
+  std::vector<std::string> at_load{};   ///< tensors of these: IntegerTensors::at_load
   std::vector<std::string> left_out{};  ///< files with the same weights in other formats
   std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of the weights' files
 };
 
 /// Writes the directory `model` to options.out: weights that Precision::s8 quantises as whole numbers, with
 /// the scales that it would take, all others as they are stored; config.json with what says so; all other
-/// files copied, links followed. At Precision::s8 the main output is the same, bit for bit.
+/// files copied, links followed. At Precision::s8 the main output, and all outputs together, are
+/// the same, bit for bit. (Another output alone may compute a layer for one row of a text, in floats: it has
+/// those of the whole numbers then.)
 ///
 /// Nothing is there before all of it is, and what was there stays on an error.
 /// Errors    as models::open_package(); invalid_argument (it is quantised already, `out` has files or is

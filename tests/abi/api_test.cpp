@@ -54,6 +54,15 @@ TEST(ApiTest, Bf16IsAskedForAndSaid) {
   for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 4e-3F) << i;
 }
 
+TEST(ApiTest, Int8IsAskedForAndSaid) {
+  const Model model(kDemo, {.precision = TESSERA_PRECISION_INT8});
+  EXPECT_EQ(model.info().precision, TESSERA_PRECISION_INT8);
+  const std::vector<float> got = one_by_one(model), expected = one_by_one(demo());
+  ASSERT_EQ(got.size(), expected.size());
+  EXPECT_NE(got, expected);
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 4e-2F) << i;
+}
+
 TEST(ApiTest, SplitsGiveTheSameBits) {
   const std::vector<float> expected = one_by_one(demo());
   for (const std::int64_t rows : {64, 70, 128, 512}) {

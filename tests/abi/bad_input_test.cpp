@@ -197,9 +197,9 @@ TEST(BadInputTest, ClosedHandlesAreRefused) {
 
 TEST(BadInputTest, PrecisionsAreTheNamedOnes) {
   tessera_model_options options = TESSERA_MODEL_OPTIONS_INIT;
-  options.precision = static_cast<tessera_precision>(3);
+  options.precision = static_cast<tessera_precision>(4);
   EXPECT_REFUSED(open_with(options), TESSERA_INVALID_ARGUMENT,
-                 HasSubstr("precision is 3, expected 0 to 2"));
+                 HasSubstr("precision is 4, expected 0 to 3"));
 }
 
 TEST(BadInputTest, RoutesAreTheNamedOnes) {

@@ -2,6 +2,7 @@
 // Directories whose weights are whole numbers: what is read, and what is refused by its name.
 #include "models/compressed_tensors.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <limits>

@@ -139,7 +139,6 @@ TEST(PackageTest, KeysThatChangeTheResultAreRefusedByName) {
            Bad{"add_cross_attention", "true", "roberta-model"},
            Bad{"is_encoder_decoder", "true", "albert-model"},
            Bad{"pruned_heads", "{\"0\": [1]}", "distilbert-model-sharded"},
-           Bad{"quantization_config", "{\"bits\": 4}", "mpnet-model"},
            Bad{"hidden_act", "\"gelu_10\"", "bert-model"},
            Bad{"activation", "\"mish\"", "distilbert-model-sharded"},
            Bad{"model_type", "\"gpt2\"", "bert-model"},
@@ -159,6 +158,19 @@ TEST(PackageTest, KeysThatChangeTheResultAreRefusedByName) {
     EXPECT_THAT(open_error(copy),
                 StartsWith("unsupported_model: config.json: \"" + std::string(bad.key) + "\" is "))
         << bad.golden;
+  }
+}
+
+TEST(PackageTest, OtherMethodsOfQuantizingAreRefusedByName) {
+  for (const auto& [value, got] : {std::pair{"{\"bits\": 4}", "absent"},
+                                   {"{\"quant_method\": \"gptq\", \"bits\": 4}", "\"gptq\""},
+                                   {"{\"quant_method\": \"bitsandbytes\"}", "\"bitsandbytes\""}}) {
+    CheckpointCopy copy("mpnet-model");
+    copy.config["quantization_config"] = value;
+    EXPECT_THAT(open_error(copy), StartsWith(fmt::format(
+                                      "unsupported_model: config.json quantization_config: "
+                                      "\"quant_method\" is {}, which this version does not compute",
+                                      got)));
   }
 }
 

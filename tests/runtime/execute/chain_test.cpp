@@ -58,11 +58,6 @@ class ChainRunTest : public testing::TestWithParam<Isa> {
             .outputs = {},
             .row_blocks = blocks};
   }
-  static std::vector<Precision> precisions(Isa isa) {
-    std::vector<Precision> all{Precision::f32};
-    if (kernels::kernels_at(isa).gemm[Precision::bf16].MR > 0) all.push_back(Precision::bf16);
-    return all;
-  }
 };
 
 TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
@@ -72,7 +67,7 @@ TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
     for (const kernels::AttentionMask& mask :
          {kernels::AttentionMask{}, kernels::AttentionMask{.right = 0}}) {
       const test::LayersModel layers({.layers = 2, .pre_norm = pre_norm, .mask = mask});
-      for (const Precision precision : precisions(GetParam())) {
+      for (const Precision precision : kPrecisions) {
         const auto model = layers.create(precision, GetParam());
         const auto expected = Session::create(model, options(0, 1));
         for (const auto& op : expected->plan().ops) ASSERT_FALSE(op.chain.begins());

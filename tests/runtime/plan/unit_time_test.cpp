@@ -144,7 +144,9 @@ TEST(UnitTimeTest, WholeNumbersTakeHalfTheTimeOfBf16) {
   EXPECT_NEAR(time(Precision::bf16, 65), time(Precision::bf16, 96), 1e-9);
   machine.rates.flops = {1e18, 1e18, 1e18};
   machine.rates.l2_bytes = 1e11;  // loads of tiles alone
-  EXPECT_NEAR(time(Precision::s8, 768), 0.5 * time(Precision::bf16, 768), 1e-9);
+  EXPECT_NEAR(time(Precision::s8, 512), 0.5 * time(Precision::bf16, 512), 1e-9);
+  EXPECT_LT(time(Precision::s8, 768),
+            0.4 * time(Precision::bf16, 768));  // 24 KiB of B stay, 48 do not
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "runtime/weights/safetensors.hpp"
 #include "runtime/weights/scaled_rows.hpp"
 #include "tests/reference/quantize.hpp"
+#include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/temporary.hpp"
@@ -43,12 +44,8 @@ TEST(RowQuantizerTest, GivesTheNumbersOfTheReference) {
     std::vector<std::int8_t> q(row.size());
     const float scale = quantizer.quantize(row, q.data());
     const reference::QuantizedRow expected = reference::quantize(row);
-    EXPECT_EQ(std::memcmp(&scale, &expected.scale, sizeof scale) == 0, !std::isnan(expected.scale));
-    if (!std::isnan(expected.scale)) {
-      EXPECT_EQ(std::vector<std::int32_t>(q.begin(), q.end()), expected.q);
-    } else {
-      EXPECT_TRUE(std::isnan(scale));
-    }
+    EXPECT_TRUE(test::same_bits(scale, expected.scale));
+    EXPECT_EQ(std::vector<std::int32_t>(q.begin(), q.end()), expected.q);
   }
 }
 

@@ -393,7 +393,7 @@ TEST_F(PlanCommandTest, ShowsWhatIsComputedInBf16) {
   EXPECT_EQ(tessera("embed model in.txt --precision bf16 --plan half.json").out,
             tessera("embed model in.txt --precision bf16").out);
   expect_failure(tessera("embed model in.txt --plan half.json"), 1, "was made for model ");
-  expect_failure(plan("--precision int4"), 2, "expected one of fp32, bf16, auto");
+  expect_failure(plan("--precision int4"), 2, "expected one of fp32, bf16, auto, int8");
   const auto info = [&](const char* precision) {
     return sh(std::string("XDG_CACHE_HOME=$PWD/cache TESSERA_RATES= \"$TESSERA\" info model "
                           "--precision ") +

@@ -45,6 +45,9 @@ TEST_F(PrecisionTest, AutoWantsMeasuredSpeedAndSixteenBits) {
 }
 
 TEST_F(PrecisionTest, WhatIsAskedForIsWhatRuns) {
+  const PrecisionChoice int8 = choose(PrecisionOption::int8, wide_, rates(1e11, 2e11));
+  EXPECT_EQ(int8.precision, Precision::s8);
+  EXPECT_EQ(int8.why, "asked for; int8 multiplies 4.00 x as fast as fp32 here");
   EXPECT_EQ(choose(PrecisionOption::bf16, wide_, rates(2e11, 1e11)).precision, Precision::bf16);
   const auto nobody_asks = []() -> MachineRates { throw std::logic_error("rates"); };
   EXPECT_EQ(choose_precision(PrecisionOption::fp32, half_, nobody_asks).precision, Precision::f32);
