@@ -162,7 +162,7 @@ TEST_P(DemoTernaryLinearTest, NumbersAndSumsAreThoseOfTheReference) {
   const simdjson::dom::object all = parser.load((kDemo / "expected-ternary.json").string());
   int linears = 0;
   for (const simdjson::dom::object each : simdjson::dom::array(all["text-ternary"]["linears"])) {
-    const std::string name(std::string_view(each["linear"]));
+    const std::string name{std::string_view(each["linear"])};
     const std::vector<float> x = floats(each["x"]), y = floats(each["y"]);
     const std::vector<std::int32_t> sums = integers(each["sums"]);
     Program program;
