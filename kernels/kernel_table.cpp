@@ -41,6 +41,8 @@ const char* to_string(Precision precision) noexcept {
       return "bf16";
     case Precision::s8:
       return "s8";
+    case Precision::ternary:
+      return "ternary";
   }
   return "unknown";
 }
@@ -92,7 +94,8 @@ void take(F& into, F from) noexcept {
 
 KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   for (const Precision precision : kPrecisions) {
-    if (level.gemm[precision].run != nullptr) base.gemm[precision] = level.gemm[precision];
+    if (level.gemm[precision].run != nullptr || level.gemm[precision].is_absent)
+      base.gemm[precision] = level.gemm[precision];
     if (level.attention[precision].run != nullptr || level.attention[precision].is_absent)
       base.attention[precision] = level.attention[precision];
   }

@@ -30,11 +30,19 @@ constexpr Index scale_offset(Index width, DType type) noexcept {
   return (width + kQuantizedGroup - 1) / kQuantizedGroup * kQuantizedGroup * size_of(type);
 }
 
-/// What the elements that a matrix product multiplies are; sums are f32, of s8 s32. Which families of
-/// kernels a Program uses: GEMM and attention are families by precision, everything else is f32.
-enum class Precision : std::uint8_t { f32, bf16, s8 };
+/// What the elements that a matrix product multiplies are; sums are f32, of whole numbers s32. Which
+/// families of kernels a Program uses: GEMM and attention are families by precision, everything else is
+/// f32. `ternary`: activations as in s8, weights of -1, 0 and 1.
+enum class Precision : std::uint8_t { f32, bf16, s8, ternary };
 
-inline constexpr std::array kPrecisions{Precision::f32, Precision::bf16, Precision::s8};
+inline constexpr std::array kPrecisions{Precision::f32, Precision::bf16, Precision::s8,
+                                        Precision::ternary};
+/// Those that a model can be asked for. Matrices of its whole numbers that are ternary are so in s8.
+inline constexpr std::array kModelPrecisions{Precision::f32, Precision::bf16, Precision::s8};
+
+constexpr bool is_integer(Precision precision) noexcept {
+  return precision == Precision::s8 || precision == Precision::ternary;
+}
 
 /// One T for each precision.
 template <class T>
@@ -48,9 +56,11 @@ struct PerPrecision {
   friend bool operator==(const PerPrecision&, const PerPrecision&) = default;
 };
 
-/// Bits of an element of each operand of C = A·B, as a kernel reads and writes them.
+/// Bits of an element of each operand of C = A·B, as a kernel reads and writes them; of B, of so many
+/// elements together.
 struct ElementBits {
   Index a = 32, b = 32, c = 32;
+  Index b_elements = 1;
 };
 
 /// y = f(x), element by element.

@@ -316,7 +316,7 @@ Package open_package(const fs::path& model, const PackageOptions& options) {
                        .embedding_is_as_projected = is_clip};
   const ValueId last_hidden_state = family.build(context);
   if (quantization) {  // what other modules add has weights of its own
-    keep_stored_floats(*checkpoint, package.program);
+    say_how_stored(*checkpoint, package.program);
     package.stored_weights = describe_stored(*checkpoint, package.program);
   }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/weights/whole_panels.hpp"
+
 namespace tessera::models {
 namespace {
 
@@ -79,7 +81,7 @@ void find_scales(const Quantization& quantization, Checkpoint& checkpoint) {
   std::visit([&](const auto& layout) { find_scales(layout, checkpoint); }, quantization);
 }
 
-void keep_stored_floats(const Checkpoint& checkpoint, Program& program) {
+void say_how_stored(const Checkpoint& checkpoint, Program& program) {
   const std::set<std::string_view> at_load = quantized_at_load(checkpoint);
   const auto keeps = [&](const Source& source) {
     return stores_floats(checkpoint, source) && !at_load.contains(source.tensor);
@@ -87,6 +89,7 @@ void keep_stored_floats(const Checkpoint& checkpoint, Program& program) {
   for (Parameter& p : program.parameters) {
     if (p.kind != ParameterKind::matrix) continue;
     p.keeps_floats = std::any_of(p.sources.begin(), p.sources.end(), keeps);
+    p.is_ternary = is_stored_ternary(checkpoint, p);
   }
 }
 

@@ -28,11 +28,11 @@ std::optional<Quantization> read_quantization(const Config& config);
 /// (Checkpoint::set_scales(), set_ternary()). Throws corrupt_file, unsupported_model naming the tensor.
 void find_scales(const Quantization& quantization, Checkpoint& checkpoint);
 
-/// Matrices of `program` that a compressor of linears left in floats stay so in Precision::s8
-/// (Parameter::keeps_floats): those of a tensor X.weight (N,K) that kAtLoad does not name. Fused ones stay
+/// Says to matrices of `program` what they are stored as: Parameter::is_ternary; and those that a compressor
+/// of linears left in floats stay so in Precision::s8 (Parameter::keeps_floats): those of a tensor X.weight (N,K) that kAtLoad does not name. Fused ones stay
 /// whole: one source of floats keeps them all.
 /// Precondition: `program` is of tensors of that checkpoint alone.
-void keep_stored_floats(const Checkpoint& checkpoint, Program& program);
+void say_how_stored(const Checkpoint& checkpoint, Program& program);
 
 /// "24 of 30 matrices as whole numbers of 8 bits, ...": for people.
 std::string describe_stored(const Checkpoint& checkpoint, const Program& program);

@@ -16,6 +16,7 @@ constexpr KernelTable table() noexcept {
   KernelTable t{.isa = Isa::amx_bf16};
   t.gemm[Precision::bf16] = tile_family<Bf16Tiles<A>, AmxTiles>();
   t.gemm[Precision::s8] = tile_family<S8Tiles<A>, AmxTiles>();
+  t.gemm[Precision::ternary] = {.is_absent = true};  // A has no +128 here; ternary is packed as s8
   t.quantize = quantize_rows<A, QuantizedForm::s8>;
   t.attention[Precision::bf16] = tiles_attention<A, Bf16Dot, AmxTiles>();
   t.probe.products[Precision::bf16] = tiles_probe<Bf16Tiles<A>, AmxTiles>;

@@ -18,6 +18,6 @@ struct Dot {
 
 // 6x16: 12 accumulators + 2 B + 1 A of 16 ymm
 constinit const KernelTable kAvxVnniTable =
-    s8_kernels<xsimd::fma3<xsimd::avx2>, Dot, 6>(Isa::avx_vnni);
+    s8_kernels<xsimd::fma3<xsimd::avx2>, Dot, 6, 3>(Isa::avx_vnni);
 
 }  // namespace tessera::kernels

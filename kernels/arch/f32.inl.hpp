@@ -10,7 +10,9 @@
 #include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/pack_f32.inl.hpp"
 #include "kernels/gemm/pack_s8.inl.hpp"
+#include "kernels/gemm/pack_ternary.inl.hpp"
 #include "kernels/gemm/s8_pairs.inl.hpp"
+#include "kernels/gemm/ternary.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
 #include "kernels/image/resample.inl.hpp"
 #include "kernels/maps/depthwise.inl.hpp"
@@ -27,8 +29,8 @@ namespace tessera::kernels {
 namespace {
 
 /// GEMM tiles of MR rows by NV vectors; of bf16 elements MRh rows; of pairs of whole numbers MRi rows by
-/// NVi vectors.
-template <class A, Index MR, Index NV, Index MRh, Index MRi, Index NVi = NV>
+/// NVi vectors; of ternary weights MRt rows by three vectors.
+template <class A, Index MR, Index NV, Index MRh, Index MRi, Index MRt, Index NVi = NV>
 constexpr KernelTable f32_kernels(Isa isa) noexcept {
   KernelTable t{.isa = isa};
   t.gemm[Precision::f32] = {.run = gemm_ukernel<A, F32Elements<A>, MR, NV>,
@@ -48,6 +50,13 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
                            .KR = 2,
                            .bits = {.a = 16, .b = 8},
                            .of_integers = true};
+  t.gemm[Precision::ternary] = {.run = gemm_ukernel<A, Ternary<A, S8Pairs<A>>, MRt, kTritsOfCode>,
+                                .pack_panel = pack_panel_ternary<A, 2, 0>,
+                                .MR = MRt,
+                                .NR = kTritsOfCode * kLanes<A>,
+                                .KR = 2,
+                                .bits = {.a = 16, .b = 5, .b_elements = kTritsOfCode},
+                                .of_integers = true};
   t.quantize = quantize_rows<A, QuantizedForm::s16>;
   t.attention[Precision::f32] = {.run = attention<A, F32Elements<A>>,
                                  .Br = kQueryRows,

@@ -4,15 +4,17 @@
 
 #include "kernels/arch/tables.hpp"
 #include "kernels/gemm/pack_s8.inl.hpp"
+#include "kernels/gemm/pack_ternary.inl.hpp"
 #include "kernels/gemm/s8_dot.inl.hpp"
+#include "kernels/gemm/ternary.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
 #include "kernels/probe/probe.inl.hpp"
 
 namespace tessera::kernels {
 namespace {
 
-/// Tiles of MR rows by two vectors.
-template <class A, class Dot, Index MR>
+/// Tiles of MR rows by two vectors; of ternary weights MRt rows by three.
+template <class A, class Dot, Index MR, Index MRt>
 constexpr KernelTable s8_kernels(Isa isa) noexcept {
   constexpr Index NR = 2 * kLanes<A>;
   KernelTable t{.isa = isa};
@@ -23,6 +25,14 @@ constexpr KernelTable s8_kernels(Isa isa) noexcept {
                            .KR = 4,
                            .bits = {.a = 8, .b = 8},
                            .of_integers = true};
+  t.gemm[Precision::ternary] = {
+      .run = gemm_ukernel<A, Ternary<A, S8Dot<A, Dot>>, MRt, kTritsOfCode>,
+      .pack_panel = pack_panel_ternary<A, 4, 128>,
+      .MR = MRt,
+      .NR = kTritsOfCode * kLanes<A>,
+      .KR = 4,
+      .bits = {.a = 8, .b = 5, .b_elements = kTritsOfCode},
+      .of_integers = true};
   t.quantize = quantize_rows<A, QuantizedForm::u8>;
   t.probe.products[Precision::s8] = products_probe<A, S8Dot<A, Dot>>;
   return t;

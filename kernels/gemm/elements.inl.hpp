@@ -10,6 +10,8 @@
 //   splat(word)                    what A gives: one word for all lanes
 //   mul_add(a, b, c)               c += Σ a[k]·b[k] over the elements of a word
 //   scaled(c, words)               c·x of every element x, or x itself if kScalesScores
+//   decode<W>(row, b)              if kDecodesRows, in place of load() and factor_of(): the first W vectors
+//                                  of a row of a panel, row_bytes(NR) bytes
 #pragma once
 
 #include "kernels/simd/simd.inl.hpp"
@@ -39,6 +41,7 @@ TESSERA_INLINE void still_used(const Register<A>& x) noexcept {
 template <class A>
 struct WordsOfFloats {
   using BWord = float;
+  static constexpr bool kDecodesRows = false;
   static TESSERA_INLINE F32<A> load(const float* p) noexcept { return kernels::load<A>(p); }
   static constexpr bool kIsInteger = false;
 };

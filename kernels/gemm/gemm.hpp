@@ -116,6 +116,7 @@ struct PanelOfRows {
 ///   bf16   panel[(k/2·NR + j)·2 + k mod 2] = W[n0+j, k], rounded to nearest even: pairs; for a matrix
 ///          unit the same in tiles of 16 columns, one after another in each group of KR
 ///   s8     a head, then whole numbers, two or four of a column together: kernels/gemm/pack_s8.inl.hpp
+///   ternary  a head, then -1, 0 and 1, three in five bits: kernels/gemm/pack_ternary.inl.hpp; of s8 alone
 using PackPanel = void (*)(const PanelOfRows& rows) noexcept;
 
 /// The family of one precision at one level; run == null: this level has none.
@@ -139,13 +140,14 @@ struct Gemm {
 
   bool of_integers =
       false;  ///< sums are s32; panels have heads: NR scales (f32), NR first sums (s32)
+  /// run == null, and a level that contains others does not take theirs.
+  bool is_absent = false;
 
   constexpr Index head_bytes() const noexcept { return of_integers ? 8 * NR : 0; }
   /// Of rows [0, k) of a panel, without its head.
-  constexpr Index rows_bytes(Index k) const noexcept {
-    const Index whole = (k + KR - 1) & -KR;
-    return NR * whole * bits.b / 8;
-  }
+  constexpr Index rows_bytes(Index k) const noexcept { return (k + KR - 1) / KR * group_bytes(); }
+  /// Of KR rows.
+  constexpr Index group_bytes() const noexcept { return NR * KR * bits.b / (8 * bits.b_elements); }
   constexpr Index panel_offset(Index k) const noexcept { return head_bytes() + rows_bytes(k); }
   constexpr Index panel_bytes(Index K) const noexcept { return panel_offset(K); }
 };

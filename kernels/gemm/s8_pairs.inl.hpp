@@ -20,6 +20,7 @@ struct S8Pairs {
   static constexpr bool kIsInteger = true;
   using Factor = Register<A>;
   using BWord = std::uint16_t;  // two bytes
+  static constexpr bool kDecodesRows = false;
 
   static TESSERA_INLINE F32<A> load(const BWord* p) noexcept { return Words<A>::load_pairs(p); }
   static TESSERA_INLINE Factor factor_of(F32<A> words) noexcept { return words; }

@@ -52,11 +52,11 @@ struct Stream {
 
 /// For the pass over `panels` panels from column j0 on, in `words` steps: its share of `ahead`, or
 /// what follows the panels themselves, at their own pace.
-template <Index NR, Index word_bytes = 4>
+template <Index NR, Index row_bytes>
 TESSERA_INLINE Stream stream_of(const GemmTile& t, Index words, Index j0, int panels) noexcept {
   if (t.ahead == nullptr) {
     const char* at = static_cast<const char*>(t.b) + j0 / NR * t.ldb + kFarBytes;
-    return {at, at, 4 * word_bytes * NR, t.ldb};
+    return {at, at, 4 * row_bytes, t.ldb};
   }
   const Index passes = (t.nr + panels * NR - 1) / (panels * NR);
   const Index share = (t.ahead_bytes + passes - 1) / passes;

@@ -35,7 +35,7 @@ inline constexpr Index kPanelBytes = 2 * kBTileBytes;  // of a panel in a step
 /// What a block prefetches into L2: its share of `ahead`, or what follows its panels.
 template <int P>
 TESSERA_INLINE Stream stream_of_tiles(const GemmTile& t, Index steps, Index j0) noexcept {
-  if (t.ahead != nullptr) return stream_of<32>(t, 4 * steps, j0, P);
+  if (t.ahead != nullptr) return stream_of<32, 128>(t, 4 * steps, j0, P);
   const char* at = static_cast<const char*>(t.b) + j0 / 32 * t.ldb + 4 * kPanelBytes;
   return {at, at, kPanelBytes, t.ldb};
 }

@@ -38,6 +38,16 @@ consteval std::size_t extent(Index n) noexcept {
 template <int mr>
 inline constexpr bool kFar = mr >= 4;
 
+/// BWords of a panel of NR columns for one word of A.
+template <class E>
+consteval Index words_of_row(Index NR) noexcept {
+  if constexpr (E::kDecodesRows) {
+    return E::row_bytes(NR);
+  } else {
+    return NR;
+  }
+}
+
 /// Panels of one pass: doubled until more than 8 = latency 4 · 2 FMA ports chains are in flight
 /// (exactly 8 reach 84 % of peak, 12 reach 98 %), while the accumulators take at most ¾ of the
 /// registers.
@@ -93,6 +103,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   constexpr int kGroups = (mr + kGroup - 1) / kGroup;
   constexpr Index KR = E::kKR;
   using BWord = typename E::BWord;
+  constexpr Index kRow = words_of_row<E>(NR);                       // words of B for a word of A
   const Index lda = t.lda / KR;                                     // words
   const Index ldb = t.ldb / Index{sizeof(BWord)};                   // words
   const float* a[extent(kGroups)];                                  // rows 3g, 3g+1, 3g+2 of A
@@ -107,14 +118,25 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   constexpr bool kHoldB = mr > 1 && (mr + E::kRegisters) * NVP + kTemporaries <= kRegisters<A>;
   const auto step = [&](Index k, auto&& aik_of) __attribute__((always_inline)) {
     typename E::Factor bk[extent(NVP)];  // row k of the panels
-#pragma GCC unroll 16
-    for (int v = 0; v < NVP; ++v) {
-      const BWord* bkv = b + v / NV * ldb + k * NR + v % NV * V;
-      bk[v] = E::factor_of(E::load(bkv));
-      if (kNear && v % NV * V * Index{sizeof(BWord)} % kLineBytes == 0) {
-        _mm_prefetch(reinterpret_cast<const char*>(bkv) + kNearBytes, _MM_HINT_T0);
+    if constexpr (E::kDecodesRows) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) {
+        const BWord* const row = b + p * ldb + k * kRow;
+        E::template decode<W>(row, bk + p * W);
+        if (kNear) _mm_prefetch(reinterpret_cast<const char*>(row) + kNearBytes, _MM_HINT_T0);
       }
-      if constexpr (kHoldB) E::hold(bk[v]);
+#pragma GCC unroll 16
+      for (int v = 0; v < NVP; ++v) E::hold(bk[v]);  // decoded once, whatever mr is
+    } else {
+#pragma GCC unroll 16
+      for (int v = 0; v < NVP; ++v) {
+        const BWord* bkv = b + v / NV * ldb + k * NR + v % NV * V;
+        bk[v] = E::factor_of(E::load(bkv));
+        if (kNear && v % NV * V * Index{sizeof(BWord)} % kLineBytes == 0) {
+          _mm_prefetch(reinterpret_cast<const char*>(bkv) + kNearBytes, _MM_HINT_T0);
+        }
+        if constexpr (kHoldB) E::hold(bk[v]);
+      }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < mr; ++i) {
@@ -134,7 +156,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
       a[g] += n;
       asm("" : "+r"(a[g]));  // or GCC makes one pointer per row, and spills them
     }
-    b += n * NR;
+    b += n * kRow;
     asm("" : "+r"(b));
   };
   Stream stream{};
@@ -143,7 +165,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   };
   Index left = t.kc / KR;
   if constexpr (far) {
-    stream = stream_of<NR, Index{sizeof(BWord)}>(t, (t.kc + KR - 1) / KR, j0, P);
+    stream = stream_of<NR, kRow * Index{sizeof(BWord)}>(t, (t.kc + KR - 1) / KR, j0, P);
   }
   for (; left >= 4; left -= 4) {
     if constexpr (far) stream.next<P>();

@@ -136,6 +136,9 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
     return _mm256_castsi256_ps(
         _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  static TESSERA_INLINE F pairs_of(__m128i bytes) noexcept {
+    return _mm256_castsi256_ps(_mm256_cvtepi8_epi16(bytes));
+  }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm256_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {

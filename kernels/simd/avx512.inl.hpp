@@ -141,6 +141,9 @@ struct Words<xsimd::avx512bw> {
     return _mm512_castsi512_ps(
         _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
   }
+  static TESSERA_INLINE F pairs_of(__m256i bytes) noexcept {
+    return _mm512_castsi512_ps(_mm512_cvtepi8_epi16(bytes));
+  }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm512_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {

@@ -147,6 +147,9 @@ struct Words<xsimd::sse4_2> {
     return _mm_castsi128_ps(
         _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
+  static TESSERA_INLINE F pairs_of(__m128i bytes) noexcept {
+    return _mm_castsi128_ps(_mm_cvtepi8_epi16(bytes));
+  }
 
   static TESSERA_INLINE I splat(std::int32_t x) noexcept { return _mm_set1_epi32(x); }
   static TESSERA_INLINE I mul_add(I w, I x, I sum) noexcept {

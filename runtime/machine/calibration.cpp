@@ -80,7 +80,7 @@ MachineRates measure_rates(Isa isa) {
   double cold_seconds = 0;
   for (int turn = 0; turn < kTurns; ++turn) {
     // 2048 rounds of 12 FMAs at 2 per cycle: 12k cycles a pass. The first passes also warm the clock.
-    for (const Precision p : kPrecisions) {
+    for (const Precision p : kModelPrecisions) {
       raise(rates.flops[p], 0.1, [&] { return probe.products[p](2048); });
     }
     raise(rates.exps, 0.05, [&] { return probe.exp2(1024); });

@@ -28,7 +28,7 @@ namespace tessera {
 
 /// Of one thread that has its core to itself.
 struct MachineRates {
-  PerPrecision<double> flops{};  ///< multiply-add peak at the ISA level, FLOP/s; 0: no such kernel
+  PerPrecision<double> flops{};  ///< multiply-add peak at the ISA level, FLOP/s; 0: see flops_of()
   double l1_bytes = 0;           ///< bytes/s that one thread streams from L1
   double l2_bytes = 0;           ///< … from L2
   double l3_bytes = 0;           ///< … from L3; = memory_bytes where there is no L3
@@ -36,6 +36,10 @@ struct MachineRates {
   double exps = 0;               ///< evaluations/s of 2ˣ
   std::string source;            ///< "nominal", "measured", or the file
 
+  /// Ternary weights are multiplied by what multiplies s8.
+  double flops_of(Precision p) const noexcept {
+    return flops[p == Precision::ternary ? Precision::s8 : p];
+  }
   friend bool operator==(const MachineRates&, const MachineRates&) = default;
 };
 

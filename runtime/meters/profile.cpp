@@ -77,7 +77,7 @@ ProfileOp op_of(const PlanReport& plan, const MachineRates& rates, const OpMeasu
     }
     join(result.why, reasons_of(op), "; ");
     result.flops += op.flops;
-    result.peak_seconds += op.flops / rates.flops[op.precision];
+    result.peak_seconds += op.flops / rates.flops_of(op.precision);
     result.bound_bytes += op.bound_bytes;
     add(result.predicted,
         {.l1_bytes = c.l1_bytes,

@@ -59,7 +59,7 @@ class VectorTouch {
         touch_(touch),
         NR_(kernel.NR),
         KR_(kernel.KR),
-        word_bytes_(kernel.KR * kernel.bits.b / 8),
+        row_bytes_(kernel.group_bytes()),
         of_integers_(kernel.of_integers) {
     const Index NV = NR_ / V, registers = V == 16 ? 32 : 16;
     while (t.mr * NV * P_ < 10 && t.mr * NV * 2 * P_ <= registers * 3 / 4 && P_ < 4) P_ *= 2;
@@ -100,7 +100,7 @@ class VectorTouch {
   }
   void product(Index j, Index panels) noexcept {
     const auto* b = static_cast<const char*>(t_.b);
-    const Index row = NR_ * word_bytes_;
+    const Index row = row_bytes_;
     const auto* a = static_cast<const float*>(t_.a);
     const Index words = (t_.kc + KR_ - 1) / KR_;
     touch_.broadcast_rows(a, t_.lda / KR_, t_.mr, words, [&](Index k) {
@@ -109,7 +109,7 @@ class VectorTouch {
   }
   const GemmTile& t_;
   Touch touch_;
-  Index NR_, KR_, word_bytes_, P_ = 1;
+  Index NR_, KR_, row_bytes_, P_ = 1;
   bool of_integers_;
 };
 

@@ -47,10 +47,11 @@ struct TileShape {
 
 inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {
   const auto bytes = [](Index bits) { return static_cast<double>(bits) / 8; };
+  const double of_b = bytes(gemm.bits.b) / static_cast<double>(gemm.bits.b_elements);
   return {.MR = gemm.MR,
           .NR = gemm.NR,
           .KR = gemm.KR,
-          .bytes = {bytes(gemm.bits.a), bytes(gemm.bits.b), bytes(gemm.bits.c)},
+          .bytes = {bytes(gemm.bits.a), of_b, bytes(gemm.bits.c)},
           .is_unit = gemm.enter != nullptr};
 }
 

@@ -186,7 +186,7 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
                                             (weights_in_l3 ? rates.l3_bytes : rates.memory_bytes)
                                       : 0);
   const double busy[] = {
-      (flops / rates.flops[task.precision] + exposed) * imbalance / threads,
+      (flops / rates.flops_of(task.precision) + exposed) * imbalance / threads,
       cost.l1_bytes() / rates.l2_bytes * imbalance / threads,
       cost.l2_bytes() / rates.l3_bytes * imbalance / threads,
       cost.l3_bytes() / rates.memory_bytes * imbalance / threads,

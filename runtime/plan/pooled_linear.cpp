@@ -73,7 +73,7 @@ PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest
   const Index rows = tile.is_unit ? ceil_div(M, 16) * 16 : M;
   const double flops = 2 * static_cast<double>(rows * ceil_div(N, tile.NR) * tile.NR) * k;
   const double busy[] = {
-      (flops / rates.flops[task.precision] + 2 * C / rates.l2_bytes) * share,
+      (flops / rates.flops_of(task.precision) + 2 * C / rates.l2_bytes) * share,
       cost.l1_bytes / rates.l2_bytes * share,
       cost.l2_bytes / (has_l3 ? rates.l3_bytes : rates.memory_bytes) * share,
       cost.l3_bytes / rates.memory_bytes * share,

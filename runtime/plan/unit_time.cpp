@@ -43,7 +43,7 @@ UnitTime unit_time(const LinearTask& task, const LoopNest& nest, const LinearCos
   const double elements = static_cast<double>(task.shape.M) * static_cast<double>(task.shape.N);
   const double sums = 2 * sizeof(float) * elements * static_cast<double>(nest.k_blocks - 1);
   const double threads = static_cast<double>(machine.threads);
-  const double products = flops / rates.flops[task.precision];
+  const double products = flops / rates.flops_of(task.precision);
   const double loads = unit_l1_bytes(task.shape, nest, tile, machine.Z1()) / rates.l2_bytes;
   // Row tiles inside store C two lines a row, every row in another page.
   const Index rows = ceil_div(ceil_div(task.shape.M, tile.MR), nest.row_blocks) * tile.MR;

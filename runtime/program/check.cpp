@@ -406,11 +406,11 @@ class Checker {
   void types(const MergeCellsOp& o) const { same_type(o.in, o.out); }
   void multiplies(ValueId in, Precision precision) const {
     const DType type = value(in).type;
-    const bool fits = precision == Precision::s8     ? is_quantized(type)
+    const bool fits = is_integer(precision)          ? is_quantized(type)
                       : precision == Precision::bf16 ? type == DType::bf16
                                                      : type == DType::f32;
     require(fits, "reads elements of another type than its weight's precision");
-    require(precision != Precision::s8 || value(in).width <= kernels::kMostIntegerDepth,
+    require(!is_integer(precision) || value(in).width <= kernels::kMostIntegerDepth,
             "sums more products of 8 bits than 32 bits hold");
   }
   void types(const LinearOp& o) const {
@@ -420,7 +420,7 @@ class Checker {
     require(!o.norm || value(o.out).type == DType::f32, "normalises what is not f32");
   }
   void types(const PooledLinearOp& o) const {
-    require(parameter(o.weight).precision != Precision::s8, "is pooled of whole numbers");
+    require(!is_integer(parameter(o.weight).precision), "is pooled of whole numbers");
     multiplies(o.in, parameter(o.weight).precision);
     require(value(o.out).type == DType::f32, "writes what is not f32");
   }

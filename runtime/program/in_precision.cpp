@@ -93,7 +93,7 @@ class ToPrecision {
     return may_change(op) && result_.parameters[at(product_weight(op))].precision != Precision::f32;
   }
   Form form_of(const Op& op) const {
-    return result_.parameters[at(product_weight(op))].precision == Precision::s8 ? kWhole : kHalf;
+    return is_integer(result_.parameters[at(product_weight(op))].precision) ? kWhole : kHalf;
   }
   /// The precision of every weight.
   void choose_weights() {
@@ -116,7 +116,9 @@ class ToPrecision {
                         "bits, expected at most {}: compute this model in bf16 or fp32",
                         weight.name, weight.cols, kernels::kMostIntegerDepth));
       }
-      weight.precision = quantizes ? Precision::s8 : rest;
+      weight.precision = !quantizes                              ? rest
+                         : rewrite_.ternary && weight.is_ternary ? Precision::ternary
+                                                                 : Precision::s8;
     }
     const auto unknown = std::find(is_named.begin(), is_named.end(), false);
     if (!whole || unknown == is_named.end()) return;

@@ -100,6 +100,9 @@ struct Parameter {
   Precision precision = Precision::f32;
   bool keeps_floats =
       false;  ///< of a matrix: s8 leaves it, which the checkpoint stores so on purpose
+  /// Of a matrix: every row is stored as -1, 0 and 1 with a scale, and packed in the order of the rows. s8
+  /// takes it as Precision::ternary where the level has that.
+  bool is_ternary = false;
   Projection projection{};  ///< of distances
   WindowBias window{};      ///< of pair_bias
 };

@@ -34,6 +34,8 @@ struct PrecisionRewrite {
   bool attention = false;
   /// What the level's products of whole numbers read: s8 or s16.
   DType quantized = DType::s8;
+  /// The level has products with ternary weights (Parameter::is_ternary).
+  bool ternary = false;
   /// Linears that s8 leaves as above: names of their weights (Parameter::name); and those that say so
   /// themselves (Parameter::keeps_floats).
   std::span<const std::string> keep{};

@@ -78,6 +78,7 @@ Program model_program(const Program& program, const ModelOptions& options) {
       {.precision = options.precision,
        .attention = kernels.attention[whole ? Precision::bf16 : options.precision].run != nullptr,
        .quantized = kernels.gemm[Precision::s8].bits.a == 8 ? DType::s8 : DType::s16,
+       .ternary = kernels.gemm[Precision::ternary].run != nullptr,
        .keep = options.keep});
   add_held_outputs(program, options.held_outputs, kept);
   check(kept);

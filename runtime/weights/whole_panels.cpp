@@ -11,13 +11,28 @@
 
 namespace tessera {
 
+namespace {
+
+/// Rows of `p` are rows of its sources, times a row_scale at most.
+bool keeps_rows(const Parameter& p) {
+  return !p.transposed && p.taps == 1 && p.minus.rows == 0 && p.batch_norm.gamma.empty();
+}
+
+}  // namespace
+
+bool is_stored_ternary(const Checkpoint& checkpoint, const Parameter& p) {
+  return p.kind == ParameterKind::matrix && keeps_rows(p) &&
+         std::all_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
+           const StoredTensor* const tensor = checkpoint.find(source.tensor);
+           return tensor != nullptr && tensor->type == StoredType::ternary;
+         });
+}
+
 bool packs_whole_rows(const Checkpoint& checkpoint, const Parameter& p) {
-  const bool keeps_rows =
-      !p.transposed && p.taps == 1 && p.minus.rows == 0 && p.batch_norm.gamma.empty();
   const auto is_whole = [&](const Source& source) {
     return !checkpoint.scales(source.tensor).empty();
   };
-  return keeps_rows &&
+  return keeps_rows(p) &&
          (!p.row_scale.empty() || std::any_of(p.sources.begin(), p.sources.end(), is_whole));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Panels of Precision::s8 whose numbers are those of the checkpoint, without a copy in floats.
+// Panels of whole numbers (Precision::s8, ternary) whose numbers are those of the checkpoint, without a copy in floats.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,10 @@
 #include "runtime/weights/checkpoint.hpp"
 
 namespace tessera {
+
+/// Whether `p` is a matrix whose rows are rows of tensors of -1, 0 and 1, times a row_scale at most
+/// (Parameter::is_ternary).
+bool is_stored_ternary(const Checkpoint& checkpoint, const Parameter& p);
 
 /// Whether the rows of `p` are rows of its sources, times a row_scale at most, and have a scale before
 /// they are packed: they are stored as whole numbers, or have a row_scale.

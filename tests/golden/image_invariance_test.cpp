@@ -129,7 +129,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      "clip-vision-proj", "siglip-vision", "beit-model",
                                      "swin-model", "swin-imgcls", "swinv2-model",
                                      "efficientvit-msra-model", "efficientvit-msra-imgcls"),
-                     testing::ValuesIn(kAllIsas), testing::ValuesIn(kPrecisions)),
+                     testing::ValuesIn(kAllIsas), testing::ValuesIn(kModelPrecisions)),
     name_of_case);
 
 }  // namespace

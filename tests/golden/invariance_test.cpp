@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(TinyModels, BatchInvarianceTest,
                                                           "distilbert-seqcls", "electra-model",
                                                           "albert-model", "deberta-v2-conv-model"),
                                           testing::ValuesIn(kAllIsas),
-                                          testing::ValuesIn(kPrecisions)),
+                                          testing::ValuesIn(kModelPrecisions)),
                          name_of_case);
 
 }  // namespace

@@ -160,6 +160,7 @@ const kernels::KernelTable& emulated_level() noexcept {
     t.isa = Isa::amx_bf16;
     t.gemm[Precision::bf16] = kernels::tile_family<Halves, EmulatedTiles>();
     t.gemm[Precision::s8] = kernels::tile_family<Whole, EmulatedTiles>();
+    t.gemm[Precision::ternary] = {.is_absent = true};
     t.quantize = kernels::quantize_rows<A, kernels::QuantizedForm::s8>;
     t.attention[Precision::bf16] = kAttention;
     t.probe.products[Precision::bf16] = kernels::tiles_probe<Halves, EmulatedTiles>;

@@ -67,7 +67,7 @@ TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
     for (const kernels::AttentionMask& mask :
          {kernels::AttentionMask{}, kernels::AttentionMask{.right = 0}}) {
       const test::LayersModel layers({.layers = 2, .pre_norm = pre_norm, .mask = mask});
-      for (const Precision precision : kPrecisions) {
+      for (const Precision precision : kModelPrecisions) {
         const auto model = layers.create(precision, GetParam());
         const auto expected = Session::create(model, options(0, 1));
         for (const auto& op : expected->plan().ops) ASSERT_FALSE(op.chain.begins());

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ternary weights at every level: the bits of Precision::s8 on the same weights, and the packing.
+#include <algorithm>
+#include <set>
+
+#include "kernels/gemm/ternary_codes.hpp"
+#include "tests/kernels/gemm/integer_gemm.hpp"
+#include "tests/support/compare.hpp"
+
+namespace tessera::kernels {
+namespace {
+
+class GemmTernaryTest : public IntegerGemmTest, public testing::WithParamInterface<Isa> {
+ protected:
+  void SetUp() override { enter(GetParam(), Precision::ternary); }
+};
+INSTANTIATE_FOR_ALL_ISAS(GemmTernaryTest);
+
+TEST_P(GemmTernaryTest, ResultsAreTheBitsOfS8OnTheSameWeights) {
+  for (const Index K : {1, 5, 64, 387}) {
+    for (const Index N : {Index{1}, gemm().NR, 3 * gemm().NR + 7}) {
+      for (const Index M : {Index{1}, Index{2}, gemm().MR}) {
+        Operands ternary(table(), Precision::ternary, M, N, K, Guard::above, 9);
+        Operands whole(table(), Precision::s8, M, N, K, Guard::above, 9);
+        whole.a = ternary.a;
+        whole.w = ternary.w;
+        whole.fill(table());
+        for (Operands* x : {&ternary, &whole}) {
+          GemmTile t = x->tile(true);
+          t.activation = Activation::gelu_erf;
+          x->gemm.run(t);
+        }
+        ASSERT_TRUE(test::bit_identical(ternary.result(), whole.result()))
+            << "M=" << M << " N=" << N << " K=" << K;
+      }
+    }
+  }
+}
+
+TEST_P(GemmTernaryTest, AWeightTakesFiveThirdsOfABit) {
+  const Index K = 768, NR = gemm().NR;
+  EXPECT_EQ(gemm().rows_bytes(K) * 8 * 3, NR * K * 5);
+  EXPECT_EQ(gemm().panel_bytes(K), gemm().rows_bytes(K) + 8 * NR);
+}
+
+/// Every weight of a panel alone is what its code says, and every code occurs.
+TEST_P(GemmTernaryTest, PanelsHoldTheCodesOfTheReference) {
+  const Index NR = gemm().NR, V = NR / kTritsOfCode, KR = gemm().KR, C = V * KR;
+  std::set<int> seen;
+  for (const Index K : {1, 3, 30, 129}) {
+    for (const Index nr : {Index{1}, V, NR - 1, NR}) {
+      Operands x(table(), Precision::ternary, 1, nr, K, Guard::above,
+                 static_cast<std::uint64_t>(K));
+      const auto* const rows =
+          reinterpret_cast<const unsigned char*>(x.panels.data() + gemm().panel_offset(0));
+      for (Index k = 0; k < round_to(K, KR); ++k) {
+        for (Index c = 0; c < V; ++c) {
+          int expected = 0;
+          for (Index v = 2; v >= 0; --v) {
+            const Index j = v * V + c;
+            const bool is_there = j < nr && k < K;
+            expected = 3 * expected + 1 + (is_there ? x.w[static_cast<std::size_t>(j * K + k)] : 0);
+          }
+          const auto* const row = rows + k / KR * C * 5 / 8;
+          const Index i = c * KR + k % KR;
+          const int low = row[i % (C / 2)] >> (i < C / 2 ? 0 : 4) & 15;
+          const int high = row[C / 2 + i / 8] >> (i % 8) & 1;
+          ASSERT_EQ(low + 16 * high, expected) << "K=" << K << " nr=" << nr << " k=" << k;
+          seen.insert(expected);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(seen.size(), 27U);
+}
+
+}  // namespace
+}  // namespace tessera::kernels
