@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "bench/support/random_checkpoint.hpp"
+#include "bench/support/random_ternary.hpp"
 #include "bench/support/random_vision.hpp"
 
 int main(int argc, char** argv) try {
@@ -15,6 +16,11 @@ int main(int argc, char** argv) try {
     if (argc != 3 || std::string_view(argv[1]) != size.name) continue;
     std::filesystem::create_directories(argv[2]);
     write_random_bert(argv[2], size);
+    return 0;
+  }
+  if (argc == 3 && std::string_view(argv[1]) == kTernaryBertBase.name) {
+    std::filesystem::create_directories(argv[2]);
+    write_random_ternary_bert(argv[2], kTernaryBertBase);
     return 0;
   }
   for (const ModernBertSize& size : {kModernBase, kModernFull}) {
@@ -41,12 +47,12 @@ int main(int argc, char** argv) try {
     write_random_swin(argv[2], size);
     return 0;
   }
-  fmt::print(
-      stderr,
-      "usage: random_checkpoint {}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|EfficientViT-M0...M5 DIRECTORY\n",
-      kBertBase.name, kSpladeBase.name, kMiniLmL6.name, kModernBase.name, kModernFull.name,
-      kVitBase.name, kVitLarge.name, kDinoSmall.name, kDino3Small.name, kSwinTiny.name,
-      kSwinV2Tiny.name);
+  fmt::print(stderr,
+             "usage: random_checkpoint {}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|EfficientViT-M0...M5 "
+             "DIRECTORY\n",
+             kBertBase.name, kTernaryBertBase.name, kSpladeBase.name, kMiniLmL6.name,
+             kModernBase.name, kModernFull.name, kVitBase.name, kVitLarge.name, kDinoSmall.name,
+             kDino3Small.name, kSwinTiny.name, kSwinV2Tiny.name);
   return 2;
 } catch (const std::exception& e) {
   fmt::print(stderr, "random_checkpoint: {}\n", e.what());

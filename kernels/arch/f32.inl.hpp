@@ -12,7 +12,7 @@
 #include "kernels/gemm/pack_s8.inl.hpp"
 #include "kernels/gemm/pack_ternary.inl.hpp"
 #include "kernels/gemm/s8_pairs.inl.hpp"
-#include "kernels/gemm/ternary.inl.hpp"
+#include "kernels/gemm/ternary_tall.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
 #include "kernels/image/resample.inl.hpp"
 #include "kernels/maps/depthwise.inl.hpp"
@@ -32,6 +32,7 @@ namespace {
 /// NVi vectors; of ternary weights MRt rows by three vectors.
 template <class A, Index MR, Index NV, Index MRh, Index MRi, Index MRt, Index NVi = NV>
 constexpr KernelTable f32_kernels(Isa isa) noexcept {
+  constexpr int tiles = MRt < 8 ? 4 : 3;  // of ternary weights
   KernelTable t{.isa = isa};
   t.gemm[Precision::f32] = {.run = gemm_ukernel<A, F32Elements<A>, MR, NV>,
                             .pack_panel = pack_panel_f32<A, NV * kLanes<A>>,
@@ -50,9 +51,9 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
                            .KR = 2,
                            .bits = {.a = 16, .b = 8},
                            .of_integers = true};
-  t.gemm[Precision::ternary] = {.run = gemm_ukernel<A, Ternary<A, S8Pairs<A>>, MRt, kTritsOfCode>,
+  t.gemm[Precision::ternary] = {.run = ternary_ukernel<A, S8Pairs<A>, MRt, tiles>,
                                 .pack_panel = pack_panel_ternary<A, 2, 0>,
-                                .MR = MRt,
+                                .MR = MRt * tiles,
                                 .NR = kTritsOfCode * kLanes<A>,
                                 .KR = 2,
                                 .bits = {.a = 16, .b = 5, .b_elements = kTritsOfCode},

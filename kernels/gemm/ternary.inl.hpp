@@ -123,9 +123,10 @@ template <class A, class Elements>
 struct Ternary : Elements {
   static constexpr Index kCodes = kLanes<A> * Elements::kKR;
   static constexpr bool kDecodesRows = true;
+  static constexpr Index kRowBytes = code_bytes(kCodes);
   using BWord = char;
 
-  static constexpr Index row_bytes(Index) noexcept { return code_bytes(kCodes); }
+  static constexpr Index row_bytes(Index) noexcept { return kRowBytes; }
   template <int W>
   static TESSERA_INLINE void decode(const char* row, Register<A>* b) noexcept {
     const Codes<kCodes> codes = Codes<kCodes>::load(row);
@@ -137,6 +138,16 @@ struct Ternary : Elements {
       } else {
         b[v] = __builtin_bit_cast(Register<A>, bytes);
       }
+    }
+  }
+  /// A row as Elements reads it: kCodes bytes of each vector.
+  static TESSERA_INLINE void store_decoded(const char* row, char* to) noexcept {
+    const Codes<kCodes> codes = Codes<kCodes>::load(row);
+#pragma GCC unroll 3
+    for (std::size_t v = 0; v < kTritsOfCode; ++v) {
+      const auto bytes = codes.look_up(kTrits[v]);
+      __builtin_memcpy(to + static_cast<Index>(v) * kCodes, &bytes,
+                       static_cast<std::size_t>(kCodes));
     }
   }
 };
