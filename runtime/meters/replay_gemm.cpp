@@ -8,7 +8,7 @@ using kernels::GemmTile;
 
 // A tile of the result before it is finished. At one place, as the kernel's stack frame is;
 // AddressSanitizer gives a frame new addresses in each call.
-alignas(64) constinit thread_local float stack[1024];
+alignas(64) constinit thread_local float stack[2048];
 
 /// Of whole numbers: half `half` of the heads of the panels of columns [j, j + n): scales, or first sums.
 void read_heads(const GemmTile& t, Touch& touch, Index NR, Index j, Index n, Index half) noexcept {

@@ -92,7 +92,7 @@ TEST_P(ReplayTest, TouchesEveryLineOfALinearOnce) {
                         b = lines(ceil_div(s.N, gemm.NR) * gemm.panel_bytes(s.K)) - panels * unread,
                         bias = lines(131 * 4),
                         beyond = static_cast<std::uint64_t>(gemm.rows_read - 1) * row;
-    const std::uint64_t least = 45 * row + b + c + bias, stack = lines(4096);  // at most
+    const std::uint64_t least = 45 * row + b + c + bias, stack = lines(8192);  // at most
     EXPECT_GE(seen.at[0].fills, least) << to_string(precision);
     EXPECT_LE(seen.at[0].fills, least + stack + beyond) << to_string(precision);
     EXPECT_GE(seen.at[0].written_back, c) << to_string(precision);
