@@ -113,7 +113,7 @@ std::string describe_stored(const Checkpoint& checkpoint, const Program& program
   if (ternary > 0) {
     return fmt::format(
         "{} of {} matrices as -1, 0 and 1, four in a byte, a scale for each row ({}){}: int8 takes "
-        "them as whole numbers of 8 bits, fp32 and bf16 multiply them with their scales",
+        "them as they are, fp32 and bf16 multiply them with their scales",
         ternary, matrices, kBitnet, tables > 0 ? "; words as whole numbers of 8 bits" : "");
   }
   return fmt::format(

@@ -74,12 +74,14 @@ using AddTransposed = void (*)(const float* x, Index ldx, float* y, Index ldy, I
 
 // ---- Embedding and pooling ----------------------------------------------------------------------
 
-/// One term of a gather-sum: row `index[i]` of `table` (rows,N); `index` null means row `constant`.
+/// One term of a gather-sum: row `index[i]` of `table` (rows,N); `index` null means row `constant`. Row r
+/// of whole numbers (s8) counts in scales[r].
 struct EmbeddingTerm {
   const void* table;
   DType type;
   const std::int32_t* index;
   std::int32_t constant = 0;
+  const float* scales = nullptr;
 };
 
 /// y[i] = Σ_t table_t[index_t[i]], terms added in order, (M,N) with row stride ldy. 1 ≤ terms ≤ 4.

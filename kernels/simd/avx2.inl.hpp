@@ -86,6 +86,11 @@ struct Words<xsimd::fma3<xsimd::avx2>> {
     const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
   }
+  /// Whole numbers of 8 bits, kLanes of them.
+  static TESSERA_INLINE F load_s8(const std::int8_t* p) noexcept {
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
   static TESSERA_INLINE void store_bf16(std::uint16_t* p, F x) noexcept {
     const __m256i bits = _mm256_castps_si256(x);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));

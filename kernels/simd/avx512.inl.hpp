@@ -90,6 +90,11 @@ struct Words<xsimd::avx512bw> {
     const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
   }
+  /// Whole numbers of 8 bits, kLanes of them.
+  static TESSERA_INLINE F load_s8(const std::int8_t* p) noexcept {
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
   static TESSERA_INLINE void store_bf16(std::uint16_t* p, F x) noexcept {
     const __m512i bits = _mm512_castps_si512(x);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));

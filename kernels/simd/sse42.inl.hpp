@@ -102,6 +102,12 @@ struct Words<xsimd::sse4_2> {
     const __m128i h = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return _mm_castsi128_ps(_mm_slli_epi32(h, 16));
   }
+  /// Whole numbers of 8 bits, kLanes of them.
+  static TESSERA_INLINE F load_s8(const std::int8_t* p) noexcept {
+    std::int32_t four = 0;
+    __builtin_memcpy(&four, p, sizeof four);
+    return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(four)));
+  }
   static TESSERA_INLINE void store_bf16(std::uint16_t* p, F x) noexcept {
     const __m128i bits = _mm_castps_si128(x);
     const __m128i odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));

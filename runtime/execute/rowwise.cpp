@@ -37,7 +37,8 @@ void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedu
       terms[t] = {.table = table.table,
                   .type = table.type,
                   .index = index.empty() ? nullptr : index.data() + begin,
-                  .constant = 0};
+                  .constant = 0,
+                  .scales = table.scales};
     }
     context.kernels.embedding(terms, static_cast<Index>(op.terms.size()), at(out, begin),
                               out.stride, count, out.cols);

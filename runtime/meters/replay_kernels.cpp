@@ -107,6 +107,8 @@ void embedding(const EmbeddingTerm* terms, Index n_terms, float* y, Index ldy, I
   for (Index i = 0; i < M; ++i) {
     for (Index t = 0; t < n_terms; ++t) {
       if (terms[t].index != nullptr) touch.read(terms[t].index + i, 1);
+      const Index row = terms[t].index == nullptr ? terms[t].constant : terms[t].index[i];
+      if (terms[t].scales != nullptr) touch.read(terms[t].scales + row, 1);
     }
     by_lines(N, [&](Index j, Index n) {
       for (Index t = 0; t < n_terms; ++t) {

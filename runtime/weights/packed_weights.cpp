@@ -43,7 +43,7 @@ bool is_aligned(const Rows& rows) {
 
 /// True if a table can be read where it is mapped.
 bool readable_in_place(const Rows& rows) {
-  return rows.data != nullptr && rows.type != DType::s8 && is_aligned(rows);
+  return rows.data != nullptr && rows.ternary == nullptr && is_aligned(rows);
 }
 
 class Packer {
@@ -120,13 +120,15 @@ class Packer {
 
   /// The same for a table in its stored type, a piece at a time.
   bool check_table(const Parameter& p) {
+    if (table_type(p) == DType::s8) return true;  // whole numbers with scales that were checked
     return check(p, find_rows(checkpoint_, p.sources.front(), p.cols), 0, p.rows * p.cols);
   }
 
  private:
   bool keeps_type(const Parameter& p) const {
-    return p.sources.size() == 1 && !is_picked(checkpoint_, p) &&
-           readable_in_place(find_rows(checkpoint_, p.sources.front(), p.cols));
+    if (p.sources.size() != 1 || is_picked(checkpoint_, p)) return false;
+    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.cols);
+    return readable_in_place(rows) && (rows.type != DType::s8 || rows.length == p.cols);
   }
 
   /// Elements [begin, begin + count) of a source of `p`, a piece at a time.
@@ -520,6 +522,10 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
       loaded.data = reinterpret_cast<const float*>(block + offset);
     }
     if (p.kind == ParameterKind::table) loaded.type = packer.table_type(p);
+    if (loaded.type == DType::s8) {
+      const Rows rows = find_rows(*checkpoint_, p.sources.front(), p.cols);
+      loaded.scales = rows.scales.data() + rows.first / p.cols;
+    }
     offset += packer.bytes(p);
   }
   if (!cached_) checkpoint_->check_unchanged();  // all of it is of one state

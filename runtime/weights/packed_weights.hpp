@@ -27,6 +27,7 @@ struct LoadedParameter {
   const std::byte* panels = nullptr;     ///< matrix, distances: the first one, as packed it
   const void* table = nullptr;           ///< table: row 0, row stride = cols
   DType type = DType::f32;               ///< of the table
+  const float* scales = nullptr;         ///< of a table of s8: one for each row
   Precision precision = Precision::f32;  ///< of the matrix
   Index rows = 0, cols = 0;
 };

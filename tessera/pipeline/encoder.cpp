@@ -192,8 +192,8 @@ PlanReport Encoder::report(Index rows, Index sequences) {
   PlanReport report = session_->report(rows, sequences);
   const Precision precision = precision_.precision;
   if (std::optional<PrecisionCost> other =
-          cost_in(other_precision(precision), *package_, model_options(options_, precision),
-                  session_->options(), rows, sequences)) {
+          cost_in(other_precision(precision, *package_->checkpoint), *package_,
+                  model_options(options_, precision), session_->options(), rows, sequences)) {
     report.precisions = {.chosen = {.name = option_name(precision),
                                     .seconds = report.totals().seconds,
                                     .weights_packed_bytes = model_->packed_bytes(),

@@ -305,7 +305,8 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
     facts.add_bytes("memory_cap", cap);
     facts.add("fits", what_fits(package, options, cap));
   }
-  add_other_precision(package, options, other_precision(precision.precision), longest, facts);
+  add_other_precision(package, options, other_precision(precision.precision, *package.checkpoint),
+                      longest, facts);
   return facts;
 }
 

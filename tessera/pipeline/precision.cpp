@@ -47,8 +47,9 @@ const char* option_name(Precision precision) noexcept {
   return precision == Precision::f32 ? "fp32" : precision == Precision::bf16 ? "bf16" : "int8";
 }
 
-Precision other_precision(Precision precision) noexcept {
-  return precision == Precision::f32 ? Precision::bf16 : Precision::f32;
+Precision other_precision(Precision precision, const Checkpoint& checkpoint) noexcept {
+  if (precision != Precision::f32) return Precision::f32;
+  return checkpoint.has_scales() ? Precision::s8 : Precision::bf16;
 }
 
 std::optional<double> speed_of(Precision precision, const MachineRates& rates) {

@@ -25,8 +25,9 @@ inline constexpr PrecisionOption kPrecisionOptions[] = {
 const char* to_string(PrecisionOption option) noexcept;
 /// "fp32", "bf16", "int8": as options spell it.
 const char* option_name(Precision precision) noexcept;
-/// What another precision would give is said of: bf16 beside fp32, else fp32.
-Precision other_precision(Precision precision) noexcept;
+/// What another precision would give is said of: beside fp32 int8 where the weights of `checkpoint` are
+/// stored as whole numbers, else bf16; beside both fp32.
+Precision other_precision(Precision precision, const Checkpoint& checkpoint) noexcept;
 
 /// Of the level that the choice is made at: an option that may become bf16 asks for its units.
 constexpr Precision precision_to_ask(PrecisionOption option) noexcept {

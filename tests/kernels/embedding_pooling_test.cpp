@@ -89,6 +89,20 @@ TEST_P(EmbeddingPoolingTest, GatherSumAddsTermsInOrder) {
         ids[i] = static_cast<std::int32_t>((i * 5) % rows);
         positions[i] = static_cast<std::int32_t>(rows - 1 - i);
       }
+      GuardedBuffer<std::int8_t> whole(rows * N, guard);
+      for (Index i = 0; i < rows * N; ++i) whole[i] = static_cast<std::int8_t>(random.bits());
+      const GuardedBuffer<float> scales = test::random_normal(rows, 3, guard);
+      const EmbeddingTerm of_whole[1] = {
+          {whole.data(), DType::s8, positions.data(), 0, scales.data()}};
+      Rows w(M, N, 3, guard);
+      table->embedding(of_whole, 1, w.data(), w.ld(), M, N);
+      for (Index i = 0; i < M; ++i) {
+        for (Index j = 0; j < N; ++j) {
+          const Index row = positions[i];
+          ASSERT_TRUE(same_bits(w(i, j), static_cast<float>(whole[row * N + j]) * scales[row]));
+        }
+      }
+      ASSERT_TRUE(w.gaps_untouched());
       const EmbeddingTerm terms[4] = {{words.data(), DType::f32, ids.data()},
                                       {halves.data(), DType::f16, positions.data()},
                                       {brains.data(), DType::bf16, ids.data()},
