@@ -4,6 +4,7 @@
 // mixed batches, at 1 and 2 threads, it has the bits of the result that it has alone. On random
 // tiny models of every family (those of the golden cases), with random ids and lengths.
 #include <algorithm>
+#include <cctype>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -104,8 +105,8 @@ std::string name_of_case(
     const testing::TestParamInfo<std::tuple<const char*, Isa, Precision>>& info) {
   std::string name = std::string(std::get<0>(info.param)) + "_" +
                      to_string(std::get<1>(info.param)) + "_" + to_string(std::get<2>(info.param));
-  std::replace(name.begin(), name.end(), '-', '_');
-  std::replace(name.begin(), name.end(), '.', '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 }
 
@@ -116,6 +117,11 @@ INSTANTIATE_TEST_SUITE_P(TinyModels, BatchInvarianceTest,
                                                           "albert-model", "deberta-v2-conv-model"),
                                           testing::ValuesIn(kAllIsas),
                                           testing::ValuesIn(kModelPrecisions)),
+                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(Ternary, BatchInvarianceTest,
+                         testing::Combine(testing::Values("../../../models/demo/text-ternary"),
+                                          testing::ValuesIn(kAllIsas),
+                                          testing::Values(Precision::s8)),
                          name_of_case);
 
 }  // namespace

@@ -66,6 +66,23 @@ TEST_F(OtherPrecisionTest, APlanSaysOfTheOtherWhatTheOtherSaysOfItself) {
             plan("--precision fp32 --row-blocks off").chosen.arena);
 }
 
+TEST_F(OtherPrecisionTest, OfWholeNumbersTheOtherIsInt8) {
+  rate(2);
+  demo_ = TESSERA_SOURCE_DIR "/models/demo/text-ternary";
+  for (const bool in_plan : {true, false}) {
+    const auto costs = [&](const std::string& flags) {
+      return in_plan ? plan(flags) : info(flags);
+    };
+    const Costs fp32 = costs("--precision fp32"), int8 = costs("--precision int8"),
+                bf16 = costs("--precision bf16");
+    EXPECT_EQ(fp32.other, int8.chosen);
+    EXPECT_EQ(int8.other, fp32.chosen);
+    EXPECT_EQ(int8.chosen.name, "int8");
+    EXPECT_EQ(bf16.other.name, "fp32");
+    EXPECT_LT(int8.chosen.weights, bf16.chosen.weights / 2);
+  }
+}
+
 TEST_F(OtherPrecisionTest, TheTimeOfTheOtherFollowsItsRate) {
   rate(2);
   const Costs fast = plan("--rows 96");

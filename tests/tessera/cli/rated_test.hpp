@@ -38,7 +38,7 @@ class RatedTest : public CliTest {
     EXPECT_EQ(result.status, 0) << result.err;
     return parser_.parse(result.out);
   }
-  const std::string demo_ = TESSERA_SOURCE_DIR "/models/demo/text";  // every matrix in 16 bits
+  std::string demo_ = TESSERA_SOURCE_DIR "/models/demo/text";  // every matrix in 16 bits
 
  private:
   simdjson::dom::parser parser_;
