@@ -103,7 +103,8 @@ void spread(const std::vector<std::vector<std::string>>& fused, Is&& is, Add&& a
 }  // namespace
 
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
-                                      const Checkpoint& own, std::span<const std::string> keep) {
+                                      const Checkpoint& own, std::span<const std::string> keep,
+                                      const MeasuredColumns& measured) {
   const Readers uses = all_uses(packages);
   Names stored;
   for (const std::string& name : uses.wanted) {
@@ -116,8 +117,10 @@ IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
       uses.fused, [&](const std::string& name) { return stays.contains(name); },
       [&](const std::string& name) { return stored.contains(name) && stays.insert(name).second; });
   IntegerTensors result;
+  result.factors = tensor_factors(packages, stays, measured);
   for (const std::string& name : stored) {
-    if (!stays.contains(name) && !uses.others.contains(name)) result.whole.insert(name);
+    const bool is_for_others = uses.others.contains(name) || result.factors.differ.contains(name);
+    if (!stays.contains(name) && !is_for_others) result.whole.insert(name);
   }
   spread(
       uses.fused,

@@ -79,13 +79,21 @@ std::vector<std::byte> as_stored(const Checkpoint& own, const StoredTensor& tens
   return bytes;
 }
 
+std::vector<std::byte> bytes_of(std::span<const float> values) {
+  const auto bytes = std::as_bytes(values);
+  return {bytes.begin(), bytes.end()};
+}
+
 struct QuantizedTensor {
   std::vector<std::byte> numbers;  // (N,K) s8
   std::vector<float> scales;       // (N)
 };
 
-QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor) {
-  const std::vector<float> w = own.values(tensor);
+/// `factors`: of its columns, or none.
+QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor,
+                         std::span<const float> factors) {
+  std::vector<float> w = own.values(tensor);
+  divide_columns(w, factors);
   const auto N = static_cast<std::size_t>(tensor.shape[0]);
   const auto K = static_cast<std::size_t>(tensor.shape[1]);
   QuantizedTensor result{std::vector<std::byte>(N * K), std::vector<float>(N)};
@@ -113,19 +121,26 @@ void write_weights(const Checkpoint& own, const IntegerTensors& chosen, const fs
                          .make = [&own, tensor] { return as_stored(own, *tensor); }});
       continue;
     }
-    tensors.push_back({.name = tensor->name,
-                       .type = StoredType::i8,
-                       .shape = tensor->shape,
-                       .make = [&own, tensor] { return quantize(own, *tensor).numbers; }});
+    const auto found = chosen.factors.of.find(tensor->name);
+    const std::span<const float> factors =
+        found == chosen.factors.of.end() ? std::span<const float>() : found->second;
+    tensors.push_back(
+        {.name = tensor->name,
+         .type = StoredType::i8,
+         .shape = tensor->shape,
+         .make = [&own, tensor, factors] { return quantize(own, *tensor, factors).numbers; }});
     const std::string module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
     tensors.push_back({.name = module + std::string(models::kScale),
                        .type = StoredType::f32,
                        .shape = {tensor->shape[0], 1},
-                       .make = [&own, tensor] {
-                         const std::vector<float> scales = quantize(own, *tensor).scales;
-                         const auto bytes = std::as_bytes(std::span(scales));
-                         return std::vector<std::byte>(bytes.begin(), bytes.end());
+                       .make = [&own, tensor, factors] {
+                         return bytes_of(quantize(own, *tensor, factors).scales);
                        }});
+    if (factors.empty()) continue;
+    tensors.push_back({.name = module + std::string(models::kInputFactors),
+                       .type = StoredType::f32,
+                       .shape = {tensor->shape[1]},
+                       .make = [factors] { return bytes_of(factors); }});
   }
   auto metadata = own.files().front().metadata();
   metadata.emplace("format", "pt");  // transformers reads no file that does not say it
@@ -194,14 +209,18 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     const Checkpoint own = Checkpoint::open(transformer);
     const IntegerTensors chosen = choose_integer_tensors(packages, own, options.keep);
     if (chosen.whole.empty()) continue;
+    std::size_t with_factors = 0;
+    for (const std::string& name : chosen.whole) with_factors += chosen.factors.of.count(name);
+    const char* const method = with_factors > 0 ? models::kWithFactors : models::kCompressedTensors;
     const fs::path to = made.path() / transformer.lexically_relative(directory);
     fs::create_directories(to);
     write_weights(own, chosen, to / kWeightsFile);
     replace_file(to / kConfig, with_member(read_file(transformer / kConfig), "quantization_config",
-                                           models::compressed_tensors_json(chosen.floats)));
+                                           models::compressed_tensors_json(chosen.floats, method)));
     written.push_back(transformer / kConfig);
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
+    report.with_factors += with_factors;
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
     report.at_load.insert(report.at_load.end(), chosen.at_load.begin(), chosen.at_load.end());
     report.bytes_before += size_of_files(own);

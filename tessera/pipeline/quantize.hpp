@@ -17,6 +17,7 @@ struct QuantizeOptions {
 
 struct QuantizeReport {
   std::size_t whole = 0;                ///< weights that became whole numbers
+  std::size_t with_factors = 0;         ///< of these: with factors for the columns of their input
   std::vector<std::string> floats{};    ///< modules whose weight did not, tables left out
   std::vector<std::string> at_load{};   ///< tensors of these: IntegerTensors::at_load
   std::vector<std::string> left_out{};  ///< files with the same weights in other formats
