@@ -185,6 +185,10 @@ void require_numbers(const Checkpoint& checkpoint, const StoredTensor& scale,
   const std::string name = module_of(scale, suffix) + std::string(kWeight);
   const StoredTensor* const weight = checkpoint.find(name);
   if (weight != nullptr && weight->type == StoredType::i8) return;
+  if (weight != nullptr && suffix == kInputFactors &&
+      quantized_at_load(checkpoint).contains(name)) {
+    return;
+  }
   refuse_tensor(
       ErrorCode::corrupt_file, checkpoint, scale.name,
       fmt::format("is the {} of {}, which {}, expected I8",
@@ -193,7 +197,7 @@ void require_numbers(const Checkpoint& checkpoint, const StoredTensor& scale,
                                     : fmt::format("is stored as {}", to_string(weight->type))));
 }
 
-/// Precondition: its weight is there, of I8 and (N,K).
+/// Precondition: its weight is there.
 std::vector<float> read_factors(const Checkpoint& checkpoint, const StoredTensor& tensor) {
   const std::string weight = module_of(tensor, kInputFactors) + std::string(kWeight);
   const std::vector<std::int64_t>& shape = checkpoint.at(weight).shape;
@@ -234,6 +238,19 @@ void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint, const std::stri
                    const std::string& problem) {
   throw Error(code, fmt::format("{}: tensor {} {}", checkpoint.path_of(tensor).string(),
                                 detail::in_quotes(tensor), problem));
+}
+
+std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint) {
+  const auto& metadata = checkpoint.files().front().metadata();
+  const auto found = metadata.find(kAtLoad);
+  std::set<std::string_view> names;
+  if (found == metadata.end()) return names;
+  for (std::string_view rest = found->second; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    names.insert(line);
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  return names;
 }
 
 std::string module_of(const StoredTensor& tensor, std::string_view suffix) {

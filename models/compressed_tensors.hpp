@@ -19,7 +19,8 @@
 //
 //   X.input_factors  F32 (K), powers of two: what the module's input is multiplied with before it is
 //                    quantised, the columns of X.weight were divided by. All of its like that read one input
-//                    have the same (runtime/program/parameter.hpp, InputFactors).
+//                    have the same (runtime/program/parameter.hpp, InputFactors). Also of a module
+//                    that is quantised when it is loaded (kAtLoad): then X.weight are floats as they were.
 //                                     w[n,k] = X.weight[n,k] · X.weight_scale[n] · X.input_factors[k]
 //
 // Which modules are whole numbers, the file itself says: those that `ignore` names are floats in it.
@@ -27,6 +28,7 @@
 //                        quantization/lifecycle/initialize.py, compressors/naive_quantized/base.py
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +71,9 @@ bool have_one_scale(const Config& args);
 /// find_scales() does.
 std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor& weight,
                                bool may_be_one);
+
+/// The lines of kAtLoad.
+std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint);
 
 /// Throws Error{code}: "FILE: tensor "NAME" PROBLEM".
 [[noreturn]] void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint,

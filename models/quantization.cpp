@@ -45,20 +45,6 @@ bool stores_floats(const Checkpoint& checkpoint, const Source& source) {
          checkpoint.scales(source.tensor).empty();
 }
 
-/// The lines of kAtLoad.
-std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint) {
-  const auto& metadata = checkpoint.files().front().metadata();
-  const auto found = metadata.find(kAtLoad);
-  std::set<std::string_view> names;
-  if (found == metadata.end()) return names;
-  for (std::string_view rest = found->second; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    names.insert(line);
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-  }
-  return names;
-}
-
 }  // namespace
 
 std::optional<Quantization> read_quantization(const Config& config) {

@@ -64,16 +64,18 @@ class FactorsOf {
             const kernels::KernelTable& kernels)
       : program_(program), checkpoint_(checkpoint), kernels_(kernels) {}
 
-  /// Of matrices that are stored as whole numbers; nothing if none is.
+  /// What the checkpoint says of the matrices; nothing if it says nothing.
   std::optional<std::vector<float>> stored(const Parameter& p) const {
     std::optional<std::vector<float>> found;
     std::string first;
     for (const std::int32_t id : p.made_of.matrices) {
       const Parameter& matrix = program_.parameters[at(id)];
-      if (!packs_whole_rows(checkpoint_, matrix)) continue;
+      const bool is_whole = packs_whole_rows(checkpoint_, matrix);
       for (const Source& source : matrix.sources) {
-        if (checkpoint_.scales(source.tensor).empty()) continue;
-        const std::span<const float> f = checkpoint_.factors(source.tensor);
+        std::span<const float> f = checkpoint_.factors(source.tensor);
+        const bool is_number = is_whole && !checkpoint_.scales(source.tensor).empty();
+        if (f.empty() && !is_number) continue;
+        if (are_ones(f)) f = {};
         if (!found) {
           found.emplace(f.begin(), f.end());
           first = source.tensor;
@@ -89,12 +91,26 @@ class FactorsOf {
     return found;
   }
 
-  std::vector<float> balanced(const Parameter& p, const MeasuredColumns& measured) const {
-    const auto its = measured.find(p.name);
-    return balanced_factors(its == measured.end() ? reach(p) : its->second, weights(p));
+  std::vector<float> balanced(ParameterId id, const MeasuredColumns& measured) const {
+    const Parameter& p = program_.parameters[at(id)];
+    const std::vector<float> a = largest(id, measured);
+    return balanced_factors(a.empty() ? reach(p) : a, weights(p));
   }
 
  private:
+  /// a: of the values that have these factors, as far as they were measured.
+  std::vector<float> largest(ParameterId id, const MeasuredColumns& measured) const {
+    std::vector<float> a;
+    for (const Op& op : program_.ops) {
+      const auto* narrow = std::get_if<NarrowOp>(&op);
+      if (narrow == nullptr || narrow->factors != id) continue;
+      const auto its = measured.find(program_.values[at(narrow->in)].name);
+      if (its == measured.end()) continue;
+      a.resize(its->second.size());
+      for (std::size_t k = 0; k < a.size(); ++k) a[k] = std::max(a[k], its->second[k]);
+    }
+    return a;
+  }
   /// a: of the norms that write what is multiplied, or 1.
   std::vector<float> reach(const Parameter& p) const {
     if (p.made_of.norms.empty()) return std::vector<float>(static_cast<std::size_t>(p.rows), 1.0F);
@@ -181,7 +197,8 @@ std::vector<std::vector<float>> input_factors(const Program& program, const Chec
     const Parameter& p = program.parameters[i];
     if (p.kind != ParameterKind::factors) continue;
     std::optional<std::vector<float>> stored = factors.stored(p);
-    result[i] = stored ? std::move(*stored) : factors.balanced(p, measured);
+    result[i] =
+        stored ? std::move(*stored) : factors.balanced(static_cast<ParameterId>(i), measured);
   }
   return result;
 }

@@ -38,11 +38,12 @@ std::vector<float> balanced_factors(std::span<const float> a, std::span<const fl
 /// Raises w (K) to what rows of W (n,K) have.
 void raise_columns(std::span<const float> rows, std::span<float> w);
 
-/// What |x_k| reached, (K), by the name of a parameter of that kind.
+/// What |x_k| reached, (K), by the name of the value.
 using MeasuredColumns = std::map<std::string, std::vector<float>>;
 
 /// By parameter of `program`: f (K) of one of that kind, or nothing where all are 1. Where one of its
-/// matrices is stored as whole numbers, f is what the checkpoint says of these (Checkpoint::factors()).
+/// matrices is stored as whole numbers, or the checkpoint says what its factors are, f is what it says
+/// (Checkpoint::factors()).
 /// Throws Error{corrupt_file} where it says different things of two of them; what reading tensors throws.
 std::vector<std::vector<float>> input_factors(const Program& program, const Checkpoint& checkpoint,
                                               const kernels::KernelTable& kernels,

@@ -28,11 +28,16 @@ struct IntegerTensors {
 /// one of `packages` that reads them, with the same factors, and that nothing else reads. A fused weight is
 /// all or nothing.
 ///
-/// `keep`: modules that stay floats, or modules above them ("encoder.layer.11"). `measured`: what factors
-/// are made of instead of the weights.
+/// `keep`: modules that stay floats, or modules above them ("encoder.layer.11").
 /// Throws invalid_argument naming what of `keep` is none.
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
-                                      const Checkpoint& own, std::span<const std::string> keep,
-                                      const MeasuredColumns& measured = {});
+                                      const Checkpoint& own, std::span<const std::string> keep);
+
+/// Tensors of weights that Precision::s8 quantises and that can be stored as whole numbers or be kept from it.
+std::set<std::string> quantized_tensors(std::span<const models::Package> packages,
+                                        const Checkpoint& own);
+/// Those of them that `keep` names, and those that are fused with them. Throws as above.
+std::set<std::string> tensors_that_stay(std::span<const models::Package> packages,
+                                        const Checkpoint& own, std::span<const std::string> keep);
 
 }  // namespace tessera

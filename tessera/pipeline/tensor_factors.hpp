@@ -14,13 +14,13 @@
 namespace tessera {
 
 struct TensorFactors {
-  std::map<std::string, std::vector<float>> of{};  ///< X.weight: f (K); of others all are 1
+  std::map<std::string, std::vector<float>> of{};  ///< X.weight: f (K), or nothing where all are 1
   /// Tensors for which the main output and all outputs together, or two of the packages, take different
   /// ones: other linears multiply the same rows there.
   std::set<std::string> differ{};
 };
 
-/// `stays`: tensors that are not quantised. `measured`: by parameter (input_factors()).
+/// `stays`: tensors that are not quantised. `measured`: as input_factors().
 TensorFactors tensor_factors(std::span<const models::Package> packages,
                              const std::set<std::string>& stays,
                              const MeasuredColumns& measured = {});
