@@ -94,7 +94,7 @@ class FactorsOf {
   std::vector<float> balanced(ParameterId id, const MeasuredColumns& measured) const {
     const Parameter& p = program_.parameters[at(id)];
     const std::vector<float> a = largest(id, measured);
-    return balanced_factors(a.empty() ? reach(p) : a, weights(p));
+    return balanced_factors(a.empty() ? reach(p) : a, weights(p), !a.empty());
   }
 
  private:
@@ -156,7 +156,8 @@ class FactorsOf {
 
 }  // namespace
 
-std::vector<float> balanced_factors(std::span<const float> a, std::span<const float> w) {
+std::vector<float> balanced_factors(std::span<const float> a, std::span<const float> w,
+                                    bool is_measured) {
   const double of_a = median(a), of_w = median(w);
   const std::vector<float> ones(a.size(), 1.0F);
   std::vector<float> f = ones;
@@ -166,7 +167,7 @@ std::vector<float> balanced_factors(std::span<const float> a, std::span<const fl
     const double r = static_cast<double>(a[k]) / of_a / (static_cast<double>(w[k]) / of_w);
     if (!(r > 0.0) || !std::isfinite(r)) continue;
     const int e = half_exponent(r);
-    has_outlier = has_outlier || e >= kOutlier;
+    has_outlier = has_outlier || (!is_measured && e >= kOutlier);
     f[k] = std::ldexp(1.0F, -e);
   }
   if (!has_outlier && !(predicted_error(a, w, f) < kWorthIt * predicted_error(a, w, ones)))

@@ -30,10 +30,12 @@ namespace tessera {
 
 /// f (K), or nothing where every f_k is to be 1. |e_k| ≤ 8; e_k = 0 where a_k or w_k is 0 or not finite.
 ///
-/// Worth it is a channel with e_k ≥ 2, or half the error that a and w predict:
+/// Worth it is half the error that a and w predict, or, where a was not measured, a channel with e_k ≥ 2:
+/// then the column may know more of it than a does.
 ///
 ///   E = max a² · Σ w² + max w² · Σ a²              steps of x meet all of w, steps of W all of x
-std::vector<float> balanced_factors(std::span<const float> a, std::span<const float> w);
+std::vector<float> balanced_factors(std::span<const float> a, std::span<const float> w,
+                                    bool is_measured = false);
 
 /// Raises w (K) to what rows of W (n,K) have.
 void raise_columns(std::span<const float> rows, std::span<float> w);

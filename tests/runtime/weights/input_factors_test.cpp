@@ -37,6 +37,7 @@ TEST(InputFactorsTest, AColumnOfSmallWeightsTellsOfALargeChannel) {
   ASSERT_EQ(f.size(), kChannels);
   EXPECT_EQ(f[3], 0.125F);
   EXPECT_EQ(f[4], 1.0F);
+  EXPECT_THAT(balanced_factors(ones(), w, true), IsEmpty()) << "it was seen not to be";
 }
 
 TEST(InputFactorsTest, ALargeColumnOfASmallChannelGoesTheOtherWay) {
