@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kMostExponent = 8;
 constexpr int kOutlier = 2;  // an exponent: a channel 8 times as large as its column lets expect
-constexpr double kWorthIt = 0.5;     // of the predicted error
+constexpr double kWorthIt = 0.5;  // of the predicted error
+constexpr Index kBlocks = 16, kBlockRows = 16;
 constexpr float kDeviations = 3.0F;  // of a normal number: what a norm's row reaches
 
 double median(std::span<const float> values) {
@@ -135,15 +136,17 @@ class FactorsOf {
     for (float& value : values) value += p.offset;
     return values;
   }
-  /// w of all matrices together.
+  /// w of all matrices together: of blocks of rows evenly spread, since a column that is unlike the others
+  /// is so in every row, and reading all would double the time of loading.
   std::vector<float> weights(const Parameter& p) const {
-    constexpr Index kRows = 16;  // at once
     std::vector<float> w(static_cast<std::size_t>(p.rows));
     for (const std::int32_t id : p.made_of.matrices) {
       const Parameter& matrix = program_.parameters[at(id)];
       MatrixRows rows(checkpoint_, kernels_, matrix);
-      for (Index n = 0; n < matrix.rows; n += kRows) {
-        raise_columns(rows.rows(n, std::min(kRows, matrix.rows - n)), w);
+      const Index N = matrix.rows, blocks = std::min(kBlocks, (N + kBlockRows - 1) / kBlockRows);
+      for (Index block = 0; block < blocks; ++block) {
+        const Index first = block * N / blocks;
+        raise_columns(rows.rows(first, std::min(kBlockRows, N - first)), w);
       }
     }
     return w;

@@ -9,7 +9,7 @@
 //   x'_k = f_k·x_k      W'_nk = W_nk / f_k      f_k = 2^−e_k      2^(2·e_k) ≈ (a_k/ã) / (w_k/w̃)
 //
 //   a_k   what |x_k| reaches: as measured; else of a norm 3|γ_k| + |β_k|; else 1 for every k
-//   w_k   max_n (|W_nk| / max_j |W_nj|): by row, since a row has a scale of its own
+//   w_k   max_n (|W_nk| / max_j |W_nj|): by row, since a row has a scale of its own; of 256 rows at most
 //   ã, w̃  their medians
 //                                        Xiao et al. 2023 (SmoothQuant), equation 4 with α = ½
 //
