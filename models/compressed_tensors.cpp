@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 
 constexpr std::array kFormats{"int-quantized", "naive-quantized"};
 constexpr const char* kExpectedFormat = "\"int-quantized\"";
+constexpr int kMostExponent =
+    32;  // of factors: more than is ever written, and far from an overflow
 
 bool is_format(const std::string& name) {
   return std::find(kFormats.begin(), kFormats.end(), name) != kFormats.end();
@@ -100,7 +103,14 @@ void require_zeros(const Checkpoint& checkpoint, const StoredTensor& tensor) {
                 "holds zero points that are not 0, expected weights that are symmetric about 0");
 }
 
-void refuse_unread(const Checkpoint& checkpoint, const StoredTensor& tensor) {
+void refuse_unread(const CompressedTensors& layout, const Checkpoint& checkpoint,
+                   const StoredTensor& tensor) {
+  if (tensor.name.ends_with(kInputFactors) && !layout.has_factors) {
+    refuse_tensor(
+        ErrorCode::unsupported_model, checkpoint, tensor.name,
+        fmt::format("holds factors of an input, expected none, or \"{}\" for quant_method",
+                    kWithFactors));
+  }
   for (const Unread& unread : kUnread) {
     if (!tensor.name.ends_with(unread.suffix)) continue;
     refuse_tensor(
@@ -169,16 +179,48 @@ std::vector<float> scales_of(const Checkpoint& checkpoint, const StoredTensor& w
   return scales;
 }
 
-/// A scale beside floats, or beside nothing.
-void require_numbers(const Checkpoint& checkpoint, const StoredTensor& scale) {
-  const std::string name = module_of(scale, kScale) + std::string(kWeight);
+/// Scales or factors beside floats, or beside nothing.
+void require_numbers(const Checkpoint& checkpoint, const StoredTensor& scale,
+                     std::string_view suffix) {
+  const std::string name = module_of(scale, suffix) + std::string(kWeight);
   const StoredTensor* const weight = checkpoint.find(name);
   if (weight != nullptr && weight->type == StoredType::i8) return;
+  if (weight != nullptr && suffix == kInputFactors &&
+      quantized_at_load(checkpoint).contains(name)) {
+    return;
+  }
   refuse_tensor(
       ErrorCode::corrupt_file, checkpoint, scale.name,
-      fmt::format("is the scale of {}, which {}, expected I8", detail::in_quotes(name),
+      fmt::format("is the {} of {}, which {}, expected I8",
+                  suffix == kScale ? "scale" : "input factors", detail::in_quotes(name),
                   weight == nullptr ? std::string("is not there")
                                     : fmt::format("is stored as {}", to_string(weight->type))));
+}
+
+/// Precondition: its weight is there.
+std::vector<float> read_factors(const Checkpoint& checkpoint, const StoredTensor& tensor) {
+  const std::string weight = module_of(tensor, kInputFactors) + std::string(kWeight);
+  const std::vector<std::int64_t>& shape = checkpoint.at(weight).shape;
+  if (shape.size() != 2 || tensor.shape != std::vector<std::int64_t>{shape[1]}) {
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, tensor.name,
+                  fmt::format("has shape {}, expected one for each column of {} {}",
+                              shape_to_string(tensor.shape), detail::in_quotes(weight),
+                              shape_to_string(shape)));
+  }
+  if (tensor.type != StoredType::f32) {
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, tensor.name,
+                  fmt::format("is stored as {}, expected F32", to_string(tensor.type)));
+  }
+  std::vector<float> factors = checkpoint.values(tensor);
+  for (std::size_t k = 0; k < factors.size(); ++k) {
+    int exponent = 0;
+    const bool is_power = std::isnormal(factors[k]) && std::frexp(factors[k], &exponent) == 0.5F;
+    if (is_power && std::abs(exponent - 1) <= kMostExponent) continue;
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, tensor.name,
+                  fmt::format("holds {} for column {}, expected a power of two from 2^-{} to 2^{}",
+                              static_cast<double>(factors[k]), k, kMostExponent, kMostExponent));
+  }
+  return factors;
 }
 
 }  // namespace
@@ -196,6 +238,19 @@ void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint, const std::stri
                    const std::string& problem) {
   throw Error(code, fmt::format("{}: tensor {} {}", checkpoint.path_of(tensor).string(),
                                 detail::in_quotes(tensor), problem));
+}
+
+std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint) {
+  const auto& metadata = checkpoint.files().front().metadata();
+  const auto found = metadata.find(kAtLoad);
+  std::set<std::string_view> names;
+  if (found == metadata.end()) return names;
+  for (std::string_view rest = found->second; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    names.insert(line);
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  return names;
 }
 
 std::string module_of(const StoredTensor& tensor, std::string_view suffix) {
@@ -238,10 +293,15 @@ CompressedTensors read_compressed_tensors(const Config& config) {
 }
 
 void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
-  std::vector<std::pair<std::string, std::vector<float>>> found;
+  std::vector<std::pair<std::string, std::vector<float>>> found, factors;
   for (const StoredTensor* tensor : checkpoint.tensors()) {
-    refuse_unread(checkpoint, *tensor);
-    if (tensor->name.ends_with(kScale)) require_numbers(checkpoint, *tensor);
+    refuse_unread(layout, checkpoint, *tensor);
+    if (tensor->name.ends_with(kScale)) require_numbers(checkpoint, *tensor, kScale);
+    if (tensor->name.ends_with(kInputFactors)) {
+      require_numbers(checkpoint, *tensor, kInputFactors);
+      factors.emplace_back(module_of(*tensor, kInputFactors) + std::string(kWeight),
+                           read_factors(checkpoint, *tensor));
+    }
     if (tensor->type != StoredType::i8 || !tensor->name.ends_with(kWeight)) continue;
     const std::string module = module_of(*tensor, kWeight);
     if (std::find(layout.ignore.begin(), layout.ignore.end(), module) != layout.ignore.end()) {
@@ -258,9 +318,10 @@ void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
                             checkpoint.path().string(), checkpoint.tensors().size()));
   }
   for (auto& [name, scales] : found) checkpoint.set_scales(name, std::move(scales));
+  for (auto& [name, of_columns] : factors) checkpoint.set_factors(name, std::move(of_columns));
 }
 
-std::string compressed_tensors_json(const std::vector<std::string>& ignore) {
+std::string compressed_tensors_json(const std::vector<std::string>& ignore, const char* method) {
   std::vector<std::string> names;
   for (const std::string& name : ignore) names.push_back(detail::json_string(name));
   constexpr const char* kArgs =
@@ -282,7 +343,7 @@ std::string compressed_tensors_json(const std::vector<std::string>& ignore) {
     "kv_cache_scheme": null,
     "global_compression_ratio": null
   }})",
-      kCompressedTensors, kArgs, kArgs, fmt::join(names, ", "));
+      method, kArgs, kArgs, fmt::join(names, ", "));
 }
 
 }  // namespace tessera::models

@@ -14,11 +14,21 @@
 //       "input_activations": {"num_bits": 8, "type": "int", "symmetric": true, "strategy": "token",
 //                             "dynamic": true, ...}}}}
 //
+// And in the same layout with factors for the columns of inputs, which is no one else's: its method is
+// "tessera-int8", so that what reads compressed-tensors refuses it, as it would compute something else.
+//
+//   X.input_factors  F32 (K), powers of two: what the module's input is multiplied with before it is
+//                    quantised, the columns of X.weight were divided by. All of its like that read one input
+//                    have the same (runtime/program/parameter.hpp, InputFactors). Also of a module
+//                    that is quantised when it is loaded (kAtLoad): then X.weight are floats as they were.
+//                                     w[n,k] = X.weight[n,k] · X.weight_scale[n] · X.input_factors[k]
+//
 // Which modules are whole numbers, the file itself says: those that `ignore` names are floats in it.
 //                        compressed-tensors ac8e2ba: quantization/quant_config.py, quant_args.py,
 //                        quantization/lifecycle/initialize.py, compressors/naive_quantized/base.py
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,13 +39,16 @@
 namespace tessera::models {
 
 inline constexpr const char* kCompressedTensors = "compressed-tensors";
-inline constexpr std::string_view kWeight = ".weight", kScale = ".weight_scale";
+inline constexpr const char* kWithFactors = "tessera-int8";
+inline constexpr std::string_view kWeight = ".weight", kScale = ".weight_scale",
+                                  kInputFactors = ".input_factors";
 /// In __metadata__ of model.safetensors, as `tessera quantize` writes it: tensors, one a line, that are floats
 /// for what else reads them, and are quantised when they are packed for int8, as those of floats alone.
 inline constexpr const char* kAtLoad = "tessera.int8_at_load";
 
 struct CompressedTensors {
   bool has_tensor_scales = false;   ///< some weights have one scale for all rows
+  bool has_factors = false;         ///< modules may have factors: kWithFactors
   std::vector<std::string> ignore;  ///< modules by name, without expressions ("re:...")
 };
 
@@ -45,7 +58,8 @@ struct CompressedTensors {
 CompressedTensors read_compressed_tensors(const Config& config);
 
 /// Says to the checkpoint what its tensors of I8 count in. Throws corrupt_file (no scale, one of another
-/// shape, one that is no positive number; a module of `ignore` in whole numbers), unsupported_model
+/// shape, one that is no positive number; factors of another shape, or that are no powers of two; a module of
+/// `ignore` in whole numbers), unsupported_model
 /// (tensors of what read_compressed_tensors() refuses).
 void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint);
 
@@ -58,6 +72,9 @@ bool have_one_scale(const Config& args);
 std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor& weight,
                                bool may_be_one);
 
+/// The lines of kAtLoad.
+std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint);
+
 /// Throws Error{code}: "FILE: tensor "NAME" PROBLEM".
 [[noreturn]] void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint,
                                 const std::string& tensor, const std::string& problem);
@@ -66,7 +83,8 @@ std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor&
 std::string module_of(const StoredTensor& tensor, std::string_view suffix);
 
 /// The member quantization_config for weights (N,K) with a scale for each row; what `ignore` names, are
-/// floats.
-std::string compressed_tensors_json(const std::vector<std::string>& ignore);
+/// floats. `method`: kCompressedTensors, or kWithFactors where a module has some.
+std::string compressed_tensors_json(const std::vector<std::string>& ignore,
+                                    const char* method = kCompressedTensors);
 
 }  // namespace tessera::models

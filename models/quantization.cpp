@@ -19,6 +19,12 @@ struct Method {
 constexpr Method kMethods[] = {
     {kCompressedTensors,
      [](const Config& config) { return Quantization(read_compressed_tensors(config)); }},
+    {kWithFactors,
+     [](const Config& config) {
+       CompressedTensors layout = read_compressed_tensors(config);
+       layout.has_factors = true;
+       return Quantization(std::move(layout));
+     }},
     {kBitnet, [](const Config& config) { return Quantization(read_bitnet(config)); }},
 };
 
@@ -39,20 +45,6 @@ bool stores_floats(const Checkpoint& checkpoint, const Source& source) {
   const StoredTensor* const tensor = checkpoint.find(source.tensor);
   return tensor != nullptr && is_weight_of_linear(*tensor) &&
          checkpoint.scales(source.tensor).empty();
-}
-
-/// The lines of kAtLoad.
-std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint) {
-  const auto& metadata = checkpoint.files().front().metadata();
-  const auto found = metadata.find(kAtLoad);
-  std::set<std::string_view> names;
-  if (found == metadata.end()) return names;
-  for (std::string_view rest = found->second; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    names.insert(line);
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-  }
-  return names;
 }
 
 }  // namespace
@@ -98,7 +90,10 @@ std::string describe_stored(const Checkpoint& checkpoint, const Program& program
     const StoredTensor* const tensor = checkpoint.find(source.tensor);
     return tensor != nullptr && tensor->type == type && !checkpoint.scales(source.tensor).empty();
   };
-  std::size_t matrices = 0, whole = 0, ternary = 0, tables = 0;
+  const auto has_factors = [&](const Source& source) {
+    return !checkpoint.factors(source.tensor).empty();
+  };
+  std::size_t matrices = 0, whole = 0, ternary = 0, tables = 0, with_factors = 0;
   for (const Parameter& p : program.parameters) {
     const auto is = [&](StoredType type) {
       return std::any_of(p.sources.begin(), p.sources.end(),
@@ -109,6 +104,7 @@ std::string describe_stored(const Checkpoint& checkpoint, const Program& program
     ++matrices;
     whole += is(StoredType::i8);
     ternary += is(StoredType::ternary);
+    with_factors += std::any_of(p.sources.begin(), p.sources.end(), has_factors);
   }
   if (ternary > 0) {
     return fmt::format(
@@ -117,9 +113,14 @@ std::string describe_stored(const Checkpoint& checkpoint, const Program& program
         ternary, matrices, kBitnet, tables > 0 ? "; words as whole numbers of 8 bits" : "");
   }
   return fmt::format(
-      "{} of {} matrices as whole numbers of 8 bits, a scale for each row ({}): int8 takes them as "
+      "{} of {} matrices as whole numbers of 8 bits, a scale for each row{} ({}): int8 takes them "
+      "as "
       "they are, fp32 and bf16 multiply them with their scales",
-      whole, matrices, kCompressedTensors);
+      whole, matrices,
+      with_factors > 0
+          ? fmt::format(", {} of them with factors for the columns of their input", with_factors)
+          : "",
+      with_factors > 0 ? kWithFactors : kCompressedTensors);
 }
 
 }  // namespace tessera::models

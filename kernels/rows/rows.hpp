@@ -107,6 +107,9 @@ using NarrowRows = void (*)(const float* x, Index ldx, std::uint16_t* y, Index l
 ///
 ///   scale = max_j |x_j| / 127        q_j = x_j · (127 / max_j |x_j|), rounded to nearest even
 ///
+/// With `factors` f, powers of two, x_j stands for x_j · f_j: what multiplies the row has its columns divided
+/// by f (runtime/weights/input_factors.hpp).
+///
 /// The same q and scale at every level. max < 2⁻¹⁰⁰: the row counts as zeros, of scale 0. A row that
 /// holds ±inf or NaN: zeros, of scale NaN, so that what is multiplied by it is NaN.
 ///
@@ -119,6 +122,7 @@ struct QuantizeRows {
   void* y;
   Index y_bytes;  // from row to row
   Index M, N;
+  const float* factors = nullptr;  // (N)
 };
 using Quantize = void (*)(const QuantizeRows&) noexcept;
 

@@ -55,6 +55,7 @@ void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule)
     const Value& in = context.program.values[tessera::at(op.in)];
     const Index ldx = context.stride(op.in), y_bytes = context.stride(op.out) * size_of(out.type);
     const Index rows = context.cuts[tessera::at(out.space)].rows;
+    const float* const factors = op.factors == kNone ? nullptr : context.weights[op.factors].data;
     for_each_rows(context, schedule, rows, [&](Index begin, Index count) {
       context.kernels.quantize(
           {.x = context.places[tessera::at(op.in)] + begin * ldx * size_of(in.type),
@@ -63,7 +64,8 @@ void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule)
            .y = context.places[tessera::at(op.out)] + begin * y_bytes,
            .y_bytes = y_bytes,
            .M = count,
-           .N = out.width});
+           .N = out.width,
+           .factors = factors});
     });
     return;
   }

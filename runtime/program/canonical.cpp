@@ -124,6 +124,11 @@ std::string canonical_text(const Program& program) {
   for (const Parameter& p : program.parameters) {
     writer.line("parameter", p.kind, p.rows, p.cols, p.precision, p.offset);
     if (p.repeats > 0) writer.line("repeats", p.repeats);
+    if (p.input_factors >= 0) writer.line("input_factors", p.input_factors);
+    for (const InputFactors::Norm& norm : p.made_of.norms) {
+      writer.line("norm", norm.gamma, norm.beta);
+    }
+    for (const std::int32_t matrix : p.made_of.matrices) writer.line("matrix", matrix);
     if (p.window.n > 0) {
       writer.line("window", p.window.n, p.window.shift, p.window.hidden, p.window.trained);
     }

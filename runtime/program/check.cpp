@@ -17,7 +17,9 @@ namespace {
 class Checker {
  public:
   explicit Checker(const Program& program)
-      : program_(program), written_(program.values.size(), false) {}
+      : program_(program),
+        written_(program.values.size(), false),
+        factors_(program.values.size(), kNone) {}
 
   void run() {
     check_spaces(program_.spaces);
@@ -52,6 +54,7 @@ class Checker {
       require(!written_[static_cast<std::size_t>(out)], "writes a value twice");
       std::visit([this](const auto& o) { shapes(o), types(o); }, op);
       written_[static_cast<std::size_t>(out)] = true;
+      if (const auto* narrow = std::get_if<NarrowOp>(&op)) factors_[at(out)] = narrow->factors;
     }
     op_ = nullptr;
     for (const Output& output : program_.outputs) {
@@ -133,6 +136,8 @@ class Checker {
     const Parameter& w = parameter(o.weight);
     require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
     require(w.rows == width(o.out) && w.cols == width(o.in), "has a weight of the wrong shape");
+    require(w.input_factors == factors_[at(o.in)],
+            "has a weight for other factors than its input's");
     require(value(o.in).space == value(o.out).space, "changes the number of rows");
     vector_of(o.bias, w.rows);
     if (o.residual != kNone) same_shape(o.residual, o.out);
@@ -246,7 +251,14 @@ class Checker {
     vector_of(o.gamma, width(o.out));
     vector_of(o.beta, width(o.out));
   }
-  void shapes(const NarrowOp& o) const { same_shape(o.in, o.out); }
+  void shapes(const NarrowOp& o) const {
+    same_shape(o.in, o.out);
+    if (o.factors == kNone) return;
+    require(parameter(o.factors).kind == ParameterKind::factors &&
+                parameter(o.factors).rows == width(o.out),
+            "has factors of another width");
+    require(is_quantized(value(o.out).type), "has factors and makes no whole numbers");
+  }
   void shapes(const ActivationOp& o) const { same_shape(o.in, o.out); }
   void shapes(const RotateOp& o) const {
     same_shape(o.in, o.out);
@@ -440,6 +452,7 @@ class Checker {
 
   const Program& program_;
   std::vector<bool> written_;
+  std::vector<ParameterId> factors_;  // that the columns of each value have
   const Op* op_ = nullptr;
 };
 

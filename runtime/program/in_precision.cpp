@@ -6,6 +6,7 @@
 #include "kernels/gemm/gemm.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/overloaded.hpp"
+#include "runtime/program/input_factors.hpp"
 #include "runtime/program/rewrites.hpp"
 
 namespace tessera {
@@ -42,6 +43,7 @@ class ToPrecision {
   }
 
   Program run() {
+    std::vector<WholeProduct> whole;
     for (const Op& op : result_.ops) {
       if (may_attend(op) || moves_rows(op)) continue;
       if (!changes(op)) {
@@ -49,6 +51,7 @@ class ToPrecision {
         continue;
       }
       wanted_[form_of(op)][at(product_in(op))] = true;
+      if (form_of(op) == kWhole) whole.push_back({product_in(op), product_weight(op)});
       const auto* linear = std::get_if<LinearOp>(&op);
       if (linear != nullptr && linear->residual != kNone) as_f32_[at(linear->residual)] = true;
     }
@@ -60,6 +63,7 @@ class ToPrecision {
       for (const ValueId in : inputs_of(*op)) form[at(in)] = true;
     }
 
+    factors_ = add_input_factors(result_, whole);
     std::vector<Op> ops;
     for (Op op : result_.ops) {
       const ValueId out = output_of(op);
@@ -132,7 +136,8 @@ class ToPrecision {
     const Value from = result_.values[at(value)];
     const char* const suffix = form == kHalf ? ".bf16" : ".s8";
     narrow_[form][at(value)] = result_.add_value(from.name + suffix, from.space, from.width, type);
-    return {.in = value, .out = narrow_[form][at(value)]};
+    const ParameterId factors = form == kWhole ? factors_[at(value)] : kNone;
+    return {.in = value, .out = narrow_[form][at(value)], .factors = factors};
   }
   bool is_wanted(ValueId value) const {
     return wanted_[kHalf][at(value)] || wanted_[kWhole][at(value)];
@@ -196,6 +201,7 @@ class ToPrecision {
   std::vector<bool> stays_;    // parameters
   std::vector<bool> as_f32_;   // values that somebody reads so
   std::vector<bool> steep_;    // cosines times up to 100 (Swin V2): a score in bf16 is off by 0.2
+  std::vector<ParameterId> factors_;     // of each value that is quantised
   std::vector<bool> wanted_[kForms];     // values that somebody reads so
   std::vector<ValueId> narrow_[kForms];  // the form of each value
 };

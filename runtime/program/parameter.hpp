@@ -19,6 +19,7 @@ enum class ParameterKind : std::uint8_t {
   rows,       ///< (rows, cols) f32, row-major: special tokens, position embeddings of a grid
   pair_bias,  ///< (heads, T·T) bias of every pair of rows: f32, see Parameter::gather, WindowBias
   distances,  ///< (rows, heads·d) what stands for a distance: by head packed into panels, see Projection
+  factors,  ///< (K) of the columns of a value that is quantised: f32, see InputFactors
 };
 
 /// Rows of a checkpoint tensor. An empty name stands for zeros.
@@ -68,6 +69,20 @@ struct BatchNorm {
   friend bool operator==(const BatchNorm&, const BatchNorm&) = default;
 };
 
+/// What ParameterKind::factors, f, is made of at load: powers of two, by which the columns of a value are
+/// multiplied where it is quantised, and those of the matrices that multiply it divided. No product changes;
+/// numbers of 8 bits hold large columns and small ones better (runtime/weights/input_factors.hpp).
+///
+///   Σ_k (x_k·f_k)·(W_nk / f_k) = Σ_k x_k·W_nk
+struct InputFactors {
+  struct Norm {
+    std::int32_t gamma, beta;
+  };
+  // Parameters of the same program. Layers that share a matrix (ALBERT) share factors.
+  std::vector<Norm> norms{};             ///< that write the value, if one does
+  std::vector<std::int32_t> matrices{};  ///< that multiply it in whole numbers
+};
+
 /// A parameter: its sources stacked along the rows. `rows` × `cols`; a vector has cols = 1.
 struct Parameter {
   std::string name;
@@ -103,8 +118,10 @@ struct Parameter {
   /// Of a matrix: every row is stored as -1, 0 and 1 with a scale, and packed in the order of the rows. s8
   /// takes it as Precision::ternary where the level has that.
   bool is_ternary = false;
-  Projection projection{};  ///< of distances
-  WindowBias window{};      ///< of pair_bias
+  std::int32_t input_factors = -1;  ///< of a matrix: the factors of the value that it multiplies
+  InputFactors made_of{};           ///< of factors, which have no sources
+  Projection projection{};          ///< of distances
+  WindowBias window{};              ///< of pair_bias
 };
 
 }  // namespace tessera

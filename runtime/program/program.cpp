@@ -303,7 +303,9 @@ std::string to_string(const Program& program) {
               return fmt::format("{}{}, {} + {} heads", norm ? "normalised " : "", value(o.in),
                                  o.q.count, o.k.count);
             },
-            [&](const NarrowOp& o) { return value(o.in); },
+            [&](const NarrowOp& o) {
+              return value(o.in) + (o.factors == kNone ? "" : " . " + parameter(o.factors));
+            },
             [&](const ActivationOp& o) {
               return fmt::format("{}({})", to_string(o.activation), value(o.in));
             },

@@ -116,8 +116,8 @@ struct NormEpilogue {
 };
 
 /// out = act(in · weightᵀ + bias) + residual, then layer norm if `norm` is given. weight (N,K),
-/// bias (N) or kNone, residual or kNone. `in` has the element type of the weight's precision; `out`
-/// is f32, or, without a norm, bf16: then the result is rounded where it is written.
+/// bias (N) or kNone, residual or kNone. `in` has the element type of the weight's precision, and its columns
+/// the factors that the weight's were divided by (Parameter::input_factors); `out` is f32, or, without a norm, bf16: then the result is rounded where it is written.
 struct LinearOp {
   ValueId in;
   ParameterId weight;
@@ -336,14 +336,15 @@ struct ActivationOp {
 };
 
 /// out = in as linears of another precision read it: rounded to bf16, to nearest even; or as whole numbers
-/// with a scale for each row (kernels::QuantizeRows).
+/// with a scale for each row, its columns times `factors` (kernels::QuantizeRows).
 struct NarrowOp {
   ValueId in;
   ValueId out;
+  ParameterId factors = kNone;  // ParameterKind::factors (K), or none
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
-    f(Reads{}, o.in), f(Writes{}, o.out);
+    f(Reads{}, o.in), f(Writes{}, o.out), f(Uses{}, o.factors);
   }
 };
 

@@ -13,6 +13,20 @@
 namespace tessera {
 namespace {
 
+/// Parameters that others are made of, by their new ids; what is not there any more is left out.
+void renumber(Parameter& p, const std::vector<std::int32_t>& new_parameter) {
+  if (p.input_factors >= 0) p.input_factors = new_parameter[at(p.input_factors)];
+  InputFactors made_of;
+  for (const InputFactors::Norm& norm : p.made_of.norms) {
+    const std::int32_t gamma = new_parameter[at(norm.gamma)], beta = new_parameter[at(norm.beta)];
+    if (gamma != kNone && beta != kNone) made_of.norms.push_back({gamma, beta});
+  }
+  for (const std::int32_t id : p.made_of.matrices) {
+    if (new_parameter[at(id)] != kNone) made_of.matrices.push_back(new_parameter[at(id)]);
+  }
+  p.made_of = std::move(made_of);
+}
+
 /// `program` with only the ops in `ops`, and values and parameters renumbered to what they use.
 Program compact(const Program& program, std::vector<Op> ops, std::vector<Output> outputs,
                 KeepParameters keep = KeepParameters::used) {
@@ -41,6 +55,9 @@ Program compact(const Program& program, std::vector<Op> ops, std::vector<Output>
   };
   for (Op& op : result.ops) for_each_operand(op, Overloaded{value, parameter});
   if (keep == KeepParameters::all) result.parameters = program.parameters;
+  if (keep == KeepParameters::used) {
+    for (Parameter& p : result.parameters) renumber(p, new_parameter);
+  }
   for (Output& output : result.outputs) output.value = new_value[at(output.value)];
   return result;
 }

@@ -264,6 +264,7 @@ std::vector<float> Checkpoint::values(const StoredTensor& tensor) const {
     const auto n = static_cast<Index>(values.size());
     widen_scaled(reinterpret_cast<const std::int8_t*>(stored.data()), scales,
                  n / std::ssize(scales), 0, n, values.data());
+    multiply_columns(factors(tensor.name), 0, values);
     return values;
   }
   kernels::kernels_at(Isa::baseline)
@@ -287,6 +288,16 @@ void Checkpoint::set_ternary(const std::string& tensor, std::vector<float> scale
 std::span<const float> Checkpoint::scales(std::string_view tensor) const noexcept {
   const auto found = scales_.find(tensor);
   if (found == scales_.end()) return {};
+  return found->second;
+}
+
+void Checkpoint::set_factors(const std::string& tensor, std::vector<float> factors) {
+  factors_[tensor] = std::move(factors);
+}
+
+std::span<const float> Checkpoint::factors(std::string_view tensor) const noexcept {
+  const auto found = factors_.find(tensor);
+  if (found == factors_.end()) return {};
   return found->second;
 }
 

@@ -53,6 +53,15 @@ class Checkpoint {
   void set_ternary(const std::string& tensor, std::vector<float> scales);
   /// One for each row; empty where nothing was said.
   std::span<const float> scales(std::string_view tensor) const noexcept;
+  /// Says that the columns of such a tensor were divided by `factors`, powers of two, one for each column,
+  /// before they were quantised (runtime/program/parameter.hpp, InputFactors):
+  ///
+  ///   w[n,k] = q[n,k] · scale[n] · factor[k]
+  ///
+  /// Precondition: it has scales, and so many columns.
+  void set_factors(const std::string& tensor, std::vector<float> factors);
+  /// One for each column; empty where nothing was said: all are 1.
+  std::span<const float> factors(std::string_view tensor) const noexcept;
   /// Whether any tensor has scales.
   bool has_scales() const noexcept { return !scales_.empty(); }
   /// The element type of a weight stored as `tensor`: s8 where it has scales. Empty: it cannot be one.
@@ -78,7 +87,7 @@ class Checkpoint {
   std::deque<StoredTensor>
       renamed_;  // what merge() added, set_ternary() changed; elements never move
   std::vector<const StoredTensor*> tensors_;  // sorted by name
-  std::map<std::string, std::vector<float>, std::less<>> scales_;
+  std::map<std::string, std::vector<float>, std::less<>> scales_, factors_;
 };
 
 }  // namespace tessera

@@ -117,6 +117,12 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
       key += fmt::format("  window {} shift {} {} {} hidden {} trained {}\n", w.n, w.shift,
                          w.weight, w.bias, w.hidden, w.trained);
     }
+    const auto name_of = [&](std::int32_t id) { return program.parameters[at(id)].name; };
+    if (p.input_factors >= 0) key += fmt::format("  divided by {}\n", name_of(p.input_factors));
+    for (const InputFactors::Norm& norm : p.made_of.norms) {
+      key += fmt::format("  of norm {} {}\n", name_of(norm.gamma), name_of(norm.beta));
+    }
+    for (const std::int32_t id : p.made_of.matrices) key += fmt::format("  of {}\n", name_of(id));
     if (p.taps != 1) key += fmt::format("  {} taps\n", p.taps);
     if (p.adds_input) key += "  adds its input\n";
     if (const BatchNorm& norm = p.batch_norm; !norm.gamma.empty()) {

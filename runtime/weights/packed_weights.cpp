@@ -13,7 +13,9 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/weights/input_factors.hpp"
 #include "runtime/weights/magnitudes.hpp"
+#include "runtime/weights/matrix_rows.hpp"
 #include "runtime/weights/packed_cache.hpp"
 #include "runtime/weights/picked_rows.hpp"
 #include "runtime/weights/project_rows.hpp"
@@ -63,6 +65,7 @@ class Packer {
         return rounded(static_cast<std::size_t>(panels * gemm.panel_bytes(p.cols)));
       }
       case ParameterKind::vector:
+      case ParameterKind::factors:
       case ParameterKind::bias:
       case ParameterKind::rows:
       case ParameterKind::pair_bias:
@@ -84,11 +87,16 @@ class Packer {
     return keeps_type(p) ? find_rows(checkpoint_, p.sources.front(), p.cols).type : DType::f32;
   }
 
-  /// Fills `to` (bytes(p) bytes, zeroed). False, after a warning: a value is not finite.
-  bool pack(const Parameter& p, float* to) {
+  /// Fills `to` (bytes(p) bytes, zeroed). False, after a warning: a value is not finite. `factors`: of
+  /// this parameter, or, of a matrix, of the value that it multiplies; empty where all are 1.
+  bool pack(const Parameter& p, std::span<const float> factors, float* to) {
     switch (p.kind) {
       case ParameterKind::matrix:
-        return pack_matrix(p, reinterpret_cast<std::byte*>(to));
+        return pack_matrix(p, factors, reinterpret_cast<std::byte*>(to));
+      case ParameterKind::factors:
+        std::fill_n(to, p.rows, 1.0F);
+        std::copy(factors.begin(), factors.end(), to);
+        return true;
       case ParameterKind::bias:
         gather_bias(p, to);
         break;
@@ -196,78 +204,37 @@ class Packer {
 
   // A panel that spans two sources (Q and K of a fused QKV whose H is no multiple of NR) is first
   // gathered as f32 rows. Whether all values are finite is seen in the sources.
-  bool pack_matrix(const Parameter& p, std::byte* panels) {
+  bool pack_matrix(const Parameter& p, std::span<const float> factors, std::byte* panels) {
     const kernels::Gemm& gemm = kernels_.gemm[p.precision];
     const Index NR = gemm.NR, K = p.cols;
-    std::vector<float> gathered, by_taps;
-    const Factors norm = batch_norm(p);
-    const std::vector<double> scale = p.batch_norm.comes_first ? std::vector<double>{}
-                                      : norm.s.empty()         ? row_scale(p)
-                                                               : norm.s;
     if (gemm.of_integers && packs_whole_rows(checkpoint_, p)) {
-      if (pack_whole_rows(checkpoint_, kernels_, p, scale, panels)) return true;
+      const std::vector<double> scale = row_scales(checkpoint_, kernels_, p);
+      if (pack_whole_rows(checkpoint_, kernels_, p, scale, factors, panels)) return true;
       log(LogLevel::warning,
           fmt::format("{}: parameter \"{}\" holds a value that is not finite", file_of(p), p.name));
       return false;
     }
-    // As it is packed.
-    const bool is_stored = scale.empty() && norm.s.empty() && p.taps == 1 && p.minus.rows == 0;
+    MatrixRows matrix(checkpoint_, kernels_, p);
     bool is_finite = true;
     for (Index n0 = 0; n0 < p.rows; n0 += NR) {
       const Index nr = std::min(NR, p.rows - n0);
       std::byte* panel = panels + n0 / NR * gemm.panel_bytes(K);
-      Index row = n0;
-      if (p.transposed) {
-        is_finite = gather_columns(p, n0, nr, gathered) && is_finite;
-        gemm.pack_panel({gathered.data(), DType::f32, K, nr, K, panel});
-        continue;
-      }
-      const auto [source, first] = locate(p, row);
-      const Rows rows = find_rows(checkpoint_, p.sources[source], K);
-      if (rows.data != nullptr && rows.type != DType::s8 && is_stored && first + nr <= rows.rows) {
-        const std::byte* const w = fetch(rows, first * K, nr * K);
-        is_finite = is_finite && check(p, w, rows.type, nr * K);
-        gemm.pack_panel({w, rows.type, K, nr, K, panel});
-        continue;
-      }
-      gathered.resize(static_cast<std::size_t>(NR * K));
-      for (Index j = 0; j < nr; ++j) {
-        float* row_of_w = gathered.data() + j * K;
-        widen_row(p, n0 + j, row_of_w);
-        subtract_row(p, n0 + j, row_of_w);
-        for (Index k = 0; k < K && !scale.empty(); ++k) {
-          row_of_w[k] = product(row_of_w[k], scale[static_cast<std::size_t>(n0 + j)]);
+      if (matrix.is_stored() && factors.empty()) {
+        const auto [source, first] = locate(p, n0);
+        const Rows rows = find_rows(checkpoint_, p.sources[source], K);
+        if (rows.data != nullptr && rows.type != DType::s8 && first + nr <= rows.rows) {
+          const std::byte* const w = fetch(rows, first * K, nr * K);
+          is_finite = is_finite && check(p, w, rows.type, nr * K);
+          gemm.pack_panel({w, rows.type, K, nr, K, panel});
+          continue;
         }
-        for (Index k = 0; k < K && p.batch_norm.comes_first; ++k) {
-          row_of_w[k] = product(row_of_w[k], norm.s[static_cast<std::size_t>(k)]);
-        }
-        if (p.taps != 1) order_by_taps(row_of_w, K, p.taps, by_taps);
       }
-      is_finite = is_finite && warn_unless_finite(p, gathered.data(), nr * K);
-      gemm.pack_panel({gathered.data(), DType::f32, K, nr, K, panel});
+      const std::span<float> rows = matrix.rows(n0, nr);
+      is_finite = is_finite && warn_unless_finite(p, rows.data(), nr * K);
+      divide_columns(rows, factors);
+      gemm.pack_panel({rows.data(), DType::f32, K, nr, K, panel});
     }
     return is_finite;
-  }
-
-  void subtract_row(const Parameter& p, Index row, float* from) {
-    if (p.minus.rows == 0) return;
-    std::vector<float> other(static_cast<std::size_t>(p.cols));
-    widen(find_rows(checkpoint_, p.minus, p.cols), row * p.cols, p.cols, other.data());
-    for (Index k = 0; k < p.cols; ++k) from[k] -= other[static_cast<std::size_t>(k)];
-  }
-
-  /// Rows [n0, n0 + nr) of a transposed parameter: columns of its source, which is (cols, rows).
-  bool gather_columns(const Parameter& p, Index n0, Index nr, std::vector<float>& gathered) {
-    const Rows rows = find_rows(checkpoint_, p.sources.front(), p.rows);
-    gathered.resize(static_cast<std::size_t>(nr * p.cols));
-    std::vector<float> part(static_cast<std::size_t>(nr));
-    for (Index k = 0; k < p.cols; ++k) {
-      widen(rows, k * p.rows + n0, nr, part.data());
-      for (Index j = 0; j < nr; ++j) {
-        gathered[static_cast<std::size_t>(j * p.cols + k)] = part[static_cast<std::size_t>(j)];
-      }
-    }
-    return warn_unless_finite(p, gathered.data(), nr * p.cols);
   }
 
   bool pack_distances(const Parameter& p, std::byte* panels) {
@@ -299,40 +266,9 @@ class Packer {
     return static_cast<float>(static_cast<double>(x) * factor);
   }
 
-  /// A row of (k, tap) becomes one of (tap, k).
-  static void order_by_taps(float* row, Index K, Index taps, std::vector<float>& copy) {
-    copy.assign(row, row + K);
-    const Index channels = K / taps;
-    for (Index k = 0; k < channels; ++k) {
-      for (Index t = 0; t < taps; ++t) {
-        row[t * channels + k] = copy[static_cast<std::size_t>(k * taps + t)];
-      }
-    }
-  }
-
-  /// y = s ⊙ x + t
-  struct Factors {
-    std::vector<double> s{}, t{};
-  };
-  Factors batch_norm(const Parameter& p) {
-    const BatchNorm& norm = p.batch_norm;
-    if (norm.gamma.empty()) return {};
-    const auto n = static_cast<Index>(checkpoint_.at(norm.gamma).elements());
-    const std::vector<float> gamma = load(norm.gamma, n, 1), beta = load(norm.beta, n, 1),
-                             mean = load(norm.mean, n, 1), variance = load(norm.variance, n, 1);
-    Factors factors;
-    for (std::size_t i = 0; i < gamma.size(); ++i) {
-      const double s =
-          static_cast<double>(gamma[i]) / std::sqrt(static_cast<double>(variance[i]) + norm.eps);
-      factors.s.push_back(s);
-      factors.t.push_back(static_cast<double>(beta[i]) - static_cast<double>(mean[i]) * s);
-    }
-    return factors;
-  }
-
   /// bias·s + t, or bias + weight·t.
   void fold_batch_norm(const Parameter& p, float* bias) {
-    const auto [s, t] = batch_norm(p);
+    const auto [s, t] = batch_norm_factors(checkpoint_, kernels_, p);
     if (!p.batch_norm.comes_first) {
       for (std::size_t n = 0; n < s.size(); ++n) {
         bias[n] = static_cast<float>(static_cast<double>(bias[n]) * s[n] + t[n]);
@@ -352,7 +288,7 @@ class Packer {
   /// (rows, cols) out of a source (cols, rows).
   void transpose_rows(const Parameter& p, float* to) {
     const Rows source = find_rows(checkpoint_, p.sources.front(), p.rows);
-    const std::vector<double> s = batch_norm(p).s;
+    const std::vector<double> s = batch_norm_factors(checkpoint_, kernels_, p).s;
     std::vector<float> part(static_cast<std::size_t>(p.rows));
     for (Index c = 0; c < p.cols; ++c) {
       widen(source, c * p.rows, p.rows, part.data());
@@ -375,7 +311,7 @@ class Packer {
       }
       if (p.repeats > 0) repeat_exp(first, p.rows / p.repeats, p.repeats);
       if (!p.batch_norm.gamma.empty()) fold_batch_norm(p, first);
-      for (const double scale : row_scale(p)) {
+      for (const double scale : row_scales(checkpoint_, kernels_, p)) {
         *vector = product(*vector, scale);
         ++vector;
       }
@@ -385,15 +321,6 @@ class Packer {
       return;
     }
     for (Index row = 0; row < p.rows; ++row) widen_row(p, row, to + row * p.cols);
-  }
-
-  /// One factor per row, or none.
-  std::vector<double> row_scale(const Parameter& p) {
-    if (p.row_scale.empty()) return {};
-    std::vector<float> scale(static_cast<std::size_t>(p.rows));
-    widen(find_rows(checkpoint_, {.tensor = p.row_scale, .rows = p.rows}, 1), 0, p.rows,
-          scale.data());
-    return {scale.begin(), scale.end()};
   }
 
   // (h, r) = source[gather[r], h]
@@ -418,12 +345,8 @@ class Packer {
     window_bias(window, {.heads = heads, .w1 = w1, .b1 = b1, .w2 = w2}, to);
   }
 
-  /// A whole tensor (rows, cols) as f32.
   std::vector<float> load(const std::string& tensor, Index rows, Index cols) {
-    std::vector<float> values(static_cast<std::size_t>(rows * cols));
-    widen(find_rows(checkpoint_, {.tensor = tensor, .rows = rows}, cols), 0, rows * cols,
-          values.data());
-    return values;
+    return load_tensor(checkpoint_, kernels_, tensor, rows, cols);
   }
 
   void widen_row(const Parameter& p, Index row, float* to) {
@@ -446,6 +369,7 @@ class Packer {
 };
 
 void check_sources(const Parameter& p) {
+  if (p.kind == ParameterKind::factors) return;  // of other parameters
   Index rows = 0;
   for (const Source& source : p.sources) rows += source.rows;
   const bool gathers = p.kind == ParameterKind::bias || p.kind == ParameterKind::pair_bias;
@@ -498,6 +422,8 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
   if (!cached_) block_ = Arena(bytes_.packed, "weights");
   const std::byte* block =
       cached_ ? cached_->bytes().data() + PackedCache::block_offset(*cached_) : block_.data();
+  std::vector<std::vector<float>> factors(parameters_.size());
+  if (!cached_) factors = input_factors(program, *checkpoint_, kernels);
   bool is_finite = true;
   std::size_t offset = 0;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -505,10 +431,14 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
     LoadedParameter& loaded = parameters_[i];
     loaded.rows = p.rows;
     loaded.cols = p.cols;
-    parameter_count_ += static_cast<std::size_t>(p.rows * p.cols);
+    const bool is_factors =
+        p.kind == ParameterKind::factors;  // of weights, and no weights themselves
+    if (!is_factors) parameter_count_ += static_cast<std::size_t>(p.rows * p.cols);
     const bool in_place = p.kind == ParameterKind::table && packer.in_place(p);
     if (!cached_) {
-      const bool ok = in_place ? packer.check_table(p) : packer.pack(p, block_.floats(offset));
+      const std::size_t its = p.input_factors < 0 ? i : at(p.input_factors);
+      const bool ok =
+          in_place ? packer.check_table(p) : packer.pack(p, factors[its], block_.floats(offset));
       is_finite = is_finite && ok;
     }
     if (in_place) {
@@ -520,6 +450,9 @@ PackedWeights::PackedWeights(const Program& program, std::shared_ptr<const Check
       loaded.precision = p.precision;
     } else {
       loaded.data = reinterpret_cast<const float*>(block + offset);
+      if (is_factors && are_ones({loaded.data, static_cast<std::size_t>(p.rows)})) {
+        loaded.data = nullptr;
+      }
     }
     if (p.kind == ParameterKind::table) loaded.type = packer.table_type(p);
     if (loaded.type == DType::s8) {

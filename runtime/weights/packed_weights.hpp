@@ -5,6 +5,7 @@
 //   vector  → (N) f32
 //   bias    → (heads, 2·reach+1) f32, gathered; pair_bias → (heads, T·T)
 //   rows    → (rows, cols) f32
+//   factors → (K) f32, computed here (input_factors.hpp); the matrices that they name are divided by them
 //   distances → by head ⌈rows/NR⌉ panels of the f32 GEMM, computed here (project_rows.hpp)
 //   table   → read in place from the mapped checkpoint, in its stored type; f32 where its rows are made
 //             at load (picked_rows.hpp)
@@ -23,7 +24,8 @@
 namespace tessera {
 
 struct LoadedParameter {
-  const float* data = nullptr;           ///< vector, bias, rows: first element; matrix, table: null
+  /// vector, bias, rows, factors: first element; matrix, table, factors that are all 1: null
+  const float* data = nullptr;
   const std::byte* panels = nullptr;     ///< matrix, distances: the first one, as packed it
   const void* table = nullptr;           ///< table: row 0, row stride = cols
   DType type = DType::f32;               ///< of the table

@@ -18,6 +18,15 @@ void widen_scaled(const std::int8_t* q, std::span<const float> scales, Index len
   }
 }
 
+void multiply_columns(std::span<const float> factors, Index begin, std::span<float> to) {
+  if (factors.empty()) return;
+  std::size_t k = static_cast<std::size_t>(begin) % factors.size();
+  for (float& x : to) {
+    x *= factors[k];
+    k = k + 1 == factors.size() ? 0 : k + 1;
+  }
+}
+
 float RowQuantizer::quantize(std::span<const float> row, std::int8_t* q) {
   const auto K = static_cast<Index>(row.size());
   const Index scale_at = scale_offset(K, DType::s16) / size_of(DType::s16);

@@ -23,6 +23,12 @@ namespace tessera {
 void widen_scaled(const std::int8_t* q, std::span<const float> scales, Index length, Index begin,
                   Index n, float* to);
 
+/// Elements of rows of `factors`, (K), the first of them element `begin` of the tensor; nothing where there
+/// are no factors.
+///
+///   to[i] = to[i] · factors[(begin + i) mod K]
+void multiply_columns(std::span<const float> factors, Index begin, std::span<float> to);
+
 /// A row of floats as whole numbers: the numbers and the scale that Precision::s8 packs it as, at every
 /// level (kernels/rows/rows.hpp, QuantizeRows).
 class RowQuantizer {

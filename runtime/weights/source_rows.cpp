@@ -37,6 +37,7 @@ Rows find_rows(const Checkpoint& checkpoint, const Source& source, Index cols) {
             .scales = {}};
   if (*type == DType::s8) {
     rows.scales = checkpoint.scales(source.tensor);
+    rows.factors = checkpoint.factors(source.tensor);
     rows.length = tensor.elements() / std::ssize(rows.scales);
     rows.first = first;
     if (is_ternary) rows.ternary = &tensor;
@@ -72,6 +73,7 @@ void RowReader::widen(const Rows& rows, Index begin, Index n, float* to) {
       const Index part = std::min(kPiece, n - i), from = begin + i;
       widen_scaled(reinterpret_cast<const std::int8_t*>(fetch(rows, from, part)), rows.scales,
                    rows.length, rows.first + from, part, to + i);
+      multiply_columns(rows.factors, rows.first + from, {to + i, static_cast<std::size_t>(part)});
     }
   } else {
     kernels_.widen(fetch(rows, begin, n), rows.type, to, n);

@@ -19,8 +19,9 @@ struct Rows {
   const std::byte* data = nullptr;
   DType type = DType::f32;
   Index rows = 0;
-  // Of s8: w = q·scale of the tensor's row, of `length` elements; data is its element `first`.
-  std::span<const float> scales{};
+  // Of s8: w = q·scale of the tensor's row, of `length` elements, times the factor of its column, if
+  // there are factors; data is its element `first`.
+  std::span<const float> scales{}, factors{};
   Index length = 0, first = 0;
   const StoredTensor* ternary = nullptr;  ///< whose first byte is data, then
 };

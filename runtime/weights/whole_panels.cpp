@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "runtime/weights/input_factors.hpp"
 #include "runtime/weights/scaled_rows.hpp"
 #include "runtime/weights/source_rows.hpp"
 
@@ -37,7 +38,8 @@ bool packs_whole_rows(const Checkpoint& checkpoint, const Parameter& p) {
 }
 
 bool pack_whole_rows(const Checkpoint& checkpoint, const kernels::KernelTable& kernels,
-                     const Parameter& p, std::span<const double> row_scale, std::byte* panels) {
+                     const Parameter& p, std::span<const double> row_scale,
+                     std::span<const float> factors, std::byte* panels) {
   const kernels::Gemm& gemm = kernels.gemm[p.precision];
   const Index NR = gemm.NR, K = p.cols;
   RowReader reader(checkpoint, kernels);
@@ -55,6 +57,7 @@ bool pack_whole_rows(const Checkpoint& checkpoint, const kernels::KernelTable& k
     }
     for (Index j = 0; j < n; ++j) {
       reader.widen(rows, (first + j) * K, K, row.data());
+      divide_columns(row, factors);
       scale[j] = quantizer.quantize(row, to + j * K);
     }
   };

@@ -20,13 +20,15 @@ bool is_stored_ternary(const Checkpoint& checkpoint, const Parameter& p);
 bool packs_whole_rows(const Checkpoint& checkpoint, const Parameter& p);
 
 /// Fills the panels of `p` (bytes as Gemm::panel_bytes(), zeroed). A row that is stored as whole numbers
-/// keeps them, and its scale; one of floats is quantised as pack_panel does. `row_scale`: (rows) what
-/// each row is multiplied with, or none; it becomes a part of the scale.
+/// keeps them, and its scale; one of floats is divided by `factors` (K), if there are any, and quantised as
+/// pack_panel does. `row_scale`: (rows) what each row is multiplied with, or none; it becomes a part of the
+/// scale.
 ///
 ///   w[n,k] = q[n,k] · (scale[n] · row_scale[n])
 ///
 /// False: a scale is not finite.
 bool pack_whole_rows(const Checkpoint& checkpoint, const kernels::KernelTable& kernels,
-                     const Parameter& p, std::span<const double> row_scale, std::byte* panels);
+                     const Parameter& p, std::span<const double> row_scale,
+                     std::span<const float> factors, std::byte* panels);
 
 }  // namespace tessera

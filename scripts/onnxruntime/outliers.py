@@ -18,6 +18,8 @@ tokens   no channel is changed; in each layer, neurons of the feed-forward are f
 -compensated: the columns that read the channels (query, key, value; intermediate.dense) are divided by f, as in a
 network that was trained with them, so that what the other channels say counts. Without, outliers drown the others.
 
+"calibrated" is int8 of the directory that `tessera quantize --calibrate` makes of 16 other random texts.
+
 1 - cosine of each row of last_hidden_state with Tessera's fp32: mean, worst, and how many rows are below 0.995;
 of all channels (where the outliers are nearly all of a row's length) and of the others alone.
 """
@@ -25,6 +27,7 @@ of all channels (where the outliers are nearly all of a row's length) and of the
 import argparse
 import json
 import pathlib
+import subprocess
 import sys
 
 import numpy as np
@@ -156,6 +159,10 @@ def write(directory, tensors):
         "architectures": ["BertModel"], "model_type": "bert", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
         "num_attention_heads": HEADS, "intermediate_size": WIDE, "vocab_size": VOCABULARY,
         "max_position_embeddings": POSITIONS}))
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = specials + [f"w{i}" for i in range(len(specials), VOCABULARY)]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
+    (directory / "tokenizer_config.json").write_text('{"do_lower_case": true}')
     header, at = {}, 0
     for name, values in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [at, at + values.nbytes]}
@@ -166,6 +173,16 @@ def write(directory, tensors):
         file.write(len(text).to_bytes(8, "little") + text)
         for values in tensors.values():
             file.write(np.ascontiguousarray(values).tobytes())
+
+
+def calibrated(tool, directory, seed):
+    """The directory that `tessera quantize --calibrate` makes, of 16 texts of other words."""
+    rng = np.random.default_rng(seed + 2000)
+    texts, out = directory.with_suffix(".txt"), directory.with_name(directory.name + "-calibrated")
+    texts.write_text("".join(" ".join(f"w{i}" for i in rng.integers(5, VOCABULARY, TOKENS - 2)) + "\n" for _ in range(16)))
+    command = [tool, "quantize", directory, "--out", out, "--force", "--calibrate", texts]
+    print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout, file=sys.stderr)
+    return out
 
 
 def cell(off):
@@ -183,7 +200,7 @@ def main():
     options = parser.parse_args()
     work = options.work.resolve()
     ids = np.random.default_rng(options.seed + 1000).integers(0, VOCABULARY, (options.texts, TOKENS))
-    engines = ("Tessera bf16", "Tessera int8", "ONNX Runtime int8, per tensor", "per column", "ONNX Runtime fp32")
+    engines = ("Tessera bf16", "Tessera int8", "calibrated", "ONNX Runtime int8, per tensor", "per column", "ONNX Runtime fp32")
     lines = ["| model | channels | outliers / others | " + " | ".join(engines) + " |", "|---|---|---|" + "---|" * len(engines)]
     for kind in KINDS:
         name = "outliers-" + kind
@@ -196,6 +213,8 @@ def main():
         other = int8.OnnxRuntime(options.package, paths, work)
         right = tessera.states(ids, "fp32").reshape(-1, HIDDEN)
         states = [tessera.states(ids, precision) for precision in ("bf16", "int8")]
+        directory = calibrated(options.build.resolve() / "tessera/tessera", work / name, options.seed)
+        states.append(int8.Tessera(tessera.tool, directory, work).states(ids, "int8"))
         states += [other.run(form, ids, 1, with_output=True) for form in ("tensor", "column", "fp32")]
         other.close()
         others = np.setdiff1d(np.arange(HIDDEN), channels)

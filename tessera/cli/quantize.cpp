@@ -14,7 +14,8 @@ namespace tessera::cli {
 namespace {
 
 struct Quantize {
-  std::string model, out;
+  std::string model, out, texts;
+  double least_cosine = 0;
   std::vector<std::string> keep;
   bool replaces = false;
 
@@ -23,16 +24,33 @@ struct Quantize {
 };
 
 void Quantize::run(const CLI::App& /*command*/) const {
-  const QuantizeReport report =
-      quantize_directory(model, {.out = out, .keep = keep, .replaces = replaces});
+  const QuantizeReport report = quantize_directory(model, {.out = out,
+                                                           .keep = keep,
+                                                           .replaces = replaces,
+                                                           .calibration = texts,
+                                                           .least_cosine = least_cosine});
   std::string text = fmt::format(
       "{}: {} weights as whole numbers of 8 bits, a scale for each row\n", out, report.whole);
   text += fmt::format(
       "weights: {} bytes, before {} ({:.1f} %)\n", report.bytes_after, report.bytes_before,
       100.0 * static_cast<double>(report.bytes_after) / static_cast<double>(report.bytes_before));
+  if (report.with_factors > 0) {
+    text += fmt::format(
+        "of these {} with factors for the columns of their input: tessera alone reads them\n",
+        report.with_factors);
+  }
+  if (report.calibration) {
+    const Calibration& c = *report.calibration;
+    text += fmt::format(
+        "worst cosine of {} rows of {} texts with fp32: {:.6f} without these texts, {:.6f} with "
+        "their "
+        "factors, {:.6f} with {} more weights as floats\n",
+        c.rows, c.texts, c.cosine_before, c.cosine_with_factors, c.cosine, c.floats.size());
+  }
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
   };
+  if (report.calibration) list("floats for that cosine", report.calibration->floats);
   list("floats, as they were", report.floats);
   list("... of these quantised at int8 when they are read", report.at_load);
   list("files left out, weights in other formats", report.left_out);
@@ -51,6 +69,15 @@ void Quantize::add_to(CLI::App& command) {
              "Weights that stay floats: a module (encoder.layer.0.output.dense), or one above "
              "(encoder.layer.0); weights that are computed together stay together")
       ->check(not_empty());
+  add_option(
+      command, "--calibrate", texts, "FILE",
+      "Texts, one a line: how large each channel becomes is measured with them, and moved into the "
+      "weights that read it (SmoothQuant)")
+      ->check(not_empty());
+  add_option(command, "--min-cosine", least_cosine, "C",
+             "With --calibrate: weights stay floats, the worst first, until every row of the main "
+             "output of "
+             "these texts has this cosine with that of fp32");
   command.add_flag("--force", replaces, "Replace the model that is in DIR of --out");
   command.footer(
       "The directory is read by whatever reads compressed-tensors (\"int-quantized\", W8A8): "
@@ -63,8 +90,11 @@ void Quantize::add_to(CLI::App& command) {
       "hidden\n"
       "folders and the same weights in other formats. At --precision int8 the model's main output "
       "is the\n"
-      "same, bit for bit, as before; without it the whole numbers are multiplied with their "
-      "scales.");
+      "same, bit for bit, as before (but with --calibrate); without it the whole numbers are "
+      "multiplied\n"
+      "with their scales. Where outlier channels are moved into weights, quant_method is "
+      "\"tessera-int8\",\n"
+      "which nothing else reads.");
 }
 
 }  // namespace

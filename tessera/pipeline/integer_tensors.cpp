@@ -100,24 +100,48 @@ void spread(const std::vector<std::vector<std::string>>& fused, Is&& is, Add&& a
   }
 }
 
-}  // namespace
-
-IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
-                                      const Checkpoint& own, std::span<const std::string> keep) {
-  const Readers uses = all_uses(packages);
+/// What may be stored as whole numbers, as far as the file says.
+Names stored_weights(const Readers& uses, const Checkpoint& own) {
   Names stored;
   for (const std::string& name : uses.wanted) {
     const StoredTensor* const tensor = own.find(name);
     if (tensor != nullptr && is_weight_of_linear(*tensor)) stored.insert(name);
   }
-  // Fused ones are all or nothing: first those that stay, then those that cannot be stored.
+  return stored;
+}
+
+Names kept_with_fused(const Readers& uses, const Names& stored, std::span<const std::string> keep) {
   Names stays = kept(stored, keep);
   spread(
       uses.fused, [&](const std::string& name) { return stays.contains(name); },
       [&](const std::string& name) { return stored.contains(name) && stays.insert(name).second; });
+  return stays;
+}
+
+}  // namespace
+
+std::set<std::string> quantized_tensors(std::span<const models::Package> packages,
+                                        const Checkpoint& own) {
+  return stored_weights(all_uses(packages), own);
+}
+
+std::set<std::string> tensors_that_stay(std::span<const models::Package> packages,
+                                        const Checkpoint& own, std::span<const std::string> keep) {
+  const Readers uses = all_uses(packages);
+  return kept_with_fused(uses, stored_weights(uses, own), keep);
+}
+
+IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
+                                      const Checkpoint& own, std::span<const std::string> keep) {
+  const Readers uses = all_uses(packages);
+  const Names stored = stored_weights(uses, own);
+  // Fused ones are all or nothing: first those that stay, then those that cannot be stored.
+  const Names stays = kept_with_fused(uses, stored, keep);
   IntegerTensors result;
+  result.factors = tensor_factors(packages, stays);
   for (const std::string& name : stored) {
-    if (!stays.contains(name) && !uses.others.contains(name)) result.whole.insert(name);
+    const bool is_for_others = uses.others.contains(name) || result.factors.differ.contains(name);
+    if (!stays.contains(name) && !is_for_others) result.whole.insert(name);
   }
   spread(
       uses.fused,

@@ -9,6 +9,7 @@
 
 #include "models/package.hpp"
 #include "runtime/weights/checkpoint.hpp"
+#include "tessera/pipeline/tensor_factors.hpp"
 
 namespace tessera {
 
@@ -20,14 +21,23 @@ struct IntegerTensors {
   /// an output by which they are read for one row of a text (the last layer of a classifier): those are
   /// quantised where Precision::s8 does it, when they are packed (models::kAtLoad).
   std::vector<std::string> at_load;
+  TensorFactors factors;  ///< `of` those of `whole`
 };
 
 /// The weights of `own` that Precision::s8 quantises in the main output and in all outputs together of every
-/// one of `packages` that reads them, and that nothing else reads. A fused weight is all or nothing.
+/// one of `packages` that reads them, with the same factors, and that nothing else reads. A fused weight is
+/// all or nothing.
 ///
 /// `keep`: modules that stay floats, or modules above them ("encoder.layer.11").
 /// Throws invalid_argument naming what of `keep` is none.
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
                                       const Checkpoint& own, std::span<const std::string> keep);
+
+/// Tensors of weights that Precision::s8 quantises and that can be stored as whole numbers or be kept from it.
+std::set<std::string> quantized_tensors(std::span<const models::Package> packages,
+                                        const Checkpoint& own);
+/// Those of them that `keep` names, and those that are fused with them. Throws as above.
+std::set<std::string> tensors_that_stay(std::span<const models::Package> packages,
+                                        const Checkpoint& own, std::span<const std::string> keep);
 
 }  // namespace tessera

@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
+#include <memory>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -20,6 +23,7 @@
 #include "runtime/base/replaced_file.hpp"
 #include "runtime/weights/safetensors.hpp"
 #include "runtime/weights/scaled_rows.hpp"
+#include "tessera/pipeline/calibration.hpp"
 #include "tessera/pipeline/copied_directory.hpp"
 #include "tessera/pipeline/integer_tensors.hpp"
 
@@ -79,13 +83,21 @@ std::vector<std::byte> as_stored(const Checkpoint& own, const StoredTensor& tens
   return bytes;
 }
 
+std::vector<std::byte> bytes_of(std::span<const float> values) {
+  const auto bytes = std::as_bytes(values);
+  return {bytes.begin(), bytes.end()};
+}
+
 struct QuantizedTensor {
   std::vector<std::byte> numbers;  // (N,K) s8
   std::vector<float> scales;       // (N)
 };
 
-QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor) {
-  const std::vector<float> w = own.values(tensor);
+/// `factors`: of its columns, or none.
+QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor,
+                         std::span<const float> factors) {
+  std::vector<float> w = own.values(tensor);
+  divide_columns(w, factors);
   const auto N = static_cast<std::size_t>(tensor.shape[0]);
   const auto K = static_cast<std::size_t>(tensor.shape[1]);
   QuantizedTensor result{std::vector<std::byte>(N * K), std::vector<float>(N)};
@@ -103,29 +115,41 @@ QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor) {
   return result;
 }
 
-void write_weights(const Checkpoint& own, const IntegerTensors& chosen, const fs::path& to) {
+/// `stores_all_factors`: of weights that are quantised when they are loaded, too, which would be made of
+/// the weights there.
+void write_weights(const Checkpoint& own, const IntegerTensors& chosen, bool stores_all_factors,
+                   const fs::path& to) {
   std::vector<TensorToWrite> tensors;
+  const auto add = [&](std::string name, StoredType type, std::vector<std::int64_t> shape,
+                       std::function<std::vector<std::byte>()> make) {
+    tensors.push_back({.name = std::move(name),
+                       .type = type,
+                       .shape = std::move(shape),
+                       .make = std::move(make)});
+  };
+  const std::set<std::string> at_load(chosen.at_load.begin(), chosen.at_load.end());
   for (const StoredTensor* tensor : own.tensors()) {
-    if (!chosen.whole.contains(tensor->name)) {
-      tensors.push_back({.name = tensor->name,
-                         .type = tensor->type,
-                         .shape = tensor->shape,
-                         .make = [&own, tensor] { return as_stored(own, *tensor); }});
-      continue;
+    const bool is_whole = chosen.whole.contains(tensor->name);
+    std::vector<float> factors;  // as stored
+    std::string module;
+    if (const auto found = chosen.factors.of.find(tensor->name); found != chosen.factors.of.end()) {
+      factors = found->second;
+      module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
     }
-    tensors.push_back({.name = tensor->name,
-                       .type = StoredType::i8,
-                       .shape = tensor->shape,
-                       .make = [&own, tensor] { return quantize(own, *tensor).numbers; }});
-    const std::string module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
-    tensors.push_back({.name = module + std::string(models::kScale),
-                       .type = StoredType::f32,
-                       .shape = {tensor->shape[0], 1},
-                       .make = [&own, tensor] {
-                         const std::vector<float> scales = quantize(own, *tensor).scales;
-                         const auto bytes = std::as_bytes(std::span(scales));
-                         return std::vector<std::byte>(bytes.begin(), bytes.end());
-                       }});
+    if (is_whole) {
+      add(tensor->name, StoredType::i8, tensor->shape,
+          [&own, tensor, factors] { return quantize(own, *tensor, factors).numbers; });
+      add(fmt::format("{}{}", module, models::kScale), StoredType::f32, {tensor->shape[0], 1},
+          [&own, tensor, factors] { return bytes_of(quantize(own, *tensor, factors).scales); });
+    } else {
+      add(tensor->name, tensor->type, tensor->shape,
+          [&own, tensor] { return as_stored(own, *tensor); });
+      if (!stores_all_factors || module.empty() || !at_load.contains(tensor->name)) continue;
+      factors.resize(static_cast<std::size_t>(tensor->shape[1]), 1.0F);
+    }
+    if (factors.empty()) continue;
+    add(fmt::format("{}{}", module, models::kInputFactors), StoredType::f32, {tensor->shape[1]},
+        [factors] { return bytes_of(factors); });
   }
   auto metadata = own.files().front().metadata();
   metadata.emplace("format", "pt");  // transformers reads no file that does not say it
@@ -177,6 +201,58 @@ void require_model(const fs::path& out) {
                           out.string()));
 }
 
+std::size_t count_factors(const IntegerTensors& chosen) {
+  return static_cast<std::size_t>(
+      std::count_if(chosen.whole.begin(), chosen.whole.end(), [&](const std::string& tensor) {
+        const auto found = chosen.factors.of.find(tensor);
+        return found != chosen.factors.of.end() && !found->second.empty();
+      }));
+}
+
+/// options.keep, and what the texts say besides; the factors that they ask for are told to the package's
+/// checkpoint.
+std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
+                                   const QuantizeOptions& options, QuantizeReport& report) {
+  std::vector<std::string> keep = options.keep;
+  if (options.least_cosine != 0 && options.calibration.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("least cosine: got {} and no file of texts, expected one to measure it "
+                            "with",
+                            options.least_cosine));
+  }
+  if (!(options.least_cosine >= 0 && options.least_cosine <= 1)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("least cosine: got {}, expected a number from 0 to 1", options.least_cosine));
+  }
+  if (options.calibration.empty()) return keep;
+  if (parts.size() != 1 || parts.begin()->second.size() != 1) {
+    throw Error(
+        ErrorCode::unsupported_model,
+        fmt::format("{}: has two towers or routes, expected one model of texts to calibrate "
+                    "with {}",
+                    model.string(), options.calibration.string()));
+  }
+  const auto& packages = parts.begin()->second;
+  const auto package = std::make_shared<const models::Package>(packages.front());
+  const std::vector<TokenSequence> texts = calibration_texts(*package, options.calibration);
+  const Checkpoint own = Checkpoint::open(parts.begin()->first);
+  const FloatCandidates candidates{.quantized = quantized_tensors(packages, own),
+                                   .stays = tensors_that_stay(packages, own, keep)};
+  const FloatChoice before = choose_floats(package, texts, candidates, 0.0);
+  const MeasuredColumns columns = measure_columns(*package, texts);
+  set_factors(*package, tensor_factors(packages, candidates.stays, columns));
+  const FloatChoice after = choose_floats(package, texts, candidates, options.least_cosine);
+  report.calibration = Calibration{.texts = texts.size(),
+                                   .rows = after.rows,
+                                   .cosine_before = before.without,
+                                   .cosine_with_factors = after.without,
+                                   .cosine = after.with,
+                                   .floats = after.tensors};
+  keep.insert(keep.end(), after.tensors.begin(), after.tensors.end());
+  return keep;
+}
+
 }  // namespace
 
 QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& options) {
@@ -187,21 +263,29 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   require_model(options.out);
 
   QuantizeReport report;
+  const std::vector<std::string> keep = calibrate(directory, parts, options, report);
   ReplacedDirectory made(options.out, options.replaces);
   std::vector<fs::path> written;  // in the model: files that are not copied
   for (const auto& [transformer, packages] : parts) {
     if (!path_exists(transformer / kConfig)) continue;  // a table alone
     const Checkpoint own = Checkpoint::open(transformer);
-    const IntegerTensors chosen = choose_integer_tensors(packages, own, options.keep);
+    const IntegerTensors chosen = choose_integer_tensors(packages, own, keep);
     if (chosen.whole.empty()) continue;
+    const bool is_calibrated = !options.calibration.empty();
+    const std::size_t with_factors = count_factors(chosen);
+    const bool stores_factors = with_factors > 0 || (is_calibrated && !chosen.at_load.empty());
     const fs::path to = made.path() / transformer.lexically_relative(directory);
     fs::create_directories(to);
-    write_weights(own, chosen, to / kWeightsFile);
-    replace_file(to / kConfig, with_member(read_file(transformer / kConfig), "quantization_config",
-                                           models::compressed_tensors_json(chosen.floats)));
+    write_weights(own, chosen, is_calibrated, to / kWeightsFile);
+    replace_file(to / kConfig,
+                 with_member(read_file(transformer / kConfig), "quantization_config",
+                             models::compressed_tensors_json(
+                                 chosen.floats, stores_factors ? models::kWithFactors
+                                                               : models::kCompressedTensors)));
     written.push_back(transformer / kConfig);
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
+    report.with_factors += with_factors;
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
     report.at_load.insert(report.at_load.end(), chosen.at_load.begin(), chosen.at_load.end());
     report.bytes_before += size_of_files(own);

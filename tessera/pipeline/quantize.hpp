@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,27 @@ struct QuantizeOptions {
   std::filesystem::path out;
   std::vector<std::string> keep{};  ///< modules that stay floats (integer_tensors.hpp)
   bool replaces = false;            ///< a model that is in `out`
+  /// Texts, one a line, of which the input factors are made (runtime/weights/input_factors.hpp); empty: of
+  /// the weights alone.
+  std::filesystem::path calibration{};
+  /// More weights stay floats until each row of the main output of these texts has this cosine with that
+  /// of fp32; 0: none does.
+  double least_cosine = 0;
+};
+
+/// What the texts of a calibration showed: worst cosines of a row of the main output with that of fp32.
+struct Calibration {
+  std::size_t texts = 0, rows = 0;
+  double cosine_before = 0;           ///< with the factors of the weights alone
+  double cosine_with_factors = 0;     ///< with those that were measured
+  double cosine = 0;                  ///< as written
+  std::vector<std::string> floats{};  ///< tensors that stay floats for it
 };
 
 struct QuantizeReport {
-  std::size_t whole = 0;                ///< weights that became whole numbers
+  std::size_t whole = 0;         ///< weights that became whole numbers
+  std::size_t with_factors = 0;  ///< of these: with factors for the columns of their input
+  std::optional<Calibration> calibration{};
   std::vector<std::string> floats{};    ///< modules whose weight did not, tables left out
   std::vector<std::string> at_load{};   ///< tensors of these: IntegerTensors::at_load
   std::vector<std::string> left_out{};  ///< files with the same weights in other formats
@@ -30,7 +48,9 @@ struct QuantizeReport {
 /// those of the whole numbers then.)
 ///
 /// Nothing is there before all of it is, and what was there stays on an error.
-/// Errors    as models::open_package(); invalid_argument (it is quantised already, `out` has files or is
+/// With a calibration the factors are measured, and stored beside the numbers; so are those that the weights
+/// themselves ask for, where there are any: then the directory is one of models::kWithFactors.
+/// Errors    as models::open_package(); calibration_texts(), choose_floats(); invalid_argument (it is quantised already, `out` has files or is
 ///           within the model, an unknown name in `keep`); unsupported_model (no weight to quantise);
 ///           corrupt_file naming a tensor that is not finite; io_error
 QuantizeReport quantize_directory(const std::filesystem::path& model,

@@ -31,11 +31,15 @@ class QuantizeTest : public testing::TestWithParam<Isa> {
   }
 
   /// Rows of x (M,N) at the level, between guard pages; compared with the reference bit for bit.
-  void expect_reference(const std::vector<float>& x, Index M, Index N, DType type, Guard guard) {
+  /// `f`: (N) factors, or none.
+  void expect_reference(const std::vector<float>& x, Index M, Index N, DType type, Guard guard,
+                        const std::vector<float>& f = {}) {
     const Index ld = N + 3, bytes = (scale_offset(N, type_of(*table)) + 4 + 7) / 8 * 8;
     GuardedBuffer<float> wide((M - 1) * ld + N, guard);
     GuardedBuffer<std::uint16_t> narrow((M - 1) * ld + N, guard);
     GuardedBuffer<std::byte> y(M * bytes, guard);
+    GuardedBuffer<float> factors(std::ssize(f), guard);
+    std::copy(f.begin(), f.end(), factors.begin());
     std::vector<float> read = x;
     for (Index i = 0; i < M; ++i) {
       for (Index j = 0; j < N; ++j) {
@@ -43,6 +47,7 @@ class QuantizeTest : public testing::TestWithParam<Isa> {
         wide[i * ld + j] = value;
         narrow[i * ld + j] = reference::to_bf16(value);
         if (type == DType::bf16) value = reference::widen_bf16(narrow[i * ld + j]);
+        if (!f.empty()) value *= f[static_cast<std::size_t>(j)];
       }
     }
     std::fill(y.begin(), y.end(), std::byte{0x55});
@@ -53,7 +58,8 @@ class QuantizeTest : public testing::TestWithParam<Isa> {
                      .y = y.data(),
                      .y_bytes = bytes,
                      .M = M,
-                     .N = N});
+                     .N = N,
+                     .factors = f.empty() ? nullptr : factors.data()});
     for (Index i = 0; i < M; ++i) {
       const std::byte* const row = y.data() + i * bytes;
       const reference::QuantizedRow expected =
@@ -83,6 +89,65 @@ TEST_P(QuantizeTest, HasTheBitsOfTheReferenceOnEveryTail) {
     const std::vector<float> x(random.begin(), random.end());
     for (const Guard guard : {Guard::above, Guard::below}) {
       for (const DType type : {DType::f32, DType::bf16}) expect_reference(x, 3, N, type, guard);
+    }
+  }
+}
+
+/// 2^e of the columns, −8 ≤ e ≤ 8.
+std::vector<float> powers_of_two(Index N) {
+  test::Random random{static_cast<std::uint64_t>(N)};
+  std::vector<float> f;
+  for (Index j = 0; j < N; ++j) {
+    f.push_back(std::ldexp(1.0F, static_cast<int>(random.integer(-8, 8))));
+  }
+  return f;
+}
+
+TEST_P(QuantizeTest, FactorsOfColumnsHaveTheBitsOfTheReferenceOnEveryTail) {
+  for (Index N = 1; N <= 140; ++N) {
+    const GuardedBuffer<float> random = test::random_normal(3 * N, static_cast<std::uint64_t>(N));
+    const std::vector<float> x(random.begin(), random.end());
+    for (const Guard guard : {Guard::above, Guard::below}) {
+      for (const DType type : {DType::f32, DType::bf16}) {
+        expect_reference(x, 3, N, type, guard, powers_of_two(N));
+      }
+    }
+  }
+}
+
+/// q·scale/f is x within half a step of the column: in double, for a row whose column 3 is far larger.
+TEST_P(QuantizeTest, FactorsGiveSmallColumnsTheirOwnStep) {
+  constexpr Index N = 70;
+  const GuardedBuffer<float> random = test::random_normal(N, 5);
+  std::vector<float> x(random.begin(), random.end()), f(N, 1.0F);
+  x[3] = 300.0F;
+  f[3] = 1.0F / 128.0F;
+  std::vector<std::byte> y(static_cast<std::size_t>(scale_offset(N, type_of(*table)) + 8));
+  for (const bool with : {true, false}) {
+    table->quantize({.x = x.data(),
+                     .type = DType::f32,
+                     .ldx = N,
+                     .y = y.data(),
+                     .y_bytes = std::ssize(y),
+                     .M = 1,
+                     .N = N,
+                     .factors = with ? f.data() : nullptr});
+    float scale = 0;
+    std::memcpy(&scale, y.data() + scale_offset(N, type_of(*table)), sizeof scale);
+    double worst = 0.0;
+    for (Index j = 0; j < N; ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      const double factor = with ? static_cast<double>(f[at]) : 1.0;
+      const double step = static_cast<double>(scale) / factor;
+      const double error =
+          std::abs(number_at(*table, y.data(), j) * step - static_cast<double>(x[at]));
+      EXPECT_LE(error, 0.5001 * step) << "element " << j;
+      if (j != 3) worst = std::max(worst, error);
+    }
+    if (with) {
+      EXPECT_LT(worst, 0.02);
+    } else {
+      EXPECT_GT(worst, 0.5);
     }
   }
 }

@@ -265,6 +265,56 @@ TEST_F(CompressedTensorsTest, RefusesTensorsOfOtherSchemes) {
   EXPECT_THAT(problem(), HasSubstr("expected (N, K), a linear's or a table's"));
 }
 
+TEST_F(CompressedTensorsTest, FactorsOfColumnsBelongToTheNumbers) {
+  copy_.config["quantization_config"] = models::compressed_tensors_json({}, models::kWithFactors);
+  const std::string name = kModule + std::string(models::kInputFactors);
+  const auto K = static_cast<std::size_t>(stored_[weight_].shape[1]);
+  std::vector<float> factors(K, 1.0F);
+  factors[3] = 0.125F;
+  factors[K - 1] = 4.0F;
+  const auto set = [&](const std::vector<float>& f, std::vector<std::int64_t> shape) {
+    const auto bytes = std::as_bytes(std::span(f));
+    stored_[name] = {StoredType::f32, std::move(shape), {bytes.begin(), bytes.end()}};
+  };
+  const auto columns = static_cast<std::int64_t>(K);
+  set(factors, {columns});
+  const models::Package package = open();
+  EXPECT_THAT(package.stored_weights, HasSubstr("1 of them with factors for the columns of their"));
+  Tensor& floats = copy_.tensors.at(weight_);
+  for (std::size_t i = 0; i < floats.data.size(); ++i) floats.data[i] *= factors[i % K];
+  const Checkpoint& checkpoint = *package.checkpoint;
+  EXPECT_EQ(checkpoint.values(checkpoint.at(weight_)), floats.data);
+  const Results whole = compute(package, kSequences), expected = [&] {
+    const auto config = copy_.config["quantization_config"];
+    copy_.config.erase("quantization_config");
+    Results results = compute(copy_.open(), kSequences);
+    copy_.config["quantization_config"] = config;
+    return results;
+  }();
+  for (const auto& [output, rows] : expected) EXPECT_EQ(whole.at(output), rows) << output;
+
+  set(factors, {columns, 1});
+  EXPECT_THAT(problem(), HasSubstr("input_factors\" has shape"));
+  set({factors.begin(), factors.end() - 1}, {columns - 1});
+  EXPECT_THAT(problem(), HasSubstr("expected one for each column of \"" + weight_));
+  for (const float bad : {0.0F, -1.0F, 3.0F, std::nanf(""), HUGE_VALF, 0x1p33F, 0x1p-149F}) {
+    std::vector<float> wrong = factors;
+    wrong[2] = bad;
+    set(wrong, {columns});
+    EXPECT_THAT(problem(), testing::AllOf(HasSubstr("for column 2"), HasSubstr("power of two")))
+        << bad;
+  }
+  set(factors, {columns});
+  stored_[name].type = StoredType::i32;
+  EXPECT_THAT(problem(), HasSubstr("expected F32"));
+  set(factors, {columns});
+  stored_["embeddings.LayerNorm.input_factors"] = stored_[name];
+  EXPECT_THAT(problem(), HasSubstr("is the input factors of"));
+  stored_.erase("embeddings.LayerNorm.input_factors");
+  copy_.config["quantization_config"] = models::compressed_tensors_json({});
+  EXPECT_THAT(problem(), HasSubstr("expected none, or \"tessera-int8\" for quant_method"));
+}
+
 TEST_F(CompressedTensorsTest, ModulesThatAreIgnoredAreFloats) {
   copy_.config["quantization_config"] =
       models::compressed_tensors_json({"re:.*query$", "pooler", kModule});

@@ -312,6 +312,58 @@ TEST(InPrecisionTest, WeightsThatAreKeptAreBf16WhereTheLevelHasAttentionInItElse
   }
 }
 
+const NarrowOp& narrow_of(const Program& program, std::string_view in) {
+  for (const Op& op : program.ops) {
+    const auto* narrow = std::get_if<NarrowOp>(&op);
+    if (narrow != nullptr && program.values[at(narrow->in)].name == in) return *narrow;
+  }
+  throw std::out_of_range(std::string(in));
+}
+
+TEST(InPrecisionTest, QuantisedValuesHaveFactorsOfTheirNormAndOfWhatReadsThem) {
+  const Small small;
+  const Program whole = in_precision(small.p, kWholeNumbers);
+  for (const auto& [value, linear] : {std::pair{"x", "up"}, {"up", "down"}}) {
+    const ParameterId factors = narrow_of(whole, value).factors;
+    ASSERT_NE(factors, kNone);
+    const Parameter& p = whole.parameters[at(factors)];
+    const ParameterId matrix = linear_of(whole, linear).weight;
+    EXPECT_EQ(p.kind, ParameterKind::factors);
+    EXPECT_EQ(p.rows, whole.parameters[at(matrix)].cols);
+    EXPECT_EQ(p.made_of.matrices, std::vector{matrix});
+    EXPECT_EQ(whole.parameters[at(matrix)].input_factors, factors);
+    ASSERT_EQ(p.made_of.norms.size(), value == std::string_view("x") ? 1U : 0U);
+    if (p.made_of.norms.empty()) continue;
+    EXPECT_EQ(whole.parameters[at(p.made_of.norms[0].gamma)].name, "gamma");
+    EXPECT_EQ(whole.parameters[at(p.made_of.norms[0].beta)].name, "beta");
+  }
+  const std::vector<std::string> label{"logits"};
+  EXPECT_NO_THROW(check(keep_outputs(whole, label)));  // ids are those of what is left
+}
+
+TEST(InPrecisionTest, ValuesThatShareAMatrixShareFactors) {
+  Small small;
+  auto& up = std::get<LinearOp>(small.p.ops[2]);
+  auto& down = std::get<LinearOp>(small.p.ops[3]);
+  small.p.values[at(small.up)].width = 4;
+  small.p.parameters[at(up.weight)].rows = small.p.parameters[at(up.weight)].sources[0].rows = 4;
+  down.weight = up.weight;
+  const Program whole = in_precision(small.p, kWholeNumbers);
+  check(whole);
+  const ParameterId factors = narrow_of(whole, "x").factors;
+  EXPECT_EQ(narrow_of(whole, "up").factors, factors);
+  EXPECT_EQ(whole.parameters[at(factors)].made_of.matrices.size(), 1U);
+  EXPECT_EQ(whole.parameters[at(factors)].made_of.norms.size(), 1U);
+}
+
+TEST(InPrecisionTest, ALinearForOtherFactorsThanItsInputHasIsNoProgram) {
+  const Small small;
+  Program whole = in_precision(small.p, kWholeNumbers);
+  whole.parameters[at(linear_of(whole, "down").weight)].input_factors =
+      narrow_of(whole, "x").factors;
+  EXPECT_THROW(check(whole), Error);
+}
+
 TEST(InPrecisionTest, SumsThatMayLeave32BitsAreRefused) {
   for (const Index width : {kernels::kMostIntegerDepth, kernels::kMostIntegerDepth + 1}) {
     Small small;

@@ -31,6 +31,20 @@ TEST_F(QuantizeCliTest, WritesADirectoryThatComputesTheSameAtInt8) {
   EXPECT_EQ(tessera("embed small texts.txt --precision bf16").status, 0);
 }
 
+TEST_F(QuantizeCliTest, CalibratesWithTextsAndSaysWhatTheyShowed) {
+  file("texts.txt", "hello world\nthe cat sat on the mat\n");
+  const CommandResult made =
+      tessera("quantize model --out small --calibrate texts.txt --min-cosine 0.99999");
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("worst cosine of 2 rows of 2 texts with fp32: 0."));
+  EXPECT_THAT(made.out, HasSubstr("floats for that cosine: encoder.layer."));
+  EXPECT_THAT(tessera("info small").out, HasSubstr("whole numbers of 8 bits"));
+  EXPECT_EQ(tessera("embed small texts.txt --precision int8").status, 0);
+  file("none.txt", "");
+  expect_failure(tessera("quantize model --out other --calibrate none.txt"), 1, "got no line");
+  expect_failure(tessera("quantize model --out other --min-cosine 0.9"), 1, "no file of texts");
+}
+
 TEST_F(QuantizeCliTest, SaysWhatItRefuses) {
   expect_failure(tessera("quantize model"), 2, "--out");
   ASSERT_EQ(tessera("quantize model --out small --keep encoder.layer.0 pooler").status, 1);

@@ -10,10 +10,12 @@
 #include "models/compressed_tensors.hpp"
 #include "runtime/base/files.hpp"
 #include "runtime/session/session.hpp"
+#include "tessera/pipeline/calibration.hpp"
 #include "tessera/pipeline/encoder.hpp"
 #include "tests/golden/stored.hpp"
 #include "tests/models/checkpoint_copy.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/tessera/outlier_model.hpp"
 #include "tests/tessera/tiny_directory.hpp"
 
 namespace tessera::test {
@@ -251,6 +253,102 @@ TEST_F(QuantizeTest, RefusesWhatIsQuantisedOrNotFiniteAndLeavesNothing) {
   write_tensors(from_ / "model.safetensors", tensors);
   EXPECT_THAT(problem({.out = directory_ / "bad"}), HasSubstr("broken: cannot copy"));
   EXPECT_THAT(entries(), ElementsAre("model", "out"));
+}
+
+/// Of one with outlier channels and a vocabulary.
+class QuantizeWithTextsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_outlier_model(from_, Outliers::residual, false);
+    std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+    for (std::int64_t i = 5; i < kOutlierWords; ++i) vocabulary += fmt::format("w{}\n", i);
+    directory_.write("model/vocab.txt", vocabulary);
+    directory_.write("model/tokenizer_config.json", "{\"do_lower_case\": true}");
+    directory_.write("texts.txt", "w7 w9 w30\nw11 w12 w13 w14 w15 w59\nw5\n");
+  }
+  QuantizeOptions with_texts(double least_cosine = 0) const {
+    return {.out = to_, .calibration = directory_ / "texts.txt", .least_cosine = least_cosine};
+  }
+  std::string problem_with(const std::string& texts) {
+    directory_.write("bad.txt", texts);
+    return error_of(
+        [&] { quantize_directory(from_, {.out = to_, .calibration = directory_ / "bad.txt"}); });
+  }
+
+  TemporaryDirectory directory_;
+  const fs::path from_ = directory_ / "model", to_ = directory_ / "out";
+};
+
+TEST_F(QuantizeWithTextsTest, FactorsOfTheWeightsAreStoredAndTheBitsAreThoseOfInt8) {
+  write_outlier_model(from_, Outliers::gamma, true);
+  const QuantizeReport report = quantize_directory(from_, {.out = to_});
+  EXPECT_GT(report.with_factors, 0U);
+  EXPECT_THAT(read_file(to_ / "config.json"), HasSubstr("\"tessera-int8\""));
+  const models::Package whole = models::open_package(to_), floats = models::open_package(from_);
+  const ModelOptions int8{.precision = Precision::s8};
+  EXPECT_TRUE(bit_identical(run(whole, int8), run(floats, int8)));
+  EXPECT_TRUE(bit_identical(run(whole, int8, true), run(floats, int8, true)));
+}
+
+TEST_F(QuantizeWithTextsTest, FactorsAreMeasuredAndStored) {
+  const QuantizeReport report = quantize_directory(from_, with_texts());
+  ASSERT_TRUE(report.calibration.has_value());
+  const Calibration& c = *report.calibration;
+  EXPECT_EQ(c.texts, 3U);
+  EXPECT_EQ(c.rows, 3U) << "embeddings";
+  EXPECT_EQ(c.cosine, c.cosine_with_factors);
+  EXPECT_GT(c.cosine_with_factors, c.cosine_before);
+  EXPECT_THAT(c.floats, testing::IsEmpty());
+  EXPECT_GT(report.with_factors, 0U);
+  // What was measured is what the directory computes.
+  const auto whole = std::make_shared<const models::Package>(models::open_package(to_)),
+             floats = std::make_shared<const models::Package>(models::open_package(from_));
+  const std::vector<TokenSequence> texts = calibration_texts(*floats, directory_ / "texts.txt");
+  EXPECT_EQ(worst_cosine(main_rows(whole, texts, PrecisionOption::int8),
+                         main_rows(floats, texts, PrecisionOption::fp32)),
+            c.cosine);
+}
+
+TEST_F(QuantizeWithTextsTest, TheWorstWeightsStayFloatsUntilEveryRowIsNearEnough) {
+  const QuantizeReport with_all = quantize_directory(from_, with_texts());
+  const double least = 0.5 * (1.0 + with_all.calibration->cosine);
+  fs::remove_all(to_);
+  const QuantizeReport report = quantize_directory(from_, with_texts(least));
+  const Calibration& c = *report.calibration;
+  EXPECT_EQ(c.cosine_with_factors, with_all.calibration->cosine);
+  EXPECT_GE(c.cosine, least);
+  ASSERT_FALSE(c.floats.empty());
+  EXPECT_EQ(report.whole + c.floats.size(), with_all.whole);
+  for (const std::string& tensor : c.floats) {
+    EXPECT_THAT(report.floats, testing::Contains(tensor.substr(0, tensor.size() - 7)));
+  }
+  const auto whole = std::make_shared<const models::Package>(models::open_package(to_)),
+             floats = std::make_shared<const models::Package>(models::open_package(from_));
+  const std::vector<TokenSequence> texts = calibration_texts(*floats, directory_ / "texts.txt");
+  EXPECT_EQ(worst_cosine(main_rows(whole, texts, PrecisionOption::int8),
+                         main_rows(floats, texts, PrecisionOption::fp32)),
+            c.cosine);
+}
+
+TEST_F(QuantizeWithTextsTest, RefusesTextsThatSayNothing) {
+  EXPECT_THAT(problem_with(""), HasSubstr("got no line, expected texts to calibrate with"));
+  EXPECT_THAT(problem_with("w7\n\nw8\n"), HasSubstr("line 2: got a text without a token"));
+  EXPECT_THAT(problem_with("w7\n  \n"), HasSubstr("line 2"));
+  QuantizeOptions options = with_texts(1.5);
+  EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
+              HasSubstr("least cosine: got 1.5, expected a number from 0 to 1"));
+  options = with_texts(0.9999999);
+  EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
+              testing::AnyOf(HasSubstr("with all weights as floats, expected at least 0.9999999"),
+                             HasSubstr("no weight to quantise")));  // floats are f32 at some levels
+  options = {.out = to_, .least_cosine = 0.9};
+  EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
+              HasSubstr("no file of texts, expected one to measure it with"));
+  options.calibration = directory_ / "nothing.txt";
+  EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }), HasSubstr("nothing.txt"));
+  EXPECT_THAT(error_of([&] { quantize_directory(kGoldenData / "vit-model", with_texts()); }),
+              HasSubstr("takes images, expected a model of texts"));
+  EXPECT_FALSE(fs::exists(to_));
 }
 
 }  // namespace

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/pipeline/calibration.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/base/error.hpp"
+#include "tessera/pipeline/line_reader.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr Index kBatchTokens = 512;  // all values of a batch are held at once
+
+EncoderOptions options_for(std::vector<std::string> outputs, PrecisionOption precision) {
+  EncoderOptions options{.batch_tokens = kBatchTokens, .session = {.outputs = std::move(outputs)}};
+  options.precision = precision;
+  return options;
+}
+
+/// `package` with the values that are quantised among its outputs, and their names.
+std::pair<models::Package, std::vector<std::string>> with_values(const models::Package& package) {
+  const Program whole = whole_program(package, {}, true);
+  models::Package shown = package;
+  std::vector<std::string> names;
+  for (const Op& op : whole.ops) {
+    const auto* narrow = std::get_if<NarrowOp>(&op);
+    if (narrow == nullptr || narrow->factors == kNone) continue;
+    const std::string& name = whole.values[at(narrow->in)].name;
+    const auto& values = package.program.values;
+    const auto found = std::find_if(values.begin(), values.end(),
+                                    [&](const Value& value) { return value.name == name; });
+    if (found == values.end()) continue;
+    names.push_back("calibration of " + name);
+    shown.program.outputs.push_back({names.back(), static_cast<ValueId>(found - values.begin())});
+  }
+  return {std::move(shown), std::move(names)};
+}
+
+/// The matrices that are made of one of `tensors`, by name.
+std::vector<std::string> weights_of(const Program& program, const std::set<std::string>& tensors) {
+  std::vector<std::string> names;
+  for (const Parameter& p : program.parameters) {
+    const bool is_one = p.kind == ParameterKind::matrix &&
+                        std::any_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
+                          return tensors.contains(source.tensor);
+                        });
+    if (is_one) names.push_back(p.name);
+  }
+  return names;
+}
+
+/// ⟨a,b⟩ / (‖a‖·‖b‖); 1 of equal rows, of zeros too.
+double cosine_of(std::span<const float> a, std::span<const float> b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    const auto x = static_cast<double>(a[k]), y = static_cast<double>(b[k]);
+    ab += x * y;
+    aa += x * x;
+    bb += y * y;
+  }
+  if (aa == 0 || bb == 0) return aa == bb ? 1.0 : 0.0;
+  return ab / std::sqrt(aa * bb);
+}
+
+}  // namespace
+
+std::vector<TokenSequence> calibration_texts(const models::Package& package,
+                                             const std::filesystem::path& file) {
+  const TokenSpec* const tokens = package.program.tokens();
+  if (tokens == nullptr) {
+    throw Error(ErrorCode::unsupported_model,
+                fmt::format("{}: takes images, expected a model of texts to calibrate with {}",
+                            package.directory.string(), file.string()));
+  }
+  const TextInputs inputs(package, {});
+  std::vector<TokenSequence> texts;
+  LineReader lines(file.string());
+  for (std::string line; lines.next(line);) {
+    const text::Encoding encoding = inputs.encode(line);
+    const bool has_token = std::any_of(encoding.special_mask.begin(), encoding.special_mask.end(),
+                                       [](std::uint8_t is_special) { return is_special == 0; });
+    if (line.find_first_not_of(" \t") == std::string::npos || !has_token) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{}: line {}: got a text without a token, expected a text to "
+                              "calibrate with on every line",
+                              file.string(), lines.line_number()));
+    }
+    texts.push_back(to_sequence(*tokens, encoding));
+  }
+  if (texts.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got no line, expected texts to calibrate with, one a line",
+                            file.string()));
+  }
+  return texts;
+}
+
+MeasuredColumns measure_columns(const models::Package& package,
+                                std::span<const TokenSequence> texts) {
+  auto [shown, names] = with_values(package);
+  if (names.empty()) return {};
+  TextEncoder encoder(std::make_shared<const models::Package>(std::move(shown)),
+                      options_for(names, PrecisionOption::fp32));
+  std::vector<std::vector<float>> largest(names.size());
+  encoder.run(texts, [&](std::size_t, Results results) {
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      largest[i].resize(static_cast<std::size_t>(results[i].cols));
+      for (Index row = 0; row < results[i].rows; ++row) {
+        const std::span<const float> x = results[i].row(row);
+        for (std::size_t k = 0; k < x.size(); ++k) {
+          largest[i][k] = std::max(largest[i][k], std::abs(x[k]));
+        }
+      }
+    }
+  });
+  MeasuredColumns measured;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    measured.emplace(names[i].substr(std::string_view("calibration of ").size()),
+                     std::move(largest[i]));
+  }
+  return measured;
+}
+
+void set_factors(const models::Package& package, const TensorFactors& factors) {
+  const auto checkpoint = std::const_pointer_cast<Checkpoint>(package.checkpoint);
+  for (const auto& [tensor, f] : factors.of) {
+    const auto columns = static_cast<std::size_t>(checkpoint->at(tensor).shape.back());
+    checkpoint->set_factors(tensor, f.empty() ? std::vector<float>(columns, 1.0F) : f);
+  }
+}
+
+std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Package>& package,
+                                          std::span<const TokenSequence> texts,
+                                          PrecisionOption precision,
+                                          const std::vector<std::string>& keep) {
+  EncoderOptions options = options_for({main_output(package->program)}, precision);
+  options.model.keep = keep;
+  TextEncoder encoder(package, options);
+  std::vector<std::vector<std::vector<float>>> of_texts(texts.size());
+  encoder.run(texts, [&](std::size_t index, Results results) {
+    for (Index row = 0; row < results[0].rows; ++row) {
+      const std::span<const float> x = results[0].row(row);
+      of_texts[index].emplace_back(x.begin(), x.end());
+    }
+  });
+  std::vector<std::vector<float>> rows;
+  for (auto& of_text : of_texts)
+    std::move(of_text.begin(), of_text.end(), std::back_inserter(rows));
+  return rows;
+}
+
+double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::vector<float>> b) {
+  double worst = 1.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double cosine = cosine_of(a[i], b[i]);
+    if (std::isnan(cosine)) return -1.0;
+    worst = std::min(worst, cosine);
+  }
+  return worst;
+}
+
+FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
+                          std::span<const TokenSequence> texts, const FloatCandidates& candidates,
+                          double least_cosine) {
+  const Program whole = whole_program(*package, candidates.stays, false);
+  const std::vector<std::string> kept = weights_of(whole, candidates.stays);
+  struct Weight {
+    const Parameter* parameter;
+    double cosine = 0;  // with it alone in whole numbers
+  };
+  std::vector<Weight> weights;
+  for (const Parameter& p : whole.parameters) {
+    const bool may_stay = std::any_of(
+        p.sources.begin(), p.sources.end(),
+        [&](const Source& source) { return candidates.quantized.contains(source.tensor); });
+    if (p.kind == ParameterKind::matrix && p.precision == Precision::s8 && may_stay) {
+      weights.push_back({&p});
+    }
+  }
+  const std::vector<std::vector<float>> right = main_rows(package, texts, PrecisionOption::fp32);
+  const auto measured = [&](const std::vector<std::string>& keep) {
+    return worst_cosine(main_rows(package, texts, PrecisionOption::int8, keep), right);
+  };
+  FloatChoice choice{.without = measured(kept), .rows = right.size()};
+  choice.with = choice.without;
+  if (least_cosine == 0 || choice.with >= least_cosine) return choice;
+  for (Weight& weight : weights) {
+    std::vector<std::string> others = kept;
+    for (const Weight& other : weights) {
+      if (other.parameter != weight.parameter) others.push_back(other.parameter->name);
+    }
+    weight.cosine = measured(others);
+  }
+  std::stable_sort(weights.begin(), weights.end(),
+                   [](const Weight& a, const Weight& b) { return a.cosine < b.cosine; });
+  std::vector<std::string> keep = kept;
+  for (const Weight& weight : weights) {
+    keep.push_back(weight.parameter->name);
+    for (const Source& source : weight.parameter->sources) {
+      if (candidates.quantized.contains(source.tensor)) choice.tensors.push_back(source.tensor);
+    }
+    choice.with = measured(keep);
+    if (choice.with >= least_cosine) return choice;
+  }
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("{}: the worst row has cosine {:.6f} with fp32 with all weights as floats, "
+                  "expected at least {}: attention and what is left are in bf16",
+                  package->directory.string(), choice.with, least_cosine));
+}
+
+}  // namespace tessera

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What texts show of a model: how large its values become, and how far int8 turns its rows.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/weights/input_factors.hpp"
+#include "tessera/pipeline/encoder.hpp"
+#include "tessera/pipeline/tensor_factors.hpp"
+
+namespace tessera {
+
+/// The lines of a file as `package` reads texts. Throws not_found, io_error; invalid_argument (a model that
+/// takes images, no line, a line without a token of its own: its number).
+std::vector<TokenSequence> calibration_texts(const models::Package& package,
+                                             const std::filesystem::path& file);
+
+/// max |x_k| of every value that Precision::s8 quantises, by its name, computed in fp32.
+MeasuredColumns measure_columns(const models::Package& package,
+                                std::span<const TokenSequence> texts);
+
+/// Says to the checkpoint which factors the tensors have (Checkpoint::set_factors()), 1 of all others that
+/// are quantised. Precondition: nobody else has the package's checkpoint.
+void set_factors(const models::Package& package, const TensorFactors& factors);
+
+/// The rows of the main output, text after text.
+std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Package>& package,
+                                          std::span<const TokenSequence> texts,
+                                          PrecisionOption precision,
+                                          const std::vector<std::string>& keep = {});
+
+/// The least cosine of a row of `a` with the same of `b`; -1 where a number is not finite.
+double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::vector<float>> b);
+
+struct FloatChoice {
+  std::vector<std::string> tensors{};  ///< sources of the weights that are to stay floats
+  double without = 0;                  ///< worst cosine with all in whole numbers
+  double with = 0;                     ///< ... with these as floats
+  std::size_t rows = 0;
+};
+
+/// What is to become whole numbers, and what not in any case: tensors.
+struct FloatCandidates {
+  std::set<std::string> quantized, stays;
+};
+
+/// Which weights Precision::s8 has to leave so that every row of the main output has at least this cosine
+/// with that of fp32. Each weight alone is made whole numbers once; then the worst of them are left, one
+/// after another, until the rows are that near.
+/// Throws invalid_argument: they are not, with all of them left.
+FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
+                          std::span<const TokenSequence> texts, const FloatCandidates& candidates,
+                          double least_cosine);
+
+}  // namespace tessera
