@@ -71,7 +71,7 @@ class CompressedTensorsTest : public testing::Test {
     stored_[scale_of(weight)] = {StoredType::f32, std::move(shape), {bytes.begin(), bytes.end()}};
   }
 
-  models::Package open() {
+  models::Package open(const std::map<std::string, std::string, std::less<>>& metadata = {}) {
     const TemporaryDirectory directory;
     std::vector<TensorToWrite> tensors;
     for (const auto& [name, tensor] : stored_) {
@@ -79,7 +79,7 @@ class CompressedTensorsTest : public testing::Test {
           {.name = name, .type = tensor.type, .shape = tensor.shape, .data = tensor.data});
     }
     directory.write("config.json", copy_.config_text());
-    write_safetensors(directory / "model.safetensors", tensors);
+    write_safetensors(directory / "model.safetensors", tensors, metadata);
     return models::open_package(directory.path());
   }
   std::string problem() {
@@ -311,6 +311,18 @@ TEST_F(CompressedTensorsTest, FactorsOfColumnsBelongToTheNumbers) {
   stored_["embeddings.LayerNorm.input_factors"] = stored_[name];
   EXPECT_THAT(problem(), HasSubstr("is the input factors of"));
   stored_.erase("embeddings.LayerNorm.input_factors");
+  // Of floats only where int8 quantises them when it loads them.
+  const std::string query = "encoder.layer.0.attention.self.query";
+  const std::int64_t of_query = stored_[query + ".weight"].shape[1];
+  set(std::vector<float>(static_cast<std::size_t>(of_query), 0.5F), {of_query});
+  stored_[query + ".input_factors"] = stored_[name];
+  set(factors, {columns});
+  EXPECT_THAT(problem(), HasSubstr("which is stored as F32, expected I8"));
+  const models::Package at_load = open({{models::kAtLoad, query + ".weight"}});
+  EXPECT_EQ(at_load.checkpoint->factors(query + ".weight").front(), 0.5F);
+  EXPECT_EQ(at_load.checkpoint->values(at_load.checkpoint->at(query + ".weight")),
+            copy_.tensors.at(query + ".weight").data);
+  stored_.erase(query + ".input_factors");
   copy_.config["quantization_config"] = models::compressed_tensors_json({});
   EXPECT_THAT(problem(), HasSubstr("expected none, or \"tessera-int8\" for quant_method"));
 }
