@@ -59,9 +59,9 @@ class TernaryCell {
                       f.nest, shape_.M);
   }
   void run_tables() {
+    const auto* const weights = reinterpret_cast<const std::byte*>(table_weights_->next());
     for (Index i = 0; i < shape_.M; ++i) {
-      tables_->run(numbers_.data() + i * shape_.K, shape_.K,
-                   reinterpret_cast<const std::byte*>(table_weights_->next()), sums_.data());
+      tables_->run(numbers_.data() + i * shape_.K, shape_.K, weights, sums_.data());
       float* const c = c_.data() + i * shape_.N;
       const float scale = row_scales_[static_cast<std::size_t>(i)] * kScale;
       for (Index j = 0; j < shape_.N; ++j) {
