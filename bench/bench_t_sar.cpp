@@ -15,6 +15,7 @@
 //
 // Counters   us                        of ternary
 //            int8, bf16, fp32, tables  how many times as long these take
+//            onednn_int8               of oneDNN's product of s8, where the level has VNNI
 //            GOP/s                     of ternary, 2·M·N·K
 //
 // T-SAR: Scheduling Ternary Weights on CPU In-Register Tables: 5.6 to 24.5 x (GEMM latency) and 1.1 to
@@ -73,7 +74,9 @@ bool is_right(TernaryCell& cell) {
     if (!right) return false;
   }
   if (cell.has_tables()) cell.run_tables();
-  return !cell.has_tables() || cell.is_exact();
+  if (cell.has_tables() && !cell.is_exact()) return false;
+  if (cell.has_onednn()) cell.run_onednn();
+  return !cell.has_onednn() || cell.is_exact(false);
 }
 
 void bench_linear(benchmark::State& state, LinearShape shape, bool cold, Isa isa,
@@ -88,6 +91,7 @@ void bench_linear(benchmark::State& state, LinearShape shape, bool cold, Isa isa
     if (cell.has(p)) all.push_back({name, [&cell, kept = p] { cell.run(kept); }});
   }
   if (cell.has_tables()) all.push_back({"tables", [&cell] { cell.run_tables(); }});
+  if (cell.has_onednn()) all.push_back({"onednn_int8", [&cell] { cell.run_onednn(); }});
   for (Contender& each : all) {
     const double once = std::max(seconds_of(3, each.run), 1e-7);
     each.runs = std::max<Index>(1, static_cast<Index>(kBatchSeconds / once));

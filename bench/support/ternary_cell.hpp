@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One linear with ternary weights, C (M,N) = A (M,K) Wᵀ, in every form that computes it here: panels of
-// ternary, int8, bf16 and fp32, each in the nest that the planner chooses, and tables of sums in memory.
+// ternary, int8, bf16 and fp32, each in the nest that the planner chooses, tables of sums in memory, and
+// oneDNN's int8.
 // Weights in cache (one copy) or in memory (copies in turn).
 #pragma once
 
@@ -12,6 +13,9 @@
 
 #include "bench/support/gemm_cell.hpp"
 #include "bench/support/sum_tables.hpp"
+#ifdef TESSERA_BENCH_ONEDNN
+#include "bench/support/onednn_whole.hpp"
+#endif
 
 namespace tessera::bench {
 
@@ -31,6 +35,11 @@ class TernaryCell {
       if (kernels_.gemm[p].run != nullptr) forms_[p].emplace(form(p, rates));
     }
     quantize();
+#ifdef TESSERA_BENCH_ONEDNN
+    if (contains(level_of(isa), level_of(Isa::avx512_vnni))) {
+      onednn_ = std::make_unique<OneDnnWhole>(shape, w_.data(), scales_, cold);
+    }
+#endif
     if (!contains(level_of(isa), level_of(Isa::avx512))) return;  // tables are written for it
     tables_.emplace(N, K);
     table_weights_ = std::make_unique<Copies>(tables_->bytes(), cold);
@@ -39,8 +48,12 @@ class TernaryCell {
     sums_.resize(static_cast<std::size_t>(N));
   }
 
-  bool has(Precision p) const noexcept { return forms_[p].has_value(); }
-  bool has_tables() const noexcept { return tables_.has_value(); }
+  bool has(Precision p) const noexcept {
+    return forms_[p].has_value();
+  }
+  bool has_tables() const noexcept {
+    return tables_.has_value();
+  }
 
   void run(Precision p) {
     Form& f = *forms_[p];
@@ -70,13 +83,28 @@ class TernaryCell {
     }
   }
 
+#ifdef TESSERA_BENCH_ONEDNN
+  bool has_onednn() const noexcept {
+    return onednn_ != nullptr;
+  }
+  /// Without the scale of each row.
+  void run_onednn() {
+    onednn_->run(numbers_.data(), c_.data());
+  }
+#else
+  static bool has_onednn() noexcept {
+    return false;
+  }
+  void run_onednn() noexcept {}
+#endif
+
   /// C of whole numbers, bit for bit.
-  bool is_exact() const {
+  bool is_exact(bool has_row_scales = true) const {
     return all([&](Index i, Index j) {
       std::int64_t sum = 0;
       for (Index k = 0; k < shape_.K; ++k) sum += numbers_[at(i, k)] * w_[at(j, k)];
-      return c_.data()[i * shape_.N + j] ==
-             static_cast<float>(sum) * (row_scales_[static_cast<std::size_t>(i)] * kScale);
+      const float row = has_row_scales ? row_scales_[static_cast<std::size_t>(i)] : 1.0F;
+      return c_.data()[i * shape_.N + j] == static_cast<float>(sum) * (row * kScale);
     });
   }
   /// C of floats that have `bits` of a significand.
@@ -192,6 +220,9 @@ class TernaryCell {
   std::optional<SumTables> tables_;
   std::unique_ptr<Copies> table_weights_;
   std::vector<std::int32_t> sums_;
+#ifdef TESSERA_BENCH_ONEDNN
+  std::unique_ptr<OneDnnWhole> onednn_;
+#endif
   LargeBuffer c_;
 };
 
