@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What bf16 and int8 cost: the shipped checkpoints at fp32 and at each, on the same held-out inputs.
+"""What bf16, int8 and ternary weights cost: the shipped checkpoints at fp32 and so, on the same held-out inputs.
 
     scripts/compare_precisions.py [TOOL]        default: build/release/tessera/tessera
 
@@ -8,7 +8,9 @@ sections    accuracy of models/demo/text-sections on data/sections-test.tsv
 retrieval   recall and MRR of models/demo/text: the first sentence of each of these descriptions
             looks for the rest of it among the rests of all
 glyphs      accuracy of models/demo/vision on data/glyphs.tar
-"only": right with the one precision and wrong with the other. Needs numpy.
+"int8+list": the directory of `tessera quantize --calibrate --min-cosine 0.9995`, of 64 synopses. "ternary":
+models/demo/text-ternary and text-sections-ternary at int8, which were trained so: their embeddings are others.
+"only": right with the one and wrong with the other. Needs numpy.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "models/demo"
 OTHERS = ("bf16", "int8")
-PRECISIONS = ("fp32", *OTHERS)
+LISTED, TERNARY = "int8+list", "ternary"
 
 
 def run(tool: str, *arguments: str) -> str:
@@ -41,11 +43,27 @@ def lines(path: Path, texts: list[str]) -> str:
     return str(path)
 
 
+def variants(tool: str, model: str, work: Path) -> dict[str, list[str]]:
+    """Directory and --precision of each way to compute a text model; makes the directory of LISTED."""
+    synopses = (DEMO / "data/synopses.tsv").read_text(encoding="utf-8").splitlines()[:64]
+    texts = lines(work / "calibration.txt", [row.split("\t")[-1] for row in synopses])
+    quantised = str(work / model)
+    said = run(tool, "quantize", str(DEMO / model), "--out", quantised, "--calibrate", texts, "--min-cosine", "0.9995")
+    print(f"{LISTED} of {model}:\n  " + "\n  ".join(said.strip().splitlines()))
+    whole = str(DEMO / model)
+    return {
+        **{p: [whole, "--precision", p] for p in ("fp32", *OTHERS)},
+        LISTED: [quantised, "--precision", "int8"],
+        TERNARY: [f"{whole}-ternary", "--precision", "int8"],
+    }
+
+
 def show_right(what: str, right: dict[str, np.ndarray]) -> None:
-    """Shares of right answers, and where the two disagree."""
+    """Shares of right answers, and where each disagrees with fp32."""
     a = right["fp32"]
-    for precision in OTHERS:
-        b = right[precision]
+    for precision, b in right.items():
+        if precision == "fp32":
+            continue
         print(
             f"{what:<22} n {len(a):<5} fp32 {a.mean():.4f}  {precision} {b.mean():.4f}"
             f"  only fp32 {int((a & ~b).sum())}  only {precision} {int((b & ~a).sum())}"
@@ -64,31 +82,31 @@ def main() -> None:
         labels = np.array([row[0] for row in rows])
         texts = lines(work / "sections.txt", [row[1] for row in rows])
         right = {}
-        for precision in PRECISIONS:
-            answers = run(tool, "classify", str(DEMO / "text-sections"), texts, "--precision", precision)
+        for precision, (model, *flags) in variants(tool, "text-sections", work).items():
+            answers = run(tool, "classify", model, texts, *flags)
             right[precision] = np.array([a.split("\t")[0] for a in answers.splitlines()]) == labels
         show_right("sections, accuracy", right)
 
         pairs = [parts for parts in (row[1].split(". ", 1) for row in rows) if len(parts) == 2]
         files = [lines(work / f"{side}.txt", [pair[side] for pair in pairs]) for side in (0, 1)]
         ranks, embedded = {}, {}
-        for precision in PRECISIONS:
+        for precision, (model, *flags) in variants(tool, "text", work).items():
             sides = []
             for file in files:
                 out = str(work / "rows.npy")
-                run(tool, "embed", str(DEMO / "text"), file, "--precision", precision, "--format", "npy", "-o", out)
+                run(tool, "embed", model, file, *flags, "--format", "npy", "-o", out)
                 sides.append(np.load(out))
             embedded[precision] = np.concatenate(sides).astype(np.float64)
             scores = sides[0] @ sides[1].T
             ranks[precision] = 1 + (scores > np.diag(scores)[:, None]).sum(1)
-        unit = {p: embedded[p] / np.linalg.norm(embedded[p], axis=1, keepdims=True) for p in PRECISIONS}
-        for p in OTHERS:
+        unit = {p: x / np.linalg.norm(x, axis=1, keepdims=True) for p, x in embedded.items()}
+        for p in (*OTHERS, LISTED):
             off = 1 - (unit["fp32"] * unit[p]).sum(1)
             print(f"{'embeddings':<22} n {len(off):<5} 1 - cosine of fp32 and {p}: mean {off.mean():.1e}  worst {off.max():.1e}")
         for most in (1, 10):
-            show_right(f"retrieval, recall@{most}", {p: ranks[p] <= most for p in PRECISIONS})
-        mrr = {p: float((1 / ranks[p]).mean()) for p in PRECISIONS}
-        for p in OTHERS:
+            show_right(f"retrieval, recall@{most}", {p: r <= most for p, r in ranks.items()})
+        mrr = {p: float((1 / r).mean()) for p, r in ranks.items()}
+        for p in (*OTHERS, LISTED, TERNARY):
             changed = int((ranks["fp32"] != ranks[p]).sum())
             print(f"{'retrieval, MRR':<22} n {len(pairs):<5} fp32 {mrr['fp32']:.4f}  {p} {mrr[p]:.4f}  ranks that differ {changed}")
 
@@ -98,7 +116,8 @@ def main() -> None:
             line.split("\t")[:2]
             for line in (DEMO / "data/glyphs.tsv").read_text(encoding="utf-8").splitlines()
         )
-        for precision in PRECISIONS:
+        right = {}
+        for precision in ("fp32", *OTHERS):
             answers = run(tool, "classify", str(DEMO / "vision"), str(work / "glyphs"), "--precision", precision)
             fields = [a.split("\t") for a in answers.splitlines()]
             right[precision] = np.array([kinds[Path(f[0]).name] == f[1] for f in fields])
