@@ -134,7 +134,7 @@ only_in '<(gtest|gmock)/' 'tests/' GoogleTest
 only_in '<perfmon/' 'runtime/meters/perf_encoding\.cpp' libpfm4
 only_in '<sys/sdt' 'runtime/execute/markers\.cpp' "SystemTap's probes"
 only_in '<valgrind/' 'runtime/meters/callgrind_marks\.cpp' Valgrind
-only_in '<(oneapi/)?dnnl' 'runtime/plugins/onednn_plugin\.cpp' oneDNN
+only_in '<(oneapi/)?dnnl' 'runtime/plugins/onednn_plugin\.cpp|bench/support/onednn_whole\.hpp' oneDNN
 mapfile -t product < <(sources_in kernels runtime models tessera)
 grep -nHE '#[[:space:]]*pragma[[:space:]]+omp' "${product[@]}" | grep -vE '^runtime/plugins/openmp_plugin\.cpp:' |
   cut -d: -f1,2 | forbid "OpenMP is for runtime/plugins/openmp_plugin.cpp only" || true
