@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <utility>
 
 #include "runtime/base/json_text.hpp"
 #include "runtime/plan/report.hpp"
@@ -89,6 +90,30 @@ std::string json_fields(const PrecisionCosts& costs) {
       other.seconds, other.weights_packed_bytes, other.arena_bytes);
 }
 
+/// As options spell it.
+const char* name_of(Precision precision) {
+  return precision == Precision::f32  ? "fp32"
+         : precision == Precision::s8 ? "int8"
+                                      : to_string(precision);
+}
+
+/// "multiplied in: attention 4 bf16; linear 12 int8, 4 bf16": ops by what their products read.
+std::string text_of_products(const std::vector<OpReport>& ops) {
+  std::map<std::string, std::map<Precision, int>> kinds;
+  for (const OpReport& op : ops) {
+    if (op.flops > 0) ++kinds[op.kind][op.precision];
+  }
+  std::string text;
+  for (const auto& [kind, counts] : kinds) {
+    text += fmt::format("{} {}", text.empty() ? "multiplied in:" : ";", kind);
+    const char* separator = "";
+    for (const auto& [precision, n] : counts) {
+      text += fmt::format("{} {} {}", std::exchange(separator, ","), n, name_of(precision));
+    }
+  }
+  return text.empty() ? text : text + '\n';
+}
+
 template <class Items, class Each>
 std::string json_array(const Items& items, Each&& each) {
   std::string text;
@@ -144,6 +169,7 @@ std::string PlanReport::text() const {
   }
   text += fmt::format("{:.2f} GFLOP, {:.1f} GFLOP/s predicted\n", flops / 1e9,
                       flops / sum.seconds / 1e9);
+  text += text_of_products(ops);
   text += text_of_chains(*this);
   if (precisions) text += text_of(*precisions);
   text += fmt::format(
@@ -166,13 +192,13 @@ std::string PlanReport::text() const {
 std::string PlanReport::json() const {
   const auto op_json = [](const OpReport& op) {
     return fmt::format(
-        R"({{"kind":{},"name":{},"shape":{},"epilogue":{},"flops":{:.0f},"bound_bytes":{:.0f},"run_l2_bytes":{},)"
+        R"({{"kind":{},"name":{},"shape":{},"epilogue":{},"precision":{},"flops":{:.0f},"bound_bytes":{:.0f},"run_l2_bytes":{},)"
         R"("chosen":{},"rejected":{},"naive_bytes":{:.0f},"is_bytes":{:.0f},"ws_bytes":{:.0f},)"
         R"("os_bytes":{:.0f}}})",
-        quoted(op.kind), quoted(op.name), quoted(op.shape), quoted(op.epilogue), op.flops,
-        op.bound_bytes, op.run_l2_bytes ? fmt::format("{:.0f}", *op.run_l2_bytes) : "null",
-        json_of(op.chosen), json_array(op.rejected, json_of), op.naive_bytes, op.is_bytes,
-        op.ws_bytes, op.os_bytes);
+        quoted(op.kind), quoted(op.name), quoted(op.shape), quoted(op.epilogue),
+        op.flops > 0 ? quoted(name_of(op.precision)) : "null", op.flops, op.bound_bytes,
+        op.run_l2_bytes ? fmt::format("{:.0f}", *op.run_l2_bytes) : "null", json_of(op.chosen),
+        json_array(op.rejected, json_of), op.naive_bytes, op.is_bytes, op.ws_bytes, op.os_bytes);
   };
   const auto range_json = [](const OrderRange& r) {
     return fmt::format(R"({{"shape":{},"rows":{},"order":{}}})", quoted(r.shape), r.rows,

@@ -44,7 +44,9 @@ const char* to_string(PrecisionOption option) noexcept {
 }
 
 const char* option_name(Precision precision) noexcept {
-  return precision == Precision::f32 ? "fp32" : precision == Precision::bf16 ? "bf16" : "int8";
+  return precision == Precision::f32  ? "fp32"
+         : precision == Precision::s8 ? "int8"
+                                      : to_string(precision);
 }
 
 Precision other_precision(Precision precision, const Checkpoint& checkpoint) noexcept {

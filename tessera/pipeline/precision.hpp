@@ -23,7 +23,7 @@ inline constexpr PrecisionOption kPrecisionOptions[] = {
     PrecisionOption::int8};
 /// "fp32", "bf16", "auto", "int8"
 const char* to_string(PrecisionOption option) noexcept;
-/// "fp32", "bf16", "int8": as options spell it.
+/// "fp32", "bf16", "int8": as options spell it; of an op also "ternary".
 const char* option_name(Precision precision) noexcept;
 /// What another precision would give is said of: beside fp32 int8 where the weights of `checkpoint` are
 /// stored as whole numbers, else bf16; beside both fp32.

@@ -83,6 +83,21 @@ TEST_F(OtherPrecisionTest, OfWholeNumbersTheOtherIsInt8) {
   }
 }
 
+TEST_F(OtherPrecisionTest, APlanSaysWhatItsOpsMultiply) {
+  rate(2);
+  const auto of = [&](const std::string& model, const std::string& flags) {
+    return unrated("plan " TESSERA_SOURCE_DIR "/models/demo/" + model + " --isa avx2 " + flags).out;
+  };
+  EXPECT_THAT(of("text", ""), HasSubstr("\nmultiplied in: attention 4 fp32; linear 16 fp32\n"));
+  EXPECT_THAT(of("text", "--precision int8"),
+              HasSubstr("\nmultiplied in: attention 4 fp32; linear 16 int8\n"));
+  const std::string ternary = of("text-sections-ternary", "--precision int8");
+  EXPECT_THAT(ternary, HasSubstr("\nmultiplied in: attention 4 fp32; linear "));
+  EXPECT_THAT(ternary, HasSubstr(" 16 ternary\n"));
+  EXPECT_THAT(of("text-ternary", "--precision int8 --json"),
+              HasSubstr(R"("precision":"ternary","flops")"));
+}
+
 TEST_F(OtherPrecisionTest, TheTimeOfTheOtherFollowsItsRate) {
   rate(2);
   const Costs fast = plan("--rows 96");
