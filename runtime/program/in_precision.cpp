@@ -84,11 +84,15 @@ class ToPrecision {
 
  private:
   /// A linear over tokens, also one that is pooled; not the last one of a head, whose result is an output
-  /// that no op reads, but where one that is pooled has its weights.
+  /// that no op reads, but where one that is pooled has its weights. Ternary weights also where they
+  /// multiply one row of each sequence: the network was trained with rows of whole numbers.
   bool may_change(const Op& op) const {
     if (std::holds_alternative<PooledLinearOp>(op)) return true;
     const auto* linear = std::get_if<LinearOp>(&op);
-    if (linear == nullptr || result_.values[at(linear->out)].space == kSequences) return false;
+    if (linear == nullptr) return false;
+    const bool is_ternary =
+        rewrite_.precision == Precision::s8 && result_.parameters[at(linear->weight)].is_ternary;
+    if (result_.values[at(linear->out)].space == kSequences && !is_ternary) return false;
     return is_read_[at(linear->out)] || pools_[at(linear->weight)] || linear->norm ||
            linear->residual != kNone;
   }

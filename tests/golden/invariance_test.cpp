@@ -118,11 +118,12 @@ INSTANTIATE_TEST_SUITE_P(TinyModels, BatchInvarianceTest,
                                           testing::ValuesIn(kAllIsas),
                                           testing::ValuesIn(kModelPrecisions)),
                          name_of_case);
-INSTANTIATE_TEST_SUITE_P(Ternary, BatchInvarianceTest,
-                         testing::Combine(testing::Values("../../../models/demo/text-ternary"),
-                                          testing::ValuesIn(kAllIsas),
-                                          testing::Values(Precision::s8)),
-                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(
+    Ternary, BatchInvarianceTest,
+    testing::Combine(testing::Values("../../../models/demo/text-ternary",
+                                     "../../../models/demo/text-sections-ternary"),
+                     testing::ValuesIn(kAllIsas), testing::Values(Precision::s8)),
+    name_of_case);
 
 }  // namespace
 }  // namespace tessera::test
