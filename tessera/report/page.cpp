@@ -87,13 +87,13 @@ double measured_seconds(const ReportData& data) {
 
 std::string tiles(const ReportData& data) {
   const CandidateReport sum = data.plan.totals();
-  double flops = 0, bound = 0;
+  double flops = 0, bound = 0, peak_seconds = 0;
   for (const OpReport& op : data.plan.ops) {
     flops += op.flops;
     bound += op.bound_bytes;
+    peak_seconds += op.flops / (data.rates.flops_of(op.precision) * data.threads);
   }
-  const double seconds = measured_seconds(data),
-               peak = data.rates.flops[Precision::f32] * data.threads;
+  const double seconds = measured_seconds(data);
   const double l2 = measured_sum(data, &meters::OpMeasurement::l2);
   std::string text = "<div class=\"tiles\">\n";
   const double predicted = l2_bytes_of(data.plan);
@@ -109,8 +109,8 @@ std::string tiles(const ReportData& data) {
   if (seconds > 0) {
     text += tile(seconds_label(seconds),
                  fmt::format("measured; {} predicted", seconds_label(sum.seconds)));
-    text += tile(fmt::format("{:.0f} %", 100 * flops / seconds / peak),
-                 fmt::format("of the peak of {} thread{}: {:.0f} GFLOP/s", data.threads,
+    text += tile(fmt::format("{:.0f} %", 100 * peak_seconds / seconds),
+                 fmt::format("of what {} thread{} can multiply: {:.0f} GFLOP/s", data.threads,
                              data.threads == 1 ? "" : "s", flops / seconds / 1e9));
   } else {
     text += tile(seconds_label(sum.seconds), "predicted");
@@ -165,7 +165,7 @@ std::string op_row(const ReportData& data, std::size_t i, const Place& place) {
          cell(seconds_label(op.chosen.seconds)) + cell(seconds > 0 ? seconds_label(seconds) : "") +
          cell(seconds > 0 && op.flops > 0
                   ? fmt::format("{:.0f} %", 100 * op.flops / seconds /
-                                                (data.rates.flops[Precision::f32] * data.threads))
+                                                (data.rates.flops_of(op.precision) * data.threads))
                   : "") +
          "</tr>\n";
 }

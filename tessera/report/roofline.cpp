@@ -4,11 +4,13 @@
 //
 //   FLOP/s ≤ min( peak,  FLOP/byte into L2 · bytes/s from L3 )
 //
-// The dashed roof is memory's, for ops whose operands come from there.
+// A peak for each precision that ops multiply in. The dashed roof is memory's, for ops whose operands come
+// from there.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "tessera/report/plots.hpp"
 
@@ -39,6 +41,19 @@ Mark mark_of(const ReportData& data, std::size_t i, const Place& place, double f
   return {{flops / moved, flops / seconds}, place.part, std::move(tip), has_time};
 }
 
+/// Of the precisions that ops multiply in, FLOP/s of one thread and the name: from the lowest on.
+std::map<double, const char*> peaks_of(const ReportData& data) {
+  std::map<double, const char*> peaks;
+  for (const OpReport& op : data.plan.ops) {
+    if (op.flops <= 0) continue;
+    peaks[data.rates.flops_of(op.precision)] = op.precision == Precision::f32    ? "fp32"
+                                               : op.precision == Precision::bf16 ? "bf16"
+                                                                                 : "int8";
+  }
+  if (peaks.empty()) peaks[data.rates.flops[Precision::f32]] = "fp32";
+  return peaks;
+}
+
 }  // namespace
 
 Plot draw_roofline(const ReportData& data) {
@@ -55,7 +70,8 @@ Plot draw_roofline(const ReportData& data) {
     if (chain != nullptr) next_op = i + chain->count;
     if (flops > 0) marks.push_back(mark_of(data, i, places[i], flops));
   }
-  const double threads = data.threads, peak = data.rates.flops[Precision::f32] * threads,
+  const std::map<double, const char*> peaks = peaks_of(data);
+  const double threads = data.threads, peak = peaks.rbegin()->first * threads,
                l3 = (data.machine.l3.bytes > 0 ? data.rates.l3_bytes : data.rates.memory_bytes) *
                     threads,
                memory = data.rates.memory_bytes * threads;
@@ -79,11 +95,14 @@ Plot draw_roofline(const ReportData& data) {
   };
   slope(l3, "roof", fmt::format("L3 {:.0f} GB/s", l3 / 1e9), -7);
   if (memory < l3) slope(memory, "roof2", fmt::format("memory {:.0f} GB/s", memory / 1e9), 14);
-  svg.line({x(peak / l3), y(peak)}, {x(x.to()), y(peak)}, "roof");
-  svg.text({kRight - 4, y(peak) - 7},
-           fmt::format("peak {:.0f} GFLOP/s, {} thread{}", peak / 1e9, data.threads,
-                       data.threads == 1 ? "" : "s"),
-           "small", Anchor::end);
+  for (const auto& [of_thread, name] : peaks) {
+    const double flat = of_thread * threads;
+    svg.line({x(flat / l3), y(flat)}, {x(x.to()), y(flat)}, "roof");
+    svg.text({kRight - 4, y(flat) - 7},
+             fmt::format("{} peak {:.0f} GFLOP/s, {} thread{}", name, flat / 1e9, data.threads,
+                         data.threads == 1 ? "" : "s"),
+             "small", Anchor::end);
+  }
   for (const Mark& mark : marks) {
     const std::string style =
         std::string(mark.is_measured ? "" : "hollow ") + class_of(mark.part) + " edge";
@@ -95,12 +114,14 @@ Plot draw_roofline(const ReportData& data) {
     svg.text({legend + 14, kHeight - 4}, label_of(part), "small");
     legend += 24 + 6.2 * static_cast<double>(std::string_view(label_of(part)).size());
   }
-  return {"roofline", "Roofline",
-          std::string("Every operator as a point: filled where its time was measured, hollow where "
-                      "it is predicted. Under the slope, bytes limit; under the flat part, "
-                      "arithmetic. An op left of a slope keeps its operands in L2 from the op "
-                      "before."),
-          std::move(svg)};
+  return {
+      "roofline", "Roofline",
+      std::string(
+          "Every operator as a point: filled where its time was measured, hollow where "
+          "it is predicted. Under the slope, bytes limit; under the flat part of "
+          "its precision, arithmetic. An op left of a slope keeps its operands in L2 from the op "
+          "before."),
+      std::move(svg)};
 }
 
 }  // namespace tessera::plots
