@@ -29,6 +29,23 @@ TEST_F(ReportCommandTest, WritesOnePageAndItsPlots) {
   EXPECT_THAT(temporaries(), IsEmpty());
 }
 
+TEST_F(ReportCommandTest, HasARoofForEachPrecisionThatIsMultiplied) {
+  const auto roofs = [&](const std::string& flags) {
+    const CommandResult result =
+        tessera("report model --rows 16 --threads 1 --no-time --isa avx2 -o page.html " + flags);
+    EXPECT_EQ(result.status, 0) << result.err;
+    const std::string page = read_file(path("page.html"));
+    std::string found;
+    for (const char* name : {"fp32", "bf16", "int8"}) {
+      if (page.find(std::string(name) + " peak ") != page.npos) found += std::string(name) + ' ';
+    }
+    return found;
+  };
+  EXPECT_EQ(roofs(""), "fp32 ");
+  EXPECT_EQ(roofs("--precision bf16"), "fp32 bf16 ");
+  EXPECT_EQ(roofs("--precision int8"), "fp32 int8 ");
+}
+
 TEST_F(ReportCommandTest, APathThatCannotBeWrittenIsSaidBeforeAnythingRuns) {
   expect_failure(tessera("report model -o none/page.html"), 1, "none/page.html");
   file("taken", "");
