@@ -104,7 +104,8 @@ std::string describe_stored(const Checkpoint& checkpoint, const Program& program
     ++matrices;
     whole += is(StoredType::i8);
     ternary += is(StoredType::ternary);
-    with_factors += std::any_of(p.sources.begin(), p.sources.end(), has_factors);
+    with_factors +=
+        is(StoredType::i8) && std::any_of(p.sources.begin(), p.sources.end(), has_factors);
   }
   if (ternary > 0) {
     return fmt::format(

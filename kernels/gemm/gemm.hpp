@@ -149,7 +149,8 @@ struct Gemm {
   /// Of KR rows.
   constexpr Index group_bytes() const noexcept { return NR * KR * bits.b / (8 * bits.b_elements); }
   constexpr Index panel_offset(Index k) const noexcept { return head_bytes() + rows_bytes(k); }
-  constexpr Index panel_bytes(Index K) const noexcept { return panel_offset(K); }
+  /// Up to where the next panel's head may begin.
+  constexpr Index panel_bytes(Index K) const noexcept { return (panel_offset(K) + 3) & ~Index{3}; }
 };
 
 }  // namespace tessera::kernels

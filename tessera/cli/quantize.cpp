@@ -23,7 +23,15 @@ struct Quantize {
   void run(const CLI::App& command) const;
 };
 
-void Quantize::run(const CLI::App& /*command*/) const {
+void Quantize::run(const CLI::App& command) const {
+  if (command.count("--min-cosine") > 0) {
+    if (texts.empty())
+      throw UsageError("--min-cosine: got no --calibrate, expected texts to measure with");
+    if (!(least_cosine >= 0 && least_cosine <= 1)) {
+      throw UsageError(
+          fmt::format("--min-cosine: got {}, expected a number from 0 to 1", least_cosine));
+    }
+  }
   const QuantizeReport report = quantize_directory(model, {.out = out,
                                                            .keep = keep,
                                                            .replaces = replaces,
@@ -43,9 +51,9 @@ void Quantize::run(const CLI::App& /*command*/) const {
     const Calibration& c = *report.calibration;
     text += fmt::format(
         "worst cosine of {} rows of {} texts with fp32: {:.6f} without these texts, {:.6f} with "
-        "their "
-        "factors, {:.6f} with {} more weights as floats\n",
-        c.rows, c.texts, c.cosine_before, c.cosine_with_factors, c.cosine, c.floats.size());
+        "factors measured with them{}, {:.6f} as written, {} more weights as floats\n",
+        c.rows, c.texts, c.cosine_before, c.cosine_with_factors,
+        c.takes_factors ? "" : " (not taken: no nearer)", c.cosine, c.floats.size());
   }
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
@@ -72,12 +80,13 @@ void Quantize::add_to(CLI::App& command) {
   add_option(
       command, "--calibrate", texts, "FILE",
       "Texts, one a line: how large each channel becomes is measured with them, and moved into the "
-      "weights that read it (SmoothQuant)")
+      "weights that read it (SmoothQuant), if that brings their worst row nearer to fp32")
       ->check(not_empty());
-  add_option(command, "--min-cosine", least_cosine, "C",
-             "With --calibrate: weights stay floats, the worst first, until every row of the main "
-             "output of "
-             "these texts has this cosine with that of fp32");
+  add_option(
+      command, "--min-cosine", least_cosine, "C",
+      "With --calibrate: weights stay floats, the worst first, until every row of the main "
+      "output of these texts has this cosine with that of fp32, at this CPU's level; of rows of "
+      "one or two columns it says little");
   command.add_flag("--force", replaces, "Replace the model that is in DIR of --out");
   command.footer(
       "The directory is read by whatever reads compressed-tensors (\"int-quantized\", W8A8): "
@@ -90,7 +99,8 @@ void Quantize::add_to(CLI::App& command) {
       "hidden\n"
       "folders and the same weights in other formats. At --precision int8 the model's main output "
       "is the\n"
-      "same, bit for bit, as before (but with --calibrate); without it the whole numbers are "
+      "same, bit for bit, as before (but with --calibrate or --keep); without it the whole numbers "
+      "are "
       "multiplied\n"
       "with their scales. Where outlier channels are moved into weights, quant_method is "
       "\"tessera-int8\",\n"

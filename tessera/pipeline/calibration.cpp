@@ -39,11 +39,11 @@ std::pair<models::Package, std::vector<std::string>> with_values(const models::P
   return {std::move(shown), std::move(names)};
 }
 
-/// The matrices that are made of one of `tensors`, by name.
+/// The matrices of whole numbers that are made of one of `tensors`, by name.
 std::vector<std::string> weights_of(const Program& program, const std::set<std::string>& tensors) {
   std::vector<std::string> names;
   for (const Parameter& p : program.parameters) {
-    const bool is_one = p.kind == ParameterKind::matrix &&
+    const bool is_one = p.kind == ParameterKind::matrix && p.precision == Precision::s8 &&
                         std::any_of(p.sources.begin(), p.sources.end(), [&](const Source& source) {
                           return tensors.contains(source.tensor);
                         });
@@ -166,7 +166,8 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
                           std::span<const TokenSequence> texts, const FloatCandidates& candidates,
                           double least_cosine) {
   const Program whole = whole_program(*package, candidates.stays, false);
-  const std::vector<std::string> kept = weights_of(whole, candidates.stays);
+  const std::vector<std::string> kept =
+      weights_of(whole_program(*package, {}, false), candidates.stays);
   struct Weight {
     const Parameter* parameter;
     double cosine = 0;  // with it alone in whole numbers
@@ -207,9 +208,10 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
   }
   throw Error(
       ErrorCode::invalid_argument,
-      fmt::format("{}: the worst row has cosine {:.6f} with fp32 with all weights as floats, "
-                  "expected at least {}: attention and what is left are in bf16",
-                  package->directory.string(), choice.with, least_cosine));
+      fmt::format(
+          "{}: the worst row has cosine {:.6f} with fp32 with all weights as floats, "
+          "expected at least {}: attention and what is left are in bf16, where this CPU has it",
+          package->directory.string(), choice.with, least_cosine));
 }
 
 }  // namespace tessera

@@ -240,13 +240,19 @@ std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
   const FloatCandidates candidates{.quantized = quantized_tensors(packages, own),
                                    .stays = tensors_that_stay(packages, own, keep)};
   const FloatChoice before = choose_floats(package, texts, candidates, 0.0);
-  const MeasuredColumns columns = measure_columns(*package, texts);
-  set_factors(*package, tensor_factors(packages, candidates.stays, columns));
+  const TensorFactors of_weights = tensor_factors(packages, candidates.stays),
+                      measured = tensor_factors(packages, candidates.stays,
+                                                measure_columns(*package, texts));
+  set_factors(*package, measured);
+  const FloatChoice with_measured = choose_floats(package, texts, candidates, 0.0);
+  const bool is_better = with_measured.without > before.without;
+  if (!is_better) set_factors(*package, of_weights);
   const FloatChoice after = choose_floats(package, texts, candidates, options.least_cosine);
   report.calibration = Calibration{.texts = texts.size(),
                                    .rows = after.rows,
                                    .cosine_before = before.without,
-                                   .cosine_with_factors = after.without,
+                                   .cosine_with_factors = with_measured.without,
+                                   .takes_factors = is_better && measured.of != of_weights.of,
                                    .cosine = after.with,
                                    .floats = after.tensors};
   keep.insert(keep.end(), after.tensors.begin(), after.tensors.end());
@@ -263,20 +269,20 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   require_model(options.out);
 
   QuantizeReport report;
-  const std::vector<std::string> keep = calibrate(directory, parts, options, report);
   ReplacedDirectory made(options.out, options.replaces);
+  const std::vector<std::string> keep = calibrate(directory, parts, options, report);
   std::vector<fs::path> written;  // in the model: files that are not copied
   for (const auto& [transformer, packages] : parts) {
     if (!path_exists(transformer / kConfig)) continue;  // a table alone
     const Checkpoint own = Checkpoint::open(transformer);
     const IntegerTensors chosen = choose_integer_tensors(packages, own, keep);
     if (chosen.whole.empty()) continue;
-    const bool is_calibrated = !options.calibration.empty();
+    const bool has_measured = report.calibration && report.calibration->takes_factors;
     const std::size_t with_factors = count_factors(chosen);
-    const bool stores_factors = with_factors > 0 || (is_calibrated && !chosen.at_load.empty());
+    const bool stores_factors = with_factors > 0 || (has_measured && !chosen.at_load.empty());
     const fs::path to = made.path() / transformer.lexically_relative(directory);
     fs::create_directories(to);
-    write_weights(own, chosen, is_calibrated, to / kWeightsFile);
+    write_weights(own, chosen, has_measured, to / kWeightsFile);
     replace_file(to / kConfig,
                  with_member(read_file(transformer / kConfig), "quantization_config",
                              models::compressed_tensors_json(
@@ -294,7 +300,7 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   if (report.whole == 0) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}: no weight to quantise, expected linears over tokens{}",
-                            directory.string(), options.keep.empty() ? "" : " that are not kept"));
+                            directory.string(), keep.empty() ? "" : " that are not kept"));
   }
   report.left_out = copy_other_files(directory, made.path(), written);
   static_cast<void>(models::open_package(made.path()));  // what is in place can be read

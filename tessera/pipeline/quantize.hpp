@@ -25,9 +25,10 @@ struct QuantizeOptions {
 /// What the texts of a calibration showed: worst cosines of a row of the main output with that of fp32.
 struct Calibration {
   std::size_t texts = 0, rows = 0;
-  double cosine_before = 0;           ///< with the factors of the weights alone
-  double cosine_with_factors = 0;     ///< with those that were measured
-  double cosine = 0;                  ///< as written
+  double cosine_before = 0;        ///< with the factors of the weights alone
+  double cosine_with_factors = 0;  ///< with those that were measured
+  bool takes_factors = false;      ///< these are written: the rows are nearer, and they are others
+  double cosine = 0;               ///< as written
   std::vector<std::string> floats{};  ///< tensors that stay floats for it
 };
 
@@ -48,8 +49,9 @@ struct QuantizeReport {
 /// those of the whole numbers then.)
 ///
 /// Nothing is there before all of it is, and what was there stays on an error.
-/// With a calibration the factors are measured, and stored beside the numbers; so are those that the weights
-/// themselves ask for, where there are any: then the directory is one of models::kWithFactors.
+/// With a calibration the factors are measured, and taken if the worst row comes nearer to fp32. Factors are
+/// stored beside the numbers, also those that the weights themselves ask for, where there are any: then the
+/// directory is one of models::kWithFactors.
 /// Errors    as models::open_package(); calibration_texts(), choose_floats(); invalid_argument (it is quantised already, `out` has files or is
 ///           within the model, an unknown name in `keep`); unsupported_model (no weight to quantise);
 ///           corrupt_file naming a tensor that is not finite; io_error

@@ -47,6 +47,7 @@ TEST_P(GemmTernaryTest, AWeightTakesFiveThirdsOfABit) {
   const Index K = 768, NR = gemm().NR;
   EXPECT_EQ(gemm().rows_bytes(K) * 8 * 3, NR * K * 5);
   EXPECT_EQ(gemm().panel_bytes(K), gemm().rows_bytes(K) + 8 * NR);
+  for (Index k = 1; k < 40; ++k) EXPECT_EQ(gemm().panel_bytes(k) % 4, 0) << "heads are floats";
 }
 
 /// Every weight of a panel alone is what its code says, and every code occurs.

@@ -42,7 +42,12 @@ TEST_F(QuantizeCliTest, CalibratesWithTextsAndSaysWhatTheyShowed) {
   EXPECT_EQ(tessera("embed small texts.txt --precision int8").status, 0);
   file("none.txt", "");
   expect_failure(tessera("quantize model --out other --calibrate none.txt"), 1, "got no line");
-  expect_failure(tessera("quantize model --out other --min-cosine 0.9"), 1, "no file of texts");
+  expect_failure(tessera("quantize model --out other --min-cosine 0.9"), 2,
+                 "--min-cosine: got no --calibrate");
+  expect_failure(tessera("quantize model --out other --calibrate texts.txt --min-cosine 1.5"), 2,
+                 "--min-cosine: got 1.5");
+  expect_failure(tessera("quantize model --out other --calibrate texts.txt --min-cosine nan"), 2,
+                 "--min-cosine: got nan");
 }
 
 TEST_F(QuantizeCliTest, SaysWhatItRefuses) {

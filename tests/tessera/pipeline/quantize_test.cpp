@@ -309,6 +309,31 @@ TEST_F(QuantizeWithTextsTest, FactorsAreMeasuredAndStored) {
             c.cosine);
 }
 
+TEST_F(QuantizeWithTextsTest, FactorsThatBringNoRowNearerAreNotTaken) {
+  write_outlier_model(from_, Outliers::none, false);
+  const QuantizeReport report = quantize_directory(from_, with_texts());
+  const Calibration& c = *report.calibration;
+  EXPECT_FALSE(c.takes_factors);
+  EXPECT_EQ(c.cosine, c.cosine_before);
+  EXPECT_EQ(report.with_factors, 0U);
+  EXPECT_THAT(read_file(to_ / "config.json"), testing::Not(HasSubstr("tessera-int8")));
+}
+
+TEST_F(QuantizeWithTextsTest, WeightsThatMultiplyOneRowOfATextMayBeKept) {
+  const fs::path demo = fs::path(TESSERA_SOURCE_DIR) / "models/demo/text-sections";
+  directory_.write("texts.txt", "a game\na library for images\n");
+  QuantizeOptions options = with_texts();
+  options.keep = {"bert.encoder.layer.3.output.dense"};
+  const QuantizeReport report = quantize_directory(demo, options);
+  EXPECT_THAT(report.floats, testing::Contains("bert.encoder.layer.3.output.dense"));
+}
+
+TEST_F(QuantizeWithTextsTest, WhereToWriteIsCheckedBeforeAnythingIsMeasured) {
+  directory_.write("out/file", "");
+  directory_.write("texts.txt", "\n");
+  EXPECT_THAT(error_of([&] { quantize_directory(from_, with_texts()); }), HasSubstr("is there"));
+}
+
 TEST_F(QuantizeWithTextsTest, TheWorstWeightsStayFloatsUntilEveryRowIsNearEnough) {
   const QuantizeReport with_all = quantize_directory(from_, with_texts());
   const double least = 0.5 * (1.0 + with_all.calibration->cosine);
