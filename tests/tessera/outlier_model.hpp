@@ -50,7 +50,8 @@ inline void write_outlier_model(const std::filesystem::path& directory, Outliers
   };
   // What a row is divided by whose outliers are ±f, and whose others have variance 1.
   double squares = H;
-  for (const OutlierChannel& each : kOutlierChannels) squares += std::pow(static_cast<double>(each.factor), 2);
+  for (const OutlierChannel& each : kOutlierChannels)
+    squares += std::pow(static_cast<double>(each.factor), 2);
   const auto deviation = static_cast<float>(std::sqrt(squares / H));
   const bool keeps = kind == Outliers::residual;
   const auto norm = [&](const std::string& name, bool makes, bool takes) {
