@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/pipeline/output_file.hpp"
 

@@ -329,7 +329,7 @@ TEST_F(QuantizeWithTextsTest, WeightsThatMultiplyOneRowOfATextMayBeKept) {
 }
 
 TEST_F(QuantizeWithTextsTest, WhereToWriteIsCheckedBeforeAnythingIsMeasured) {
-  directory_.write("out/file", "");
+  directory_.write("out/config.json", "{}");
   directory_.write("texts.txt", "\n");
   EXPECT_THAT(error_of([&] { quantize_directory(from_, with_texts()); }), HasSubstr("is there"));
 }
