@@ -47,29 +47,6 @@ void require_symmetric_bytes(const Config& args) {
   if (!args.boolean("symmetric", true)) args.unsupported("symmetric", "true: no zero points");
 }
 
-/// Is there one scale for a whole tensor?
-bool check_weights(const Config& args) {
-  require_symmetric_bytes(args);
-  if (shown(args, "dynamic") == "true") args.unsupported("dynamic", "false: weights are stored");
-  if (args.has("block_structure"))
-    args.unsupported("block_structure", "null: a scale for each row");
-  const bool by_row = shown(args, "group_size") == "-1";
-  if (args.has("group_size") && !by_row) {
-    args.unsupported("group_size", "null: a scale for each row");
-  }
-  // Without one: channel where group_size is -1, else tensor.      QuantizationArgs, infer strategy
-  const std::string strategy = lower(args.string("strategy", by_row ? "channel" : "tensor"));
-  if (strategy != "channel" && strategy != "tensor") {
-    args.unsupported("strategy", "\"channel\" or \"tensor\"");
-  }
-  // "weight" (alias "static") is an order of calibration alone; "group" one of the columns.
-  const std::string order = lower(shown(args, "actorder"));
-  if (order != "null" && order != "false" && order != "\"weight\"" && order != "\"static\"") {
-    args.unsupported("actorder", "null or \"weight\": columns in their order");
-  }
-  return strategy == "tensor";
-}
-
 void check_activations(const Config& args) {
   require_symmetric_bytes(args);
   if (shown(args, "dynamic") != "true") {
@@ -135,50 +112,6 @@ void require_zero_row(const Checkpoint& checkpoint, const StoredTensor& weight, 
       fmt::format("holds 0 for row {}, which is not of zeros, expected a positive number", row));
 }
 
-std::vector<float> scales_of(const Checkpoint& checkpoint, const StoredTensor& weight,
-                             bool may_be_one) {
-  if (weight.shape.size() != 2) {
-    refuse_tensor(
-        ErrorCode::unsupported_model, checkpoint, weight.name,
-        fmt::format("is stored as I8 with shape {}, expected (N, K), a linear's or a table's",
-                    shape_to_string(weight.shape)));
-  }
-  const std::int64_t N = weight.shape[0];
-  const std::string name = module_of(weight, kWeight) + std::string(kScale);
-  const StoredTensor* const scale = checkpoint.find(name);
-  if (scale == nullptr) {
-    refuse_tensor(ErrorCode::corrupt_file, checkpoint, weight.name,
-                  fmt::format("is stored as I8 and there is no {}, expected it with shape ({}, 1)",
-                              detail::in_quotes(name), N));
-  }
-  const std::vector<std::int64_t>& shape = scale->shape;
-  const bool is_by_row =
-      (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) && shape[0] == N;
-  const bool is_one = may_be_one && shape.size() <= 1 && scale->elements() == 1;
-  if (!is_by_row && !is_one) {
-    refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
-                  fmt::format("has shape {}, expected ({}, 1): one for each row of {}",
-                              shape_to_string(shape), N, detail::in_quotes(weight.name)));
-  }
-  if (!weight_dtype(scale->type)) {
-    refuse_tensor(
-        ErrorCode::unsupported_model, checkpoint, name,
-        fmt::format("is stored as {}, expected F32, F16 or BF16", to_string(scale->type)));
-  }
-  std::vector<float> scales = checkpoint.values(*scale);
-  if (!is_by_row) scales.assign(static_cast<std::size_t>(N), scales.front());
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  for (std::size_t n = 0; n < scales.size(); ++n) {
-    if (!(scales[n] >= 0.0F && scales[n] <= kLargest)) {
-      refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
-                    fmt::format("holds {} for row {}, expected a positive number",
-                                static_cast<double>(scales[n]), n));
-    }
-    if (scales[n] == 0.0F) require_zero_row(checkpoint, weight, static_cast<Index>(n));
-  }
-  return scales;
-}
-
 /// Scales or factors beside floats, or beside nothing.
 void require_numbers(const Checkpoint& checkpoint, const StoredTensor& scale,
                      std::string_view suffix) {
@@ -226,12 +159,69 @@ std::vector<float> read_factors(const Checkpoint& checkpoint, const StoredTensor
 }  // namespace
 
 bool have_one_scale(const Config& args) {
-  return check_weights(args);
+  require_symmetric_bytes(args);
+  if (shown(args, "dynamic") == "true") args.unsupported("dynamic", "false: weights are stored");
+  if (args.has("block_structure"))
+    args.unsupported("block_structure", "null: a scale for each row");
+  const bool by_row = shown(args, "group_size") == "-1";
+  if (args.has("group_size") && !by_row) {
+    args.unsupported("group_size", "null: a scale for each row");
+  }
+  // Without one: channel where group_size is -1, else tensor.      QuantizationArgs, infer strategy
+  const std::string strategy = lower(args.string("strategy", by_row ? "channel" : "tensor"));
+  if (strategy != "channel" && strategy != "tensor") {
+    args.unsupported("strategy", "\"channel\" or \"tensor\"");
+  }
+  // "weight" (alias "static") is an order of calibration alone; "group" one of the columns.
+  const std::string order = lower(shown(args, "actorder"));
+  if (order != "null" && order != "false" && order != "\"weight\"" && order != "\"static\"") {
+    args.unsupported("actorder", "null or \"weight\": columns in their order");
+  }
+  return strategy == "tensor";
 }
 
 std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor& weight,
                                bool may_be_one) {
-  return scales_of(checkpoint, weight, may_be_one);
+  if (weight.shape.size() != 2) {
+    refuse_tensor(
+        ErrorCode::unsupported_model, checkpoint, weight.name,
+        fmt::format("is stored as I8 with shape {}, expected (N, K), a linear's or a table's",
+                    shape_to_string(weight.shape)));
+  }
+  const std::int64_t N = weight.shape[0];
+  const std::string name = module_of(weight, kWeight) + std::string(kScale);
+  const StoredTensor* const scale = checkpoint.find(name);
+  if (scale == nullptr) {
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, weight.name,
+                  fmt::format("is stored as I8 and there is no {}, expected it with shape ({}, 1)",
+                              detail::in_quotes(name), N));
+  }
+  const std::vector<std::int64_t>& shape = scale->shape;
+  const bool is_by_row =
+      (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) && shape[0] == N;
+  const bool is_one = may_be_one && shape.size() <= 1 && scale->elements() == 1;
+  if (!is_by_row && !is_one) {
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
+                  fmt::format("has shape {}, expected ({}, 1): one for each row of {}",
+                              shape_to_string(shape), N, detail::in_quotes(weight.name)));
+  }
+  if (!weight_dtype(scale->type)) {
+    refuse_tensor(
+        ErrorCode::unsupported_model, checkpoint, name,
+        fmt::format("is stored as {}, expected F32, F16 or BF16", to_string(scale->type)));
+  }
+  std::vector<float> scales = checkpoint.values(*scale);
+  if (!is_by_row) scales.assign(static_cast<std::size_t>(N), scales.front());
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  for (std::size_t n = 0; n < scales.size(); ++n) {
+    if (!(scales[n] >= 0.0F && scales[n] <= kLargest)) {
+      refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
+                    fmt::format("holds {} for row {}, expected a positive number",
+                                static_cast<double>(scales[n]), n));
+    }
+    if (scales[n] == 0.0F) require_zero_row(checkpoint, weight, static_cast<Index>(n));
+  }
+  return scales;
 }
 
 void refuse_tensor(ErrorCode code, const Checkpoint& checkpoint, const std::string& tensor,
@@ -279,7 +269,7 @@ CompressedTensors read_compressed_tensors(const Config& config) {
   for (const auto& [name, value] : members) {
     const Config group = groups.object(name);
     if (!group.has("weights")) group.unsupported("weights", "whole numbers of 8 bits");
-    layout.has_tensor_scales |= check_weights(group.object("weights"));
+    layout.has_tensor_scales |= have_one_scale(group.object("weights"));
     if (group.has("input_activations")) check_activations(group.object("input_activations"));
     if (group.has("output_activations")) group.unsupported("output_activations", "null");
     if (group.has("format") && !is_format(group.string("format", ""))) {
@@ -309,7 +299,7 @@ void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
           ErrorCode::corrupt_file, checkpoint, tensor->name,
           "is stored as I8, expected floats: \"ignore\" of quantization_config names the module");
     }
-    found.emplace_back(tensor->name, scales_of(checkpoint, *tensor, layout.has_tensor_scales));
+    found.emplace_back(tensor->name, read_scales(checkpoint, *tensor, layout.has_tensor_scales));
   }
   if (found.empty()) {
     throw Error(ErrorCode::corrupt_file,
