@@ -6,9 +6,8 @@
 
 #include <limits>
 
-#include "models/compressed_tensors.hpp"
 #include "models/quantization.hpp"
-#include "tests/models/checkpoint_copy.hpp"
+#include "tests/models/stored_case.hpp"
 
 namespace tessera::test {
 namespace {
@@ -21,31 +20,17 @@ const std::string kConfig =
     R"({"quant_method": "bitnet", "linear_class": "bitlinear", "quantization_mode": "offline",)"
     R"( "modules_to_not_convert": ["pooler"], "weight_scale_strategy": "channel"})";
 
-/// A golden case with some weights ternary; every tensor can be changed before it is written.
-class BitnetTest : public testing::Test {
+/// Some weights ternary.
+class BitnetTest : public StoredCaseTest {
  protected:
-  struct Stored {
-    StoredType type = StoredType::f32;
-    std::vector<std::int64_t> shape;
-    std::vector<std::byte> data;
-  };
-
   void SetUp() override {
     for (const auto& [name, tensor] : copy_.tensors) {
-      stored_[name] = floats(tensor.data, tensor.shape);
       const bool is_even = !tensor.shape.empty() && tensor.shape[0] % 4 == 0;
       if (name.find("encoder.layer.") == 0 && name.ends_with("dense.weight") && is_even) {
         make_ternary(name);
       }
     }
     copy_.config["quantization_config"] = kConfig;
-  }
-  static Stored floats(const std::vector<float>& values, std::vector<std::int64_t> shape) {
-    const auto bytes = std::as_bytes(std::span(values));
-    return {StoredType::f32, std::move(shape), {bytes.begin(), bytes.end()}};
-  }
-  static std::string scale_of(const std::string& weight) {
-    return weight.substr(0, weight.size() - models::kWeight.size()) + std::string(models::kScale);
   }
 
   /// t = (7 n + 3 k) mod 5 mod 3 - 1, divided by 8·(1 + n mod 3), or by `divisor`; copy_ has the floats.
@@ -88,20 +73,6 @@ class BitnetTest : public testing::Test {
     copy_.config["quantization_config"] = text.replace(at, from.size(), to);
   }
 
-  models::Package open() {
-    const TemporaryDirectory directory;
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, tensor] : stored_) {
-      tensors.push_back(
-          {.name = name, .type = tensor.type, .shape = tensor.shape, .data = tensor.data});
-    }
-    directory.write("config.json", copy_.config_text());
-    write_safetensors(directory / "model.safetensors", tensors);
-    return models::open_package(directory.path());
-  }
-  std::string problem() {
-    return error_of([&] { open(); });
-  }
   std::string problem_with(const std::string& from, const std::string& to) {
     set_config(from, to);
     return problem();
@@ -113,9 +84,6 @@ class BitnetTest : public testing::Test {
     return compute(plain.open(), kSequences);
   }
 
-  const std::vector<std::vector<std::int32_t>> kSequences{{2, 5, 7, 3}, {2, 9, 3}};
-  CheckpointCopy copy_{"bert-model"};
-  std::map<std::string, Stored> stored_;
   const std::string weight_ = kModule + ".weight";
 };
 

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "models/quantization.hpp"
-#include "tests/models/checkpoint_copy.hpp"
+#include "tests/models/stored_case.hpp"
 
 namespace tessera::test {
 namespace {
@@ -24,19 +24,11 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-/// A golden case with some weights as whole numbers; every tensor can be changed before it is written.
-class CompressedTensorsTest : public testing::Test {
+/// Some weights as whole numbers.
+class CompressedTensorsTest : public StoredCaseTest {
  protected:
-  struct Stored {
-    StoredType type = StoredType::f32;
-    std::vector<std::int64_t> shape;
-    std::vector<std::byte> data;
-  };
-
   void SetUp() override {
     for (const auto& [name, tensor] : copy_.tensors) {
-      const auto bytes = std::as_bytes(std::span(tensor.data));
-      stored_[name] = {StoredType::f32, tensor.shape, {bytes.begin(), bytes.end()}};
       if (name.ends_with(".dense.weight") || name.ends_with("word_embeddings.weight")) {
         make_whole(name);
       }
@@ -62,41 +54,19 @@ class CompressedTensorsTest : public testing::Test {
     stored_[name] = std::move(q);
     set_scales(name, scales, {static_cast<std::int64_t>(N), 1});
   }
-  static std::string scale_of(const std::string& weight) {
-    return weight.substr(0, weight.size() - models::kWeight.size()) + std::string(models::kScale);
-  }
   void set_scales(const std::string& weight, const std::vector<float>& scales,
                   std::vector<std::int64_t> shape) {
-    const auto bytes = std::as_bytes(std::span(scales));
-    stored_[scale_of(weight)] = {StoredType::f32, std::move(shape), {bytes.begin(), bytes.end()}};
+    stored_[scale_of(weight)] = floats(scales, std::move(shape));
   }
 
-  models::Package open(const std::map<std::string, std::string, std::less<>>& metadata = {}) {
-    const TemporaryDirectory directory;
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, tensor] : stored_) {
-      tensors.push_back(
-          {.name = name, .type = tensor.type, .shape = tensor.shape, .data = tensor.data});
-    }
-    directory.write("config.json", copy_.config_text());
-    write_safetensors(directory / "model.safetensors", tensors, metadata);
-    return models::open_package(directory.path());
-  }
-  std::string problem() {
-    return error_of([&] { open(); });
-  }
   /// Of a quantization_config with `to` in place of `from`.
   std::string problem_with(const std::string& from, const std::string& to) {
     copy_.config["quantization_config"] = replaced(models::compressed_tensors_json({}), from, to);
     return problem();
   }
 
-  CheckpointCopy copy_{"bert-model"};
-  std::map<std::string, Stored> stored_;
   const std::string weight_ = kModule + ".weight";
 };
-
-const std::vector<std::vector<std::int32_t>> kSequences{{2, 5, 7, 3}, {2, 9, 3}};
 
 TEST_F(CompressedTensorsTest, AreTheFloatsThatTheyStandFor) {
   const models::Package package = open();
