@@ -10,7 +10,6 @@
 #include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/pack_f32.inl.hpp"
 #include "kernels/gemm/pack_s8.inl.hpp"
-#include "kernels/gemm/pack_ternary.inl.hpp"
 #include "kernels/gemm/s8_pairs.inl.hpp"
 #include "kernels/gemm/ternary_tall.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
@@ -32,7 +31,6 @@ namespace {
 /// NVi vectors; of ternary weights MRt rows by three vectors.
 template <class A, Index MR, Index NV, Index MRh, Index MRi, Index MRt, Index NVi = NV>
 constexpr KernelTable f32_kernels(Isa isa) noexcept {
-  constexpr int tiles = MRt < 8 ? 4 : 3;  // of ternary weights
   KernelTable t{.isa = isa};
   t.gemm[Precision::f32] = {.run = gemm_ukernel<A, F32Elements<A>, MR, NV>,
                             .pack_panel = pack_panel_f32<A, NV * kLanes<A>>,
@@ -51,13 +49,7 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
                            .KR = 2,
                            .bits = {.a = 16, .b = 8},
                            .of_integers = true};
-  t.gemm[Precision::ternary] = {.run = ternary_ukernel<A, S8Pairs<A>, MRt, tiles>,
-                                .pack_panel = pack_panel_ternary<A, 2, 0>,
-                                .MR = MRt * tiles,
-                                .NR = kTritsOfCode * kLanes<A>,
-                                .KR = 2,
-                                .bits = {.a = 16, .b = 5, .b_elements = kTritsOfCode},
-                                .of_integers = true};
+  t.gemm[Precision::ternary] = ternary_family<A, S8Pairs<A>, MRt, 0>();
   t.quantize = quantize_rows<A, QuantizedForm::s16>;
   t.attention[Precision::f32] = {.run = attention<A, F32Elements<A>>,
                                  .Br = kQueryRows,

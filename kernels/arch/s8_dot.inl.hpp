@@ -4,7 +4,6 @@
 
 #include "kernels/arch/tables.hpp"
 #include "kernels/gemm/pack_s8.inl.hpp"
-#include "kernels/gemm/pack_ternary.inl.hpp"
 #include "kernels/gemm/s8_dot.inl.hpp"
 #include "kernels/gemm/ternary_tall.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
@@ -16,7 +15,6 @@ namespace {
 /// Tiles of MR rows by two vectors; of ternary weights MRt rows by three.
 template <class A, class Dot, Index MR, Index MRt>
 constexpr KernelTable s8_kernels(Isa isa) noexcept {
-  constexpr int tiles = MRt < 8 ? 4 : 3;  // of ternary weights
   constexpr Index NR = 2 * kLanes<A>;
   KernelTable t{.isa = isa};
   t.gemm[Precision::s8] = {.run = gemm_ukernel<A, S8Dot<A, Dot>, MR, 2>,
@@ -26,13 +24,7 @@ constexpr KernelTable s8_kernels(Isa isa) noexcept {
                            .KR = 4,
                            .bits = {.a = 8, .b = 8},
                            .of_integers = true};
-  t.gemm[Precision::ternary] = {.run = ternary_ukernel<A, S8Dot<A, Dot>, MRt, tiles>,
-                                .pack_panel = pack_panel_ternary<A, 4, 128>,
-                                .MR = MRt * tiles,
-                                .NR = kTritsOfCode * kLanes<A>,
-                                .KR = 4,
-                                .bits = {.a = 8, .b = 5, .b_elements = kTritsOfCode},
-                                .of_integers = true};
+  t.gemm[Precision::ternary] = ternary_family<A, S8Dot<A, Dot>, MRt, 128>();
   t.quantize = quantize_rows<A, QuantizedForm::u8>;
   t.probe.products[Precision::s8] = products_probe<A, S8Dot<A, Dot>>;
   return t;

@@ -10,6 +10,7 @@
 // (gemm/ternary.inl.hpp): there decoding costs less than storing.
 #pragma once
 
+#include "kernels/gemm/pack_ternary.inl.hpp"
 #include "kernels/gemm/ternary.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
 
@@ -102,6 +103,21 @@ void ternary_ukernel(const GemmTile& t) noexcept {
       }
     }
   }
+}
+
+/// The family of what multiplies as Elements does, in tiles of MR rows; `first` as pack_panel_ternary().
+template <class A, class Elements, Index MR, std::int32_t first>
+constexpr Gemm ternary_family() noexcept {
+  constexpr int tiles = MR < 8 ? 4 : 3;  // small ones share what is decoded among more
+  constexpr Index KR = Elements::kKR;
+  return {
+      .run = ternary_ukernel<A, Elements, MR, tiles>,
+      .pack_panel = pack_panel_ternary<A, KR, first>,
+      .MR = MR * tiles,
+      .NR = kTritsOfCode * kLanes<A>,
+      .KR = KR,
+      .bits = {.a = 32 / KR, .b = 5, .b_elements = kTritsOfCode},  // a word has KR elements of A
+      .of_integers = true};
 }
 
 }  // namespace
