@@ -31,6 +31,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/support/batches.hpp"
 #include "bench/support/checked.hpp"
 #include "bench/support/gemm_cell.hpp"
 #include "bench/support/meter.hpp"
@@ -52,35 +53,11 @@ constexpr Index kHotRows[] = {1, 8, 32, 128, 512, 2048};
 constexpr Index kColdRows[] = {1, 8, 16, 32, 64};
 
 constexpr int kAlternations = 11;
-constexpr double kBatchSeconds = 0.004;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 /// Of the peak: below it the clock was still rising, above it a reading was disturbed.
 double upper_quartile(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() * 3 / 4];
-}
-
-/// Seconds of one run, over a batch of `runs`.
-template <class Run>
-double seconds_of(Index runs, Run&& run) {
-  const double start = thread_seconds();
-  for (Index i = 0; i < runs; ++i) {
-    run();
-    benchmark::ClobberMemory();
-  }
-  return (thread_seconds() - start) / static_cast<double>(runs);
-}
-
-/// Runs that fill a batch.
-template <class Run>
-Index runs_per_batch(Run&& run) {
-  const double seconds = seconds_of(3, run);
-  return std::max<Index>(1, static_cast<Index>(kBatchSeconds / seconds));
 }
 
 /// Whether both give what they should.

@@ -29,6 +29,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/support/batches.hpp"
 #include "bench/support/checked.hpp"
 #include "bench/support/ternary_cell.hpp"
 
@@ -41,22 +42,6 @@ struct Layer {
 constexpr Layer kLayers[] = {{256, 256}, {768, 768}, {2304, 768}, {3072, 768}, {768, 3072}};
 constexpr Index kRows[] = {1, 2, 4, 8, 16, 32, 64, 128};
 constexpr int kAlternations = 11;
-constexpr double kBatchSeconds = 0.003;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-template <class Run>
-double seconds_of(Index runs, Run&& run) {
-  const double start = thread_seconds();
-  for (Index i = 0; i < runs; ++i) {
-    run();
-    benchmark::ClobberMemory();
-  }
-  return (thread_seconds() - start) / static_cast<double>(runs);
-}
 
 /// One of those that compute the same.
 struct Contender {
@@ -93,8 +78,7 @@ void bench_linear(benchmark::State& state, LinearShape shape, bool cold, Isa isa
   if (cell.has_tables()) all.push_back({"tables", [&cell] { cell.run_tables(); }});
   if (cell.has_onednn()) all.push_back({"onednn_int8", [&cell] { cell.run_onednn(); }});
   for (Contender& each : all) {
-    const double once = std::max(seconds_of(3, each.run), 1e-7);
-    each.runs = std::max<Index>(1, static_cast<Index>(kBatchSeconds / once));
+    each.runs = runs_per_batch(each.run);
   }
   for (auto _ : state) {
     for (Contender& each : all) each.seconds.push_back(seconds_of(each.runs, each.run));
