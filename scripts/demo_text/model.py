@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -192,7 +193,9 @@ def pad(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
-def encode(bert: Bert, rows: list[list[int]], chunk_tokens: int = 2048) -> tuple[torch.Tensor, torch.Tensor]:
+def encode(
+    bert: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], rows: list[list[int]], chunk_tokens: int = 2048
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(normalised mean-pooled embeddings, [CLS] states) of token-id rows, in order.
 
     Rows of similar length share a padded chunk, so little work is wasted.

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .model import Bert, mean_pool, pad
+from .model import Bert, encode, mean_pool, pad
 
 # A weight counts as zero below this share of the mean magnitude of its channel (Li et al. 2016,
 # Ternary Weight Networks, section 2.2: 0.7 for normal, 0.75 for Laplacian weights).
@@ -215,16 +215,5 @@ def encode_both(bert: Bert, teacher: Teacher, rows: list[list[int]], layers: lis
 def encode_ternary(bert: Bert, rows: list[list[int]], layers: list[Layer],
                    chunk_tokens: int = 8192) -> tuple[torch.Tensor, torch.Tensor]:
     """(normalised embeddings, [CLS] states) of rows of ids, in order."""
-    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
-    pooled, firsts, start = [], [], 0
     with torch.no_grad():
-        while start < len(order):
-            end = start + max(1, chunk_tokens // len(rows[order[start]]))
-            ids, mask = pad([rows[i] for i in order[start:end]])
-            hidden = hidden_states(bert, ids, mask, layers)[-1]
-            pooled.append(mean_pool(hidden, mask))
-            firsts.append(hidden[:, 0])
-            start = end
-    back = torch.empty(len(order), dtype=torch.long)
-    back[torch.tensor(order)] = torch.arange(len(order))
-    return torch.cat(pooled)[back], torch.cat(firsts)[back]
+        return encode(lambda ids, mask: hidden_states(bert, ids, mask, layers)[-1], rows, chunk_tokens)
