@@ -247,7 +247,10 @@ std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
   const FloatChoice with_measured = choose_floats(package, texts, candidates, 0.0);
   const bool is_better = with_measured.without > before.without;
   if (!is_better) set_factors(*package, of_weights);
-  const FloatChoice after = choose_floats(package, texts, candidates, options.least_cosine);
+  FloatChoice after = is_better ? with_measured : before;
+  if (after.without < options.least_cosine) {
+    after = choose_floats(package, texts, candidates, options.least_cosine);
+  }
   report.calibration = Calibration{.texts = texts.size(),
                                    .rows = after.rows,
                                    .cosine_before = before.without,
