@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.hpp"
+#include "tests/kernels/gemm/dense_rows.hpp"
 #include "tests/kernels/gemm/widths.hpp"
 #include "tests/kernels/probe/emulated_tiles.hpp"
 #include "tests/reference/bf16.hpp"
@@ -89,16 +90,7 @@ struct Operands {
             .kc = K,
             .bias = bias.data()};
   }
-  std::vector<float> result() const {
-    std::vector<float> dense;
-    for (Index i = 0; i < M; ++i) {
-      for (Index j = 0; j < N; ++j) dense.push_back(c[i * (N + 5) + j]);
-      for (Index j = N; j < N + 5 && i + 1 < M; ++j) {
-        EXPECT_EQ(std::bit_cast<std::uint32_t>(c[i * (N + 5) + j]), 0xFFFFFFFFU) << "a gap";
-      }
-    }
-    return dense;
-  }
+  std::vector<float> result() const { return dense_rows(c, M, N, N + 5); }
 
   Index M, N, K, panel_bytes;
   HalfRows a, w;

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tests/kernels/gemm/dense_rows.hpp"
 #include "tests/kernels/gemm/integer_rows.hpp"
 #include "tests/kernels/gemm/widths.hpp"
 #include "tests/kernels/probe/emulated_tiles.hpp"
@@ -90,16 +91,7 @@ struct Operands {
             .row_scales = scaled ? row_scales.data() : nullptr,
             .row_scale_step = 1};
   }
-  std::vector<float> result() const {
-    std::vector<float> dense;
-    for (Index i = 0; i < M; ++i) {
-      for (Index j = 0; j < N; ++j) dense.push_back(c[i * (N + 5) + j]);
-      for (Index j = N; j < N + 5 && i + 1 < M; ++j) {
-        EXPECT_EQ(std::bit_cast<std::uint32_t>(c[i * (N + 5) + j]), 0xFFFFFFFFU) << "a gap";
-      }
-    }
-    return dense;
-  }
+  std::vector<float> result() const { return dense_rows(c, M, N, N + 5); }
   std::vector<std::int64_t> sums() const {
     std::vector<std::int64_t> all;
     for (const float bits : result()) all.push_back(std::bit_cast<std::int32_t>(bits));

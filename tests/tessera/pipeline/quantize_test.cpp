@@ -269,6 +269,14 @@ class QuantizeWithTextsTest : public testing::Test {
   QuantizeOptions with_texts(double least_cosine = 0) const {
     return {.out = to_, .calibration = directory_ / "texts.txt", .least_cosine = least_cosine};
   }
+  /// What the directory computes of these texts, beside fp32.
+  double worst_of_directory() {
+    const auto whole = std::make_shared<const models::Package>(models::open_package(to_)),
+               floats = std::make_shared<const models::Package>(models::open_package(from_));
+    const std::vector<TokenSequence> texts = calibration_texts(*floats, directory_ / "texts.txt");
+    return worst_cosine(main_rows(whole, texts, PrecisionOption::int8),
+                        main_rows(floats, texts, PrecisionOption::fp32));
+  }
   std::string problem_with(const std::string& texts) {
     directory_.write("bad.txt", texts);
     return error_of(
@@ -300,22 +308,21 @@ TEST_F(QuantizeWithTextsTest, FactorsAreMeasuredAndStored) {
   EXPECT_GT(c.cosine_with_factors, c.cosine_before);
   EXPECT_THAT(c.floats, testing::IsEmpty());
   EXPECT_GT(report.with_factors, 0U);
-  // What was measured is what the directory computes.
-  const auto whole = std::make_shared<const models::Package>(models::open_package(to_)),
-             floats = std::make_shared<const models::Package>(models::open_package(from_));
-  const std::vector<TokenSequence> texts = calibration_texts(*floats, directory_ / "texts.txt");
-  EXPECT_EQ(worst_cosine(main_rows(whole, texts, PrecisionOption::int8),
-                         main_rows(floats, texts, PrecisionOption::fp32)),
-            c.cosine);
+  EXPECT_EQ(worst_of_directory(), c.cosine);
 }
 
 TEST_F(QuantizeWithTextsTest, FactorsThatBringNoRowNearerAreNotTaken) {
-  write_outlier_model(from_, Outliers::none, false);
-  const QuantizeReport report = quantize_directory(from_, with_texts());
-  const Calibration& c = *report.calibration;
+  write_outlier_model(from_, Outliers::gamma, false, 0.06F);
+  const Calibration c = *quantize_directory(from_, with_texts()).calibration;
+  ASSERT_LT(c.cosine_with_factors, c.cosine_before);
   EXPECT_FALSE(c.takes_factors);
   EXPECT_EQ(c.cosine, c.cosine_before);
-  EXPECT_EQ(report.with_factors, 0U);
+  EXPECT_EQ(worst_of_directory(), c.cosine_before);
+}
+
+TEST_F(QuantizeWithTextsTest, AModelWithoutOutliersStaysInTheLayoutOfOthers) {
+  write_outlier_model(from_, Outliers::none, false);
+  EXPECT_EQ(quantize_directory(from_, with_texts()).with_factors, 0U);
   EXPECT_THAT(read_file(to_ / "config.json"), testing::Not(HasSubstr("tessera-int8")));
 }
 
@@ -347,12 +354,7 @@ TEST_F(QuantizeWithTextsTest, TheWorstWeightsStayFloatsUntilEveryRowIsNearEnough
   for (const std::string& tensor : c.floats) {
     EXPECT_THAT(report.floats, testing::Contains(tensor.substr(0, tensor.size() - 7)));
   }
-  const auto whole = std::make_shared<const models::Package>(models::open_package(to_)),
-             floats = std::make_shared<const models::Package>(models::open_package(from_));
-  const std::vector<TokenSequence> texts = calibration_texts(*floats, directory_ / "texts.txt");
-  EXPECT_EQ(worst_cosine(main_rows(whole, texts, PrecisionOption::int8),
-                         main_rows(floats, texts, PrecisionOption::fp32)),
-            c.cosine);
+  EXPECT_EQ(worst_of_directory(), c.cosine);
 }
 
 TEST_F(QuantizeWithTextsTest, RefusesTextsThatSayNothing) {
