@@ -96,6 +96,12 @@ TEST_F(BitnetTest, AreTheFloatsThatTheyStandFor) {
   for (const auto& [name, rows] : expected) EXPECT_EQ(ternary.at(name), rows) << name;
 }
 
+TEST_F(BitnetTest, ATableMayBeTernaryToo) {
+  make_ternary("embeddings.position_embeddings.weight");
+  const Results ternary = compute(open(), kSequences), expected = of_floats();
+  for (const auto& [name, rows] : expected) EXPECT_EQ(ternary.at(name), rows) << name;
+}
+
 TEST_F(BitnetTest, OneDivisorIsThatOfEveryRow) {
   for (const auto& [name, tensor] : std::map(stored_)) {
     if (tensor.type != StoredType::u8) continue;

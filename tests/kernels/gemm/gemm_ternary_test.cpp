@@ -43,6 +43,29 @@ TEST_P(GemmTernaryTest, ResultsAreTheBitsOfS8OnTheSameWeights) {
   }
 }
 
+/// Calls over K that are decoded in several chunks each, and go on from C or from sums apart.
+TEST_P(GemmTernaryTest, ChunksGoOnFromWhatWasSummed) {
+  const Index KR = gemm().KR, first = 70 * KR, K = 210 * KR - 1, N = gemm().NR + 5, M = gemm().MR;
+  for (const bool apart : {false, true}) {
+    Operands whole(table(), Precision::ternary, M, N, K, Guard::above, 4);
+    whole.gemm.run(whole.tile(true));
+    Operands split(table(), Precision::ternary, M, N, K, Guard::above, 4);
+    GuardedBuffer<float> sums(M * N);
+    GemmTile t = split.tile(false);
+    t.kc = first;
+    if (apart) t.c = sums.data(), t.ldc = N;
+    split.gemm.run(t);
+    t = split.tile(true);
+    t.a = split.rows.data() + first * split.gemm.bits.a / 8;
+    t.b = split.panels.data() + split.gemm.panel_offset(first);
+    t.kc = K - first;
+    t.accumulate = true;
+    if (apart) t.sums = sums.data(), t.lds = N;
+    split.gemm.run(t);
+    ASSERT_TRUE(test::bit_identical(split.result(), whole.result())) << (apart ? "apart" : "in C");
+  }
+}
+
 TEST_P(GemmTernaryTest, AWeightTakesFiveThirdsOfABit) {
   const Index K = 768, NR = gemm().NR;
   EXPECT_EQ(gemm().rows_bytes(K) * 8 * 3, NR * K * 5);
