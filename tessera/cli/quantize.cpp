@@ -51,10 +51,11 @@ void Quantize::run(const CLI::App& command) const {
   if (report.calibration) {
     const Calibration& c = *report.calibration;
     text += fmt::format(
-        "worst cosine of {} rows of {} texts with fp32: {:.6f} without these texts, {:.6f} with "
+        "worst cosine of {} row{} of {} text{} with fp32: {:.6f} without these texts, {:.6f} with "
         "factors measured with them{}, {:.6f} as written, {} more weights as floats\n",
-        c.rows, c.texts, c.cosine_before, c.cosine_with_factors,
-        c.takes_factors ? "" : " (not taken: no nearer)", c.cosine, c.floats.size());
+        c.rows, c.rows == 1 ? "" : "s", c.texts, c.texts == 1 ? "" : "s", c.cosine_before,
+        c.cosine_with_factors, c.takes_factors ? "" : " (not taken: no nearer)", c.cosine,
+        c.floats.size());
   }
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
