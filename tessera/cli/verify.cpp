@@ -207,7 +207,7 @@ void Verify::add_to(CLI::App& command) {
              "Golden vectors (default: verify.safetensors beside the checkpoint)")
       ->check(not_empty());
   add_option(command, "--tolerance", tolerance, "X",
-             "Most that an output may be off (default: fp32 1e-4 of its largest number; 1 - cosine "
+             "Most that an output may be off (default: fp32 3e-5 of its largest number; 1 - cosine "
              "of a row 1e-2 in bf16, 5e-2 in int8)")
       ->check(CLI::PositiveNumber);
   command.add_flag("--json", is_json, "One JSON object");

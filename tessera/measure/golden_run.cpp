@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "runtime/weights/safetensors.hpp"
+
 namespace tessera {
 namespace {
 
@@ -61,8 +63,7 @@ std::vector<Tensor> of_texts(const PackagePointer& package, const std::string& f
 
 std::vector<Tensor> of_images(const PackagePointer& package, const std::string& file,
                               EncoderOptions options) {
-  const ReferenceImages images =
-      ReferenceImages::open(file, *package, false, ReferenceFile::with_others);
+  const ReferenceImages images = golden_images(file, *package);
   ReferenceImageEncoder encoder(package, std::move(options));
   ReferenceOutput outputs(encoder, images);
   encoder.run(images, [&](std::size_t i, Results results) { outputs.add(i, results); });
@@ -107,6 +108,15 @@ OutputWriter writer_of(const VerifiedModel& model, const std::string& name) {
   }
   if (is_between_towers(name)) return {.part = part, .value = name};
   return {.part = part, .value = {}};
+}
+
+ReferenceImages golden_images(const std::string& file, const models::Package& package) {
+  const ImageSpec& spec = require_images(package.program);
+  const SafetensorsFile tensors = SafetensorsFile::open(file);
+  const StoredTensor* const pixels = tensors.find(kPixelValues);
+  const bool is_native = pixels == nullptr || pixels->shape.size() != 4 ||
+                         (pixels->shape[2] == spec.height && pixels->shape[3] == spec.width);
+  return ReferenceImages::open(file, package, !is_native, ReferenceFile::with_others);
 }
 
 std::vector<Tensor> compute_outputs(const VerifiedModel& model, const std::string& file, Isa isa,

@@ -31,6 +31,10 @@ const TowerNames& image_tower_names();
 /// "logits_per_image", "logits_per_text"
 bool is_between_towers(const std::string& name);
 
+/// The pixel_values of `file`: of another size than the model's own, positions are interpolated.
+/// Errors: as ReferenceImages::open().
+ReferenceImages golden_images(const std::string& file, const models::Package& package);
+
 /// `names` of the outputs of `file`'s inputs, in the reference's shapes, at one level; of no names all.
 /// `threads`: 0: the default. Errors: as ReferenceInput::open(), ReferenceImages::open(), Encoder().
 std::vector<ReferenceOutput::Tensor> compute_outputs(const VerifiedModel& model,

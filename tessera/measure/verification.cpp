@@ -125,7 +125,7 @@ bool Verification::is_good() const noexcept {
 }
 
 double bound_of(Precision precision) noexcept {
-  return precision == Precision::f32 ? 1e-4 : precision == Precision::bf16 ? 1e-2 : 5e-2;
+  return precision == Precision::f32 ? 3e-5 : precision == Precision::bf16 ? 1e-2 : 5e-2;
 }
 
 Verification verify(const VerifiedModel& model, const GoldenVectors& vectors,
@@ -151,8 +151,7 @@ Verification verify(const VerifiedModel& model, const GoldenVectors& vectors,
     result.texts = verified_texts(*model.texts, vectors, *input);
   }
   if (model.images) {
-    const ReferenceImages images =
-        ReferenceImages::open(vectors.path, *model.images, false, ReferenceFile::with_others);
+    const ReferenceImages images = golden_images(vectors.path, *model.images);
     result.sequences += images.count;
     result.rows += images.count * images.rows;
     result.images = verified_images(*model.images, vectors, images);
