@@ -36,7 +36,7 @@ fi
 LC_ALL=C sort -z "$work/files" >"$work/sorted"
 
 tarball=$out/$name.tar.xz
-tar --null --verbatim-files-from --files-from="$work/sorted" --no-recursion --transform="s,^,$name/,S" \
+tar --null --verbatim-files-from --files-from="$work/sorted" --transform="s,^,$name/,S" \
   --format=gnu --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX --mtime="@$time" -cf "$work/$name.tar"
 # One thread: with several, xz makes blocks by their number.
 xz -6 --threads=1 <"$work/$name.tar" >"$work/$name.tar.xz"
