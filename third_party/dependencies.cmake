@@ -7,7 +7,9 @@ find_path(TESSERA_FMT_INCLUDE_DIR fmt/format-inl.h REQUIRED)
 add_library(tessera_fmt STATIC ${PROJECT_SOURCE_DIR}/third_party/fmt/library.cpp)
 add_library(tessera::fmt ALIAS tessera_fmt)
 target_include_directories(tessera_fmt SYSTEM PUBLIC ${TESSERA_FMT_INCLUDE_DIR})
-find_package(CLI11 REQUIRED)
+if(TESSERA_BUILD_TOOL OR TESSERA_BUILD_TESTS)
+  find_package(CLI11 REQUIRED)
+endif()
 
 # The libraries below are linked as archives, so that nothing of them can be seen outside, and no
 # library of a host is used in their place (docs/DESIGN.md D-81).
