@@ -4,6 +4,7 @@
 #   cmake -DSOURCE=… -DWORK=… -DCC=… -DCXX=… -P in_tree_test.cmake
 #   ... -DBUILD=ON: also builds the programs of README.md with tessera::tessera and tessera::static of the
 #   tree, and runs them: minutes without a compiler cache.
+cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/snippets.cmake)
 function(run)
   execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${SOURCE} RESULT_VARIABLE status OUTPUT_VARIABLE out
