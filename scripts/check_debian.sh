@@ -34,6 +34,8 @@ in_root() {
 quietly() {
   "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; return 1; }
 }
+# deb NAME: the package's path in the root.
+deb() { (cd "$root" && printf '/%s\n' srv/debs/"$1"_*.deb); }
 apt_install() {
   quietly in_root apt-get -qq -o Acquire::Retries=3 install --yes --no-install-recommends "$@"
 }
@@ -57,7 +59,7 @@ CMAKE
 }
 
 the_tool() {
-  apt_install /srv/debs/tessera_*.deb
+  apt_install "$(deb tessera)"
   in_root tessera --version
   in_root sh -c 'cd /srv && echo "A tiny text editor" | tessera embed models/demo/text --format text | cut -c1-60'
   in_root sh -c 'cd /srv && printf "%s\n" "vi for small screens" "play chess against the computer" >lines &&
@@ -68,7 +70,7 @@ the_tool() {
   [ -f "$root/usr/share/man/man1/tessera.1.gz" ]
 }
 the_python_module() {
-  apt_install /srv/debs/libtessera0_*.deb /srv/debs/python3-tessera_*.deb
+  apt_install "$(deb libtessera0)" "$(deb python3-tessera)"
   in_root sh -c 'cd /srv && python3 -c "
 import tessera
 encoder = tessera.Encoder(\"models/demo/text\")
@@ -78,7 +80,7 @@ assert \"%.3f\" % float(rows[0] @ rows[1]) == \"0.362\", \"expected the cosine o
 "'
 }
 the_development_package() {
-  apt_install gcc g++ libc6-dev make cmake pkg-config /srv/debs/libtessera0_*.deb /srv/debs/libtessera-dev_*.deb
+  apt_install gcc g++ libc6-dev make cmake pkg-config "$(deb libtessera0)" "$(deb libtessera-dev)"
   in_root cmake -P /srv/snippets.cmake
   # shellcheck disable=SC2016  # for the shell inside
   in_root sh -e -c 'cd /srv
