@@ -18,7 +18,7 @@ target_link_libraries(tessera_cli PUBLIC tessera_measure tessera_pipeline tesser
 
 add_executable(tessera cli/main.cpp)
 target_link_libraries(tessera PRIVATE tessera_cli)
-set_source_files_properties(cli/main.cpp cli/resumable_job.cpp PROPERTIES COMPILE_DEFINITIONS
+set_source_files_properties(cli/main.cpp cli/resumable_job.cpp cli/verify.cpp PROPERTIES COMPILE_DEFINITIONS
   "TESSERA_VERSION=\"${PROJECT_VERSION}\";TESSERA_BUILD_TYPE=\"${CMAKE_BUILD_TYPE}\"")
 
 file(RELATIVE_PATH TESSERA_LIB_FROM_BIN ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})

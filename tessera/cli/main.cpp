@@ -183,6 +183,7 @@ int main(int argc, char** argv) {
   cli::add_report(root);
   cli::add_run(root);
   cli::add_quantize(root);
+  cli::add_verify(root);
   cli::add_manual(root, TESSERA_VERSION);
   root.footer(cli::footer());  // last: commands without a footer would take it over
   return cli::guarded_run(root, argc, argv);

@@ -168,6 +168,7 @@ void add_profile(CLI::App& root);
 void add_report(CLI::App& root);
 void add_run(CLI::App& root);
 void add_quantize(CLI::App& root);
+void add_verify(CLI::App& root);
 /// `tessera manual`, for the build: --help does not show it.
 void add_manual(CLI::App& root, const std::string& version);
 
