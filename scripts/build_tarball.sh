@@ -48,14 +48,17 @@ if [ "$verify" = yes ]; then
   offline=()
   if unshare --net true 2>/dev/null; then offline=(unshare --net); fi
   [ ${#offline[@]} -gt 0 ] || say "No network namespace here: the build may reach the network."
-  # Relative paths from here: the compiler cache finds what a build of this tree has left in it.
-  CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1 "${offline[@]}" cmake -S "$work/$name" -B "$work/build" -G Ninja \
-    -DTESSERA_BUILD_TESTS=OFF -DTESSERA_BUILD_BENCH=OFF >"$work/log" || { cat "$work/log"; fail "$tarball does not configure"; }
-  CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1 "${offline[@]}" cmake --build "$work/build" --target tessera_shared \
-    --parallel "$JOBS" >"$work/log" || { tail -n 40 "$work/log"; fail "$tarball does not build"; }
-  cc -std=c11 -I "$work/build/include" -I "$work/$name" -o "$work/plain" "$work/$name/tests/embedding/plain.c" \
-    -L "$work/build/tessera" -ltessera -Wl,-rpath,"$work/build/tessera"
-  "$work/plain" "$work/$name/models/demo/text"
+  # The place in the tree that a release build has, for the compiler cache: it sees the same relative paths.
+  tree=$work/$name
+  build=$tree/build/release
+  export CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
+  "${offline[@]}" cmake -S "$tree" -B "$build" -G Ninja -DTESSERA_BUILD_TESTS=OFF -DTESSERA_BUILD_BENCH=OFF \
+    >"$work/log" 2>&1 || { cat "$work/log"; fail "$tarball does not configure"; }
+  "${offline[@]}" cmake --build "$build" --target tessera_shared --parallel "$JOBS" \
+    >"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "$tarball does not build"; }
+  cc -std=c11 -I "$build/include" -o "$work/plain" "$tree/tests/embedding/plain.c" \
+    -L "$build/tessera" -ltessera -Wl,-rpath,"$build/tessera"
+  "$work/plain" "$tree/models/demo/text"
   say "$name was unpacked, configured and built, and embeds (${offline[*]:-network present})."
 fi
 sha256sum "$tarball"
