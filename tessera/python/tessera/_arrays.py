@@ -23,7 +23,7 @@ def integer(where: str, value: Any, least: int, most: int) -> int:
         number = operator.index(value)
     except TypeError:
         raise errors.ArgumentTypeError(
-            f"{where}: got {errors.kind_of(value)}, {errors.shown(value)}, expected an int from {least}"
+            f"{where}: got {errors.described(value)}, expected an int from {least}"
         ) from None
     if not least <= number <= most:
         raise errors.InvalidArgumentError(f"{where}: got {number}, expected {least} to {most}")

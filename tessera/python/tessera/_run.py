@@ -118,23 +118,25 @@ def execute(
     cancel: Optional[Cancel] = None,
     timeout: Optional[float] = None,
     *,
-    interpolates: bool = False,
+    max_pixels: int = 0,
     names_a_file: bool = False,
 ) -> None:
     """Runs ``call(run_options)``, a function of the library, and raises what it says.
 
-    units     how much there is to do, as ``pace`` counts
-    timeout   seconds from now on; None: none
+    units       how much there is to do, as ``pace`` counts
+    timeout     seconds from now on; None: none
+    max_pixels  of an image as it is given; 0: the library's
     Errors    those of the function; CancelledError, DeadlineError; KeyboardInterrupt
     """
     is_long = pace.is_long(units) and on_main_thread()
     if cancel is None and is_long:
         cancel = Cancel()
     options = None
-    if cancel is not None or timeout is not None or interpolates:
-        run = RunOptions(sizeof(RunOptions), int(interpolates))
+    if cancel is not None or timeout is not None or max_pixels:
+        run = RunOptions(sizeof(RunOptions))
         run.cancel = cancel._handle if cancel is not None else None
         run.timeout_ns = _nanoseconds(timeout)
+        run.max_pixels = max_pixels
         options = byref(run)
     if is_long:
 

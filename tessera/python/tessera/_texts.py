@@ -29,7 +29,7 @@ def encoded(where: str, text: Any) -> bytes:
     if not isinstance(text, str):
         hint = ", so .decode() it" if isinstance(text, (bytes, bytearray)) else ""
         raise errors.ArgumentTypeError(
-            f"{where}: got {errors.kind_of(text)}, {errors.shown(text)}, expected a str{hint}"
+            f"{where}: got {errors.described(text)}, expected a str{hint}"
         )
     try:
         return text.encode("utf-8")
@@ -70,7 +70,7 @@ def listed(where: str, texts: Any) -> list[Any]:
         )
     if not isinstance(texts, Iterable):
         raise errors.ArgumentTypeError(
-            f"{where}: got {errors.kind_of(texts)}, {errors.shown(texts)}, expected a str or a list of str"
+            f"{where}: got {errors.described(texts)}, expected a str or a list of str"
         )
     return list(texts)
 

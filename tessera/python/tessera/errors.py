@@ -115,8 +115,13 @@ def shown(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """What ``value`` is, for a message: "a list", "an int", "None"."""
-    if value is None:
-        return "None"
+    """What ``value`` is, for a message: "a list", "an int", "None", "bytes"."""
     name = type(value).__name__
+    if value is None or name == "bytes":
+        return str(value) if value is None else name
     return ("an " if name[:1].lower() in "aeiou" else "a ") + name
+
+
+def described(value: Any) -> str:
+    """What ``value`` is, and what it holds: "an int, 3"."""
+    return "None" if value is None else f"{kind_of(value)}, {shown(value)}"

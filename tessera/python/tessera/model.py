@@ -324,7 +324,7 @@ def path_bytes(where: str, path: Any) -> bytes:
         data = os.fsencode(path)
     except (TypeError, UnicodeEncodeError):
         raise errors.ArgumentTypeError(
-            f"{where}: got {errors.kind_of(path)}, {errors.shown(path)}, expected a path"
+            f"{where}: got {errors.described(path)}, expected a path"
         ) from None
     if b"\0" in data:
         raise errors.InvalidArgumentError(f"{where}: got {path!r}, expected a path without U+0000")
