@@ -83,7 +83,7 @@ def _pixels(where: str, image: Any) -> tuple[_abi.Pixels, np.ndarray]:
             raise errors.InvalidArgumentError(
                 f"{got}, expected floats (3, H, W), (4, H, W) or (1, H, W) in [0, 1]"
             )
-        array = np.ascontiguousarray(array, np.float32)
+        array = np.require(array, np.float32, ["C", "A"])
         channels, height, width = array.shape
         c.format, c.planes = PixelFormat.PIXELS_PLANES, array.ctypes.data
     else:
