@@ -22,13 +22,23 @@ def main() -> int:
         try:
             __import__(name)
         except ImportError:
-            print(f"tests/python: {sys.executable} has no module {name}, expected {package}: skipped")
+            print(
+                f"tests/python: {sys.executable} has no module {name}, expected {package}: skipped"
+            )
             return 1 if os.environ.get("CI") else 77
     folder = ROOT / "tessera/python"
     paths = [str(folder)] + [p for p in [os.environ.get("PYTHONPATH")] if p]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     given = sys.argv[1:]
-    what = [] if any(not part.startswith("-") for part in given) else ["tests/python", "tessera/python/tessera"]
+    what = (
+        []
+        if any(not part.startswith("-") for part in given)
+        else ["tests/python", "tessera/python/tessera"]
+    )
     command = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules",
         "--ignore=tests/python/run.py", "--ignore=tessera/python/tessera/adapters", *given, *what,

@@ -22,7 +22,9 @@ VALUES = [
     for name, value in re.findall(r"^TESSERA_(\w+) = (\d+)$", LAYOUT, re.M)
     if int(value) != 0x7FFFFFFF
 ]
-FUNCTIONS = re.findall(r"^(?:__attribute__.*?\)\)\) )(.*?)(tessera_\w+)\((.*)\);$", DECLARATIONS, re.M)
+FUNCTIONS = re.findall(
+    r"^(?:__attribute__.*?\)\)\) )(.*?)(tessera_\w+)\((.*)\);$", DECLARATIONS, re.M
+)
 
 SCALARS = {
     "uint32_t": ctypes.c_uint32,
@@ -47,7 +49,9 @@ def struct_classes() -> dict[str, type]:
     return {
         name: kind
         for name, kind in vars(_abi).items()
-        if isinstance(kind, type) and issubclass(kind, ctypes.Structure) and kind is not ctypes.Structure
+        if isinstance(kind, type)
+        and issubclass(kind, ctypes.Structure)
+        and kind is not ctypes.Structure
     }
 
 
@@ -56,7 +60,9 @@ def test_structs_are_laid_out_as_announced(name: str, size: str, fields: str) ->
     kind = struct_classes()[python_name(name)]
     assert ctypes.sizeof(kind) == int(size)
     announced = re.findall(r"  (\w+): offset (\d+), size (\d+)", fields)
-    ours = [(n, str(getattr(kind, n).offset), str(getattr(kind, n).size)) for n, *_ in kind._fields_]
+    ours = [
+        (n, str(getattr(kind, n).offset), str(getattr(kind, n).size)) for n, *_ in kind._fields_
+    ]
     assert ours == announced
 
 
@@ -68,7 +74,9 @@ def test_enumerators_are_those_announced() -> None:
     ours = [
         (member.name, int(member))
         for kind in vars(_enums).values()
-        if isinstance(kind, type) and issubclass(kind, _enums.IntEnum) and kind is not _enums.IntEnum
+        if isinstance(kind, type)
+        and issubclass(kind, _enums.IntEnum)
+        and kind is not _enums.IntEnum
         for member in kind
     ]
     assert sorted(ours) == sorted(VALUES)

@@ -54,7 +54,10 @@ def test_what_is_no_text_is_named(demo: tessera.Encoder, texts: Any, message: st
     "text, message",
     [
         ("\ud800", "sentences: character 0 is the lone surrogate U[+]D800"),
-        (["fine", "caf\u00e9", "a\udcff"], r"sentences\[2\]: character 1 is the lone surrogate U[+]DCFF"),
+        (
+            ["fine", "caf\u00e9", "a\udcff"],
+            r"sentences\[2\]: character 1 is the lone surrogate U[+]DCFF",
+        ),
     ],
 )
 def test_lone_surrogates_are_named(demo: tessera.Encoder, text: Any, message: str) -> None:
@@ -110,7 +113,11 @@ def test_arguments_of_encode_are_checked(demo: tessera.Encoder) -> None:
 
 
 OUTS = [
-    (np.empty((2, 256)), TypeError, "out: got an array of float64, expected a NumPy array of float32"),
+    (
+        np.empty((2, 256)),
+        TypeError,
+        "out: got an array of float64, expected a NumPy array of float32",
+    ),
     ([[0.0] * 256] * 2, TypeError, "out: got a list, expected a NumPy array of float32"),
     (np.empty((3, 256), np.float32), ValueError, r"out: got shape \(3, 256\), expected \(2, 256\)"),
     (np.empty((256, 2), np.float32).T, ValueError, "out: got an array with strides"),

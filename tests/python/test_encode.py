@@ -33,7 +33,13 @@ def test_no_texts_give_no_rows(demo: tessera.Encoder, empty: object) -> None:
 
 def test_every_kind_of_list_is_taken(demo: tessera.Encoder) -> None:
     expected = demo.encode(TEXTS)
-    for texts in (tuple(TEXTS), iter(TEXTS), np.array(TEXTS), np.array(TEXTS, object), dict.fromkeys(TEXTS).keys()):
+    for texts in (
+        tuple(TEXTS),
+        iter(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, object),
+        dict.fromkeys(TEXTS).keys(),
+    ):
         assert np.array_equal(demo.encode(texts), expected)
 
 
@@ -49,7 +55,9 @@ def test_batch_size_changes_nothing(demo: tessera.Encoder) -> None:
     assert np.array_equal(demo.encode(TEXTS, batch_size=1), demo.encode(TEXTS, batch_size=999))
 
 
-def test_a_progress_bar_changes_no_bit(demo: tessera.Encoder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar_changes_no_bit(
+    demo: tessera.Encoder, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts = [f"text number {i}" for i in range(600)]
     quiet = demo.encode(texts)
     assert capsys.readouterr() == ("", "")

@@ -45,7 +45,9 @@ def test_logits_are_the_trainers(vision: tessera.Classifier, tmp_path: Path) -> 
     assert np.abs(got - np.array([case["logits"] for case in cases])).max() < 1e-4
 
 
-def test_every_way_to_give_an_image_is_the_same(vision: tessera.Classifier, glyphs: list[Path]) -> None:
+def test_every_way_to_give_an_image_is_the_same(
+    vision: tessera.Classifier, glyphs: list[Path]
+) -> None:
     expected = vision.logits(images=glyphs)
     data = [path.read_bytes() for path in glyphs]
     pil = [Image.open(io.BytesIO(content)) for content in data]
@@ -60,7 +62,9 @@ def test_every_way_to_give_an_image_is_the_same(vision: tessera.Classifier, glyp
         rgb,
         grey,
         [array[:, :, np.newaxis] for array in grey],
-        [np.dstack([array, np.full(array.shape[:2], 99, np.uint8)]) for array in rgb],  # alpha is dropped
+        [
+            np.dstack([array, np.full(array.shape[:2], 99, np.uint8)]) for array in rgb
+        ],  # alpha is dropped
         [row[..., :3] for row in padded],  # pixels apart
         [np.asfortranarray(array) for array in rgb],
         [np.moveaxis(array, 2, 0).astype(np.float32) / 255 for array in rgb],
@@ -87,7 +91,9 @@ def test_embeddings_of_images(glyphs: list[Path]) -> None:
         together = encoder.encode(images=glyphs)
         assert together.shape == (24, encoder.dimension)
         assert np.array_equal(encoder.encode(images=glyphs[2]), together[2])
-        assert np.array_equal(encoder.encode([Image.open(p) for p in glyphs]), together)  # no str: images
+        assert np.array_equal(
+            encoder.encode([Image.open(p) for p in glyphs]), together
+        )  # no str: images
         assert np.array_equal(encoder.encode(Image.open(glyphs[5])), together[5])
         assert np.array_equal(encoder.encode(images=glyphs, show_progress_bar=True), together)
         out = np.empty_like(together)
@@ -126,7 +132,11 @@ def test_two_towers_are_compared(tmp_path: Path) -> None:
 
 
 BAD: list[tuple[Any, type[Exception], str]] = [
-    (np.zeros((8, 8, 3), np.int32), TypeError, r"images\[1\]: got an array of int32 \(8, 8, 3\), expected uint8"),
+    (
+        np.zeros((8, 8, 3), np.int32),
+        TypeError,
+        r"images\[1\]: got an array of int32 \(8, 8, 3\), expected uint8",
+    ),
     (np.zeros((8, 8, 2), np.uint8), ValueError, r"images\[1\]: got an array of uint8 \(8, 8, 2\)"),
     (np.zeros((3, 8, 8), np.uint8), ValueError, r"expected uint8 \(H, W, 3\)"),
     (np.zeros((8, 8, 3), np.float32), ValueError, r"expected floats \(3, H, W\)"),

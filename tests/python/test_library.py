@@ -20,7 +20,11 @@ COMPILER = shutil.which("cc")
 def import_with(library: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TESSERA_LIBRARY": library}
     return subprocess.run(
-        [sys.executable, "-c", "import tessera"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", "import tessera"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -52,7 +56,9 @@ def test_another_version_is_an_import_error(tmp_path: Path, version: str, age: s
     library = stand_in(tmp_path, version)
     result = import_with(library)
     assert result.returncode == 1
-    assert f"ImportError: tessera: {library} is {version}, which is {age}, expected" in result.stderr
+    assert (
+        f"ImportError: tessera: {library} is {version}, which is {age}, expected" in result.stderr
+    )
     assert tessera.__version__ in result.stderr
 
 

@@ -38,7 +38,9 @@ def test_logits_of_the_shipped_classifier() -> None:
     assert np.abs(got - np.array([case["logits"] for case in cases])).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["bert-model", "bert-model-f16", "roberta-model", "nomic-bert-model"])
+@pytest.mark.parametrize(
+    "name", ["bert-model", "bert-model-f16", "roberta-model", "nomic-bert-model"]
+)
 def test_states_of_golden_models(name: str) -> None:
     folder = checkpoints.GOLDEN / name
     inputs = checkpoints.read_tensors(folder / "inputs.safetensors")

@@ -38,7 +38,9 @@ def test_a_plan_is_a_table(demo: tessera.Encoder) -> None:
     assert plan.data["rows"] == 16 and plan.data["threads"] == 2
     linear = next(row for row in plan.rows if row.kind == "linear")
     assert linear.name == "layer.0.qkv" and linear.shape == "(16,256)x(256,768)"
-    assert linear.l1_bytes >= linear.l2_bytes >= linear.bound_bytes > 0 and linear.precision == "fp32"
+    assert (
+        linear.l1_bytes >= linear.l2_bytes >= linear.bound_bytes > 0 and linear.precision == "fp32"
+    )
     assert plan.seconds == pytest.approx(sum(row.seconds for row in plan.rows), rel=0.2)
     table = plan.table().splitlines()
     assert len(table) == len(plan) + 2

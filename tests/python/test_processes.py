@@ -135,7 +135,9 @@ def test_ctrl_c_ends_a_long_call(call: str) -> None:
     assert result.stdout.startswith("interrupted after"), result.stdout
     milliseconds = float(result.stdout.split()[2])
     print(f"Ctrl-C during {call}: {milliseconds:.1f} ms")
-    assert milliseconds < 5000  # the whole call takes more than ten seconds; tens of ms on an idle machine
+    assert (
+        milliseconds < 5000
+    )  # the whole call takes more than ten seconds; tens of ms on an idle machine
 
 
 def test_a_terminal_interrupt_that_is_not_caught_ends_the_process() -> None:

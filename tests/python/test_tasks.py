@@ -11,7 +11,13 @@ import pytest
 import checkpoints
 import tessera
 
-DOCUMENTS = ["brew tea in a pot", "the cat sat", "tea", "a pot of tea for the cat and the cat", "pot"]
+DOCUMENTS = [
+    "brew tea in a pot",
+    "the cat sat",
+    "tea",
+    "a pot of tea for the cat and the cat",
+    "pot",
+]
 
 
 def test_a_reranker_sorts_by_its_logits(reranker: Path) -> None:
@@ -153,7 +159,10 @@ def test_sparse_vectors_are_what_is_not_zero(splade: Path) -> None:
         assert weight == weights[0] and token == encoder.model.token(int(columns[0]))
         assert encoder.encode("tea").shape == (1, dense.shape[1])
         assert encoder.encode([]).shape == (0, dense.shape[1])
-        assert np.abs(encoder.similarity(rows, encoder.encode("tea"))[:, 0] - dense @ dense[2]).max() < 1e-5
+        assert (
+            np.abs(encoder.similarity(rows, encoder.encode("tea"))[:, 0] - dense @ dense[2]).max()
+            < 1e-5
+        )
         with pytest.raises(IndexError, match="got row 150"):
             rows[150]
     with tessera.SparseEncoder(splade, max_active_dims=5) as encoder:

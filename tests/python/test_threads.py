@@ -14,7 +14,9 @@ import pytest
 import checkpoints
 import tessera
 
-LONG = ["an encyclopedia of everything that was ever written about tea, and how to brew it " * 4] * 20000
+LONG = [
+    "an encyclopedia of everything that was ever written about tea, and how to brew it " * 4
+] * 20000
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3])

@@ -60,7 +60,9 @@ def test_what_has_no_range_is_refused(demo: tessera.Encoder) -> None:
         lambda: demo.encode("tea", precision="int8"),
         lambda: demo.encode(["tea"], precision="uint8"),
     ):
-        with pytest.raises(tessera.InvalidArgumentError, match="no range of its own; expected ranges"):
+        with pytest.raises(
+            tessera.InvalidArgumentError, match="no range of its own; expected ranges"
+        ):
             call()
     with pytest.raises(ValueError, match="multiple of 8"):
         tessera.quantize_embeddings(ROWS[:, :20], "binary")
@@ -92,7 +94,13 @@ def test_arrays_of_other_orders_and_types_are_read() -> None:
     wide = np.zeros((50, 99), np.float32)
     wide[:, 7:31] = ROWS
     misaligned = np.frombuffer(b"x" + ROWS.tobytes(), np.uint8)[1:].view(np.float32).reshape(50, 24)
-    for rows in (np.asfortranarray(ROWS), wide[:, 7:31], misaligned, ROWS[::-1][::-1], ROWS.tolist()):
+    for rows in (
+        np.asfortranarray(ROWS),
+        wide[:, 7:31],
+        misaligned,
+        ROWS[::-1][::-1],
+        ROWS.tolist(),
+    ):
         assert np.array_equal(tessera.similarity(rows, rows), expected)
     assert np.abs(tessera.similarity(ROWS.astype(np.float16), ROWS) - expected).max() < 1e-2
     assert tessera.similarity(ROWS[0], ROWS).shape == (1, 50)
@@ -110,6 +118,8 @@ def test_an_index_finds_what_a_matrix_says(tmp_path) -> None:
     assert np.array_equal(scores, np.take_along_axis(cosines, order, axis=1))
     index.save(tmp_path / "rows.npy")
     again = tessera.SearchIndex(tmp_path / "rows.npy")
-    assert len(again) == 50 and np.array_equal(again.search(ROWS[0], k=99)[0], index.search(ROWS[0], k=50)[0])
+    assert len(again) == 50 and np.array_equal(
+        again.search(ROWS[0], k=99)[0], index.search(ROWS[0], k=50)[0]
+    )
     with pytest.raises(FileNotFoundError, match="nothing.npy"):
         tessera.SearchIndex(tmp_path / "nothing.npy")

@@ -153,7 +153,11 @@ def execute(
         pace.saw(units, perf_counter_ns() - begin)
         message = last_error() if status else ""
     if status:
-        if status == Status.CANCELLED and timeout is not None and not (cancel and cancel.is_requested):
+        if (
+            status == Status.CANCELLED
+            and timeout is not None
+            and not (cancel and cancel.is_requested)
+        ):
             raise errors.DeadlineError(message)
         raise errors.from_status(status, message, names_a_file=names_a_file)
 

@@ -96,7 +96,7 @@ class Packed:
             sizes = map(len, parts)
         lengths = np.fromiter(sizes, np.uint64, self.count)  # (S)
         ends = np.cumsum(lengths, dtype=np.uint64)  # (S)
-        start = ctypes.cast(c_char_p(data), ctypes.c_void_p).value
+        start = ctypes.cast(c_char_p(data), ctypes.c_void_p).value or 0
         pointers = ends - lengths + np.uint64(start)  # (S)
         self.pointers = pointers.ctypes.data
         self.lengths = lengths.ctypes.data
