@@ -24,7 +24,7 @@ def set_log(callback: Optional[Callable[[str, str], None]]) -> None:
         >>> set_log(lambda level, message: log.log(getattr(logging, level.upper()), message))
         >>> set_log(None)
     """
-    wrapped = None
+    wrapped = LogCallback(0)  # NULL
     if callback is not None:
         given = callback
 

@@ -264,13 +264,13 @@ class _Owner:
 
 def output_struct(name: Optional[bytes], out: np.ndarray) -> _abi.Output:
     """tessera_output of an array (rows, width) of adjacent floats, whose rows may lie apart."""
-    c = _abi.Output(_OUTPUT_SIZE)
-    c.name = name
-    c.data = out.ctypes.data
     rows, width = out.shape
-    c.row_stride = stride = out.strides[0] // 4 if rows > 1 else width
-    c.capacity = (rows - 1) * stride + width if rows else 0
-    return c
+    if rows == 1:  # one short text: a quarter of the time of out.ctypes.data
+        address = ctypes.addressof(ctypes.c_char.from_buffer(out))
+        return _abi.Output(_OUTPUT_SIZE, 0, name, address, width, width)
+    stride = out.strides[0] // 4
+    capacity = (rows - 1) * stride + width if rows else 0
+    return _abi.Output(_OUTPUT_SIZE, 0, name, out.ctypes.data, capacity, stride)
 
 
 def _structs(chosen: list[Output], arrays: list[np.ndarray]) -> Any:
