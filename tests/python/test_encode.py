@@ -202,6 +202,20 @@ def test_files_in_memory(demo: tessera.Encoder) -> None:
     assert np.array_equal(copy.encode(TEXTS), demo.encode(TEXTS))
 
 
+def test_names_of_models_in_the_cache(
+    tmp_path: Path, demo: tessera.Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "models--org--name"
+    shutil.copytree(checkpoints.DEMO, model / "snapshots/0123")
+    (model / "refs").mkdir()
+    (model / "refs/main").write_text("0123")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with tessera.Encoder("org/name") as encoder:
+        copy = pickle.loads(pickle.dumps(encoder))
+        assert np.array_equal(encoder.encode(TEXTS), demo.encode(TEXTS))
+        assert np.array_equal(copy.encode(TEXTS), demo.encode(TEXTS))
+
+
 def test_pickled_encoders_open_the_directory_again(demo: tessera.Encoder) -> None:
     copy = pickle.loads(pickle.dumps(demo))
     assert np.array_equal(copy.encode(TEXTS), demo.encode(TEXTS))

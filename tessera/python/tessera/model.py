@@ -110,7 +110,8 @@ def _names(where: str, names: Optional[Sequence[str]]) -> tuple[Any, int]:
 class Model:
     """A checkpoint directory as published, opened: immutable, for any number of sessions and threads.
 
-    directory     a path, or files in memory: a mapping from names ("config.json") to bytes
+    directory     a path; the name of a model that huggingface_hub has downloaded ("org/name"); or files
+                  in memory: a mapping from names ("config.json") to bytes
     precision     what linears multiply: "fp32", "bf16", "int8", or "auto" (bf16 where measured faster)
     isa           "baseline", "avx2", "avx512", "avx512_bf16", "amx_bf16"; None: the best of this CPU
     dims          columns of the embedding (Matryoshka); None: all

@@ -23,7 +23,8 @@ Self = TypeVar("Self", bound="Task")
 class Task:
     """A checkpoint directory, and work on it.
 
-    directory         a path, or files in memory: a mapping from names ("config.json") to bytes
+    directory         a path; the name of a model that huggingface_hub has downloaded ("org/name"); or
+                      files in memory: a mapping from names ("config.json") to bytes
     precision         what linears multiply: "fp32", "bf16", "int8", or "auto"
     threads           of each call; 0: all that the process may use
     isa               "baseline", "avx2", "avx512", ...; None: the best of this CPU
@@ -51,7 +52,8 @@ class Task:
         **model_options: Any,
     ) -> None:
         # A path that is relative means the same in a process that unpickles this.
-        is_path = not isinstance(directory, Mapping) and isinstance(directory, (str, os.PathLike))
+        # A name of a model ("org/name"), which huggingface_hub has downloaded, stays as it is.
+        is_path = isinstance(directory, (str, os.PathLike)) and os.path.isdir(directory)
         self._directory: Any = os.path.abspath(directory) if is_path else directory  # type: ignore
         self._given = directory
         self._model_options: dict[str, Any] = {
