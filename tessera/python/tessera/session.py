@@ -82,8 +82,9 @@ class Session:
         self.model = model  # files in memory live as long as it
         model_handle = model.handle
 
-        def create() -> tuple[int, Any]:
-            # The finalizer is made on the same thread: Ctrl-C while weights are packed leaks nothing.
+        def create(_: Any = (names, model)) -> tuple[int, Any]:
+            # The finalizer is made on the same thread, and all that is read is held: Ctrl-C while weights
+            # are packed leaves this to its thread, and leaks nothing.
             handle = c_void_p()
             check(lib.tessera_session_create(model_handle, byref(c), byref(handle)))
             owner = _Owner()
@@ -266,7 +267,7 @@ def output_struct(name: Optional[bytes], out: np.ndarray) -> _abi.Output:
     """tessera_output of an array (rows, width) of adjacent floats, whose rows may lie apart."""
     rows, width = out.shape
     if rows == 1:  # one short text: a quarter of the time of out.ctypes.data
-        address = ctypes.addressof(ctypes.c_char.from_buffer(out))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(out))  # type: ignore[arg-type]
         return _abi.Output(_OUTPUT_SIZE, 0, name, address, width, width)
     stride = out.strides[0] // 4
     capacity = (rows - 1) * stride + width if rows else 0
