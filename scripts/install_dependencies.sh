@@ -18,7 +18,7 @@ packages_of() {
       python3 python3-numpy python3-pytest python3-pil ;;
     wheel) echo python3 python3-numpy python3-pip python3-venv binutils ;;
     bench) echo libbenchmark-dev libdnnl-dev systemtap-sdt-dev ;;
-    check) echo clang-format clang-tidy binutils shellcheck ;;
+    check) echo clang-format clang-tidy binutils shellcheck black mypy python3-numpy ;;
     compare) echo nodejs python3-numpy python3-onnx ;;
     report) echo chromium fonts-dejavu-core python3-pil ;;
     clang) echo clang libomp-dev libclang-rt-14-dev ;;

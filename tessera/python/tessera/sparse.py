@@ -133,7 +133,12 @@ class SparseEncoder(Task):
             for begin in range(part.start, part.stop, _ROWS):
                 chunk = items[begin : min(begin + _ROWS, part.stop)]
                 rows = session.encode_texts(
-                    chunk, prompt=prompt, prompt_name=name, timeout=timeout, cancel=cancel
+                    chunk,
+                    prompt=prompt,
+                    prompt_name=name,
+                    timeout=timeout,
+                    cancel=cancel,
+                    first=begin,
                 ).outputs[self._output]
                 for row in rows:
                     indices, values = self._elements(row)
