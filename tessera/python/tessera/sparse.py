@@ -184,7 +184,7 @@ class SparseEncoder(Task):
 
     def _elements(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is not 0 of a row: columns and values, the largest first."""
-        if self._top_k and self._output == "embedding":  # a row is k values, then their k columns
+        if self._top_k:  # a row is k values, then their k columns
             values, tokens = row[: len(row) // 2], row[len(row) // 2 :].astype(np.int64)
             return tokens[tokens >= 0], values[tokens >= 0].copy()
         elements: Any = np.empty(np.count_nonzero(row), _ELEMENT)
