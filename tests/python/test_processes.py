@@ -113,6 +113,9 @@ call = {
     "rank": lambda: tessera.Reranker(sys.argv[1], threads=1).rank("tea", [sys.argv[2]] * 60000),
 }.get(sys.argv[3])
 own = tessera.Cancel()
+if sys.argv[3] == "asyncio":
+    import asyncio
+    call = lambda: asyncio.run(encoder.aencode([sys.argv[2]] * 60000))
 if sys.argv[3] == "cancel":
     call = lambda: encoder.encode([sys.argv[2]] * 60000, cancel=own)
 try:
@@ -125,7 +128,7 @@ assert not own.is_requested and encoder.encode("goes on", cancel=own).shape == (
 """
 
 
-@pytest.mark.parametrize("call", ["encode", "bar", "rank", "cancel"])
+@pytest.mark.parametrize("call", ["encode", "bar", "rank", "cancel", "asyncio"])
 def test_ctrl_c_ends_a_long_call(call: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, str(checkpoints.DEMO), LONG, call],

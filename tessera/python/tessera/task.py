@@ -4,7 +4,6 @@ sides, and sessions of it, created when they are first needed and shared by all 
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 from collections.abc import Mapping
@@ -156,6 +155,7 @@ async def run_async(method: Callable[..., Any], *args: Any, **options: Any) -> A
     the run at its next tile.
 
     Example
+        >>> import asyncio
         >>> async def main():
         ...     with Task("models/demo/text") as task:
         ...         encode = task.session().encode_texts
@@ -163,6 +163,8 @@ async def run_async(method: Callable[..., Any], *args: Any, **options: Any) -> A
         >>> asyncio.run(main())
         (1, 256)
     """
+    import asyncio  # a fifth of the time of `import tessera`, for those who use it
+
     cancel = options.pop("cancel", None) or Cancel()
     loop = asyncio.get_running_loop()
     try:
