@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import byref, c_char_p, c_size_t, c_void_p, sizeof
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from ._abi import File, ModelInfo, ModelOptions, OutputInfo
 from ._enums import Pooling, Precision, Route, Tower
 from ._library import check, lib
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .report import Report
 
 PRECISIONS = {
     "fp32": Precision.PRECISION_FP32,
@@ -328,6 +332,18 @@ class Model:
             status = call(self.handle, token_id, room, len(room), byref(size))
         check(status)
         return room.raw[: size.value].decode("utf-8", "replace")
+
+    def plan(self, rows: int = 128, sequences: int = 0, threads: int = 0) -> "Plan":
+        """What a run of so many token rows will do: see Plan."""
+        from .plan import describe  # which needs sessions, which need models
+
+        return describe(self, rows, sequences, {"threads": threads})
+
+    def report(self, rows: int = 128, **options: Any) -> "Report":
+        """Plan and measurement of a run as a page, which a notebook shows and save() writes."""
+        from .report import make_report
+
+        return make_report(self, rows=rows, **options)
 
 
 def path_bytes(where: str, path: Any) -> bytes:
