@@ -253,7 +253,7 @@ def test_text_without_a_tokenizer() -> None:
 
 def test_tokens_beside_the_vocabulary() -> None:
     with tessera.Model(checkpoints.DEMO) as model:
-        assert model.token(2) == "[CLS]"
+        assert model.token(2) == model.token(np.int32(2)) == "[CLS]"
         for token_id in (-1, 8000):
             with pytest.raises(ValueError, match=str(token_id)):
                 model.token(token_id)

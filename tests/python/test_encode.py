@@ -172,6 +172,9 @@ def test_a_router_reads_queries_its_own_way(tmp_path: Path) -> None:
 
 def test_max_tokens_cut(demo: tessera.Encoder) -> None:
     long = "text editor " * 30
+    assert np.array_equal(
+        demo.encode(long, max_tokens=np.int64(6)), demo.encode(long, max_tokens=6)
+    )
     assert np.array_equal(demo.encode(long, max_tokens=6), demo.encode("text editor text editor"))
     assert not np.array_equal(demo.encode(long), demo.encode(long, max_tokens=6))
 

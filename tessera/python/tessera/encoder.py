@@ -204,7 +204,7 @@ class Encoder(Task):
         if prompt is None and prompt_name is not None:
             name = _texts.optional("prompt_name", prompt_name)
         if max_tokens:
-            _arrays.integer("max_tokens", max_tokens, 0, MOST)
+            max_tokens = _arrays.integer("max_tokens", max_tokens, 0, MOST)
         if not isinstance(sentences, str):
             sentences = _texts.listed("sentences", sentences)
         parts = [slice(None)]

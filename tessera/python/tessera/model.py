@@ -323,6 +323,7 @@ class Model:
 
     def token(self, token_id: int) -> str:
         """The token of an id as the tokenizer's files write it: "##ing"."""
+        token_id = _arrays.integer("token_id", token_id, -MOST, MOST)
         size = c_size_t()
         room = ctypes.create_string_buffer(256)
         call = lib.tessera_model_get_token
