@@ -398,9 +398,8 @@ Preparer make_preparer(const CLI::App& command, const models::Package& package,
   try {
     return {package, format, text};
   } catch (const Error& e) {
-    const std::string message = e.what();
-    if (package.tokenizer || message.find("--ids") != std::string::npos) throw;
-    throw Error(e.code(), message + "; token ids can be given instead of text: --ids");
+    if (package.tokenizer) throw;
+    throw Error(e.code(), std::string(e.what()) + "; --ids takes token ids");
   }
 }
 
