@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration of the documentation site; scripts/build_site.sh puts the sources together and runs it."""
+import os
+import re
+import sys
+from pathlib import Path
+
+from docutils import nodes
+
+ROOT = Path(os.environ["TESSERA_ROOT"])
+sys.path[:0] = [str(ROOT / "tessera" / "python"), str(ROOT / "docs" / "site" / "tools")]
+
+import comments  # noqa: E402  (docs/site/tools)
+
+project = "Tessera"
+author = "The Tessera authors"
+copyright = author  # pylint: disable=redefined-builtin
+version = release = re.search(r"project\(.*?VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.S).group(1)
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 4
+root_doc = "index"
+suppress_warnings = ["myst.header"]  # tables that benches write begin below a title
+
+html_theme = "furo"
+html_title = "Tessera"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": False}
+html_last_updated_fmt = None  # the same sources give the same pages
+
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
+add_module_names = False
+
+
+def labelled_docstring(app, what, name, obj, options, lines):
+    """Docstrings have the layout of the headers' comments (Shapes, Errors, Example): so are they read."""
+    del app, what, name, obj, options
+    lines[:] = comments.to_rst(lines, known={}, is_python=True)
+
+
+def setup(app):
+    # A name of the C or C++ interface: {api}`tessera_encode_texts` in a guide leads to its entry.
+    app.add_crossref_type("api", "api", ref_nodeclass=nodes.literal, objname="declaration")
+    app.connect("autodoc-process-docstring", labelled_docstring)
