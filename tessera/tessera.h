@@ -6,6 +6,7 @@
 //   embeddings ─▶ tessera_compare, tessera_index_create ─▶ tessera_index_search
 //   queries, documents ─▶ tessera_rank_texts
 //   questions, texts, labels ─▶ tessera_find_answers, _find_entities, _classify_texts
+//   session ─▶ tessera_session_describe_plan
 //
 // Rules that hold for every function
 //   Status    what can fail returns a tessera_status; what went wrong is in tessera_last_error().
@@ -260,16 +261,24 @@ typedef struct tessera_model_info {
   uint32_t label_count, output_count;
   tessera_similarity similarity;
   float logit_scale, logit_bias;
-  tessera_precision precision;  ///< that linears will multiply: FP32 or BF16
+  tessera_precision precision;  ///< that linears will multiply: FP32, BF16 or INT8
   uint32_t is_sparse;  ///< 1: column j of the "embedding" is the weight of token j (SPLADE);
                        ///< tessera_sparse_elements() takes out what is not 0. With top_k: as there
   uint32_t reserved;
+  const char* similarity_function;  ///< of embeddings: "cosine", "dot", "euclidean" or "manhattan"
+                                    ///< (minus the distance); where no file says, "cosine", of
+                                    ///< sparse ones "dot"
+  const char* default_prompt_name;  ///< put before texts that ask for no prompt; ""
+  const char* route;                ///< of a Router: what this model is of it; ""
+  uint32_t prompt_count, route_count;  ///< routes: of a Router
+  uint32_t is_multi_vector;  ///< 1: late interaction (ColBERT): "token_embeddings" are compared
+  uint32_t reserved_2;
 } tessera_model_info;
 #define TESSERA_MODEL_INFO_INIT                                                                 \
   {                                                                                             \
     sizeof(tessera_model_info), TESSERA_INPUT_TOKENS, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
         NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, TESSERA_SIMILARITY_NONE, 0, 0,                \
-        TESSERA_PRECISION_FP32, 0, 0                                                            \
+        TESSERA_PRECISION_FP32, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0                              \
   }
 
 /// What the model is. Fields beyond the library's version become 0.
@@ -281,6 +290,11 @@ TESSERA_API tessera_status tessera_model_get_info(const tessera_model* model,
 /// The name of class `index` (id2label), 0 ≤ index < label_count.
 TESSERA_API tessera_status tessera_model_get_label(const tessera_model* model, size_t index,
                                                    const char** label);
+
+/// Prompt number `index` of the model's files, 0 ≤ index < prompt_count, by name: what
+/// tessera_texts.prompt_name may be, and the text that it puts before each.
+TESSERA_API tessera_status tessera_model_get_prompt(const tessera_model* model, size_t index,
+                                                    const char** name, const char** text);
 
 typedef struct tessera_output_info {
   uint32_t struct_size;
@@ -342,6 +356,16 @@ typedef struct tessera_texts {
 TESSERA_API tessera_status tessera_tokenize(const tessera_model* model, const tessera_texts* texts,
                                             int32_t* ids, int32_t* types, size_t capacity,
                                             int64_t* offsets);
+
+/// The token with this id as the tokenizer's files write it ("##ing", "Ġthe"), in UTF-8 without a 0 at
+/// its end; of an id without a token 0 bytes.
+///
+/// Shapes    text (capacity) bytes, of which the first *size are written; NULL with capacity 0: only
+///           *size is.
+/// Errors    NOT_FOUND (no tokenizer); INVALID_ARGUMENT: an id below 0 or from vocabulary_size on; a
+///           capacity below *size, which is written then, too
+TESSERA_API tessera_status tessera_model_get_token(const tessera_model* model, int64_t id,
+                                                   char* text, size_t capacity, size_t* size);
 
 // ---- Sessions ----------------------------------------------------------------------------------
 
@@ -433,6 +457,42 @@ TESSERA_API tessera_status tessera_session_get_memory(const tessera_session* ses
 ///
 /// Errors    INVALID_ARGUMENT: all are in use
 TESSERA_API tessera_status tessera_session_trim(tessera_session* session);
+
+// ---- Plans -------------------------------------------------------------------------------------
+
+/// Takes a text that the library made: `size` bytes and a 0, which live until it returns. Called once,
+/// by the thread that called the library, which it must not call; what it throws is swallowed.
+typedef void (*tessera_text_callback)(void* context, const char* text, size_t size);
+
+typedef enum tessera_plan_format {
+  TESSERA_PLAN_TEXT = 0,  ///< what `tessera plan` prints
+  TESSERA_PLAN_JSON = 1,  ///< with --json
+  TESSERA_PLAN_FORMAT_MAX = 0x7fffffff
+} tessera_plan_format;
+
+/// What the session does for a batch of `rows` token rows in `sequences` sequences: of every op the loop
+/// order or dataflow and why, bytes into each cache, predicted time; and what another precision would
+/// take.
+///
+/// `rows`: 1 to the session's max_rows; `sequences`: 0: as few as the model takes. Of images rows are
+/// those of whole images of the native size: as many as `sequences` says, else as fit into `rows`, one
+/// at least.
+/// Numerics  predicted from rates of this machine that tessera_measure_machine() or the tool measured
+///           before the session was made, else from cautious ones, as the text says.
+/// Errors    INVALID_ARGUMENT: a batch that the session does not take in one run
+TESSERA_API tessera_status tessera_session_describe_plan(const tessera_session* session,
+                                                         int64_t rows, int64_t sequences,
+                                                         tessera_plan_format format,
+                                                         tessera_text_callback callback,
+                                                         void* context);
+
+/// Measures how fast this machine computes and moves data, unless that was done before: two seconds.
+/// Sessions that are created from then on are planned with it, in every process of this user: it is
+/// kept in $XDG_CACHE_HOME/tessera, else ~/.cache/tessera (a warning to the log callback where that
+/// cannot be written). Results do not depend on it.
+///
+/// `isa`: as in tessera_model_options; rates are those of one level.
+TESSERA_API tessera_status tessera_measure_machine(const char* isa);
 
 // ---- Encoding ----------------------------------------------------------------------------------
 

@@ -300,6 +300,26 @@ class Model {
     return {c.name, c.width, c.is_per_token == 1};
   }
 
+  /// Name and text of each prompt of the model's files, by name.
+  std::vector<std::pair<std::string, std::string> > prompts() const {
+    std::vector<std::pair<std::string, std::string> > result;
+    for (std::size_t i = 0; i < info().prompt_count; ++i) {
+      const char* name = nullptr;
+      const char* text = nullptr;
+      detail::check(tessera_model_get_prompt(get(), i, &name, &text));
+      result.emplace_back(name, text);
+    }
+    return result;
+  }
+  /// "##ing"; "" where no token has this id.
+  std::string token(std::int64_t id) const {
+    std::size_t size = 0;
+    detail::check(tessera_model_get_token(get(), id, nullptr, 0, &size));
+    std::string text(size, '\0');
+    if (size > 0) detail::check(tessera_model_get_token(get(), id, text.data(), size, &size));
+    return text;
+  }
+
   Tokens tokenize(const Texts& texts) const {
     const tessera_texts c = texts.get();
     Tokens tokens;
@@ -427,6 +447,20 @@ class Session {
     return memory;
   }
   void trim() { detail::check(tessera_session_trim(get())); }
+
+  /// tessera_session_describe_plan()
+  std::string plan(std::int64_t rows, std::int64_t sequences = 0,
+                   tessera_plan_format format = TESSERA_PLAN_TEXT) const {
+    std::string result;
+    detail::check(tessera_session_describe_plan(
+        get(), rows, sequences, format,
+        [](void* context, const char* text, std::size_t size) {
+          static_cast<std::string*>(context)->assign(text, size);
+        },
+        &result));
+    return result;
+  }
+
   tessera_session* get() const noexcept { return handle_.get(); }
 
   /// tessera_encode_ids(); `types` may be empty. Allocates nothing.

@@ -52,6 +52,9 @@ template <>
 inline constexpr std::size_t kFirstSize<tessera_model_options> = offsetof(tessera_model_options,
                                                                           pooling);
 template <>
+inline constexpr std::size_t kFirstSize<tessera_model_info> = offsetof(tessera_model_info,
+                                                                       similarity_function);
+template <>
 inline constexpr std::size_t kFirstSize<tessera_pixels> = offsetof(tessera_pixels, format);
 template <>
 inline constexpr std::size_t kFirstSize<tessera_session_options> = offsetof(tessera_session_options,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing models, and what they say about themselves.
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 
 #include "runtime/base/files.hpp"
@@ -177,7 +179,15 @@ tessera_model_info info_of(const ModelObject& model) {
                        : model.options().precision == Precision::bf16 ? TESSERA_PRECISION_BF16
                                                                       : TESSERA_PRECISION_INT8,
           .is_sparse = package.embedding_is_sparse ? 1U : 0U,
-          .reserved = 0};
+          .reserved = 0,
+          .similarity_function = models::to_string(
+              package.similarity_measure.value_or(models::SimilarityMeasure::cosine)),
+          .default_prompt_name = package.default_prompt_name.c_str(),
+          .route = package.route.c_str(),
+          .prompt_count = static_cast<std::uint32_t>(package.prompts.size()),
+          .route_count = static_cast<std::uint32_t>(package.routes.size()),
+          .is_multi_vector = package.multi_vector ? 1U : 0U,
+          .reserved_2 = 0};
 }
 
 tessera_output_info info_of(const ModelObject& model, const Output& output) {
@@ -239,6 +249,40 @@ tessera_status tessera_model_get_label(const tessera_model* model, size_t index,
     require(index < labels.size(), "label: index is {}, expected less than {} (label_count)", index,
             labels.size());
     *label = labels[index].c_str();
+  });
+}
+
+tessera_status tessera_model_get_prompt(const tessera_model* model, size_t index, const char** name,
+                                        const char** text) {
+  return guard([&] {
+    checked(name, "name");
+    checked(text, "text");
+    const std::shared_ptr<ModelObject> object = model_table().get(model);
+    const auto& prompts = object->package().prompts;
+    require(index < prompts.size(), "prompt: index is {}, expected less than {} (prompt_count)",
+            index, prompts.size());
+    const auto& prompt = *std::next(prompts.begin(), static_cast<Index>(index));
+    *name = prompt.first.c_str();
+    *text = prompt.second.c_str();
+  });
+}
+
+tessera_status tessera_model_get_token(const tessera_model* model, int64_t id, char* text,
+                                       size_t capacity, size_t* size) {
+  return guard([&] {
+    checked(size, "size");
+    const auto out = checked_span(text, capacity, "text");
+    const std::shared_ptr<ModelObject> object = model_table().get(model);
+    const models::Package& package = object->package();
+    if (!package.tokenizer) throw Error(ErrorCode::not_found, package.tokenizer_problem);
+    const Index end = require_tokens(package.program).vocab_size;
+    require(id >= 0 && id < end, "id is {}, expected 0 to {}", id, end - 1);
+    const std::string_view token = package.tokenizer->token(static_cast<std::int32_t>(id));
+    *size = token.size();
+    if (text == nullptr) return;
+    require(capacity >= token.size(), "capacity is {}, expected at least {} (bytes of token {})",
+            capacity, token.size(), id);
+    std::copy(token.begin(), token.end(), out.begin());
   });
 }
 

@@ -189,18 +189,8 @@ void Encoder::reserve(Index rows, Index sequences) {
 
 PlanReport Encoder::report(Index rows, Index sequences) {
   reserve(std::max(rows, options_.batch_tokens), std::max(sequences, options_.batch_sequences));
-  PlanReport report = session_->report(rows, sequences);
-  const Precision precision = precision_.precision;
-  if (std::optional<PrecisionCost> other =
-          cost_in(other_precision(precision, *package_->checkpoint), *package_,
-                  model_options(options_, precision), session_->options(), rows, sequences)) {
-    report.precisions = {.chosen = {.name = option_name(precision),
-                                    .seconds = report.totals().seconds,
-                                    .weights_packed_bytes = model_->packed_bytes(),
-                                    .arena_bytes = session_->memory_bytes()},
-                         .other = std::move(*other)};
-  }
-  return report;
+  return report_with_costs(*session_, *model_, *package_,
+                           model_options(options_, precision_.precision), rows, sequences);
 }
 
 const Plan& Encoder::plan() const {

@@ -27,4 +27,20 @@ std::optional<PrecisionCost> cost_in(Precision precision, const models::Package&
                        .arena_bytes = forecast.memory.arena};
 }
 
+PlanReport report_with_costs(const Session& session, const Model& weights,
+                             const models::Package& package, const ModelOptions& model, Index rows,
+                             Index sequences) {
+  PlanReport report = session.report(rows, sequences);
+  if (std::optional<PrecisionCost> other =
+          cost_in(other_precision(model.precision, *package.checkpoint), package, model,
+                  session.options(), rows, sequences)) {
+    report.precisions = {.chosen = {.name = option_name(model.precision),
+                                    .seconds = report.totals().seconds,
+                                    .weights_packed_bytes = weights.packed_bytes(),
+                                    .arena_bytes = session.memory_bytes()},
+                         .other = std::move(*other)};
+  }
+  return report;
+}
+
 }  // namespace tessera

@@ -16,4 +16,10 @@ std::optional<PrecisionCost> cost_in(Precision precision, const models::Package&
                                      ModelOptions model, SessionOptions session, Index rows,
                                      Index sequences);
 
+/// The session's report of such a batch, and beside it what another precision would take
+/// (other_precision()). `model`: what session and `weights` were made with. Errors: as cost_in().
+PlanReport report_with_costs(const Session& session, const Model& weights,
+                             const models::Package& package, const ModelOptions& model, Index rows,
+                             Index sequences);
+
 }  // namespace tessera
