@@ -67,6 +67,9 @@ class Tree:
             raise SystemExit(f'{page.relative_to(self.root)}: link to "{address}", expected a file of the repository')
         if target in self.pages:
             return address + anchor
+        if target.is_relative_to(self.root / "docs" / "site"):  # a page of the site, at the top of FOLDER
+            up = "../" * len(page.relative_to(self.root).parts)  # tree/ is one more
+            return up + str(target.relative_to(self.root / "docs" / "site")) + anchor
         self.waiting.append(target)
         if target.suffix in IMAGES or target.suffix == ".html":
             return address
@@ -97,6 +100,7 @@ def main():
     root, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "docs" / "site", folder, ignore=shutil.ignore_patterns("tools", "__pycache__"))
+    shutil.copytree(root / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.md", "__pycache__"))
     Tree(root, folder / "tree").write()
     known = c_pages.write(root / "tessera" / "tessera.h", folder / "reference" / "c")
     cpp_pages.write(root / "tessera" / "tessera.hpp", known, folder / "reference" / "cpp")
