@@ -27,6 +27,7 @@ html_theme = "furo"
 html_title = "Tessera"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": False}
@@ -45,7 +46,18 @@ def labelled_docstring(app, what, name, obj, options, lines):
     lines[:] = comments.to_rst(lines, known={}, is_python=True)
 
 
+def join_scripts(app, error):
+    """Debian's furo.js imports its other half, which a script that is no module cannot: one file of both."""
+    folder = Path(app.outdir) / "_static" / "scripts"
+    first, second = folder / "gumshoe-patched.js", folder / "furo.js"
+    line = 'import Gumshoe from "./gumshoe-patched.js";'
+    if error is None and first.exists() and line in second.read_text():
+        second.write_text(first.read_text() + second.read_text().replace(line, ""))
+        first.unlink()
+
+
 def setup(app):
     # A name of the C or C++ interface: {api}`tessera_encode_texts` in a guide leads to its entry.
     app.add_crossref_type("api", "api", ref_nodeclass=nodes.literal, objname="declaration")
     app.connect("autodoc-process-docstring", labelled_docstring)
+    app.connect("build-finished", join_scripts)
