@@ -23,6 +23,8 @@ myst_heading_anchors = 4
 root_doc = "index"
 suppress_warnings = ["myst.header"]  # tables that benches write begin below a title
 
+smartquotes = False  # --option stays what it is
+
 html_theme = "furo"
 html_title = "Tessera"
 html_static_path = ["static"]
