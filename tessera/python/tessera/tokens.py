@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a tokenizer makes of texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+
+from . import _arrays, errors
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Tokens:
+    """Token ids of S texts one after another, never padded.
+
+    ids      (ΣT) int32, special tokens included
+    offsets  (S+1) int64: text s has ids[offsets[s]:offsets[s + 1]]
+    types    (ΣT) int32 token types, or None: all 0
+    """
+
+    def __init__(
+        self,
+        ids: np.ndarray,
+        offsets: np.ndarray,
+        types: Optional[np.ndarray] = None,
+        model: Optional["Model"] = None,
+    ) -> None:
+        self.ids, self.offsets, self.types = ids, offsets, types
+        self._model = model
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """The ids of text ``index``, (T) int32."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"tokens: got text {index}, expected one of {len(self)}")
+        index %= len(self)
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def words(self, index: int = 0) -> list[str]:
+        """The tokens of text ``index`` as the tokenizer's files write them."""
+        if self._model is None:
+            raise errors.InvalidArgumentError("words: got tokens without a model, expected tokenize()'s")
+        return [self._model.token(int(token_id)) for token_id in self[index]]
+
+    @classmethod
+    def of(cls, ids: Any) -> "Tokens":
+        """Tokens of a list of sequences of ids, each one-dimensional; Tokens stay as they are.
+
+        Errors    ArgumentTypeError: ids that are no whole numbers; InvalidArgumentError: none in one
+        """
+        if isinstance(ids, Tokens):
+            return ids
+        if isinstance(ids, np.ndarray) and ids.ndim == 2:
+            ids = list(ids)
+        if not isinstance(ids, (list, tuple)):
+            raise errors.ArgumentTypeError(
+                f"ids: got {errors.kind_of(ids)}, expected Tokens or a list of arrays of whole numbers"
+            )
+        parts = []
+        for i, part in enumerate(ids):
+            array = _arrays.on_cpu(f"ids[{i}]", part)
+            if array.ndim != 1 or array.dtype.kind not in "iu":
+                raise errors.ArgumentTypeError(
+                    f"ids[{i}]: got an array of {array.dtype} {array.shape}, expected whole numbers (T,)"
+                )
+            if array.size and not (-(2**31) <= array.min() and array.max() < 2**31):
+                raise errors.InvalidArgumentError(
+                    f"ids[{i}]: got {array.max()}, expected ids below 2**31"
+                )
+            parts.append(array.astype(np.int32, copy=False))
+        offsets = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(part) for part in parts], out=offsets[1:])
+        joined = np.concatenate(parts) if parts else np.empty(0, np.int32)
+        return cls(np.ascontiguousarray(joined), offsets)
