@@ -51,21 +51,42 @@ by_pkg_config() {
 
 # In the place where the commands run, paths are those of the README.
 mkdir -p "$work/place/build"
-for folder in examples models; do ln -s "$ROOT/$folder" "$work/place/$folder"; done
+for folder in examples models scripts; do ln -s "$ROOT/$folder" "$work/place/$folder"; done
 
-# What the programs are built by; then the sections of the README that are run with them.
+# run_section TITLE PREFIX: the commands of that section of the README, each counted.
+run_section() {
+  (cd "$work/place" && /usr/bin/python3 "$ROOT/scripts/examples/run_blocks.py" "$ROOT/examples/README.md" \
+    --section "$1" --prefix "$2: ") >"$work/log" 2>&1 || true
+  cat "$work/log"
+  total=$((total + $(grep -cE '^(right|wrong)  ' "$work/log" || true)))
+  good=$((good + $(grep -c '^right  ' "$work/log" || true)))
+  grep -qE '^(right|wrong)  ' "$work/log" || verdict "$2: runs" 1 "$work/log"
+}
+
+# ---- C and C++ ----
 for way in cmake pkg-config; do
   status=0
   if [ $way = cmake ]; then by_cmake >"$work/log" 2>&1 || status=$?; else by_pkg_config >"$work/log" 2>&1 || status=$?; fi
   verdict "$way: builds" "$status" "$work/log"
   [ "$status" -eq 0 ] || continue
   ln -sfn "$work/$way" "$work/place/build/examples"
-  (cd "$work/place" && /usr/bin/python3 "$ROOT/scripts/examples/run_blocks.py" "$ROOT/examples/README.md" \
-    --section "C and C++" --prefix "$way: ") >"$work/log" 2>&1 || true
-  cat "$work/log"
-  total=$((total + $(grep -cE '^(right|wrong)  ' "$work/log" || true)))
-  good=$((good + $(grep -c '^right  ' "$work/log" || true)))
+  run_section "C and C++" "$way"
 done
+
+# ---- Python: the wheel in a virtual environment, with Debian's NumPy and Pillow ----
+by_wheel() {
+  local wheel=${WHEEL:-}
+  [ -n "$wheel" ] || wheel=$(scripts/build_wheel.sh | tail -n 1)
+  /usr/bin/python3 -m venv --system-site-packages "$work/venv" &&
+    "$work/venv/bin/pip" install --quiet --no-index "$wheel"
+}
+status=0
+unset PYTHONPATH TESSERA_LIBRARY  # the wheel brings its library
+by_wheel >"$work/log" 2>&1 || status=$?
+verdict "wheel: installs" "$status" "$work/log"
+if [ "$status" -eq 0 ]; then
+  PATH=$work/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 run_section "Python" "wheel"
+fi
 
 say "$good of $total right."
 [ "$good" -eq "$total" ]

@@ -8,6 +8,7 @@ FOLDER gets docs/site, the references made from tessera.h, tessera.hpp and the h
 `tessera`), and below tree/ the repository's own pages, each at its path, so that their links hold. What
 they link to and is no page becomes one: a source file as text, a folder as a list.
 """
+import json
 import re
 import shutil
 import sys
@@ -90,8 +91,26 @@ class Tree:
             self.put(f"{name}.index.md", head + "".join(f"- `{child}`\n" for child in names))
             return
         text = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            self.put(f"{name}.file.md", "---\norphan: true\n---\n\n" + notebook_page(json.loads(text)))
+            return
         fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 3)
         self.put(f"{name}.file.md", f"{head}{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text}{fence}\n")
+
+
+def notebook_page(notebook):
+    """A notebook as a page: its texts, its code, and what each cell showed."""
+    blocks = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        blocks.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for data in (output["data"] for output in cell.get("outputs", [])):
+            if "text/html" in data:
+                html = "".join(data["text/html"]).replace("<table", '<table class="docutils"')
+                blocks.append(f'```{{raw}} html\n<div class="table-wrapper">{html}</div>\n```')
+            else:
+                blocks.append(f"```text\n{''.join(data['text/plain'])}\n```")
+    return "\n\n".join(blocks) + "\n"
 
 
 def main():
