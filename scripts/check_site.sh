@@ -92,7 +92,9 @@ first guides/first.html 1600
 migrating guides/migrating.html 1600
 c reference/c/encoding.html 1600
 cpp reference/cpp/index.html 1600
-python reference/python.html 1600
+python reference/python/encoders.html 1800
+examples tree/examples/README.html 1600
+notebook tree/examples/python/tour.ipynb.file.html 1600
 cli reference/cli/embed.html 1600
 promises tree/docs/PROMISES.html 1600
 PAGES

@@ -10,7 +10,7 @@ from docutils import nodes
 ROOT = Path(os.environ["TESSERA_ROOT"])
 sys.path[:0] = [str(ROOT / "tessera" / "python"), str(ROOT / "docs" / "site" / "tools")]
 
-import comments  # noqa: E402  (docs/site/tools)
+import python_docs  # noqa: E402  (docs/site/tools)
 
 project = "Tessera"
 author = "The Tessera authors"
@@ -38,14 +38,14 @@ html_last_updated_fmt = None  # the same sources give the same pages
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
+autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 add_module_names = False
 
 
 def labelled_docstring(app, what, name, obj, options, lines):
-    """Docstrings have the layout of the headers' comments (Shapes, Errors, Example): so are they read."""
     del app, what, name, obj, options
-    lines[:] = comments.to_rst(lines, known={}, is_python=True)
+    lines[:] = python_docs.to_rst(lines)
 
 
 def join_scripts(app, error):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layout that comments of the headers and docstrings of the Python package have, as reStructuredText.
+"""The layout that comments of the headers have, as reStructuredText; python_docs.py has docstrings.
 
     A first sentence, and more of them.
 
@@ -18,14 +18,14 @@ WORD = re.compile(r"`([^`]+)`|(?<![\w.])([A-Za-z]\w*(?:(?:::|[./])\w+)*(?:\(\))?
 CODE = re.compile(r"[a-z0-9]_[a-z0-9]|^[A-Z0-9]+_[A-Z0-9_]+$|\(\)$|\w\.(?:json|jsonl|txt|bin|npy|npz|safetensors|hpp?|md|so|pt)$")
 
 
-def split(lines):
+def split(lines, label_of=LABEL):
     """A comment's paragraphs, each a string, and its labelled parts, pairs of strings.
 
     Lines that are indented below a paragraph keep their breaks ("\\n" in the string).
     """
     paragraphs, parts, current = [], [], None
     for line in lines:
-        label = LABEL.match(line)
+        label = label_of.match(line)
         if not line.strip():
             current = None
         elif label:
@@ -67,59 +67,35 @@ def inline(text, known):
     return "".join(out)
 
 
-def python_inline(text):
-    """Text of a docstring: `name` is code, the rest is plain."""
-    pieces = re.split(r"(``[^`]+``|`[^`]+`)", text)
-    return r"\ " + "".join(rf"\ ``{piece.strip('`')}``\ " if piece.startswith("`") else escape(piece) for piece in pieces)
+def preformatted(text, language):
+    return [f".. code-block:: {language}", ""] + ["   " + line for line in text.split("\n")] + [""]
 
 
-def preformatted(paragraph):
-    """Whether a paragraph is a drawing, code or a doctest, whose lines stay as they are."""
-    return paragraph.startswith((">>>", "  "))
-
-
-def to_rst(lines, known, is_python=False):
-    """Lines of reStructuredText for a comment (`lines` without their marks)."""
-    say = python_inline if is_python else lambda text: inline(text, known)
-    if is_python:
-        doctests, lines = take_doctests(lines)
-    else:
-        doctests = []
-    paragraphs, parts = split(lines)
+def paragraphs_to_rst(paragraphs, say, language):
+    """Each paragraph by `say`; lines that are indented stay as they are."""
     out = []
     for paragraph in paragraphs:
         head, _, rest = paragraph.partition("\n")
-        if preformatted(head):
-            out += [".. code-block:: text", ""] + ["   " + line for line in paragraph.split("\n")] + [""]
+        if head.startswith("  "):
+            out += preformatted(paragraph, language)
             continue
         out += [say(head), ""]
         if rest:
-            out += [".. code-block:: text", ""] + ["   " + line for line in rest.split("\n")] + [""]
-    if parts:
-        out += [".. rst-class:: parts", ""]
-        for label, text in parts:
-            out += [f":{label}: {say(text)}"]
-        out += [""]
-    for doctest in doctests:
-        out += [".. code-block:: pycon", ""] + ["   " + line for line in doctest] + [""]
+            out += preformatted(rest, language)
     return out
 
 
-def take_doctests(lines):
-    """The doctests of a docstring, each a list of lines, and the lines without them and "Example"."""
-    doctests, rest, inside = [], [], None
-    for line in lines:
-        text = re.sub(r"^Examples? {2,}(?=>>>)", "", line).strip()
-        if text.startswith(">>>"):
-            if inside is None:
-                inside = []
-                doctests.append(inside)
-            inside.append(text)
-        elif inside is not None and text:
-            inside.append(text)
-        elif re.fullmatch(r"Examples?:?", text):
-            continue
-        else:
-            inside = None
-            rest.append(line)
-    return doctests, rest
+def parts_to_rst(parts, say):
+    if not parts:
+        return []
+    return [".. rst-class:: parts", ""] + [f":{label}: {say(text)}" for label, text in parts] + [""]
+
+
+def to_rst(lines, known):
+    """Lines of reStructuredText for a comment (`lines` without their marks)."""
+    paragraphs, parts = split(lines)
+
+    def say(text):
+        return inline(text, known)
+
+    return paragraphs_to_rst(paragraphs, say, "cpp") + parts_to_rst(parts, say)
