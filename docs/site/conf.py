@@ -48,6 +48,12 @@ def labelled_docstring(app, what, name, obj, options, lines):
     lines[:] = python_docs.to_rst(lines)
 
 
+def public_signature(app, what, name, obj, options, signature, returns):
+    """Arguments that begin with _ are the package's own."""
+    del app, what, name, obj, options
+    return (re.sub(r", _\w+(: [^=,]+)?( = [^,)]+)?(?=[,)])", "", signature), returns) if signature else None
+
+
 def join_scripts(app, error):
     """Debian's furo.js imports its other half, which a script that is no module cannot: one file of both."""
     folder = Path(app.outdir) / "_static" / "scripts"
@@ -62,4 +68,5 @@ def setup(app):
     # A name of the C or C++ interface: {api}`tessera_encode_texts` in a guide leads to its entry.
     app.add_crossref_type("api", "api", ref_nodeclass=nodes.literal, objname="declaration")
     app.connect("autodoc-process-docstring", labelled_docstring)
+    app.connect("autodoc-process-signature", public_signature)
     app.connect("build-finished", join_scripts)

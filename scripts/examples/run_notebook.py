@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def run(source, names):
-    """What a cell shows: {"text": str, "html": str or None}."""
+    """What a cell shows: {"printed": str, "text": str, "html": str or None}."""
     tree = ast.parse(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     printed, html, text = io.StringIO(), None, ""
@@ -28,27 +28,31 @@ def run(source, names):
             if value is not None:
                 text = repr(value)
                 html = value._repr_html_() if hasattr(value, "_repr_html_") else None
-    return {"text": printed.getvalue() + text, "html": html}
+    return {"printed": printed.getvalue(), "text": text, "html": html}
 
 
 def stored(cell):
-    text, html = "", None
+    shown = {"printed": "", "text": "", "html": None}
     for output in cell["outputs"]:
         if output["output_type"] == "stream":
-            text += "".join(output["text"])
+            shown["printed"] += "".join(output["text"])
         else:
-            text += "".join(output["data"].get("text/plain", []))
-            html = output["data"].get("text/html", html)
-    return {"text": text, "html": html}
+            shown["text"] += "".join(output["data"].get("text/plain", []))
+            shown["html"] = output["data"].get("text/html")
+    return shown
 
 
 def outputs_of(shown):
-    if not shown["text"]:
-        return []
-    data = {"text/plain": shown["text"].splitlines(keepends=True)}
-    if shown["html"] is not None:
-        data["text/html"] = shown["html"].splitlines(keepends=True)
-    return [{"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}]
+    outputs = []
+    if shown["printed"]:
+        lines = shown["printed"].splitlines(keepends=True)
+        outputs.append({"output_type": "stream", "name": "stdout", "text": lines})
+    if shown["text"]:
+        data = {"text/plain": shown["text"].splitlines(keepends=True)}
+        if shown["html"] is not None:
+            data["text/html"] = shown["html"].splitlines(keepends=True)
+        outputs.append({"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data})
+    return outputs
 
 
 def main():
@@ -67,11 +71,13 @@ def main():
             continue
         expected = stored(cell)
         varies = "varies" in cell["metadata"].get("tags", [])
-        same = (shown["html"] is None) == (expected["html"] is None) and (varies or shown["text"] == expected["text"])
+        same = (shown["html"] is None) == (expected["html"] is None) and (
+            varies or all(shown[key] == expected[key] for key in ("printed", "text")))
         print(f"{'right' if same else 'wrong'}  {path.name} cell {number}: {source.splitlines()[0]}")
         if not same:
             wrong += 1
-            print(f"       shown:  {shown['text']!r}\n       stored: {expected['text']!r}")
+            print(f"       shown:  {shown['printed'] + shown['text']!r}")
+            print(f"       stored: {expected['printed'] + expected['text']!r}")
     if "--write" in sys.argv:
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return 1 if wrong else 0

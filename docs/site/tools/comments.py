@@ -13,7 +13,7 @@ import re
 LABEL = re.compile(r"^([A-Z][A-Za-z0-9]*(?:, [A-Z0-9]+)*) {2,}(\S.*)$")
 STATUSES = ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "CORRUPT_FILE", "UNSUPPORTED_MODEL", "OUT_OF_MEMORY",
             "IO_ERROR", "CANCELLED", "INTERNAL")
-WORD = re.compile(r"`([^`]+)`|(?<![\w.])([A-Za-z]\w*(?:(?:::|[./])\w+)*(?:\(\))?)(?!\w)")
+WORD = re.compile(r"`([^`]+)`|(\"\w+_\w+\")|(?<![\w.])([A-Za-z]\w*(?:(?:::|[./])\w+)*(?:\(\))?)(?!\w)")
 # Words that are code: names with underscores, calls, names of files.
 CODE = re.compile(r"[a-z0-9]_[a-z0-9]|^[A-Z0-9]+_[A-Z0-9_]+$|\(\)$|\w\.(?:json|jsonl|txt|bin|npy|npz|safetensors|hpp?|md|so|pt)$")
 
@@ -53,7 +53,8 @@ def inline(text, known):
     # "\ " at the beginning: "(S) written" would be the item S of a list.
     out, at = ["\\ "], 0
     for match in WORD.finditer(text):
-        quoted, word = match.groups()
+        quoted, text_word, word = match.groups()
+        quoted = quoted or text_word
         name = (quoted or word).removesuffix("()")
         target = known.get(name) or (known.get("TESSERA_" + name) if name in STATUSES else None)
         if not (quoted or target or CODE.search(word)):

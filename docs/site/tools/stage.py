@@ -104,7 +104,8 @@ def notebook_page(notebook):
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         blocks.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
-        for data in (output["data"] for output in cell.get("outputs", [])):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {"text/plain": output.get("text", [])})
             if "text/html" in data:
                 html = "".join(data["text/html"]).replace("<table", '<table class="docutils"')
                 blocks.append(f'```{{raw}} html\n<div class="table-wrapper">{html}</div>\n```')
