@@ -100,7 +100,7 @@ def rows_of(where: str, value: Any, width: Optional[int] = None) -> tuple[np.nda
         and (rows <= 1 or (step >= 4 * columns and step % 4 == 0))
         and array.ctypes.data % 4 == 0
     )
-    return (array if is_readable else np.ascontiguousarray(array)), is_one
+    return (array if is_readable else np.require(array, np.float32, ["C", "A"])), is_one
 
 
 def matrix(array: np.ndarray) -> Matrix:

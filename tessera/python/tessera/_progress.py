@@ -12,6 +12,8 @@ CHUNK = 256  # items of one call of the library: several runs of 32, so that sor
 
 def chunks(count: int, title: str) -> Iterator[slice]:
     """Slices of ``count`` items, the line rewritten after each."""
+    if not count:
+        return
     begin = monotonic()
     done = 0
     try:
@@ -22,9 +24,8 @@ def chunks(count: int, title: str) -> Iterator[slice]:
             done = part.stop
         _show(title, done, count, begin)
     finally:
-        if count:
-            sys.stderr.write("\n")
-            sys.stderr.flush()
+        sys.stderr.write("\n")
+        sys.stderr.flush()
 
 
 def _show(title: str, done: int, count: int, begin: float) -> None:

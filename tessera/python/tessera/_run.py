@@ -103,9 +103,9 @@ class Pace:
 
     def saw(self, units: int, ns: int) -> None:
         rate = ns / max(units, 1)
-        # A slow call counts at once, a quick one by half: waiting in place is the mistake to avoid.
+        # A slow call counts at once, quick ones by and by: waiting in place is the mistake to avoid.
         is_first = self.ns_per_unit == float("inf")
-        self.ns_per_unit = rate if is_first else max(rate, 0.5 * self.ns_per_unit)
+        self.ns_per_unit = rate if is_first else max(rate, 0.1 * self.ns_per_unit)
 
     def is_long(self, units: int) -> bool:
         return units * self.ns_per_unit > LONG_NS
@@ -153,7 +153,11 @@ def execute(
         pace.saw(units, perf_counter_ns() - begin)
         message = last_error() if status else ""
     if status:
-        if status == Status.CANCELLED and timeout is not None and not (cancel and cancel.is_requested):
+        if (
+            status == Status.CANCELLED
+            and timeout is not None
+            and not (cancel and cancel.is_requested)
+        ):
             raise errors.DeadlineError(message)
         raise errors.from_status(status, message, names_a_file=names_a_file)
 

@@ -96,7 +96,7 @@ class Packed:
             sizes = map(len, parts)
         lengths = np.fromiter(sizes, np.uint64, self.count)  # (S)
         ends = np.cumsum(lengths, dtype=np.uint64)  # (S)
-        start = ctypes.cast(c_char_p(data), ctypes.c_void_p).value
+        start = ctypes.cast(c_char_p(data), ctypes.c_void_p).value or 0
         pointers = ends - lengths + np.uint64(start)  # (S)
         self.pointers = pointers.ctypes.data
         self.lengths = lengths.ctypes.data
@@ -137,14 +137,15 @@ def struct_of(
     truncation: int = Truncation.TRUNCATE_AS_PUBLISHED,
 ) -> Texts:
     """tessera_texts of packed texts, which must live as long as it."""
-    result = Texts(_SIZE, truncation, texts.pointers, texts.lengths)
-    result.count = texts.count
-    if pairs is not None:
-        result.pairs = pairs.pointers
-        result.pair_lengths = pairs.lengths
-    if prompt is not None:
-        result.prompt = prompt
-    if prompt_name is not None:
-        result.prompt_name = prompt_name
-    result.max_tokens = max_tokens
-    return result
+    seconds = (None, None) if pairs is None else (pairs.pointers, pairs.lengths)
+    return Texts(
+        _SIZE,
+        truncation,
+        texts.pointers,
+        texts.lengths,
+        *seconds,
+        texts.count,
+        max_tokens,
+        prompt,
+        prompt_name,
+    )

@@ -188,7 +188,9 @@ class Encoder(Task):
             return result[0]
         return result if convert_to_numpy else list(result)
 
-    def _encode_texts(self, sentences: Any, route: str, texts: Any, how: Any) -> tuple[np.ndarray, bool]:
+    def _encode_texts(
+        self, sentences: Any, route: str, texts: Any, how: Any
+    ) -> tuple[np.ndarray, bool]:
         prompt, prompt_name, max_tokens = texts
         shows, out, timeout, cancel = how
         session, width = self._entrance(route)
@@ -257,7 +259,9 @@ class Encoder(Task):
         rows = encoded.outputs[_TOKENS]  # (ΣT,H)
         offsets = encoded.offsets
         assert offsets is not None
-        by_text = [rows[offsets[i] : offsets[i + 1]] for i in range(len(items))]  # (T,H) each
+        by_text: list[Any] = [
+            rows[offsets[i] : offsets[i + 1]] for i in range(len(items))
+        ]  # (T,H) each
         if value is None:
             tokens = model.tokenize(items, **options)
             by_text = [
@@ -278,7 +282,9 @@ class Encoder(Task):
     def encode_query(self, sentences: Any, **options: Any) -> Any:
         """As encode(), of queries: with the prompt "query" if the model's files have it and none is given,
         and of a Router by its way for queries."""
-        return self.encode(sentences, _route=self._route("query"), **self._prompted(options, "query"))
+        return self.encode(
+            sentences, _route=self._route("query"), **self._prompted(options, "query")
+        )
 
     def encode_document(self, sentences: Any, **options: Any) -> Any:
         """As encode(), of documents: with the prompt "document", "passage" or "corpus", the first that the

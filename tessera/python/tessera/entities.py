@@ -148,7 +148,9 @@ class QuestionAnswerer(Task):
         c = _texts.struct_of(asked, read)
         how = AnswerOptions(sizeof(AnswerOptions), int(handle_impossible_answer))
         how.max_answer_tokens = _arrays.integer("max_answer_len", max_answer_len, 0, MOST)
-        how.stride = -1 if doc_stride is None else _arrays.integer("doc_stride", doc_stride, 0, MOST)
+        how.stride = (
+            -1 if doc_stride is None else _arrays.integer("doc_stride", doc_stride, 0, MOST)
+        )
         spans = np.empty(k, _SPAN)
         handle, find = session.handle, lib.tessera_find_answers
         session.run(

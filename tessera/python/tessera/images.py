@@ -14,6 +14,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from ctypes import byref, c_char_p, c_void_p, sizeof
+from functools import partial
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -83,7 +84,7 @@ def _pixels(where: str, image: Any) -> tuple[_abi.Pixels, np.ndarray]:
             raise errors.InvalidArgumentError(
                 f"{got}, expected floats (3, H, W), (4, H, W) or (1, H, W) in [0, 1]"
             )
-        array = np.ascontiguousarray(array, np.float32)
+        array = np.require(array, np.float32, ["C", "A"])
         channels, height, width = array.shape
         c.format, c.planes = PixelFormat.PIXELS_PLANES, array.ctypes.data
     else:
@@ -98,10 +99,14 @@ def _pixels(where: str, image: Any) -> tuple[_abi.Pixels, np.ndarray]:
 Call = Callable[[Any, Any], int]
 
 
+def _call(function: Any, session: Session, images: Any, _kept: Any, run: Any, output: Any) -> int:
+    """``_kept`` is what ``images`` points to, which lives as long as this is bound to it."""
+    return function(session.handle, images, len(images), run, output, 1, None)
+
+
 def _by_path(session: Session, items: list[tuple[str, Any]]) -> Call:
     paths = (c_char_p * len(items))(*(path_bytes(where, image) for where, image in items))
-    encode = lib.tessera_encode_image_files
-    return lambda run, output: encode(session.handle, paths, len(paths), run, output, 1, None)
+    return partial(_call, lib.tessera_encode_image_files, session, paths, None)
 
 
 def _by_bytes(session: Session, items: list[tuple[str, Any]]) -> Call:
@@ -112,18 +117,13 @@ def _by_bytes(session: Session, items: list[tuple[str, Any]]) -> Call:
         file.name = where.encode()
         file.data = ctypes.cast(c_char_p(content), c_void_p).value
         file.size = len(content)
-    encode = lib.tessera_encode_images
-    # `data` is named so that it lives as long as the call.
-    return lambda run, output, _=data: encode(session.handle, files, len(files), run, output, 1, None)
+    return partial(_call, lib.tessera_encode_images, session, files, data)
 
 
 def _by_pixels(session: Session, items: list[tuple[str, Any]]) -> Call:
     made = [_pixels(where, image) for where, image in items]
     images = (_abi.Pixels * len(made))(*(c for c, _ in made))
-    encode = lib.tessera_encode_pixels
-    return lambda run, output, _=made: encode(
-        session.handle, ctypes.byref(images), len(images), run, output, 1, None
-    )
+    return partial(_call, lib.tessera_encode_pixels, session, images, made)
 
 
 def _door(where: str, image: Any) -> Callable[[Session, list[tuple[str, Any]]], Call]:
@@ -137,6 +137,10 @@ def _door(where: str, image: Any) -> Callable[[Session, list[tuple[str, Any]]], 
         f"{where}: got {errors.described(image)}, expected a path, bytes of a file, "
         "a PIL image or an array"
     )
+
+
+def _run(call: Call, output: Any, run: Any) -> int:
+    return call(run, output)
 
 
 def encode_into(
@@ -166,7 +170,7 @@ def encode_into(
         call = door(session, [items[i] for i in places])
         c = output_struct(name.encode(), target)
         session.run(
-            lambda run, call=call, c=c: call(run, byref(c)),
+            partial(_run, call, byref(c)),
             _UNITS * len(places),
             cancel,
             timeout,

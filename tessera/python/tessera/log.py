@@ -24,7 +24,7 @@ def set_log(callback: Optional[Callable[[str, str], None]]) -> None:
         >>> set_log(lambda level, message: log.log(getattr(logging, level.upper()), message))
         >>> set_log(None)
     """
-    wrapped = None
+    wrapped = LogCallback(0)  # NULL
     if callback is not None:
         given = callback
 
@@ -32,5 +32,5 @@ def set_log(callback: Optional[Callable[[str, str], None]]) -> None:
             given(LEVELS[min(max(level, 0), 2)], message.decode("utf-8", "replace"))
 
         wrapped = LogCallback(call)
-    check(lib.tessera_set_log_callback(wrapped or LogCallback(), None))
+    check(lib.tessera_set_log_callback(wrapped, None))
     _kept.append(wrapped)

@@ -196,7 +196,9 @@ class Model:
         for name in Info.__dataclass_fields__:
             value = getattr(raw, name)
             is_flag = name.startswith(("is_", "has_"))
-            values[name] = value.decode() if isinstance(value, bytes) else bool(value) if is_flag else value
+            values[name] = (
+                value.decode() if isinstance(value, bytes) else bool(value) if is_flag else value
+            )
             if value is None:
                 values[name] = ""
         values["input"] = ("tokens", "images")[raw.input]
@@ -208,7 +210,9 @@ class Model:
     def handle(self) -> int:
         """The tessera_model* for the library. Errors: InvalidArgumentError after close()."""
         if not self._close.alive:
-            raise errors.InvalidArgumentError("model: got one that was closed, expected an open one")
+            raise errors.InvalidArgumentError(
+                "model: got one that was closed, expected an open one"
+            )
         return self._handle
 
     def close(self) -> None:
@@ -258,7 +262,9 @@ class Model:
     def output(self, name: Optional[str] = None) -> Output:
         """The output called ``name``; None: the main one. Errors: NotFoundError, with those there are."""
         info = OutputInfo(sizeof(OutputInfo))
-        check(lib.tessera_model_find_output(self.handle, _texts.optional("name", name), byref(info)))
+        check(
+            lib.tessera_model_find_output(self.handle, _texts.optional("name", name), byref(info))
+        )
         return output_of(info)
 
     def tokenize(
@@ -294,7 +300,12 @@ class Model:
         types = np.empty_like(ids)
         check(
             lib.tessera_tokenize(
-                self.handle, byref(c), ids.ctypes.data, types.ctypes.data, ids.size, offsets.ctypes.data
+                self.handle,
+                byref(c),
+                ids.ctypes.data,
+                types.ctypes.data,
+                ids.size,
+                offsets.ctypes.data,
             )
         )
         return Tokens(ids, offsets, types, self)

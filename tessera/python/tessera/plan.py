@@ -16,7 +16,17 @@ from ._library import check, lib
 from .model import MOST, Model
 from .session import Session
 
-_HEADINGS = ("op", "order", "blocks", "MB > L1", "MB > L2", "MB > L3", "x bound", "time, us", "limited by")
+_HEADINGS = (
+    "op",
+    "order",
+    "blocks",
+    "MB > L1",
+    "MB > L2",
+    "MB > L3",
+    "x bound",
+    "time, us",
+    "limited by",
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,9 @@ class Plan:
 
     def _repr_html_(self) -> str:
         def line(cells: tuple[str, ...], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+            return (
+                "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+            )
 
         body = "".join(line(row.cells(), "td") for row in self.rows)
         data = self.data
@@ -158,7 +170,7 @@ def session_plan(session: Session, rows: int, sequences: int = 0) -> Plan:
 def describe(model: Model, rows: int, sequences: int, session_options: dict[str, Any]) -> Plan:
     """The plan of a session with these options, made for ``rows``."""
     rows = _arrays.integer("rows", rows, 1, MOST)
-    most = {"max_rows": rows} if model.info.input == "tokens" else {}
+    most: dict[str, Any] = {"max_rows": rows} if model.info.input == "tokens" else {}
     if sequences:
         most["max_sequences"] = sequences
     with Session(model, **session_options, **most) as session:

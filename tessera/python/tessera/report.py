@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 import os
 from ctypes import Structure, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, c_void_p, sizeof
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from . import _arrays, _texts, errors
 from ._functions import TextCallback
@@ -76,7 +76,7 @@ def make_report(
     c.is_untimed = int(not is_timed)
     c.counts_no_bytes = int(not counts_bytes)
     handle = model.handle
-    function = getattr(lib, "tessera_model_report", None)
+    function: Any = getattr(lib, "tessera_model_report", None)
     if function is None:
         raise errors.UnsupportedModelError(
             f"report: {PATH} has no function tessera_model_report, expected a newer library"

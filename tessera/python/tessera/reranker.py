@@ -108,7 +108,10 @@ class Reranker(Task):
             cancel=cancel,
             timeout=timeout,
         )
-        hits = [{"corpus_id": i, "score": score} for i, score in zip(ids.ravel().tolist(), scores.ravel().tolist())]
+        hits = [
+            {"corpus_id": i, "score": score}
+            for i, score in zip(ids.ravel().tolist(), scores.ravel().tolist())
+        ]
         if return_documents:
             for hit in hits:
                 hit["text"] = texts[hit["corpus_id"]]

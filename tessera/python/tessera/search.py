@@ -31,7 +31,9 @@ class SearchIndex:
     def __init__(self, rows: Union[str, "os.PathLike[str]", Any]) -> None:
         handle = c_void_p()
         if isinstance(rows, (str, os.PathLike)):
-            check(lib.tessera_index_open(path_bytes("rows", rows), byref(handle)), names_a_file=True)
+            check(
+                lib.tessera_index_open(path_bytes("rows", rows), byref(handle)), names_a_file=True
+            )
         else:
             array, _ = _arrays.rows_of("rows", rows)
             c = _arrays.matrix(array)

@@ -87,7 +87,10 @@ class Session:
             handle = c_void_p()
             check(lib.tessera_session_create(model_handle, byref(c), byref(handle)))
             owner = _Owner()
-            return handle.value or 0, (owner, weakref.finalize(owner, lib.tessera_session_close, handle.value))
+            return handle.value or 0, (
+                owner,
+                weakref.finalize(owner, lib.tessera_session_close, handle.value),
+            )
 
         self._handle, (self._owner, self._close) = (
             in_thread(create) if on_main_thread() else create()
@@ -102,7 +105,9 @@ class Session:
     def handle(self) -> int:
         """The tessera_session* for the library. Errors: InvalidArgumentError after close()."""
         if not self._close.alive:
-            raise errors.InvalidArgumentError("session: got one that was closed, expected an open one")
+            raise errors.InvalidArgumentError(
+                "session: got one that was closed, expected an open one"
+            )
         return self._handle
 
     def close(self) -> None:
@@ -229,7 +234,10 @@ class Session:
         if len(tokens):
             units = _texts.TOKEN_BYTES * len(tokens.ids) + _texts.ITEM_UNITS * len(tokens)
             self.run(
-                lambda run: encode(handle, byref(c), run, structs, len(structs)), units, cancel, timeout
+                lambda run: encode(handle, byref(c), run, structs, len(structs)),
+                units,
+                cancel,
+                timeout,
             )
         is_needed = any(output.is_per_token for output in chosen)
         return Encoded(_named(chosen, arrays), tokens.offsets if is_needed else None)
@@ -238,7 +246,9 @@ class Session:
         return self.outputs if names is None else [self.model.output(name) for name in names]
 
     @staticmethod
-    def _arrays(chosen: list[Output], count: int, offsets: Optional[np.ndarray]) -> list[np.ndarray]:
+    def _arrays(
+        chosen: list[Output], count: int, offsets: Optional[np.ndarray]
+    ) -> list[np.ndarray]:
         total = int(offsets[-1]) if offsets is not None else 0
         return [
             np.empty((total if output.is_per_token else count, output.width), np.float32)
@@ -254,13 +264,13 @@ class _Owner:
 
 def output_struct(name: Optional[bytes], out: np.ndarray) -> _abi.Output:
     """tessera_output of an array (rows, width) of adjacent floats, whose rows may lie apart."""
-    c = _abi.Output(_OUTPUT_SIZE)
-    c.name = name
-    c.data = out.ctypes.data
     rows, width = out.shape
-    c.row_stride = stride = out.strides[0] // 4 if rows > 1 else width
-    c.capacity = (rows - 1) * stride + width if rows else 0
-    return c
+    if rows == 1:  # one short text: a quarter of the time of out.ctypes.data
+        address = ctypes.addressof(ctypes.c_char.from_buffer(out))
+        return _abi.Output(_OUTPUT_SIZE, 0, name, address, width, width)
+    stride = out.strides[0] // 4
+    capacity = (rows - 1) * stride + width if rows else 0
+    return _abi.Output(_OUTPUT_SIZE, 0, name, out.ctypes.data, capacity, stride)
 
 
 def _structs(chosen: list[Output], arrays: list[np.ndarray]) -> Any:

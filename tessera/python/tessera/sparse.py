@@ -29,7 +29,12 @@ class SparseVectors:
     """
 
     def __init__(
-        self, indices: np.ndarray, values: np.ndarray, indptr: np.ndarray, width: int, decoder: Any = None
+        self,
+        indices: np.ndarray,
+        values: np.ndarray,
+        indptr: np.ndarray,
+        width: int,
+        decoder: Any = None,
     ) -> None:
         self.indices, self.values, self.indptr = indices, values, indptr
         self.shape = (len(indptr) - 1, width)
@@ -62,7 +67,9 @@ class SparseVectors:
     def decode(self, top_k: Optional[int] = None) -> list[list[tuple[str, float]]]:
         """Tokens and weights of each row, the heaviest first."""
         if self._decoder is None:
-            raise errors.InvalidArgumentError("decode: got vectors without a model, expected encode()'s")
+            raise errors.InvalidArgumentError(
+                "decode: got vectors without a model, expected encode()'s"
+            )
         result = []
         for row in range(len(self)):
             columns, weights = self[row]
@@ -116,7 +123,11 @@ class SparseEncoder(Task):
         model = self._side(route=_route if self.info.route_count else None)
         session = self.session((self._output,), model)
         name = prompt_name if prompt is None else None
-        parts = _progress.chunks(len(items), "Encoding") if show_progress_bar else [slice(0, len(items))]
+        parts = (
+            _progress.chunks(len(items), "Encoding")
+            if show_progress_bar
+            else [slice(0, len(items))]
+        )
         columns, weights, counts = [], [], []
         for part in parts:
             for begin in range(part.start, part.stop, _ROWS):
@@ -171,7 +182,7 @@ class SparseEncoder(Task):
         if self._top_k and self._output == "embedding":  # a row is k values, then their k columns
             values, tokens = row[: len(row) // 2], row[len(row) // 2 :].astype(np.int64)
             return tokens[tokens >= 0], values[tokens >= 0].copy()
-        elements = np.empty(np.count_nonzero(row), _ELEMENT)
+        elements: Any = np.empty(np.count_nonzero(row), _ELEMENT)
         count = c_size_t()
         check(
             lib.tessera_sparse_elements(

@@ -52,7 +52,7 @@ class Task:
     ) -> None:
         # A path that is relative means the same in a process that unpickles this.
         is_path = not isinstance(directory, Mapping) and isinstance(directory, (str, os.PathLike))
-        self._directory: Any = os.path.abspath(os.fspath(directory)) if is_path else directory
+        self._directory: Any = os.path.abspath(directory) if is_path else directory  # type: ignore
         self._given = directory
         self._model_options: dict[str, Any] = {
             "precision": precision,
@@ -69,9 +69,9 @@ class Task:
         self._models: dict[tuple[str, str], Model] = {}
         self._sessions: dict[Any, Session] = {}
         self.model: Model = Model(directory, **self._model_options)
-        tower, route = (self._model_options.get(key, "auto") for key in ("tower", "route"))
-        self._models[(tower, route)] = self.model
-        self._home = (tower, route)
+        options = self._model_options
+        self._home: tuple[str, str] = (options.get("tower", "auto"), options.get("route", "auto"))
+        self._models[self._home] = self.model
 
     @property
     def info(self) -> Info:
@@ -83,12 +83,14 @@ class Task:
         key = (tower or self._home[0], route or self._home[1])
         found = self._models.get(key)
         if found is None:
-            options = {**self._model_options, "tower": key[0], "route": key[1]}
+            options: dict[str, Any] = {**self._model_options, "tower": key[0], "route": key[1]}
             # Two threads may both open it; one copy stays. No lock, so that a fork() never finds it taken.
             found = self._models.setdefault(key, Model(self._directory, **options))
         return found
 
-    def session(self, outputs: Optional[tuple[str, ...]] = None, model: Optional[Model] = None) -> Session:
+    def session(
+        self, outputs: Optional[tuple[str, ...]] = None, model: Optional[Model] = None
+    ) -> Session:
         """The session that computes these outputs (None: the main one), created when first asked for."""
         model = model or self.model
         key = (id(model), outputs)
@@ -162,7 +164,9 @@ async def run_async(method: Callable[..., Any], *args: Any, **options: Any) -> A
     cancel = options.pop("cancel", None) or Cancel()
     loop = asyncio.get_running_loop()
     try:
-        return await loop.run_in_executor(None, functools.partial(method, *args, cancel=cancel, **options))
+        return await loop.run_in_executor(
+            None, functools.partial(method, *args, cancel=cancel, **options)
+        )
     except asyncio.CancelledError:
         cancel.request()
         raise

@@ -44,7 +44,9 @@ class Tokens:
     def words(self, index: int = 0) -> list[str]:
         """The tokens of text ``index`` as the tokenizer's files write them."""
         if self._model is None:
-            raise errors.InvalidArgumentError("words: got tokens without a model, expected tokenize()'s")
+            raise errors.InvalidArgumentError(
+                "words: got tokens without a model, expected tokenize()'s"
+            )
         return [self._model.token(int(token_id)) for token_id in self[index]]
 
     @classmethod

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans and reports as objects, and as a notebook shows them."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import checkpoints
+import tessera
+from tessera._library import lib
+from tessera.plan import session_plan
+
+
+class Tags(HTMLParser):
+    """Counts tags; fails where one is closed that is not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.count: dict[str, int] = {}
+        self.attributes: dict[str, dict[str, "str | None"]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.open.append(tag)
+        self.count[tag] = self.count.get(tag, 0) + 1
+        self.attributes[tag] = dict(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_plan_is_a_table(demo: tessera.Encoder) -> None:
+    plan = demo.plan(rows=16)
+    assert len(plan) == len(plan.rows) == len(plan.data["ops"]) > 10
+    assert plan.data["rows"] == 16 and plan.data["threads"] == 2
+    linear = next(row for row in plan.rows if row.kind == "linear")
+    assert linear.name == "layer.0.qkv" and linear.shape == "(16,256)x(256,768)"
+    assert (
+        linear.l1_bytes >= linear.l2_bytes >= linear.bound_bytes > 0 and linear.precision == "fp32"
+    )
+    assert plan.seconds == pytest.approx(sum(row.seconds for row in plan.rows), rel=0.2)
+    table = plan.table().splitlines()
+    assert len(table) == len(plan) + 2
+    assert table[0].startswith("op ") and table[-1].startswith("total ")
+    assert str(plan).startswith("16 rows in 1 sequence") and "layer.3.out" in str(plan)
+    assert f"{len(plan)} operations" in repr(plan)
+
+
+def test_a_plan_is_shown_by_a_notebook(demo: tessera.Encoder) -> None:
+    plan = demo.plan(rows=16)
+    tags = Tags()
+    tags.feed(plan._repr_html_())
+    assert tags.open == [] and tags.count["table"] == 1 and tags.count["tr"] == len(plan) + 2
+
+
+def test_plans_follow_what_the_session_is(demo: tessera.Encoder) -> None:
+    with tessera.Encoder(checkpoints.DEMO, precision="int8", threads=1) as small:
+        plan = small.plan(rows=16)
+        assert plan.data["precision"] == "int8" and plan.data["threads"] == 1
+    assert demo.plan(rows=1000).data["rows"] == 1000
+    several = demo.plan(rows=64, sequences=4)
+    assert several.data["sequences"] == 4
+    own = session_plan(demo.session(("embedding",)), 32)
+    assert own.data["rows"] == 32
+    with pytest.raises(ValueError, match="rows: got 0, expected 1"):
+        demo.plan(rows=0)
+    with pytest.raises(ValueError, match="1000000"):
+        session_plan(demo.session(("embedding",)), 1000000)
+
+
+def test_a_plan_of_images() -> None:
+    with tessera.Encoder(checkpoints.VISION) as encoder:
+        assert len(encoder.plan()) > 10
+
+
+def test_memory_is_stated(demo: tessera.Encoder) -> None:
+    memory = demo.session(("embedding",)).memory
+    assert memory.total == memory.weights_packed + memory.weights_mapped + memory.arena
+    assert memory.threads == 2
+    demo.session(("embedding",)).trim()
+
+
+@pytest.mark.skipif(not hasattr(lib, "tessera_model_report"), reason="the library makes no reports")
+def test_a_report_is_a_page(demo: tessera.Encoder, tmp_path: Path) -> None:
+    report = demo.report(rows=16, runs=1, title="A <b>title</b>")
+    assert report.html.lower().startswith("<!doctype html") and "layer.0.qkv" in report.html
+    assert "<b>title</b>" not in report.html
+    report.save(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == report.html
+    tags = Tags()
+    tags.feed(report._repr_html_())
+    assert tags.attributes["iframe"]["srcdoc"] == report.html  # escaped once
+    with pytest.raises(ValueError, match="runs: got 0"):
+        demo.report(runs=0)
