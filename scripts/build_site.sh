@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE=1  # the tree stays clean
 
 mkdir -p build
 /usr/bin/python3 docs/site/tools/stage.py "$ROOT" "$source" "$tool"
-rm -rf "$out"
+rm -rf "$out" build/site-doctrees  # docstrings change without their pages
 /usr/bin/python3 -m sphinx -q -W --keep-going -b html -d build/site-doctrees "$source" "$out"
 rm -f "$out/.buildinfo" "$out/objects.inv"
 say "$(find "$out" -name '*.html' | wc -l) pages: $out/index.html"

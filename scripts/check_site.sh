@@ -36,6 +36,14 @@ if [ -z "$out" ]; then
 fi
 /usr/bin/python3 scripts/site/check_links.py "$out" || fail "links of the site"
 
+# Every function that the library shows has an entry.
+functions=$(sed -n 's/^T \(tessera_[a-z_0-9]*\)@@.*/\1/p' tests/abi/abi.txt)
+[ -n "$functions" ] || fail "tests/abi/abi.txt names no function"
+for function in $functions; do
+  grep -qs "id=\"std-api-$function\"" "$out"/reference/c/*.html || fail "$function has no entry in the C reference"
+done
+say "$(wc -w <<<"$functions") functions have an entry in the C reference."
+
 # A server of the site and of the page that looks at it.
 mkdir "$work/root"
 ln -s "$out" "$work/root/site"
