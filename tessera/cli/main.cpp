@@ -183,5 +183,6 @@ int main(int argc, char** argv) {
   cli::add_report(root);
   cli::add_run(root);
   cli::add_quantize(root);
+  cli::add_verify(root);
   return cli::guarded_run(root, argc, argv);
 }

@@ -166,5 +166,6 @@ void add_profile(CLI::App& root);
 void add_report(CLI::App& root);
 void add_run(CLI::App& root);
 void add_quantize(CLI::App& root);
+void add_verify(CLI::App& root);
 
 }  // namespace tessera::cli

@@ -95,44 +95,11 @@ Tensors Run::run_images(const PackagePointer& package, const std::string& furthe
   return std::move(outputs.tensors());
 }
 
-/// Both towers, and what they say of each other.                       CLIPModel, SiglipModel.forward
 Tensors Run::run_towers() const {
   const PackagePointer text = model.open_package(models::Tower::text),
                        image = model.open_package(models::Tower::image);
-  Tensors of_texts = run_texts(text, "embedding"), of_images = run_images(image, "embedding"), all;
-  TensorView<const float> rows[2];
-  std::vector<std::vector<float>> embeddings;
-  const auto take = [&](Tensors& tensors, const char* prefix, const char* projected) {
-    for (ReferenceOutput::Tensor& tensor : tensors) {
-      if (tensor.name == "embedding") {
-        embeddings.push_back(std::move(tensor.values));
-        rows[embeddings.size() - 1] = {.data = embeddings.back().data(),
-                                       .rows = tensor.shape[0],
-                                       .cols = tensor.width,
-                                       .stride = tensor.width};
-        continue;
-      }
-      if (tensor.name != projected) tensor.name = prefix + tensor.name;
-      all.push_back(std::move(tensor));
-    }
-  };
-  embeddings.reserve(2);
-  take(of_images, "vision_model_output.", "image_embeds");
-  take(of_texts, "text_model_output.", "text_embeds");
-  const Index images = rows[0].rows, texts = rows[1].rows;
-  std::vector<float> logits(static_cast<std::size_t>(images * texts)), transposed(logits.size());
-  models::logits_per_image(*text->similarity, rows[0], rows[1], logits);
-  for (Index i = 0; i < images; ++i) {
-    for (Index t = 0; t < texts; ++t) {
-      transposed[static_cast<std::size_t>(t * images + i)] =
-          logits[static_cast<std::size_t>(i * texts + t)];
-    }
-  }
-  all.push_back(
-      {.name = "logits_per_image", .shape = {images, texts}, .values = std::move(logits)});
-  all.push_back(
-      {.name = "logits_per_text", .shape = {texts, images}, .values = std::move(transposed)});
-  return all;
+  return joined_towers(*text->similarity, run_texts(text, "embedding"),
+                       run_images(image, "embedding"));
 }
 
 void Run::run(const CLI::App& command) const {

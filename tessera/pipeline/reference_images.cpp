@@ -17,9 +17,10 @@ namespace tessera {
 namespace {
 
 ReferenceImages read(const SafetensorsFile& file, const models::Package& package,
-                     bool interpolates_positions) {
+                     bool interpolates_positions, ReferenceFile holds) {
   const ImageSpec& spec = require_images(package.program);
   for (const StoredTensor& tensor : file.tensors()) {
+    if (holds == ReferenceFile::with_others) break;
     if (tensor.name == kPixelValues || (package.similarity && is_text_input(tensor.name))) continue;
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("tensor {} is no input of {}, expected {}",
@@ -57,9 +58,9 @@ ReferenceImages read(const SafetensorsFile& file, const models::Package& package
 }  // namespace
 
 ReferenceImages ReferenceImages::open(const std::string& path, const models::Package& package,
-                                      bool interpolates_positions) {
+                                      bool interpolates_positions, ReferenceFile holds) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  return about(path, [&] { return read(file, package, interpolates_positions); });
+  return about(path, [&] { return read(file, package, interpolates_positions, holds); });
 }
 
 void ReferenceImageEncoder::run(const ReferenceImages& images, const Sink& sink,

@@ -2,12 +2,19 @@
 // The pixel_values that a reference model was called with, and what encodes them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "tessera/pipeline/encoder.hpp"
 
 namespace tessera {
+
+/// What a file of reference inputs may hold beside them.
+enum class ReferenceFile : std::uint8_t {
+  inputs_alone,
+  with_others,  ///< outputs too: whoever reads those knows their names
+};
 
 struct ReferenceImages {
   Index count = 0, height = 0, width = 0;
@@ -19,7 +26,8 @@ struct ReferenceImages {
   /// corrupt_file, invalid_argument for a shape, a type, or a tensor that is no input of the class;
   /// texts are, of a class with two towers.
   static ReferenceImages open(const std::string& path, const models::Package& package,
-                              bool interpolates_positions);
+                              bool interpolates_positions,
+                              ReferenceFile holds = ReferenceFile::inputs_alone);
 };
 
 /// Encodes images that are preprocessed.

@@ -66,10 +66,12 @@ std::vector<std::int64_t> optional_input(const SafetensorsFile& file, std::strin
   return integers(*tensor);
 }
 
-ReferenceInput read(const SafetensorsFile& file, const models::Package& package) {
+ReferenceInput read(const SafetensorsFile& file, const models::Package& package,
+                    ReferenceFile holds) {
   const TokenSpec& spec = require_tokens(package.program);
   const std::string& architecture = package.architecture;
   for (const StoredTensor& tensor : file.tensors()) {
+    if (holds == ReferenceFile::with_others) break;
     if (is_text_input(tensor.name) || (package.similarity && tensor.name == kPixelValues)) continue;
     refuse(
         fmt::format("tensor {} is no input of {}, expected input_ids, attention_mask, "
@@ -140,9 +142,10 @@ ReferenceInput read(const SafetensorsFile& file, const models::Package& package)
 
 }  // namespace
 
-ReferenceInput ReferenceInput::open(const std::string& path, const models::Package& package) {
+ReferenceInput ReferenceInput::open(const std::string& path, const models::Package& package,
+                                    ReferenceFile holds) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  return about(path, [&] { return read(file, package); });
+  return about(path, [&] { return read(file, package, holds); });
 }
 
 bool is_text_input(std::string_view name) noexcept {
@@ -234,6 +237,47 @@ void ReferenceOutput::add(std::size_t s, Results results) {
       std::copy(from.begin(), from.end(), to.values.begin() + row * to.width);
     }
   }
+}
+
+std::vector<ReferenceOutput::Tensor> joined_towers(const models::Similarity& similarity,
+                                                   std::vector<ReferenceOutput::Tensor> of_texts,
+                                                   std::vector<ReferenceOutput::Tensor> of_images) {
+  std::vector<ReferenceOutput::Tensor> all;
+  const auto take = [&](std::vector<ReferenceOutput::Tensor>& tensors, const char* prefix,
+                        const char* projected) {
+    ReferenceOutput::Tensor embedding;
+    for (ReferenceOutput::Tensor& tensor : tensors) {
+      if (tensor.name == "embedding") {
+        embedding = std::move(tensor);
+        continue;
+      }
+      if (tensor.name != projected) tensor.name = prefix + tensor.name;
+      all.push_back(std::move(tensor));
+    }
+    return embedding;
+  };
+  const ReferenceOutput::Tensor image = take(of_images, "vision_model_output.", "image_embeds"),
+                                text = take(of_texts, "text_model_output.", "text_embeds");
+  const auto view = [](const ReferenceOutput::Tensor& tensor) {
+    return TensorView<const float>{.data = tensor.values.data(),
+                                   .rows = tensor.shape[0],
+                                   .cols = tensor.width,
+                                   .stride = tensor.width};
+  };
+  const Index images = image.shape[0], texts = text.shape[0];
+  std::vector<float> logits(static_cast<std::size_t>(images * texts)), transposed(logits.size());
+  models::logits_per_image(similarity, view(image), view(text), logits);
+  for (Index i = 0; i < images; ++i) {
+    for (Index t = 0; t < texts; ++t) {
+      transposed[static_cast<std::size_t>(t * images + i)] =
+          logits[static_cast<std::size_t>(i * texts + t)];
+    }
+  }
+  all.push_back(
+      {.name = "logits_per_image", .shape = {images, texts}, .values = std::move(logits)});
+  all.push_back(
+      {.name = "logits_per_text", .shape = {texts, images}, .values = std::move(transposed)});
+  return all;
 }
 
 void write_tensors(const std::string& path, const std::vector<ReferenceOutput::Tensor>& tensors) {

@@ -23,7 +23,8 @@ struct ReferenceInput {
   /// (1,T) are not. I64 or I32; a mask may be BOOL or U8 too. Throws Error naming the file and the
   /// tensor: not_found, corrupt_file, invalid_argument for a shape, a type, a value, or a tensor
   /// that is no input of the class.
-  static ReferenceInput open(const std::string& path, const models::Package& package);
+  static ReferenceInput open(const std::string& path, const models::Package& package,
+                             ReferenceFile holds = ReferenceFile::inputs_alone);
 };
 
 inline constexpr const char* kPixelValues = "pixel_values";
@@ -67,6 +68,13 @@ class ReferenceOutput {
   const ReferenceInput* input_ = nullptr;  // null: images, which have no padding
   std::vector<Tensor> tensors_;
 };
+
+/// What a model with two towers returns of the outputs of both, which have an "embedding" each:
+/// text_model_output. and vision_model_output. before their names, text_embeds and image_embeds, and the
+/// logits of every image with every text.                              CLIPModel, SiglipModel.forward
+std::vector<ReferenceOutput::Tensor> joined_towers(const models::Similarity& similarity,
+                                                   std::vector<ReferenceOutput::Tensor> of_texts,
+                                                   std::vector<ReferenceOutput::Tensor> of_images);
 
 /// Errors: as write_safetensors().
 void write_tensors(const std::string& path, const std::vector<ReferenceOutput::Tensor>& tensors);
