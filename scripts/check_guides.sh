@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the commands of the site's guides (docs/site/guides/*.md), and compares what they print with what
+# Runs the commands of the site's guides (docs/site/index.md, docs/site/guides/*.md), and compares what they print with what
 # is shown: the blocks that scripts/check_readme.sh knows, ```sh check and ```text check. Programs in
 # the guides are parts of examples/, which scripts/check_examples.sh builds and runs.
 #
@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$ROOT"
 
 [ -x build/release/tessera/tessera ] || fail "build/release/tessera/tessera does not exist: expected a release build"
-for guide in docs/site/guides/*.md; do
+for guide in docs/site/index.md docs/site/guides/*.md; do
   grep -q '^```sh check' "$guide" || continue
   stage "$guide" scripts/check_readme.sh --in-place "$guide"
 done

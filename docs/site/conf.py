@@ -21,6 +21,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 root_doc = "index"
+nitpicky = True  # {api}`name` without an entry is an error; types of other packages are not looked for
+nitpick_ignore_regex = [("py:.*", ".*")]
 suppress_warnings = ["myst.header"]  # tables that benches write begin below a title
 
 smartquotes = False  # --option stays what it is

@@ -28,6 +28,9 @@ def read_terms(lines):
 def tidy(name, text):
     """What CLI11 says in the option's column, said behind its text."""
     name, _, excluded = name.partition(" Excludes: ")
+    name, _, needed = name.partition(" Needs: ")
+    if needed:
+        text += f". Only with {', '.join(needed.split())}"
     if excluded:
         text += f". Not with {', '.join(excluded.split())}"
     if name.endswith(" REQUIRED"):
