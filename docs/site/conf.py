@@ -56,14 +56,22 @@ def public_signature(app, what, name, obj, options, signature, returns):
     return (re.sub(r", _\w+(: [^=,]+)?( = [^,)]+)?(?=[,)])", "", signature), returns) if signature else None
 
 
-def join_scripts(app, error):
-    """Debian's furo.js imports its other half, which a script that is no module cannot: one file of both."""
-    folder = Path(app.outdir) / "_static" / "scripts"
-    first, second = folder / "gumshoe-patched.js", folder / "furo.js"
+def repair_theme(app, error):
+    """What Debian's build of Furo lost: one script of its two halves, and dark colours where the system is dark."""
+    if error is not None:
+        return
+    static = Path(app.outdir) / "_static"
+    first, second = static / "scripts" / "gumshoe-patched.js", static / "scripts" / "furo.js"
     line = 'import Gumshoe from "./gumshoe-patched.js";'
-    if error is None and first.exists() and line in second.read_text():
+    if first.exists() and line in second.read_text():  # a script that is no module cannot import
         second.write_text(first.read_text() + second.read_text().replace(line, ""))
         first.unlink()
+    sheet = static / "styles" / "furo.css"
+    text = sheet.read_text()
+    dark = re.search(r'body\[data-theme="dark"\] \{(.*?)\}', text, re.S)
+    if dark and "prefers-color-scheme" not in text:
+        rule = f'@media (prefers-color-scheme: dark) {{ body:not([data-theme="light"]) {{{dark.group(1)}}} }}'
+        sheet.write_text(f"{text}\n@media not print {{ {rule} }}\n")
 
 
 def setup(app):
@@ -71,4 +79,4 @@ def setup(app):
     app.add_crossref_type("api", "api", ref_nodeclass=nodes.literal, objname="declaration")
     app.connect("autodoc-process-docstring", labelled_docstring)
     app.connect("autodoc-process-signature", public_signature)
-    app.connect("build-finished", join_scripts)
+    app.connect("build-finished", repair_theme)
