@@ -15,7 +15,8 @@ STATUSES = ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "CORRUPT_FILE", "UNSUPPORTED_
             "IO_ERROR", "CANCELLED", "INTERNAL")
 WORD = re.compile(r"`([^`]+)`|(\"\w+_\w+\")|(?<![\w.])([A-Za-z]\w*(?:(?:::|[./])\w+)*(?:\(\))?)(?!\w)")
 # Words that are code: names with underscores, calls, names of files.
-CODE = re.compile(r"[a-z0-9]_[a-z0-9]|^[A-Z0-9]+_[A-Z0-9_]+$|\(\)$|\w\.(?:json|jsonl|txt|bin|npy|npz|safetensors|hpp?|md|so|pt)$")
+CODE = re.compile(r"[a-z0-9]_[a-z0-9]|^[A-Z0-9]+_[A-Z0-9_]+$|\(\)$|"
+                  r"\w\.(?:json|jsonl|txt|bin|npy|npz|safetensors|hpp?|md|so|pt)$")
 
 
 def split(lines, label_of=LABEL):

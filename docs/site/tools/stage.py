@@ -20,7 +20,8 @@ import cpp_pages
 
 # Pages of the tree that the site has; those below docs/ are in its menu (index.md).
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "examples/README.md", "kernels/README.md",
-         "runtime/README.md", "models/README.md", "models/demo/README.md", "third_party/README.md", "packaging/README.md",
+         "runtime/README.md", "models/README.md", "models/demo/README.md", "third_party/README.md",
+         "packaging/README.md",
          "scripts/README.md", "bench/results/*.md"]
 IN_MENU = re.compile(r"docs/|CHANGELOG|CONTRIBUTING|examples/|third_party/")
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)((?:#[^)\s]*)?)(?=\))")
