@@ -46,6 +46,7 @@ stage "Format" scripts/format.sh --check
 stage "Files" scripts/check_files.sh
 stage "Includes follow the architecture" scripts/check_dependencies.sh
 stage "Shell scripts" check_shell
+stage "Python sources" scripts/check_python.sh
 [ "$mode" != --static ] || exit 0
 
 stage "Build and test preset release" scripts/test.sh

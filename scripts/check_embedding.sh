@@ -313,7 +313,9 @@ components() {
     cmake --install build/release --component $component --prefix "$work/$component" || return 1
   done
   files "$work/runtime" | grep -xE 'libtessera\.so\.[0-9]+ libtessera\.so\.[0-9.]+ ' || return 1
-  files "$work/tools" | grep -x 'tessera ' || return 1
+  out=$(files "$work/tools")
+  # The program and its manual page, the completion of zsh, bash and fish.
+  [ "$out" = "_tessera tessera tessera tessera.1 tessera.fish " ] || { echo "$out"; return 1; }
   "$work/tools/bin/tessera" --version || return 1
   env LD_LIBRARY_PATH="${libdir/#$prefix/$work/runtime}" "$work/c" "$text" || return 1
   out=$(files "$work/development")
@@ -326,7 +328,7 @@ absolute() {
   cmake -S . -B "$at/build" -DCMAKE_BUILD_TYPE=Release -DTESSERA_BUILD_TESTS=OFF -DTESSERA_BUILD_BENCH=OFF \
     -DCMAKE_SKIP_RPATH=ON -DCMAKE_INSTALL_PREFIX="$at/prefix" -DCMAKE_INSTALL_LIBDIR="$at/lib64" \
     -DCMAKE_INSTALL_INCLUDEDIR="$at/headers" || return 1
-  cp -P build/release/tessera/tessera build/release/tessera/libtessera.* "$at/build/tessera" || return 1
+  cp -rP build/release/tessera/tessera build/release/tessera/manual build/release/tessera/libtessera.* "$at/build/tessera" || return 1
   [ ! -d build/release/plugins ] || cp -r build/release/plugins "$at/build" || return 1
   cmake --install "$at/build" || return 1
   mv "$at/build" "$at/gone"  # nothing may lead into it

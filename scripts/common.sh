@@ -40,6 +40,9 @@ configure() {
   fi
 }
 
+# The version that CMakeLists.txt gives the project.
+project_version() { sed -n 's/^project(tessera VERSION \([0-9.]*\).*/\1/p' "$ROOT/CMakeLists.txt"; }
+
 # results_table NAME FILTER: shows the table on stdin and, unless a filter left out cells, keeps it as
 # bench/results/NAME. What it is made of stays in build/results/.
 results_table() {

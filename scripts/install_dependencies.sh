@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that the named groups need, and only those that are missing.
 #
-#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report] [compare] [wheel] [docs]     default: build
+#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report] [compare] [wheel] [debian] [docs]     default: build
 #
 # third_party/README.md says what each package is for. Runs apt-get as root, else with sudo.
 set -euo pipefail
@@ -14,16 +14,17 @@ packages_of() {
       rapidjson-dev libutf8proc-dev libpcre2-dev libcli11-dev zlib1g-dev \
       libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libpfm4-dev \
       libtiff-dev libzstd-dev liblzma-dev libdeflate-dev ;;
-    test) echo libgtest-dev libgmock-dev libsimdjson-dev zlib1g-dev valgrind \
+    test) echo libgtest-dev libgmock-dev libsimdjson-dev zlib1g-dev valgrind groff-base \
       python3 python3-numpy python3-pytest python3-pil ;;
     wheel) echo python3 python3-numpy python3-pip python3-venv binutils ;;
     bench) echo libbenchmark-dev libdnnl-dev systemtap-sdt-dev ;;
-    check) echo clang-format clang-tidy binutils shellcheck ;;
+    check) echo clang-format clang-tidy binutils shellcheck black mypy python3-numpy ;;
     compare) echo nodejs python3-numpy python3-onnx ;;
     report) echo chromium fonts-dejavu-core python3-pil ;;
     docs) echo python3-sphinx python3-myst-parser furo python3-numpy ;;
+    debian) echo dpkg-dev debhelper dh-python lintian fakeroot xz-utils debootstrap systemtap-sdt-dev ;;
     clang) echo clang libomp-dev libclang-rt-14-dev ;;
-    *) fail "unknown group \"$1\", expected build, test, bench, check, report, compare, wheel, docs or clang" ;;
+    *) fail "unknown group \"$1\", expected build, test, bench, check, report, compare, wheel, debian, docs or clang" ;;
   esac
 }
 

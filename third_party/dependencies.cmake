@@ -7,7 +7,9 @@ find_path(TESSERA_FMT_INCLUDE_DIR fmt/format-inl.h REQUIRED)
 add_library(tessera_fmt STATIC ${PROJECT_SOURCE_DIR}/third_party/fmt/library.cpp)
 add_library(tessera::fmt ALIAS tessera_fmt)
 target_include_directories(tessera_fmt SYSTEM PUBLIC ${TESSERA_FMT_INCLUDE_DIR})
-find_package(CLI11 REQUIRED)
+if(TESSERA_BUILD_TOOL OR TESSERA_BUILD_TESTS)
+  find_package(CLI11 REQUIRED)
+endif()
 
 # The libraries below are linked as archives, so that nothing of them can be seen outside, and no
 # library of a host is used in their place (docs/DESIGN.md D-81).
@@ -28,9 +30,17 @@ tessera_archive(pcre2 pcre2.h pcre2-8)
 tessera_archive(jpeg jpeglib.h jpeg)
 tessera_archive(png png.h png16 z)
 tessera_archive(webp webp/decode.h webpdemux webp)
+# libwebp 1.3 and later has a part of its encoder, which libtiff refers to, in a library of its own.
+find_library(TESSERA_ARCHIVE_sharpyuv NAMES libsharpyuv.a)
+if(TESSERA_ARCHIVE_sharpyuv)
+  target_link_libraries(tessera_webp INTERFACE ${TESSERA_ARCHIVE_sharpyuv})
+endif()
 tessera_archive(gif gif_lib.h gif)
 # libtiff refers to libjbig (GPL) and libLerc too: models/image/tiff_unused_codecs.cpp stands there.
 tessera_archive(tiff tiffio.h tiff webp zstd lzma deflate jpeg z)
+if(TESSERA_ARCHIVE_sharpyuv)
+  target_link_libraries(tessera_tiff INTERFACE ${TESSERA_ARCHIVE_sharpyuv})
+endif()
 if(TESSERA_WITH_OPENMP)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
 endif()

@@ -18,7 +18,7 @@ using Kind = TemplatePiece::Kind;
 [[noreturn]] void refuse(const std::string& got, std::string_view expected) {
   throw Error(ErrorCode::unsupported_model,
               fmt::format("tokenizer_config.json: {}, expected {} (token ids can be given instead "
-                          "of text: --ids)",
+                          "of text)",
                           got, expected));
 }
 

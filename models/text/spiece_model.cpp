@@ -191,7 +191,7 @@ const Family& family_of(const Source& source) {
       fmt::format("tokenizer_config.json: tokenizer_class is \"{}\" (or that of the model_type of "
                   "config.json), which is not supported from a {}; expected XLMRobertaTokenizer, "
                   "CamembertTokenizer, AlbertTokenizer or T5Tokenizer, or a tokenizer.json (token "
-                  "ids can be given instead of text: --ids)",
+                  "ids can be given instead of text)",
                   source.config.tokenizer_class, source.file));
 }
 
@@ -200,7 +200,7 @@ Unigram make_unigram(const Source& source, const Family& family) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}: trainer_spec.model_type is {}, which is not supported; expected "
                             "1, Unigram, or a tokenizer.json (token ids can be given instead of "
-                            "text: --ids)",
+                            "text)",
                             source.file, source.model.model_type));
   }
   const Pieces pieces = family.pieces(source);

@@ -149,14 +149,14 @@ Tokenizer Tokenizer::from_directory(const fs::path& directory,
           fmt::format("tokenizer: \"{}\" has {}, a {} tokenizer, which is not supported yet; "
                       "expected tokenizer.json, vocab.txt, vocab.json with merges.txt, "
                       "sentencepiece.bpe.model or spiece.model (token ids can be given instead of "
-                      "text: --ids)",
+                      "text)",
                       directory.string(), other.file, other.model));
     }
     throw Error(
         ErrorCode::not_found,
         fmt::format("tokenizer: \"{}\" has no tokenizer file, expected tokenizer.json, vocab.txt, "
                     "vocab.json with merges.txt, sentencepiece.bpe.model or spiece.model (token "
-                    "ids can be given instead of text: --ids)",
+                    "ids can be given instead of text)",
                     directory.string()));
   }
   TokenizerConfig config = read_tokenizer_config(directory);

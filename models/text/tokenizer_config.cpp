@@ -135,8 +135,7 @@ constexpr ClassOfModelType kClassOfModelType[] = {
 };
 
 [[noreturn]] void refuse(const Node& node, std::string_view expected) {
-  json::unsupported(node,
-                    fmt::format("{} (token ids can be given instead of text: --ids)", expected));
+  json::unsupported(node, fmt::format("{} (token ids can be given instead of text)", expected));
 }
 
 // The code that a directory brings along is never run; without it the ids would be others.

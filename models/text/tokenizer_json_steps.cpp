@@ -80,7 +80,7 @@ void unsupported(const Node& node, std::string_view got, std::string_view expect
   throw Error(
       ErrorCode::unsupported_model,
       fmt::format("{} is \"{}\", which is not supported yet; expected {} (token ids can be given "
-                  "instead of text: --ids)",
+                  "instead of text)",
                   node.where, got, expected));
 }
 

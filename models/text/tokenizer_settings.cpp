@@ -136,7 +136,7 @@ void apply_settings(const TokenizerConfig& config, const LoneSteps& lone, Tokeni
         ErrorCode::unsupported_model,
         fmt::format("tokenizer_config.json: tokenizer_class is \"{}\", which finds words in "
                     "its own way, expected one that reads tokenizer.json (token ids can be "
-                    "given instead of text: --ids)",
+                    "given instead of text)",
                     config.tokenizer_class));
   }
   if (!config.exists) return;

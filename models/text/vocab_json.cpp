@@ -65,7 +65,7 @@ std::shared_ptr<TokenizerParts> read_vocab_json(const std::filesystem::path& dir
                 fmt::format("tokenizer_config.json: tokenizer_class is \"{}\", which is not "
                             "supported from a vocab.json; expected RobertaTokenizer, CLIPTokenizer "
                             "or one like them, or a tokenizer.json (token ids can be given instead "
-                            "of text: --ids)",
+                            "of text)",
                             name));
   }
   const SpecialTokenNames& form = is_clip ? kClipTokens : kRobertaTokens;

@@ -29,7 +29,7 @@ const Family& family_of(const std::string& tokenizer_class) {
       ErrorCode::unsupported_model,
       fmt::format("tokenizer_config.json: tokenizer_class is \"{}\", which is not supported from a "
                   "vocab.txt; expected BertTokenizer, MPNetTokenizer or one like them, or a "
-                  "tokenizer.json (token ids can be given instead of text: --ids)",
+                  "tokenizer.json (token ids can be given instead of text)",
                   tokenizer_class));
 }
 

@@ -110,6 +110,7 @@ void check_command_name(const CLI::App& root, const std::string& word) {
   std::vector<std::string> names;
   for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
     if (word == command->get_name()) return;
+    if (command->get_group().empty()) continue;  // not shown
     names.push_back(command->get_name());
   }
   throw UsageError(fmt::format("got {}, expected one of the commands {}",
@@ -167,7 +168,6 @@ int main(int argc, char** argv) {
   CLI::App root(
       "Transformer encoders on CPUs: texts and images to embeddings, classes, and states.",
       "tessera");
-  root.footer(cli::footer());
   root.set_version_flag("--version", cli::version_text());
   root.require_subcommand(1);
   cli::add_embed(root);
@@ -184,5 +184,7 @@ int main(int argc, char** argv) {
   cli::add_run(root);
   cli::add_quantize(root);
   cli::add_verify(root);
+  cli::add_manual(root, TESSERA_VERSION);
+  root.footer(cli::footer());  // last: commands without a footer would take it over
   return cli::guarded_run(root, argc, argv);
 }

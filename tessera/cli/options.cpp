@@ -86,13 +86,14 @@ CLI::Validator row_count_or_off() {
 
 // The reference's names too: `--truncation` alone (its "true") and do_not_truncate.
 CLI::Validator strategy_name() {
+  CLI::Validator names = one_of(kStrategies);
   return CLI::Validator(
-      [](std::string& text) {
+      [names](std::string& text) {
         if (text.empty() || text == "{}" || text == "true") text = "longest_first";
         if (text == "do_not_truncate" || text == "false") text = "none";
-        return one_of(kStrategies)(text);
+        return names(text);
       },
-      "");
+      "", names.get_name());
 }
 
 // Flags of embeddings, where something else is computed.
@@ -110,37 +111,6 @@ void require_no_embedding_flags(const ModelFlags& flags, const std::string& outp
 }
 
 }  // namespace
-
-CLI::Validator integer_between(std::int64_t least, std::int64_t most) {
-  return CLI::Validator(
-      [least, most](std::string& text) {
-        std::int64_t value = 0;
-        const char* const end = text.data() + text.size();
-        const auto parsed = std::from_chars(text.data(), end, value);
-        const bool is_good =
-            parsed.ec == std::errc{} && parsed.ptr == end && value >= least && value <= most;
-        if (is_good) return std::string();
-        return fmt::format("got '{}', expected an integer from {} to {}", text, least, most);
-      },
-      "");
-}
-
-CLI::Validator not_empty() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        return text.empty() ? std::string("got an empty text, expected a file") : std::string();
-      },
-      "");
-}
-
-CLI::Validator one_of(std::vector<std::string> values) {
-  return CLI::Validator(
-      [values = std::move(values)](std::string& text) {
-        if (std::find(values.begin(), values.end(), text) != values.end()) return std::string();
-        return fmt::format("got '{}', expected one of {}", text, fmt::join(values, ", "));
-      },
-      "");
-}
 
 CLI::Option* add_output(CLI::App& command, std::string& path) {
   return add_option(command, "-o,--output", path, "FILE",
@@ -398,9 +368,8 @@ Preparer make_preparer(const CLI::App& command, const models::Package& package,
   try {
     return {package, format, text};
   } catch (const Error& e) {
-    const std::string message = e.what();
-    if (package.tokenizer || message.find("--ids") != std::string::npos) throw;
-    throw Error(e.code(), message + "; token ids can be given instead of text: --ids");
+    if (package.tokenizer) throw;
+    throw Error(e.code(), std::string(e.what()) + "; --ids takes token ids");
   }
 }
 

@@ -122,6 +122,8 @@ constexpr std::int64_t kMany = std::int64_t{1} << 30;
 /// Checks that say what was got and what is expected.
 CLI::Validator integer_between(std::int64_t least, std::int64_t most);
 CLI::Validator one_of(std::vector<std::string> values);
+/// The values of the option's one_of(); none where it has no such check.
+std::vector<std::string> choices_of(CLI::Option& option);
 /// An unset shell variable is no choice.
 CLI::Validator not_empty();
 
@@ -167,5 +169,7 @@ void add_report(CLI::App& root);
 void add_run(CLI::App& root);
 void add_quantize(CLI::App& root);
 void add_verify(CLI::App& root);
+/// `tessera manual`, for the build: --help does not show it.
+void add_manual(CLI::App& root, const std::string& version);
 
 }  // namespace tessera::cli

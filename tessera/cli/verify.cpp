@@ -24,6 +24,17 @@
 namespace tessera::cli {
 namespace {
 
+CLI::Validator positive() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool is_good = CLI::detail::lexical_cast(text, value) && value > 0 && value < 1e30;
+        return is_good ? std::string()
+                       : fmt::format("got '{}', expected a number above 0, such as 1e-4", text);
+      },
+      "");
+}
+
 struct Verify {
   ModelFlags model;
   RoleFlag role;
@@ -202,6 +213,9 @@ void Verify::run(const CLI::App& command) const {
 void Verify::add_to(CLI::App& command) {
   model.add_to(command);
   command.remove_option(command.get_option("--batch-tokens"));
+  command.get_option("--isa")->description("One instruction set (default: every one of this CPU)");
+  command.get_option("--precision")
+      ->description("One of fp32, bf16 and int8 (default: all; with --record fp32)");
   role.add_route_to(command);
   add_option(command, "--against", against, "FILE",
              "Golden vectors (default: verify.safetensors beside the checkpoint)")
@@ -209,13 +223,13 @@ void Verify::add_to(CLI::App& command) {
   add_option(command, "--tolerance", tolerance, "X",
              "Most that an output may be off (default: fp32 3e-5 of its largest number; 1 - cosine "
              "of a row 1e-2 in bf16, 5e-2 in int8)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command.add_flag("--json", is_json, "One JSON object");
-  auto* const record = command.add_flag(
+  command.add_flag(
       "--record", records,
       "Write golden vectors instead: what this machine computes, or, with --against, those of FILE "
       "if it computes them, with the checksums of the weights");
-  add_output(command, output)->needs(record);
+  add_output(command, output);
   add_option(command, "--texts", texts, "FILE",
              "Record these lines (default: three texts; of --against FILE: what its rows are of)")
       ->check(not_empty());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Golden vectors: what a reference computes of given texts or images, in one safetensors file beside the
-// checkpoint, so that any machine can be asked whether it computes the same.
+// Golden vectors: what a reference computes of given texts or images, in one safetensors file (kVectorsFile) beside
+// the checkpoint, so that any machine can be asked whether it computes the same.
 //
 //   inputs   input_ids (B,T), attention_mask, token_type_ids, position_ids; pixel_values (B,C,H,W);
 //            both of a model with two towers
@@ -32,9 +32,6 @@
 #include "tessera/pipeline/reference_tensors.hpp"
 
 namespace tessera {
-
-/// The name of the file beside a checkpoint.
-inline constexpr const char* kVectorsFile = "verify.safetensors";
 
 /// A text, or a pair of texts.
 struct GoldenText {

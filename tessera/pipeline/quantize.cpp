@@ -26,6 +26,7 @@
 #include "tessera/pipeline/calibration.hpp"
 #include "tessera/pipeline/copied_directory.hpp"
 #include "tessera/pipeline/integer_tensors.hpp"
+#include "tessera/pipeline/reference_tensors.hpp"
 
 namespace tessera {
 namespace {
@@ -292,6 +293,7 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
                                  chosen.floats, stores_factors ? models::kWithFactors
                                                                : models::kCompressedTensors)));
     written.push_back(transformer / kConfig);
+    written.push_back(directory / kVectorsFile);  // of other weights
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
     report.with_factors += with_factors;

@@ -28,6 +28,8 @@ struct ReferenceInput {
 };
 
 inline constexpr const char* kPixelValues = "pixel_values";
+/// The file of golden vectors beside a checkpoint (tessera/measure/golden_vectors.hpp).
+inline constexpr const char* kVectorsFile = "verify.safetensors";
 /// input_ids, attention_mask, token_type_ids, position_ids.
 bool is_text_input(std::string_view name) noexcept;
 

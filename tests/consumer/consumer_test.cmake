@@ -1,7 +1,8 @@
-# Installs the library into an empty directory, builds the programs that README.md shows against it
+# Installs the library into an empty directory, moves that, builds the programs that README.md shows against it
 # (by find_package, and by pkg-config), runs them, and compares with the output that README shows.
 #
 #   cmake -DSOURCE=… -DBUILD=… -DWORK=… -DCC=… -DCXX=… -P consumer_test.cmake
+include(${CMAKE_CURRENT_LIST_DIR}/snippets.cmake)
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE out)
   if(NOT status EQUAL 0)
@@ -14,19 +15,11 @@ file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 set(prefix ${WORK}/prefix)
 foreach(component IN ITEMS runtime development)
-  run(${CMAKE_COMMAND} --install ${BUILD} --component ${component} --prefix ${prefix})
+  run(${CMAKE_COMMAND} --install ${BUILD} --component ${component} --prefix ${WORK}/installed)
 endforeach()
+file(RENAME ${WORK}/installed ${prefix})
 
-# ```c embed.c … ``` and the ```text that follows the programs.
-file(READ ${SOURCE}/README.md readme)
-foreach(snippet IN ITEMS "cpp embed.cpp" "c embed.c" "text embed" "cpp service.cpp" "text service")
-  if(NOT readme MATCHES "```${snippet}\n([^`]*)```")
-    message(FATAL_ERROR "README.md has no block \"${snippet}\"")
-  endif()
-  set(text "${CMAKE_MATCH_1}")
-  string(REGEX REPLACE ".* " "" name ${snippet})
-  file(WRITE ${WORK}/${name} "${text}")
-endforeach()
+snippets(${SOURCE}/README.md ${WORK})
 file(READ ${WORK}/embed embed)
 file(READ ${WORK}/service service)
 
@@ -46,7 +39,7 @@ get_filename_component(library_dir ${library} DIRECTORY)
 run(${CC} -std=c11 -pedantic -Wall -Wextra -Werror ${WORK}/embed.c ${flags}
     -Wl,-rpath,${library_dir} -o ${WORK}/build/embed_pkg_config)
 
-foreach(program IN ITEMS embed_c embed_cpp embed_pkg_config service)
+foreach(program IN ITEMS embed_c embed_cpp embed_static embed_pkg_config service)
   string(REGEX REPLACE "_.*" "" expected ${program})
   set(expected "${${expected}}")
   execute_process(COMMAND ${WORK}/build/${program} WORKING_DIRECTORY ${SOURCE}

@@ -48,6 +48,15 @@ def splade(files: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def m3(files: Path) -> Path:
+    """Dense, lexical and token vectors of one model, with a tokenizer of words."""
+    to = checkpoints.golden_copy("bge-m3", files / "m3")
+    (to / "vocab.txt").unlink()
+    (to / "tokenizer.json").write_text(checkpoints.word_tokenizer())
+    return to
+
+
+@pytest.fixture(scope="session")
 def colbert(files: Path) -> Path:
     return checkpoints.golden_copy("colbert-bert", files / "colbert")
 

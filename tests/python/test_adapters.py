@@ -240,7 +240,7 @@ def test_haystack(demo: tessera.Encoder, stand_ins: types.SimpleNamespace) -> No
 def test_nothing_is_imported_unless_it_is_used() -> None:
     code = (
         "import sys, tessera\n"
-        "names = ('langchain', 'llama_index', 'haystack', 'PIL', 'scipy', 'torch', 'tessera.adapters')\n"
+        "names = ('langchain', 'llama_index', 'haystack', 'PIL', 'scipy', 'torch', 'asyncio', 'tessera.adapters')\n"
         "print([name for name in sys.modules if name.startswith(names)])"
     )
     result = subprocess.run(

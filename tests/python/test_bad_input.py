@@ -112,6 +112,22 @@ def test_arguments_of_encode_are_checked(demo: tessera.Encoder) -> None:
         demo.encode(images="cat.png")
 
 
+def test_items_have_their_own_numbers_in_parts_of_a_call(
+    demo: tessera.Encoder, splade: Path
+) -> None:
+    texts = ["a"] * 700 + [3]
+    with pytest.raises(TypeError, match=r"sentences\[700\]: got an int, 3"):
+        demo.encode(texts, show_progress_bar=True)
+    with pytest.raises(TypeError, match=r"texts\[700\]: got an int, 3"):
+        tessera.SparseEncoder(splade).encode(texts)
+
+
+def test_a_place_for_vectors_is_for_whole_ones(demo: tessera.Encoder) -> None:
+    for options in ({"dims": 8}, {"precision": "int8"}):
+        with pytest.raises(ValueError, match="expected out for whole vectors of float32"):
+            demo.encode(["a", "b"], out=np.empty((2, 256), np.float32), **options)
+
+
 OUTS = [
     (
         np.empty((2, 256)),
@@ -237,7 +253,7 @@ def test_text_without_a_tokenizer() -> None:
 
 def test_tokens_beside_the_vocabulary() -> None:
     with tessera.Model(checkpoints.DEMO) as model:
-        assert model.token(2) == "[CLS]"
+        assert model.token(2) == model.token(np.int32(2)) == "[CLS]"
         for token_id in (-1, 8000):
             with pytest.raises(ValueError, match=str(token_id)):
                 model.token(token_id)

@@ -172,6 +172,9 @@ def test_a_router_reads_queries_its_own_way(tmp_path: Path) -> None:
 
 def test_max_tokens_cut(demo: tessera.Encoder) -> None:
     long = "text editor " * 30
+    assert np.array_equal(
+        demo.encode(long, max_tokens=np.int64(6)), demo.encode(long, max_tokens=6)
+    )
     assert np.array_equal(demo.encode(long, max_tokens=6), demo.encode("text editor text editor"))
     assert not np.array_equal(demo.encode(long), demo.encode(long, max_tokens=6))
 
@@ -200,6 +203,20 @@ def test_files_in_memory(demo: tessera.Encoder) -> None:
     copy = pickle.loads(pickle.dumps(encoder))
     encoder.close()
     assert np.array_equal(copy.encode(TEXTS), demo.encode(TEXTS))
+
+
+def test_names_of_models_in_the_cache(
+    tmp_path: Path, demo: tessera.Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "models--org--name"
+    shutil.copytree(checkpoints.DEMO, model / "snapshots/0123")
+    (model / "refs").mkdir()
+    (model / "refs/main").write_text("0123")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with tessera.Encoder("org/name") as encoder:
+        copy = pickle.loads(pickle.dumps(encoder))
+        assert np.array_equal(encoder.encode(TEXTS), demo.encode(TEXTS))
+        assert np.array_equal(copy.encode(TEXTS), demo.encode(TEXTS))
 
 
 def test_pickled_encoders_open_the_directory_again(demo: tessera.Encoder) -> None:

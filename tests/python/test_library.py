@@ -107,3 +107,24 @@ def test_warnings_reach_the_log() -> None:
     with tessera.Encoder(checkpoints.DEMO, precision="int8", isa="baseline") as encoder:
         encoder.encode("tea")
     assert len(messages) == count
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+def test_a_plugin_of_something_else_is_an_error_that_names_it(tmp_path: Path) -> None:
+    import checkpoints
+
+    (tmp_path / "other.c").write_text("int other;")
+    assert COMPILER is not None
+    plugin = tmp_path / "tessera_openmp.so"
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-o", plugin, tmp_path / "other.c"], check=True)
+    environment = {**os.environ, "TESSERA_THREADS": "openmp", "TESSERA_PLUGIN_DIR": str(tmp_path)}
+    code = "import sys, tessera; tessera.Encoder(sys.argv[1]).encode('x')"
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(checkpoints.DEMO)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "tessera.errors." in result.stderr and str(plugin) in result.stderr

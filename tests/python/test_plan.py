@@ -63,6 +63,8 @@ def test_plans_follow_what_the_session_is(demo: tessera.Encoder) -> None:
     assert demo.plan(rows=1000).data["rows"] == 1000
     several = demo.plan(rows=64, sequences=4)
     assert several.data["sequences"] == 4
+    with tessera.Model(checkpoints.DEMO) as model:
+        assert model.plan(rows=64, threads=1).data["threads"] == 1
     own = session_plan(demo.session(("embedding",)), 32)
     assert own.data["rows"] == 32
     with pytest.raises(ValueError, match="rows: got 0, expected 1"):

@@ -111,18 +111,24 @@ call = {
     "encode": lambda: encoder.encode([sys.argv[2]] * 60000),
     "bar": lambda: encoder.encode([sys.argv[2]] * 60000, show_progress_bar=True),
     "rank": lambda: tessera.Reranker(sys.argv[1], threads=1).rank("tea", [sys.argv[2]] * 60000),
-}[sys.argv[3]]
+}.get(sys.argv[3])
+own = tessera.Cancel()
+if sys.argv[3] == "asyncio":
+    import asyncio
+    call = lambda: asyncio.run(encoder.aencode([sys.argv[2]] * 60000))
+if sys.argv[3] == "cancel":
+    call = lambda: encoder.encode([sys.argv[2]] * 60000, cancel=own)
 try:
     call()
     print("finished")
 except KeyboardInterrupt:
     print("interrupted after", 1e3 * (time.perf_counter() - sent[0]), "ms")
 assert handlers == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-assert encoder.encode("goes on").shape == (256,)
+assert not own.is_requested and encoder.encode("goes on", cancel=own).shape == (256,)
 """
 
 
-@pytest.mark.parametrize("call", ["encode", "bar", "rank"])
+@pytest.mark.parametrize("call", ["encode", "bar", "rank", "cancel", "asyncio"])
 def test_ctrl_c_ends_a_long_call(call: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, str(checkpoints.DEMO), LONG, call],

@@ -185,3 +185,25 @@ def test_vectors_of_tokens_and_their_ranking(colbert: Path) -> None:
         assert tessera.max_sim(vectors[2], vectors[0]) == pytest.approx(float(best), abs=1e-5)
         with pytest.raises(ValueError, match="expected 12"):
             tessera.max_sim(vectors[0], vectors[0][:, :5])
+
+
+def test_a_model_of_three_kinds_of_vectors(m3: Path) -> None:
+    texts = ["brew tea in a pot", "tea", "the cat sat on the mat"]
+    with tessera.Encoder(m3) as encoder:
+        names = ("embedding", "lexical_weights", "colbert_vecs")
+        outputs = encoder.session(names).encode_texts(texts).outputs
+        assert np.array_equal(encoder.encode(texts), outputs["embedding"])
+    lexical = outputs["lexical_weights"]
+    with tessera.SparseEncoder(m3) as encoder:
+        assert np.array_equal(encoder.encode(texts).to_dense(), lexical)
+    with tessera.SparseEncoder(m3, max_active_dims=2) as encoder:
+        rows = encoder.encode(texts)
+        for row in range(3):
+            columns, weights = rows[row]
+            assert weights.tolist() == sorted(lexical[row], reverse=True)[: len(weights)]
+            assert np.array_equal(lexical[row][columns], weights)
+        assert [len(rows[row][0]) for row in range(3)] == [2, 1, 2]
+    with tessera.MultiVector(m3) as model:
+        assert np.array_equal(np.concatenate(model.encode(texts)), outputs["colbert_vecs"])
+        with pytest.raises(tessera.UnsupportedModelError, match="max_sim"):
+            model.rank("tea", texts)

@@ -24,18 +24,24 @@ from ._enums import Status
 from ._library import check, last_error, lib
 
 LONG_NS = 5_000_000  # a person does not notice it; the hand-over, 50 us, is 1 % of it
-ABANDON_AFTER_S = 1.0  # a run that does not end is left to its thread, with all that it needs
+START_S = 1.0  # a thread that has not begun by then never was started
 
 Result = TypeVar("Result")
 
 
 def in_thread(call: Callable[[], Result], cancel: Optional["Cancel"] = None) -> Result:
-    """``call()`` on a thread, waited for so that signals are handled; what it raises is raised here."""
+    """``call()`` on a thread, waited for so that signals are handled; what it raises is raised here.
+
+    When a signal handler raises, the run is cancelled and its end is waited for, as it reads and writes
+    what the caller holds. Without ``cancel`` it is left to its thread: it must hold what it needs.
+    """
     done = _thread.allocate_lock()
     done.acquire()
+    begun: list[bool] = []
     outcome: list[Any] = []
 
     def work() -> None:
+        begun.append(True)
         try:
             outcome.append((call(), None))
         except BaseException as error:  # pylint: disable=broad-except
@@ -50,13 +56,26 @@ def in_thread(call: Callable[[], Result], cancel: Optional["Cancel"] = None) -> 
         work()
     except BaseException:
         if cancel is not None:
-            cancel.request()
-            done.acquire(timeout=ABANDON_AFTER_S)
+            _end(cancel, done, begun)
         raise
     result, error = outcome.pop()
     if error is not None:
         raise error
     return result
+
+
+def _end(cancel: "Cancel", done: Any, begun: list[bool]) -> None:
+    """Ends a run, a matter of milliseconds; a further Ctrl-C meanwhile has nothing more to end."""
+    was_requested = cancel.is_requested
+    cancel.request()
+    while True:
+        try:
+            if done.acquire(timeout=START_S) or not begun:
+                break
+        except KeyboardInterrupt:
+            continue
+    if not was_requested:  # the caller's own object serves the next call
+        cancel.reset()
 
 
 def on_main_thread() -> bool:

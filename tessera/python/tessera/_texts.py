@@ -80,7 +80,7 @@ class Packed:
 
     __slots__ = ("pointers", "lengths", "count", "units", "_kept")
 
-    def __init__(self, where: str, items: list[Any], most_bytes: int) -> None:
+    def __init__(self, where: str, items: list[Any], most_bytes: int, first: int = 0) -> None:
         self.count = len(items)
         try:
             joined = "".join(items)
@@ -91,7 +91,7 @@ class Packed:
             data = joined.encode("ascii")
             sizes = map(len, items)
         else:
-            parts = [encoded(f"{where}[{i}]", item) for i, item in enumerate(items)]
+            parts = [encoded(f"{where}[{i}]", item) for i, item in enumerate(items, first)]
             data = b"".join(parts)
             sizes = map(len, parts)
         lengths = np.fromiter(sizes, np.uint64, self.count)  # (S)
@@ -121,11 +121,15 @@ class PackedOne:
         self._kept = (pointer, length)
 
 
-def packed(where: str, texts: Any, most_bytes: int = 0) -> tuple[Any, bool]:
-    """Packed texts, and whether they were one str. ``most_bytes``: of a text, that count as units."""
+def packed(where: str, texts: Any, most_bytes: int = 0, first: int = 0) -> tuple[Any, bool]:
+    """Packed texts, and whether they were one str.
+
+    most_bytes  of a text, that count as units; 0: all
+    first       the number of texts[0], for messages
+    """
     if isinstance(texts, str):
         return PackedOne(where, texts, most_bytes), True
-    return Packed(where, listed(where, texts), most_bytes), False
+    return Packed(where, listed(where, texts), most_bytes, first), False
 
 
 def struct_of(

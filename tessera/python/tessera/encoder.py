@@ -161,6 +161,11 @@ class Encoder(Task):
                 f"encode: got convert_to_tensor={convert_to_tensor}, device={device!r}, expected False "
                 "and None: torch.from_numpy(encode(...)) shares the memory of the result"
             )
+        columns = dims if dims is not None else truncate_dim
+        if out is not None and (columns is not None or precision != "float32"):
+            raise errors.InvalidArgumentError(
+                "out: got an array, and dims or a precision, expected out for whole vectors of float32"
+            )
         how = (show_progress_bar, out, timeout, cancel)
         if images is None and _is_images(sentences):
             images, sentences = sentences, None
@@ -170,17 +175,18 @@ class Encoder(Task):
                     "encode: got images with texts, or with another output_value than "
                     '"sentence_embedding", expected images alone'
                 )
+            self._check_dims(columns, "images")
             result, is_one = self._encode_images(images, max_pixels, how)
         else:
             texts = (_texts.optional("prompt", prompt), prompt_name, max_tokens)
             if output_value != "sentence_embedding":
                 return self._encode_tokens(sentences, output_value, _route, texts, timeout, cancel)
+            self._check_dims(columns, _route)
             if precision != "float32":
                 count = 1 if isinstance(sentences, str) else 0
                 vectors.check_vector_type(precision, ranges, count)
             result, is_one = self._encode_texts(sentences, _route, texts, how)
-        if dims is not None or truncate_dim is not None or normalize_embeddings:
-            columns = dims if dims is not None else truncate_dim
+        if columns is not None or normalize_embeddings:
             result = self._shortened(result, columns, normalize_embeddings)
         if precision != "float32":
             result = vectors.quantize_embeddings(result, precision, ranges)
@@ -198,7 +204,7 @@ class Encoder(Task):
         if prompt is None and prompt_name is not None:
             name = _texts.optional("prompt_name", prompt_name)
         if max_tokens:
-            _arrays.integer("max_tokens", max_tokens, 0, MOST)
+            max_tokens = _arrays.integer("max_tokens", max_tokens, 0, MOST)
         if not isinstance(sentences, str):
             sentences = _texts.listed("sentences", sentences)
         parts = [slice(None)]
@@ -207,7 +213,7 @@ class Encoder(Task):
         result = None
         for part in parts:
             items = sentences if part.start is None else sentences[part]
-            packed, is_one = session.packed("sentences", items)
+            packed, is_one = session.packed("sentences", items, part.start or 0)
             if result is None:
                 count = packed.count if part.start is None else len(sentences)
                 result = _room(out, count, width, is_one)
@@ -270,13 +276,16 @@ class Encoder(Task):
             ]
         return by_text[0] if is_one else by_text
 
+    def _check_dims(self, dims: Optional[int], key: str) -> None:
+        """Before anything is computed."""
+        if dims is not None:
+            _arrays.integer("dims", dims, 1, self._entrance(key)[1])
+
     def _shortened(self, rows: np.ndarray, dims: Optional[int], normalizes: bool) -> np.ndarray:
         has_length_one = self.info.is_normalized
-        if dims is not None:
-            dims = _arrays.integer("dims", dims, 1, rows.shape[1])
-            if dims < rows.shape[1]:
-                rows = np.ascontiguousarray(rows[:, :dims])
-                normalizes, has_length_one = normalizes or has_length_one, False
+        if dims is not None and dims < rows.shape[1]:
+            rows = np.ascontiguousarray(rows[:, :dims])
+            normalizes, has_length_one = normalizes or has_length_one, False
         return vectors.normalized(rows) if normalizes and not has_length_one else rows
 
     def encode_query(self, sentences: Any, **options: Any) -> Any:

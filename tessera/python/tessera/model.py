@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import byref, c_char_p, c_size_t, c_void_p, sizeof
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from ._abi import File, ModelInfo, ModelOptions, OutputInfo
 from ._enums import Pooling, Precision, Route, Tower
 from ._library import check, lib
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .report import Report
 
 PRECISIONS = {
     "fp32": Precision.PRECISION_FP32,
@@ -110,7 +114,8 @@ def _names(where: str, names: Optional[Sequence[str]]) -> tuple[Any, int]:
 class Model:
     """A checkpoint directory as published, opened: immutable, for any number of sessions and threads.
 
-    directory     a path, or files in memory: a mapping from names ("config.json") to bytes
+    directory     a path; the name of a model that huggingface_hub has downloaded ("org/name"); or files
+                  in memory: a mapping from names ("config.json") to bytes
     precision     what linears multiply: "fp32", "bf16", "int8", or "auto" (bf16 where measured faster)
     isa           "baseline", "avx2", "avx512", "avx512_bf16", "amx_bf16"; None: the best of this CPU
     dims          columns of the embedding (Matryoshka); None: all
@@ -318,6 +323,7 @@ class Model:
 
     def token(self, token_id: int) -> str:
         """The token of an id as the tokenizer's files write it: "##ing"."""
+        token_id = _arrays.integer("token_id", token_id, -MOST, MOST)
         size = c_size_t()
         room = ctypes.create_string_buffer(256)
         call = lib.tessera_model_get_token
@@ -327,6 +333,18 @@ class Model:
             status = call(self.handle, token_id, room, len(room), byref(size))
         check(status)
         return room.raw[: size.value].decode("utf-8", "replace")
+
+    def plan(self, rows: int = 128, sequences: int = 0, threads: int = 0) -> "Plan":
+        """What a run of so many token rows will do: see Plan."""
+        from .plan import describe  # which needs sessions, which need models
+
+        return describe(self, rows, sequences, {"threads": threads})
+
+    def report(self, rows: int = 128, **options: Any) -> "Report":
+        """Plan and measurement of a run as a page, which a notebook shows and save() writes."""
+        from .report import make_report
+
+        return make_report(self, rows=rows, **options)
 
 
 def path_bytes(where: str, path: Any) -> bytes:

@@ -11,6 +11,7 @@ from . import _arrays, _texts, errors
 from ._run import Cancel
 from .model import Directory
 from .reranker import Reranker
+from .session import Session
 from .task import run_async
 
 _OUTPUTS = ("token_embeddings", "colbert_vecs")
@@ -62,6 +63,14 @@ class MultiVector(Reranker):
         assert offsets is not None
         result = [rows[offsets[i] : offsets[i + 1]] for i in range(len(items))]
         return result[0] if is_one else result
+
+    def _ranking_session(self) -> Session:
+        if self._output != "token_embeddings":
+            raise errors.UnsupportedModelError(
+                f"rank: got a model with {self._output}, for which no files say how texts are marked, "
+                "expected late interaction: compare rows of encode() by max_sim(), or use Reranker"
+            )
+        return super()._ranking_session()
 
     async def aencode(self, *args: Any, **options: Any) -> Any:
         """encode() for asyncio; cancelling the task ends the run."""

@@ -82,8 +82,9 @@ class Session:
         self.model = model  # files in memory live as long as it
         model_handle = model.handle
 
-        def create() -> tuple[int, Any]:
-            # The finalizer is made on the same thread: Ctrl-C while weights are packed leaks nothing.
+        def create(_: Any = (names, model)) -> tuple[int, Any]:
+            # The finalizer is made on the same thread, and all that is read is held: Ctrl-C while weights
+            # are packed leaves this to its thread, and leaks nothing.
             handle = c_void_p()
             check(lib.tessera_session_create(model_handle, byref(c), byref(handle)))
             owner = _Owner()
@@ -131,9 +132,9 @@ class Session:
         """Gives the pages of the arena back to the system until the next run."""
         check(lib.tessera_session_trim(self.handle))
 
-    def packed(self, where: str, texts: Any) -> tuple[Any, bool]:
-        """Texts for calls of this session, and whether they were one str."""
-        return _texts.packed(where, texts, self._most_bytes)
+    def packed(self, where: str, texts: Any, first: int = 0) -> tuple[Any, bool]:
+        """Texts for calls of this session, the number of the first, and whether they were one str."""
+        return _texts.packed(where, texts, self._most_bytes, first)
 
     def run(
         self,
@@ -173,19 +174,21 @@ class Session:
         max_tokens: int = 0,
         cancel: Optional[Cancel] = None,
         timeout: Optional[float] = None,
+        first: int = 0,
     ) -> Encoded:
-        """Outputs of texts, or of pairs of texts; None: all of the session.
+        """Outputs of texts, or of pairs of texts; None: all of the session. ``first``: the number of the
+        first text, for messages.
 
         Errors    NotFoundError (no tokenizer, prompt or output), InvalidArgumentError, CancelledError
         """
-        first, _ = self.packed("texts", texts)
-        second = self.packed("pairs", pairs)[0] if pairs is not None else None
-        if second is not None and second.count != first.count:
+        packed, _ = self.packed("texts", texts, first)
+        second = self.packed("pairs", pairs, first)[0] if pairs is not None else None
+        if second is not None and second.count != packed.count:
             raise errors.InvalidArgumentError(
-                f"pairs: got {second.count}, expected {first.count}, one for each text"
+                f"pairs: got {second.count}, expected {packed.count}, one for each text"
             )
         c = _texts.struct_of(
-            first,
+            packed,
             second,
             _texts.optional("prompt", prompt),
             _texts.optional("prompt_name", prompt_name),
@@ -195,12 +198,12 @@ class Session:
         offsets = None
         if any(output.is_per_token for output in chosen):
             offsets = self.model.token_offsets(c)
-        arrays = self._arrays(chosen, first.count, offsets)
+        arrays = self._arrays(chosen, packed.count, offsets)
         structs = _structs(chosen, arrays)
         where = offsets.ctypes.data if offsets is not None else None
         handle, encode = self.handle, lib.tessera_encode_texts
-        if first.count:
-            units = first.units + (second.units if second is not None else 0)
+        if packed.count:
+            units = packed.units + (second.units if second is not None else 0)
             self.run(
                 lambda run: encode(handle, byref(c), run, structs, len(structs), where),
                 units,
@@ -266,7 +269,7 @@ def output_struct(name: Optional[bytes], out: np.ndarray) -> _abi.Output:
     """tessera_output of an array (rows, width) of adjacent floats, whose rows may lie apart."""
     rows, width = out.shape
     if rows == 1:  # one short text: a quarter of the time of out.ctypes.data
-        address = ctypes.addressof(ctypes.c_char.from_buffer(out))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(out))  # type: ignore[arg-type]
         return _abi.Output(_OUTPUT_SIZE, 0, name, address, width, width)
     stride = out.strides[0] // 4
     capacity = (rows - 1) * stride + width if rows else 0

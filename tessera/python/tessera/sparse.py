@@ -133,7 +133,12 @@ class SparseEncoder(Task):
             for begin in range(part.start, part.stop, _ROWS):
                 chunk = items[begin : min(begin + _ROWS, part.stop)]
                 rows = session.encode_texts(
-                    chunk, prompt=prompt, prompt_name=name, timeout=timeout, cancel=cancel
+                    chunk,
+                    prompt=prompt,
+                    prompt_name=name,
+                    timeout=timeout,
+                    cancel=cancel,
+                    first=begin,
                 ).outputs[self._output]
                 for row in rows:
                     indices, values = self._elements(row)
@@ -179,7 +184,7 @@ class SparseEncoder(Task):
 
     def _elements(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is not 0 of a row: columns and values, the largest first."""
-        if self._top_k and self._output == "embedding":  # a row is k values, then their k columns
+        if self._top_k:  # a row is k values, then their k columns
             values, tokens = row[: len(row) // 2], row[len(row) // 2 :].astype(np.int64)
             return tokens[tokens >= 0], values[tokens >= 0].copy()
         elements: Any = np.empty(np.count_nonzero(row), _ELEMENT)

@@ -35,7 +35,8 @@ namespace {
 TEST(BadTokenizerFilesTest, NoFilesAtAll) {
   const test::TemporaryDirectory directory;
   EXPECT_FALSE(directory_has_tokenizer(directory.path()));
-  EXPECT_TRUE(complains(directory, ErrorCode::not_found, {"tokenizer.json", "vocab.txt", "--ids"}));
+  EXPECT_TRUE(complains(directory, ErrorCode::not_found,
+                        {"tokenizer.json", "vocab.txt", "token ids can be given"}));
   EXPECT_FALSE(directory_has_tokenizer(directory.path() / "nowhere"));
 }
 
@@ -45,15 +46,17 @@ TEST(BadTokenizerFilesTest, OtherKindsAreNamed) {
     const test::TemporaryDirectory directory;
     directory.write(file, "x");
     EXPECT_TRUE(directory_has_tokenizer(directory.path()));
-    EXPECT_TRUE(complains(directory, ErrorCode::unsupported_model, {file, model, "--ids"}));
+    EXPECT_TRUE(complains(directory, ErrorCode::unsupported_model,
+                          {file, model, "token ids can be given"}));
   }
 }
 
 TEST(BadTokenizerFilesTest, OtherModelsAreNamed) {
   JsonSections s;
   s.model = R"({"type": "Other", "vocab": {"a": 0}})";
-  EXPECT_TRUE(json_complains(s.text(), ErrorCode::unsupported_model,
-                             {"model.type is \"Other\"", "Unigram", "WordLevel", "--ids"}));
+  EXPECT_TRUE(json_complains(
+      s.text(), ErrorCode::unsupported_model,
+      {"model.type is \"Other\"", "Unigram", "WordLevel", "token ids can be given"}));
 }
 
 TEST(BadTokenizerFilesTest, OtherPartsAreNamed) {

@@ -194,9 +194,9 @@ TEST(SpieceModelTest, TheCharacterMapComesFirst) {
 
 TEST(SpieceModelTest, WhatItCannotBeIsNamed) {
   constexpr const char* kT5 = R"({"tokenizer_class": "T5Tokenizer"})";
-  EXPECT_TRUE(complains(t5_model(), R"({"tokenizer_class": "PegasusTokenizer"})",
-                        ErrorCode::unsupported_model,
-                        {"PegasusTokenizer", "spiece.model", "XLMRobertaTokenizer", "--ids"}));
+  EXPECT_TRUE(complains(
+      t5_model(), R"({"tokenizer_class": "PegasusTokenizer"})", ErrorCode::unsupported_model,
+      {"PegasusTokenizer", "spiece.model", "XLMRobertaTokenizer", "token ids can be given"}));
   EXPECT_TRUE(
       complains(t5_model(), "{}", ErrorCode::unsupported_model, {"tokenizer_class is \"\""}));
   SmallSentencePiece m = t5_model();

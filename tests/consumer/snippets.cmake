@@ -1,0 +1,12 @@
+# snippets(README FOLDER): writes each block ```LANGUAGE NAME ... ``` that a program or its output is in.
+function(snippets readme folder)
+  file(READ ${readme} text)
+  foreach(snippet IN ITEMS "cpp embed.cpp" "c embed.c" "text embed" "cpp service.cpp" "text service")
+    if(NOT text MATCHES "```${snippet}\n([^`]*)```")
+      message(FATAL_ERROR "${readme} has no block \"${snippet}\"")
+    endif()
+    set(block "${CMAKE_MATCH_1}")
+    string(REGEX REPLACE ".* " "" name ${snippet})
+    file(WRITE ${folder}/${name} "${block}")
+  endforeach()
+endfunction()
