@@ -15,13 +15,17 @@ import python_docs  # noqa: E402  (docs/site/tools)
 project = "Tessera"
 author = "The Tessera authors"
 copyright = author  # pylint: disable=redefined-builtin
-version = release = re.search(r"project\(.*?VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.S).group(1)
+version = release = re.search(
+    r"project\(.*?VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.S
+).group(1)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 root_doc = "index"
-nitpicky = True  # {api}`name` without an entry is an error; types of other packages are not looked for
+nitpicky = (
+    True  # {api}`name` without an entry is an error; types of other packages are not looked for
+)
 nitpick_ignore_regex = [("py:.*", ".*")]
 suppress_warnings = ["myst.header"]  # tables that benches write begin below a title
 
@@ -53,7 +57,11 @@ def labelled_docstring(app, what, name, obj, options, lines):
 def public_signature(app, what, name, obj, options, signature, returns):
     """Arguments that begin with _ are the package's own."""
     del app, what, name, obj, options
-    return (re.sub(r", _\w+(: [^=,]+)?( = [^,)]+)?(?=[,)])", "", signature), returns) if signature else None
+    return (
+        (re.sub(r", _\w+(: [^=,]+)?( = [^,)]+)?(?=[,)])", "", signature), returns)
+        if signature
+        else None
+    )
 
 
 def repair_theme(app, error):

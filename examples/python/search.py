@@ -7,9 +7,11 @@ import sys
 
 import tessera
 
-documents = ["vi for small screens",
-             "Compiler for C",
-             "play chess against the computer"]
+documents = [
+    "vi for small screens",
+    "Compiler for C",
+    "play chess against the computer",
+]
 
 model = tessera.Encoder(sys.argv[1])
 vectors = model.encode_document(documents)

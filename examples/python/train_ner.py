@@ -19,8 +19,10 @@ import numpy as np
 
 import tessera
 
-LISTS = {"LANGUAGE": "python perl ruby java haskell lua php javascript fortran erlang prolog lisp ocaml scheme ada tcl",
-         "FORMAT": "html xml pdf json csv mp3 ogg png jpeg latex postscript svg mpeg yaml flac tiff"}
+LISTS = {
+    "LANGUAGE": "python perl ruby java haskell lua php javascript fortran erlang prolog lisp ocaml scheme ada tcl",
+    "FORMAT": "html xml pdf json csv mp3 ogg png jpeg latex postscript svg mpeg yaml flac tiff",
+}
 LABELS = ["O", *LISTS]
 RIDGE = 1e-5  # keeps the fit from following single words
 
@@ -53,23 +55,34 @@ def write_checkpoint(encoder, out, weight, bias):
     for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         shutil.copy(encoder / name, out / name)
     config = json.loads((encoder / "config.json").read_text())
-    config.update(architectures=["BertForTokenClassification"], id2label=dict(enumerate(LABELS)),
-                  label2id={name: i for i, name in enumerate(LABELS)})
+    config.update(
+        architectures=["BertForTokenClassification"],
+        id2label=dict(enumerate(LABELS)),
+        label2id={name: i for i, name in enumerate(LABELS)},
+    )
     (out / "config.json").write_text(json.dumps(config, indent=1))
     data = (encoder / "model.safetensors").read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
-    header, body = json.loads(data[8:8 + size]), data[8 + size:]
+    header, body = json.loads(data[8 : 8 + size]), data[8 + size :]
     scale = 5.0  # from +-1 to logits
     for name, array in (("classifier.weight", weight * scale), ("classifier.bias", bias * scale)):
         raw = array.astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [len(body), len(body) + len(raw)]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": array.shape,
+            "data_offsets": [len(body), len(body) + len(raw)],
+        }
         body += raw
     text = json.dumps(header).encode()
     (out / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + body)
 
 
 def main():
-    directory, texts, out = sys.argv[1], Path(sys.argv[2]).read_text().splitlines(), Path(sys.argv[3])
+    directory, texts, out = (
+        sys.argv[1],
+        Path(sys.argv[2]).read_text().splitlines(),
+        Path(sys.argv[3]),
+    )
     encoder = tessera.Encoder(directory)
     listed = {word: LABELS.index(name) for name, words in LISTS.items() for word in words.split()}
     rest = len(texts) // 4
@@ -80,8 +93,10 @@ def main():
     labels = np.array([listed.get(word, 0) for word in words])
     answers = (states @ weight.T + bias).argmax(1)
     found = (answers == labels) & (labels > 0)
-    print(f"of {(labels > 0).sum()} names in {len(words)} words {found.sum()} are found, "
-          f"and {((answers > 0) & ~found).sum()} others are taken for one")
+    print(
+        f"of {(labels > 0).sum()} names in {len(words)} words {found.sum()} are found, "
+        f"and {((answers > 0) & ~found).sum()} others are taken for one"
+    )
 
 
 if __name__ == "__main__":

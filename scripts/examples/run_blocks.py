@@ -62,8 +62,13 @@ def main():
     wrong = count = 0
     for block in blocks(arguments.file.read_text(encoding="utf-8"), arguments.section):
         for command, shown in commands(block):
-            run = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, timeout=300,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            run = subprocess.run(
+                ["bash", "-c", command],
+                stdin=subprocess.DEVNULL,
+                timeout=300,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
             printed = run.stdout.decode("utf-8", "replace").splitlines()
             count += 1
             if matches(shown, printed):
@@ -74,7 +79,9 @@ def main():
             print("\n".join(["       printed:"] + [f"         {line}" for line in printed[:40]]))
             print("\n".join(["       shown:"] + [f"         {line}" for line in shown]))
     if count == 0:
-        print(f'wrong  {arguments.prefix}{arguments.file}: no commands, expected "$ " in a ```console block')
+        print(
+            f'wrong  {arguments.prefix}{arguments.file}: no commands, expected "$ " in a ```console block'
+        )
         wrong = 1
     return 1 if wrong else 0
 

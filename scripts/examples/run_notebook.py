@@ -24,7 +24,9 @@ def run(source, names):
     with contextlib.redirect_stdout(printed):
         exec(compile(tree, "cell", "exec"), names)  # pylint: disable=exec-used
         if last is not None:
-            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)  # pylint: disable=eval-used
+            value = eval(
+                compile(ast.Expression(last.value), "cell", "eval"), names
+            )  # pylint: disable=eval-used
             if value is not None:
                 text = repr(value)
                 html = value._repr_html_() if hasattr(value, "_repr_html_") else None
@@ -51,7 +53,9 @@ def outputs_of(shown):
         data = {"text/plain": shown["text"].splitlines(keepends=True)}
         if shown["html"] is not None:
             data["text/html"] = shown["html"].splitlines(keepends=True)
-        outputs.append({"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data})
+        outputs.append(
+            {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}
+        )
     return outputs
 
 
@@ -72,8 +76,11 @@ def main():
         expected = stored(cell)
         varies = "varies" in cell["metadata"].get("tags", [])
         same = (shown["html"] is None) == (expected["html"] is None) and (
-            varies or all(shown[key] == expected[key] for key in ("printed", "text")))
-        print(f"{'right' if same else 'wrong'}  {path.name} cell {number}: {source.splitlines()[0]}")
+            varies or all(shown[key] == expected[key] for key in ("printed", "text"))
+        )
+        print(
+            f"{'right' if same else 'wrong'}  {path.name} cell {number}: {source.splitlines()[0]}"
+        )
         if not same:
             wrong += 1
             print(f"       shown:  {shown['printed'] + shown['text']!r}")

@@ -12,7 +12,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("object", "data")}
+LOADED = {
+    ("script", "src"),
+    ("img", "src"),
+    ("iframe", "src"),
+    ("source", "src"),
+    ("object", "data"),
+}
 
 
 class Page(HTMLParser):
@@ -35,7 +41,9 @@ class Page(HTMLParser):
 
 def main():
     folder = Path(sys.argv[1]).resolve()
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
+    pages = {
+        path: Page(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))
+    }
     problems, links, others = [], 0, set()
     for path, page in pages.items():
         where = path.relative_to(folder)
@@ -52,11 +60,17 @@ def main():
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.is_file():
                 problems.append(f'{where}: link to "{address}", expected a file of the site')
-            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
+            elif (
+                parts.fragment
+                and target in pages
+                and unquote(parts.fragment) not in pages[target].ids
+            ):
                 problems.append(f'{where}: link to "{address}", expected an element of that id')
     for problem in problems:
         print(problem)
-    print(f"{len(pages)} pages, {links} links inside, {len(others)} addresses outside, {len(problems)} problems.")
+    print(
+        f"{len(pages)} pages, {links} links inside, {len(others)} addresses outside, {len(problems)} problems."
+    )
     return 1 if problems or not pages else 0
 
 

@@ -9,12 +9,13 @@ SECTION = re.compile(r"^// ---- (.*?) -+$")
 @dataclass
 class Entry:
     """A declaration. kind: function, struct, enum, callback or handle."""
+
     kind: str
     name: str
-    text: str                                     # the declaration, without TESSERA_API
-    comment: list = field(default_factory=list)   # its lines, without "///"
-    members: list = field(default_factory=list)   # pairs (declaration, comment) of a struct or enum
-    initialiser: str = ""                         # TESSERA_..._INIT
+    text: str  # the declaration, without TESSERA_API
+    comment: list = field(default_factory=list)  # its lines, without "///"
+    members: list = field(default_factory=list)  # pairs (declaration, comment) of a struct or enum
+    initialiser: str = ""  # TESSERA_..._INIT
 
 
 def head_comment(text):
@@ -96,4 +97,6 @@ def entry_of(declaration, comment):
     function = re.search(r"(\w+)\(", plain)
     if function:
         return Entry("function", function.group(1), plain, comment)
-    raise SystemExit(f'tessera.h: cannot read "{declaration}", expected a function, struct, enum or callback')
+    raise SystemExit(
+        f'tessera.h: cannot read "{declaration}", expected a function, struct, enum or callback'
+    )

@@ -52,18 +52,27 @@ def write(header, folder):
     sections = c_header.parse(text)
     known = known_names(sections)
     index = layout.heading("C reference", "=")
-    index += ["``#include <tessera/tessera.h>``; link with ``pkg-config --libs tessera``, or CMake's "
-              "``tessera::tessera``. Made from the header's own comments.", ""]
+    index += [
+        "``#include <tessera/tessera.h>``; link with ``pkg-config --libs tessera``, or CMake's "
+        "``tessera::tessera``. Made from the header's own comments.",
+        "",
+    ]
     head = c_header.head_comment(text)
     rules = head.index("Rules that hold for every function")
     diagram = [line.strip() for line in head[:rules] if "▶" in line]
     index += layout.code("\n".join(diagram), "text")
     index += layout.heading("Rules that hold for every function", "-")
-    index += comments.to_rst([line.removeprefix("  ") for line in head[rules + 1:]], known)
+    index += comments.to_rst([line.removeprefix("  ") for line in head[rules + 1 :]], known)
     for title, entries in sections:
         index += layout.heading(title, "-")
-        index += layout.definitions([(f":api:`{entry.name}`", first_sentence(entry)) for entry in entries], known)
-    index += [".. toctree::", "   :hidden:", ""] + [f"   {page_name(title)}" for title, _ in sections] + [""]
+        index += layout.definitions(
+            [(f":api:`{entry.name}`", first_sentence(entry)) for entry in entries], known
+        )
+    index += (
+        [".. toctree::", "   :hidden:", ""]
+        + [f"   {page_name(title)}" for title, _ in sections]
+        + [""]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.rst").write_text("\n".join(index), encoding="utf-8")
     for title, entries in sections:

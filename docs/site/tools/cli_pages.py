@@ -8,7 +8,9 @@ import layout
 
 
 def help_of(tool, *command):
-    return subprocess.run([tool, *command, "--help"], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [tool, *command, "--help"], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def read_terms(lines):
@@ -16,7 +18,9 @@ def read_terms(lines):
     found = []
     for line in lines:
         name, text = line[:30].strip(), line[30:].strip()
-        if len(line) > 30 and line[2] != " " and line[29] != " ":  # the option is longer than its column
+        if (
+            len(line) > 30 and line[2] != " " and line[29] != " "
+        ):  # the option is longer than its column
             name, text = line.strip(), ""
         if name:
             found.append([name, text])
@@ -66,7 +70,9 @@ def render(text):
                 terms = [(f":doc:`{term} <{term}>`", t) for term, t in terms]
             out += layout.definitions(terms, {})
         elif block[0].startswith("Examples"):
-            out += layout.heading("Examples", "-") + layout.code("\n".join(l.strip() for l in block[1:]), "sh")
+            out += layout.heading("Examples", "-") + layout.code(
+                "\n".join(l.strip() for l in block[1:]), "sh"
+            )
         else:
             out += prose(block)
     return out
@@ -92,7 +98,9 @@ def prose(block):
 def write(tool, folder):
     folder.mkdir(parents=True, exist_ok=True)
     top = help_of(tool)
-    commands = re.findall(r"^  (\w+) {3,}", top[top.index("Subcommands:"):top.index("`tessera help")], re.M)
+    commands = re.findall(
+        r"^  (\w+) {3,}", top[top.index("Subcommands:") : top.index("`tessera help")], re.M
+    )
     index = layout.heading("Command line", "=") + render(top)
     index += [".. toctree::", "   :hidden:", ""] + [f"   {name}" for name in commands] + [""]
     (folder / "index.rst").write_text("\n".join(index), encoding="utf-8")

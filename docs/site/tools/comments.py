@@ -11,12 +11,25 @@
 import re
 
 LABEL = re.compile(r"^([A-Z][A-Za-z0-9]*(?:, [A-Z0-9]+)*) {2,}(\S.*)$")
-STATUSES = ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "CORRUPT_FILE", "UNSUPPORTED_MODEL", "OUT_OF_MEMORY",
-            "IO_ERROR", "CANCELLED", "INTERNAL")
-WORD = re.compile(r"`([^`]+)`|(\"\w+_\w+\")|(?<![\w.])([A-Za-z]\w*(?:(?:::|[./])\w+)*(?:\(\))?)(?!\w)")
+STATUSES = (
+    "OK",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "CORRUPT_FILE",
+    "UNSUPPORTED_MODEL",
+    "OUT_OF_MEMORY",
+    "IO_ERROR",
+    "CANCELLED",
+    "INTERNAL",
+)
+WORD = re.compile(
+    r"`([^`]+)`|(\"\w+_\w+\")|(?<![\w.])([A-Za-z]\w*(?:(?:::|[./])\w+)*(?:\(\))?)(?!\w)"
+)
 # Words that are code: names with underscores, calls, names of files.
-CODE = re.compile(r"[a-z0-9]_[a-z0-9]|^[A-Z0-9]+_[A-Z0-9_]+$|\(\)$|"
-                  r"\w\.(?:json|jsonl|txt|bin|npy|npz|safetensors|hpp?|md|so|pt)$")
+CODE = re.compile(
+    r"[a-z0-9]_[a-z0-9]|^[A-Z0-9]+_[A-Z0-9_]+$|\(\)$|"
+    r"\w\.(?:json|jsonl|txt|bin|npy|npz|safetensors|hpp?|md|so|pt)$"
+)
 
 
 def split(lines, label_of=LABEL):
@@ -60,7 +73,7 @@ def inline(text, known):
         target = known.get(name) or (known.get("TESSERA_" + name) if name in STATUSES else None)
         if not (quoted or target or CODE.search(word)):
             continue
-        out.append(escape(text[at:match.start()]))
+        out.append(escape(text[at : match.start()]))
         shown = quoted or word
         # "\ " ends the markup where a letter or a bracket follows.
         out.append(rf"\ :api:`{shown} <{target}>`\ " if target else rf"\ ``{shown}``\ ")

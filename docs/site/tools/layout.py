@@ -37,10 +37,12 @@ def wrap(declaration):
             end = i
             break
         elif letter == "," and depth == 0:
-            pieces.append(declaration[at:i + 1].strip())
+            pieces.append(declaration[at : i + 1].strip())
             at = i + 1
     pieces.append(declaration[at:end].strip())
-    return "\n".join([declaration[:begin]] + ["    " + piece for piece in pieces]) + declaration[end:]
+    return (
+        "\n".join([declaration[:begin]] + ["    " + piece for piece in pieces]) + declaration[end:]
+    )
 
 
 def parameters_at(declaration):
@@ -60,5 +62,9 @@ def definitions(pairs, known):
     """A list of terms (code, or a role such as :api:`x`) with their texts."""
     out = [".. rst-class:: members", ""]
     for term, text in pairs:
-        out += [term if term.startswith(":") else f"``{term}``", "   " + (comments.inline(text, known)), ""]
+        out += [
+            term if term.startswith(":") else f"``{term}``",
+            "   " + (comments.inline(text, known)),
+            "",
+        ]
     return out

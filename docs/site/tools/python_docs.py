@@ -8,7 +8,11 @@ import tessera
 
 ROW = re.compile(r"^([A-Za-z_][\w-]*(?:\(\))?(?:, \w+(?:\(\))?)*) {2,}(\S.*)$")
 # Classes that are names and no words of a sentence.
-NAMES = {name for name in tessera.__all__ if re.search(r"[a-z][A-Z]", name)} | {"Encoder", "Reranker", "Session"}
+NAMES = {name for name in tessera.__all__ if re.search(r"[a-z][A-Z]", name)} | {
+    "Encoder",
+    "Reranker",
+    "Session",
+}
 WORD = re.compile(r"``[^`]+``|`[^`]+`|\"\w+_\w+\"|(?<![\w.])[A-Za-z_]\w*(?:\.\w+)*(?:\(\))?")
 
 
@@ -19,11 +23,11 @@ def say(text):
         word = match.group()
         if word in NAMES:
             shown = rf"\ :py:obj:`~tessera.{word}`\ "
-        elif word[0] in "`\"" or word.endswith("()") or re.search(r"\w_\w", word):
+        elif word[0] in '`"' or word.endswith("()") or re.search(r"\w_\w", word):
             shown = rf"\ ``{word.strip('`')}``\ "
         else:
             continue
-        out += [comments.escape(text[at:match.start()]), shown]
+        out += [comments.escape(text[at : match.start()]), shown]
         at = match.end()
     return "".join(out) + comments.escape(text[at:])
 

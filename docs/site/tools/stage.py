@@ -19,14 +19,33 @@ import cli_pages
 import cpp_pages
 
 # Pages of the tree that the site has; those below docs/ are in its menu (index.md).
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "examples/README.md", "kernels/README.md",
-         "runtime/README.md", "models/README.md", "models/demo/README.md", "third_party/README.md",
-         "packaging/README.md",
-         "scripts/README.md", "bench/results/*.md"]
+PAGES = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/*.md",
+    "examples/README.md",
+    "kernels/README.md",
+    "runtime/README.md",
+    "models/README.md",
+    "models/demo/README.md",
+    "third_party/README.md",
+    "packaging/README.md",
+    "scripts/README.md",
+    "bench/results/*.md",
+]
 IN_MENU = re.compile(r"docs/|CHANGELOG|CONTRIBUTING|examples/|third_party/")
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)((?:#[^)\s]*)?)(?=\))")
 IMAGES = (".svg", ".png")
-LANGUAGES = {".c": "c", ".h": "c", ".hpp": "cpp", ".cpp": "cpp", ".py": "python", ".sh": "bash", ".json": "json"}
+LANGUAGES = {
+    ".c": "c",
+    ".h": "c",
+    ".hpp": "cpp",
+    ".cpp": "cpp",
+    ".py": "python",
+    ".sh": "bash",
+    ".json": "json",
+}
 
 
 class Tree:
@@ -51,8 +70,12 @@ class Tree:
 
     def page(self, path):
         name = path.relative_to(self.root)
-        text = "".join(part if part.startswith("```") else self.links(part, path)
-                       for part in re.split(r"(^```.*?^```[^\n]*$)", path.read_text(encoding="utf-8"), flags=re.M | re.S))
+        text = "".join(
+            part if part.startswith("```") else self.links(part, path)
+            for part in re.split(
+                r"(^```.*?^```[^\n]*$)", path.read_text(encoding="utf-8"), flags=re.M | re.S
+            )
+        )
         if not re.search(r"^# ", text, re.M):
             text = f"# {name}\n\n{text}"
         matter = "" if IN_MENU.match(str(name)) else "---\norphan: true\n---\n\n"
@@ -66,10 +89,14 @@ class Tree:
             return address + anchor
         target = (page.parent / address).resolve()
         if not target.is_relative_to(self.root) or not target.exists():
-            raise SystemExit(f'{page.relative_to(self.root)}: link to "{address}", expected a file of the repository')
+            raise SystemExit(
+                f'{page.relative_to(self.root)}: link to "{address}", expected a file of the repository'
+            )
         if target in self.pages:
             return address + anchor
-        if target.is_relative_to(self.root / "docs" / "site"):  # a page of the site, at the top of FOLDER
+        if target.is_relative_to(
+            self.root / "docs" / "site"
+        ):  # a page of the site, at the top of FOLDER
             up = "../" * len(page.relative_to(self.root).parts)  # tree/ is one more
             return up + str(target.relative_to(self.root / "docs" / "site")) + anchor
         self.waiting.append(target)
@@ -93,10 +120,14 @@ class Tree:
             return
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".ipynb":
-            self.put(f"{name}.file.md", "---\norphan: true\n---\n\n" + notebook_page(json.loads(text)))
+            self.put(
+                f"{name}.file.md", "---\norphan: true\n---\n\n" + notebook_page(json.loads(text))
+            )
             return
         fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 3)
-        self.put(f"{name}.file.md", f"{head}{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text}{fence}\n")
+        self.put(
+            f"{name}.file.md", f"{head}{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text}{fence}\n"
+        )
 
 
 def notebook_page(notebook):
@@ -120,8 +151,12 @@ def main():
         raise SystemExit(__doc__)
     root, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(root / "docs" / "site", folder, ignore=shutil.ignore_patterns("tools", "__pycache__"))
-    shutil.copytree(root / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.md", "__pycache__"))
+    shutil.copytree(
+        root / "docs" / "site", folder, ignore=shutil.ignore_patterns("tools", "__pycache__")
+    )
+    shutil.copytree(
+        root / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.md", "__pycache__")
+    )
     Tree(root, folder / "tree").write()
     known = c_pages.write(root / "tessera" / "tessera.h", folder / "reference" / "c")
     cpp_pages.write(root / "tessera" / "tessera.hpp", known, folder / "reference" / "cpp")
