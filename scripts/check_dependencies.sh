@@ -39,9 +39,11 @@ includes tessera | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera)/' | 
 
 includes tests/abi tests/consumer | grep ':"' | grep -vE ':"(tests/abi/demo\.hpp|tests/support/(temporary|sanitizers)\.hpp|tessera/tessera\.hp{0,2})"' |
   forbid "the tests of the ABI see what is installed" || true
+includes examples | grep ':"' | grep -vE ':"tessera/tessera\.hp{0,2}"' |
+  forbid "the examples see what is installed" || true
 includes tests bench | grep ':"' | grep -vE ':"(kernels|runtime|models|tessera|bench|tests)/' |
   forbid "headers are named from the root, those of tests as tests/..." || true
-includes "${ALL_FOLDERS[@]}" | grep -E ':[<"]tessera/tessera\.hpp[>"]' | grep -vE '^tests/(abi|embedding)/' |
+includes "${ALL_FOLDERS[@]}" | grep -E ':[<"]tessera/tessera\.hpp[>"]' | grep -vE '^(tests/(abi|embedding)|examples)/' |
   forbid "tessera.hpp and the inside have classes of the same names" || true
 
 # The rooms of runtime/, and which a room may see: itself, and these and what these may see.

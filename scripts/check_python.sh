@@ -10,7 +10,8 @@ cd "$ROOT"
 
 how=(--check)
 [ "${1:-}" != --write ] || how=()
-paths=(tessera/python tests/python scripts/bench_python.py scripts/write_wheel.py scripts/onnxruntime/make_masked_onnx.py)
+paths=(tessera/python tests/python scripts/bench_python.py scripts/write_wheel.py scripts/onnxruntime/make_masked_onnx.py
+  docs/site/conf.py docs/site/tools scripts/site scripts/examples examples/python)
 mapfile -t files < <(find "${paths[@]}" -name '*.py' | LC_ALL=C sort)
 for file in "${files[@]}"; do
   head -n 2 "$file" | grep -qx '# SPDX-License-Identifier: Apache-2.0' ||

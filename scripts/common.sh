@@ -58,4 +58,4 @@ sources_in() {
   done | LC_ALL=C sort
 }
 
-ALL_FOLDERS=(kernels runtime models tessera bench tests)
+ALL_FOLDERS=(kernels runtime models tessera bench tests examples)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that the named groups need, and only those that are missing.
 #
-#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report] [compare] [wheel] [debian]     default: build
+#   scripts/install_dependencies.sh [build] [test] [bench] [check] [clang] [report] [compare] [wheel] [debian] [docs]     default: build
 #
 # third_party/README.md says what each package is for. Runs apt-get as root, else with sudo.
 set -euo pipefail
@@ -21,9 +21,10 @@ packages_of() {
     check) echo clang-format clang-tidy binutils shellcheck black mypy python3-numpy ;;
     compare) echo nodejs python3-numpy python3-onnx ;;
     report) echo chromium fonts-dejavu-core python3-pil ;;
+    docs) echo python3-sphinx python3-myst-parser furo python3-numpy ;;
     debian) echo dpkg-dev debhelper dh-python lintian fakeroot xz-utils debootstrap systemtap-sdt-dev ;;
     clang) echo clang libomp-dev libclang-rt-14-dev ;;
-    *) fail "unknown group \"$1\", expected build, test, bench, check, report, compare, wheel, debian or clang" ;;
+    *) fail "unknown group \"$1\", expected build, test, bench, check, report, compare, wheel, debian, docs or clang" ;;
   esac
 }
 
