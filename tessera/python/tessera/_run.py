@@ -23,7 +23,7 @@ from ._abi import RunOptions
 from ._enums import Status
 from ._library import check, last_error, lib
 
-LONG_NS = 5_000_000  # a person does not notice it; the hand-over, 50 us, is 1 % of it
+LONG_NS = 20_000_000  # a person does not notice it; the hand-over, up to 0.4 ms on a busy machine, is 2 % of it
 START_S = 1.0  # a thread that has not begun by then never was started
 
 Result = TypeVar("Result")
