@@ -51,7 +51,7 @@ std::string zsh_flag(const ManualOption& flag) {
                         zsh_action(flag));
     if (flag.takes_many) value = ":*" + value;  // all words up to the next flag
   }
-  const std::string help = "[" + zsh_quoted(summary(flag)) + "]";
+  const std::string help = fmt::format("[{}]", zsh_quoted(summary(flag)));
   const std::string first = flag.repeats ? "*" : fmt::format("({})", fmt::join(flag.names, " "));
   std::string lines;
   for (const std::string& name : flag.names) {
@@ -74,7 +74,7 @@ std::string zsh_case(const ManualCommand& command) {
 // ---- fish: complete(1) ----
 
 std::string fish_quoted(std::string_view text) {
-  return "'" + quoted(text, "\\", "\\'") + "'";
+  return fmt::format("'{}'", quoted(text, "\\", "\\'"));
 }
 
 std::string fish_value(const ManualOption& option) {
