@@ -19,7 +19,7 @@ build=${1:-build/release}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python=/usr/bin/python3
-unset PYTHONPATH TESSERA_LIBRARY LD_LIBRARY_PATH
+unset PYTHONPATH TESSERA_LIBRARY TESSERA_TOOL LD_LIBRARY_PATH
 
 wheel=$(scripts/build_wheel.sh "$build" | tail -n 1)
 cp "$wheel" "$work/first.whl"
@@ -56,6 +56,8 @@ cases = json.load(open(expected))["text"]
 rows = tessera.Encoder(model).encode([case["text"] for case in cases])
 worst = abs(rows - numpy.array([case["embedding"] for case in cases])).max()
 assert rows.dtype == numpy.float32 and worst < 1e-5, worst
+page = tessera.Model(model).report(rows=16, runs=1).html  # by the tool of the wheel
+assert "layer.0.qkv" in page
 print(f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}: {rows.shape}, worst difference {worst:.1e}")
 PYTHON
 
@@ -63,6 +65,7 @@ say "By pip, without an index:"
 "$python" -m venv --system-site-packages "$work/venv"
 "$work/venv/bin/pip" install --quiet --no-index --disable-pip-version-check "$wheel"
 (cd "$work" && venv/bin/python first_embedding.py "$ROOT/models/demo/text" "$ROOT/models/demo/expected.json" "$work/venv")
+(cd "$work" && venv/bin/tessera verify "$ROOT/models/demo/text" | tail -n 1)
 "$work/venv/bin/pip" uninstall --quiet --yes --disable-pip-version-check tessera
 [ -z "$(find "$work/venv" -path '*/tessera/*')" ] || fail "pip uninstall left files behind"
 

@@ -3,7 +3,7 @@
 """Writes the wheel of build_wheel.sh: a zip as the binary distribution format says
 (packaging.python.org, version 1.0), with the standard library alone.
 
-    scripts/write_wheel.py --library libtessera.so.0 --version 0.1.0 --out FOLDER
+    scripts/write_wheel.py --library libtessera.so.0 --tool tessera --version 0.1.0 --out FOLDER
 
 The same files give the same bytes: entries in order, one timestamp (SOURCE_DATE_EPOCH, else 1980), fixed
 permissions. Prints the wheel's path.
@@ -20,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+TOOL = "tessera/bin/tessera"
 TAG = "py3-none-manylinux_2_36_x86_64"
 # What is linked into the library, whose licences want their text beside it: Debian's packages.
 LINKED = (
@@ -47,7 +48,7 @@ def metadata(version: str) -> str:
     return "\n".join(head) + "\n\n" + (ROOT / "tessera/python/README.md").read_text("utf-8")
 
 
-def entries(library: Path, version: str) -> dict[str, bytes]:
+def entries(library: Path, tool: Path, version: str) -> dict[str, bytes]:
     """Name to content, of everything but RECORD."""
     package = ROOT / "tessera/python/tessera"
     files = {
@@ -56,7 +57,9 @@ def entries(library: Path, version: str) -> dict[str, bytes]:
         if path.suffix == ".py" or path.name == "py.typed"
     }
     files["tessera/lib/libtessera.so.0"] = library.read_bytes()
+    files[TOOL] = tool.read_bytes()
     info = f"tessera-{version}.dist-info"
+    files[f"{info}/entry_points.txt"] = b"[console_scripts]\ntessera = tessera._tool:main\n"
     files[f"{info}/METADATA"] = metadata(version).encode()
     wheel = f"Wheel-Version: 1.0\nGenerator: tessera\nRoot-Is-Purelib: false\nTag: {TAG}\n"
     files[f"{info}/WHEEL"] = wheel.encode()
@@ -83,18 +86,19 @@ def write(path: Path, files: dict[str, bytes]) -> None:
         for name in sorted(files, key=lambda name: (".dist-info/" in name, name)):  # metadata last
             entry = zipfile.ZipInfo(name, stamp)
             entry.create_system = 3  # Unix, so that permissions count
-            is_library = ".so" in name
-            entry.external_attr = (0o100755 if is_library else 0o100644) << 16
+            is_program = ".so" in name or name == TOOL
+            entry.external_attr = (0o100755 if is_program else 0o100644) << 16
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, 9)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--tool", type=Path, required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    files = entries(options.library, options.version)
+    files = entries(options.library, options.tool, options.version)
     name = f"tessera-{options.version}.dist-info/RECORD"
     files[name] = record(files, name)
     options.out.mkdir(parents=True, exist_ok=True)

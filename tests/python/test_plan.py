@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 import checkpoints
 import tessera
-from tessera._library import lib
+from tessera import _tool
 from tessera.plan import session_plan
 
 
@@ -85,7 +86,12 @@ def test_memory_is_stated(demo: tessera.Encoder) -> None:
     demo.session(("embedding",)).trim()
 
 
-@pytest.mark.skipif(not hasattr(lib, "tessera_model_report"), reason="the library makes no reports")
+needs_tool = pytest.mark.skipif(
+    "TESSERA_TOOL" not in os.environ, reason="TESSERA_TOOL names no tool"
+)
+
+
+@needs_tool
 def test_a_report_is_a_page(demo: tessera.Encoder, tmp_path: Path) -> None:
     report = demo.report(rows=16, runs=1, title="A <b>title</b>")
     assert report.html.lower().startswith("<!doctype html") and "layer.0.qkv" in report.html
@@ -97,3 +103,39 @@ def test_a_report_is_a_page(demo: tessera.Encoder, tmp_path: Path) -> None:
     assert tags.attributes["iframe"]["srcdoc"] == report.html  # escaped once
     with pytest.raises(ValueError, match="runs: got 0"):
         demo.report(runs=0)
+
+
+@needs_tool
+def test_a_report_is_of_the_model_as_it_was_opened() -> None:
+    with tessera.Encoder(checkpoints.DEMO, precision="int8", isa="baseline", threads=1) as encoder:
+        page = encoder.report(rows=16, is_timed=False, counts_bytes=False).html
+    assert "int8" in page and "baseline" in page
+    files = {
+        name: (checkpoints.DEMO / name).read_bytes()
+        for name in ("config.json", "model.safetensors")
+    }
+    with tessera.Model(files) as model, pytest.raises(NotImplementedError, match="files in memory"):
+        model.report()
+
+
+def test_a_tool_that_is_not_there_is_said(
+    demo: tessera.Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_TOOL", "/nowhere/tessera")
+    with pytest.raises(LookupError, match="TESSERA_TOOL=/nowhere/tessera"):
+        demo.report()
+
+
+@needs_tool
+def test_a_tool_without_its_x_bit_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "tessera"
+    copy.write_bytes(Path(os.environ["TESSERA_TOOL"]).read_bytes())
+    copy.chmod(0o644)
+    monkeypatch.setenv("TESSERA_TOOL", str(copy))
+    assert _tool.output_of(["--version"]).startswith("tessera ")
+    with pytest.raises(ValueError, match="expected one of the commands"):
+        _tool.output_of(["nonsense"])
+    with pytest.raises(tessera.TesseraError, match="nowhere"):
+        _tool.output_of(["info", "/nowhere"])

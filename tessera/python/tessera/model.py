@@ -168,6 +168,17 @@ class Model:
         options.normalize = int(normalize)
         options.top_k = _arrays.integer("top_k", top_k or 0, 0, MOST)
         options.route = _arrays.one_of("route", route, ROUTES)
+        self._directory = directory
+        self._asked: dict[str, Any] = {
+            "precision": precision,
+            "isa": isa,
+            "class": architecture,
+            "dims": dims,
+            "pooling": None if pooling == "auto" else pooling,
+            "as": None if route == "auto" else route,
+            "top-k": top_k,
+            "normalize": normalize or None,
+        }
         self._files: Any = None
         self._handle = self._open(directory, options)
         self._close = weakref.finalize(self, lib.tessera_model_close, self._handle)
@@ -339,6 +350,21 @@ class Model:
         from .plan import describe  # which needs sessions, which need models
 
         return describe(self, rows, sequences, {"threads": threads})
+
+    def tool_arguments(self) -> list[str]:
+        """What makes the command-line tool open the same model: flags, and the directory.
+
+        Errors    UnsupportedModelError: a model of files in memory
+        """
+        if isinstance(self._directory, Mapping):
+            raise errors.UnsupportedModelError(
+                "tool: got a model of files in memory, expected one of a directory"
+            )
+        flags = []
+        for name, value in self._asked.items():
+            if value is not None:
+                flags.append(f"--{name}" if value is True else f"--{name}={value}")
+        return [*flags, "--", os.fsdecode(path_bytes("directory", self._directory))]
 
     def report(self, rows: int = 128, **options: Any) -> "Report":
         """Plan and measurement of a run as a page, which a notebook shows and save() writes."""

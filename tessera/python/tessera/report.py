@@ -5,30 +5,10 @@ from __future__ import annotations
 
 import html
 import os
-from ctypes import Structure, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, c_void_p, sizeof
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
-from . import _arrays, _texts, errors
-from ._functions import TextCallback
-from ._library import PATH, lib
-from ._run import in_thread, on_main_thread
+from . import _arrays, _tool, errors
 from .model import MOST, Model
-from .plan import text_of
-
-
-class ReportOptions(Structure):
-    """tessera_report_options."""
-
-    _fields_ = [
-        ("struct_size", c_uint32),
-        ("threads", c_int32),
-        ("rows", c_int64),
-        ("sequences", c_int64),
-        ("runs", c_int64),
-        ("title", c_char_p),
-        ("is_untimed", c_uint32),
-        ("counts_no_bytes", c_uint32),
-    ]
 
 
 class Report:
@@ -64,26 +44,26 @@ def make_report(
     """The report of a run of ``rows`` token rows, timed ``runs`` times.
 
     is_timed      False: predictions alone
-    counts_bytes  bytes counted by a replay of the walk, beside those predicted
-    Errors        InvalidArgumentError; those of weights
+    counts_bytes  bytes counted by a replay of the walk, beside those predicted (of one thread)
+    Process   measured by the tool in a process of its own, which opens the directory again (_tool.py)
+    Errors    NotFoundError (no tool); InvalidArgumentError; UnsupportedModelError: files in memory, and
+              the texts of a model with two towers, which the tool does not report
     """
-    c = ReportOptions(sizeof(ReportOptions))
-    c.threads = _arrays.integer("threads", threads, 0, 2**31 - 1)
-    c.rows = _arrays.integer("rows", rows, 1, MOST)
-    c.sequences = _arrays.integer("sequences", sequences, 0, MOST)
-    c.runs = _arrays.integer("runs", runs, 1, 2**31 - 1)
-    c.title = _texts.optional("title", title)
-    c.is_untimed = int(not is_timed)
-    c.counts_no_bytes = int(not counts_bytes)
-    handle = model.handle
-    function: Any = getattr(lib, "tessera_model_report", None)
-    if function is None:
+    flags = ["--rows", str(_arrays.integer("rows", rows, 1, 1 << 20))]
+    for name, value in (("sequences", sequences), ("threads", threads), ("runs", runs)):
+        if _arrays.integer(name, value, 0 if name != "runs" else 1, MOST) and (
+            name != "runs" or is_timed
+        ):
+            flags += [f"--{name}", str(value)]
+    if title is not None:
+        flags += [f"--title={title}"]
+    if not is_timed:
+        flags += ["--no-time"]
+    if not counts_bytes:
+        flags += ["--bytes", "none"]
+    if model.info.similarity != "none" and model.info.input == "tokens":
         raise errors.UnsupportedModelError(
-            f"report: {PATH} has no function tessera_model_report, expected a newer library"
+            f"report: got the text tower of {model.info.architecture}, expected that of images, which "
+            "the tool reports"
         )
-    function.restype, function.argtypes = c_int, [c_void_p, c_void_p, TextCallback, c_void_p]
-
-    def make() -> str:
-        return text_of(lambda callback: function(handle, byref(c), callback, None))
-
-    return Report(in_thread(make) if on_main_thread() else make())
+    return Report(_tool.output_of(["report", "-o", "-", *flags, *model.tool_arguments()]))
