@@ -67,6 +67,11 @@ def test_plans_follow_what_the_session_is(demo: tessera.Encoder) -> None:
     with tessera.Model(checkpoints.DEMO) as model:
         assert model.plan(rows=64, threads=1).data["threads"] == 1
     own = session_plan(demo.session(("embedding",)), 32)
+    assert own.data["ops"] == demo.plan(rows=32).data["ops"]  # of the session that encode() runs
+    assert (
+        "sequences" not in demo.plan(rows=8)._repr_html_()
+        and "in 4 sequences" in several._repr_html_()
+    )
     assert own.data["rows"] == 32
     with pytest.raises(ValueError, match="rows: got 0, expected 1"):
         demo.plan(rows=0)
@@ -77,6 +82,14 @@ def test_plans_follow_what_the_session_is(demo: tessera.Encoder) -> None:
 def test_a_plan_of_images() -> None:
     with tessera.Encoder(checkpoints.VISION) as encoder:
         assert len(encoder.plan()) > 10
+
+
+def test_memory_is_stated_before_it_is_taken(demo: tessera.Encoder) -> None:
+    before = tessera.memory_bytes(demo.model, outputs=("embedding",), threads=2, max_rows=64)
+    with tessera.Session(demo.model, outputs=("embedding",), threads=2, max_rows=64) as session:
+        assert session.memory == before and before.max_rows == 64 and before.arena > 0
+    with pytest.raises(ValueError, match="max_rows: got -1"):
+        tessera.memory_bytes(demo.model, max_rows=-1)
 
 
 def test_memory_is_stated(demo: tessera.Encoder) -> None:

@@ -44,7 +44,7 @@ from .plan import Plan, PlanRow, measure_machine
 from .report import Report
 from .reranker import Reranker
 from .search import SearchIndex
-from .session import Encoded, Memory, Session
+from .session import Encoded, Memory, Session, memory_bytes
 from .sparse import SparseEncoder, SparseVectors
 from .task import run_async
 from .tokens import Tokens
@@ -90,6 +90,7 @@ __all__ = [
     "library_version",
     "max_sim",
     "measure_machine",
+    "memory_bytes",
     "quantize_embeddings",
     "run_async",
     "set_log",

@@ -38,6 +38,8 @@ class Encoder(Task):
         [[0.362]]
     """
 
+    _planned = ("embedding",)
+
     def __init__(
         self,
         directory: Directory,

@@ -14,7 +14,7 @@ from ._enums import PlanFormat
 from ._functions import TextCallback
 from ._library import check, lib
 from .model import MOST, Model
-from .session import Session
+from .session import Session, memory_bytes
 
 _HEADINGS = (
     "op",
@@ -135,13 +135,17 @@ class Plan:
         body = "".join(line(row.cells(), "td") for row in self.rows)
         data = self.data
         caption = (
-            f"{data['rows']} rows in {data['sequences']} sequences, {data['threads']} threads, "
-            f"{data['isa']}, {data['precision']}"
+            f"{data['rows']} rows in {_counted(data['sequences'], 'sequence')}, "
+            f"{_counted(data['threads'], 'thread')}, {data['isa']}, {data['precision']}"
         )
         return (
             f"<table><caption>{html.escape(caption)}</caption><thead>{line(_HEADINGS, 'th')}</thead>"
             f"<tbody>{body}</tbody><tfoot>{line(self.totals.cells(), 'th')}</tfoot></table>"
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def text_of(call: Any) -> str:
@@ -168,12 +172,20 @@ def session_plan(session: Session, rows: int, sequences: int = 0) -> Plan:
 
 
 def describe(model: Model, rows: int, sequences: int, session_options: dict[str, Any]) -> Plan:
-    """The plan of a session with these options, made for ``rows``."""
+    """The plan of a session with these options for such a batch.
+
+    That of a session as it runs. Batches beyond its limits, which would be computed in several runs, are
+    those of a session that takes them in one.
+    """
     rows = _arrays.integer("rows", rows, 1, MOST)
-    most: dict[str, Any] = {"max_rows": rows} if model.info.input == "tokens" else {}
-    if sequences:
+    sequences = _arrays.integer("sequences", sequences, 0, MOST)
+    limits = memory_bytes(model, **session_options)
+    most = dict(session_options)
+    if model.info.input == "tokens" and rows > limits.max_rows:
+        most["max_rows"] = rows
+    if sequences > limits.max_sequences:
         most["max_sequences"] = sequences
-    with Session(model, **session_options, **most) as session:
+    with Session(model, **most) as session:
         return session_plan(session, rows, sequences)
 
 

@@ -43,6 +43,50 @@ class Encoded(NamedTuple):
     offsets: Optional[np.ndarray]
 
 
+def _options(
+    threads: int = 0,
+    max_rows: int = 0,
+    max_sequences: int = 0,
+    outputs: Optional[Sequence[str]] = None,
+    memory_cap: Optional[int] = None,
+    concurrent_calls: int = 1,
+) -> tuple[_abi.SessionOptions, Any]:
+    """A tessera_session_options, and the names that it points to."""
+    c = _abi.SessionOptions(sizeof(_abi.SessionOptions))
+    c.threads = _arrays.integer("threads", threads, 0, 2**31 - 1)
+    c.max_rows = _arrays.integer("max_rows", max_rows, 0, MOST)
+    c.max_sequences = _arrays.integer("max_sequences", max_sequences, 0, MOST)
+    names, c.output_count = _names("outputs", outputs)
+    c.outputs = ctypes.addressof(names) if names is not None else None
+    c.policy = LimitPolicy.LIMIT_SPLIT
+    if memory_cap is not None:
+        c.memory_cap_bytes = _arrays.integer("memory_cap", memory_cap, 1, MOST)
+    c.concurrent_calls = _arrays.integer("concurrent_calls", concurrent_calls, 1, 2**31 - 1)
+    c.busy = BusyPolicy.BUSY_WAIT
+    return c, names
+
+
+def _memory_of(raw: _abi.Memory) -> Memory:
+    return Memory(**{name: getattr(raw, name) for name in Memory.__dataclass_fields__})
+
+
+def memory_bytes(model: Model, **options: Any) -> Memory:
+    """What ``Session(model, **options)`` takes, before any of it is allocated: exact for the arena.
+
+    Errors    those of Session
+    Example
+        >>> with Model("models/demo/text") as model:
+        ...     memory = memory_bytes(model, threads=1, max_rows=128)
+        ...     memory.total == memory.weights_packed + memory.weights_mapped + memory.arena
+        True
+    """
+    c, names = _options(**options)
+    raw = _abi.Memory(sizeof(_abi.Memory))
+    check(lib.tessera_memory_bytes(model.handle, byref(c), byref(raw)))
+    del names  # lived until here
+    return _memory_of(raw)
+
+
 class Session:
     """Work on ``model``, from any thread: as many calls at once as ``concurrent_calls``, others wait.
 
@@ -68,17 +112,7 @@ class Session:
         memory_cap: Optional[int] = None,
         concurrent_calls: int = 1,
     ) -> None:
-        c = _abi.SessionOptions(sizeof(_abi.SessionOptions))
-        c.threads = _arrays.integer("threads", threads, 0, 2**31 - 1)
-        c.max_rows = _arrays.integer("max_rows", max_rows, 0, MOST)
-        c.max_sequences = _arrays.integer("max_sequences", max_sequences, 0, MOST)
-        names, c.output_count = _names("outputs", outputs)
-        c.outputs = ctypes.addressof(names) if names is not None else None
-        c.policy = LimitPolicy.LIMIT_SPLIT
-        if memory_cap is not None:
-            c.memory_cap_bytes = _arrays.integer("memory_cap", memory_cap, 1, MOST)
-        c.concurrent_calls = _arrays.integer("concurrent_calls", concurrent_calls, 1, 2**31 - 1)
-        c.busy = BusyPolicy.BUSY_WAIT
+        c, names = _options(threads, max_rows, max_sequences, outputs, memory_cap, concurrent_calls)
         self.model = model  # files in memory live as long as it
         model_handle = model.handle
 
@@ -126,7 +160,7 @@ class Session:
         """What the session took, bytes."""
         raw = _abi.Memory(sizeof(_abi.Memory))
         check(lib.tessera_session_get_memory(self.handle, byref(raw)))
-        return Memory(**{name: getattr(raw, name) for name in Memory.__dataclass_fields__})
+        return _memory_of(raw)
 
     def trim(self) -> None:
         """Gives the pages of the arena back to the system until the next run."""

@@ -38,6 +38,8 @@ class Task:
     Errors    those of Model and Session
     """
 
+    _planned: Optional[tuple[str, ...]] = None  # outputs that plan() is of; None: the main one
+
     def __init__(
         self,
         directory: Directory,
@@ -114,7 +116,8 @@ class Task:
             >>> plan.rows[2].order in ("IS-OS(a)", "WS-OS(a)")
             True
         """
-        return describe(self.model, rows, sequences, self._session_options)
+        options = {**self._session_options, "outputs": self._planned}
+        return describe(self.model, rows, sequences, options)
 
     def report(self, rows: int = 128, **options: Any) -> Report:
         """Plan and measurement of a run as a page, which a notebook shows and save() writes."""
