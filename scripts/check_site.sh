@@ -46,6 +46,15 @@ for function in $functions; do
 done
 say "$(wc -w <<<"$functions") functions have an entry in the C reference."
 
+# So has every name of the Python package.
+names=$(PYTHONPATH=tessera/python PYTHONDONTWRITEBYTECODE=1 \
+  TESSERA_LIBRARY=${TESSERA_LIBRARY:-$ROOT/build/release/tessera/libtessera.so.0} \
+  /usr/bin/python3 -c 'import tessera; print(*(n for n in tessera.__all__ if n[0] != "_"))')
+for name in $names; do
+  grep -qs "id=\"tessera.$name\"" "$out"/reference/python/*.html || fail "$name has no entry in the Python reference"
+done
+say "$(wc -w <<<"$names") names have an entry in the Python reference."
+
 # A server of the site and of the page that looks at it.
 mkdir "$work/root"
 ln -s "$out" "$work/root/site"

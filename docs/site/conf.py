@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import types
 from pathlib import Path
 
 from docutils import nodes
@@ -54,6 +55,18 @@ def labelled_docstring(app, what, name, obj, options, lines):
     lines[:] = python_docs.to_rst(lines)
 
 
+def stand_in_for_haystack():
+    """What tessera.adapters.haystack imports, so that its docstrings can be read: decorators that do nothing."""
+
+    def component(cls):
+        return cls
+
+    component.output_types = lambda **_: lambda method: method
+    module = types.ModuleType("haystack")
+    module.component, module.Document = component, type("Document", (), {})
+    sys.modules["haystack"] = module
+
+
 def public_signature(app, what, name, obj, options, signature, returns):
     """Arguments that begin with _ are the package's own."""
     del app, what, name, obj, options
@@ -83,6 +96,7 @@ def repair_theme(app, error):
 
 
 def setup(app):
+    stand_in_for_haystack()
     # A name of the C or C++ interface: {api}`tessera_encode_texts` in a guide leads to its entry.
     app.add_crossref_type("api", "api", ref_nodeclass=nodes.literal, objname="declaration")
     app.connect("autodoc-process-docstring", labelled_docstring)
