@@ -329,7 +329,7 @@ def main() -> None:
         "# Python measured",
         "",
         f"`scripts/bench_python.py --peer FOLDER`, {cpu()}, {date}; one thread, the shipped checkpoint "
-        f"(models/demo/text), load before the start {load:.1f}; Python {sys.version.split()[0]}. Medians.",
+        f"(models/demo/text), load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end; Python {sys.version.split()[0]}. Medians.",
         "",
         "## Over the C ABI",
         "",

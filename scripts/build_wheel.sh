@@ -34,7 +34,9 @@ for component in runtime tools; do
 done
 find "$work/root" -type f -name 'libtessera.so.*' -exec cp {} "$library" \;
 find "$work/root" -type f -path '*/bin/tessera' -exec cp {} "$tool" \;
-if [ ! -f "$library" ] || [ ! -f "$tool" ]; then fail "cmake --install $build gave no libtessera.so or no tessera"; fi
+for file in "$library" "$tool"; do
+  [ -f "$file" ] || fail "cmake --install $build gave no $(basename "$file")"
+done
 
 # newest PREFIX FILE: the latest version of symbols called PREFIX_1.2.3 that are needed.
 newest() { readelf --dyn-syms --wide "$2" | grep ' UND ' | grep -oE "$1_[0-9.]+" | sort -uV | tail -n 1; }
