@@ -71,6 +71,17 @@ def _checked(library: ctypes.CDLL, path: str) -> ctypes.CDLL:
     return library
 
 
+class NotCopied:
+    """What has a handle of the library: it has one owner, and means nothing in another process."""
+
+    def __reduce__(self) -> Any:
+        name = type(self).__name__
+        raise errors.ArgumentTypeError(
+            f"{name}: got one to be pickled or copied, expected an Encoder, a Reranker, ...: they open "
+            f"their directory again; a {name} is shared by threads and kept by fork()"
+        )
+
+
 _opened, PATH = _open()
 lib: Any = _checked(_opened, PATH)
 

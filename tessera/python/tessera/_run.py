@@ -21,7 +21,7 @@ from typing import Any, Callable, Optional, TypeVar
 from . import errors
 from ._abi import RunOptions
 from ._enums import Status
-from ._library import check, last_error, lib
+from ._library import NotCopied, check, last_error, lib
 
 LONG_NS = 20_000_000  # a person does not notice it; the hand-over, up to 0.4 ms on a busy machine, is 2 % of it
 START_S = 1.0  # a thread that has not begun by then never was started
@@ -82,7 +82,7 @@ def on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-class Cancel:
+class Cancel(NotCopied):
     """Ends runs that were given it, from any thread, now or later.
 
     Example
@@ -184,7 +184,7 @@ def execute(
 def _nanoseconds(timeout: Optional[float]) -> int:
     if timeout is None:
         return 0
-    if not timeout > 0 or timeout > 1e9:
+    if isinstance(timeout, (str, bytes)) or not 0 < timeout <= 1e9:
         raise errors.InvalidArgumentError(
             f"timeout: got {errors.shown(timeout)}, expected seconds, above 0 and at most 1e9, or None"
         )

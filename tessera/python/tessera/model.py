@@ -16,7 +16,7 @@ import numpy as np
 from . import _arrays, _texts, errors
 from ._abi import File, ModelInfo, ModelOptions, OutputInfo
 from ._enums import Pooling, Precision, Route, Tower
-from ._library import check, lib
+from ._library import NotCopied, check, lib
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -111,13 +111,14 @@ def _names(where: str, names: Optional[Sequence[str]]) -> tuple[Any, int]:
     return (c_char_p * len(data))(*data), len(data)
 
 
-class Model:
+class Model(NotCopied):
     """A checkpoint directory as published, opened: immutable, for any number of sessions and threads.
 
     directory     a path; the name of a model that huggingface_hub has downloaded ("org/name"); or files
                   in memory: a mapping from names ("config.json") to bytes
     precision     what linears multiply: "fp32", "bf16", "int8", or "auto" (bf16 where measured faster)
-    isa           "baseline", "avx2", "avx512", "avx512_bf16", "amx_bf16"; None: the best of this CPU
+    isa           "baseline", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "amx_bf16";
+                  None: the best of this CPU
     dims          columns of the embedding (Matryoshka); None: all
     memory_cap    most bytes of weights; None: no cap
     packed_cache  a folder where packed weights are kept between processes
@@ -168,7 +169,8 @@ class Model:
         options.normalize = int(normalize)
         options.top_k = _arrays.integer("top_k", top_k or 0, 0, MOST)
         options.route = _arrays.one_of("route", route, ROUTES)
-        self._directory = directory
+        is_path = isinstance(directory, (str, os.PathLike)) and os.path.isdir(directory)
+        self._directory = os.path.abspath(directory) if is_path else directory  # type: ignore[arg-type]
         self._asked: dict[str, Any] = {
             "precision": precision,
             "isa": isa,

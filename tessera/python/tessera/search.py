@@ -12,11 +12,11 @@ import numpy as np
 
 from . import _arrays
 from ._abi import IndexInfo
-from ._library import check, lib
+from ._library import NotCopied, check, lib
 from .model import path_bytes
 
 
-class SearchIndex:
+class SearchIndex(NotCopied):
     """Embeddings to search in: an array (N,D), or the path of an .npy file of float32.
 
     Threads   immutable: any number of threads may search at once.

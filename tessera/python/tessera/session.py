@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _abi, _arrays, _texts, errors
 from ._enums import BusyPolicy, LimitPolicy
-from ._library import check, lib
+from ._library import NotCopied, check, lib
 from ._run import Cancel, Pace, execute, in_thread, on_main_thread
 from .model import MOST, Model, Output, _names
 from .tokens import Tokens
@@ -87,7 +87,7 @@ def memory_bytes(model: Model, **options: Any) -> Memory:
     return _memory_of(raw)
 
 
-class Session:
+class Session(NotCopied):
     """Work on ``model``, from any thread: as many calls at once as ``concurrent_calls``, others wait.
 
     threads           of each call; 0: what affinity, cgroup and OMP_NUM_THREADS allow, divided by

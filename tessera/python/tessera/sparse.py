@@ -26,6 +26,8 @@ class SparseVectors:
     values   (elements) float32
     indptr   (N+1) int64: row r has the elements indptr[r] to indptr[r+1]
     shape    (N, D)
+
+    Pickled or copied they are numbers alone: decode() needs those of encode().
     """
 
     def __init__(
@@ -50,6 +52,9 @@ class SparseVectors:
         row %= len(self)
         part = slice(self.indptr[row], self.indptr[row + 1])
         return self.indices[part], self.values[part]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_decoder": None}
 
     def to_dense(self) -> np.ndarray:
         """(N, D) float32."""

@@ -19,6 +19,8 @@ class Tokens:
     ids      (ΣT) int32, special tokens included
     offsets  (S+1) int64: text s has ids[offsets[s]:offsets[s + 1]]
     types    (ΣT) int32 token types, or None: all 0
+
+    Pickled or copied they are numbers alone: words() needs those of tokenize().
     """
 
     def __init__(
@@ -40,6 +42,9 @@ class Tokens:
             raise IndexError(f"tokens: got text {index}, expected one of {len(self)}")
         index %= len(self)
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_model": None}
 
     def words(self, index: int = 0) -> list[str]:
         """The tokens of text ``index`` as the tokenizer's files write them."""
