@@ -123,3 +123,21 @@ def test_an_index_finds_what_a_matrix_says(tmp_path) -> None:
     )
     with pytest.raises(FileNotFoundError, match="nothing.npy"):
         tessera.SearchIndex(tmp_path / "nothing.npy")
+
+
+@pytest.mark.parametrize("name", ["cosine", "dot", "euclidean", "manhattan"])
+def test_numbers_that_are_not_finite_have_no_similarity(name: str) -> None:
+    rows = np.ones((3, 4), np.float32)
+    for bad in (np.nan, np.inf):
+        other = rows.copy()
+        other[1, 2] = bad
+        for compare in (tessera.similarity, tessera.similarity_pairwise):
+            with pytest.raises(ValueError, match=f"row 1 has {bad} at 2, expected finite numbers"):
+                compare(rows, other, name)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1, 1e15, 1e30])
+def test_cosines_of_pairs_do_not_depend_on_lengths(scale: float) -> None:
+    a, b = ROWS[:20] * np.float32(scale), ROWS[20:40]
+    every = tessera.similarity(a, b)
+    assert np.allclose(tessera.similarity_pairwise(a, b), np.diag(every), atol=1e-6)

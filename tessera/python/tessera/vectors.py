@@ -109,6 +109,16 @@ def _both(a: Any, b: Any, function: str) -> tuple[np.ndarray, np.ndarray, bool]:
     return first, second, is_one and is_other
 
 
+def _require_finite(*both: np.ndarray) -> None:
+    """What the library says of rows that it compares."""
+    for name, rows in zip(("embeddings1", "embeddings2"), both):
+        if not np.isfinite(rows).all():
+            row, column = np.argwhere(~np.isfinite(rows))[0]
+            raise errors.InvalidArgumentError(
+                f"{name}: row {row} has {rows[row, column]} at {column}, expected finite numbers"
+            )
+
+
 def similarity(a: Any, b: Any, function: str = "cosine") -> np.ndarray:
     """Every row of ``a`` with every row of ``b``: "cosine", "dot", "euclidean" or "manhattan" (minus the
     distance).
@@ -120,10 +130,9 @@ def similarity(a: Any, b: Any, function: str = "cosine") -> np.ndarray:
         [[0.7070000171661377], [1.0]]
     """
     first, second, _ = _both(a, b, function)
-    if function == "euclidean":
-        return _distances(first, second, _euclidean)
-    if function == "manhattan":
-        return _distances(first, second, _manhattan)
+    if function in ("euclidean", "manhattan"):
+        _require_finite(first, second)
+        return _distances(first, second, _euclidean if function == "euclidean" else _manhattan)
     out = np.empty((len(first), len(second)), np.float32)
     if out.size:
         measure = Measure.MEASURE_COSINE if function == "cosine" else Measure.MEASURE_DOT
@@ -136,21 +145,27 @@ def similarity_pairwise(a: Any, b: Any, function: str = "cosine") -> np.ndarray:
     """Row i of ``a`` with row i of ``b``, as similarity().
 
     Shapes    a, b (N,D); the result (N) float32
+    Errors    those of similarity(); InvalidArgumentError: numbers of rows that differ
     """
     first, second, _ = _both(a, b, function)
     if len(first) != len(second):
         raise errors.InvalidArgumentError(
             f"embeddings2: got {len(second)} rows, expected {len(first)}, one for each of embeddings1"
         )
+    _require_finite(first, second)
     if function == "euclidean":
         return -_euclidean(first - second)
     if function == "manhattan":
         return -_manhattan(first - second)
-    products = np.einsum("ij,ij->i", first, second)
-    if function == "dot":
-        return products
-    lengths = np.sqrt(np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second))
-    return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+
+    def products(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # (N) float64: squares have room
+        return np.einsum("ij,ij->i", x, y, dtype=np.float64)
+
+    result = products(first, second)
+    if function == "cosine":
+        lengths = np.sqrt(products(first, first)) * np.sqrt(products(second, second))
+        result = np.divide(result, lengths, out=np.zeros_like(result), where=lengths > 0)
+    return result.astype(np.float32)
 
 
 def check_vector_type(precision: str, ranges: Optional[Any], count: int) -> None:
