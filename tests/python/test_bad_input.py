@@ -237,9 +237,11 @@ def test_models_of_another_kind_are_refused(colbert: Path, nli: Path) -> None:
         tessera.SparseEncoder(checkpoints.DEMO)
     with pytest.raises(tessera.UnsupportedModelError, match="has no classes"):
         tessera.Classifier(checkpoints.DEMO)("tea")
-    with pytest.raises(tessera.TesseraError, match="logits|token"):
+    with pytest.raises(tessera.UnsupportedModelError, match="logits|token"):
         tessera.EntityRecognizer(nli).entities("tea")
-    with pytest.raises(tessera.TesseraError, match="start_logits"):
+    with pytest.raises(tessera.UnsupportedModelError, match="no output logits, expected a model"):
+        tessera.EntityRecognizer(checkpoints.DEMO).entities("tea")
+    with pytest.raises(tessera.UnsupportedModelError, match="start_logits"):
         tessera.QuestionAnswerer(nli).answer("hello", "tea")
     with pytest.raises(tessera.UnsupportedModelError, match="takes images, expected images="):
         tessera.Encoder(checkpoints.VISION).encode("tea")
@@ -257,3 +259,40 @@ def test_tokens_beside_the_vocabulary() -> None:
         for token_id in (-1, 8000):
             with pytest.raises(ValueError, match=str(token_id)):
                 model.token(token_id)
+
+
+@pytest.mark.parametrize(
+    "options", [{"dims": 8}, {"truncate_dim": 8}, {"precision": "int8"}, {"out": np.empty((1, 8))}]
+)
+@pytest.mark.parametrize("value", [None, "token_embeddings"])
+def test_what_only_sentence_embeddings_have(
+    demo: tessera.Encoder, value: Any, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        demo.encode(["tea"], output_value=value, **options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"timeout": "1"}, "timeout: got '1', expected seconds"),
+        ({"timeout": float("nan")}, "timeout: got nan, expected seconds"),
+        ({"max_tokens": None}, "max_tokens: got None, expected an int"),
+    ],
+)
+def test_limits_of_another_type_are_named(
+    demo: tessera.Encoder, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        demo.encode("tea", **options)
+
+
+def test_texts_beside_images_are_not_ignored() -> None:
+    with tessera.Classifier(checkpoints.VISION) as classifier:
+        with pytest.raises(ValueError, match="got texts and images, expected one of them"):
+            classifier("tea", images=np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_level_that_is_no_text_is_named() -> None:
+    with pytest.raises(TypeError, match="isa: got an int, 3, expected a str"):
+        tessera.measure_machine(3)  # type: ignore[arg-type]

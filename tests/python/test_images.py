@@ -179,3 +179,9 @@ def test_large_images_are_refused_where_asked() -> None:
     with tessera.Encoder(checkpoints.VISION) as encoder:
         with pytest.raises(ValueError, match="pixels"):
             encoder.encode(images=np.zeros((100, 100, 3), np.uint8), max_pixels=9999)
+
+
+def test_open_files_are_named() -> None:
+    with tessera.Encoder(checkpoints.VISION) as encoder:
+        with pytest.raises(TypeError, match=r"images: got a BytesIO.*\.read\(\) gives the bytes"):
+            encoder.encode(images=io.BytesIO(b"GIF89a"))

@@ -119,6 +119,18 @@ def test_a_report_is_a_page(demo: tessera.Encoder, tmp_path: Path) -> None:
 
 
 @needs_tool
+def test_a_report_is_of_the_directory_that_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkpoints.DEMO.parent)
+    with tessera.Encoder(checkpoints.DEMO.name, threads=1) as encoder:
+        monkeypatch.chdir(tmp_path)
+        assert "layer.0.qkv" in encoder.report(rows=8, runs=1).html
+        with pytest.raises(ValueError, match="title: character 1 is U[+]0000"):
+            encoder.report(rows=8, title="a\0b")
+
+
+@needs_tool
 def test_a_report_is_of_the_model_as_it_was_opened() -> None:
     with tessera.Encoder(checkpoints.DEMO, precision="int8", isa="baseline", threads=1) as encoder:
         page = encoder.report(rows=16, is_timed=False, counts_bytes=False).html

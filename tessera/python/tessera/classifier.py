@@ -44,6 +44,10 @@ class Classifier(Task):
         """Logits of texts, of pairs of texts, or of images: (labels), or (N, labels) of a list."""
         self._is_classifier()
         if images is not None:
+            if texts is not None or pairs is not None:
+                raise errors.InvalidArgumentError(
+                    "classify: got texts and images, expected one of them"
+                )
             items, is_one = images_.listed(images)
             out = np.empty((len(items), self.info.label_count), np.float32)
             if items:

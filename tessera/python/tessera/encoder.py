@@ -143,7 +143,8 @@ class Encoder(Task):
         convert_to_numpy      False: a list of the rows
         convert_to_tensor     only False: torch.from_numpy() takes the result as it is
         device                only None or "cpu"
-        normalize_embeddings  True: of length 1, also where the model does not do that
+        normalize_embeddings  True: of length 1, also where the model does not do that; only of
+                              "sentence_embedding", as sentence-transformers has it
         images                a path, bytes of a file, a PIL image, an array, or a list of these
         dims, truncate_dim    the first columns alone, of length 1 again where the vectors were
         ranges                (2,D) for "int8" and "uint8"
@@ -182,6 +183,11 @@ class Encoder(Task):
         else:
             texts = (_texts.optional("prompt", prompt), prompt_name, max_tokens)
             if output_value != "sentence_embedding":
+                if columns is not None or precision != "float32" or out is not None:
+                    raise errors.InvalidArgumentError(
+                        f"encode: got output_value={output_value!r} with dims, precision or out, expected "
+                        "them with sentence embeddings alone"
+                    )
                 return self._encode_tokens(sentences, output_value, _route, texts, timeout, cancel)
             self._check_dims(columns, _route)
             if precision != "float32":
@@ -205,7 +211,7 @@ class Encoder(Task):
         name = None
         if prompt is None and prompt_name is not None:
             name = _texts.optional("prompt_name", prompt_name)
-        if max_tokens:
+        if max_tokens != 0:
             max_tokens = _arrays.integer("max_tokens", max_tokens, 0, MOST)
         if not isinstance(sentences, str):
             sentences = _texts.listed("sentences", sentences)

@@ -14,6 +14,7 @@ from ._enums import Grouping
 from ._library import lib
 from ._run import Cancel
 from .model import MOST
+from .session import Session
 from .task import Task, run_async
 
 GROUPINGS = {
@@ -49,7 +50,7 @@ class EntityRecognizer(Task):
         """
         grouping = _arrays.one_of("aggregation_strategy", aggregation_strategy, GROUPINGS)
         step = -1 if stride is None else _arrays.integer("stride", stride, 0, MOST)
-        session = self.session(("logits",))
+        session = _session_of(self, ("logits",), "a head that labels tokens")
         is_one = isinstance(texts, str)
         items = [texts] if is_one else _texts.listed("texts", texts)
         packed, _ = session.packed("texts", items)
@@ -101,6 +102,17 @@ class EntityRecognizer(Task):
         return [name[2:] if name[:2] in ("B-", "I-") else name for name in names]
 
 
+def _session_of(task: Task, outputs: tuple[str, ...], head: str) -> Session:
+    """The session of these outputs. Errors: UnsupportedModelError: the model has none"""
+    try:
+        return task.session(outputs)
+    except errors.NotFoundError:
+        raise errors.UnsupportedModelError(
+            f"{type(task).__name__}: {task.info.architecture} has no output {outputs[0]}, expected a "
+            f"model with {head}"
+        ) from None
+
+
 def _entity(span: Any, text: str, key: str, names: list[str]) -> dict[str, Any]:
     begin, end = int(span["begin"]), int(span["end"])
     return {
@@ -142,7 +154,7 @@ class QuestionAnswerer(Task):
                     f"{name}: got {errors.described(text)}, expected a str"
                 )
         k = 1 if top_k is None else _arrays.integer("top_k", top_k, 1, 2**24)
-        session = self.session(("start_logits", "end_logits"))
+        session = _session_of(self, ("start_logits", "end_logits"), "a head for question answering")
         asked, _ = session.packed("question", question)
         read, _ = session.packed("context", context)
         c = _texts.struct_of(asked, read)

@@ -53,10 +53,12 @@ def listed(images: Any) -> tuple[list[Any], bool]:
         return list(images), False
     if isinstance(images, (str, bytes, bytearray, memoryview)) or is_image(images):
         return [images], True
-    if images is None or isinstance(images, dict) or not hasattr(images, "__iter__"):
+    is_file = hasattr(images, "read")  # whose items are lines
+    if images is None or isinstance(images, dict) or is_file or not hasattr(images, "__iter__"):
+        hint = ": .read() gives the bytes" if is_file else ""
         raise errors.ArgumentTypeError(
             f"images: got {errors.kind_of(images)}, expected a path, bytes of a file, a PIL image, an "
-            "array, or a list of these"
+            f"array, or a list of these{hint}"
         )
     return list(images), False
 

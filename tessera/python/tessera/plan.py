@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from . import _arrays
+from . import _arrays, _texts
 from ._enums import PlanFormat
 from ._functions import TextCallback
 from ._library import check, lib
@@ -88,7 +88,7 @@ class Plan:
     rows    PlanRow of every operation, in order
     totals  the whole run, as a PlanRow
     data    everything, as `tessera plan --json` prints it: also why each other order lost
-    str()   what `tessera plan` prints
+    str()   as `tessera plan` prints it; the tool's own batches are larger, 4096 rows
     """
 
     def __init__(self, text: str, data: dict[str, Any]) -> None:
@@ -195,4 +195,4 @@ def measure_machine(isa: Optional[str] = None) -> None:
     Plans made from then on predict with it, in every process of this user: it is kept in
     $XDG_CACHE_HOME/tessera. Results of encoders do not depend on it.
     """
-    check(lib.tessera_measure_machine(isa.encode() if isa is not None else None))
+    check(lib.tessera_measure_machine(_texts.optional("isa", isa)))

@@ -7,7 +7,7 @@ import html
 import os
 from typing import Optional, Union
 
-from . import _arrays, _tool, errors
+from . import _arrays, _texts, _tool, errors
 from .model import MOST, Model
 
 
@@ -55,7 +55,7 @@ def make_report(
             name != "runs" or is_timed
         ):
             flags += [f"--{name}", str(value)]
-    if title is not None:
+    if _texts.optional("title", title) is not None:
         flags += [f"--title={title}"]
     if not is_timed:
         flags += ["--no-time"]
