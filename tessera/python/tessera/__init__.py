@@ -10,7 +10,8 @@ Over libtessera.so.0 by ctypes; NumPy is the only dependency.
 
 Threads   any thread may use any object; calls release the GIL. One object computes so many calls at once
           as its concurrent_calls, each on all its threads; others wait.
-fork()    a child computes alone, with the same bits, on the objects that it has.
+fork()    a child computes alone, with the same bits, on the objects that it has; not on one that was in
+          a call of another thread meanwhile: that is an error there, and a new object works.
 Ctrl-C    ends a call in the main thread at the next tile, with KeyboardInterrupt.
 asyncio   aencode(), arank(), ..., or run_async(method, ...): cancelling the task ends the run.
 Errors    TesseraError, of which each is also what Python calls it: ValueError, FileNotFoundError, ...
