@@ -22,10 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = "tessera/bin/tessera"
 TAG = "py3-none-manylinux_2_36_x86_64"
-# What is linked into the library, whose licences want their text beside it: Debian's packages.
+# What is linked into the library and the tool, whose licences want their text beside it: Debian's packages.
 LINKED = (
-    "libdeflate-dev libfmt-dev libgif-dev libjpeg62-turbo-dev liblzma-dev libpcre2-dev libpfm4-dev "
-    "libpng-dev libtiff-dev libutf8proc-dev libwebp-dev libxsimd-dev libzstd-dev rapidjson-dev zlib1g-dev"
+    "libcli11-dev libdeflate-dev libfmt-dev libgif-dev libjpeg62-turbo-dev liblzma-dev libpcre2-dev "
+    "libpfm4-dev libpng-dev libtiff-dev libutf8proc-dev libwebp-dev libxsimd-dev libzstd-dev "
+    "rapidjson-dev zlib1g-dev"
 ).split()
 
 
