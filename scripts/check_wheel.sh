@@ -45,7 +45,7 @@ PYTHON
 "$python" "$work/record.py" "$wheel"
 
 # The wheel's binaries are linked with what those of the Debian packages are.
-linked() { sed -n '/^static = /,/[^\\]$/p' packaging/debian/rules | tr -d '\\' | sed 's/^static = //' | xargs -n 1 | sort; }
+linked() { sed -n '/^static = /,/[^\\]$/p' packaging/debian/rules | tr -d '\134' | sed 's/^static = //' | xargs -n 1 | sort; }
 licences=$("$python" -m zipfile -l "$wheel" | sed -nE 's,.*/licenses/([^ ]*)\.txt .*,\1,p' | sort)
 [ "$licences" = "$(linked)" ] || fail "the wheel has the licences of $(xargs <<<"$licences"), expected those of packaging/debian/rules: $(linked | xargs)"
 say "Licences of $(wc -l <<<"$licences") packages that are linked in."
