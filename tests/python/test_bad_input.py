@@ -296,3 +296,48 @@ def test_texts_beside_images_are_not_ignored() -> None:
 def test_a_level_that_is_no_text_is_named() -> None:
     with pytest.raises(TypeError, match="isa: got an int, 3, expected a str"):
         tessera.measure_machine(3)  # type: ignore[arg-type]
+
+
+def ints(*values: int, dtype: Any = np.int32) -> np.ndarray:
+    return np.array(values, dtype)
+
+
+def test_tokens_of_other_types_are_converted() -> None:
+    with tessera.Model(checkpoints.DEMO) as model, tessera.Session(model, threads=1) as session:
+        expected = session.encode_ids([[2, 43, 3]]).outputs["embedding"]
+        apart = ints(2, 9, 43, 9, 3, 9)[::2]
+        for ids, offsets in (
+            (ints(2, 43, 3, dtype=np.int64), ints(0, 3)),
+            (apart, [0, 3]),
+            ([2, 43, 3], ints(0, 3, dtype=np.uint8)),
+        ):
+            tokens = tessera.Tokens(ids, offsets)  # type: ignore[arg-type]
+            assert np.array_equal(session.encode_ids(tokens).outputs["embedding"], expected)
+        tokens.ids = np.array([2.5])
+        with pytest.raises(TypeError, match="ids: got an array of float64"):
+            session.encode_ids(tokens)
+
+
+@pytest.mark.parametrize(
+    "offsets, types, message",
+    [
+        ([0, 60], None, r"offsets: got \[0, 60\], expected numbers that do not fall, from 0 to 3"),
+        ([-2, 3], None, "offsets: got"),
+        ([0, 3, 1, 3], None, "offsets: got"),
+        (ints(), None, "offsets: got"),
+        ([0, 3], ints(1), "types: got 1, expected 3, as many as ids"),
+        ([0, 3], np.ones(3), "types: got an array of float64"),
+        ([0, 3.5], None, "offsets: got an array of float64"),
+    ],
+)
+def test_tokens_that_do_not_fit_are_refused(offsets: Any, types: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tessera.Tokens(ints(2, 43, 3), offsets, types)
+
+
+def test_a_len_of_a_subclass_is_not_believed(demo: tessera.Encoder) -> None:
+    class Long(str):
+        def __len__(self) -> int:
+            return 10**9
+
+    assert np.array_equal(demo.encode([Long("tea"), "brew"]), demo.encode(["tea", "brew"]))

@@ -82,19 +82,20 @@ class Packed:
 
     def __init__(self, where: str, items: list[Any], most_bytes: int, first: int = 0) -> None:
         self.count = len(items)
+        lengths: Any = None  # (S)
+        data = b""
         try:
             joined = "".join(items)
-            is_ascii = joined.isascii()
+            if joined.isascii():  # a byte for each character: encoded at once
+                data = joined.encode("ascii")
+                lengths = np.fromiter(map(len, items), np.uint64, self.count)
         except TypeError:
-            is_ascii = False
-        if is_ascii:  # a byte for each character: encoded at once
-            data = joined.encode("ascii")
-            sizes = map(len, items)
-        else:
+            pass
+        # A subclass of str may have a len() of its own.
+        if lengths is None or int(lengths.sum()) != len(data):
             parts = [encoded(f"{where}[{i}]", item) for i, item in enumerate(items, first)]
             data = b"".join(parts)
-            sizes = map(len, parts)
-        lengths = np.fromiter(sizes, np.uint64, self.count)  # (S)
+            lengths = np.fromiter(map(len, parts), np.uint64, self.count)
         ends = np.cumsum(lengths, dtype=np.uint64)  # (S)
         start = ctypes.cast(c_char_p(data), ctypes.c_void_p).value or 0
         pointers = ends - lengths + np.uint64(start)  # (S)
