@@ -14,6 +14,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <tessera/tessera.hpp>
 #include <thread>
@@ -149,6 +150,10 @@ int main(int argc, char** argv) try {
   std::vector<std::string> texts;
   std::ifstream file(argv[2]);
   for (std::string line; std::getline(file, line);) texts.push_back(line);
+  if (texts.size() < 200) {  // each of the clients has fifty of its own
+    throw std::runtime_error(std::string(argv[2]) + ": got " + std::to_string(texts.size()) +
+                             " lines, expected at least 200");
+  }
   const tessera::Model model(argv[1]);
   tessera::Session indexer(model);
   const std::vector<float> rows = indexer.embed(texts);

@@ -7,6 +7,7 @@
 //
 // A line that is too long to be read whole is left out and named (item_status), its neighbours are
 // not touched. Memory: the model, one arena, one chunk; the index at the end holds all vectors.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -26,8 +27,12 @@ constexpr std::size_t kChunk =
 /// header has a fixed size, so that the number of rows can be written into it at the end.
 class NpyWriter {
  public:
-  NpyWriter(const std::string& path, std::int64_t width)
-      : path_(path), file_(path + ".partial", std::ios::binary), width_(width) {
+  NpyWriter(const std::string& path, std::int64_t width) : path_(path), width_(width) {
+    // The name is given at the end by rename(), which would put the file in the place of a device.
+    if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+      throw std::runtime_error(path + ": is no regular file, expected one to replace, or none");
+    }
+    file_.open(path + ".partial", std::ios::binary);
     write_header();
   }
 
@@ -108,8 +113,11 @@ int main(int argc, char** argv) try {
   vectors.finish();
   std::printf("%zu lines, %zu vectors\n", lines_read, line_of_row.size());
 
+  if (line_of_row.empty()) return 0;
+
   const tessera::SearchIndex index(std::filesystem::path{argv[2]});
-  for (const tessera::Hit& hit : index.search(session.embed(argv[3]), 3)) {
+  const auto most = std::min<std::size_t>(3, line_of_row.size());
+  for (const tessera::Hit& hit : index.search(session.embed(argv[3]), most)) {
     std::printf("%.3f  line %zu\n", static_cast<double>(hit.score),
                 line_of_row.at(static_cast<std::size_t>(hit.id)));
   }

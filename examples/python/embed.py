@@ -7,6 +7,8 @@ import sys
 
 import tessera
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 directory, *texts = sys.argv[1:]
 encoder = tessera.Encoder(directory)
 vectors = encoder.encode(texts)  # float32, (texts, width)
