@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Callable
 
@@ -47,3 +48,27 @@ def test_sparse_vectors_are_pickled_as_numbers(splade: Path) -> None:
         assert np.array_equal(encoder.similarity(other, rows), encoder.similarity(rows, rows))
         with pytest.raises(ValueError, match="decode: got vectors without a model"):
             other.decode()
+
+
+class Folder(Mapping[str, bytes]):
+    """The files of a directory, read at each access."""
+
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+
+    def __getitem__(self, name: str) -> bytes:
+        return (checkpoints.DEMO / name).read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def test_bytes_that_a_mapping_makes_live_as_long_as_the_model(demo: tessera.Encoder) -> None:
+    with tessera.Model(Folder()) as model:
+        assert np.array_equal(model.tokenize("tea").ids, demo.tokenize("tea").ids)
+        with tessera.Session(model, threads=1, outputs=["last_hidden_state"]) as session:
+            rows = session.encode_texts(["tea"]).outputs["last_hidden_state"]
+    expected = demo.encode("tea", output_value="token_embeddings")
+    assert np.array_equal(rows, expected)

@@ -189,8 +189,9 @@ class Model(NotCopied):
     def _open(self, directory: Directory, options: ModelOptions) -> int:
         handle = c_void_p()
         if isinstance(directory, Mapping):
-            files = (File * len(directory))()
-            for file, (name, data) in zip(files, directory.items()):
+            items = list(directory.items())  # once: a mapping may read a file at each access
+            files = (File * len(items))()
+            for file, (name, data) in zip(files, items):
                 if not isinstance(data, bytes):
                     raise errors.ArgumentTypeError(
                         f"directory[{name!r}]: got {errors.kind_of(data)}, expected bytes"
@@ -200,7 +201,7 @@ class Model(NotCopied):
                 file.data = ctypes.cast(c_char_p(data), c_void_p).value
                 file.size = len(data)
             # Tables are read in place: the bytes live as long as the model.
-            self._files = (files, list(directory.values()))
+            self._files = (files, items)
             check(lib.tessera_model_open_memory(files, len(files), byref(options), byref(handle)))
         else:
             path = path_bytes("directory", directory)
