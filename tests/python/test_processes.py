@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _thread
 import multiprocessing
 import os
 import signal
@@ -11,12 +12,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import pytest
 
 import checkpoints
 import tessera
+from tessera import _run, _texts, session
 
 TEXTS = [f"text number {i} about tea" for i in range(100)]
 LONG = "an encyclopedia of everything that was ever written about tea, and how to brew it " * 4
@@ -245,3 +248,51 @@ def test_opening_and_closing_gives_memory_back() -> None:
     for _ in range(20):
         turn()
     assert resident() - before < 8 * 1024 * 1024  # an encoder takes 21 MB
+
+
+class Late:
+    """A module _thread whose threads begin half a second after they were asked for."""
+
+    allocate_lock = staticmethod(_thread.allocate_lock)
+
+    @staticmethod
+    def start_new_thread(work: Callable[[], None], _: tuple[()]) -> None:
+        threading.Timer(0.5, work).start()
+
+
+def test_a_call_that_was_given_up_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_run, "_thread", Late)
+    monkeypatch.setattr(_run, "START_S", 0.05)
+    made: list[bool] = []
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        _run.in_thread(lambda: made.append(True), tessera.Cancel())
+    time.sleep(1)
+    assert made == []
+
+
+def test_handlers_that_go_on_raising_do_not_end_the_waiting() -> None:
+    class Done:
+        """A lock during whose wait a handler of signals raises, twice."""
+
+        left = 3
+
+        def acquire(self, timeout: float) -> bool:
+            self.left -= 1
+            if self.left:
+                raise TimeoutError(f"a handler's, after {timeout}")
+            return True
+
+    done, cancel = Done(), tessera.Cancel()
+    _run._end(cancel, done, [True], [])
+    assert done.left == 0 and not cancel.is_requested
+
+
+def test_what_a_run_reads_and_writes_lives_as_long_as_it() -> None:
+    """A handler may also raise before the waiting begins: then the caller is gone and the run is not."""
+    packed, out = _texts.packed("texts", ["tea", "brew"])[0], np.empty((2, 8), np.float32)
+    assert _texts.struct_of(packed, packed).kept == (packed, packed)
+    assert session.output_struct(b"embedding", out).kept is out
+    assert session.output_struct(b"embedding", out[:1]).kept.base is out
+    structs = session._structs([tessera.Output("embedding", 8, False)], [out])
+    assert structs.kept[0] is out

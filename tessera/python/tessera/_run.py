@@ -38,12 +38,14 @@ def in_thread(call: Callable[[], Result], cancel: Optional["Cancel"] = None) -> 
     done = _thread.allocate_lock()
     done.acquire()
     begun: list[bool] = []
+    given_up: list[bool] = []
     outcome: list[Any] = []
 
     def work() -> None:
         begun.append(True)
         try:
-            outcome.append((call(), None))
+            if not given_up:  # else what the call reads is gone
+                outcome.append((call(), None))
         except BaseException as error:  # pylint: disable=broad-except
             outcome.append((None, error))
         finally:
@@ -56,7 +58,7 @@ def in_thread(call: Callable[[], Result], cancel: Optional["Cancel"] = None) -> 
         work()
     except BaseException:
         if cancel is not None:
-            _end(cancel, done, begun)
+            _end(cancel, done, begun, given_up)
         raise
     result, error = outcome.pop()
     if error is not None:
@@ -64,15 +66,20 @@ def in_thread(call: Callable[[], Result], cancel: Optional["Cancel"] = None) -> 
     return result
 
 
-def _end(cancel: "Cancel", done: Any, begun: list[bool]) -> None:
-    """Ends a run, a matter of milliseconds; a further Ctrl-C meanwhile has nothing more to end."""
+def _end(cancel: "Cancel", done: Any, begun: list[bool], given_up: list[bool]) -> None:
+    """Ends a run, a matter of milliseconds. What signal handlers raise meanwhile (a further Ctrl-C, a
+    timer) has nothing more to end, and must not let the caller's memory go while the run is in it.
+    """
     was_requested = cancel.is_requested
-    cancel.request()
     while True:
         try:
-            if done.acquire(timeout=START_S) or not begun:
+            cancel.request()
+            if done.acquire(timeout=START_S):
                 break
-        except KeyboardInterrupt:
+            given_up.append(True)  # first this, then a look: work() does it the other way round
+            if not begun:
+                break
+        except BaseException:  # pylint: disable=broad-except
             continue
     if not was_requested:  # the caller's own object serves the next call
         cancel.reset()

@@ -141,9 +141,9 @@ def struct_of(
     max_tokens: int = 0,
     truncation: int = Truncation.TRUNCATE_AS_PUBLISHED,
 ) -> Texts:
-    """tessera_texts of packed texts, which must live as long as it."""
+    """tessera_texts of packed texts, which it holds."""
     seconds = (None, None) if pairs is None else (pairs.pointers, pairs.lengths)
-    return Texts(
+    result = Texts(
         _SIZE,
         truncation,
         texts.pointers,
@@ -154,3 +154,5 @@ def struct_of(
         prompt,
         prompt_name,
     )
+    result.kept = (texts, pairs)  # as long as a run has the struct, also where its caller is gone
+    return result

@@ -264,6 +264,7 @@ class Session(NotCopied):
             c.types = tokens.types.ctypes.data
         c.offsets = tokens.offsets.ctypes.data
         c.count = len(tokens)
+        c.kept = tokens
         chosen = self._chosen(outputs)
         arrays = self._arrays(chosen, len(tokens), tokens.offsets)
         structs = _structs(chosen, arrays)
@@ -300,20 +301,24 @@ class _Owner:
 
 
 def output_struct(name: Optional[bytes], out: np.ndarray) -> _abi.Output:
-    """tessera_output of an array (rows, width) of adjacent floats, whose rows may lie apart."""
+    """tessera_output of an array (rows, width) of adjacent floats, whose rows may lie apart; it holds it."""
     rows, width = out.shape
     if rows == 1:  # one short text: a quarter of the time of out.ctypes.data
         address = ctypes.addressof(ctypes.c_char.from_buffer(out))  # type: ignore[arg-type]
-        return _abi.Output(_OUTPUT_SIZE, 0, name, address, width, width)
-    stride = out.strides[0] // 4
-    capacity = (rows - 1) * stride + width if rows else 0
-    return _abi.Output(_OUTPUT_SIZE, 0, name, out.ctypes.data, capacity, stride)
+        result = _abi.Output(_OUTPUT_SIZE, 0, name, address, width, width)
+    else:
+        stride = out.strides[0] // 4
+        capacity = (rows - 1) * stride + width if rows else 0
+        result = _abi.Output(_OUTPUT_SIZE, 0, name, out.ctypes.data, capacity, stride)
+    result.kept = out
+    return result
 
 
 def _structs(chosen: list[Output], arrays: list[np.ndarray]) -> Any:
-    structs = (_abi.Output * len(chosen))()
+    structs: Any = (_abi.Output * len(chosen))()
     for i, (output, array) in enumerate(zip(chosen, arrays)):
         structs[i] = output_struct(output.name.encode(), array)
+    structs.kept = arrays  # what is copied into an array of ctypes holds nothing
     return structs
 
 
