@@ -109,6 +109,7 @@ def bert(m: Model) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         "input_ids": np.array([row + [0] * (longest - len(row)) for row in ids], np.int64),
         "attention_mask": np.array([[1] * len(row) + [0] * (longest - len(row)) for row in ids], np.int64),
     }
+    out["token_type_ids"] = np.zeros_like(out["input_ids"])
     states = [bert_states(m, row) for row in ids]
     for layer in range(len(states[0])):
         padded = [np.pad(s[layer], ((0, longest - len(s[layer])), (0, 0))) for s in states]

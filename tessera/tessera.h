@@ -153,9 +153,8 @@ typedef enum tessera_pooling {
 typedef struct tessera_model_options {
   uint32_t struct_size;
   uint32_t copy_tables;  ///< 1: embedding tables are copied when the weights are packed
-  const char*
-      isa;  ///< "baseline", "avx2", "avx512", "avx512_bf16", "amx_bf16"; NULL: TESSERA_ISA, else
-            ///< the best
+  const char* isa;  ///< "baseline", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16",
+                    ///< "amx_bf16"; NULL: TESSERA_ISA, else the best
   const char* architecture;    ///< a class in place of config.json's, "BertModel"
   const char* const* outputs;  ///< names of all that sessions may ask for; NULL: every output
   size_t output_count;

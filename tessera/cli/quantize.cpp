@@ -63,7 +63,7 @@ void Quantize::run(const CLI::App& command) const {
   if (report.calibration) list("floats for that cosine", report.calibration->floats);
   list("floats, as they were", report.floats);
   list("... of these quantised at int8 when they are read", report.at_load);
-  list("files left out, weights in other formats", report.left_out);
+  list("files left out, of weights as they were", report.left_out);
   OutputFile output("-");
   output.write(text);
   output.finish();

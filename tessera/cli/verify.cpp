@@ -30,7 +30,7 @@ CLI::Validator positive() {
         double value = 0;
         const bool is_good = CLI::detail::lexical_cast(text, value) && value > 0 && value < 1e30;
         return is_good ? std::string()
-                       : fmt::format("got '{}', expected a number above 0, such as 1e-4", text);
+                       : fmt::format("got '{}', expected a number above 0, such as 2.5", text);
       },
       "");
 }
@@ -40,7 +40,7 @@ struct Verify {
   RoleFlag role;
   std::string against, output, texts;
   std::vector<std::string> images;
-  std::optional<double> tolerance;
+  double tolerance = 1;
   bool is_json = false, records = false, replaces = false;
 
   void add_to(CLI::App& command);
@@ -158,6 +158,11 @@ void Verify::run(const CLI::App& command) const {
   if (!records) {
     require_none(command, {"--output", "--texts", "--images", "--force"},
                  "got it without --record, which it says something about");
+  } else {
+    require_none(command, {"--json", "--tolerance"}, "got it with --record, expected neither");
+    if (!against.empty()) {
+      require_none(command, {"--images"}, "got it with --against, whose images are recorded");
+    }
   }
   if (model.precision == "auto") {
     throw UsageError("--precision: got 'auto', expected fp32, bf16 or int8");
@@ -191,7 +196,12 @@ void Verify::run(const CLI::App& command) const {
     record_here(path);
   } else {
     GoldenVectors vectors = GoldenVectors::open(against);
+    if (!vectors.texts.empty() && !texts.empty()) {
+      throw UsageError(
+          fmt::format("--texts: got {}, but {} has its own, expected none", texts, against));
+    }
     if (vectors.texts.empty()) vectors.texts = read_texts();
+    vectors.max_tokens = 0;
     vectors.weights.clear();  // those of today are recorded
     VerifyOptions asked = options();
     if (!asked.precision) asked.precision = vectors.precision;
@@ -204,7 +214,7 @@ void Verify::run(const CLI::App& command) const {
           ErrorCode::corrupt_file,
           fmt::format("{}: is not what {} computes: nothing is recorded", against, result.model));
     }
-    record_again(vectors, *opened.any().checkpoint, vectors.texts, path);
+    record_again(vectors, opened, vectors.texts, path);
   }
   out.write(fmt::format("{}: recorded\n", path));
   out.finish();
@@ -220,9 +230,10 @@ void Verify::add_to(CLI::App& command) {
   add_option(command, "--against", against, "FILE",
              "Golden vectors (default: verify.safetensors beside the checkpoint)")
       ->check(not_empty());
-  add_option(command, "--tolerance", tolerance, "X",
-             "Most that an output may be off (default: fp32 3e-5 of its largest number; 1 - cosine "
-             "of a row 1e-2 in bf16, 5e-2 in int8)")
+  add_option(
+      command, "--tolerance", tolerance, "X",
+      "Accept X times the bounds (default: 1). They are, of the largest number of an output "
+      "and of 1 - cosine of a row: fp32 3e-5 and 1e-10, bf16 0.2 and 1e-2, int8 0.6 and 5e-2")
       ->check(positive());
   command.add_flag("--json", is_json, "One JSON object");
   command.add_flag(

@@ -97,6 +97,7 @@ std::vector<GoldenText> texts_of(const std::string& metadata) {
   const auto array = parsed<json::Array>(tree, "texts", "a JSON array");
   std::vector<GoldenText> texts;
   for (const json::Value value : array) texts.push_back(text_of(value));
+  if (texts.empty()) refuse("metadata \"texts\": got none, expected one for each sequence");
   return texts;
 }
 
@@ -112,7 +113,15 @@ WeightSums stored_sums(const std::string& metadata) {
     }
     sums.emplace(member.key, sum);
   }
+  if (sums.empty()) refuse("metadata \"weights\": got none, expected one for each tensor");
   return sums;
+}
+
+Index cut_from(const std::string& metadata) {
+  const json::Tree tree = json::Tree::parse(metadata);
+  const auto most = parsed<std::int64_t>(tree, "max_tokens", "a number");
+  if (most > 0) return most;
+  refuse(fmt::format("metadata \"max_tokens\": got {}, expected 1 or more", most));
 }
 
 Precision precision_of(const std::string& name) {
@@ -150,6 +159,7 @@ void read(GoldenVectors& vectors) {
     if (key == "precision") vectors.precision = precision_of(value);
     if (key == "made_by") vectors.made_by = value;
     if (key == "route") vectors.route = value;
+    if (key == "max_tokens") vectors.max_tokens = cut_from(value);
   }
 }
 
@@ -181,6 +191,10 @@ WeightSums sums_of(const Checkpoint& checkpoint) {
     sums.emplace(tensor->name, fmt::format("{:016x}", hash.value()));
   }
   return sums;
+}
+
+std::string cut_of(const models::Package& package) {
+  return fmt::format("{}", package.max_tokens);
 }
 
 std::string texts_to_json(const std::vector<GoldenText>& texts) {

@@ -16,6 +16,7 @@
 //   precision  "fp32" (also where nothing is said), "bf16", "int8": what computed the outputs
 //   made_by    in words
 //   route      of a Router: "query" or "document"
+//   max_tokens where texts are cut
 //
 // What whoever has the reference at hand writes with safetensors' save_file() is such a file.
 #pragma once
@@ -55,6 +56,7 @@ struct GoldenVectors {
   ReferenceKinds kinds{};
   std::vector<GoldenTensor> outputs;                         ///< in the order of the file
   std::vector<GoldenText> texts;                             ///< none: the file does not say
+  Index max_tokens = 0;                                      ///< 0: the file does not say
   std::vector<std::pair<std::size_t, StoredTensor>> images;  ///< number, bytes in `file`
   WeightSums weights;                                        ///< none: the file does not say
   SafetensorsFile file;
@@ -65,6 +67,9 @@ struct GoldenVectors {
 
 /// Of the bytes of every tensor, as stored.
 WeightSums sums_of(const Checkpoint& checkpoint);
+
+/// Where texts of this package are cut, as the file says it: "64".
+std::string cut_of(const models::Package& package);
 
 /// The texts as metadata has them.
 std::string texts_to_json(const std::vector<GoldenText>& texts);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/measure/recording.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -41,6 +45,12 @@ TensorToWrite tensor(std::string name, StoredType type, std::vector<std::int64_t
 /// Padded to the longest, as the reference's tokenizer does with padding=True.
 void add_texts(RecordedInputs& inputs, const models::Package& package,
                const std::vector<GoldenText>& texts) {
+  if (package.task == models::Task::multiple_choice) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: its inputs are (B,choices,T), expected the reference's tensors "
+                            "(--against FILE)",
+                            package.architecture));
+  }
   TextOptions no_prompt;
   no_prompt.prompt = std::string();
   const TextInputs encoder(package, no_prompt);
@@ -52,7 +62,6 @@ void add_texts(RecordedInputs& inputs, const models::Package& package,
     longest = std::max(longest, encodings.back().ids.size());
   }
   const std::int32_t pad = package.tokenizer->pad_id().value_or(0);
-  bool has_types = false;
   for (const text::Encoding& encoding : encodings) {
     for (std::size_t i = 0; i < longest; ++i) {
       const bool is_token = i < encoding.ids.size();
@@ -60,13 +69,12 @@ void add_texts(RecordedInputs& inputs, const models::Package& package,
       inputs.mask.push_back(is_token ? 1 : 0);
       const bool is_typed = is_token && i < encoding.type_ids.size();
       inputs.types.push_back(is_typed ? encoding.type_ids[i] : 0);
-      has_types = has_types || inputs.types.back() != 0;
     }
   }
   const std::vector<std::int64_t> shape{std::ssize(texts), static_cast<std::int64_t>(longest)};
   inputs.tensors.push_back(tensor("input_ids", StoredType::i64, shape, inputs.ids));
   inputs.tensors.push_back(tensor("attention_mask", StoredType::i64, shape, inputs.mask));
-  if (has_types && require_tokens(package.program).type_vocab_size > 0) {
+  if (require_tokens(package.program).type_vocab_size > 0) {
     inputs.tensors.push_back(tensor("token_type_ids", StoredType::i64, shape, inputs.types));
   }
 }
@@ -95,20 +103,42 @@ void add_images(RecordedInputs& inputs, const models::Package& package,
                                   {std::ssize(images), 3, size.height, size.width}, inputs.pixels));
 }
 
-/// A file beside `path` that is gone at the end: what reads reference inputs reads files.
-class Beside {
+/// A file of these tensors that has no name any more: what reads reference inputs reads files.
+class NamelessFile {
  public:
-  explicit Beside(const std::string& path) : path_(fmt::format("{}.{}.inputs", path, getpid())) {}
-  Beside(const Beside&) = delete;
-  Beside& operator=(const Beside&) = delete;
-  ~Beside() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
+  explicit NamelessFile(const std::vector<TensorToWrite>& tensors) {
+    std::string folder = (std::filesystem::temp_directory_path() / "tessera-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) fail(folder, errno);
+    const std::string name = folder + "/inputs";
+    try {
+      write_safetensors(name, tensors);
+      descriptor_ = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+    } catch (...) {
+      remove(folder);
+      throw;
+    }
+    const int error = errno;
+    remove(folder);
+    if (descriptor_ < 0) fail(name, error);
   }
-  const std::string& path() const noexcept { return path_; }
+  NamelessFile(const NamelessFile&) = delete;
+  NamelessFile& operator=(const NamelessFile&) = delete;
+  ~NamelessFile() { ::close(descriptor_); }
+
+  std::string path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
 
  private:
-  std::string path_;
+  [[noreturn]] static void fail(const std::string& path, int error) {
+    throw Error(ErrorCode::io_error, fmt::format("{}: cannot be made: {}, expected a folder for "
+                                                 "temporary files (TMPDIR)",
+                                                 path, std::strerror(error)));
+  }
+  static void remove(const std::string& folder) noexcept {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+
+  int descriptor_ = -1;
 };
 
 }  // namespace
@@ -142,10 +172,9 @@ std::vector<std::string> record(const VerifiedModel& model, const std::vector<Go
   RecordedInputs inputs;
   if (model.texts) add_texts(inputs, *model.texts, texts);
   if (model.images) add_images(inputs, *model.images, images);
-  const Beside beside(path);
-  write_safetensors(beside.path(), inputs.tensors);
+  const NamelessFile file(inputs.tensors);
   const std::vector<ReferenceOutput::Tensor> outputs =
-      compute_outputs(model, beside.path(), options.isa, options.precision, options.threads, {});
+      compute_outputs(model, file.path(), options.isa, options.precision, options.threads, {});
   std::vector<std::string> left_out;
   for (const ReferenceOutput::Tensor& output : outputs) {
     if (output.values.size() > kMostNumbers) {
@@ -157,13 +186,16 @@ std::vector<std::string> record(const VerifiedModel& model, const std::vector<Go
   Metadata metadata{{"made_by", options.made_by},
                     {"precision", option_name(options.precision)},
                     {"weights", sums_to_json(sums_of(*model.any().checkpoint))}};
-  if (model.texts) metadata.emplace("texts", texts_to_json(texts));
+  if (model.texts) {
+    metadata.emplace("texts", texts_to_json(texts));
+    metadata.emplace("max_tokens", cut_of(*model.texts));
+  }
   if (!model.any().route.empty()) metadata.emplace("route", model.any().route);
   write_safetensors(path, inputs.tensors, metadata);
   return left_out;
 }
 
-void record_again(const GoldenVectors& vectors, const Checkpoint& checkpoint,
+void record_again(const GoldenVectors& vectors, const VerifiedModel& model,
                   const std::vector<GoldenText>& texts, const std::string& path) {
   std::vector<TensorToWrite> tensors;
   for (const StoredTensor& from : vectors.file.tensors()) {
@@ -173,8 +205,12 @@ void record_again(const GoldenVectors& vectors, const Checkpoint& checkpoint,
                        .data = {from.data, from.bytes}});
   }
   Metadata metadata = vectors.file.metadata();
-  metadata["weights"] = sums_to_json(sums_of(checkpoint));
-  if (!texts.empty()) metadata["texts"] = texts_to_json(texts);
+  metadata["weights"] = sums_to_json(sums_of(*model.any().checkpoint));
+  if (!texts.empty()) {
+    metadata["texts"] = texts_to_json(texts);
+    metadata["max_tokens"] = cut_of(*model.texts);
+  }
+  if (!model.any().route.empty()) metadata["route"] = model.any().route;
   write_safetensors(path, tensors, metadata);
 }
 

@@ -31,8 +31,8 @@ std::vector<std::string> record(const VerifiedModel& model, const std::vector<Go
                                 const std::vector<image::RgbImage>& images,
                                 const RecordingOptions& options, const std::string& path);
 
-/// Writes `vectors` to `path` with the checksums of `checkpoint`, and with `texts` where it has none.
-void record_again(const GoldenVectors& vectors, const Checkpoint& checkpoint,
+/// Writes `vectors` to `path` with `texts`, where texts are cut, the route, and the checksums of the weights.
+void record_again(const GoldenVectors& vectors, const VerifiedModel& model,
                   const std::vector<GoldenText>& texts, const std::string& path);
 
 }  // namespace tessera

@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "runtime/base/json_text.hpp"
 #include "tessera/measure/verification.hpp"
 #include "tessera/pipeline/json_text.hpp"
 
@@ -18,12 +19,9 @@ std::string shown(double value) {
   return value == 0 ? "0" : fmt::format("{:.1e}", value);
 }
 
-/// What the bound of a run is of.
-double measured(const VerifiedRun& run, const Difference& difference) {
-  return run.precision == Precision::f32 ? difference.relative : difference.worst;
-}
-const char* measure_of(Precision precision) {
-  return precision == Precision::f32 ? "max |a-b| / max |b|" : "1 - cos";
+/// How far off an output is in parts of what may be; above 1 it is off.
+double used(const VerifiedRun& run, const Difference& difference) {
+  return std::max(difference.relative / run.bound.relative, difference.worst / run.bound.cosine);
 }
 
 std::string counted(const char* what, const char* good, const VerifiedOnce& once) {
@@ -46,7 +44,7 @@ Worst worst_of(const Verification& all, Precision precision, std::size_t output)
     if (run.precision != precision || output >= run.outputs.size()) continue;
     const VerifiedOutput& here = run.outputs[output];
     if (worst.run == nullptr ||
-        !(measured(run, here.difference) <= measured(*worst.run, worst.output->difference))) {
+        !(used(run, here.difference) <= used(*worst.run, worst.output->difference))) {
       worst = {&run, &here};
     }
   }
@@ -63,7 +61,7 @@ std::vector<Precision> precisions_of(const Verification& all) {
   return precisions;
 }
 
-/// Each output, the worst of all levels: max |a-b| / max |b| and 1 - cos of the worst row.
+/// Each output, the worst of all levels: "off", max |a-b| / max |b|, and 1 - cos of the worst row.
 std::string layers(const Verification& all) {
   const std::vector<Precision> precisions = precisions_of(all);
   if (precisions.empty()) return "";
@@ -94,15 +92,17 @@ std::string layers(const Verification& all) {
 std::string runs(const Verification& all) {
   std::string text;
   for (const VerifiedRun& run : all.runs) {
-    double worst = 0;
+    Difference worst;  // of each measure by itself
     for (const VerifiedOutput& output : run.outputs) {
-      const double off = measured(run, output.difference);
-      if (!(off <= worst)) worst = off;
+      const Difference& d = output.difference;
+      if (!(d.relative <= worst.relative)) worst.relative = d.relative;
+      if (!(d.worst <= worst.worst)) worst.worst = d.worst;
     }
     const VerifiedOutput* const first = run.first_off();
-    text += fmt::format("{:<4} {:<11} {:<4}  {} {}, at most {}", first == nullptr ? "good" : "OFF",
-                        to_string(run.isa), option_name(run.precision), measure_of(run.precision),
-                        shown(worst), shown(run.bound));
+    text += fmt::format("{:<4} {:<11} {:<4}  off {}, at most {}; 1 - cos {}, at most {}",
+                        first == nullptr ? "good" : "OFF", to_string(run.isa),
+                        option_name(run.precision), shown(worst.relative),
+                        shown(run.bound.relative), shown(worst.worst), shown(run.bound.cosine));
     if (first != nullptr) {
       text += fmt::format("; the first that is off: {}{}", first->name,
                           first->writer.empty() || first->writer == first->name
@@ -143,11 +143,11 @@ std::string json_of(const VerifiedRun& run) {
   }
   const VerifiedOutput* const first = run.first_off();
   return fmt::format(
-      "{{\"isa\":\"{}\",\"precision\":\"{}\",\"bound\":{},\"of\":\"{}\",\"first_off\":{},"
-      "\"outputs\":[{}]}}",
-      to_string(run.isa), option_name(run.precision), json_number(run.bound),
-      run.precision == Precision::f32 ? "relative" : "one_minus_cosine",
-      first == nullptr ? "null" : json_string(first->name), fmt::join(outputs, ","));
+      "{{\"isa\":\"{}\",\"precision\":\"{}\",\"most_relative\":{},\"most_one_minus_cosine\":{},"
+      "\"first_off\":{},\"outputs\":[{}]}}",
+      to_string(run.isa), option_name(run.precision), json_number(run.bound.relative),
+      json_number(run.bound.cosine), first == nullptr ? "null" : json_string(first->name),
+      fmt::join(outputs, ","));
 }
 
 }  // namespace
@@ -156,10 +156,11 @@ std::string verification_text(const Verification& all) {
   std::string text = fmt::format(
       "{}: {} of {} rows against {}{}{}\n", all.model,
       all.sequences == 1 ? "1 sequence" : fmt::format("{} sequences", all.sequences), all.rows,
-      all.path, all.made_by.empty() ? "" : ", by " + all.made_by,
+      all.path, all.made_by.empty() ? "" : ", by " + detail::plain_or_quoted(all.made_by),
       all.recorded == Precision::f32 ? ""
                                      : fmt::format(", recorded in {}", option_name(all.recorded)));
-  if (all.has_texts) text += counted("tokens", "every text has the tokens of the file", all.texts);
+  if (all.has_texts)
+    text += counted("tokens", "every text has the tokens and types of the file", all.texts);
   if (all.has_images)
     text += counted("pixels", "every image has the pixels of the file", all.images);
   text += counted("weights", "every tensor has the bytes that were recorded", all.weights);

@@ -43,6 +43,12 @@ VerifiedOnce verified_texts(const models::Package& package, const GoldenVectors&
                 fmt::format("{}: metadata \"texts\" has {}, expected {}, a text for each sequence",
                             vectors.path, once.count, input.sequences));
   }
+  if (vectors.max_tokens != 0 && vectors.max_tokens != package.max_tokens) {
+    add_problem(once, fmt::format("texts are cut at {} tokens, expected {}", package.max_tokens,
+                                  vectors.max_tokens));
+  }
+  const bool has_types = require_tokens(package.program).type_vocab_size > 0 &&
+                         vectors.file.find("token_type_ids") != nullptr;
   TextOptions no_prompt;
   no_prompt.prompt = std::string();
   const TextInputs inputs(package, no_prompt);
@@ -51,10 +57,15 @@ VerifiedOnce verified_texts(const models::Package& package, const GoldenVectors&
     const std::optional<std::string_view> pair =
         golden.pair ? std::optional<std::string_view>(*golden.pair) : std::nullopt;
     const text::Encoding encoding = inputs.encode(golden.text, pair);
-    if (encoding.ids == input.tokens[s].ids) continue;
-    add_problem(once,
-                fmt::format("text {}: got the tokens {}, expected {}", s,
-                            fmt::join(encoding.ids, " "), fmt::join(input.tokens[s].ids, " ")));
+    const TokenSequence& expected = input.tokens[s];
+    if (encoding.ids != expected.ids) {
+      add_problem(once, fmt::format("text {}: got the tokens {}, expected {}", s,
+                                    fmt::join(encoding.ids, " "), fmt::join(expected.ids, " ")));
+    } else if (has_types && encoding.type_ids != expected.types) {
+      add_problem(once,
+                  fmt::format("text {}: got the token types {}, expected {}", s,
+                              fmt::join(encoding.type_ids, " "), fmt::join(expected.types, " ")));
+    }
   }
   return once;
 }
@@ -76,7 +87,8 @@ VerifiedOnce verified_images(const models::Package& package, const GoldenVectors
     const auto expected = std::span(images.values).subspan(number * size, size);
     double most = got.size() == size ? 0 : HUGE_VAL;
     for (std::size_t i = 0; i < size && got.size() == size; ++i) {
-      most = std::max(most, std::abs(double{got[i]} - double{expected[i]}));
+      most =
+          std::max(most, std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i])));
     }
     if (most <= kPixelBound) continue;
     add_problem(once, fmt::format("image {}: pixels are off by {:.2e}, expected at most {:.0e}",

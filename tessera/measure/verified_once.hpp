@@ -16,7 +16,8 @@ struct VerifiedOnce {
   std::vector<std::string> problems;
 };
 
-/// The texts of the file become the tokens that it has, prompts left out.
+/// The texts of the file become the tokens and token types that it has, prompts left out, and are cut where
+/// it says.
 /// Errors: corrupt_file where they are not as many; as TextInputs::encode().
 VerifiedOnce verified_texts(const models::Package& package, const GoldenVectors& vectors,
                             const ReferenceInput& input);

@@ -36,9 +36,10 @@ struct QuantizeReport {
   std::size_t whole = 0;         ///< weights that became whole numbers
   std::size_t with_factors = 0;  ///< of these: with factors for the columns of their input
   std::optional<Calibration> calibration{};
-  std::vector<std::string> floats{};    ///< modules whose weight did not, tables left out
-  std::vector<std::string> at_load{};   ///< tensors of these: IntegerTensors::at_load
-  std::vector<std::string> left_out{};  ///< files with the same weights in other formats
+  std::vector<std::string> floats{};   ///< modules whose weight did not, tables left out
+  std::vector<std::string> at_load{};  ///< tensors of these: IntegerTensors::at_load
+  std::vector<std::string>
+      left_out{};  ///< files of the weights as they were: other formats, golden vectors
   std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of the weights' files
 };
 

@@ -152,6 +152,8 @@ TEST_F(VerifyTest, WhatWasChangedIsOff) {
       [](Tensors& v) { v.set("hidden_states.0", 0, 100.0F); });
   off("the first that is off: embedding",
       [](Tensors& v) { v.set("embedding", 1, std::numeric_limits<float>::quiet_NaN()); });
+  off("texts are cut at", [](Tensors& v) { v.metadata["max_tokens"] = "7"; });
+  off("got the token types", [](Tensors& v) { v.set("token_type_ids", 1, std::int64_t{1}); });
   off("text 1: got the tokens",
       [](Tensors& v) { v.metadata["texts"] = R"(["tea", "something else", "and else"])"; });
   off("not.there: is not in the checkpoint any more",
@@ -183,9 +185,56 @@ TEST_F(VerifyTest, WhatCannotBeComparedIsAnError) {
   refused("metadata \"texts\": got 7", [](Tensors& v) { v.metadata["texts"] = "7"; });
   refused("metadata \"texts\": got [1]", [](Tensors& v) { v.metadata["texts"] = "[[1]]"; });
   refused("metadata \"texts\"", [](Tensors& v) { v.metadata["texts"] = "[\"tea\""; });
+  refused("metadata \"texts\": got none", [](Tensors& v) { v.metadata["texts"] = "[]"; });
+  refused("metadata \"weights\": got none", [](Tensors& v) { v.metadata["weights"] = "{}"; });
+  refused("metadata \"max_tokens\": got 0", [](Tensors& v) { v.metadata["max_tokens"] = "0"; });
+  refused("metadata \"max_tokens\"", [](Tensors& v) { v.metadata["max_tokens"] = "many"; });
   refused("metadata \"weights\": got []", [](Tensors& v) { v.metadata["weights"] = "[]"; });
   refused("metadata \"precision\": got \"fp8\"",
           [](Tensors& v) { v.metadata["precision"] = "fp8"; });
+}
+
+// A cosine does not see lengths, and the largest number does not see the rows beside one large channel.
+TEST_F(VerifyTest, LengthsAndSmallChannelsAreSeen) {
+  const auto values = [](Tensors& v, const std::string& name) {
+    std::vector<float> all(v.tensors.at(name).bytes.size() / sizeof(float));
+    std::memcpy(all.data(), v.tensors.at(name).bytes.data(), v.tensors.at(name).bytes.size());
+    return all;
+  };
+  for (const char* precision : {"fp32", "bf16", "int8"}) {
+    const CommandResult longer = verified_after(
+        [&](Tensors& v) {
+          std::vector<float> all = values(v, "embedding");
+          for (std::size_t i = 0; i < all.size(); ++i) v.set("embedding", i, 4 * all[i]);
+        },
+        fmt::format("--isa baseline --precision {}", precision));
+    expect_refusal(longer, 1, "is not verified");
+    EXPECT_THAT(longer.out, HasSubstr("the first that is off: embedding")) << precision;
+  }
+  // Three channels of the word table are a thousand times the others: what is off in those is far below
+  // 3e-5 of the largest number, and still a few degrees in the row without them.
+  const CommandResult hidden = verified_after(
+      [&](Tensors& v) {
+        std::vector<float> all = values(v, "hidden_states.0");
+        const auto width = static_cast<std::size_t>(v.tensors.at("hidden_states.0").shape[2]);
+        float most = 0;
+        for (const float x : all) most = std::max(most, std::abs(x));
+        for (std::size_t i = 0; i < width; ++i) v.set("hidden_states.0", i, all[i] + 2e-5F * most);
+      },
+      "--isa baseline --precision fp32");
+  expect_refusal(hidden, 1, "is not verified");
+  EXPECT_THAT(hidden.out, HasSubstr("the first that is off: hidden_states.0"));
+}
+
+TEST_F(VerifyTest, TheLevelThatTheEnvironmentAllowsIsTheHighest) {
+  ASSERT_EQ(recorded().status, 0);
+  const CommandResult low =
+      sh("TESSERA_ISA=baseline \"$TESSERA\" verify model --against vectors.st");
+  EXPECT_EQ(low.status, 0) << low.err;
+  EXPECT_THAT(low.out, AllOf(HasSubstr("good baseline"), Not(HasSubstr("good avx")),
+                             HasSubstr("none avx2: TESSERA_ISA is baseline")));
+  expect_refusal(sh("TESSERA_ISA=bogus \"$TESSERA\" verify model --against vectors.st"), 1,
+                 "bogus");
 }
 
 TEST_F(VerifyTest, MaskedRowsAreNotCompared) {
@@ -201,8 +250,8 @@ TEST_F(VerifyTest, VectorsOfAnotherPrecisionSayNothingAboutThisOne) {
   ASSERT_EQ(recorded("--precision int8").status, 0);
   const CommandResult result = tessera("verify model --against vectors.st");
   EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("recorded in int8"), Not(HasSubstr(" fp32  max")),
-                                HasSubstr("int8  1 - cos")));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("recorded in int8"), Not(HasSubstr(" fp32  off")),
+                                HasSubstr("int8  off")));
   expect_refusal(tessera("verify model --against vectors.st --precision fp32"), 1,
                  "holds outputs of int8, which say nothing about fp32: expected --precision int8");
 }
@@ -220,6 +269,7 @@ TEST_F(VerifyTest, ChoicesNarrowWhatIsRun) {
   EXPECT_THAT(json.out, AllOf(HasSubstr(R"("is_good":true)"), HasSubstr(R"("isa":"baseline")"),
                               HasSubstr(R"("first_off":null)")));
   const CommandResult strict = tessera("verify model --against vectors.st --tolerance 1e-12");
+  EXPECT_EQ(tessera("verify model --against vectors.st --tolerance 2").status, 0);
   expect_refusal(strict, 1, "is not verified");
 }
 
@@ -237,6 +287,14 @@ TEST_F(VerifyTest, WordsOfOneKindAreNotForTheOther) {
   expect_refusal(tessera("verify " + kDemo + "vision --record --texts a -o x.st"), 2,
                  "--texts: got a model of images");
   expect_refusal(tessera("verify model --record -o model/config.json"), 2, "model/config.json");
+  expect_refusal(tessera("verify model --record --json"), 2, "--json: got it with --record");
+  ASSERT_EQ(recorded().status, 0);
+  file("lines.txt", "alpha\n");
+  expect_refusal(tessera("verify model --record --against vectors.st --texts lines.txt -o new.st"),
+                 2, "has its own, expected none");
+  expect_refusal(tessera("verify model --record --against vectors.st --images a.png -o new.st"), 2,
+                 "--images: got it with --against");
+  EXPECT_FALSE(std::filesystem::exists(path("new.st")));
 }
 
 TEST_F(VerifyTest, OwnTextsAreRecorded) {
@@ -287,6 +345,23 @@ TEST_F(VerifyTest, TheReferencesTensorsOfOtherFamiliesAreVerified) {
       }
     }
   }
+}
+
+// Who ends it leaves nothing behind, and what cannot be written is named as it was given.
+TEST_F(VerifyTest, NothingIsLeftBesideWhatIsRecorded) {
+  std::filesystem::create_directories(path("out"));
+  std::filesystem::create_directories(path("temporary"));
+  const CommandResult result =
+      sh("TMPDIR=temporary \"$TESSERA\" verify model --record -o out/vectors.st");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(std::filesystem::is_empty(path("temporary")));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("out")), {}), 1);
+  expect_refusal(tessera("verify model --record -o nowhere/vectors.st"), 1, "nowhere/vectors.st");
+  const std::string choices = TESSERA_SOURCE_DIR "/tests/golden/data/bert-multiple-choice";
+  std::filesystem::copy(choices, path("choices"));
+  std::filesystem::copy(path("model/vocab.txt"), path("choices/vocab.txt"),
+                        std::filesystem::copy_options::overwrite_existing);
+  expect_refusal(tessera("verify choices --record -o c.st"), 1, "(B,choices,T)");
 }
 
 TEST_F(VerifyTest, QuantizedDirectoriesDoNotInheritThem) {
