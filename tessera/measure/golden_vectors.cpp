@@ -150,6 +150,10 @@ void read(GoldenVectors& vectors) {
                     "computed of",
                     kPixelValues));
   }
+  if (!vectors.images.empty() && !vectors.kinds.has_images) {
+    refuse(fmt::format("got image.{}, but no tensor \"{}\", expected what was made of it",
+                       vectors.images.front().first, kPixelValues));
+  }
   if (vectors.outputs.empty()) {
     refuse("got no outputs, expected some of the model's, such as \"last_hidden_state\"");
   }

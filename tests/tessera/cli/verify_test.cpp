@@ -180,6 +180,9 @@ TEST_F(VerifyTest, WhatCannotBeComparedIsAnError) {
       return each.first != "input_ids" && each.first != "attention_mask";
     });
   });
+  refused("got image.0, but no tensor \"pixel_values\"", [](Tensors& v) {
+    v.tensors["image.0"] = {StoredType::u8, {1, 1, 3}, std::vector<std::byte>(3)};
+  });
   refused("got no tensor \"input_ids\"", [](Tensors& v) { v.tensors.erase("input_ids"); });
   refused("\"texts\" has 1, expected 3", [](Tensors& v) { v.metadata["texts"] = "[\"tea\"]"; });
   refused("metadata \"texts\": got 7", [](Tensors& v) { v.metadata["texts"] = "7"; });
