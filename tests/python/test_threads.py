@@ -149,6 +149,27 @@ def test_cancelling_a_task_ends_its_run() -> None:
         assert asyncio.run(main(encoder)) < 2  # of a run of more than ten seconds
 
 
+def test_a_task_that_was_cancelled_writes_no_more_and_leaves_its_cancel() -> None:
+    out = np.zeros((len(LONG), 256), np.float32)
+
+    async def main(encoder: tessera.Encoder, cancel: tessera.Cancel) -> np.ndarray:
+        task = asyncio.ensure_future(encoder.aencode(LONG, out=out, cancel=cancel))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()  # an impatient caller
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return out.copy()
+
+    with tessera.Encoder(checkpoints.DEMO, threads=1) as encoder:
+        cancel = tessera.Cancel()
+        then = asyncio.run(main(encoder, cancel))
+        assert not cancel.is_requested
+        assert encoder.encode("x", cancel=cancel).shape == (256,)
+        assert np.array_equal(out, then) and not out[-1].any()
+
+
 def test_a_timeout_of_asyncio_ends_its_run() -> None:
     async def main(encoder: tessera.Encoder) -> None:
         with pytest.raises(asyncio.TimeoutError):

@@ -155,7 +155,7 @@ async def run_async(method: Callable[..., Any], *args: Any, **options: Any) -> A
     """``method(*args, **options)`` on a thread of the event loop's executor.
 
     ``method`` is one that takes ``cancel``: Encoder.encode, Reranker.rank, ... Cancelling the task ends
-    the run at its next tile.
+    the run at its next tile, and is over when the run is: nothing is written to ``out`` afterwards.
 
     Example
         >>> import asyncio
@@ -169,11 +169,19 @@ async def run_async(method: Callable[..., Any], *args: Any, **options: Any) -> A
     import asyncio  # a fifth of the time of `import tessera`, for those who use it
 
     cancel = options.pop("cancel", None) or Cancel()
-    loop = asyncio.get_running_loop()
+    call = functools.partial(method, *args, cancel=cancel, **options)
+    future = asyncio.get_running_loop().run_in_executor(None, call)
     try:
-        return await loop.run_in_executor(
-            None, functools.partial(method, *args, cancel=cancel, **options)
-        )
+        return await asyncio.shield(future)
     except asyncio.CancelledError:
+        was_requested = cancel.is_requested
         cancel.request()
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError:  # again: there is nothing more to end
+                continue
+        future.exception()  # CancelledError of the library, or it was quicker
+        if not was_requested:  # the caller's own object serves the next call
+            cancel.reset()
         raise
