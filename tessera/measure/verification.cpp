@@ -5,9 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <set>
 #include <utility>
 
 #include "runtime/base/error.hpp"
