@@ -2,7 +2,6 @@
 // What a session will do, said before it does it; and the rates that plans are made with.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -11,40 +10,19 @@
 #include "tessera/c_api/arguments.hpp"
 #include "tessera/c_api/guard.hpp"
 #include "tessera/c_api/objects.hpp"
+#include "tessera/pipeline/batch_shape.hpp"
 #include "tessera/pipeline/precision_costs.hpp"
 
 namespace tessera::c_api {
 namespace {
 
-constexpr Index kMostSequences = Index{1} << 30;
+constexpr Index kMostSequences = Index{1} << 30;  // precondition of batch_shape()
 
-struct Shape {
-  Index rows, sequences;
-};
-
-/// Tokens in as few sequences as hold them, images as many as fit, unless `sequences` says it.
-Shape shape_of(const Program& program, Index rows, Index sequences) {
+BatchShape checked_shape(const SessionObject& lane, Index rows, Index sequences) {
   require(rows >= 1, "rows is {}, expected 1 or more", rows);
   require(sequences >= 0 && sequences <= kMostSequences, "sequences is {}, expected 1 to {}, or 0",
           sequences, kMostSequences);
-  if (program.tokens() == nullptr) {
-    const Index each = require_images(program).native_rows();
-    const Index images = sequences > 0 ? sequences : std::max<Index>(1, rows / each);
-    return {images * each, images};
-  }
-  const Index most = program.tokens()->max_tokens;
-  const Index least = rows / most + (rows % most > 0 ? 1 : 0);
-  const Index count = sequences > 0 ? sequences : least;
-  require(count <= rows, "sequences is {}, expected at most {} (rows), one row each", count, rows);
-  require(count >= least,
-          "sequences is {}, expected at least {}: the model takes {} tokens a "
-          "sequence, and rows is {}",
-          count, least, most, rows);
-  return {rows, count};
-}
-
-Shape checked_shape(const SessionObject& lane, Index rows, Index sequences) {
-  const Shape shape = shape_of(lane.model->package().program, rows, sequences);
+  const BatchShape shape = batch_shape(lane.model->package().program, rows, sequences);
   const SessionOptions& options = lane.session->options();
   require(shape.rows <= options.max_rows && shape.sequences <= options.max_sequences,
           "the batch has {} rows in {} sequences, expected at most {} (max_rows) in {} "
@@ -74,7 +52,7 @@ tessera_status tessera_session_describe_plan(const tessera_session* session, int
     const bool is_json = checked_enum(format, TESSERA_PLAN_JSON, "format") == TESSERA_PLAN_JSON;
     require(callback != nullptr, "callback is NULL, expected a function");
     const SessionObject& lane = object->any();
-    const Shape shape = checked_shape(lane, rows, sequences);
+    const BatchShape shape = checked_shape(lane, rows, sequences);
     const PlanReport report =
         report_with_costs(*lane.session, *lane.model->weights(), lane.model->package(),
                           lane.model->options(), shape.rows, shape.sequences);

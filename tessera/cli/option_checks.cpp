@@ -32,6 +32,17 @@ CLI::Validator integer_between(std::int64_t least, std::int64_t most) {
       "");
 }
 
+CLI::Validator positive_number() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool is_good = CLI::detail::lexical_cast(text, value) && value > 0 && value < 1e30;
+        return is_good ? std::string()
+                       : fmt::format("got '{}', expected a number above 0, such as 2.5", text);
+      },
+      "");
+}
+
 CLI::Validator not_empty() {
   return CLI::Validator(
       [](const std::string& text) {

@@ -292,25 +292,11 @@ void BatchFlags::add_to(CLI::App& command) {
 }
 
 BatchShape BatchFlags::shape(const Program& program) const {
-  const TokenSpec* tokens = program.tokens();
-  if (tokens == nullptr) {
-    const Index each = require_images(program).native_rows();
-    const Index images = sequences > 0 ? sequences : std::max<Index>(1, rows / each);
-    return {images * each, images};
+  try {
+    return batch_shape(program, rows, sequences);
+  } catch (const Error& e) {
+    throw UsageError(fmt::format("--{}", e.what()));
   }
-  const Index most = tokens->max_tokens, least = (rows + most - 1) / most;
-  const Index count = sequences > 0 ? sequences : least;
-  if (count > rows) {
-    throw UsageError(
-        fmt::format("--sequences: got {}, expected at most {}, one row each", count, rows));
-  }
-  if (count < least) {
-    throw UsageError(
-        fmt::format("--sequences: got {}, expected at least {}: the model takes {} tokens a "
-                    "sequence",
-                    count, least, most));
-  }
-  return {rows, count};
 }
 
 void TextFlags::add_truncation_to(CLI::App& command) {

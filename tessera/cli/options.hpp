@@ -89,8 +89,7 @@ struct BatchFlags {
   Index sequences = 0;  // 0: not given
 
   void add_to(CLI::App& command);
-  /// Sequences as asked, else as few as the model takes. Images come whole, at the native size: as
-  /// many as asked for, else as fit into `rows`, one at least. Throws UsageError if they do not fit.
+  /// batch_shape(). Throws UsageError for more or fewer sequences than there can be.
   BatchShape shape(const Program& program) const;
 };
 
@@ -121,6 +120,7 @@ constexpr std::int64_t kMany = std::int64_t{1} << 30;
 
 /// Checks that say what was got and what is expected.
 CLI::Validator integer_between(std::int64_t least, std::int64_t most);
+CLI::Validator positive_number();
 CLI::Validator one_of(std::vector<std::string> values);
 /// The values of the option's one_of(); none where it has no such check.
 std::vector<std::string> choices_of(CLI::Option& option);

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "models/image/decode.hpp"
+#include "models/hub_cache.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/session/level.hpp"
@@ -23,17 +23,6 @@
 
 namespace tessera::cli {
 namespace {
-
-CLI::Validator positive() {
-  return CLI::Validator(
-      [](std::string& text) {
-        double value = 0;
-        const bool is_good = CLI::detail::lexical_cast(text, value) && value > 0 && value < 1e30;
-        return is_good ? std::string()
-                       : fmt::format("got '{}', expected a number above 0, such as 2.5", text);
-      },
-      "");
-}
 
 struct Verify {
   ModelFlags model;
@@ -58,9 +47,7 @@ struct Verify {
 };
 
 std::string Verify::beside() const {
-  return (models::open_package(model.model, {.architecture = model.architecture}).directory /
-          kVectorsFile)
-      .string();
+  return (models::find_model(model.model) / kVectorsFile).string();
 }
 
 VerifyOptions Verify::options() const {
@@ -234,7 +221,7 @@ void Verify::add_to(CLI::App& command) {
       command, "--tolerance", tolerance, "X",
       "Accept X times the bounds (default: 1). They are, of the largest number of an output "
       "and of 1 - cosine of a row: fp32 3e-5 and 1e-10, bf16 0.2 and 1e-2, int8 0.6 and 5e-2")
-      ->check(positive());
+      ->check(positive_number());
   command.add_flag("--json", is_json, "One JSON object");
   command.add_flag(
       "--record", records,

@@ -10,14 +10,10 @@
 #include <vector>
 
 #include "runtime/meters/meter.hpp"
+#include "tessera/pipeline/batch_shape.hpp"
 #include "tessera/pipeline/encoder.hpp"
 
 namespace tessera {
-
-/// A batch of `rows` rows in `sequences` sequences.
-struct BatchShape {
-  Index rows, sequences;
-};
 
 struct MeteredOptions {
   std::optional<Isa> most_isa{};  ///< no level above it

@@ -138,8 +138,8 @@ TEST(DescribeTest, PlansOfOtherBatchesAreRefused) {
   };
   EXPECT_REFUSED(plan(0, 0), TESSERA_INVALID_ARGUMENT, "rows is 0");
   EXPECT_REFUSED(plan(8, -1), TESSERA_INVALID_ARGUMENT, "sequences is -1");
-  EXPECT_REFUSED(plan(8, 9), TESSERA_INVALID_ARGUMENT, "sequences is 9, expected at most 8");
-  EXPECT_REFUSED(plan(300, 2), TESSERA_INVALID_ARGUMENT, "sequences is 2, expected at least 3");
+  EXPECT_REFUSED(plan(8, 9), TESSERA_INVALID_ARGUMENT, "sequences: got 9, expected at most 8");
+  EXPECT_REFUSED(plan(300, 2), TESSERA_INVALID_ARGUMENT, "sequences: got 2, expected at least 3");
   EXPECT_REFUSED(plan(301, 0), TESSERA_INVALID_ARGUMENT, "expected at most 300 (max_rows)");
   EXPECT_REFUSED(plan(300, 5), TESSERA_INVALID_ARGUMENT, "in 4 (max_sequences of the session)");
   EXPECT_REFUSED(plan(INT64_MAX, 0), TESSERA_INVALID_ARGUMENT, "expected at most 300");
