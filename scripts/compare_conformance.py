@@ -12,7 +12,6 @@ reference's, or none was compared; families that are not computed are refused, a
 from __future__ import annotations
 
 import json
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,21 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tensor_files import read_safetensors as read
+
 ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-4
-TYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "BOOL": np.bool_}
-
-
-def read(path: Path) -> dict[str, np.ndarray]:
-    data = path.read_bytes()
-    begin = 8 + struct.unpack("<Q", data[:8])[0]
-    tensors = {}
-    for name, entry in json.loads(data[8:begin]).items():
-        if name != "__metadata__":
-            first, last = (begin + offset for offset in entry["data_offsets"])
-            values = np.frombuffer(data[first:last], TYPES[entry["dtype"]])
-            tensors[name] = values.reshape(entry["shape"])
-    return tensors
 
 
 def difference(got: np.ndarray, expected: np.ndarray, mask: np.ndarray | None) -> float:

@@ -14,32 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from demo_text.wordpiece import Tokenizer
-from ternary_reference import read_safetensors, unpack
+from tensor_files import read_safetensors, write_safetensors
+from ternary_reference import unpack
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ["tea", "A tiny text editor for small screens", "play chess -- naïvely -- against the computer's 4 players"]
 erf = np.vectorize(math.erf, otypes=[np.float64])
-NAMES = {"float32": "F32", "int64": "I64", "uint8": "U8"}
-
-
-def write_safetensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    header: dict[str, Any] = {"__metadata__": metadata}
-    end = 0
-    for name, tensor in tensors.items():
-        header[name] = {"dtype": NAMES[tensor.dtype.name], "shape": tensor.shape, "data_offsets": [end, end + tensor.nbytes]}
-        end += tensor.nbytes
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(np.ascontiguousarray(t).tobytes() for t in tensors.values()))
 
 
 class Model:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import struct
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,26 +26,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from demo_text.wordpiece import Tokenizer
+from tensor_files import read_safetensors
 
-TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "U8": "u1"}
 LINEARS = (
     "attention.self.query", "attention.self.key", "attention.self.value",
     "attention.output.dense", "intermediate.dense", "output.dense",
 )
 erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file, in the types they are stored in."""
-    data = path.read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + size])
-    header.pop("__metadata__", None)
-    result = {}
-    for name, entry in header.items():
-        begin, end = (8 + size + at for at in entry["data_offsets"])
-        result[name] = np.frombuffer(data[begin:end], TYPES[entry["dtype"]]).reshape(entry["shape"])
-    return result
 
 
 def unpack(packed: np.ndarray) -> np.ndarray:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from tensor_files import read_safetensors, write_safetensors
+
 from .export import write_json
 from .model import Bert, SectionModel, Shape
 from .ternary import LINEARS, Layer, Weight, ternary, to_s8
 
-TYPES = {"float32": "F32", "float16": "F16", "int8": "I8", "uint8": "U8"}
 LINKED = ("tokenizer.json", "vocab.txt", "special_tokens_map.json", "tokenizer_config.json")
 COPIED = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json")
 
@@ -61,34 +61,6 @@ def tensors_of(model: SectionModel, classifies: bool) -> dict[str, np.ndarray]:
     result[f"{words}.weight_scale"] = s.numpy().astype(np.float32)
     for name, tensor in state.items():
         result[name] = tensor.numpy().astype(np.float16)
-    return result
-
-
-def write_safetensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    """Writes tensors, the widest types first, so that each is aligned; names sorted within a type."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    offset = 0
-    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
-    for name in order:
-        tensor = tensors[name]
-        spans = [offset, offset + tensor.nbytes]
-        header[name] = {"dtype": TYPES[tensor.dtype.name], "shape": list(tensor.shape), "data_offsets": spans}
-        offset += tensor.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors[name].tobytes() for name in order))
-
-
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Reads back what write_safetensors wrote."""
-    data = path.read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    kinds = {value: key for key, value in TYPES.items()}
-    result = {}
-    for name, entry in json.loads(data[8 : 8 + size]).items():
-        if name != "__metadata__":
-            begin, end = (8 + size + at for at in entry["data_offsets"])
-            result[name] = np.frombuffer(data[begin:end], kinds[entry["dtype"]]).reshape(entry["shape"])
     return result
 
 

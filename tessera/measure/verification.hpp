@@ -9,7 +9,7 @@
 //   int8    ≤ 0.6                    ≤ 5e-2
 //
 // Rounding makes 7.1e-6, 0.06, 0.31 and 2.0e-11, 2.8e-3, 1.9e-2 at most of the 427 golden runs, random
-// weights of every family at every level; the smallest wrong choice that was seen there makes 1.4e-4 in
+// weights of every family at every level (scripts/verify_golden.py); the smallest wrong choice that was seen there makes 1.4e-4 in
 // fp32. The first measure sees lengths, the second rows in which one large channel hides the others. Rows of
 // fewer than kFewColumns numbers have no direction worth the name: they are compared as one row.
 //
