@@ -17,12 +17,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 // The call fails with `status`, and the message has each of the words.
-#define EXPECT_REFUSED(call, status, matcher)   \
-  do {                                          \
-    EXPECT_EQ((call), (status));                \
-    EXPECT_THAT(tessera_last_error(), matcher); \
-  } while (false)
-
 tessera_model* const kUntouchedModel = reinterpret_cast<tessera_model*>(std::uintptr_t{16});
 tessera_session* const kUntouchedSession = reinterpret_cast<tessera_session*>(std::uintptr_t{16});
 

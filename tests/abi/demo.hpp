@@ -2,6 +2,9 @@
 // The demo checkpoint through tessera.hpp. Tests here see the installed headers only.
 #pragma once
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -11,6 +14,13 @@
 #include <vector>
 
 #include "tests/support/temporary.hpp"
+
+/// That a call of the C ABI gives `status`, and what the last error says.
+#define EXPECT_REFUSED(call, status, matcher)   \
+  do {                                          \
+    EXPECT_EQ((call), (status));                \
+    EXPECT_THAT(tessera_last_error(), matcher); \
+  } while (false)
 
 namespace tessera::test {
 

@@ -18,12 +18,6 @@ using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::StartsWith;
 
-#define EXPECT_REFUSED(call, status, part)              \
-  do {                                                  \
-    EXPECT_EQ((call), (status));                        \
-    EXPECT_THAT(tessera_last_error(), HasSubstr(part)); \
-  } while (false)
-
 const std::string kVision = TESSERA_SOURCE_DIR "/models/demo/vision";
 
 /// The demo checkpoint with another config_sentence_transformers.json.
@@ -58,11 +52,11 @@ TEST(DescribeTest, PromptsAndSimilarityAreThoseOfTheFiles) {
   const char* name = "untouched";
   const char* text = "untouched";
   EXPECT_REFUSED(tessera_model_get_prompt(model.get(), 2, &name, &text), TESSERA_INVALID_ARGUMENT,
-                 "prompt: index is 2, expected less than 2");
+                 HasSubstr("prompt: index is 2, expected less than 2"));
   EXPECT_REFUSED(tessera_model_get_prompt(model.get(), 0, nullptr, &text), TESSERA_INVALID_ARGUMENT,
-                 "name is NULL");
+                 HasSubstr("name is NULL"));
   EXPECT_REFUSED(tessera_model_get_prompt(model.get(), 0, &name, nullptr), TESSERA_INVALID_ARGUMENT,
-                 "text is NULL");
+                 HasSubstr("text is NULL"));
   EXPECT_STREQ(name, "untouched");
   EXPECT_STREQ(text, "untouched");
 }
@@ -85,7 +79,7 @@ TEST(DescribeTest, OlderCallersGetTheirOwnFields) {
   EXPECT_EQ(info.route_count, 0x55555555U);
   info.struct_size -= 8;
   EXPECT_REFUSED(tessera_model_get_info(demo().get(), &info), TESSERA_INVALID_ARGUMENT,
-                 "tessera_model_info.struct_size is");
+                 HasSubstr("tessera_model_info.struct_size is"));
 }
 
 TEST(DescribeTest, TokensAreThoseOfTheTokenizer) {
@@ -98,16 +92,16 @@ TEST(DescribeTest, TokensAreThoseOfTheTokenizer) {
   ASSERT_EQ(tessera_model_get_token(demo().get(), 2, nullptr, 0, &size), TESSERA_OK);
   EXPECT_EQ(size, 5U);
   EXPECT_REFUSED(tessera_model_get_token(demo().get(), 2, text, 4, &size), TESSERA_INVALID_ARGUMENT,
-                 "capacity is 4, expected at least 5 (bytes of token 2)");
+                 HasSubstr("capacity is 4, expected at least 5 (bytes of token 2)"));
   EXPECT_STREQ(text, "???");
   for (const std::int64_t id : {std::int64_t{-1}, std::int64_t{8000}, std::int64_t{1} << 40}) {
     EXPECT_REFUSED(tessera_model_get_token(demo().get(), id, nullptr, 0, &size),
                    TESSERA_INVALID_ARGUMENT,
-                   "id is " + std::to_string(id) + ", expected 0 to 7999");
+                   HasSubstr("id is " + std::to_string(id) + ", expected 0 to 7999"));
   }
   const Model vision(kVision);
   EXPECT_REFUSED(tessera_model_get_token(vision.get(), 0, nullptr, 0, &size), TESSERA_NOT_FOUND,
-                 "the model takes images, not texts");
+                 HasSubstr("the model takes images, not texts"));
 }
 
 TEST(DescribeTest, PlansSayWhatTheSessionWillDo) {
@@ -136,21 +130,26 @@ TEST(DescribeTest, PlansOfOtherBatchesAreRefused) {
         session.get(), rows, sequences, TESSERA_PLAN_TEXT,
         [](void*, const char*, std::size_t) { FAIL() << "called"; }, nullptr);
   };
-  EXPECT_REFUSED(plan(0, 0), TESSERA_INVALID_ARGUMENT, "rows is 0");
-  EXPECT_REFUSED(plan(8, -1), TESSERA_INVALID_ARGUMENT, "sequences is -1");
-  EXPECT_REFUSED(plan(8, 9), TESSERA_INVALID_ARGUMENT, "sequences: got 9, expected at most 8");
-  EXPECT_REFUSED(plan(300, 2), TESSERA_INVALID_ARGUMENT, "sequences: got 2, expected at least 3");
-  EXPECT_REFUSED(plan(301, 0), TESSERA_INVALID_ARGUMENT, "expected at most 300 (max_rows)");
-  EXPECT_REFUSED(plan(300, 5), TESSERA_INVALID_ARGUMENT, "in 4 (max_sequences of the session)");
-  EXPECT_REFUSED(plan(INT64_MAX, 0), TESSERA_INVALID_ARGUMENT, "expected at most 300");
-  EXPECT_REFUSED(plan(8, INT64_MAX), TESSERA_INVALID_ARGUMENT, "expected 1 to 1073741824, or 0");
+  EXPECT_REFUSED(plan(0, 0), TESSERA_INVALID_ARGUMENT, HasSubstr("rows is 0"));
+  EXPECT_REFUSED(plan(8, -1), TESSERA_INVALID_ARGUMENT, HasSubstr("sequences is -1"));
+  EXPECT_REFUSED(plan(8, 9), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("sequences: got 9, expected at most 8"));
+  EXPECT_REFUSED(plan(300, 2), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("sequences: got 2, expected at least 3"));
+  EXPECT_REFUSED(plan(301, 0), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("expected at most 300 (max_rows)"));
+  EXPECT_REFUSED(plan(300, 5), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("in 4 (max_sequences of the session)"));
+  EXPECT_REFUSED(plan(INT64_MAX, 0), TESSERA_INVALID_ARGUMENT, HasSubstr("expected at most 300"));
+  EXPECT_REFUSED(plan(8, INT64_MAX), TESSERA_INVALID_ARGUMENT,
+                 HasSubstr("expected 1 to 1073741824, or 0"));
   EXPECT_REFUSED(
       tessera_session_describe_plan(session.get(), 8, 0, TESSERA_PLAN_TEXT, nullptr, nullptr),
-      TESSERA_INVALID_ARGUMENT, "callback is NULL");
+      TESSERA_INVALID_ARGUMENT, HasSubstr("callback is NULL"));
   EXPECT_REFUSED(tessera_session_describe_plan(
                      session.get(), 8, 0, static_cast<tessera_plan_format>(2),
                      [](void*, const char*, std::size_t) { FAIL() << "called"; }, nullptr),
-                 TESSERA_INVALID_ARGUMENT, "format is 2");
+                 TESSERA_INVALID_ARGUMENT, HasSubstr("format is 2"));
   const Session images(Model(kVision), {.threads = 1});
   EXPECT_THROW((void)images.plan(1, std::int64_t{1} << 30), Error);
 }
@@ -165,7 +164,7 @@ TEST(DescribeTest, RatesAreMeasuredOnceAndKept) {
   const Session session(demo(), {.threads = 1});
   EXPECT_THAT(session.plan(16), ::testing::Not(HasSubstr("nominal")));
   EXPECT_REFUSED(tessera_measure_machine("avx1024"), TESSERA_INVALID_ARGUMENT,
-                 "isa: got \"avx1024\", expected one of baseline");
+                 HasSubstr("isa: got \"avx1024\", expected one of baseline"));
   if (before == nullptr) {
     ::unsetenv("XDG_CACHE_HOME");
   } else {

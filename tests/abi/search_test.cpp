@@ -180,12 +180,6 @@ TEST(SearchTest, TowersAreComparedAsTheModelSays) {
 
 // ---- What a caller can get wrong ---------------------------------------------------------------
 
-#define EXPECT_REFUSED(call, status, matcher)   \
-  do {                                          \
-    EXPECT_EQ((call), (status));                \
-    EXPECT_THAT(tessera_last_error(), matcher); \
-  } while (false)
-
 // Three rows of two, and buffers that show every write.
 class BadSearchTest : public testing::Test {
  protected:

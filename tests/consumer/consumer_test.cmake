@@ -3,13 +3,7 @@
 #
 #   cmake -DSOURCE=… -DBUILD=… -DWORK=… -DCC=… -DCXX=… -P consumer_test.cmake
 include(${CMAKE_CURRENT_LIST_DIR}/snippets.cmake)
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE out)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGN}: ${status}\n${out}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})

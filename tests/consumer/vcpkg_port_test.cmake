@@ -13,14 +13,7 @@ set(PORT tessera)
 set(FEATURES core tool openmp)
 set(CURRENT_PACKAGES_DIR ${WORK}/packages)
 
-function(run)
-  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${SOURCE} RESULT_VARIABLE status OUTPUT_VARIABLE out
-                  ERROR_VARIABLE out)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGN}: ${status}\n${out}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 # OUT_FEATURE_OPTIONS variable FEATURES feature option...
 function(vcpkg_check_features)

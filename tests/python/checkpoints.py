@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+from tensor_files import read_safetensors, write_safetensors  # noqa: E402  (of scripts/)
+
 DEMO = ROOT / "models/demo/text"
 SECTIONS = ROOT / "models/demo/text-sections"
 VISION = ROOT / "models/demo/vision"
@@ -22,33 +25,6 @@ WORDS = (
     "[PAD] [UNK] [CLS] [SEP] [MASK] hello world tea brew a ##b caf ##e , . the cat sat on mat "
     "how do i in pot of for and example this is games not"
 ).split()
-_DTYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "BOOL": "?", "U8": "u1"}
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file."""
-    data = path.read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + size])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        array = np.frombuffer(data[8 + size + begin : 8 + size + end], _DTYPES[entry["dtype"]])
-        tensors[name] = array.reshape(entry["shape"])
-    return tensors
-
-
-def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    """A safetensors file of float32."""
-    header, blobs, at = {}, [], 0
-    for name, array in tensors.items():
-        blob = np.ascontiguousarray(array, np.float32).tobytes()
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [at, at + len(blob)]}
-        blobs.append(blob)
-        at += len(blob)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
 def golden_copy(name: str, to: Path, **config: Any) -> Path:
@@ -59,6 +35,14 @@ def golden_copy(name: str, to: Path, **config: Any) -> Path:
     (to / "config.json").write_text(json.dumps(text))
     (to / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     (to / "tokenizer_config.json").write_text('{"do_lower_case": true, "model_max_length": 40}')
+    return to
+
+
+def golden_copy_with_words(name: str, to: Path) -> Path:
+    """golden_copy() whose tokenizer is word_tokenizer()."""
+    golden_copy(name, to)
+    (to / "vocab.txt").unlink()
+    (to / "tokenizer.json").write_text(word_tokenizer())
     return to
 
 
@@ -110,7 +94,9 @@ def router(to: Path) -> tuple[Path, dict[str, np.ndarray]]:
         folder = to / f"{route}_0_StaticEmbedding"
         folder.mkdir()
         tables[route] = np.random.default_rng(i).normal(size=(len(WORDS), 8)).astype(np.float32)
-        write_tensors(folder / "model.safetensors", {"embedding.weight": tables[route]})
+        write_safetensors(
+            folder / "model.safetensors", {"embedding.weight": tables[route].astype(np.float32)}
+        )
         (folder / "tokenizer.json").write_text(word_tokenizer())
         types[folder.name] = "sentence_transformers.models.StaticEmbedding"
     structure = {route: [f"{route}_0_StaticEmbedding"] for route in tables}

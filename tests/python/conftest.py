@@ -50,10 +50,7 @@ def splade(files: Path) -> Path:
 @pytest.fixture(scope="session")
 def m3(files: Path) -> Path:
     """Dense, lexical and token vectors of one model, with a tokenizer of words."""
-    to = checkpoints.golden_copy("bge-m3", files / "m3")
-    (to / "vocab.txt").unlink()
-    (to / "tokenizer.json").write_text(checkpoints.word_tokenizer())
-    return to
+    return checkpoints.golden_copy_with_words("bge-m3", files / "m3")
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +61,4 @@ def colbert(files: Path) -> Path:
 @pytest.fixture(scope="session")
 def reranker(files: Path) -> Path:
     """The golden reranker, which reads pairs, with a tokenizer of words."""
-    to = checkpoints.golden_copy("xlm-roberta-reranker", files / "reranker")
-    (to / "vocab.txt").unlink()
-    (to / "tokenizer.json").write_text(checkpoints.word_tokenizer())
-    return to
+    return checkpoints.golden_copy_with_words("xlm-roberta-reranker", files / "reranker")

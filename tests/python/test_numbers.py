@@ -43,8 +43,8 @@ def test_logits_of_the_shipped_classifier() -> None:
 )
 def test_states_of_golden_models(name: str) -> None:
     folder = checkpoints.GOLDEN / name
-    inputs = checkpoints.read_tensors(folder / "inputs.safetensors")
-    outputs = checkpoints.read_tensors(folder / "outputs.safetensors")
+    inputs = checkpoints.read_safetensors(folder / "inputs.safetensors")
+    outputs = checkpoints.read_safetensors(folder / "outputs.safetensors")
     mask = inputs["attention_mask"].astype(bool)
     ids = [row[keep] for row, keep in zip(inputs["input_ids"], mask)]
     tokens = tessera.Tokens.of(ids)
@@ -61,8 +61,8 @@ def test_states_of_golden_models(name: str) -> None:
 
 def test_sparse_embeddings_of_a_golden_model() -> None:
     folder = checkpoints.GOLDEN / "splade-bert"
-    inputs = checkpoints.read_tensors(folder / "inputs.safetensors")
-    expected = checkpoints.read_tensors(folder / "embeddings.safetensors")["sentence_embedding"]
+    inputs = checkpoints.read_safetensors(folder / "inputs.safetensors")
+    expected = checkpoints.read_safetensors(folder / "embeddings.safetensors")["sentence_embedding"]
     mask = inputs["attention_mask"].astype(bool)
     tokens = tessera.Tokens.of([row[keep] for row, keep in zip(inputs["input_ids"], mask)])
     if "token_type_ids" in inputs:

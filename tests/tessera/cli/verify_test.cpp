@@ -162,6 +162,20 @@ TEST_F(VerifyTest, WhatWasChangedIsOff) {
       [](Tensors& v) { v.metadata["weights"] = R"({"not.there":"00"})"; });
 }
 
+TEST_F(VerifyTest, PixelsThatChangedAreOff) {
+  Tensors vectors(kDemo + "vision/verify.safetensors");
+  vectors.tensors.at("image.0").bytes[0] ^= std::byte{0x80};
+  vectors.write(path("pixels.st"));
+  const CommandResult result = tessera("verify " + kDemo + "vision --against pixels.st");
+  expect_refusal(result, 1, "is not verified");
+  EXPECT_THAT(result.out, AllOf(HasSubstr("OFF  image 0: pixels are off by"),
+                                Not(HasSubstr("the first that is off"))));
+  vectors.tensors["image.1"] = vectors.tensors.at("image.0");
+  vectors.write(path("pixels.st"));
+  expect_refusal(tessera("verify " + kDemo + "vision --against pixels.st"), 1,
+                 "got image.1, expected at most image.0");
+}
+
 TEST_F(VerifyTest, WhatCannotBeComparedIsAnError) {
   const auto refused = [&](const std::string& part, const std::function<void(Tensors&)>& change) {
     expect_refusal(verified_after(change), 1, part);
@@ -214,8 +228,7 @@ TEST_F(VerifyTest, LengthsAndSmallChannelsAreSeen) {
     expect_refusal(longer, 1, "is not verified");
     EXPECT_THAT(longer.out, HasSubstr("the first that is off: embedding")) << precision;
   }
-  // Three channels of the word table are a thousand times the others: what is off in those is far below
-  // 3e-5 of the largest number, and still a few degrees in the row without them.
+  // Every number of a row by 2e-5 of the largest: below the bound of that, but the row is turned.
   const CommandResult hidden = verified_after(
       [&](Tensors& v) {
         std::vector<float> all = values(v, "hidden_states.0");
