@@ -327,6 +327,30 @@ class RouterCliTest : public CliTest {
   Tensor weight_;
 };
 
+// Golden vectors are of one route, which they name, and the other is said to be left out.
+TEST_F(RouterCliTest, VectorsAreVerifiedByTheirRoute) {
+  ASSERT_EQ(tessera("verify router --record --as query -o query.st").status, 0);
+  std::vector<TensorToWrite> tensors;  // as a reference writes them, which knows of no route
+  const SafetensorsFile file = SafetensorsFile::open(path("query.st"));
+  for (const StoredTensor& t : file.tensors()) {
+    tensors.push_back(
+        {.name = t.name, .type = t.type, .shape = t.shape, .data = {t.data, t.bytes}});
+  }
+  write_safetensors(path("reference.st"), tensors);
+  ASSERT_EQ(tessera("verify router --record --as query --against reference.st -o again.st").status,
+            0);
+  for (const char* vectors : {"query.st", "again.st"}) {
+    const CommandResult result = tessera(fmt::format("verify router --against {}", vectors));
+    EXPECT_EQ(result.status, 0) << vectors << result.out << result.err;
+    EXPECT_THAT(result.out, HasSubstr("none route document: these vectors are of query"));
+  }
+  Tensor changed = weight_;
+  for (float& value : changed.data) value *= -3.0F;
+  write_tensors(path("router/query_0_SparseStaticEmbedding/model.safetensors"),
+                {{"weight", changed}});
+  EXPECT_EQ(tessera("verify router --against query.st").status, 1);
+}
+
 TEST_F(RouterCliTest, EmbedTakesTheRouteThatIsAskedFor) {
   file("queries.txt", "tea tea brew\n\n");
   const auto queries = sparse("embed router queries.txt --as query");
