@@ -50,15 +50,14 @@ def make_report(
               the texts of a model with two towers, which the tool does not report
     """
     flags = ["--rows", str(_arrays.integer("rows", rows, 1, 1 << 20))]
-    for name, value in (("sequences", sequences), ("threads", threads), ("runs", runs)):
-        if _arrays.integer(name, value, 0 if name != "runs" else 1, MOST) and (
-            name != "runs" or is_timed
-        ):
-            flags += [f"--{name}", str(value)]
+    if _arrays.integer("sequences", sequences, 0, MOST):
+        flags += ["--sequences", str(sequences)]
+    if _arrays.integer("threads", threads, 0, MOST):
+        flags += ["--threads", str(threads)]
+    _arrays.integer("runs", runs, 1, MOST)
+    flags += ["--runs", str(runs)] if is_timed else ["--no-time"]
     if _texts.optional("title", title) is not None:
         flags += [f"--title={title}"]
-    if not is_timed:
-        flags += ["--no-time"]
     if not counts_bytes:
         flags += ["--bytes", "none"]
     if model.info.similarity != "none" and model.info.input == "tokens":
