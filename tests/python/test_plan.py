@@ -79,6 +79,16 @@ def test_plans_follow_what_the_session_is(demo: tessera.Encoder) -> None:
         session_plan(demo.session(("embedding",)), 1000000)
 
 
+def test_plans_are_of_what_an_encoder_computes(files: Path) -> None:
+    masked = checkpoints.golden_copy("bert-mlm", files / "masked")
+    with tessera.Encoder(masked, threads=1) as encoder:
+        assert encoder.info.main_output == "logits"
+        own = session_plan(encoder.session(("embedding",)), 16)
+        assert encoder.plan(rows=16).data["ops"] == own.data["ops"]  # no head
+        assert len(encoder.model.plan(rows=16, threads=1)) > 0
+        assert encoder.plan(rows=64, sequences=40).data["sequences"] == 40  # beyond 32 of a run
+
+
 def test_a_plan_of_images() -> None:
     with tessera.Encoder(checkpoints.VISION) as encoder:
         assert len(encoder.plan()) > 10
@@ -141,6 +151,20 @@ def test_a_report_is_of_the_model_as_it_was_opened() -> None:
     }
     with tessera.Model(files) as model, pytest.raises(NotImplementedError, match="files in memory"):
         model.report()
+
+
+def test_a_report_asks_the_tool_for_what_was_asked(
+    demo: tessera.Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(_tool, "output_of", lambda words: asked.extend(words) or "<page>")
+    assert demo.model.report(rows=64, sequences=2, threads=1, runs=3, title="T").html == "<page>"
+    flags = ["--rows", "64", "--sequences", "2", "--threads", "1", "--runs", "3", "--title=T"]
+    assert asked[:-3] == ["report", "-o", "-", *flags]
+    assert asked[-3:] == ["--precision=fp32", "--", str(checkpoints.DEMO)]
+    asked.clear()
+    demo.report(is_timed=False, counts_bytes=False)  # threads: those of the encoder
+    assert asked[3:10] == ["--rows", "128", "--threads", "2", "--no-time", "--bytes", "none"]
 
 
 def test_a_tool_that_is_not_there_is_said(
