@@ -106,9 +106,13 @@ void run_op(const Context& context, std::size_t i) noexcept {
 }
 
 std::size_t ops_together(const Context& context, std::size_t i) noexcept {
+  return begins_chain(context, i) ? static_cast<std::size_t>(context.schedule[i].chain.ops)
+                                  : 1 + static_cast<std::size_t>(context.schedule[i].tile_ops);
+}
+
+bool begins_chain(const Context& context, std::size_t i) noexcept {
   const Chain& chain = context.schedule[i].chain;
-  return chain.begins() && context.rows >= chain.from_rows ? static_cast<std::size_t>(chain.ops)
-                                                           : 1;
+  return chain.begins() && context.rows >= chain.from_rows;
 }
 
 void run_chain(const Context& context, std::size_t i, RunObserver* observer) noexcept {
@@ -144,11 +148,13 @@ void run_chain(const Context& context, std::size_t i, RunObserver* observer) noe
   context.workers.run(blocks, [&](Index task, int worker) {
     const Context block = of_block(context, span, block_at(task), worker);
     RunStop* stop = context.workers.stop();
-    for (std::size_t op = span.first; op < span.end(); ++op) {
+    for (std::size_t op = span.first; op < span.end();) {
       if (stop != nullptr && stop->requested()) return;
-      if (one_by_one) begin(op, 1);
+      const std::size_t count = 1 + static_cast<std::size_t>(context.schedule[op].tile_ops);
+      if (one_by_one) begin(op, count);
       run_op(block, op);
-      if (one_by_one) end(op, 1);
+      if (one_by_one) end(op, count);
+      op += count;
     }
   });
   if (!one_by_one) end(span.first, span.count);

@@ -124,9 +124,12 @@ void run(const Context& context, const PatchEmbedOp& op, const OpSchedule& sched
 void run(const Context& context, const BroadcastOp& op) noexcept;
 /// Op `i`, a linear, in the nest that the schedule has for its rows.
 void run_linear(const Context& context, std::size_t i) noexcept;
-/// Op `i` alone.
+/// Op `i` alone, with the ops in its tiles.
 void run_op(const Context& context, std::size_t i) noexcept;
-/// How many ops run together from op `i` on at this number of rows: the ops of its chain, or 1.
+/// Whether a chain begins with op `i` at this number of rows.
+bool begins_chain(const Context& context, std::size_t i) noexcept;
+/// How many ops run together from op `i` on at this number of rows: those of its chain, or itself with the
+/// ops in its tiles.
 std::size_t ops_together(const Context& context, std::size_t i) noexcept;
 /// The chain at op `i`. `observer`, or null, is told of its ops, once a block, where there is one
 /// worker; of the chain as a whole where there are several.

@@ -31,19 +31,24 @@ const std::byte* panel_at(const GemmOperands& o, Index panel, Index k) noexcept 
          o.gemm.panel_offset(k);
 }
 
+/// The panel at position `p` of the order in which they are computed.
+Index panel_id(const GemmOperands& o, Index p) noexcept {
+  return o.behind.group.panel_at(p);
+}
+
 /// What the tile prefetches meanwhile.
 Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
                const TileStep& s) noexcept {
   if (s.panels.size() > 1) return {};  // what follows in memory
   Index panel = s.next_panel;
-  const bool by_columns = nest.order == LoopOrder::ws_os_a || nest.order == LoopOrder::ws_os_b;
+  const bool by_columns = goes_by_rows(nest);
   if (panel < 0 && by_columns && s.k.end == o.K) {  // this panel's place in the next block
     const Index there = s.panels.begin + panels.size();
     if (there * o.gemm.NR < o.N) panel = there;
   }
   if (panel >= 0) {
-    return share_of(panel_at(o, panel, s.next_k.begin), o.gemm.rows_bytes(s.next_k.size()), s.share,
-                    s.shares);
+    return share_of(panel_at(o, panel_id(o, panel), s.next_k.begin),
+                    o.gemm.rows_bytes(s.next_k.size()), s.share, s.shares);
   }
   if (o.after == nullptr || s.k.end != o.K) return {};
   const Index of_panels = by_columns ? panels.size() : 1;
@@ -59,11 +64,20 @@ const std::byte* element_of_a(const GemmOperands& o, Index i, Index k) noexcept 
 /// What the calls of a block share.
 struct BlockState {
   Index first_row;
+  bool by_rows;  // goes_by_rows()
   kernels::GemmOperand streams;
   kernels::LaterEpilogue later;
 };
 
-void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState& state) noexcept {
+/// Where a tile's products go.
+struct Place {
+  float* c;
+  Index ldc;
+};
+
+/// Panels s.panels, neighbours in memory; `apart`: their products go there.
+void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState& state,
+              Place apart = {nullptr, 0}) noexcept {
   const Index NR = o.gemm.NR, n = s.panels.begin * NR;
   const bool first = s.k.begin == 0, last = s.k.end == o.K;
   const bool adds_bias = o.gemm.of_integers ? last : first;
@@ -96,6 +110,7 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState&
     t.row_scales = last ? o.row_scales + s.m.begin * o.row_scale_step : nullptr;
     t.row_scale_step = o.row_scale_step;
   }
+  if (apart.c != nullptr) t.c = apart.c, t.ldc = apart.ldc;
   if (o.sums != nullptr && s.k.size() < o.K) {
     float* const sums = o.sums + (s.m.begin - state.first_row) * NR;
     if (!last) t.c = sums, t.ldc = NR;
@@ -104,7 +119,71 @@ void run_tile(const GemmOperands& o, const TileStep& s, Ahead ahead, BlockState&
   o.gemm.run(t);
 }
 
+/// The ops behind on the products of rows m at positions [begin, end): whole groups.
+void run_behind(const GemmOperands& o, Range m, Range positions, Place c,
+                BlockState& state) noexcept {
+  if (o.gemm.finish != nullptr) o.gemm.finish(state.later);
+  const Index NR = o.gemm.NR, divisor = o.behind.group.pairs ? 2 : 1;
+  const Index column = positions.begin / divisor * NR;
+  const Index width = o.N / divisor;
+  o.behind.run(o.behind.self, {.rows = m,
+                               .column = column,
+                               .columns = std::min(positions.size() / divisor * NR, width - column),
+                               .c = c.c,
+                               .ldc = c.ldc,
+                               .to_right = positions.size() / divisor * NR});
+}
+
+/// One panel of a group, and behind the last chunk of its last one the ops.
+void run_in_group(const GemmOperands& o, const TileStep& s, Ahead ahead,
+                  BlockState& state) noexcept {
+  const TileGroup& group = o.behind.group;
+  const Index NR = o.gemm.NR, p = s.panels.begin, first = p / group.panels * group.panels,
+              id = panel_id(o, p);
+  const Index ld = group.panels * NR, row = state.by_rows ? 0 : s.m.begin - state.first_row;
+  const Place of_group = group.apart ? Place{o.behind.apart + row * ld, ld}
+                                     : Place{o.c + s.m.begin * o.ldc + first * NR, o.ldc};
+  TileStep one = s;
+  one.panels = {id, id + 1};
+  run_tile(o, one, ahead, state,
+           group.apart ? Place{of_group.c + (p - first) * NR, of_group.ldc} : Place{nullptr, 0});
+  const Index end = std::min(first + group.panels, panel_count(o));
+  if (s.k.end == o.K && p + 1 == end) run_behind(o, s.m, {first, end}, of_group, state);
+}
+
+/// A single tile of rows: the micro-kernel takes several panels at a time, and the ops as many.
+void run_few_rows(const GemmOperands& o, const TileStep& s, BlockState& state) noexcept {
+  const TileGroup& group = o.behind.group;
+  const Index NR = o.gemm.NR;
+  TileStep some = s;
+  if (!group.apart) {
+    run_tile(o, s, {}, state);
+    return run_behind(o, s.m, s.panels, {o.c + s.m.begin * o.ldc + s.panels.begin * NR, o.ldc},
+                      state);
+  }
+  const Index step = std::max(kFewPanels / group.panels, Index{1}) * group.panels, ld = step * NR;
+  float* const c = o.behind.apart;
+  for (Index p = s.panels.begin; p < s.panels.end; p += step) {
+    const Range positions{p, std::min(p + step, s.panels.end)};
+    if (group.pairs) {
+      const Index n = positions.size() / 2, left = panel_id(o, p), right = panel_id(o, p + 1);
+      some.panels = {left, left + n};
+      run_tile(o, some, {}, state, {c, ld});
+      some.panels = {right, right + n};
+      run_tile(o, some, {}, state, {c + n * NR, ld});
+    } else {
+      some.panels = positions;
+      run_tile(o, some, {}, state, {c, ld});
+    }
+    run_behind(o, s.m, positions, {c, ld}, state);
+  }
+}
+
 }  // namespace
+
+Range column_block(const GemmOperands& o, Index i, Index n) noexcept {
+  return piece_of_groups(panel_count(o), std::max<Index>(1, o.behind.group.panels), i, n);
+}
 
 Index panel_count(const GemmOperands& o) noexcept {
   return ceil_div(o.N, o.gemm.NR);
@@ -130,12 +209,17 @@ void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range pa
   const kernels::Entered entered(o.gemm);
   BlockState state;
   state.first_row = rows.begin;
+  state.by_rows = goes_by_rows(nest);
   state.streams = streamed_operand(nest, rows.size(), o.gemm.MR);
   for_each_tile(nest, rows, panels, o.K, o.gemm.MR, o.gemm.KR, takes_whole_tiles(o.gemm),
                 [&](const TileStep& s) {
                   if (o.stop != nullptr && tiles++ % kTilesPerLook == 0)
                     ended = o.stop->requested();
                   if (ended) return;
+                  if (o.behind.group.panels > 0) {
+                    if (s.panels.size() != 1) return run_few_rows(o, s, state);
+                    return run_in_group(o, s, ahead_of(o, nest, panels, s), state);
+                  }
                   if (o.block_columns == 0 || s.panels.size() == 1) {
                     return run_tile(o, s, ahead_of(o, nest, panels, s), state);
                   }

@@ -5,12 +5,47 @@
 
 #include "kernels/kernel_table.hpp"
 #include "runtime/plan/loop_nest.hpp"
+#include "runtime/plan/tile_ops.hpp"
 
 namespace tessera {
 class RunStop;
 }
 
 namespace tessera::execute {
+
+/// Products of one group of panels (tile_ops.hpp) that were just computed.
+struct GroupProducts {
+  Range rows;     // of C
+  Index column;   // of the result that the ops write
+  Index columns;  // likewise: of a pair, those of one half
+  float* c;       // the first of them, (rows, columns)
+  Index ldc;
+  Index to_right;  // of a pair: from the left half's column to the right half's
+};
+
+/// What runs behind the products of each group; no panels: nothing.
+struct GroupOps {
+  TileGroup group{.panels = 0};
+  /// Where products are that have no place in C: apart_elements().
+  float* apart = nullptr;
+  void (*run)(const void* self, const GroupProducts& products) noexcept = nullptr;
+  const void* self = nullptr;
+};
+/// Panels of `apart` for a single tile of rows, which takes several at a time: at least so many.
+inline constexpr Index kFewPanels = 8;
+/// Whether a tile of rows goes through all panels before the next one does.
+constexpr bool goes_by_rows(const LoopNest& nest) noexcept {
+  return nest.order == LoopOrder::ws_os_a || nest.order == LoopOrder::ws_os_b;
+}
+/// Floats of GroupOps::apart: the panels of a group, of all rows of a block or, by rows, of a tile; or of a
+/// single tile of rows several groups.
+constexpr Index apart_elements(const TileGroup& group, const LoopNest& nest, Index block_rows,
+                               Index MR, Index NR) noexcept {
+  if (!group.apart) return 0;
+  const Index few = kFewPanels > group.panels ? kFewPanels : group.panels;
+  const Index of_block = (goes_by_rows(nest) ? MR : block_rows) * group.panels, of_few = MR * few;
+  return NR * (of_block > of_few ? of_block : of_few);
+}
 
 /// C = act(A Bᵀ + bias) + residual. Preconditions: those of kernels::GemmTile.
 /// Aliasing: residual may be c; nothing else overlaps.
@@ -40,6 +75,7 @@ struct GemmOperands {
   /// Of whole numbers: the scale of row 0 of A, and floats from row to row.
   const float* row_scales = nullptr;
   Index row_scale_step = 0;
+  GroupOps behind{};
   RunStop* stop = nullptr;  ///< the remaining tiles are left out once it is requested
 };
 
@@ -54,6 +90,9 @@ constexpr bool takes_whole_tiles(const kernels::Gemm& gemm) noexcept {
 const void* row_of_a(const GemmOperands& o, Index i) noexcept;
 /// `o` from row i of A, C and the residual on.
 GemmOperands from_row(GemmOperands o, Index i) noexcept;
+
+/// Columns [panels] of task `i` of `n`: whole groups.
+Range column_block(const GemmOperands& o, Index i, Index n) noexcept;
 
 /// The block rows × panels of C: one task, between `enter` and `leave` of the family.
 void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range panels) noexcept;

@@ -10,6 +10,7 @@
 #include "runtime/execute/gemm.hpp"
 #include "runtime/execute/onednn_weights.hpp"
 #include "runtime/execute/qkv_layout.hpp"
+#include "runtime/execute/tile_ops.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -18,7 +19,8 @@ const LinearOp& linear_at(const Context& context, std::size_t i) noexcept {
   return *std::get_if<LinearOp>(&context.program.ops[i]);
 }
 
-/// Operands of op `i` with A and C where the program has them.
+/// Operands of op `i` with A and C where the program has them; C is the value of the last op in its tiles, or
+/// nowhere (TileGroup::apart).
 GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const LoadedParameter& weight = context.weights[op.weight];
@@ -40,11 +42,14 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
         reinterpret_cast<const float*>(context.places[at(op.in)] + scale_offset(in.width, in.type));
     o.row_scale_step = o.lda * size_of(in.type) / Index{sizeof(float)};
   }
-  if (context.is_narrow(op.out)) {
-    const TensorView<std::uint16_t> c = context.narrow_value(op.out);
+  const Index tile_ops = context.schedule[i].tile_ops;
+  const ValueId out = written_by(context.program, i, tile_ops);
+  if (tile_ops > 0) o.behind.group = tile_group(context.program, i, tile_ops, o.gemm.NR);
+  if (!o.behind.group.apart && context.is_narrow(out)) {
+    const TensorView<std::uint16_t> c = context.narrow_value(out);
     o.narrow = c.data, o.ldn = c.stride;
-  } else {
-    const TensorView<float> c = context.value(op.out);
+  } else if (!o.behind.group.apart) {
+    const TensorView<float> c = context.value(out);
     o.c = c.data, o.ldc = c.stride;
   }
   if (op.residual != kNone && !op.norm) {  // else the layer norm adds it
@@ -91,7 +96,7 @@ void normalize(const Context& context, const LinearOp& op, Range rows) noexcept 
 }
 
 Index rows_of(const Context& context, const LinearOp& op) noexcept {
-  return context.value(op.out).rows;
+  return context.cuts[at(context.program.values[at(op.out)].space)].rows;
 }
 
 /// Equal pieces of the rows, one per worker. False if oneDNN refused any: C is then undefined.
@@ -126,21 +131,25 @@ bool run_onednn(const Context& context, std::size_t i, Index M) noexcept {
 void run_linear(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const GemmOperands o = operands(context, i);
-  const Index M = rows_of(context, op), panels = panel_count(o);
+  const Index M = rows_of(context, op);
   const OpSchedule& schedule = context.schedule[i];
   const bool of_worker = context.in_block && !schedule.block_nests.empty();
   const NestRange& range = at_rows(of_worker ? schedule.block_nests : schedule.nests, M);
   if (range.onednn && o.block_columns == 0 && run_onednn(context, i, M)) return;
   LoopNest nest = range.nest;
   nest.row_blocks = std::min(nest.row_blocks, M);  // planned for the last row count of its range
+  const TileOps tile_ops(context, i);
   const bool whole_rows = nest.col_blocks == 1,
              needs_sums = keeps_sums(o.narrow != nullptr || o.residual != nullptr, nest);
   context.workers.run(nest.row_blocks * nest.col_blocks, [&](Index task, int worker) {
     const Range rows =
         row_block(M, task / nest.col_blocks, nest.row_blocks, o.gemm.MR, takes_whole_tiles(o.gemm));
     GemmOperands of_task = o;
-    if (needs_sums) of_task.sums = context.scratch + worker * context.scratch_stride;
-    run_block(of_task, nest, rows, piece({0, panels}, task % nest.col_blocks, nest.col_blocks));
+    float* const scratch = context.scratch + worker * context.scratch_stride;
+    if (needs_sums) of_task.sums = scratch;
+    const TileOps::OfWorker behind{tile_ops, scratch};
+    if (o.behind.group.panels > 0) behind.put_behind(of_task);
+    run_block(of_task, nest, rows, column_block(o, task % nest.col_blocks, nest.col_blocks));
     if (op.norm && whole_rows) normalize(context, op, rows);
   });
   if (!op.norm || whole_rows) return;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "runtime/execute/execute.hpp"
+#include "runtime/execute/tile_ops.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -99,8 +100,6 @@ void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedu
 
 void run(const Context& context, const RotateOp& op, const OpSchedule& schedule) noexcept {
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
-  const Rotation* const rotation =
-      op.rotation == kNone ? nullptr : &context.program.rotations[tessera::at(op.rotation)];
   const Index most = schedule.task_rows;
   context.workers.run(ceil_div(y.rows, most), [&](Index task, int worker) {
     float* const beyond = context.scratch + worker * context.scratch_stride;
@@ -109,31 +108,7 @@ void run(const Context& context, const RotateOp& op, const OpSchedule& schedule)
       if (row != at(x, i)) {
         std::memcpy(row, at(x, i), static_cast<std::size_t>(y.cols) * sizeof(float));
       }
-      const Turn turn =
-          rotation == nullptr
-              ? Turn{}
-              : context.rotations[tessera::at(op.rotation)].turn(
-                    *rotation, context.positions[static_cast<std::size_t>(i)],
-                    context.lengths.empty() ? 0 : context.lengths[static_cast<std::size_t>(i)],
-                    beyond);
-      const Index d = op.head_dim;
-      for (const Heads* heads : {&op.q, &op.k}) {
-        const LoadedParameter* const gamma =
-            heads->gamma == kNone ? nullptr : &context.weights[heads->gamma];
-        // Heads of one gamma together; with one for each, one by one.
-        const Index together = gamma != nullptr && gamma->rows > d ? 1 : heads->count;
-        for (Index h = 0; h < heads->count; h += together) {
-          context.kernels.rotate_heads({.x = row + heads->first + h * d,
-                                        .heads = together,
-                                        .d = d,
-                                        .gamma = gamma == nullptr ? nullptr : gamma->data + h * d,
-                                        .eps = op.eps,
-                                        .cos = turn.cos,
-                                        .sin = turn.sin,
-                                        .pairs = turn.pairs,
-                                        .neighbours = rotation != nullptr && rotation->neighbours});
-        }
-      }
+      turn_heads(context, op, turn_of_row(context, op, i, beyond), {0, y.cols}, row);
     }
   });
 }

@@ -4,6 +4,7 @@
 #include "runtime/execute/disentangled.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
+#include "runtime/execute/tile_ops.hpp"
 #include "runtime/plan/convolution.hpp"
 #include "runtime/plan/experts.hpp"
 #include "runtime/plan/patches.hpp"
@@ -12,21 +13,25 @@
 namespace tessera::execute {
 namespace {
 
-/// The sums of a panel between chunks of K, over all ranges of rows, in floats.
-Index sums_elements(const Program& program, std::span<const NestRange> nests, const LinearOp& op,
-                    const kernels::KernelTable& kernels, Index max_rows, Index max_sequences) {
+/// The sums of a panel between chunks of K, or the products of a group of panels, over all ranges of rows, in
+/// floats.
+Index linear_elements(const Program& program, std::size_t i, Index tile_ops,
+                      std::span<const NestRange> nests, const kernels::KernelTable& kernels,
+                      Index max_rows, Index max_sequences) {
+  const LinearOp& op = *std::get_if<LinearOp>(&program.ops[i]);
   const Index most_of_out = most_rows(program, op.out, max_rows, max_sequences);
   const bool c_is_no_place =
       program.values[at(op.out)].type == DType::bf16 || (op.residual != kNone && !op.norm);
   const kernels::Gemm& gemm = kernels.gemm[program.parameters[at(op.weight)].precision];
+  const TileGroup group = tile_group(program, i, tile_ops, gemm.NR);
   Index most = 0;
   for (const NestRange& range : nests) {
-    if (!keeps_sums(c_is_no_place, range.nest)) continue;
     const Index rows = std::min(range.last_rows, most_of_out);
     const Index tiles = ceil_div(ceil_div(rows, gemm.MR), std::min(rows, range.nest.row_blocks));
-    most = std::max(most, tiles * gemm.MR * gemm.NR);
+    most = std::max(most, apart_elements(group, range.nest, tiles * gemm.MR, gemm.MR, gemm.NR));
+    if (keeps_sums(c_is_no_place, range.nest)) most = std::max(most, tiles * gemm.MR * gemm.NR);
   }
-  return most;
+  return TileOps::turn_elements(program, i, tile_ops) + most;
 }
 
 /// The bias of a task of Tq queries and Tk keys, before the kernel's own scratch.
@@ -100,10 +105,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       const Index rows = most_rows(program, mixture->in, max_rows, max_sequences);
       most = std::max(most, expert_scratch(expert_shape(program, *mixture), rows,
                                            kernels.gemm[Precision::f32].rows_read));
-    } else if (const auto* linear = std::get_if<LinearOp>(&op)) {
+    } else if (std::holds_alternative<LinearOp>(op)) {
       for (const auto* nests : {&schedule[i].nests, &schedule[i].block_nests}) {
-        most = std::max(most,
-                        sums_elements(program, *nests, *linear, kernels, max_rows, max_sequences));
+        most = std::max(most, linear_elements(program, i, schedule[i].tile_ops, *nests, kernels,
+                                              max_rows, max_sequences));
       }
     }
   }

@@ -57,13 +57,24 @@ void add(ProfileValues& sum, const ProfileValues& part, bool is_first) {
   }
 }
 
+/// Whether what was measured is one linear with the ops in its tiles.
+bool is_linear_with_its_ops(const PlanReport& plan, const OpMeasurement& m) {
+  std::size_t end = m.op + 1;
+  while (end < plan.ops.size() && plan.ops[end].is_in_tiles) ++end;
+  return end == m.op + m.count;
+}
+
 ProfileOp op_of(const PlanReport& plan, const MachineRates& rates, const OpMeasurement& m,
                 bool is_alone) {
   ProfileOp result{.index = m.op, .count = m.count};
   for (std::size_t i = m.op; i < m.op + m.count && i < plan.ops.size(); ++i) {
     const OpReport& op = plan.ops[i];
     const CandidateReport& c = op.chosen;
-    if (m.count > 1) {  // a chain on several threads, which is measured as one
+    if (op.is_in_tiles && i > m.op && result.order != "chain") {  // measured with its linear
+      result.name += fmt::format(" + {}", op.kind);
+    } else if (m.count > 1 &&
+               !is_linear_with_its_ops(
+                   plan, m)) {  // a chain on several threads, which is measured as one
       result.kind = fmt::format("{} ops", m.count);
       result.name = fmt::format("{} ... {}", plan.ops[m.op].name, op.name);
       result.order = "chain";

@@ -85,7 +85,7 @@ std::vector<OpSpan> chains_of_rows(const Program& program) {
   });
 }
 
-std::vector<OpSpan> chains_of_layers(const Program& program) {
+std::vector<OpSpan> chains_of_layers(const Program& program, std::span<const OpSchedule> schedule) {
   std::vector<OpSpan> layers;
   const std::vector<Index> live = live_bytes(program);
   for (const OpSpan& span :
@@ -98,7 +98,7 @@ std::vector<OpSpan> chains_of_layers(const Program& program) {
     for (std::size_t a = 1; a < attentions.size(); ++a) {
       std::size_t cut = attentions[a];
       for (std::size_t i = attentions[a - 1] + 1; i < attentions[a]; ++i) {
-        if (live[i] <= live[cut]) cut = i;
+        if (live[i] <= live[cut] && (schedule.empty() || !is_in_tiles(schedule, i))) cut = i;
       }
       layers.push_back({begin, cut - begin});
       begin = cut;
@@ -141,6 +141,11 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
     const std::string& name = program.values[at(output_of(program.ops[j]))].name;
     if (!may_be_chained(program, program.ops[j])) {
       return fmt::format("{} is in its chain, expected ops on rows of tokens", name);
+    }
+    if (j + static_cast<std::size_t>(schedule[j].tile_ops) >= span.end() ||
+        is_in_tiles(schedule, i)) {
+      return fmt::format(
+          "{} and the ops in the tiles of one linear, expected all of them in one chain", name);
     }
     if (j > i && schedule[j].chain.begins()) {
       return fmt::format("{} begins a chain inside of another, expected one at a time", name);

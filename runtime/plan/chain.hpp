@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,8 +55,9 @@ std::vector<OpSpan> chains_of_rows(const Program& program);
 
 /// One span per attention: cut between two of them, and at the ends, where the fewest bytes a row are
 /// live. A layer of an encoder each. Spans without an attention, as in chains_of_rows(), where there is
-/// none.
-std::vector<OpSpan> chains_of_layers(const Program& program);
+/// none. A linear of `schedule` stays with the ops in its tiles.
+std::vector<OpSpan> chains_of_layers(const Program& program,
+                                     std::span<const OpSchedule> schedule = {});
 
 /// Rows of the largest register tile of the span's linears, where blocks are best cut; `rows_of(precision)` is
 /// that of a family.

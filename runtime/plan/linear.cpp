@@ -67,7 +67,7 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
                         bool is_forced, Visit&& visit) {
   const TileShape tile = tile_of(task, machine);
   const Index tiles = ceil_div(task.shape.M, tile.MR);
-  const Index panels = ceil_div(task.shape.N, tile.NR);
+  const Index panels = ceil_div(ceil_div(task.shape.N, tile.NR), task.group);
   const bool blocks_rows =
       order != LoopOrder::ws_os_a && order != LoopOrder::ws_os_b;  // of the stationary operand
   const bool blocks_columns = order != LoopOrder::is_os_a && order != LoopOrder::is_os_b;
@@ -120,6 +120,7 @@ bool moves_less(const LinearCandidate& a, const LinearCandidate& b) {
 TileShape tile_of(const LinearTask& task, const PlanMachine& machine) noexcept {
   TileShape tile = machine.tile[task.precision];
   if (task.narrow) tile.bytes.c = 2;
+  tile.bytes.c *= task.share;
   return tile;
 }
 

@@ -37,6 +37,20 @@ std::vector<ValueId> in_place_inputs(const Op& op) {
   return ids;
 }
 
+/// An op, or a linear with the ops in its tiles.
+struct Step {
+  std::size_t op = 0, ops = 1;
+  std::size_t end() const { return op + ops; }
+};
+std::vector<Step> steps_of(const Program& program, std::span<const OpSchedule> schedule) {
+  std::vector<Step> steps;
+  for (std::size_t i = 0; i < program.ops.size(); i = steps.back().end()) {
+    steps.push_back(
+        {i, 1 + (schedule.empty() ? 0 : static_cast<std::size_t>(schedule[i].tile_ops))});
+  }
+  return steps;
+}
+
 /// Something to be placed: live during [first, last].
 struct Buffer {
   std::size_t value, bytes, first, last, offset = 0;
@@ -107,7 +121,14 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
   const Chains chains(program, schedule);
   const std::vector<Extents> most = most_extents(program.spaces, max_rows, max_sequences);
   std::vector<std::size_t> block_bytes(n, 0);
+  const std::vector<Step> steps = steps_of(program, schedule);
+  for (const Step& step : steps) {
+    for (std::size_t i = step.op; i + 1 < step.end(); ++i) {
+      plan.slots[at(output_of(program.ops[i]))].in_tiles = true;
+    }
+  }
   for (std::size_t v = 0; v < n; ++v) {
+    if (plan.slots[v].in_tiles) continue;
     Index rows = most[at(program.values[v].space)].rows;
     if (const Chains::Spanned* chain = chains.of_value(v)) {
       block_bytes[v] = bytes_of(program.values[v], std::min(rows, chain->chain.block_rows));
@@ -124,10 +145,13 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     bytes = std::max(bytes, bytes_of(all, most[at(all.space)].rows));
   }
 
-  for (std::size_t i = 0; i < program.ops.size(); ++i) {
-    for (const ValueId in : inputs_of(program.ops[i])) plan.slots[at(in)].last_op = i;
-    MemorySlot& out = plan.slots[at(output_of(program.ops[i]))];
-    out.first_op = out.last_op = i;
+  const auto out_of = [&](const Step& step) { return at(output_of(program.ops[step.end() - 1])); };
+  for (const Step& step : steps) {
+    for (const ValueId in : inputs_of(program.ops[step.op])) plan.slots[at(in)].last_op = step.op;
+    for (std::size_t i = step.op; i < step.end(); ++i) {
+      MemorySlot& out = plan.slots[at(output_of(program.ops[i]))];
+      out.first_op = out.last_op = step.op;
+    }
   }
   for (const Output& output : program.outputs)
     plan.slots[at(output.value)].last_op = program.ops.size();
@@ -150,8 +174,8 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     root[out] = owner;
     plan.slots[owner].last_op = own[out].last_op;
   };
-  for (std::size_t i = 0; i < program.ops.size(); ++i) {
-    const std::size_t out = at(output_of(program.ops[i]));
+  for (const Step& step : steps) {
+    const std::size_t i = step.op, out = out_of(step);
     for (const ValueId in : in_place_inputs(program.ops[i])) {
       const std::size_t owner = root[at(in)];
       if (own[at(in)].last_op != i || plan.slots[owner].last_op != i || !alike(at(in), out)) {
@@ -165,9 +189,9 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     for (std::size_t v = 0; v < n; ++v) {
       const Value &its = program.values[v], &value = program.values[out];
       const std::size_t died = plan.slots[v].last_op;
-      if (v == out || root[v] != v || its.space != value.space || its.width != value.width ||
-          its.type != DType::f32 || value.type != DType::f32 || !alike(v, out) ||
-          plan.slots[v].first_op >= i || died < chain->span.first || died >= i) {
+      if (v == out || root[v] != v || plan.slots[v].in_tiles || its.space != value.space ||
+          its.width != value.width || its.type != DType::f32 || value.type != DType::f32 ||
+          !alike(v, out) || plan.slots[v].first_op >= i || died < chain->span.first || died >= i) {
         continue;
       }
       take_over(out, v);
@@ -178,7 +202,7 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
   // By buffer, where other blocks of a chain need it, too.
   std::vector<Buffer> arena, block;
   for (std::size_t v = 0; v < n; ++v) {
-    if (root[v] != v) continue;
+    if (root[v] != v || plan.slots[v].in_tiles) continue;
     const MemorySlot& slot = plan.slots[v];
     Buffer buffer{.value = v, .bytes = slot.bytes, .first = slot.first_op, .last = slot.last_op};
     if (block_bytes[v] > 0) {

@@ -13,6 +13,9 @@
 // reads for the last time may still be overwritten by a later one, row for row. A value that the chain
 // alone uses lives in the memory of each worker's block; in the arena it has as many rows as batches
 // have that are computed op by op.
+//
+// A linear and the ops in its tiles (tile_ops.hpp) are one op here: it writes the value of the last of
+// them, and those between have no memory.
 #pragma once
 
 #include <cstddef>
@@ -40,6 +43,7 @@ struct MemorySlot {
   std::size_t first_op = 0, last_op = 0;  ///< live during [first_op, last_op]
   static constexpr std::size_t kNowhere = ~std::size_t{0};
   std::size_t in_block = kNowhere;  ///< where a chain has it, from the start of a block's memory
+  bool in_tiles = false;            ///< between ops in the tiles of a linear: it has no memory
 };
 
 struct MemoryPlan {

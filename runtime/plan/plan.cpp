@@ -24,8 +24,8 @@ namespace {
 // a linear finds its rows in L2.
 constexpr Index kRowsPerTask = 32, kNormRowsPerTask = 16;
 
-using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool,
-                             Precision>;  // M, N, K, residual, norm, narrow
+using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool, double, Index,
+                             Precision>;  // M, N, K, residual, norm, narrow, share, group
 
 class Planner {
  public:
@@ -50,11 +50,14 @@ class Planner {
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
     if (linear->norm) schedule.task_rows = kNormRowsPerTask;
+    if (in_.tile_ops) schedule.tile_ops = tile_ops_behind(in_.program, i, in_.tile);
     const Index most = most_rows(in_.program, linear->out, in_.max_rows, in_.max_sequences);
     for (const Index rows : row_ranges(most, tile_of(linear->weight).MR)) {
-      const LinearCandidate& chosen = plan(*linear, rows);
-      append_range(schedule.nests,
-                   NestRange{rows, chosen.nest, onednn(*linear, rows, chosen.nest)});
+      const LinearTask task =
+          linear_task(in_.program, i, schedule.tile_ops, rows, in_.tile, weights_stay_in_l3_);
+      const LinearCandidate& chosen = plan(task);
+      const bool is_onednn = schedule.tile_ops == 0 && onednn(task, chosen.nest);
+      append_range(schedule.nests, NestRange{rows, chosen.nest, is_onednn});
     }
     return schedule;
   }
@@ -119,13 +122,9 @@ class Planner {
     return schedule;
   }
 
-  LinearTask task(const LinearOp& op, Index rows) const {
-    return linear_task(in_.program, op, rows, weights_stay_in_l3_);
-  }
-
-  const LinearCandidate& plan(const LinearOp& op, Index rows) {
-    const LinearTask t = task(op, rows);
-    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm, t.narrow, t.precision};
+  const LinearCandidate& plan(const LinearTask& t) {
+    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm,
+                        t.narrow,  t.share,   t.group,   t.precision};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
@@ -134,12 +133,11 @@ class Planner {
   }
 
   /// Whether oneDNN measures better than the nest.
-  bool onednn(const LinearOp& op, Index rows, const LoopNest& nest) {
+  bool onednn(const LinearTask& task, const LoopNest& nest) {
     if (!in_.allow_onednn || !in_.onednn_over_ours) return false;
-    if (const LinearTask t = task(op, rows); t.residual || t.precision != Precision::f32) {
-      return false;  // a refusal half-way could not be made good
-    }
-    const LinearShape shape = task(op, rows).shape;
+    // A refusal half-way could not be made good.
+    if (task.residual || task.precision != Precision::f32) return false;
+    const LinearShape& shape = task.shape;
     const auto key = std::tuple(shape.M, shape.N, shape.K);
     const auto found = onednn_.find(key);
     if (found != onednn_.end()) return found->second;
@@ -180,13 +178,18 @@ PerPrecision<TileShape> tile_shapes(const kernels::KernelTable& kernels) noexcep
   return shapes;
 }
 
-LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
-                       bool weights_stay_in_l3) {
+LinearTask linear_task(const Program& program, std::size_t i, Index tile_ops, Index rows,
+                       const PerPrecision<TileShape>& tile, bool weights_stay_in_l3) {
+  const LinearOp& op = *std::get_if<LinearOp>(&program.ops[i]);
   const Parameter& weight = program.parameters[at(op.weight)];
+  const Value& out = program.values[at(written_by(program, i, tile_ops))];
   return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
           .residual = op.residual != kNone && !op.norm,
           .norm = op.norm.has_value(),
-          .narrow = program.values[at(op.out)].type == DType::bf16,
+          .narrow = out.type == DType::bf16,
+          .share =
+              tile_ops == 0 ? 1 : static_cast<double>(out.width) / static_cast<double>(weight.rows),
+          .group = tile_group(program, i, tile_ops, tile[weight.precision].NR).panels,
           .weights_stay_in_l3 = weights_stay_in_l3,
           .precision = weight.precision};
 }

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "runtime/plan/attention.hpp"
 #include "runtime/plan/chain.hpp"
 #include "runtime/plan/linear.hpp"
+#include "runtime/plan/tile_ops.hpp"
 #include "runtime/program/program.hpp"
 
 namespace tessera {
@@ -57,6 +59,7 @@ struct OpSchedule {
   Index by_heads_from = 0;
   Index patch_rows = 0;  ///< patch embedding: most rows of patches that one task gathers
   Index task_rows = 0;   ///< row-wise op, and the layer norm of a linear: rows of one task
+  Index tile_ops = 0;    ///< linear: how many ops behind it run in its tiles (tile_ops.hpp)
 
   friend bool operator==(const OpSchedule&, const OpSchedule&) = default;
 };
@@ -74,6 +77,14 @@ const auto& at_rows(const Ranges& ranges, Index rows) noexcept {
 std::vector<Index> row_ranges(Index most, Index MR);
 /// Appends a range, or extends the last one where it is the same.
 void append_range(std::vector<NestRange>& ranges, const NestRange& range);
+
+/// Whether op `i` runs in the tiles of a linear before it.
+inline bool is_in_tiles(std::span<const OpSchedule> ops, std::size_t i) noexcept {
+  for (Index before = 1; before <= kMostTileOps && before <= static_cast<Index>(i); ++before) {
+    if (ops[i - static_cast<std::size_t>(before)].tile_ops >= before) return true;
+  }
+  return false;
+}
 
 /// What a plan is valid for.
 struct PlanIdentity {
@@ -111,6 +122,7 @@ struct PlanInput {
   std::optional<LoopOrder> loop_order{};
   std::optional<kernels::AttentionDataflow> attention{};
   std::optional<Index> row_blocks{};
+  bool tile_ops = true;       ///< whether ops may run in the tiles of linears
   bool allow_onednn = false;  ///< measure it against the chosen nests
   /// As plan_memory(): known once the session is laid out, for what is said of it.
   bool holds_columns = false;
@@ -130,9 +142,9 @@ Plan make_plan(const PlanInput& input);
 bool weights_stay_in_l3(const Program& program, const PerPrecision<TileShape>& tile,
                         const Machine& machine) noexcept;
 
-/// The linear that `op` is at `rows` rows.
-LinearTask linear_task(const Program& program, const LinearOp& op, Index rows,
-                       bool weights_stay_in_l3);
+/// What op `i`, a linear with `tile_ops` ops in its tiles, is at `rows` rows.
+LinearTask linear_task(const Program& program, std::size_t i, Index tile_ops, Index rows,
+                       const PerPrecision<TileShape>& tile, bool weights_stay_in_l3);
 
 /// Whether the op computes rows in tasks of OpSchedule::task_rows.
 bool is_row_wise(const Op& op) noexcept;

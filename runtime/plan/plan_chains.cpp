@@ -24,16 +24,16 @@ PlanMachine one_thread(const PlanInput& in) {
 
 /// The spans for blocks of `rows` rows: layers where blocks of whole sequences are possible. By itself a
 /// plan has those on one thread only: sequences cannot be shared evenly by several, rows can.
-std::vector<OpSpan> spans_for(const PlanInput& in, Index rows) {
+std::vector<OpSpan> spans_for(const PlanInput& in, Index rows, const std::vector<OpSchedule>& ops) {
   const bool layers = rows >= longest_sequence(in.program, in.max_rows) &&
                       (in.threads == 1 || in.row_blocks.has_value());
-  return layers ? chains_of_layers(in.program) : chains_of_rows(in.program);
+  return layers ? chains_of_layers(in.program, ops) : chains_of_rows(in.program);
 }
 
 /// `ops` with chains in blocks of `rows` rows, without the nests of blocks.
 std::vector<OpSpan> set_chains(const PlanInput& in, Index rows, std::vector<OpSchedule>& ops) {
   std::vector<OpSpan> set;
-  for (OpSpan span : spans_for(in, rows)) {
+  for (OpSpan span : spans_for(in, rows, ops)) {
     Chain& chain = ops[span.first].chain;
     const auto can_run = [&] {
       chain = {.ops = static_cast<Index>(span.count),
@@ -67,33 +67,36 @@ class ChainPlanner {
         if (linear == nullptr || in_.threads == 1) continue;
         const TileShape& tile = in_.tile[in_.program.parameters[at(linear->weight)].precision];
         for (const Index last : row_ranges(rows, tile.MR)) {
-          append_range(ops[i].block_nests,
-                       {last, nest(linear_task(in_.program, *linear, last, in_l3_), one_)});
+          append_range(
+              ops[i].block_nests,
+              {last,
+               nest(linear_task(in_.program, i, ops[i].tile_ops, last, in_.tile, in_l3_), one_)});
         }
       }
     }
   }
 
   /// Seconds of the ops of `spans` for a batch, each on all rows.
-  double op_by_op(const std::vector<OpSpan>& spans) {
+  double op_by_op(const std::vector<OpSpan>& spans, const std::vector<OpSchedule>& ops) {
     double seconds = 0;
     for (const OpSpan& span : spans) {
       for (std::size_t i = span.first; i < span.end(); ++i) {
-        seconds += seconds_of(i, kBatch, all_, in_l3_);
+        seconds += seconds_of(i, ops, kBatch, all_, in_l3_);
       }
     }
     return seconds;
   }
 
   /// T(rows) of the head of this file.
-  double in_blocks(const std::vector<OpSpan>& spans, Index rows) {
+  double in_blocks(const std::vector<OpSpan>& spans, const std::vector<OpSchedule>& ops,
+                   Index rows) {
     const double blocks = static_cast<double>(kBatch) / static_cast<double>(rows);
     double seconds = 0;
     for (const OpSpan& span : spans) {
       const bool stay = in_l3_ || weights_stay_between_blocks(in_.program, span, in_.tile, one_);
       for (std::size_t i = span.first; i < span.end(); ++i) {
-        const double first = seconds_of(i, rows, one_, in_l3_),
-                     later = seconds_of(i, rows, one_, stay);
+        const double first = seconds_of(i, ops, rows, one_, in_l3_),
+                     later = seconds_of(i, ops, rows, one_, stay);
         seconds += first - later + blocks * later / static_cast<double>(in_.threads);
       }
     }
@@ -103,22 +106,24 @@ class ChainPlanner {
  private:
   /// Attention is left out: it takes the same time in blocks. So are row-wise ops but for what they
   /// take on all rows: their operands may be in L2 in a block, and may have been pushed out.
-  double seconds_of(std::size_t i, Index rows, const PlanMachine& machine, bool in_l3) {
+  double seconds_of(std::size_t i, const std::vector<OpSchedule>& ops, Index rows,
+                    const PlanMachine& machine, bool in_l3) {
     const Op& op = in_.program.ops[i];
-    if (std::holds_alternative<AttentionOp>(op)) return 0;
+    if (std::holds_alternative<AttentionOp>(op) || is_in_tiles(ops, i)) return 0;
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) {
       const auto share = static_cast<double>(rows) / static_cast<double>(kBatch);
       return share * row_wise_cost(in_.program, op, kBatch, 1, all_).seconds *
              static_cast<double>(all_.threads) / static_cast<double>(machine.threads);
     }
-    const LinearTask task = linear_task(in_.program, *linear, rows, in_l3);
+    const LinearTask task = linear_task(in_.program, i, ops[i].tile_ops, rows, in_.tile, in_l3);
     return linear_cost(task, nest(task, machine), machine).seconds;
   }
 
   LoopNest nest(const LinearTask& task, const PlanMachine& machine) {
-    const auto key = std::tuple(task.shape.M, task.shape.N, task.shape.K, task.residual, task.norm,
-                                task.narrow, task.precision, machine.threads);
+    const auto key =
+        std::tuple(task.shape.M, task.shape.N, task.shape.K, task.residual, task.norm, task.narrow,
+                   task.share, task.group, task.precision, machine.threads);
     const auto found = nests_.find(key);
     if (found != nests_.end()) return found->second;
     return nests_[key] = plan_linear(task, machine, in_.loop_order).chosen.nest;
@@ -127,7 +132,9 @@ class ChainPlanner {
   const PlanInput& in_;
   bool in_l3_;
   PlanMachine all_, one_;
-  std::map<std::tuple<Index, Index, Index, bool, bool, bool, Precision, int>, LoopNest> nests_;
+  std::map<std::tuple<Index, Index, Index, bool, bool, bool, double, Index, Precision, int>,
+           LoopNest>
+      nests_;
 };
 
 /// Bytes of the values of a session, of all workers.
@@ -150,7 +157,8 @@ Index best_rows(const PlanInput& in, const std::vector<OpSchedule>& ops, ChainPl
     const std::vector<OpSpan> spans = set_chains(in, rows, chained);
     if (spans.empty()) continue;
     const std::size_t bytes = values_bytes(in, chained);
-    all.push_back({rows, planner.in_blocks(spans, rows) / planner.op_by_op(spans), bytes});
+    all.push_back(
+        {rows, planner.in_blocks(spans, chained, rows) / planner.op_by_op(spans, chained), bytes});
   }
   double least = 1;
   for (const Candidate& c : all) least = std::min(least, c.seconds);

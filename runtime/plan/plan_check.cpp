@@ -70,7 +70,7 @@ template <class Fail>
 void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<NestRange>& nests,
                  const Fail& fail) {
   const TileShape& tile = in.tile[task.precision];
-  const Index panels = ceil_div(task.shape.N, tile.NR);
+  const Index panels = ceil_div(ceil_div(task.shape.N, tile.NR), task.group);
   for (const auto& [last, nest, onednn] : nests) {
     if (nest.row_blocks > kMostBlocks / nest.col_blocks) {
       fail(fmt::format("has {} x {} blocks, expected fewer than 2^31", nest.row_blocks,
@@ -78,6 +78,9 @@ void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<
     }
     if (onednn && task.residual) {
       fail("wants oneDNN where C is the residual's memory, expected a nest of ours");
+    }
+    if (onednn && task.group > 1) {
+      fail("wants oneDNN where ops run in its tiles, expected a nest of ours");
     }
     if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
       fail(in.allow_onednn
@@ -153,13 +156,18 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   if (const auto* pooled = std::get_if<PooledLinearOp>(&in.program.ops[i])) {
     return check_pooled(in, *pooled, max_rows, max_sequences, schedule, fail);
   }
+  if (const Index most_ops = tile_ops_behind(in.program, i, in.tile);
+      schedule.tile_ops != 0 && schedule.tile_ops != most_ops) {
+    fail(fmt::format("tile_ops is {}, expected {}", schedule.tile_ops,
+                     most_ops == 0 ? "0" : fmt::format("0 or {}", most_ops)));
+  }
   if (op == nullptr) {
     if (!schedule.nests.empty() || !schedule.block_nests.empty())
       fail("is no linear, expected no nests");
     return;
   }
   if (schedule.nests.empty()) fail("has no nests, expected at least one");
-  const LinearTask task = linear_task(in.program, *op, max_rows, false);
+  const LinearTask task = linear_task(in.program, i, schedule.tile_ops, max_rows, in.tile, false);
   const Index most = most_rows(in.program, op->out, max_rows, max_sequences);
   if (schedule.nests.back().last_rows < most) {
     fail(fmt::format("its last range is for up to {} rows, expected {}",
@@ -276,6 +284,9 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
                       program.values[at(output_of(program.ops[i]))].name, a.task_rows, b.task_rows);
     }
     const std::string& name = program.values[at(output_of(program.ops[i]))].name;
+    if (a.tile_ops != b.tile_ops) {
+      text += fmt::format("{}: {} -> {} ops in its tiles\n", name, a.tile_ops, b.tile_ops);
+    }
     if (a.chain != b.chain) {
       text += fmt::format("{} begins a chain: {} -> {}\n", name, describe_chain(a.chain),
                           describe_chain(b.chain));

@@ -18,7 +18,7 @@ namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::int64_t kFormat = 5;
+constexpr std::int64_t kFormat = 6;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 
 std::string json_of(const std::vector<NestRange>& nests) {
@@ -48,6 +48,7 @@ std::string json_of(const OpSchedule& op) {
     text += fmt::format(R"(,"attention":[{}],"by_heads_from":{})", attention, op.by_heads_from);
   }
   if (op.patch_rows != 0) text += fmt::format(R"(,"patch_rows":{})", op.patch_rows);
+  if (op.tile_ops != 0) text += fmt::format(R"(,"tile_ops":{})", op.tile_ops);
   if (op.task_rows != 0) text += fmt::format(R"(,"task_rows":{})", op.task_rows);
   return text + "}";
 }
@@ -146,7 +147,7 @@ class Reader {
   OpSchedule op(json::Value object) const {
     OpSchedule schedule;
     require_known(object, {"nests", "chain", "block_nests", "attention", "by_heads_from",
-                           "patch_rows", "task_rows"});
+                           "patch_rows", "task_rows", "tile_ops"});
     schedule.nests = nests(object, "nests");
     if (has(object, "block_nests")) schedule.block_nests = nests(object, "block_nests");
     if (has(object, "chain")) {
@@ -167,6 +168,7 @@ class Reader {
       fail("has by_heads_from without attention, expected both or none");
     }
     if (has(object, "patch_rows")) schedule.patch_rows = count(object, "patch_rows", 1);
+    if (has(object, "tile_ops")) schedule.tile_ops = count(object, "tile_ops", 0);
     if (has(object, "task_rows")) schedule.task_rows = count(object, "task_rows", 1);
     require_rising(schedule.nests);
     require_rising(schedule.block_nests);

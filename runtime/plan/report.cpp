@@ -98,6 +98,7 @@ class Reporter {
                           [&](const ExpertsOp& o) { experts(o, op, report); },
                           [&](const auto&) { row_wise(op, report); }},
                op);
+    if (is_in_tiles(plan_.ops, i)) in_tiles(i, report);
     return report;
   }
 
@@ -105,7 +106,8 @@ class Reporter {
   const Value& value(ValueId id) const { return in_.program.values[at(id)]; }
   Index rows_of(ValueId id) const { return most_rows(in_.program, id, rows_, sequences_); }
   void linear(std::size_t i, const LinearOp& o, OpReport& report) const {
-    const LinearTask task = linear_task(in_.program, o, rows_of(o.out), weights_in_l3_);
+    const LinearTask task = linear_task(in_.program, i, plan_.ops[i].tile_ops, rows_of(o.out),
+                                        in_.tile, weights_in_l3_);
     const auto [M, N, K] = task.shape;
     const LinearPlan best = plan_linear(task, machine_);
     report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
@@ -151,10 +153,26 @@ class Reporter {
     }
   }
 
+  /// The products are in L1 while it runs, and stay there.
+  void in_tiles(std::size_t i, OpReport& report) const {
+    std::size_t linear = i - 1;
+    while (plan_.ops[linear].tile_ops == 0) --linear;
+    const RowWiseCost cost =
+        row_wise_cost(in_.program, in_.program.ops[i], rows_, sequences_, machine_);
+    report.is_in_tiles = true;
+    report.bound_bytes = 0;
+    report.chosen = {.name = "in tiles",
+                     .blocks = fmt::format("of {}", value(output_of(in_.program.ops[linear])).name),
+                     .seconds = cost.bytes / machine_.rates.l1_bytes / machine_.threads,
+                     .limit = "L1 bandwidth",
+                     .why = "the products of the linear before it are still in L1"};
+  }
+
   std::string why_impossible(LoopOrder order, const LinearTask& task) const {
     const bool splits =
         order == LoopOrder::is_os_b || order == LoopOrder::ws_os_b || order == LoopOrder::os_2d;
     if (splits && task.residual) return "K is not split: C is the residual's memory";
+    if (splits && task.share < 1) return "K is not split: the product is gated where it is, once";
     if (splits && task.narrow) return "K is not split: C is written as bf16, once";
     if (splits && task.shape.M <= machine_.tile[task.precision].MR)
       return "one tile of rows: K stays whole";
@@ -514,7 +532,9 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
     return memory.bytes + memory.block_bytes * static_cast<std::size_t>(input.threads);
   };
   report.values_bytes = arena(plan.ops);
-  report.unchained_values_bytes = report.chains.empty() ? report.values_bytes : arena({});
+  std::vector<OpSchedule> unchained = plan.ops;
+  for (OpSchedule& op : unchained) op.chain = {};
+  report.unchained_values_bytes = report.chains.empty() ? report.values_bytes : arena(unchained);
   if (input.threads == 1) {
     const std::vector<double> moved = run_l2_bytes(plan, report, input);
     for (std::size_t i = 0; i < moved.size(); ++i) report.ops[i].run_l2_bytes = moved[i];

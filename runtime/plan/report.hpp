@@ -28,6 +28,7 @@ struct OpReport {
       epilogue{};  ///< "linear", "layer.0.qkv", "(128,768)·(768,2304)", …
   double flops = 0;
   Precision precision = Precision::f32;  ///< of the multiply-adds
+  bool is_in_tiles = false;              ///< runs in the tiles of a linear before it
   double bound_bytes = 0;                ///< no order moves fewer into L2; 0: not modelled
   CandidateReport chosen{};
   std::vector<CandidateReport> rejected{};

@@ -94,6 +94,7 @@ class Run {
   double op(std::size_t i, Index b, Index n, bool chained) {
     const OpReport& report = report_.ops[i];
     space_.enter_block(b, n, chained);
+    if (report.is_in_tiles) return 0;
     moved_ = report.chosen.l2_bytes / static_cast<double>(n);
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, n); },
                           [&](const AttentionOp& o) {
@@ -108,7 +109,8 @@ class Run {
  private:
   /// Per block of rows: the panels of B pass, and A, C and the residual with them.
   void linear(std::size_t i, const LinearOp& o, Index n) {
-    const MemoryRange a = space_.value(o.in), b = space_.weight(o.weight), c = space_.value(o.out);
+    const MemoryRange a = space_.value(o.in), b = space_.weight(o.weight),
+                      c = space_.value(written_by(program_, i, plan_.ops[i].tile_ops));
     const Index M = ceil_div(most_rows(program_, o.out, report_.rows, report_.sequences), n);
     const Index blocks = std::clamp<Index>(at_rows(plan_.ops[i].nests, M).nest.row_blocks, 1, M);
     for (Index r = 0; r < blocks; ++r) {

@@ -143,7 +143,7 @@ class ArenaSession final : public Session {
     std::size_t i = 0;
     while (i < program_.ops.size() && !stop.requested()) {
       const std::size_t count = execute::ops_together(context, i);
-      if (count > 1) {
+      if (execute::begins_chain(context, i)) {
         execute::run_chain(context, i, observer_);
       } else {
         execute::mark_op_begin(i, count, tokens.rows);

@@ -107,8 +107,7 @@ void ReportCommand::run(const CLI::App& command) const {
       .program = program,
       .memory = plan_memory(program, metered.rows(), metered.sequences(), session.plan().ops,
                             report.holds_columns),
-      .sweeps = plots::sweep_orders(program, input.plan_machine(),
-                                    session.plan().weights_stay_in_l3, kSweepRows),
+      .sweeps = plots::sweep_orders(program, input.plan_machine(), session.plan(), kSweepRows),
       .weight_bytes = metered.model().packed_bytes() + metered.model().mapped_bytes(),
       .arena_bytes = session.memory_bytes()};
   if (is_timed) data.time = measure("time", package, metered, data.notes);

@@ -71,7 +71,7 @@ std::vector<Place> places_of(const Program& program) {
 }
 
 std::vector<OrderSweep> sweep_orders(const Program& program, const PlanMachine& machine,
-                                     bool weights_stay_in_l3, Index max_rows) {
+                                     const Plan& plan, Index max_rows) {
   std::vector<OrderSweep> sweeps;
   std::set<std::tuple<Index, Index, bool>> seen;
   const std::vector<Place> places = places_of(program);
@@ -88,14 +88,15 @@ std::vector<OrderSweep> sweep_orders(const Program& program, const PlanMachine& 
       const auto rounded = static_cast<Index>(std::lround(exact));
       if (rounded <= rows) continue;
       rows = std::min(rounded, max_rows);
-      const LinearPlan plan =
-          plan_linear(linear_task(program, *linear, rows, weights_stay_in_l3), machine);
+      const LinearPlan best = plan_linear(linear_task(program, i, plan.ops[i].tile_ops, rows,
+                                                      machine.tile, plan.weights_stay_in_l3),
+                                          machine);
       OrderSweep::Step step{.rows = rows,
-                            .bound_bytes = plan.bound_bytes,
+                            .bound_bytes = best.bound_bytes,
                             .bytes = {},
-                            .chosen = plan.chosen.nest.order};
-      for (std::size_t order = 0; order < plan.best.size(); ++order) {
-        if (plan.best[order]) step.bytes[order] = plan.best[order]->cost.l2_bytes();
+                            .chosen = best.chosen.nest.order};
+      for (std::size_t order = 0; order < best.best.size(); ++order) {
+        if (best.best[order]) step.bytes[order] = best.best[order]->cost.l2_bytes();
       }
       sweep.steps.push_back(step);
     }

@@ -45,9 +45,9 @@ struct OrderSweep {
   std::string name;  ///< "Q, K, V (K=768, N=2304)"
   std::vector<Step> steps;
 };
-/// The shapes of linears that differ, by rows 1 … max_rows in steps of about a quarter octave.
+/// The shapes of linears of `plan` that differ, by rows 1 … max_rows in steps of about a quarter octave.
 std::vector<OrderSweep> sweep_orders(const Program& program, const PlanMachine& machine,
-                                     bool weights_stay_in_l3, Index max_rows);
+                                     const Plan& plan, Index max_rows);
 
 struct ReportData {
   std::string model;

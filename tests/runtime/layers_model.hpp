@@ -15,6 +15,14 @@ struct LayersShape {
   bool pre_norm = false;
   Index heads = 2, head_dim = 32, inner = 200, positions = 64;
   kernels::AttentionMask mask{};
+  bool turned = false;  ///< rotary positions instead of a table's
+  enum Norms {
+    none,
+    one,
+    each
+  } norms{};  ///< of Q and K before they turn: gammas of all heads, or of each
+  bool neighbours = false;
+  bool gated = false, second = false;  ///< the feed-forward; as GatedOp::second
   Index hidden() const { return heads * head_dim; }
 };
 
@@ -51,6 +59,33 @@ class LayersModel {
     p().ops.emplace_back(ActivationOp{.in = out, .activation = activation, .out = active});
     return active;
   }
+  ValueId turn(const std::string& name, ValueId in) {
+    const Index d = shape_.head_dim, heads = shape_.heads;
+    Rotation rotation;
+    rotation.neighbours = shape_.neighbours;
+    for (Index j = 0; j < d / 2; ++j)
+      rotation.frequencies.push_back(1.0F / static_cast<float>(1 + j));
+    const ValueId out = p().add_value(name, kTokens, 3 * shape_.hidden());
+    RotateOp op{.in = in,
+                .out = out,
+                .q = {.first = 0, .count = heads},
+                .k = {.first = shape_.hidden(), .count = heads},
+                .head_dim = d,
+                .eps = 1e-5F,
+                .rotation = p().add_rotation(rotation)};
+    if (shape_.norms != LayersShape::none) {
+      const Index rows = shape_.norms == LayersShape::each ? heads * d : d;
+      op.q.gamma = vector(name + ".q", rows, 1), op.k.gamma = vector(name + ".k", rows, 1);
+    }
+    p().ops.emplace_back(op);
+    return out;
+  }
+  ValueId gate(const std::string& name, ValueId in) {
+    const ValueId out = p().add_value(name, kTokens, shape_.inner);
+    p().ops.emplace_back(
+        GatedOp{.in = in, .activation = Activation::gelu_erf, .out = out, .second = shape_.second});
+    return out;
+  }
   ValueId norm(const std::string& name, ValueId in) {
     const ValueId out = p().add_value(name, kTokens, shape_.hidden());
     p().ops.emplace_back(LayerNormOp{.in = in,
@@ -80,7 +115,8 @@ class LayersModel {
     for (int l = 0; l < shape_.layers; ++l) {
       const std::string n = "layer." + std::to_string(l) + ".";
       const ValueId in = shape_.pre_norm ? norm(n + "norm1", x) : x;
-      const ValueId qkv = linear(n + "qkv", in, H, 3 * H);
+      ValueId qkv = linear(n + "qkv", in, H, 3 * H);
+      if (shape_.turned) qkv = turn(n + "turned", qkv);
       const ValueId context = p().add_value(n + "context", kTokens, H);
       AttentionOp attention =
           self_attention(qkv, context, shape_.heads, shape_.head_dim,
@@ -90,7 +126,8 @@ class LayersModel {
       x = sum(n + "mid", linear(n + "out", context, H, H), x);
       if (!shape_.pre_norm) x = norm(n + "mid.norm", x);
       const ValueId y = shape_.pre_norm ? norm(n + "norm2", x) : x;
-      const ValueId up = linear(n + "up", y, H, shape_.inner, Activation::gelu_erf);
+      const ValueId up = shape_.gated ? gate(n + "gate", linear(n + "up", y, H, 2 * shape_.inner))
+                                      : linear(n + "up", y, H, shape_.inner, Activation::gelu_erf);
       x = sum(n + "end", linear(n + "down", up, shape_.inner, H), x);
       if (!shape_.pre_norm) x = norm(n + "end.norm", x);
     }

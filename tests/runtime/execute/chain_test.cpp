@@ -66,7 +66,13 @@ TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
   for (const bool pre_norm : {false, true}) {
     for (const kernels::AttentionMask& mask :
          {kernels::AttentionMask{}, kernels::AttentionMask{.right = 0}}) {
-      const test::LayersModel layers({.layers = 2, .pre_norm = pre_norm, .mask = mask});
+      const bool has_tile_ops = pre_norm == (mask.right == 0);
+      const test::LayersModel layers({.layers = 2,
+                                      .pre_norm = pre_norm,
+                                      .inner = has_tile_ops ? 192 : 200,
+                                      .mask = mask,
+                                      .turned = has_tile_ops,
+                                      .gated = has_tile_ops});
       for (const Precision precision : kModelPrecisions) {
         const auto model = layers.create(precision, GetParam());
         const auto expected = Session::create(model, options(0, 1));

@@ -215,8 +215,8 @@ TEST_F(PlanTest, AnyPlanGivesTheSameBits) {
       Plan other = made;
       for (std::size_t i = 0; i < other.ops.size(); ++i) {
         if (other.ops[i].nests.empty()) continue;
-        const auto& op = std::get<LinearOp>(program.ops[i]);
-        const LinearTask task = linear_task(program, op, 64, false);
+        const LinearTask task = linear_task(program, i, other.ops[i].tile_ops, 64,
+                                            tile_shapes(kernels::kernels_at(model_->isa())), false);
         const Index K = task.shape.K;
         other.ops[i].nests = {{64,
                                {.order = order,
@@ -268,7 +268,7 @@ TEST_F(PlanTest, RefusesWhatItWasNotMadeFor) {
 }
 
 TEST_F(PlanTest, NamesTheFieldThatIsWrong) {
-  EXPECT_THAT(refused("\"tessera_plan\":5", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
+  EXPECT_THAT(refused("\"tessera_plan\":6", "\"tessera_plan\":1"), HasSubstr("tessera_plan is 1"));
   EXPECT_THAT(refused("\"order\":\"", "\"order\":\"Q"), HasSubstr("order is"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":-"), HasSubstr("row_blocks"));
   EXPECT_THAT(refused("\"row_blocks\":", "\"row_blocks\":999"), HasSubstr("row_blocks"));

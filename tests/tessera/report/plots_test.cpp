@@ -91,7 +91,7 @@ class ReportDataTest : public testing::Test {
                           .threads = 1,
                           .max_rows = 12,
                           .max_sequences = 2};
-    data_.sweeps = sweep_orders(data_.program, input.plan_machine(), true, 64);
+    data_.sweeps = sweep_orders(data_.program, input.plan_machine(), session->plan(), 64);
   }
   void measure() {
     meters::Measurement bytes{
