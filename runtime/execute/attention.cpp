@@ -142,8 +142,17 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
 
 }  // namespace
 
+Index query_rows(const AttentionOp& op, const OpSchedule& schedule,
+                 const kernels::Attention& kernel, Index T, Index chain_rows) noexcept {
+  const Index most = std::max(kernel.Br, at_rows(schedule.attention, T).task_rows);
+  if (op.mask != kernels::AttentionMask{}) return most;
+  return std::min(most, std::max(kernel.Br, chain_rows / kernel.Br * kernel.Br));
+}
+
 void run(const Context& context, const AttentionOp& op, const OpSchedule& schedule) noexcept {
   const kernels::Attention& kernel = context.kernels.attention[op.precision];
+  const Context& batch = context.batch == nullptr ? context : *context.batch;  // of the keys
+  const Index first_query = context.rows_of_batch.begin;  // row of the batch of the queries' row 0
   const Index d = op.head_dim, Br = kernel.Br, V = kernel.V;
   const bool narrow = op.precision == Precision::bf16;
   const TensorView<float> out = context.value(op.out);
@@ -153,7 +162,7 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
                   of_v = qkv_layout(context, op.v.value, d);
   const SpaceId query_space = context.program.values[at(op.q.value)].space,
                 key_space = context.program.values[at(op.k.value)].space;
-  const Cuts &queries = context.cuts[at(query_space)], &keys = context.cuts[at(key_space)];
+  const Cuts &queries = batch.cuts[at(query_space)], &keys = batch.cuts[at(key_space)];
   const bool is_self = query_space == key_space;
   const Index S = queries.pieces;
   const auto rows_in = [](const Cuts& cuts, Index s) {
@@ -162,9 +171,9 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   };
 
   const bool hides_keys = op.mask != kernels::AttentionMask{};
-  const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
-  block_begin[0] = 0;
-  for (Index s = 0; s < S; ++s) {
+  const std::span<std::int32_t> block_begin{batch.block_begin, static_cast<std::size_t>(S) + 1};
+  if (context.batch == nullptr) block_begin[0] = 0;
+  for (Index s = 0; s < S && context.batch == nullptr; ++s) {
     const Index Tq = rows_in(queries, s);
     const Index most = std::max(Br, at_rows(schedule.attention, rows_in(keys, s)).task_rows);
     // A long sequence is cut so that all workers have work: in tasks of which packing K and V, if the
@@ -199,42 +208,40 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     if (narrow) return context.narrow_value(slice.value).data + element;
     return context.value(slice.value).data + element;
   };
+  const auto row_of_query = [&](Index row) { return row - first_query; };
 
   // Blocks of one head are neighbours in the task order: its K and V stay in L2 from block to
   // block, where those of all heads would not (docs/VALIDATION.md).
-  context.workers.run(block_begin.back() * op.heads, [&](Index task, int worker) {
-    const Index s = sequence_of(block_begin, task / op.heads);
+  const auto run_block = [&](Index s, Index h, Index b, Index blocks, int worker) {
     const auto i = static_cast<std::size_t>(s);
     const Index begin = queries.offsets[i], key_begin = keys.offsets[i];
     const Index Tq = rows_in(queries, s), Tk = rows_in(keys, s);
-    const Index blocks = block_begin[i + 1] - block_begin[i];
-    const Index of_sequence = task - block_begin[i] * op.heads;
-    const Index h = of_sequence / blocks, b = of_sequence % blocks;
     const Index g = h * op.kv_heads / op.heads;
     const Index place = variants == 1 ? 0 : static_cast<Index>(keys.places[i]);
     const Index first = kernels::first_row(Tq, blocks, V, b),
                 q1 = kernels::first_row(Tq, blocks, V, b + 1);
-    const Index k0 = context.query_only_rows(s);  // keys are rows k0 … Tk−1
+    const Index k0 = batch.query_only_rows(s);  // keys are rows k0 … Tk−1
     const Index masked_end = std::clamp(k0, first, q1);
     const Index q0 = masked_rows == MaskedRows::see_all ? masked_end : first;
     const auto see_all = [&](Index row) {
       write_mean(context, head(op.v, of_v, g, key_begin), of_v.row_stride, Tk, d,
-                 narrow ? nullptr : out.data + (begin + row) * out.stride + h * d,
-                 narrow ? narrow_out.data + (begin + row) * narrow_out.stride + h * d : nullptr);
+                 narrow ? nullptr : out.data + row_of_query(begin + row) * out.stride + h * d,
+                 narrow ? narrow_out.data + row_of_query(begin + row) * narrow_out.stride + h * d
+                        : nullptr);
     };
     for (Index masked = first; masked < q0; ++masked) see_all(masked);
     if (q0 == q1) return;
     const std::int32_t* columns =
-        is_self && !context.columns.empty() ? context.columns.data() + begin : nullptr;
+        is_self && !batch.columns.empty() ? batch.columns.data() + begin : nullptr;
     float* const scratch = context.scratch + worker * context.scratch_stride;
     kernels::AttentionTask all{
-        .q = head(op.q, of_q, h, begin + q0),
+        .q = head(op.q, of_q, h, row_of_query(begin + q0)),
         .ldq = of_q.row_stride,
         .k = head(op.k, of_k, g, key_begin + k0),
         .ldk = of_k.row_stride,
         .v = head(op.v, of_v, g, key_begin + k0),
         .ldv = of_v.row_stride,
-        .o = narrow ? nullptr : out.data + (begin + q0) * out.stride + h * d,
+        .o = narrow ? nullptr : out.data + row_of_query(begin + q0) * out.stride + h * d,
         .ldo = out.stride,
         .Tq = q1 - q0,
         .Tk = Tk - k0,
@@ -251,7 +258,8 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
         .dense = pairs == nullptr ? nullptr
                                   : pairs->data + (place * op.heads + h) * pairs->cols + q0 * Tk,
         .ld_dense = Tk,
-        .narrow = narrow ? narrow_out.data + (begin + q0) * narrow_out.stride + h * d : nullptr,
+        .narrow = narrow ? narrow_out.data + row_of_query(begin + q0) * narrow_out.stride + h * d
+                         : nullptr,
         .ldn = narrow_out.stride,
     };
     if (terms != nullptr) add_terms(context, *terms, h, all);
@@ -266,7 +274,31 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     for (Index masked = first; masked < masked_end; ++masked) {
       if (!sees_any(all, masked - first)) see_all(masked);
     }
-  });
+  };
+  if (context.batch == nullptr) {
+    return context.workers.run(block_begin.back() * op.heads, [&](Index task, int worker) {
+      const Index s = sequence_of(block_begin, task / op.heads);
+      const auto i = static_cast<std::size_t>(s);
+      const Index blocks = block_begin[i + 1] - block_begin[i];
+      const Index of_sequence = task - block_begin[i] * op.heads;
+      run_block(s, of_sequence / blocks, of_sequence % blocks, blocks, worker);
+    });
+  }
+  // The blocks of attention that are rows of this block.
+  const Range rows = context.rows_of_batch;
+  for (Index s = sequence_of(queries.offsets, rows.begin);
+       s < S && queries.offsets[static_cast<std::size_t>(s)] < rows.end; ++s) {
+    const Index begin = queries.offsets[static_cast<std::size_t>(s)], Tq = rows_in(queries, s);
+    const Index blocks = kernels::count_blocks(
+        Tq, query_rows(op, schedule, kernel, rows_in(keys, s), context.chain_rows));
+    Index from = 0;
+    while (begin + kernels::first_row(Tq, blocks, V, from) < rows.begin) ++from;
+    Index to = from;
+    while (to < blocks && begin + kernels::first_row(Tq, blocks, V, to) < rows.end) ++to;
+    context.workers.run((to - from) * op.heads, [&](Index task, int worker) {
+      run_block(s, task / (to - from), from + task % (to - from), blocks, worker);
+    });
+  }
 }
 
 }  // namespace tessera::execute

@@ -5,6 +5,7 @@
 // those that live in a block in the worker's memory.
 #include <algorithm>
 
+#include "kernels/attention/blocks.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
@@ -20,8 +21,36 @@ struct Block {
   Range rows, sequences;
 };
 
+/// Where the blocks of queries begin: as many blocks of the attention as reach an even share of the rows, and no
+/// more rows than a block of the chain has. The number of blocks; begin[that] is the number of rows.
+Index cut_queries(const Context& context, const AttentionOp& op, const OpSchedule& schedule,
+                  const Chain& chain, std::span<std::int32_t> begin) noexcept {
+  const kernels::Attention& kernel = context.kernels.attention[op.precision];
+  const Cuts& tokens = context.cuts[at(kTokens)];
+  const Index share =
+      ceil_div(tokens.rows, count_blocks(tokens.rows, chain.block_rows, context.workers.count()));
+  Index blocks = 0;
+  begin[0] = 0;
+  for (Index s = 0; s < tokens.pieces; ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    const Index first = tokens.offsets[i], T = tokens.offsets[i + 1] - first;
+    const Index pieces =
+        kernels::count_blocks(T, query_rows(op, schedule, kernel, T, chain.block_rows));
+    for (Index b = 0; b < pieces; ++b) {
+      const Index row = first + kernels::first_row(T, pieces, kernel.V, b),
+                  end = first + kernels::first_row(T, pieces, kernel.V, b + 1);
+      if (end - begin[static_cast<std::size_t>(blocks)] <= share) continue;
+      if (row > begin[static_cast<std::size_t>(blocks)])
+        begin[static_cast<std::size_t>(++blocks)] = static_cast<std::int32_t>(row);
+    }
+  }
+  begin[static_cast<std::size_t>(++blocks)] = static_cast<std::int32_t>(tokens.rows);
+  return blocks;
+}
+
 /// The context of `worker` for `block` of the ops [span.first, span.end()).
-Context of_block(const Context& batch, OpSpan span, const Block& block, int worker) noexcept {
+Context of_block(const Context& batch, OpSpan span, const Block& block, int worker,
+                 const AttentionOp* of_queries) noexcept {
   const BlockSpace& space = batch.block_spaces[static_cast<std::size_t>(worker)];
   const auto place = [&](ValueId id) {
     const MemorySlot& slot = batch.slots[at(id)];
@@ -35,6 +64,10 @@ Context of_block(const Context& batch, OpSpan span, const Block& block, int work
     for_each_operand(batch.program.ops[i],
                      Overloaded{[&](Reads, ValueId id) { place(id); },
                                 [&](Writes, ValueId id) { place(id); }, [](Uses, ParameterId) {}});
+  }
+  if (of_queries != nullptr) {  // keys of all rows
+    for (const ValueId id : {of_queries->k.value, of_queries->v.value})
+      space.places[at(id)] = batch.places[at(id)];
   }
   Cuts& tokens = space.cuts[at(kTokens)];
   tokens = {.rows = block.rows.size(), .longest = batch.longest};
@@ -50,6 +83,11 @@ Context of_block(const Context& batch, OpSpan span, const Block& block, int work
   context.places = space.places;
   context.block_begin = space.block_begin;
   context.in_block = true;
+  if (of_queries != nullptr) {
+    context.batch = &batch;
+    context.rows_of_batch = block.rows;
+    context.chain_rows = batch.schedule[span.first].chain.block_rows;
+  }
   context.cuts = space.cuts;
   context.rows = tokens.rows;
   context.sequences = tokens.pieces;
@@ -121,14 +159,26 @@ void run_chain(const Context& context, std::size_t i, RunObserver* observer) noe
   const Cuts& tokens = context.cuts[at(kTokens)];
   const int workers = context.workers.count();
   const bool by_sequences = takes_whole_sequences(context.program, span);
+  const AttentionOp* const of_queries = attention_of_queries(context.program, span);
   const Index tile = tile_rows(context.program, span, [&](Precision precision) {
     return context.kernels.gemm[precision].MR;
   });
   const Index MR = std::min(tile, chain.block_rows);  // blocks of rows are whole tiles
+  const auto schedule_of = [&](const AttentionOp& op) -> const OpSchedule& {
+    std::size_t at_op = span.first;
+    while (std::get_if<AttentionOp>(&context.program.ops[at_op]) != &op) ++at_op;
+    return context.schedule[at_op];
+  };
   const Index blocks =
-      by_sequences ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
-                   : block_shape(chain, false, tokens.rows, tokens.pieces, tile, workers).blocks;
+      of_queries != nullptr
+          ? cut_queries(context, *of_queries, schedule_of(*of_queries), chain, context.query_blocks)
+      : by_sequences ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
+                     : block_shape(chain, false, tokens.rows, tokens.pieces, tile, workers).blocks;
   const auto block_at = [&](Index b) -> Block {
+    if (of_queries != nullptr) {
+      const std::int32_t* const begin = context.query_blocks.data() + b;
+      return {{begin[0], begin[1]}, {0, 0}};
+    }
     if (!by_sequences) return {row_block(tokens.rows, b, blocks, MR, true), {0, 0}};
     const Range sequences{context.block_begin[b], context.block_begin[b + 1]};
     return {{tokens.offsets[static_cast<std::size_t>(sequences.begin)],
@@ -146,7 +196,7 @@ void run_chain(const Context& context, std::size_t i, RunObserver* observer) noe
   };
   if (!one_by_one) begin(span.first, span.count);
   context.workers.run(blocks, [&](Index task, int worker) {
-    const Context block = of_block(context, span, block_at(task), worker);
+    const Context block = of_block(context, span, block_at(task), worker, of_queries);
     RunStop* stop = context.workers.stop();
     for (std::size_t op = span.first; op < span.end();) {
       if (stop != nullptr && stop->requested()) return;

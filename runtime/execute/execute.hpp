@@ -53,6 +53,11 @@ struct Context {
   std::int32_t* block_begin;                 ///< (S+1) first attention block of each sequence
   std::span<const BlockSpace> block_spaces;  ///< one per worker
   bool in_block = false;                     ///< of a chain
+  std::span<std::int32_t> query_blocks{};    ///< room for their first rows, where a chain has such
+  /// In a block of queries (plan/chain.hpp): the batch, whose keys they see, and the block's rows of it.
+  const Context* batch = nullptr;
+  Range rows_of_batch{0, 0};
+  Index chain_rows = 0;  ///< Chain::block_rows
 
   // The batch of this run.
   std::span<const Cuts> cuts;      ///< one per space
@@ -112,6 +117,11 @@ inline Index sequence_of(std::span<const std::int32_t> block_begin, Index block)
   const auto after = std::upper_bound(block_begin.begin(), block_begin.end(), block);
   return after - block_begin.begin() - 1;
 }
+
+/// Most query rows of a block of attention to T keys, in a chain of blocks of `chain_rows` rows. Where keys
+/// are hidden bits may depend on it (AttentionTask): there it is the plan's.
+Index query_rows(const AttentionOp& op, const OpSchedule& schedule,
+                 const kernels::Attention& kernel, Index T, Index chain_rows) noexcept;
 
 /// Floats of scratch that one of `threads` workers needs for any op of `program`, a multiple of 32 (128
 /// bytes). `holds_columns`: as plan_memory().

@@ -24,18 +24,21 @@ const LinearOp& linear_at(const Context& context, std::size_t i) noexcept {
 GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const LoadedParameter& weight = context.weights[op.weight];
-  GemmOperands o{.gemm = context.kernels.gemm[weight.precision],
-                 .a = context.places[at(op.in)],
-                 .lda = context.stride(op.in),
-                 .panels = weight.panels,
-                 .c = nullptr,
-                 .ldc = 0,
-                 .N = weight.rows,
-                 .K = weight.cols,
-                 .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data,
-                 .activation = op.activation,
-                 .resident = context.weights_stay_in_l3,
-                 .stop = context.workers.stop()};
+  GemmOperands o{
+      .gemm = context.kernels.gemm[weight.precision],
+      .a = context.places[at(op.in)],
+      .lda = context.stride(op.in),
+      .panels = weight.panels + op.first_row.value_or(0) /
+                                    context.kernels.gemm[weight.precision].NR *
+                                    context.kernels.gemm[weight.precision].panel_bytes(weight.cols),
+      .c = nullptr,
+      .ldc = 0,
+      .N = context.program.values[at(op.out)].width,
+      .K = weight.cols,
+      .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data + op.first_row.value_or(0),
+      .activation = op.activation,
+      .resident = context.weights_stay_in_l3,
+      .stop = context.workers.stop()};
   if (o.gemm.of_integers) {
     const Value& in = context.program.values[at(op.in)];
     o.row_scales =

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernels/attention/layout.hpp"
 #include "runtime/base/overloaded.hpp"
 #include "runtime/plan/attention_layout.hpp"
 #include "runtime/plan/memory_plan.hpp"
@@ -47,6 +48,19 @@ std::vector<OpSpan> spans_of(const Program& program, Takes&& takes) {
   return spans;
 }
 
+bool is_written_in(const Program& program, OpSpan span, ValueId value) noexcept {
+  for (std::size_t i = span.first; i < span.end(); ++i) {
+    if (output_of(program.ops[i]) == value) return true;
+  }
+  return false;
+}
+
+/// Whether the attention needs no more of a chain than its queries.
+bool has_keys_before(const Program& program, OpSpan span, const AttentionOp& op) noexcept {
+  return op.q.value != op.k.value && op.q.value != op.v.value &&
+         !is_written_in(program, span, op.k.value) && !is_written_in(program, span, op.v.value);
+}
+
 }  // namespace
 
 bool may_be_chained(const Program& program, const Op& op) noexcept {
@@ -63,9 +77,18 @@ bool may_be_chained(const Program& program, const Op& op) noexcept {
 
 bool takes_whole_sequences(const Program& program, OpSpan span) noexcept {
   for (std::size_t i = span.first; i < span.end(); ++i) {
-    if (attention_at(program, i) != nullptr) return true;
+    const AttentionOp* op = attention_at(program, i);
+    if (op != nullptr && !has_keys_before(program, span, *op)) return true;
   }
   return false;
+}
+
+const AttentionOp* attention_of_queries(const Program& program, OpSpan span) noexcept {
+  for (std::size_t i = span.first; i < span.end(); ++i) {
+    const AttentionOp* op = attention_at(program, i);
+    if (op != nullptr && has_keys_before(program, span, *op)) return op;
+  }
+  return nullptr;
 }
 
 std::vector<bool> inner_values(const Program& program, OpSpan span) {
@@ -107,6 +130,41 @@ std::vector<OpSpan> chains_of_layers(const Program& program, std::span<const OpS
   }
   std::erase_if(layers, [](const OpSpan& span) { return span.count < 2; });
   return layers;
+}
+
+std::vector<OpSpan> chains_of_queries(const Program& program) {
+  const std::size_t n = program.ops.size();
+  std::vector<std::size_t> writer(program.values.size(), n);
+  std::vector<int> readers(program.values.size(), 0);
+  for (std::size_t i = 0; i < n; ++i) {
+    writer[at(output_of(program.ops[i]))] = i;
+    for (const ValueId in : inputs_of(program.ops[i])) ++readers[at(in)];
+  }
+  for (const Output& output : program.outputs) ++readers[at(output.value)];
+  std::vector<bool> begins(n + 1, false);
+  for (std::size_t i = 0; i < n; ++i) {
+    const AttentionOp* op = attention_at(program, i);
+    if (op == nullptr || op->q.value == op->k.value) continue;
+    const std::size_t last = writer[at(op->k.value)];
+    if (last == n) continue;
+    std::size_t first = last;  // op after op, each read by the next alone
+    while (first > 0 && readers[at(output_of(program.ops[first - 1]))] == 1 &&
+           may_be_chained(program, program.ops[first - 1]) &&
+           inputs_of(program.ops[first]) == std::vector{output_of(program.ops[first - 1])}) {
+      --first;
+    }
+    begins[first] = begins[last + 1] = true;
+  }
+  std::vector<OpSpan> chains;
+  for (const OpSpan& span :
+       spans_of(program, [&](std::size_t i) { return may_be_chained(program, program.ops[i]); })) {
+    for (std::size_t i = span.first; i < span.end(); ++i) {
+      if (i == span.first || begins[i]) chains.push_back({i, 0});
+      ++chains.back().count;
+    }
+  }
+  std::erase_if(chains, [](const OpSpan& span) { return span.count < 2; });
+  return chains;
 }
 
 Index count_blocks(Index rows, Index most, int workers) noexcept {
@@ -162,6 +220,27 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
           "{}: the last of its block_nests is for up to {} rows, expected {}, those "
           "of a block",
           name, nests.back().last_rows, most);
+    }
+  }
+  int attentions = 0;
+  for (std::size_t j = i; j < span.end(); ++j) attentions += attention_at(program, j) != nullptr;
+  if (attentions > 1 && attention_of_queries(program, span) != nullptr) {
+    return "a chain with several attentions to keys from before it, expected one";
+  }
+  // A block is of whole blocks of the attention.
+  for (std::size_t j = i; j < span.end(); ++j) {
+    const AttentionOp* op = attention_at(program, j);
+    if (op == nullptr || op != attention_of_queries(program, span)) continue;
+    Index least = kernels::kQueryRows;
+    if (op->mask != kernels::AttentionMask{}) {
+      for (const AttentionRange& range : schedule[j].attention) {
+        least = std::max(least, std::min(range.task_rows, max_rows));
+      }
+    }
+    if (std::min(chain.block_rows, max_rows) < std::min(least, max_rows)) {
+      return fmt::format(
+          "a chain with attention in blocks of {} rows, expected {}, its own, or more",
+          chain.block_rows, least);
     }
   }
   const Index longest = longest_sequence(program, max_rows);

@@ -11,6 +11,9 @@
 // row of the output depends on the same rows of the inputs alone (linears, norms, activations, …); with
 // an attention among them a block is of whole sequences. Blocks change no bits: rows do not depend on
 // the rows beside them (docs/PROMISES.md).
+//
+// An attention whose K and V were written before the chain needs those of all rows and its own queries
+// alone (program/keys_first.hpp): a block is then of rows, cut where the attention's own blocks are.
 #pragma once
 
 #include <algorithm>
@@ -44,8 +47,11 @@ struct OpSpan {
 /// Whether a block of rows of the tokens is enough for the op, of whole sequences if it is an attention.
 bool may_be_chained(const Program& program, const Op& op) noexcept;
 
-/// Whether an attention is among the ops: blocks are then of whole sequences.
+/// Whether an attention is among the ops and its K or V is written there: blocks are then of whole sequences.
 bool takes_whole_sequences(const Program& program, OpSpan span) noexcept;
+
+/// The attention among the ops whose K and V are written before them; null: none.
+const AttentionOp* attention_of_queries(const Program& program, OpSpan span) noexcept;
 
 /// By value: whether only these ops write and read it, and no output is it.
 std::vector<bool> inner_values(const Program& program, OpSpan span);
@@ -58,6 +64,9 @@ std::vector<OpSpan> chains_of_rows(const Program& program);
 /// none. A linear of `schedule` stays with the ops in its tiles.
 std::vector<OpSpan> chains_of_layers(const Program& program,
                                      std::span<const OpSchedule> schedule = {});
+
+/// Of a program by keys_first(): what leads to K and V, and what stands behind until the next K and V.
+std::vector<OpSpan> chains_of_queries(const Program& program);
 
 /// Rows of the largest register tile of the span's linears, where blocks are best cut; `rows_of(precision)` is
 /// that of a family.

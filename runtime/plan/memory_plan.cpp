@@ -185,13 +185,18 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
       break;
     }
     const Chains::Spanned* chain = chains.of_op(i);
+    const auto is_read_whole = [&](std::size_t v) {  // by every block
+      const AttentionOp* op = attention_of_queries(program, chain->span);
+      return op != nullptr && (v == at(op->k.value) || v == at(op->v.value));
+    };
     if (root[out] != out || chain == nullptr || chains.of_value(out) != nullptr) continue;
     for (std::size_t v = 0; v < n; ++v) {
       const Value &its = program.values[v], &value = program.values[out];
       const std::size_t died = plan.slots[v].last_op;
       if (v == out || root[v] != v || plan.slots[v].in_tiles || its.space != value.space ||
           its.width != value.width || its.type != DType::f32 || value.type != DType::f32 ||
-          !alike(v, out) || plan.slots[v].first_op >= i || died < chain->span.first || died >= i) {
+          !alike(v, out) || plan.slots[v].first_op >= i || died < chain->span.first || died >= i ||
+          is_read_whole(v)) {
         continue;
       }
       take_over(out, v);

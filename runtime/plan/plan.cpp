@@ -56,7 +56,8 @@ class Planner {
       const LinearTask task =
           linear_task(in_.program, i, schedule.tile_ops, rows, in_.tile, weights_stay_in_l3_);
       const LinearCandidate& chosen = plan(task);
-      const bool is_onednn = schedule.tile_ops == 0 && onednn(task, chosen.nest);
+      const bool is_onednn =
+          schedule.tile_ops == 0 && !linear->first_row && onednn(task, chosen.nest);
       append_range(schedule.nests, NestRange{rows, chosen.nest, is_onednn});
     }
     return schedule;
@@ -183,12 +184,12 @@ LinearTask linear_task(const Program& program, std::size_t i, Index tile_ops, In
   const LinearOp& op = *std::get_if<LinearOp>(&program.ops[i]);
   const Parameter& weight = program.parameters[at(op.weight)];
   const Value& out = program.values[at(written_by(program, i, tile_ops))];
-  return {.shape = {.M = rows, .N = weight.rows, .K = weight.cols},
+  const Index N = program.values[at(op.out)].width;
+  return {.shape = {.M = rows, .N = N, .K = weight.cols},
           .residual = op.residual != kNone && !op.norm,
           .norm = op.norm.has_value(),
           .narrow = out.type == DType::bf16,
-          .share =
-              tile_ops == 0 ? 1 : static_cast<double>(out.width) / static_cast<double>(weight.rows),
+          .share = tile_ops == 0 ? 1 : static_cast<double>(out.width) / static_cast<double>(N),
           .group = tile_group(program, i, tile_ops, tile[weight.precision].NR).panels,
           .weights_stay_in_l3 = weights_stay_in_l3,
           .precision = weight.precision};

@@ -12,8 +12,9 @@
 namespace tessera {
 namespace {
 
-constexpr double kSameTime = 1.02;  // a prediction says no more than that
-constexpr Index kBatch = 4096;      // rows that times are compared at, whatever the largest batch
+constexpr double kSameTime = 1.02;        // a prediction says no more than that
+constexpr double kLittleMoreTime = 1.05;  // for the least memory
+constexpr Index kBatch = 4096;  // rows that times are compared at, whatever the largest batch
 constexpr Index kBlockRows[] = {128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096};
 
 PlanMachine one_thread(const PlanInput& in) {
@@ -25,6 +26,7 @@ PlanMachine one_thread(const PlanInput& in) {
 /// The spans for blocks of `rows` rows: layers where blocks of whole sequences are possible. By itself a
 /// plan has those on one thread only: sequences cannot be shared evenly by several, rows can.
 std::vector<OpSpan> spans_for(const PlanInput& in, Index rows, const std::vector<OpSchedule>& ops) {
+  if (in.least_memory) return chains_of_queries(in.program);
   const bool layers = rows >= longest_sequence(in.program, in.max_rows) &&
                       (in.threads == 1 || in.row_blocks.has_value());
   return layers ? chains_of_layers(in.program, ops) : chains_of_rows(in.program);
@@ -160,11 +162,13 @@ Index best_rows(const PlanInput& in, const std::vector<OpSchedule>& ops, ChainPl
     all.push_back(
         {rows, planner.in_blocks(spans, chained, rows) / planner.op_by_op(spans, chained), bytes});
   }
-  double least = 1;
+  if (in.least_memory && all.size() > 1) all.erase(all.begin());
+  double least = all.front().seconds;
   for (const Candidate& c : all) least = std::min(least, c.seconds);
+  const double same = in.least_memory ? kLittleMoreTime : kSameTime;
   const Candidate* best = nullptr;
   for (const Candidate& c : all) {
-    if (c.seconds > kSameTime * least) continue;
+    if (c.seconds > same * least) continue;
     if (best == nullptr || c.bytes < best->bytes) best = &c;
   }
   return best->rows;
@@ -179,7 +183,8 @@ bool weights_stay_between_blocks(const Program& program, OpSpan span,
     const auto* linear = std::get_if<LinearOp>(&program.ops[i]);
     if (linear == nullptr) continue;
     const Parameter& weight = program.parameters[at(linear->weight)];
-    bytes += tile[weight.precision].bytes.b * static_cast<double>(weight.rows * weight.cols);
+    bytes += tile[weight.precision].bytes.b *
+             static_cast<double>(program.values[at(linear->out)].width * weight.cols);
   }
   return machine.l3_bytes > 0 && bytes <= machine.Z3();
 }

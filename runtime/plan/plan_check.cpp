@@ -175,6 +175,10 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   }
   check_nests(in, task, schedule.nests, fail);
   check_nests(in, task, schedule.block_nests, fail);
+  for (const NestRange& range : schedule.nests) {
+    if (range.onednn && op->first_row)
+      fail("wants oneDNN for a part of a weight, expected a nest of ours");
+  }
 }
 
 std::string describe_range(const std::vector<NestRange>& nests, Index rows) {

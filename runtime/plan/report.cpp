@@ -437,7 +437,8 @@ std::vector<OrderRange> crossovers_of(const Plan& plan, const PlanInput& in) {
     const auto* linear = std::get_if<LinearOp>(&in.program.ops[i]);
     if (linear == nullptr) continue;
     const Parameter& w = in.program.parameters[at(linear->weight)];
-    const std::string shape = fmt::format("({},{})", w.cols, w.rows);
+    const std::string shape =
+        fmt::format("({},{})", w.cols, in.program.values[at(linear->out)].width);
     if (!seen.insert(shape + epilogue_of(*linear)).second) continue;
     Index from = 1;
     const LoopOrder* before = nullptr;
@@ -510,7 +511,10 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
     const std::size_t end = i + (chain ? chain->span.count : 1);
     for (; i < end; ++i) {
       report.ops.push_back(reporter.op(i));
-      if (!chain) continue;
+      const auto* attention = std::get_if<AttentionOp>(&input.program.ops[i]);
+      const bool is_of_queries = chain && attention != nullptr &&
+                                 attention_of_queries(input.program, chain->span) == attention;
+      if (!chain || is_of_queries) continue;  // blocks of queries see the keys of all rows
       OpReport& op = report.ops.back();
       OpReport block = reporter.of_block(*chain, false).op(i);
       const CandidateReport first = reporter.of_block(*chain, true).op(i).chosen;

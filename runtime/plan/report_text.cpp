@@ -2,6 +2,7 @@
 // A plan report as text and as JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -64,17 +65,18 @@ std::string text_of_chains(const PlanReport& report) {
   if (report.chains.empty()) return "";
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 0x1p20; };
   std::string text = "row blocks: ";
-  for (std::size_t i = 0; i < report.chains.size();) {
-    const auto& [span, shape] = report.chains[i];
-    std::size_t same = i;
-    while (same < report.chains.size() && report.chains[same].span.count == span.count &&
-           report.chains[same].shape.blocks == shape.blocks) {
-      ++same;
-    }
-    text += fmt::format("{}{} chain{} of {} ops in {} block{} of {} rows", i == 0 ? "" : ", ",
-                        same - i, same - i == 1 ? "" : "s", span.count, shape.blocks,
-                        shape.blocks == 1 ? "" : "s", shape.rows);
-    i = same;
+  const auto alike = [](const ChainReport& a, const ChainReport& b) {
+    return a.span.count == b.span.count && a.shape.blocks == b.shape.blocks;
+  };
+  for (std::size_t i = 0; i < report.chains.size(); ++i) {
+    const ChainReport& chain = report.chains[i];
+    const auto is_like = [&](const ChainReport& other) { return alike(other, chain); };
+    const auto here = report.chains.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::any_of(report.chains.begin(), here, is_like)) continue;  // counted with that one
+    const auto same = std::count_if(here, report.chains.end(), is_like);
+    text += fmt::format("{}{} chain{} of {} ops in {} block{} of {} rows", i == 0 ? "" : ", ", same,
+                        same == 1 ? "" : "s", chain.span.count, chain.shape.blocks,
+                        chain.shape.blocks == 1 ? "" : "s", chain.shape.rows);
   }
   return fmt::format("{}; values take {:.1f} MiB instead of {:.1f} at the largest batch\n", text,
                      mib(report.values_bytes), mib(report.unchained_values_bytes));

@@ -60,9 +60,12 @@ class AddressSpace {
     }
     return step({slot.offset, slot.offset + bytes}, block_, blocks_);
   }
-  MemoryRange weight(ParameterId id) const {
+  /// Rows [first, first + count) of it.
+  MemoryRange weight(ParameterId id, Index first, Index count) const {
     const std::size_t i = at(id);
-    return {weights_[i], i + 1 < weights_.size() ? weights_[i + 1] : scratch_};
+    const MemoryRange all{weights_[i], i + 1 < weights_.size() ? weights_[i + 1] : scratch_};
+    const Index rows = program_.parameters[i].rows;
+    return {step(all, first, rows).begin, step(all, first + count, rows).begin};
   }
   MemoryRange scratch(Index count) const {
     return {scratch_, scratch_ + static_cast<std::size_t>(count)};
@@ -109,7 +112,9 @@ class Run {
  private:
   /// Per block of rows: the panels of B pass, and A, C and the residual with them.
   void linear(std::size_t i, const LinearOp& o, Index n) {
-    const MemoryRange a = space_.value(o.in), b = space_.weight(o.weight),
+    const MemoryRange a = space_.value(o.in),
+                      b = space_.weight(o.weight, o.first_row.value_or(0),
+                                        program_.values[at(o.out)].width),
                       c = space_.value(written_by(program_, i, plan_.ops[i].tile_ops));
     const Index M = ceil_div(most_rows(program_, o.out, report_.rows, report_.sequences), n);
     const Index blocks = std::clamp<Index>(at_rows(plan_.ops[i].nests, M).nest.row_blocks, 1, M);

@@ -62,6 +62,7 @@ class Writer {
   void attributes(const LinearOp& o) {
     fields(o.bias, o.residual, o.activation, o.norm.has_value());
     if (o.norm) fields(o.norm->eps, o.norm->of_squares);
+    if (o.first_row) field(*o.first_row);
   }
   void attributes(const PooledLinearOp& o) { fields(o.bias, o.activation, o.over, o.top); }
   void attributes(const ExpertsOp& o) { fields(std::ssize(o.up), o.top, o.bias, o.activation); }

@@ -135,15 +135,17 @@ class Checker {
   void shapes(const LinearOp& o) const {
     const Parameter& w = parameter(o.weight);
     require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
-    require(w.rows == width(o.out) && w.cols == width(o.in), "has a weight of the wrong shape");
+    const bool fits = o.first_row ? *o.first_row >= 0 && *o.first_row + width(o.out) <= w.rows
+                                  : w.rows == width(o.out);
+    require(fits && w.cols == width(o.in), "has a weight of the wrong shape");
     require(w.input_factors == factors_[at(o.in)],
             "has a weight for other factors than its input's");
     require(value(o.in).space == value(o.out).space, "changes the number of rows");
     vector_of(o.bias, w.rows);
     if (o.residual != kNone) same_shape(o.residual, o.out);
     if (o.norm) {
-      vector_of(o.norm->gamma, w.rows);
-      vector_of(o.norm->beta, w.rows);
+      vector_of(o.norm->gamma, width(o.out));
+      vector_of(o.norm->beta, width(o.out));
     }
   }
   void shapes(const PooledLinearOp& o) const {

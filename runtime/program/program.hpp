@@ -117,7 +117,9 @@ struct NormEpilogue {
 
 /// out = act(in · weightᵀ + bias) + residual, then layer norm if `norm` is given. weight (N,K),
 /// bias (N) or kNone, residual or kNone. `in` has the element type of the weight's precision, and its columns
-/// the factors that the weight's were divided by (Parameter::input_factors); `out` is f32, or, without a norm, bf16: then the result is rounded where it is written.
+/// the factors that the weight's were divided by (Parameter::input_factors); `out` is f32, or, without a
+/// norm, bf16: then the result is rounded where it is written. With `first_row` the rows of the weight from
+/// there on alone, as many as `out` has columns (keys_first.hpp); it begins a panel.
 struct LinearOp {
   ValueId in;
   ParameterId weight;
@@ -126,6 +128,7 @@ struct LinearOp {
   Activation activation = Activation::none;
   ValueId residual = kNone;
   std::optional<NormEpilogue> norm{};
+  std::optional<Index> first_row{};
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {

@@ -16,17 +16,11 @@
 namespace tessera {
 namespace {
 
-/// `kept`, `options`: of session_program(), resolve().
-std::size_t arena_bytes(const Program& kept, const Plan& plan, Isa isa,
-                        const SessionOptions& options) {
-  const std::size_t copies = options.allow_onednn ? execute::OneDnnWeights::most_bytes(kept) : 0;
-  return lay_out(kept, options, plan.ops, kernels::kernels_at(isa)).bytes + copies;
-}
-
-std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options) {
-  const SessionOptions resolved = resolve(options, isa);
-  const Program kept = session_program(program, resolved);
-  return arena_bytes(kept, *plan_of(kept, isa, resolved), isa, resolved);
+/// Of the session that these options make.
+std::size_t bytes_of_session(const Program& program, Isa isa, const SessionOptions& options,
+                             std::size_t weights) {
+  return arena_bytes(program, isa,
+                     with_memory_choice(resolve(options, isa), program, isa, weights));
 }
 
 /// `rows` rows, and of the sequences the same share.
@@ -92,9 +86,10 @@ SessionOptions fit(const BytesOf& bytes, Isa isa, const SessionOptions& options,
 }  // namespace
 
 MemoryBytes memory_bytes(const Model& model, const SessionOptions& options) {
-  return {.weights_packed = model.packed_bytes(),
-          .weights_mapped = model.mapped_bytes(),
-          .arena = arena_bytes(model.program(), model.isa(), options)};
+  MemoryBytes bytes{
+      .weights_packed = model.packed_bytes(), .weights_mapped = model.mapped_bytes(), .arena = 0};
+  bytes.arena = bytes_of_session(model.program(), model.isa(), options, bytes.weights());
+  return bytes;
 }
 
 MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
@@ -105,7 +100,7 @@ MemoryBytes memory_bytes(const Program& program, const Checkpoint& checkpoint,
       weight_bytes(kept, checkpoint, kernels::kernels_at(isa), model_options.copy_tables);
   return {.weights_packed = weights.packed,
           .weights_mapped = weights.mapped,
-          .arena = arena_bytes(kept, isa, options)};
+          .arena = bytes_of_session(kept, isa, options, weights.packed + weights.mapped)};
 }
 
 Forecast forecast(const Program& program, const Checkpoint& checkpoint,
@@ -113,14 +108,15 @@ Forecast forecast(const Program& program, const Checkpoint& checkpoint,
                   Index sequences) {
   const Isa isa = resolve_isa(model_options.isa, model_options.precision);
   const Program model = model_program(program, model_options);
-  const SessionOptions resolved = resolve(options, isa);
-  const Program kept = session_program(model, resolved);
-  const std::shared_ptr<const Plan> plan = plan_of(kept, isa, resolved);
   const WeightBytes weights =
       weight_bytes(model, checkpoint, kernels::kernels_at(isa), model_options.copy_tables);
+  const SessionOptions resolved =
+      with_memory_choice(resolve(options, isa), model, isa, weights.packed + weights.mapped);
+  const Program kept = session_program(model, isa, resolved);
+  const std::shared_ptr<const Plan> plan = plan_of(kept, isa, resolved);
   return {.memory = {.weights_packed = weights.packed,
                      .weights_mapped = weights.mapped,
-                     .arena = arena_bytes(kept, *plan, isa, resolved)},
+                     .arena = arena_bytes(model, isa, resolved)},
           .report = report_plan(*plan, plan_input(kept, isa, resolved), rows, sequences)};
 }
 
@@ -133,7 +129,7 @@ std::size_t parameter_count(const Program& program, const ModelOptions& options)
 }
 
 std::size_t Session::memory_bytes(const Model& model, const SessionOptions& options) {
-  return arena_bytes(model.program(), model.isa(), options);
+  return tessera::memory_bytes(model, options).arena;
 }
 
 SessionOptions fit_to_cap(const Model& model, const SessionOptions& options, Index least_rows) {

@@ -48,6 +48,7 @@ struct SessionLayout {
               block_stride = 0;  ///< bytes: of the first worker's block, to the next one's
   /// Two arrays of this many integers per worker, for the sequences of a block.
   std::size_t block_sequences = 0, block_integers = 0;
+  std::size_t query_blocks = 0, most_query_blocks = 0;  ///< bytes; first rows, one more than blocks
   std::size_t bytes = 0;
 };
 
@@ -56,8 +57,15 @@ Program model_program(const Program& program, const ModelOptions& options);
 
 /// `options` checked, with threads and rates filled in.
 SessionOptions resolve(SessionOptions options, Isa isa);
+/// `options`, resolved, with least_memory set: as the plan that is given was made, or where `weights` bytes and
+/// the arena are beyond the cap otherwise.
+SessionOptions with_memory_choice(SessionOptions options, const Program& program, Isa isa,
+                                  std::size_t weights);
+/// Bytes of the arena of a session of `program`, a model's, and of oneDNN's copies of weights; `options` with
+/// the choice.
+std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options);
 /// What a session computes of a model's program.
-Program session_program(const Program& program, const SessionOptions& options);
+Program session_program(const Program& program, Isa isa, const SessionOptions& options);
 PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options);
 /// The caller's plan, checked, or a new one.
 std::shared_ptr<const Plan> plan_of(const Program& program, Isa isa, const SessionOptions& options);

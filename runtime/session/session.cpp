@@ -66,8 +66,10 @@ class ArenaSession final : public Session {
  public:
   ArenaSession(std::shared_ptr<const LoadedModel> model, const SessionOptions& options)
       : model_(std::move(model)),
-        options_(resolve(options, model_->isa())),
-        program_(session_program(model_->program(), options_)),
+        options_(with_memory_choice(resolve(options, model_->isa()), model_->program(),
+                                    model_->isa(),
+                                    model_->packed_bytes() + model_->mapped_bytes())),
+        program_(session_program(model_->program(), model_->isa(), options_)),
         kernels_(model_->kernels()),
         plan_(plan_of(program_, model_->isa(), options_)),
         next_weight_(next_weights(program_)),
@@ -125,6 +127,7 @@ class ArenaSession final : public Session {
         .holds_columns = layout_.holds_columns,
         .block_begin = integers(layout_.block_begin),
         .block_spaces = block_spaces_,
+        .query_blocks = {integers(layout_.query_blocks), layout_.most_query_blocks},
         .cuts = cuts_,
         .rows = tokens.rows,
         .sequences = tokens.pieces,

@@ -104,6 +104,10 @@ struct SessionOptions {
   std::optional<LoopOrder> loop_order{};
   std::optional<kernels::AttentionDataflow> attention{};
   std::optional<Index> row_blocks{};
+  /// Whether K and V of all rows are computed before anything else of a layer, which then runs in blocks of
+  /// rows (program/keys_first.hpp): the least memory for long sequences, the same bits, a little more time.
+  /// nullopt: where the cap allows nothing else.
+  std::optional<bool> least_memory{};
   /// oneDNN may run a linear where it measures better (creation then takes a second). Its order of
   /// summation is its own: results then depend on the number of rows of a batch in the last bits,
   /// and a run may allocate. memory_bytes() then counts a second copy of the weights.

@@ -12,6 +12,7 @@
 #include "runtime/execute/onednn_weights.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan_file.hpp"
+#include "runtime/program/keys_first.hpp"
 #include "runtime/program/rewrites.hpp"
 #include "runtime/session/parts.hpp"
 
@@ -129,6 +130,16 @@ SessionLayout lay_out_with(bool holds_columns, const Program& program,
     layout.block_sequences = std::min(sequences, static_cast<std::size_t>(rows)) + 1;
     layout.block_integers = reserve(2 * layout.block_sequences * workers * sizeof(std::int32_t));
   }
+  for (std::size_t i = 0; i < schedule.size(); ++i) {
+    const Chain& chain = schedule[i].chain;
+    if (attention_of_queries(program, {i, static_cast<std::size_t>(chain.ops)}) == nullptr)
+      continue;
+    // Two blocks that follow each other have more rows than a share.
+    const Index shares = ceil_div(options.max_rows, chain.block_rows) + options.threads;
+    layout.most_query_blocks =
+        std::max(layout.most_query_blocks, static_cast<std::size_t>(2 * shares + 2));
+  }
+  layout.query_blocks = reserve(layout.most_query_blocks * sizeof(std::int32_t));
   layout.bytes = end + round_up(beyond);
   return layout;
 }
@@ -148,9 +159,41 @@ SessionLayout lay_out(const Program& program, const SessionOptions& options,
   return held.bytes < heaps.bytes ? held : heaps;
 }
 
-Program session_program(const Program& program, const SessionOptions& options) {
-  if (options.outputs.empty()) return program;
-  return keep_outputs(program, options.outputs, KeepParameters::all);
+Program session_program(const Program& program, Isa isa, const SessionOptions& options) {
+  Program kept = options.outputs.empty()
+                     ? program
+                     : keep_outputs(program, options.outputs, KeepParameters::all);
+  if (!options.least_memory.value_or(false)) return kept;
+  const kernels::KernelTable& kernels = kernels::kernels_at(isa);
+  return keys_first(kept, [&](Precision precision) { return kernels.gemm[precision].NR; });
+}
+
+SessionOptions with_memory_choice(SessionOptions options, const Program& program, Isa isa,
+                                  std::size_t weights) {
+  if (options.least_memory) return options;
+  const auto with = [&](bool least) {
+    SessionOptions other = options;
+    other.least_memory = least;
+    return other;
+  };
+  if (options.plan != nullptr) {
+    const auto is_of = [&](bool least) {
+      return options.plan->identity.program ==
+             fingerprint(session_program(program, isa, with(least)));
+    };
+    return with(!is_of(false) && is_of(true));
+  }
+  if (options.memory_cap_bytes == 0) return with(false);
+  const auto bytes = [&](bool least) { return arena_bytes(program, isa, with(least)); };
+  const std::size_t usual = bytes(false);
+  return with(weights + usual > options.memory_cap_bytes && bytes(true) < usual);
+}
+
+std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options) {
+  const Program kept = session_program(program, isa, options);
+  const std::size_t copies = options.allow_onednn ? execute::OneDnnWeights::most_bytes(kept) : 0;
+  return lay_out(kept, options, plan_of(kept, isa, options)->ops, kernels::kernels_at(isa)).bytes +
+         copies;
 }
 
 PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options) {
@@ -165,6 +208,7 @@ PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& opti
           .loop_order = options.loop_order,
           .attention = options.attention,
           .row_blocks = options.row_blocks,
+          .least_memory = options.least_memory.value_or(false),
           .allow_onednn = options.allow_onednn,
           .onednn_over_ours = options.allow_onednn  // who does not allow it does not load it
                                   ? execute::onednn_measurement(kernels::kernels_at(isa))

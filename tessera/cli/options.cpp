@@ -74,12 +74,13 @@ CLI::Validator byte_count() {
       "");
 }
 
-CLI::Validator row_count_or_off() {
+CLI::Validator row_count_or_word() {
   return CLI::Validator(
       [](const std::string& text) {
         std::string number = text;
         const std::string error = integer_between(1, (std::int64_t{1} << 31) - 1)(number);
-        return text == "off" || error.empty() ? std::string() : error + ", or off";
+        const bool is_word = text == "off" || text == "least";
+        return is_word || error.empty() ? std::string() : error + ", off or least";
       },
       "");
 }
@@ -222,8 +223,9 @@ void ModelFlags::add_plan_to(CLI::App& command) {
   add_option(
       command, "--row-blocks", row_blocks, "N",
       "Chains of ops on blocks of N rows instead of what is best (whole layers where N is the "
-      "longest sequence or more), or off: each op on all rows")
-      ->check(row_count_or_off())
+      "longest sequence or more); off: each op on all rows; least: K and V of all rows first, all "
+      "else in blocks of rows, the least memory for long inputs")
+      ->check(row_count_or_word())
       ->excludes(file);
 }
 
@@ -278,7 +280,11 @@ EncoderOptions ModelFlags::encoder_options(std::vector<std::string> outputs) con
   if (!plan.empty()) session.plan = std::make_shared<const Plan>(load_plan(plan));
   session.loop_order = find_by_name(kLoopOrders, kNameOfOrder, loop_order);
   session.attention = find_by_name(kAllDataflows, kNameOfDataflow, attention);
-  if (!row_blocks.empty()) session.row_blocks = row_blocks == "off" ? 0 : std::stoll(row_blocks);
+  if (row_blocks == "least") {
+    session.least_memory = true;
+  } else if (!row_blocks.empty()) {
+    session.row_blocks = row_blocks == "off" ? 0 : std::stoll(row_blocks);
+  }
   return options;
 }
 

@@ -25,7 +25,7 @@ struct ModelFlags {
   Index batch_tokens = 0;             // 0: not given
   std::string plan;                   // empty: not given
   std::string loop_order, attention;  // empty: not given
-  std::string row_blocks;             // empty: not given
+  std::string row_blocks;             // a number, "off", "least"; empty: not given
   bool allow_onednn = false;
   std::string precision;
   std::string packed_cache;    // empty: none

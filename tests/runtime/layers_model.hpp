@@ -23,6 +23,8 @@ struct LayersShape {
   } norms{};  ///< of Q and K before they turn: gammas of all heads, or of each
   bool neighbours = false;
   bool gated = false, second = false;  ///< the feed-forward; as GatedOp::second
+  Index kv_heads = 0;                  ///< 0: as many as heads
+  Index keys() const { return (kv_heads == 0 ? heads : kv_heads) * head_dim; }
   Index hidden() const { return heads * head_dim; }
 };
 
@@ -65,17 +67,18 @@ class LayersModel {
     rotation.neighbours = shape_.neighbours;
     for (Index j = 0; j < d / 2; ++j)
       rotation.frequencies.push_back(1.0F / static_cast<float>(1 + j));
-    const ValueId out = p().add_value(name, kTokens, 3 * shape_.hidden());
+    const ValueId out = p().add_value(name, kTokens, shape_.hidden() + 2 * shape_.keys());
     RotateOp op{.in = in,
                 .out = out,
                 .q = {.first = 0, .count = heads},
-                .k = {.first = shape_.hidden(), .count = heads},
+                .k = {.first = shape_.hidden(), .count = shape_.keys() / d},
                 .head_dim = d,
                 .eps = 1e-5F,
                 .rotation = p().add_rotation(rotation)};
     if (shape_.norms != LayersShape::none) {
-      const Index rows = shape_.norms == LayersShape::each ? heads * d : d;
-      op.q.gamma = vector(name + ".q", rows, 1), op.k.gamma = vector(name + ".k", rows, 1);
+      const bool each = shape_.norms == LayersShape::each;
+      op.q.gamma = vector(name + ".q", each ? heads * d : d, 1);
+      op.k.gamma = vector(name + ".k", each ? shape_.keys() : d, 1);
     }
     p().ops.emplace_back(op);
     return out;
@@ -115,13 +118,15 @@ class LayersModel {
     for (int l = 0; l < shape_.layers; ++l) {
       const std::string n = "layer." + std::to_string(l) + ".";
       const ValueId in = shape_.pre_norm ? norm(n + "norm1", x) : x;
-      ValueId qkv = linear(n + "qkv", in, H, 3 * H);
+      ValueId qkv = linear(n + "qkv", in, H, H + 2 * shape_.keys());
       if (shape_.turned) qkv = turn(n + "turned", qkv);
       const ValueId context = p().add_value(n + "context", kTokens, H);
       AttentionOp attention =
           self_attention(qkv, context, shape_.heads, shape_.head_dim,
                          static_cast<float>(1 / std::sqrt(static_cast<double>(shape_.head_dim))));
       attention.mask = shape_.mask;
+      attention.kv_heads = shape_.keys() / shape_.head_dim;
+      attention.v.first = H + shape_.keys();
       p().ops.emplace_back(attention);
       x = sum(n + "mid", linear(n + "out", context, H, H), x);
       if (!shape_.pre_norm) x = norm(n + "mid.norm", x);

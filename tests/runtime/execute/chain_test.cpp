@@ -98,7 +98,84 @@ TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
   }
 }
 
+TEST_P(ChainRunTest, BlocksOfQueriesGiveTheBitsOfOpByOp) {
+  const Ragged batches[] = {Ragged({300}), Ragged({190, 1, 13, 40, 7}), Ragged({1}),
+                            Ragged({1, 1, 1, 290, 1, 1})};
+  const kernels::AttentionMask masks[] = {{}, {.right = 0}, {.left = 20, .right = 20}};
+  for (int variant = 0; variant < 6; ++variant) {
+    const bool turned = variant % 2 == 1;
+    const test::LayersModel layers({.layers = 2,
+                                    .pre_norm = variant >= 3,
+                                    .inner = 192,
+                                    .positions = 300,
+                                    .mask = masks[variant % 3],
+                                    .turned = turned,
+                                    .gated = turned,
+                                    .kv_heads = variant % 3 == 1 ? 1 : 0});
+    for (const Precision precision : kModelPrecisions) {
+      const auto model = layers.create(precision, GetParam());
+      const auto expected = Session::create(model, options(0, 1));
+      for (const int threads : {1, 3}) {
+        for (const Index blocks : {Index{64}, Index{96}, Index{256}}) {
+          SessionOptions least = options(blocks, threads);
+          least.least_memory = true;
+          const auto session = Session::create(model, least);
+          EXPECT_EQ(session->memory_bytes(), Session::memory_bytes(*model, least));
+          for (const Ragged& ragged : batches) {
+            for (const bool query_only : {false, true}) {
+              expected->run(ragged.batch(query_only));
+              session->run(ragged.batch(query_only));
+              const std::vector<float> want = all_outputs(*expected), got = all_outputs(*session);
+              ASSERT_EQ(want.size(), got.size());
+              ASSERT_EQ(std::memcmp(want.data(), got.data(), want.size() * sizeof(float)), 0)
+                  << "variant " << variant << ", blocks of " << blocks << ", " << threads
+                  << " threads, " << ragged.rows() << " rows, " << to_string(precision);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_FOR_ALL_ISAS(ChainRunTest);
+
+TEST(ChainSessionTest, ACapThatAllowsNothingElseGetsBlocksOfQueries) {
+  const test::LayersModel layers({.layers = 2,
+                                  .pre_norm = true,
+                                  .inner = 192,
+                                  .positions = 4000,
+                                  .turned = true,
+                                  .gated = true});
+  const auto model = layers.create();
+  SessionOptions options{.max_rows = 4000, .max_sequences = 1, .threads = 1, .outputs = {}};
+  const auto usual = Session::create(model, options);
+  EXPECT_EQ(attention_of_queries(usual->program(), {0, usual->program().ops.size()}), nullptr);
+  options.least_memory = true;
+  const std::size_t least = Session::memory_bytes(*model, options);
+  EXPECT_LT(4 * least, 3 * usual->memory_bytes());
+  options.least_memory.reset();
+  const std::size_t weights = model->packed_bytes() + model->mapped_bytes();
+  options.memory_cap_bytes = weights + least;
+  const auto capped = Session::create(model, options);
+  EXPECT_LE(weights + capped->memory_bytes(), options.memory_cap_bytes);
+  EXPECT_EQ(capped->memory_bytes(), Session::memory_bytes(*model, options));
+  const Ragged ragged({3000});
+  usual->run(ragged.batch(false));
+  capped->run(ragged.batch(false));
+  EXPECT_EQ(all_outputs(*usual), all_outputs(*capped));
+  // Its plan says so, saved and loaded.
+  SessionOptions planned{.max_rows = 4000, .max_sequences = 1, .threads = 1, .outputs = {}};
+  const test::TemporaryFile file(".json");
+  save_plan(file.path(), capped->plan());
+  planned.plan = std::make_shared<const Plan>(load_plan(file.path()));
+  EXPECT_EQ(Session::create(model, planned)->memory_bytes(), least);
+  --options.memory_cap_bytes;
+  EXPECT_THROW(Session::create(model, options), Error);
+  options.least_memory = false;
+  options.memory_cap_bytes = weights + least;
+  EXPECT_THROW(Session::create(model, options), Error);
+}
 
 TEST(ChainSessionTest, TheArenaIsSmallerAndIsWhatWasPromised) {
   const test::LayersModel layers({.layers = 3});

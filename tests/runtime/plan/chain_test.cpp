@@ -14,12 +14,17 @@
 #include "runtime/base/overloaded.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/plan.hpp"
+#include "runtime/plan/tile_ops.hpp"
+#include "runtime/program/keys_first.hpp"
 #include "tests/runtime/layers_model.hpp"
 
 namespace tessera {
 namespace {
 
 using testing::HasSubstr;
+
+const PerPrecision<TileShape> kTile{TileShape{.MR = 4, .NR = 8}, TileShape{.MR = 4, .NR = 8},
+                                    TileShape{.MR = 4, .NR = 8}, TileShape{.MR = 4, .NR = 8}};
 
 std::string name_at(const Program& program, std::size_t i) {
   return program.values[at(output_of(program.ops[i]))].name;
@@ -78,9 +83,11 @@ class Shadow {
   Shadow(const Program& program, const MemoryPlan& plan, Index block_rows)
       : program_(program), plan_(plan), block_rows_(block_rows) {}
 
-  void run(std::size_t op, Range rows, int worker, bool chained) {
+  /// Op `op` with `behind` ops in its tiles, on `rows` of all `batch` rows.
+  void run(std::size_t op, std::size_t behind, Range rows, Index batch, int worker, bool chained) {
+    const ValueId out = output_of(program_.ops[op + behind]);
     std::set<std::size_t> written;
-    for_each_cell(output_of(program_.ops[op]), rows, worker, chained,
+    for_each_cell(out, rows, worker, chained,
                   [&](std::size_t cell, std::int64_t) { written.insert(cell); });
     for_each_operand(program_.ops[op],
                      Overloaded{[&](Reads reads, ValueId in) {
@@ -92,15 +99,18 @@ class Shadow {
                                                 });
                                 },
                                 [](auto, std::int32_t) {}});
+    const auto* attention = std::get_if<AttentionOp>(&program_.ops[op]);
     for (const ValueId in : inputs_of(program_.ops[op])) {
-      for_each_cell(in, rows, worker, chained, [&](std::size_t cell, std::int64_t tag) {
+      const bool are_keys = attention != nullptr && in != attention->q.value;  // of all rows
+      const Range of_in = are_keys ? Range{0, batch} : rows;
+      for_each_cell(in, of_in, worker, chained, [&](std::size_t cell, std::int64_t tag) {
         const auto found = cells_.find(cell);
         ASSERT_TRUE(found != cells_.end() && found->second == tag)
             << name_at(program_, op) << " reads row " << tag % 1000 << " of "
             << program_.values[at(in)].name;
       });
     }
-    for_each_cell(output_of(program_.ops[op]), rows, worker, chained,
+    for_each_cell(out, rows, worker, chained,
                   [&](std::size_t cell, std::int64_t tag) { cells_[cell] = tag; });
   }
 
@@ -135,7 +145,8 @@ class Shadow {
 
 /// Orders in which workers may run blocks × ops: block after block, from the last, and side by side.
 using Step = std::pair<std::size_t, Index>;  // op, block
-std::vector<std::vector<Step>> orders_of(OpSpan span, Index blocks) {
+std::vector<std::vector<Step>> orders_of(OpSpan span, Index blocks,
+                                         const std::vector<OpSchedule>& schedule) {
   std::vector<std::vector<Step>> orders(3);
   for (Index b = 0; b < blocks; ++b) {
     for (std::size_t op = span.first; op < span.end(); ++op) {
@@ -150,14 +161,23 @@ std::vector<std::vector<Step>> orders_of(OpSpan span, Index blocks) {
       if (t > span.first && pair + 1 < blocks) orders[2].emplace_back(t - 1, pair + 1);
     }
   }
+  for (std::vector<Step>& order : orders) {
+    std::erase_if(order, [&](const Step& step) { return is_in_tiles(schedule, step.first); });
+  }
   return orders;
 }
 
 /// Runs chains over `spans`, block by block in every order, and batches that are too small for them.
-void expect_no_row_overwritten(const Program& program, const std::vector<OpSpan>& spans) {
+void expect_no_row_overwritten(const Program& program, const std::vector<OpSpan>& spans,
+                               bool has_tile_ops = false) {
   constexpr Index kRows = 20, kBlock = 6;
   for (const Index from_rows : {Index{1}, Index{8}}) {
-    const auto schedule = chained(program, spans, from_rows, kBlock);
+    auto schedule = chained(program, spans, from_rows, kBlock);
+    for (std::size_t i = 0; i < program.ops.size() && has_tile_ops; ++i)
+      schedule[i].tile_ops = tile_ops_behind(program, i, kTile);
+    const auto behind = [&](std::size_t i) {
+      return static_cast<std::size_t>(schedule[i].tile_ops);
+    };
     const MemoryPlan plan = plan_memory(program, kRows, 1, schedule);
     for (std::size_t order = 0; order < 3; ++order) {
       for (const Index rows : {kRows, from_rows - 1}) {
@@ -166,17 +186,48 @@ void expect_no_row_overwritten(const Program& program, const std::vector<OpSpan>
         for (std::size_t i = 0; i < program.ops.size();) {
           const Chain& chain = schedule[i].chain;
           if (!chain.begins() || rows < from_rows) {
-            shadow.run(i++, {0, rows}, 0, false);
+            shadow.run(i, behind(i), {0, rows}, rows, 0, false);
+            i += 1 + behind(i);
             continue;
           }
           const OpSpan span{i, static_cast<std::size_t>(chain.ops)};
-          const std::vector<Step> steps = orders_of(span, ceil_div(rows, kBlock))[order];
+          const std::vector<Step> steps = orders_of(span, ceil_div(rows, kBlock), schedule)[order];
           for (const auto& [op, block] : steps) {
             const Range of_block{block * kBlock, std::min(rows, (block + 1) * kBlock)};
-            shadow.run(op, of_block, static_cast<int>(block % 2), true);
+            shadow.run(op, behind(op), of_block, rows, static_cast<int>(block % 2), true);
             if (testing::Test::HasFatalFailure()) return;
           }
           i = span.end();
+        }
+      }
+    }
+  }
+}
+
+TEST(ChainTest, NoRowOfKeysIsOverwrittenBeforeTheLastBlockOfQueries) {
+  for (const bool pre_norm : {false, true}) {
+    for (const Index kv_heads : {0, 1}) {  // 1: K and V together are as wide as the residual stream
+      for (const bool turned : {false, true}) {
+        for (const bool is_bf16 : {false, true}) {
+          const test::LayersModel model({.layers = 2,
+                                         .pre_norm = pre_norm,
+                                         .inner = 192,
+                                         .turned = turned,
+                                         .gated = turned,
+                                         .kv_heads = kv_heads});
+          Program program = model.fused();
+          if (is_bf16)
+            program = in_precision(program, {.precision = Precision::bf16, .attention = true});
+          program = keys_first(program, [](Precision) { return Index{8}; });
+          check(program);
+          const std::vector<OpSpan> spans = chains_of_queries(program);
+          int of_queries = 0;
+          for (const OpSpan& span : spans) {
+            EXPECT_FALSE(takes_whole_sequences(program, span));
+            of_queries += attention_of_queries(program, span) != nullptr;
+          }
+          EXPECT_EQ(of_queries, 2);
+          expect_no_row_overwritten(program, spans, turned);
         }
       }
     }
