@@ -262,6 +262,11 @@ TEST(TileOpsSessionTest, NeitherTurnsByTheLengthNorHalvesOfBrokenPanels) {
   EXPECT_EQ(ops_of(program), 2);
   program.rotations[0].limit = 8;
   EXPECT_EQ(ops_of(program), 1);
+  program = LayersModel(kShapes[0]).program();
+  for (Op& op : program.ops) {
+    if (auto* rotate = std::get_if<RotateOp>(&op)) rotate->k.first += 4;  // heads in two groups
+  }
+  EXPECT_EQ(ops_of(program), 1);
   LayersShape ragged = kShapes[0];
   ragged.inner = 196;  // of panels of 8
   EXPECT_EQ(ops_of(LayersModel(ragged).program()), 1);

@@ -216,6 +216,11 @@ TEST(ChainTest, NoRowOfKeysIsOverwrittenBeforeTheLastBlockOfQueries) {
                                          .gated = turned,
                                          .kv_heads = kv_heads});
           Program program = model.fused();
+          for (std::size_t v = 0; v < program.values.size();
+               ++v) {  // one that takes no memory over
+            if (program.values[v].name == "layer.0.mid" && pre_norm)
+              program.outputs.push_back({"mid", static_cast<ValueId>(v)});
+          }
           if (is_bf16)
             program = in_precision(program, {.precision = Precision::bf16, .attention = true});
           program = keys_first(program, [](Precision) { return Index{8}; });
@@ -232,6 +237,28 @@ TEST(ChainTest, NoRowOfKeysIsOverwrittenBeforeTheLastBlockOfQueries) {
       }
     }
   }
+}
+
+TEST(ChainTest, ALinearAndTheOpsInItsTilesAreInOneChain) {
+  const Program program =
+      test::LayersModel({.layers = 2, .inner = 192, .turned = true, .gated = true}).fused();
+  std::vector<OpSchedule> schedule(program.ops.size());
+  std::size_t qkv = 0, gate = 0;
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    schedule[i].tile_ops = tile_ops_behind(program, i, kTile);
+    if (name_at(program, i) == "layer.1.qkv") qkv = i;
+    if (name_at(program, i) == "layer.0.gate") gate = i;
+  }
+  ASSERT_TRUE(is_in_tiles(schedule, gate) && schedule[qkv].tile_ops == 1);
+  const auto why = [&](OpSpan span) {
+    std::vector<OpSchedule> other = schedule;
+    other[span.first].chain = {
+        .ops = static_cast<Index>(span.count), .from_rows = 1, .block_rows = 100};
+    return why_no_chain(program, other, span.first, 64);
+  };
+  EXPECT_EQ(why({gate - 1, qkv + 2 - (gate - 1)}), "");
+  EXPECT_THAT(why({gate, qkv + 2 - gate}), HasSubstr("in the tiles of one linear"));
+  EXPECT_THAT(why({gate - 1, qkv + 1 - (gate - 1)}), HasSubstr("in the tiles of one linear"));
 }
 
 TEST(ChainTest, NoRowIsOverwrittenBeforeItsLastReader) {
