@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One long text through ModernBERT-base's shape: memory, time and bytes. Writes bench/results/long_inputs.md.
 
-    scripts/long_inputs.py [--turns N] [--rows N,N] [--tool TESSERA] [--make RANDOM_CHECKPOINT]
+    scripts/long_inputs.py [--turns N] [--rows N,N] [--untimed N] [--tool TESSERA] [--make RANDOM_CHECKPOINT]
 
 Random weights, one sequence, one thread. `off`: each op on all rows. `chosen`: as the plan does by itself.
 `least`: K and V of all rows first, everything else in blocks of rows (`--row-blocks least`). `apart`: as
@@ -25,7 +25,8 @@ KINDS = ("apart", "off", "chosen", "least")
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--rows", default="2048,8192")
+    parser.add_argument("--rows", default="2048")
+    parser.add_argument("--untimed", type=int, default=8192, help="rows whose memory alone is told")
     parser.add_argument("--tool", default=f"{ROOT}/build/release/tessera/tessera")
     parser.add_argument("--make", default=f"{ROOT}/build/release/bench/random_checkpoint")
     arguments = parser.parse_args()
@@ -72,6 +73,11 @@ def main():
                     times.append(f"| {rows} | {precision} | {kind} | {1e3 * least[kind]:.0f} | "
                                  f"{least[kind] / least['off']:.3f} | {values / 2**20:.1f} |")
                     print(times[-1], flush=True)
+        for precision in ("fp32", "bf16", "int8"):
+            for kind in KINDS:
+                values = tool("plan", model, *flags(arguments.untimed, precision, kind))["values_bytes"]
+                times.append(f"| {arguments.untimed} | {precision} | {kind} | | | {values / 2**20:.1f} |")
+                print(times[-1], flush=True)
         for kind in ("apart", "off"):
             seen = tool("profile", model, *flags(row_counts[0], "fp32", kind), "--meter", "replay")
             # Layer 1, a local one: its linears and attention, its turn and gate, its norms.

@@ -63,6 +63,10 @@ std::vector<Place> places_of(const Program& program) {
       } else if (std::holds_alternative<LinearOp>(op)) {
         const Part after[] = {Part::projection, Part::up, Part::down};
         place.part = is_after_attention ? after[std::min(linears_after++, 2)] : Part::qkv;
+      } else if (std::holds_alternative<RotateOp>(op)) {  // with what they turn and gate
+        place.part = Part::qkv;
+      } else if (std::holds_alternative<GatedOp>(op)) {
+        place.part = Part::up;
       }
     }
     places.push_back(place);
