@@ -31,6 +31,8 @@ Index linear_elements(const Program& program, std::size_t i, Index tile_ops,
     most = std::max(most, apart_elements(group, range.nest, tiles * gemm.MR, gemm.MR, gemm.NR));
     if (keeps_sums(c_is_no_place, range.nest)) most = std::max(most, tiles * gemm.MR * gemm.NR);
   }
+  const Index usual = ceil_div(std::min(kApartRows, most_of_out), gemm.MR) * gemm.MR;
+  most = std::max(most, apart_elements(group, {}, usual, gemm.MR, gemm.NR));
   return TileOps::turn_elements(program, i, tile_ops) + most;
 }
 

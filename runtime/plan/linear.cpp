@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "runtime/plan/tile_ops.hpp"
 #include "runtime/plan/unit_time.hpp"
 
 namespace tessera {
@@ -80,6 +81,9 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
   if (k_blocks.empty() && is_forced) k_blocks = {1};
   for (const Index r : rows) {
     for (const Index c : columns) {
+      // More tiles of rows than GroupOps::apart has room for.
+      if (task.apart && blocks_rows && ceil_div(tiles, r) * tile.MR > kApartRows && r < tiles)
+        continue;
       for (const Index k : k_blocks) {
         visit(LoopNest{.order = order, .row_blocks = r, .col_blocks = c, .k_blocks = k});
       }

@@ -46,6 +46,7 @@ struct LinearTask {
   /// than all: as narrow, the product is never in memory.
   double share = 1;
   Index group = 1;
+  bool apart = false;  ///< TileGroup::apart
   bool weights_stay_in_l3 = false;
   Precision precision = Precision::f32;
 };

@@ -187,7 +187,7 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     const Chains::Spanned* chain = chains.of_op(i);
     const auto is_read_whole = [&](std::size_t v) {  // by every block
       const AttentionOp* op = attention_of_queries(program, chain->span);
-      return op != nullptr && (v == at(op->k.value) || v == at(op->v.value));
+      return op != nullptr && (v == root[at(op->k.value)] || v == root[at(op->v.value)]);
     };
     if (root[out] != out || chain == nullptr || chains.of_value(out) != nullptr) continue;
     for (std::size_t v = 0; v < n; ++v) {

@@ -24,8 +24,8 @@ namespace {
 // a linear finds its rows in L2.
 constexpr Index kRowsPerTask = 32, kNormRowsPerTask = 16;
 
-using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool, double, Index,
-                             Precision>;  // M, N, K, residual, norm, narrow, share, group
+using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool, double, Index, bool,
+                             Precision>;  // M, N, K, residual, norm, narrow, share, group, apart
 
 class Planner {
  public:
@@ -125,7 +125,7 @@ class Planner {
 
   const LinearCandidate& plan(const LinearTask& t) {
     const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm,
-                        t.narrow,  t.share,   t.group,   t.precision};
+                        t.narrow,  t.share,   t.group,   t.apart,    t.precision};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
@@ -185,12 +185,14 @@ LinearTask linear_task(const Program& program, std::size_t i, Index tile_ops, In
   const Parameter& weight = program.parameters[at(op.weight)];
   const Value& out = program.values[at(written_by(program, i, tile_ops))];
   const Index N = program.values[at(op.out)].width;
+  const TileGroup group = tile_group(program, i, tile_ops, tile[weight.precision].NR);
   return {.shape = {.M = rows, .N = N, .K = weight.cols},
           .residual = op.residual != kNone && !op.norm,
           .norm = op.norm.has_value(),
           .narrow = out.type == DType::bf16,
           .share = tile_ops == 0 ? 1 : static_cast<double>(out.width) / static_cast<double>(N),
-          .group = tile_group(program, i, tile_ops, tile[weight.precision].NR).panels,
+          .group = group.panels,
+          .apart = group.apart,
           .weights_stay_in_l3 = weights_stay_in_l3,
           .precision = weight.precision};
 }

@@ -125,7 +125,7 @@ class ChainPlanner {
   LoopNest nest(const LinearTask& task, const PlanMachine& machine) {
     const auto key =
         std::tuple(task.shape.M, task.shape.N, task.shape.K, task.residual, task.norm, task.narrow,
-                   task.share, task.group, task.precision, machine.threads);
+                   task.share, task.group, task.apart, task.precision, machine.threads);
     const auto found = nests_.find(key);
     if (found != nests_.end()) return found->second;
     return nests_[key] = plan_linear(task, machine, in_.loop_order).chosen.nest;
@@ -134,7 +134,7 @@ class ChainPlanner {
   const PlanInput& in_;
   bool in_l3_;
   PlanMachine all_, one_;
-  std::map<std::tuple<Index, Index, Index, bool, bool, bool, double, Index, Precision, int>,
+  std::map<std::tuple<Index, Index, Index, bool, bool, bool, double, Index, bool, Precision, int>,
            LoopNest>
       nests_;
 };
@@ -162,8 +162,7 @@ Index best_rows(const PlanInput& in, const std::vector<OpSchedule>& ops, ChainPl
     all.push_back(
         {rows, planner.in_blocks(spans, chained, rows) / planner.op_by_op(spans, chained), bytes});
   }
-  if (in.least_memory && all.size() > 1) all.erase(all.begin());
-  double least = all.front().seconds;
+  double least = 1;
   for (const Candidate& c : all) least = std::min(least, c.seconds);
   const double same = in.least_memory ? kLittleMoreTime : kSameTime;
   const Candidate* best = nullptr;

@@ -123,6 +123,18 @@ void check_pooled(const PlanInput& in, const PooledLinearOp& op, Index max_rows,
   }
 }
 
+std::string name_at(const Program& program, std::size_t i) {
+  return program.values[at(output_of(program.ops[i]))].name;
+}
+
+/// Before anything else that goes from op to op.
+void check_tile_ops(const Plan& plan, const PlanInput& in, std::size_t i) {
+  const Index ops = plan.ops[i].tile_ops, most = tile_ops_behind(in.program, i, in.tile);
+  if (ops == 0 || ops == most) return;
+  refuse(plan, fmt::format("op {} ({}): tile_ops is {}, expected {}", i, name_at(in.program, i),
+                           ops, most == 0 ? "0" : fmt::format("0 or {}", most)));
+}
+
 /// What the executor relies on.
 void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   const OpSchedule& schedule = plan.ops[i];
@@ -155,11 +167,6 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   }
   if (const auto* pooled = std::get_if<PooledLinearOp>(&in.program.ops[i])) {
     return check_pooled(in, *pooled, max_rows, max_sequences, schedule, fail);
-  }
-  if (const Index most_ops = tile_ops_behind(in.program, i, in.tile);
-      schedule.tile_ops != 0 && schedule.tile_ops != most_ops) {
-    fail(fmt::format("tile_ops is {}, expected {}", schedule.tile_ops,
-                     most_ops == 0 ? "0" : fmt::format("0 or {}", most_ops)));
   }
   if (op == nullptr) {
     if (!schedule.nests.empty() || !schedule.block_nests.empty())
@@ -241,6 +248,7 @@ void check_plan(const Plan& plan, const PlanInput& input) {
   if (plan.ops.size() != input.program.ops.size()) {
     refuse(plan, fmt::format("has {} ops, expected {}", plan.ops.size(), input.program.ops.size()));
   }
+  for (std::size_t i = 0; i < plan.ops.size(); ++i) check_tile_ops(plan, input, i);
   for (std::size_t i = 0; i < plan.ops.size(); ++i) check_schedule(plan, input, i);
 }
 
@@ -248,8 +256,11 @@ std::string diff_plans(const Plan& before, const Plan& after, const Program& pro
   const PlanIdentity &was = before.identity, &is = after.identity;
   if (was.program != is.program) {
     require_same_outputs(before, program);
-    refuse(before, fmt::format("was made for model {}, expected {}", shown(was.program),
-                               shown(is.program)));
+    refuse(
+        before,
+        fmt::format("was made for model {}, expected {} (another model, or --row-blocks least on "
+                    "one side alone)",
+                    shown(was.program), shown(is.program)));
   }
   for (const Plan* plan : {&before, &after}) {
     if (plan->ops.size() == program.ops.size()) continue;

@@ -102,6 +102,16 @@ class Reporter {
     return report;
   }
 
+  /// Each further block of queries reads K and V of all heads once more, where L2 does not hold them.
+  void add_keys_of_blocks(const AttentionOp& o, Index blocks, CandidateReport& chosen) const {
+    if (o.mask != kernels::AttentionMask{}) return;  // of a window the keys of the block
+    const Value& k = value(o.k.value);
+    const double bytes =
+        static_cast<double>(rows_of(o.k.value) * 2 * o.kv_heads * o.head_dim * size_of(k.type));
+    if (bytes <= machine_.Z2()) return;
+    chosen.l2_bytes += static_cast<double>(blocks - 1) * bytes;
+  }
+
  private:
   const Value& value(ValueId id) const { return in_.program.values[at(id)]; }
   Index rows_of(ValueId id) const { return most_rows(in_.program, id, rows_, sequences_); }
@@ -514,6 +524,8 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
       const auto* attention = std::get_if<AttentionOp>(&input.program.ops[i]);
       const bool is_of_queries = chain && attention != nullptr &&
                                  attention_of_queries(input.program, chain->span) == attention;
+      if (is_of_queries)
+        reporter.add_keys_of_blocks(*attention, chain->shape.blocks, report.ops.back().chosen);
       if (!chain || is_of_queries) continue;  // blocks of queries see the keys of all rows
       OpReport& op = report.ops.back();
       OpReport block = reporter.of_block(*chain, false).op(i);

@@ -25,6 +25,11 @@ namespace tessera {
 /// A turn or a gate, and the rounding behind it.
 inline constexpr Index kMostTileOps = 2;
 
+/// Most rows of a block of a linear whose products have no place but the scratch (TileGroup::apart), where a tile
+/// of rows does not go through all panels. So much room there is, whatever the numbers of blocks: the memory of a
+/// session rises with its rows.
+inline constexpr Index kApartRows = 128;
+
 /// How many ops behind linear `i` may run in its tiles; 0 where there are none. Of a level's register
 /// tiles: heads and halves are whole panels.
 Index tile_ops_behind(const Program& program, std::size_t i, const PerPrecision<TileShape>& tile);

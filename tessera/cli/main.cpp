@@ -86,10 +86,15 @@ std::string command_name(const CLI::App& root) {
   return "tessera";
 }
 
+/// Whether or not anybody reads it: fmt::print throws where stderr is a closed pipe.
+void say(const std::string& line) {
+  std::fputs(line.c_str(), stderr);
+}
+
 int report(const CLI::App& root, const std::string& message, int status) {
   const std::string name = command_name(root);
-  fmt::print(stderr, "{}: {}\n", name, message);
-  if (status == kExitUsage) fmt::print(stderr, "Try '{} --help'.\n", name);
+  say(fmt::format("{}: {}\n", name, message));
+  if (status == kExitUsage) say(fmt::format("Try '{} --help'.\n", name));
   return status;
 }
 
@@ -163,7 +168,7 @@ int main(int argc, char** argv) {
   using namespace tessera;
   cli::prepare_process();
   set_log_callback([](LogLevel level, std::string_view message) {
-    if (level == LogLevel::warning) fmt::print(stderr, "tessera: warning: {}\n", message);
+    if (level == LogLevel::warning) cli::say(fmt::format("tessera: warning: {}\n", message));
   });
   CLI::App root(
       "Transformer encoders on CPUs: texts and images to embeddings, classes, and states.",

@@ -224,7 +224,7 @@ void ModelFlags::add_plan_to(CLI::App& command) {
       command, "--row-blocks", row_blocks, "N",
       "Chains of ops on blocks of N rows instead of what is best (whole layers where N is the "
       "longest sequence or more); off: each op on all rows; least: K and V of all rows first, all "
-      "else in blocks of rows, the least memory for long inputs")
+      "else in blocks of rows: less memory for one long input")
       ->check(row_count_or_word())
       ->excludes(file);
 }

@@ -105,6 +105,7 @@ void Encoder::split_to_cap() {
       fit_to_cap(*model_, session_options(options_, options_.batch_tokens, sequences));
   options_.batch_tokens = fitted.max_rows;
   options_.batch_sequences = fitted.max_sequences;
+  if (options_.session.plan != nullptr) longest_ = std::min(longest_, options_.batch_tokens);
   if (options_.batch_tokens >= longest_) return;
   const auto fits = [&](Index rows) {
     return memory_bytes(rows).total() <= options_.session.memory_cap_bytes;

@@ -233,6 +233,12 @@ TEST(ChainTest, NoRowOfKeysIsOverwrittenBeforeTheLastBlockOfQueries) {
           }
           EXPECT_EQ(of_queries, 2);
           expect_no_row_overwritten(program, spans, turned);
+          // K and V in the memory of another value: a turn in place, on all rows.
+          std::vector<OpSpan> of_queries_alone = spans;
+          std::erase_if(of_queries_alone, [&](const OpSpan& span) {
+            return attention_of_queries(program, span) == nullptr;
+          });
+          expect_no_row_overwritten(program, of_queries_alone);
         }
       }
     }

@@ -66,7 +66,8 @@ TEST_F(EmbedTest, RowBlocksChangeNoBit) {
   file("in.txt", mixed_texts(300));
   const std::string expected = tessera("embed model in.txt --row-blocks off").out;
   ASSERT_EQ(lines_of(expected).size(), 300U);
-  for (const char* flags : {"--row-blocks 7 --threads 1", "--row-blocks 100 --threads 2"}) {
+  for (const char* flags : {"--row-blocks 7 --threads 1", "--row-blocks 100 --threads 2",
+                            "--row-blocks least --threads 1", "--row-blocks least --threads 2"}) {
     const CommandResult result = tessera(std::string("embed model in.txt ") + flags);
     EXPECT_EQ(result.status, 0) << flags << " " << result.err;
     EXPECT_EQ(result.out, expected) << flags;
@@ -76,7 +77,7 @@ TEST_F(EmbedTest, RowBlocksChangeNoBit) {
     EXPECT_EQ(result.status, 2) << value;
     EXPECT_THAT(result.err,
                 HasSubstr(fmt::format("--row-blocks: got '{}', expected an integer from "
-                                      "1 to 2147483647, or off",
+                                      "1 to 2147483647, off or least",
                                       value)));
   }
 }

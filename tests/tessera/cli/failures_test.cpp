@@ -143,6 +143,9 @@ TEST_F(FailuresTest, AClosedPipeEndsQuietly) {
   EXPECT_EQ(lines_of(result.out).size(), 1U);
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(read_file(path("status")), "141\n");
+  // Nobody to say an error to: the status says it.
+  sh("{ sleep 0.1; \"$TESSERA\" info nothing 2>&1; echo $? > status; } | true");
+  EXPECT_EQ(read_file(path("status")), "1\n");
 }
 
 TEST_F(FailuresTest, ClosedStandardStreamsAreErrors) {
