@@ -159,20 +159,17 @@ void run_chain(const Context& context, std::size_t i, RunObserver* observer) noe
   const Cuts& tokens = context.cuts[at(kTokens)];
   const int workers = context.workers.count();
   const bool by_sequences = takes_whole_sequences(context.program, span);
-  const AttentionOp* const of_queries = attention_of_queries(context.program, span);
+  const std::optional<std::size_t> attention = attention_of_queries(context.program, span);
+  const auto* const of_queries =
+      attention ? std::get_if<AttentionOp>(&context.program.ops[*attention]) : nullptr;
   const Index tile = tile_rows(context.program, span, [&](Precision precision) {
     return context.kernels.gemm[precision].MR;
   });
   const Index MR = std::min(tile, chain.block_rows);  // blocks of rows are whole tiles
-  const auto schedule_of = [&](const AttentionOp& op) -> const OpSchedule& {
-    std::size_t at_op = span.first;
-    while (std::get_if<AttentionOp>(&context.program.ops[at_op]) != &op) ++at_op;
-    return context.schedule[at_op];
-  };
   const Index blocks =
-      of_queries != nullptr
-          ? cut_queries(context, *of_queries, schedule_of(*of_queries), chain, context.query_blocks)
-      : by_sequences ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
+      of_queries != nullptr ? cut_queries(context, *of_queries, context.schedule[*attention], chain,
+                                          context.query_blocks)
+      : by_sequences        ? cut_sequences(tokens, chain.block_rows, workers, context.block_begin)
                      : block_shape(chain, false, tokens.rows, tokens.pieces, tile, workers).blocks;
   const auto block_at = [&](Index b) -> Block {
     if (of_queries != nullptr) {

@@ -233,11 +233,10 @@ void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range pa
 }
 
 void run_gemm(const GemmOperands& o, const LoopNest& nest, Index M) noexcept {
-  const Index panels = panel_count(o);
   for (Index r = 0; r < nest.row_blocks; ++r) {
     for (Index c = 0; c < nest.col_blocks; ++c) {
       run_block(o, nest, row_block(M, r, nest.row_blocks, o.gemm.MR, takes_whole_tiles(o.gemm)),
-                piece({0, panels}, c, nest.col_blocks));
+                column_block(o, c, nest.col_blocks));
     }
   }
 }

@@ -80,7 +80,7 @@ std::size_t OneDnnWeights::most_bytes(const Program& program) {
   std::size_t bytes = 0;
   for (const Op& op : program.ops) {
     const auto* linear = std::get_if<LinearOp>(&op);
-    if (linear == nullptr) continue;
+    if (linear == nullptr || linear->first_row) continue;
     const Parameter& weight = program.parameters[static_cast<std::size_t>(linear->weight)];
     // oneDNN pads rows and columns to blocks of at most 64.
     bytes += static_cast<std::size_t>((weight.rows + 64) * (weight.cols + 64)) * sizeof(float);

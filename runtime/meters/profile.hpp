@@ -21,7 +21,7 @@ struct ProfileValues {
   std::optional<double> l1_bytes{}, l2_bytes{}, l3_bytes{}, seconds{}, instructions{}, cycles{};
 };
 
-/// One op, or the ops [index, index + count) of a chain on several threads.
+/// One op, a linear with the ops in its tiles, or a chain on several threads: ops [index, index + count).
 struct ProfileOp {
   std::size_t index = 0, count = 1;
   std::string kind{}, name{}, shape{};  ///< of a chain: "7 ops", the first and the last, none

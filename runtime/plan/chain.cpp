@@ -83,12 +83,12 @@ bool takes_whole_sequences(const Program& program, OpSpan span) noexcept {
   return false;
 }
 
-const AttentionOp* attention_of_queries(const Program& program, OpSpan span) noexcept {
+std::optional<std::size_t> attention_of_queries(const Program& program, OpSpan span) noexcept {
   for (std::size_t i = span.first; i < span.end(); ++i) {
     const AttentionOp* op = attention_at(program, i);
-    if (op != nullptr && has_keys_before(program, span, *op)) return op;
+    if (op != nullptr && has_keys_before(program, span, *op)) return i;
   }
-  return nullptr;
+  return {};
 }
 
 std::vector<bool> inner_values(const Program& program, OpSpan span) {
@@ -222,22 +222,20 @@ std::string why_no_chain(const Program& program, const std::vector<OpSchedule>& 
           name, nests.back().last_rows, most);
     }
   }
-  int attentions = 0;
-  for (std::size_t j = i; j < span.end(); ++j) attentions += attention_at(program, j) != nullptr;
-  if (attentions > 1 && attention_of_queries(program, span) != nullptr) {
-    return "a chain with several attentions to keys from before it, expected one";
-  }
-  // A block is of whole blocks of the attention.
-  for (std::size_t j = i; j < span.end(); ++j) {
-    const AttentionOp* op = attention_at(program, j);
-    if (op == nullptr || op != attention_of_queries(program, span)) continue;
-    Index least = kernels::kQueryRows;
-    if (op->mask != kernels::AttentionMask{}) {
-      for (const AttentionRange& range : schedule[j].attention) {
-        least = std::max(least, std::min(range.task_rows, max_rows));
-      }
+  if (const std::optional<std::size_t> a = attention_of_queries(program, span)) {
+    if (takes_whole_sequences(program, span) ||
+        attention_of_queries(program, {*a + 1, span.end() - *a - 1})) {
+      return "a chain with several attentions, one of them to keys from before it, expected that "
+             "one";
     }
-    if (std::min(chain.block_rows, max_rows) < std::min(least, max_rows)) {
+    // A block is of whole blocks of the attention.
+    Index least = kernels::kQueryRows;
+    if (attention_at(program, *a)->mask != kernels::AttentionMask{}) {
+      for (const AttentionRange& range : schedule[*a].attention)
+        least = std::max(least, range.task_rows);
+    }
+    least = std::min(least, max_rows);
+    if (chain.block_rows < least) {
       return fmt::format(
           "a chain with attention in blocks of {} rows, expected {}, its own, or more",
           chain.block_rows, least);

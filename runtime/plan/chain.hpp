@@ -17,6 +17,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,8 +51,8 @@ bool may_be_chained(const Program& program, const Op& op) noexcept;
 /// Whether an attention is among the ops and its K or V is written there: blocks are then of whole sequences.
 bool takes_whole_sequences(const Program& program, OpSpan span) noexcept;
 
-/// The attention among the ops whose K and V are written before them; null: none.
-const AttentionOp* attention_of_queries(const Program& program, OpSpan span) noexcept;
+/// The op, an attention, whose K and V are written before these ops; nothing: there is none among them.
+std::optional<std::size_t> attention_of_queries(const Program& program, OpSpan span) noexcept;
 
 /// By value: whether only these ops write and read it, and no output is it.
 std::vector<bool> inner_values(const Program& program, OpSpan span);

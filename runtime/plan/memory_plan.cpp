@@ -186,7 +186,8 @@ MemoryPlan plan_memory(const Program& program, Index max_rows, Index max_sequenc
     }
     const Chains::Spanned* chain = chains.of_op(i);
     const auto is_read_whole = [&](std::size_t v) {  // by every block
-      const AttentionOp* op = attention_of_queries(program, chain->span);
+      const std::optional<std::size_t> a = attention_of_queries(program, chain->span);
+      const auto* op = a ? std::get_if<AttentionOp>(&program.ops[*a]) : nullptr;
       return op != nullptr && (v == root[at(op->k.value)] || v == root[at(op->v.value)]);
     };
     if (root[out] != out || chain == nullptr || chains.of_value(out) != nullptr) continue;

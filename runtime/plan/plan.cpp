@@ -50,7 +50,7 @@ class Planner {
     const auto* linear = std::get_if<LinearOp>(&op);
     if (linear == nullptr) return schedule;
     if (linear->norm) schedule.task_rows = kNormRowsPerTask;
-    if (in_.tile_ops) schedule.tile_ops = tile_ops_behind(in_.program, i, in_.tile);
+    schedule.tile_ops = tile_ops_behind(in_.program, i, in_.tile);
     const Index most = most_rows(in_.program, linear->out, in_.max_rows, in_.max_sequences);
     for (const Index rows : row_ranges(most, tile_of(linear->weight).MR)) {
       const LinearTask task =

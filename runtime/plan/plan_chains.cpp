@@ -8,6 +8,7 @@
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/memory_plan.hpp"
 #include "runtime/plan/row_wise.hpp"
+#include "runtime/program/keys_first.hpp"
 
 namespace tessera {
 namespace {
@@ -26,7 +27,7 @@ PlanMachine one_thread(const PlanInput& in) {
 /// The spans for blocks of `rows` rows: layers where blocks of whole sequences are possible. By itself a
 /// plan has those on one thread only: sequences cannot be shared evenly by several, rows can.
 std::vector<OpSpan> spans_for(const PlanInput& in, Index rows, const std::vector<OpSchedule>& ops) {
-  if (in.least_memory) return chains_of_queries(in.program);
+  if (in.least_memory && is_keys_first(in.program)) return chains_of_queries(in.program);
   const bool layers = rows >= longest_sequence(in.program, in.max_rows) &&
                       (in.threads == 1 || in.row_blocks.has_value());
   return layers ? chains_of_layers(in.program, ops) : chains_of_rows(in.program);

@@ -6,7 +6,7 @@
 //
 //   T(R) = M/R · Σ seconds of the op at R rows on one thread / threads       M = 4096 rows
 //
-// and of those within 2 % of the least time, op by op among them, the one is taken whose values need
+// and of those within 2 % of the least time (5 % where the least memory is asked for), op by op among them, the one is taken whose values need
 // the least memory. Whatever stays in L2 from one op of a block to the next is gain that T does not
 // count: weights pass between the two, and under least-recently-used replacement they push it out.
 #pragma once

@@ -56,9 +56,12 @@ void check_attention(const PlanInput& in, Index most, std::size_t i, const OpSch
   }
   const Index Br = kernels::kernels_at(in.isa).attention[op->precision].Br;
   for (const AttentionRange& range : schedule.attention) {
-    if (range.task_rows >= Br) continue;
-    fail(fmt::format("task_rows is {}, expected at least {}, a block of the kernel",
-                     range.task_rows, Br));
+    const bool is_whole =
+        range.task_rows % Br == 0 || range.task_rows >= std::min(range.last_rows, most);
+    if (range.task_rows >= Br && is_whole) continue;
+    fail(fmt::format(
+        "task_rows is {}, expected a multiple of {}, a block of the kernel, or all rows",
+        range.task_rows, Br));
   }
   if (schedule.by_heads_from != 0 && head_dim_of(in.program, op->q.value, in.tile) == 0) {
     fail(fmt::format("by_heads_from is {}, expected 0: its QKV cannot lie by heads",
@@ -78,9 +81,6 @@ void check_nests(const PlanInput& in, const LinearTask& task, const std::vector<
     }
     if (onednn && task.residual) {
       fail("wants oneDNN where C is the residual's memory, expected a nest of ours");
-    }
-    if (onednn && task.group > 1) {
-      fail("wants oneDNN where ops run in its tiles, expected a nest of ours");
     }
     if (onednn && !(in.allow_onednn && in.onednn_over_ours)) {
       fail(in.allow_onednn
@@ -183,8 +183,10 @@ void check_schedule(const Plan& plan, const PlanInput& in, std::size_t i) {
   check_nests(in, task, schedule.nests, fail);
   check_nests(in, task, schedule.block_nests, fail);
   for (const NestRange& range : schedule.nests) {
-    if (range.onednn && op->first_row)
-      fail("wants oneDNN for a part of a weight, expected a nest of ours");
+    if (!range.onednn) continue;
+    if (op->first_row) fail("wants oneDNN for a part of a weight, expected a nest of ours");
+    if (schedule.tile_ops > 0)
+      fail("wants oneDNN where ops run in its tiles, expected a nest of ours");
   }
 }
 

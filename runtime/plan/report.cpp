@@ -521,11 +521,11 @@ PlanReport report_plan(const Plan& plan, const PlanInput& input, Index rows, Ind
     const std::size_t end = i + (chain ? chain->span.count : 1);
     for (; i < end; ++i) {
       report.ops.push_back(reporter.op(i));
-      const auto* attention = std::get_if<AttentionOp>(&input.program.ops[i]);
-      const bool is_of_queries = chain && attention != nullptr &&
-                                 attention_of_queries(input.program, chain->span) == attention;
-      if (is_of_queries)
-        reporter.add_keys_of_blocks(*attention, chain->shape.blocks, report.ops.back().chosen);
+      const bool is_of_queries = chain && attention_of_queries(input.program, chain->span) == i;
+      if (is_of_queries) {
+        reporter.add_keys_of_blocks(std::get<AttentionOp>(input.program.ops[i]),
+                                    chain->shape.blocks, report.ops.back().chosen);
+      }
       if (!chain || is_of_queries) continue;  // blocks of queries see the keys of all rows
       OpReport& op = report.ops.back();
       OpReport block = reporter.of_block(*chain, false).op(i);

@@ -60,7 +60,7 @@ std::string text_of(const PrecisionCosts& costs) {
                      of("the arena", other.arena_bytes, now.arena_bytes));
 }
 
-/// "row blocks: 12 chains of 7 ops, each in 8 blocks of 512 rows; values 14.2 MiB instead of 61.3"
+/// "row blocks: 12 chains of 7 ops in 8 blocks of 512 rows; values take 14.2 MiB instead of 61.3 at …"
 std::string text_of_chains(const PlanReport& report) {
   if (report.chains.empty()) return "";
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 0x1p20; };

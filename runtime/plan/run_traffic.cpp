@@ -48,7 +48,8 @@ class AddressSpace {
     chained_ = chained;
   }
 
-  MemoryRange value(ValueId id) const {
+  /// Of a block its rows; `whole`: all rows.
+  MemoryRange value(ValueId id, bool whole = false) const {
     const Value& value = program_.values[at(id)];
     const MemorySlot& slot = memory_.slots[at(id)];
     const Index rows = most_rows(program_, id, report_.rows, report_.sequences);
@@ -58,6 +59,7 @@ class AddressSpace {
       const std::size_t begin = memory_.bytes + slot.in_block;
       return {begin, begin + bytes / static_cast<std::size_t>(blocks_)};
     }
+    if (whole) return {slot.offset, slot.offset + bytes};
     return step({slot.offset, slot.offset + bytes}, block_, blocks_);
   }
   /// Rows [first, first + count) of it.
@@ -101,8 +103,10 @@ class Run {
     moved_ = report.chosen.l2_bytes / static_cast<double>(n);
     std::visit(Overloaded{[&](const LinearOp& o) { linear(i, o, n); },
                           [&](const AttentionOp& o) {
+                            keys_of_all_ = chained && o.q.value != o.k.value ? o.k.value : kNone;
                             by_steps(inputs_of(program_.ops[i]), o.out,
                                      space_.scratch(report.chosen.scratch_bytes));
+                            keys_of_all_ = kNone;
                           },
                           [&](const auto& o) { by_steps(inputs_of(program_.ops[i]), o.out, {}); }},
                program_.ops[i]);
@@ -139,7 +143,7 @@ class Run {
   void by_steps(const std::vector<ValueId>& in, ValueId out, MemoryRange scratch) {
     moved_ -= 2 * static_cast<double>(scratch.bytes());  // as `alone` counts it
     for (Index p = 0; p < kSteps; ++p) {
-      for (const ValueId id : in) read(step(space_.value(id), p, kSteps));
+      for (const ValueId id : in) read(step(space_.value(id, id == keys_of_all_), p, kSteps));
       if (scratch.bytes() > 0) {
         moved_ += static_cast<double>(scratch.bytes() - l2_.resident(scratch));
         use(scratch, true);
@@ -168,6 +172,7 @@ class Run {
   AddressSpace space_;
   RecentMemory l2_;
   double moved_ = 0;
+  ValueId keys_of_all_ = kNone;  // K and V of an attention in blocks of queries
 };
 
 }  // namespace

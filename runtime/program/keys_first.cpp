@@ -160,6 +160,13 @@ class KeysFirst {
 
 }  // namespace
 
+bool is_keys_first(const Program& program) noexcept {
+  return std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    return linear != nullptr && linear->first_row.has_value();
+  });
+}
+
 Program keys_first(const Program& program, const std::function<Index(Precision)>& panel) {
   return KeysFirst(program, panel).run();
 }

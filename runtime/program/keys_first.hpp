@@ -23,4 +23,7 @@ namespace tessera {
 /// nothing can be rewritten it is returned as it is.
 Program keys_first(const Program& program, const std::function<Index(Precision)>& panel);
 
+/// Whether `program` is one that it rewrote.
+bool is_keys_first(const Program& program) noexcept;
+
 }  // namespace tessera

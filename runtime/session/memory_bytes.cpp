@@ -69,8 +69,15 @@ std::string too_much(const SessionOptions& options, const MemoryBytes& bytes) {
 SessionOptions fit(const BytesOf& bytes, Isa isa, const SessionOptions& options, Index least_rows) {
   if (options.memory_cap_bytes == 0) return options;
   const SessionOptions checked = resolve(options, isa);
-  const Index rows = most_rows(bytes, checked);
-  if (rows < std::min(least_rows, checked.max_rows) || rows == 0) {
+  // In blocks of queries (keys_first.hpp) only where as many rows as are needed do not fit otherwise.
+  SessionOptions usual = checked;
+  if (!usual.least_memory && usual.plan == nullptr) usual.least_memory = false;
+  const auto is_enough = [&](Index rows) {
+    return rows > 0 && rows >= std::min(least_rows, checked.max_rows);
+  };
+  Index rows = most_rows(bytes, usual);
+  if (!is_enough(rows)) rows = most_rows(bytes, checked);
+  if (!is_enough(rows)) {
     SessionOptions least = with_rows(checked, std::clamp<Index>(least_rows, 1, checked.max_rows));
     least.max_sequences = 1;
     throw Error(ErrorCode::out_of_memory,
@@ -116,7 +123,7 @@ Forecast forecast(const Program& program, const Checkpoint& checkpoint,
   const std::shared_ptr<const Plan> plan = plan_of(kept, isa, resolved);
   return {.memory = {.weights_packed = weights.packed,
                      .weights_mapped = weights.mapped,
-                     .arena = arena_bytes(model, isa, resolved)},
+                     .arena = arena_bytes(kept, *plan, isa, resolved)},
           .report = report_plan(*plan, plan_input(kept, isa, resolved), rows, sequences)};
 }
 

@@ -64,6 +64,9 @@ SessionOptions with_memory_choice(SessionOptions options, const Program& program
 /// Bytes of the arena of a session of `program`, a model's, and of oneDNN's copies of weights; `options` with
 /// the choice.
 std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options);
+/// Of `kept` and its plan: of session_program(), plan_of().
+std::size_t arena_bytes(const Program& kept, const Plan& plan, Isa isa,
+                        const SessionOptions& options);
 /// What a session computes of a model's program.
 Program session_program(const Program& program, Isa isa, const SessionOptions& options);
 PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options);

@@ -132,8 +132,7 @@ SessionLayout lay_out_with(bool holds_columns, const Program& program,
   }
   for (std::size_t i = 0; i < schedule.size(); ++i) {
     const Chain& chain = schedule[i].chain;
-    if (attention_of_queries(program, {i, static_cast<std::size_t>(chain.ops)}) == nullptr)
-      continue;
+    if (attention_of_queries(program, {i, static_cast<std::size_t>(chain.ops)})) continue;
     // Two blocks that follow each other have more rows than a share.
     const Index shares = ceil_div(options.max_rows, chain.block_rows) + options.threads;
     layout.most_query_blocks =
@@ -184,16 +183,24 @@ SessionOptions with_memory_choice(SessionOptions options, const Program& program
     return with(!is_of(false) && is_of(true));
   }
   if (options.memory_cap_bytes == 0) return with(false);
-  const auto bytes = [&](bool least) { return arena_bytes(program, isa, with(least)); };
+  const auto bytes = [&](bool least) {
+    SessionOptions trial = with(least);
+    trial.strict = false;
+    return arena_bytes(program, isa, trial);
+  };
   const std::size_t usual = bytes(false);
   return with(weights + usual > options.memory_cap_bytes && bytes(true) < usual);
 }
 
 std::size_t arena_bytes(const Program& program, Isa isa, const SessionOptions& options) {
   const Program kept = session_program(program, isa, options);
+  return arena_bytes(kept, *plan_of(kept, isa, options), isa, options);
+}
+
+std::size_t arena_bytes(const Program& kept, const Plan& plan, Isa isa,
+                        const SessionOptions& options) {
   const std::size_t copies = options.allow_onednn ? execute::OneDnnWeights::most_bytes(kept) : 0;
-  return lay_out(kept, options, plan_of(kept, isa, options)->ops, kernels::kernels_at(isa)).bytes +
-         copies;
+  return lay_out(kept, options, plan.ops, kernels::kernels_at(isa)).bytes + copies;
 }
 
 PlanInput plan_input(const Program& program, Isa isa, const SessionOptions& options) {

@@ -156,14 +156,17 @@ Index longest_within_cap(const models::Package& package, const EncoderOptions& o
                          Index longest) {
   ModelOptions model = model_options(options, precision_of(package, options).precision);
   model.memory_cap_bytes = 0;
-  try {
-    return fit_to_cap(package.program, *package.checkpoint, model,
-                      session_options(options, longest, 1))
-        .max_rows;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::out_of_memory) throw;
-    return 0;
-  }
+  const auto fitted = [&](bool least_memory) -> Index {
+    SessionOptions session = session_options(options, longest, 1);
+    if (!session.least_memory && session.plan == nullptr) session.least_memory = least_memory;
+    try {
+      return fit_to_cap(package.program, *package.checkpoint, model, session).max_rows;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::out_of_memory) throw;
+      return 0;
+    }
+  };
+  return std::max(fitted(false), fitted(true));
 }
 
 void Encoder::trim() {

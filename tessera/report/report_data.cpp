@@ -83,9 +83,10 @@ std::vector<OrderSweep> sweep_orders(const Program& program, const PlanMachine& 
     const auto* linear = std::get_if<LinearOp>(&program.ops[i]);
     if (linear == nullptr || places[i].layer < 0) continue;
     const Parameter& weight = program.parameters[at(linear->weight)];
-    if (!seen.insert({weight.cols, weight.rows, linear->norm.has_value()}).second) continue;
+    const Index N = program.values[at(linear->out)].width;
+    if (!seen.insert({weight.cols, N, linear->norm.has_value()}).second) continue;
     OrderSweep sweep{
-        .name = fmt::format("{} (K={}, N={})", label_of(places[i].part), weight.cols, weight.rows),
+        .name = fmt::format("{} (K={}, N={})", label_of(places[i].part), weight.cols, N),
         .steps = {}};
     Index rows = 0;
     for (double exact = 1; rows < max_rows; exact *= std::sqrt(std::sqrt(2.0))) {

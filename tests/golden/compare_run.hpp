@@ -79,12 +79,14 @@ class Runner {
             package.program, package.checkpoint,
             {.isa = isa, .kernels = kernels_for(isa), .outputs = {}, .precision = precision})) {}
 
-  /// The session stays valid until the next run.
-  Session& run(const models::ReferenceBatch& batch) {
-    session_ = Session::create(model_, {.max_rows = batch.rows(),
-                                        .max_sequences = batch.sequences(),
-                                        .threads = threads_,
-                                        .outputs = {}});
+  /// The session stays valid until the next run. `by_queries`: in blocks of 64 queries (keys_first.hpp).
+  Session& run(const models::ReferenceBatch& batch, bool by_queries = false) {
+    SessionOptions options{.max_rows = batch.rows(),
+                           .max_sequences = batch.sequences(),
+                           .threads = threads_,
+                           .outputs = {}};
+    if (by_queries) options.least_memory = true, options.row_blocks = 64;
+    session_ = Session::create(model_, options);
     session_->run(batch.view());
     return *session_;
   }

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <string>
 #include <tuple>
@@ -258,6 +259,31 @@ TEST_P(ConformanceTest, RowsOfBf16HaveTheDirectionOfTheReferences) {
 TEST_P(ConformanceTest, RowsOfInt8HaveTheDirectionOfTheReferences) {
   if (!can_run(isa(), Precision::s8)) GTEST_SKIP() << "this CPU lacks " << to_string(isa());
   compare_case(kInt8);
+}
+
+/// Every output of every run, of texts.
+TEST_P(ConformanceTest, BlocksOfQueriesGiveTheSameBits) {
+  if (isa() != best_isa()) GTEST_SKIP() << "at the best level alone";
+  const Case golden = read_case(directory());
+  const models::Package package =
+      models::open_package(directory(), {.architecture = golden.model_class});
+  for (const Precision precision : kModelPrecisions) {
+    if (!can_run(isa(), precision)) continue;
+    Runner usual(package, isa(), 1, precision), by_queries(package, isa(), 1, precision);
+    if (usual.takes_images()) GTEST_SKIP() << "no tokens";
+    for (const StoredRun& run : golden.runs) {
+      const SafetensorsFile stored = SafetensorsFile::open(directory() / run.inputs);
+      const models::ReferenceBatch batch = usual.batch(read_inputs(stored));
+      const Session &a = usual.run(batch), &b = by_queries.run(batch, true);
+      for (const Output& output : package.program.outputs) {
+        const TensorView<const float> x = a.output(output.name), y = b.output(output.name);
+        for (Index i = 0; i < x.rows; ++i) {
+          ASSERT_EQ(std::memcmp(x.row(i).data(), y.row(i).data(), x.row(i).size_bytes()), 0)
+              << run.name << ", " << output.name << ", row " << i << ", " << to_string(precision);
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(AllCases, ConformanceTest,

@@ -100,15 +100,11 @@ TEST(MemoryCapTest, NoLargerBatchFitsWhereverBlocksChange) {
       SessionOptions options = with(kMost, threads);
       options.memory_cap_bytes = memory_bytes(*model, with(n, threads)).total();
       const Index fitted = fit_to_cap(*model, options).max_rows;
-      const auto capped = [&](Index rows) {  // in blocks of queries where nothing else fits
-        SessionOptions its = with(rows, threads);
-        its.memory_cap_bytes = options.memory_cap_bytes;
-        return memory_bytes(*model, its).total();
-      };
-      EXPECT_LE(capped(fitted), options.memory_cap_bytes);
+      EXPECT_LE(memory_bytes(*model, with(fitted, threads)).total(), options.memory_cap_bytes);
       for (Index more = std::max(n, fitted + 1); more <= kMost; more += 97) {
         if (more == fitted) continue;
-        EXPECT_TRUE(more <= fitted || capped(more) > options.memory_cap_bytes)
+        EXPECT_TRUE(more <= fitted ||
+                    memory_bytes(*model, with(more, threads)).total() > options.memory_cap_bytes)
             << more << " rows fit where " << fitted << " were found, " << threads << " threads";
       }
     }

@@ -229,15 +229,14 @@ TEST(ChainTest, NoRowOfKeysIsOverwrittenBeforeTheLastBlockOfQueries) {
           int of_queries = 0;
           for (const OpSpan& span : spans) {
             EXPECT_FALSE(takes_whole_sequences(program, span));
-            of_queries += attention_of_queries(program, span) != nullptr;
+            of_queries += attention_of_queries(program, span).has_value();
           }
           EXPECT_EQ(of_queries, 2);
           expect_no_row_overwritten(program, spans, turned);
           // K and V in the memory of another value: a turn in place, on all rows.
           std::vector<OpSpan> of_queries_alone = spans;
-          std::erase_if(of_queries_alone, [&](const OpSpan& span) {
-            return attention_of_queries(program, span) == nullptr;
-          });
+          std::erase_if(of_queries_alone,
+                        [&](const OpSpan& span) { return !attention_of_queries(program, span); });
           expect_no_row_overwritten(program, of_queries_alone);
         }
       }
