@@ -132,7 +132,7 @@ SessionLayout lay_out_with(bool holds_columns, const Program& program,
   }
   for (std::size_t i = 0; i < schedule.size(); ++i) {
     const Chain& chain = schedule[i].chain;
-    if (attention_of_queries(program, {i, static_cast<std::size_t>(chain.ops)})) continue;
+    if (!attention_of_queries(program, {i, static_cast<std::size_t>(chain.ops)})) continue;
     // Two blocks that follow each other have more rows than a share.
     const Index shares = ceil_div(options.max_rows, chain.block_rows) + options.threads;
     layout.most_query_blocks =

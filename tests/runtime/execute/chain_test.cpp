@@ -127,7 +127,10 @@ TEST_P(ChainRunTest, BlocksOfQueriesGiveTheBitsOfOpByOp) {
             const auto ops = static_cast<std::size_t>(session->plan().ops[i].chain.ops);
             of_queries += attention_of_queries(session->program(), {i, ops}).has_value();
           }
-          EXPECT_TRUE(of_queries == 2 || (blocks < 256 && variant % 3 != 0));
+          // Where keys are hidden, blocks of the attention are the plan's, and may be larger.
+          const bool may_be_larger =
+              variant % 3 != 0 && (blocks < 256 || GetParam() == Isa::baseline);
+          EXPECT_TRUE(of_queries == 2 || may_be_larger);
           for (const Ragged& ragged : batches) {
             for (const bool query_only : {false, true}) {
               expected->run(ragged.batch(query_only));
