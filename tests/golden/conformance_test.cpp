@@ -261,9 +261,11 @@ TEST_P(ConformanceTest, RowsOfInt8HaveTheDirectionOfTheReferences) {
   compare_case(kInt8);
 }
 
+/// At the best level alone.
+class QueriesTest : public ConformanceTest {};
+
 /// Every output of every run, of texts.
-TEST_P(ConformanceTest, BlocksOfQueriesGiveTheSameBits) {
-  if (isa() != best_isa()) GTEST_SKIP() << "at the best level alone";
+TEST_P(QueriesTest, BlocksOfQueriesGiveTheSameBits) {
   const Case golden = read_case(directory());
   const models::Package package =
       models::open_package(directory(), {.architecture = golden.model_class});
@@ -289,6 +291,10 @@ TEST_P(ConformanceTest, BlocksOfQueriesGiveTheSameBits) {
 INSTANTIATE_TEST_SUITE_P(AllCases, ConformanceTest,
                          testing::Combine(testing::ValuesIn(case_names()),
                                           testing::ValuesIn(kAllIsas)),
+                         case_and_isa);
+INSTANTIATE_TEST_SUITE_P(AllCases, QueriesTest,
+                         testing::Combine(testing::ValuesIn(case_names()),
+                                          testing::Values(best_isa())),
                          case_and_isa);
 
 }  // namespace
