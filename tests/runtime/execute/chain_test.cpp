@@ -100,11 +100,10 @@ TEST_P(ChainRunTest, GivesTheBitsOfOpByOp) {
 }
 
 TEST_P(ChainRunTest, BlocksOfQueriesGiveTheBitsOfOpByOp) {
-  const Ragged batches[] = {Ragged({300}), Ragged({190, 1, 13, 40, 7}), Ragged({1}),
-                            Ragged({1, 1, 1, 290, 1, 1})};
+  const Ragged batches[] = {Ragged({300}), Ragged({190, 1, 13, 40, 7}), Ragged({1})};
   const kernels::AttentionMask masks[] = {{}, {.right = 0}, {.left = 20, .right = 20}};
   for (int variant = 0; variant < 6; ++variant) {
-    const bool turned = variant % 2 == 1;
+    const bool turned = variant % 2 == 1, query_only = !turned;
     const test::LayersModel layers({.layers = 2,
                                     .pre_norm = variant >= 3,
                                     .inner = 192,
@@ -116,8 +115,13 @@ TEST_P(ChainRunTest, BlocksOfQueriesGiveTheBitsOfOpByOp) {
     for (const Precision precision : kModelPrecisions) {
       const auto model = layers.create(precision, GetParam());
       const auto expected = Session::create(model, options(0, 1));
+      std::vector<std::vector<float>> wants;
+      for (const Ragged& ragged : batches) {
+        expected->run(ragged.batch(query_only));
+        wants.push_back(all_outputs(*expected));
+      }
       for (const int threads : {1, 3}) {
-        for (const Index blocks : {Index{64}, Index{96}, Index{256}}) {
+        for (const Index blocks : {Index{threads == 1 ? 64 : 96}, Index{256}}) {
           SessionOptions least = options(blocks, threads);
           least.least_memory = true;
           const auto session = Session::create(model, least);
@@ -136,15 +140,13 @@ TEST_P(ChainRunTest, BlocksOfQueriesGiveTheBitsOfOpByOp) {
             EXPECT_FALSE(is_keys_first(session->program()));
           }
           for (const Ragged& ragged : batches) {
-            for (const bool query_only : {false, true}) {
-              expected->run(ragged.batch(query_only));
-              session->run(ragged.batch(query_only));
-              const std::vector<float> want = all_outputs(*expected), got = all_outputs(*session);
-              ASSERT_EQ(want.size(), got.size());
-              ASSERT_EQ(std::memcmp(want.data(), got.data(), want.size() * sizeof(float)), 0)
-                  << "variant " << variant << ", blocks of " << blocks << ", " << threads
-                  << " threads, " << ragged.rows() << " rows, " << to_string(precision);
-            }
+            const std::vector<float>& want = wants[static_cast<std::size_t>(&ragged - batches)];
+            session->run(ragged.batch(query_only));
+            const std::vector<float> got = all_outputs(*session);
+            ASSERT_EQ(want.size(), got.size());
+            ASSERT_EQ(std::memcmp(want.data(), got.data(), want.size() * sizeof(float)), 0)
+                << "variant " << variant << ", blocks of " << blocks << ", " << threads
+                << " threads, " << ragged.rows() << " rows, " << to_string(precision);
           }
         }
       }
