@@ -171,22 +171,6 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
   };
 
   const bool hides_keys = op.mask != kernels::AttentionMask{};
-  const std::span<std::int32_t> block_begin{batch.block_begin, static_cast<std::size_t>(S) + 1};
-  if (context.batch == nullptr) block_begin[0] = 0;
-  for (Index s = 0; s < S && context.batch == nullptr; ++s) {
-    const Index Tq = rows_in(queries, s);
-    const Index most = std::max(Br, at_rows(schedule.attention, rows_in(keys, s)).task_rows);
-    // A long sequence is cut so that all workers have work: in tasks of which packing K and V, if the
-    // family does, is an eighth at most. Where keys are hidden, bits may depend on the cut
-    // (AttentionTask): there it is the plan's, whatever the number of workers.
-    const Index workers = context.workers.count();
-    const Index least = std::min(most, std::max(Br, 8 * kernel.packing_rows));
-    const Index share = workers == 1 ? most + Br : Tq * op.heads / (4 * workers);
-    const Index rows = hides_keys ? most : std::clamp(share / Br * Br, least, most);
-    const auto i = static_cast<std::size_t>(s);
-    block_begin[i + 1] =
-        block_begin[i] + static_cast<std::int32_t>(kernels::count_blocks(Tq, rows));
-  }
   const auto parameter = [&](const auto* position) {
     return position == nullptr ? nullptr : &context.weights[position->bias];
   };
@@ -276,6 +260,22 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
     }
   };
   if (context.batch == nullptr) {
+    const std::span<std::int32_t> block_begin{context.block_begin, static_cast<std::size_t>(S) + 1};
+    block_begin[0] = 0;
+    for (Index s = 0; s < S; ++s) {
+      const Index Tq = rows_in(queries, s);
+      const Index most = std::max(Br, at_rows(schedule.attention, rows_in(keys, s)).task_rows);
+      // A long sequence is cut so that all workers have work: in tasks of which packing K and V, if the
+      // family does, is an eighth at most. Where keys are hidden, bits may depend on the cut
+      // (AttentionTask): there it is the plan's, whatever the number of workers.
+      const Index workers = context.workers.count();
+      const Index least = std::min(most, std::max(Br, 8 * kernel.packing_rows));
+      const Index share = workers == 1 ? most + Br : Tq * op.heads / (4 * workers);
+      const Index rows = hides_keys ? most : std::clamp(share / Br * Br, least, most);
+      const auto i = static_cast<std::size_t>(s);
+      block_begin[i + 1] =
+          block_begin[i] + static_cast<std::int32_t>(kernels::count_blocks(Tq, rows));
+    }
     return context.workers.run(block_begin.back() * op.heads, [&](Index task, int worker) {
       const Index s = sequence_of(block_begin, task / op.heads);
       const auto i = static_cast<std::size_t>(s);

@@ -41,7 +41,7 @@ Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
                const TileStep& s) noexcept {
   if (s.panels.size() > 1) return {};  // what follows in memory
   Index panel = s.next_panel;
-  const bool by_columns = goes_by_rows(nest);
+  const bool by_columns = goes_by_rows(nest.order);
   if (panel < 0 && by_columns && s.k.end == o.K) {  // this panel's place in the next block
     const Index there = s.panels.begin + panels.size();
     if (there * o.gemm.NR < o.N) panel = there;
@@ -182,7 +182,7 @@ void run_few_rows(const GemmOperands& o, const TileStep& s, BlockState& state) n
 }  // namespace
 
 Range column_block(const GemmOperands& o, Index i, Index n) noexcept {
-  return piece_of_groups(panel_count(o), std::max<Index>(1, o.behind.group.panels), i, n);
+  return piece_of_groups(panel_count(o), o.behind.group.panels, i, n);
 }
 
 Index panel_count(const GemmOperands& o) noexcept {
@@ -209,14 +209,14 @@ void run_block(const GemmOperands& o, const LoopNest& nest, Range rows, Range pa
   const kernels::Entered entered(o.gemm);
   BlockState state;
   state.first_row = rows.begin;
-  state.by_rows = goes_by_rows(nest);
+  state.by_rows = goes_by_rows(nest.order);
   state.streams = streamed_operand(nest, rows.size(), o.gemm.MR);
   for_each_tile(nest, rows, panels, o.K, o.gemm.MR, o.gemm.KR, takes_whole_tiles(o.gemm),
                 [&](const TileStep& s) {
                   if (o.stop != nullptr && tiles++ % kTilesPerLook == 0)
                     ended = o.stop->requested();
                   if (ended) return;
-                  if (o.behind.group.panels > 0) {
+                  if (o.behind.run != nullptr) {
                     if (s.panels.size() != 1) return run_few_rows(o, s, state);
                     return run_in_group(o, s, ahead_of(o, nest, panels, s), state);
                   }

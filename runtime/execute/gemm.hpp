@@ -23,27 +23,25 @@ struct GroupProducts {
   Index to_right;  // of a pair: from the left half's column to the right half's
 };
 
-/// What runs behind the products of each group; no panels: nothing.
+/// What runs behind the products of each group.
 struct GroupOps {
-  TileGroup group{.panels = 0};
+  TileGroup group{};
   /// Where products are that have no place in C: apart_elements().
   float* apart = nullptr;
+  /// Null: nothing does.
   void (*run)(const void* self, const GroupProducts& products) noexcept = nullptr;
   const void* self = nullptr;
 };
 /// Panels of `apart` for a single tile of rows, which takes several at a time: at least so many.
 inline constexpr Index kFewPanels = 8;
-/// Whether a tile of rows goes through all panels before the next one does.
-constexpr bool goes_by_rows(const LoopNest& nest) noexcept {
-  return nest.order == LoopOrder::ws_os_a || nest.order == LoopOrder::ws_os_b;
-}
 /// Floats of GroupOps::apart: the panels of a group, of all rows of a block or, by rows, of a tile; or of a
 /// single tile of rows several groups.
 constexpr Index apart_elements(const TileGroup& group, const LoopNest& nest, Index block_rows,
                                Index MR, Index NR) noexcept {
   if (!group.apart) return 0;
   const Index few = kFewPanels > group.panels ? kFewPanels : group.panels;
-  const Index of_block = (goes_by_rows(nest) ? MR : block_rows) * group.panels, of_few = MR * few;
+  const Index of_block = (goes_by_rows(nest.order) ? MR : block_rows) * group.panels,
+              of_few = MR * few;
   return NR * (of_block > of_few ? of_block : of_few);
 }
 

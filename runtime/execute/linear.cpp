@@ -47,7 +47,7 @@ GemmOperands operands(const Context& context, std::size_t i) noexcept {
   }
   const Index tile_ops = context.schedule[i].tile_ops;
   const ValueId out = written_by(context.program, i, tile_ops);
-  if (tile_ops > 0) o.behind.group = tile_group(context.program, i, tile_ops, o.gemm.NR);
+  o.behind.group = tile_group(context.program, i, tile_ops, o.gemm.NR);
   if (!o.behind.group.apart && context.is_narrow(out)) {
     const TensorView<std::uint16_t> c = context.narrow_value(out);
     o.narrow = c.data, o.ldn = c.stride;
@@ -151,7 +151,7 @@ void run_linear(const Context& context, std::size_t i) noexcept {
     float* const scratch = context.scratch + worker * context.scratch_stride;
     if (needs_sums) of_task.sums = scratch;
     const TileOps::OfWorker behind{tile_ops, scratch};
-    if (o.behind.group.panels > 0) behind.put_behind(of_task);
+    if (context.schedule[i].tile_ops > 0) behind.put_behind(of_task);
     run_block(of_task, nest, rows, column_block(o, task % nest.col_blocks, nest.col_blocks));
     if (op.norm && whole_rows) normalize(context, op, rows);
   });

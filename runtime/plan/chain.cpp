@@ -133,22 +133,15 @@ std::vector<OpSpan> chains_of_layers(const Program& program, std::span<const OpS
 }
 
 std::vector<OpSpan> chains_of_queries(const Program& program) {
-  const std::size_t n = program.ops.size();
-  std::vector<std::size_t> writer(program.values.size(), n);
-  std::vector<int> readers(program.values.size(), 0);
-  for (std::size_t i = 0; i < n; ++i) {
-    writer[at(output_of(program.ops[i]))] = i;
-    for (const ValueId in : inputs_of(program.ops[i])) ++readers[at(in)];
-  }
-  for (const Output& output : program.outputs) ++readers[at(output.value)];
-  std::vector<bool> begins(n + 1, false);
-  for (std::size_t i = 0; i < n; ++i) {
+  const std::vector<std::int32_t> writer = find_writers(program);
+  const std::vector<int> uses = count_uses(program);
+  std::vector<bool> begins(program.ops.size() + 1, false);
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const AttentionOp* op = attention_at(program, i);
     if (op == nullptr || op->q.value == op->k.value) continue;
-    const std::size_t last = writer[at(op->k.value)];
-    if (last == n) continue;
+    const std::size_t last = at(writer[at(op->k.value)]);
     std::size_t first = last;  // op after op, each read by the next alone
-    while (first > 0 && readers[at(output_of(program.ops[first - 1]))] == 1 &&
+    while (first > 0 && uses[at(output_of(program.ops[first - 1]))] == 1 &&
            may_be_chained(program, program.ops[first - 1]) &&
            inputs_of(program.ops[first]) == std::vector{output_of(program.ops[first - 1])}) {
       --first;

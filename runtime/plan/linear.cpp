@@ -69,8 +69,7 @@ void for_each_candidate(LoopOrder order, const LinearTask& task, const PlanMachi
   const TileShape tile = tile_of(task, machine);
   const Index tiles = ceil_div(task.shape.M, tile.MR);
   const Index panels = ceil_div(ceil_div(task.shape.N, tile.NR), task.group);
-  const bool blocks_rows =
-      order != LoopOrder::ws_os_a && order != LoopOrder::ws_os_b;  // of the stationary operand
+  const bool blocks_rows = !goes_by_rows(order);  // of the stationary operand
   const bool blocks_columns = order != LoopOrder::is_os_a && order != LoopOrder::is_os_b;
   const int threads = machine.threads;
   const std::vector<Index> rows =
@@ -180,8 +179,7 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
   // What no FMA hides: the accumulators that each pass over K reads and writes; lines of C that
   // row tiles store 128 B at a time, a page apart, where no prefetcher follows; and the first piece
   // of B, which its first row tile waits for.
-  const bool rows_inside =
-      nest.order != LoopOrder::ws_os_a && nest.order != LoopOrder::ws_os_b && M > tile.MR;
+  const bool rows_inside = !goes_by_rows(nest.order) && M > tile.MR;
   const Index first_panels = rows_inside ? 1 : ceil_div(panels, nest.col_blocks);
   const double first_b =
       tile.bytes.b * static_cast<double>(first_panels * tile.NR * ceil_div(K, nest.k_blocks));

@@ -42,13 +42,14 @@ struct LinearTask {
   bool residual = false;  ///< C may be the residual's memory: K is not split
   bool norm = false;      ///< a layer norm over the rows follows
   bool narrow = false;    ///< the result is bf16: sums are never in memory, K is not split
-  /// Columns of the result per column of the product, and panels that go together (tile_ops.hpp). Less
-  /// than all: as narrow, the product is never in memory.
-  double share = 1;
-  Index group = 1;
-  bool apart = false;  ///< TileGroup::apart
+  // With ops in its tiles (tile_ops.hpp).
+  double share = 1;    ///< columns of the result per column of the product
+  Index group = 1;     ///< panels that go together
+  bool apart = false;  ///< the product is never in memory, K is not split
   bool weights_stay_in_l3 = false;
   Precision precision = Precision::f32;
+
+  friend auto operator<=>(const LinearTask&, const LinearTask&) = default;
 };
 
 /// The register tile of the task's family, with the bytes of C that the task writes.
@@ -59,7 +60,7 @@ TileShape tile_of(const LinearTask& task, const PlanMachine& machine) noexcept;
 /// gets in the worker's scratch (keeps_sums).
 constexpr bool splits_k(const LinearTask& task, LoopOrder order) noexcept {
   if (order == LoopOrder::is_os_a && task.precision != Precision::f32) return true;
-  return !task.residual && !task.narrow && task.share == 1;
+  return !task.residual && !task.narrow && !task.apart;
 }
 
 enum class Limit : std::uint8_t { compute, l2, l3, memory };

@@ -20,6 +20,7 @@
 // continued from C rounds like one that stayed in a register.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 #include "kernels/gemm/gemm.hpp"
@@ -37,6 +38,8 @@ const char* option_name(LoopOrder order) noexcept;
 
 struct LinearShape {
   Index M, N, K;
+
+  friend auto operator<=>(const LinearShape&, const LinearShape&) = default;
 };
 
 /// MC = ⌈M/row_blocks⌉ rows, NC = ⌈panels/col_blocks⌉·NR columns, KC = ⌈K/k_blocks⌉.
@@ -85,12 +88,16 @@ constexpr bool keeps_sums(bool c_is_no_place, const LoopNest& nest) noexcept {
   return c_is_no_place && nest.k_blocks > 1;
 }
 
+/// Whether a tile of rows goes through the panels before the next one does (WS); else panels are outside.
+constexpr bool goes_by_rows(LoopOrder order) noexcept {
+  return order == LoopOrder::ws_os_a || order == LoopOrder::ws_os_b;
+}
+
 /// The operand whose pieces pass while those of the other are used again: a unit loads them without
 /// keeping them in L1. Row tiles inside: A; panels inside, or a single tile of rows: B.
 constexpr kernels::GemmOperand streamed_operand(const LoopNest& nest, Index rows,
                                                 Index MR) noexcept {
-  const bool rows_inside = nest.order != LoopOrder::ws_os_a && nest.order != LoopOrder::ws_os_b;
-  return rows_inside && rows > MR ? kernels::GemmOperand::a : kernels::GemmOperand::b;
+  return !goes_by_rows(nest.order) && rows > MR ? kernels::GemmOperand::a : kernels::GemmOperand::b;
 }
 
 /// Visits the tiles of one block (rows × panels, all of K) in the order of `nest`. The loops over

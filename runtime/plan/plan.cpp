@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <tuple>
 
 #include "runtime/base/fnv.hpp"
 #include "runtime/base/overloaded.hpp"
@@ -23,9 +22,6 @@ namespace {
 // 32 rows of 768 are 96 KiB in and out, far above the cost of handing out a task; a norm that follows
 // a linear finds its rows in L2.
 constexpr Index kRowsPerTask = 32, kNormRowsPerTask = 16;
-
-using LinearKey = std::tuple<Index, Index, Index, bool, bool, bool, double, Index, bool,
-                             Precision>;  // M, N, K, residual, norm, narrow, share, group, apart
 
 class Planner {
  public:
@@ -124,13 +120,11 @@ class Planner {
   }
 
   const LinearCandidate& plan(const LinearTask& t) {
-    const LinearKey key{t.shape.M, t.shape.N, t.shape.K, t.residual, t.norm,
-                        t.narrow,  t.share,   t.group,   t.apart,    t.precision};
-    const auto found = plans_.find(key);
+    const auto found = plans_.find(t);
     if (found != plans_.end()) return found->second;
     const LinearPlan made = plan_linear(t, machine_, in_.loop_order);
     if (!made.fits) unfit_.insert(fmt::format("({},{})", t.shape.K, t.shape.N));
-    return plans_.emplace(key, made.chosen).first->second;
+    return plans_.emplace(t, made.chosen).first->second;
   }
 
   /// Whether oneDNN measures better than the nest.
@@ -138,19 +132,17 @@ class Planner {
     if (!in_.allow_onednn || !in_.onednn_over_ours) return false;
     // A refusal half-way could not be made good.
     if (task.residual || task.precision != Precision::f32) return false;
-    const LinearShape& shape = task.shape;
-    const auto key = std::tuple(shape.M, shape.N, shape.K);
-    const auto found = onednn_.find(key);
+    const auto found = onednn_.find(task.shape);
     if (found != onednn_.end()) return found->second;
-    return onednn_[key] = in_.onednn_over_ours(shape, nest) < 0.97;
+    return onednn_[task.shape] = in_.onednn_over_ours(task.shape, nest) < 0.97;
   }
 
   const PlanInput& in_;
   PlanMachine machine_;
   bool weights_stay_in_l3_;
-  std::map<LinearKey, LinearCandidate> plans_;
+  std::map<LinearTask, LinearCandidate> plans_;
   std::set<std::string> unfit_;
-  std::map<std::tuple<Index, Index, Index>, bool> onednn_;
+  std::map<LinearShape, bool> onednn_;
 };
 
 }  // namespace

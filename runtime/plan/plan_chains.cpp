@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <utility>
 
 #include "runtime/machine/machine.hpp"
 #include "runtime/plan/memory_plan.hpp"
@@ -123,21 +123,18 @@ class ChainPlanner {
     return linear_cost(task, nest(task, machine), machine).seconds;
   }
 
-  LoopNest nest(const LinearTask& task, const PlanMachine& machine) {
-    const auto key =
-        std::tuple(task.shape.M, task.shape.N, task.shape.K, task.residual, task.norm, task.narrow,
-                   task.share, task.group, task.apart, task.precision, machine.threads);
-    const auto found = nests_.find(key);
-    if (found != nests_.end()) return found->second;
-    return nests_[key] = plan_linear(task, machine, in_.loop_order).chosen.nest;
+  /// Of a worker's first block, whose nest the later ones have as well.
+  LoopNest nest(LinearTask task, const PlanMachine& machine) {
+    task.weights_stay_in_l3 = in_l3_;
+    const auto [found, is_new] = nests_.try_emplace({task, machine.threads});
+    if (is_new) found->second = plan_linear(task, machine, in_.loop_order).chosen.nest;
+    return found->second;
   }
 
   const PlanInput& in_;
   bool in_l3_;
   PlanMachine all_, one_;
-  std::map<std::tuple<Index, Index, Index, bool, bool, bool, double, Index, bool, Precision, int>,
-           LoopNest>
-      nests_;
+  std::map<std::pair<LinearTask, int>, LoopNest> nests_;  // by threads, too
 };
 
 /// Bytes of the values of a session, of all workers.

@@ -10,15 +10,11 @@ namespace {
 constexpr Index kMostPanels = 32;  // of a group: of d = 256 at the narrowest level
 
 /// Whether op i + 1 alone reads what op i writes, and no output is it.
-bool is_read_by_next(const Program& program, std::size_t i) {
+bool is_read_by_next(const Program& program, const std::vector<int>& uses, std::size_t i) {
   const ValueId value = output_of(program.ops[i]);
-  for (std::size_t j = 0; j < program.ops.size(); ++j) {
-    const std::vector<ValueId> in = inputs_of(program.ops[j]);
-    const bool reads = std::find(in.begin(), in.end(), value) != in.end();
-    if (reads != (j == i + 1)) return false;
-  }
-  return std::none_of(program.outputs.begin(), program.outputs.end(),
-                      [&](const Output& output) { return output.value == value; });
+  if (i + 1 == program.ops.size() || uses[at(value)] != 1) return false;
+  const std::vector<ValueId> in = inputs_of(program.ops[i + 1]);
+  return std::find(in.begin(), in.end(), value) != in.end();
 }
 
 /// Columns of whole panels and whole heads.
@@ -56,14 +52,15 @@ bool narrows_to_bf16(const Program& program, const Op& op) noexcept {
 Index tile_ops_behind(const Program& program, std::size_t i, const PerPrecision<TileShape>& tile) {
   const auto* linear = std::get_if<LinearOp>(&program.ops[i]);
   if (linear == nullptr || linear->residual != kNone || linear->norm ||
-      program.values[at(linear->out)].type != DType::f32 || i + 1 == program.ops.size() ||
-      !is_read_by_next(program, i)) {
+      program.values[at(linear->out)].type != DType::f32) {
     return 0;
   }
+  const std::vector<int> uses = count_uses(program);
+  if (!is_read_by_next(program, uses, i)) return 0;
   const Index NR = tile[program.parameters[at(linear->weight)].precision].NR;
   if (!may_run(program, program.ops[i + 1], NR)) return 0;
-  const bool narrows = i + 2 < program.ops.size() && is_read_by_next(program, i + 1) &&
-                       narrows_to_bf16(program, program.ops[i + 2]);
+  const bool narrows =
+      is_read_by_next(program, uses, i + 1) && narrows_to_bf16(program, program.ops[i + 2]);
   return narrows ? 2 : 1;
 }
 

@@ -16,14 +16,8 @@ class KeysFirst {
       : program_(program),
         result_(program),
         panel_(panel),
-        writer_(program.values.size(), kNoOp),
-        readers_(program.values.size(), 0) {
-    for (std::size_t i = 0; i < program.ops.size(); ++i) {
-      writer_[at(output_of(program.ops[i]))] = i;
-      for (const ValueId in : inputs_of(program.ops[i])) ++readers_[at(in)];
-    }
-    for (const Output& output : program.outputs) ++readers_[at(output.value)];
-  }
+        writer_(find_writers(program)),
+        uses_(count_uses(program)) {}
 
   Program run() {
     std::vector<std::optional<Branches>> at_op(program_.ops.size());  // in the place of that linear
@@ -51,12 +45,10 @@ class KeysFirst {
   }
 
  private:
-  static constexpr std::size_t kNoOp = ~std::size_t{0};
-
   /// The ops that make Q, K and V out of a value that others read, too.
   struct Source {
     std::vector<std::size_t> ops;  // in order
-    std::size_t linear = kNoOp;    // one of them
+    std::size_t linear = 0;        // one of them
     Index columns = 0;             // of Q
   };
   struct Branches {
@@ -64,12 +56,12 @@ class KeysFirst {
   };
 
   template <class T>
-  const T* op_at(std::size_t i) const {
-    return i == kNoOp ? nullptr : std::get_if<T>(&program_.ops[i]);
+  const T* op_at(std::int32_t i) const {
+    return i == kNone ? nullptr : std::get_if<T>(&program_.ops[at(i)]);
   }
   /// The op that writes `value`, if another one alone reads it.
-  std::size_t sole(ValueId value) const {
-    return readers_[at(value)] == 1 ? writer_[at(value)] : kNoOp;
+  std::int32_t sole(ValueId value) const {
+    return uses_[at(value)] == 1 ? writer_[at(value)] : kNone;
   }
 
   std::optional<Source> source_of(const AttentionOp& a) const {
@@ -81,9 +73,9 @@ class KeysFirst {
       return {};
     }
     Source source{.ops = {}, .columns = Q};
-    std::size_t i = sole(qkv);
+    std::int32_t i = sole(qkv);
     const auto take = [&](ValueId in) {
-      source.ops.insert(source.ops.begin(), i);
+      source.ops.insert(source.ops.begin(), at(i));
       i = sole(in);
     };
     if (const auto* narrow = op_at<NarrowOp>(i)) take(narrow->in);
@@ -96,10 +88,10 @@ class KeysFirst {
         Q % panel_(program_.parameters[at(linear->weight)].precision) != 0) {
       return {};
     }
-    source.linear = i;
+    source.linear = at(i);
     take(linear->in);
     // What is computed of a row before the product, for it alone.
-    while (i != kNoOp) {
+    while (i != kNone) {
       if (const auto* narrow = op_at<NarrowOp>(i)) {
         take(narrow->in);
       } else if (const auto* norm = op_at<LayerNormOp>(i);
@@ -154,8 +146,8 @@ class KeysFirst {
   const Program& program_;
   Program result_;
   const std::function<Index(Precision)>& panel_;
-  std::vector<std::size_t> writer_;  // by value
-  std::vector<int> readers_;
+  std::vector<std::int32_t> writer_;  // by value
+  std::vector<int> uses_;
 };
 
 }  // namespace

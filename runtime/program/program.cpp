@@ -67,6 +67,22 @@ bool is_fused(const AttentionOp& o) noexcept {
          o.v == Slice{o.q.value, 2 * H};
 }
 
+std::vector<int> count_uses(const Program& program) {
+  std::vector<int> uses(program.values.size(), 0);
+  for (const Op& op : program.ops) {
+    for (const ValueId in : inputs_of(op)) ++uses[at(in)];
+  }
+  for (const Output& output : program.outputs) ++uses[at(output.value)];
+  return uses;
+}
+
+std::vector<std::int32_t> find_writers(const Program& program) {
+  std::vector<std::int32_t> writer(program.values.size(), kNone);
+  for (std::size_t i = 0; i < program.ops.size(); ++i)
+    writer[at(output_of(program.ops[i]))] = static_cast<std::int32_t>(i);
+  return writer;
+}
+
 std::vector<ValueId> inputs_of(const Op& op) {
   std::vector<ValueId> ids;
   for_each_operand(

@@ -701,6 +701,10 @@ std::vector<ValueId> inputs_of(const Op& op);
 ValueId output_of(const Op& op) noexcept;
 /// The parameters that `op` uses.
 std::vector<ParameterId> parameters_of(const Op& op);
+/// How often each value is read, by ops and as an output.
+std::vector<int> count_uses(const Program& program);
+/// The index of the op that writes each value, or -1.
+std::vector<std::int32_t> find_writers(const Program& program);
 /// The most rows of a value for `rows` token rows in `sequences` sequences.
 Index most_rows(const Program& program, ValueId id, Index rows, Index sequences);
 /// The most rows of one sequence for `rows` token rows: what the model's positions or image size

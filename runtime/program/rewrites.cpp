@@ -62,24 +62,6 @@ Program compact(const Program& program, std::vector<Op> ops, std::vector<Output>
   return result;
 }
 
-/// How often each value is read, outputs included.
-std::vector<int> count_uses(const Program& program) {
-  std::vector<int> uses(program.values.size(), 0);
-  for (const Op& op : program.ops) {
-    for (const ValueId in : inputs_of(op)) ++uses[at(in)];
-  }
-  for (const Output& output : program.outputs) ++uses[at(output.value)];
-  return uses;
-}
-
-/// The index of the op that writes each value, or −1.
-std::vector<std::int32_t> find_writers(const std::vector<Op>& ops, std::size_t values) {
-  std::vector<std::int32_t> writer(values, kNone);
-  for (std::size_t i = 0; i < ops.size(); ++i)
-    writer[at(output_of(ops[i]))] = static_cast<std::int32_t>(i);
-  return writer;
-}
-
 /// The linear that writes `value`, if that value has no other reader and the epilogue slot is free.
 class EpilogueFusion {
  public:
@@ -88,7 +70,7 @@ class EpilogueFusion {
         ops_(program.ops),
         dead_(ops_.size(), false),
         uses_(count_uses(program)),
-        writer_(find_writers(ops_, program.values.size())) {}
+        writer_(find_writers(program)) {}
 
   Program run() {
     // A layer norm takes its add first: that moves the same bytes as a linear that adds. What is
