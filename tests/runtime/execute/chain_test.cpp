@@ -9,8 +9,10 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/execute/run_observer.hpp"
+#include "runtime/machine/machine.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "runtime/program/keys_first.hpp"
+#include "runtime/session/memory_bytes.hpp"
 #include "runtime/session/session.hpp"
 #include "tests/runtime/layers_model.hpp"
 #include "tests/support/isa.hpp"
@@ -181,6 +183,21 @@ TEST(ChainSessionTest, ACapThatAllowsNothingElseGetsBlocksOfQueries) {
   usual->run(ragged.batch(false));
   capped->run(ragged.batch(false));
   EXPECT_EQ(all_outputs(*usual), all_outputs(*capped));
+  // Every block reads K and V of all rows, which are more than L2 holds.
+  const auto attention_bytes = [](const Session& session) {
+    double bytes = 0;
+    for (const OpReport& op : session.report(4000, 1).ops)
+      bytes += op.kind == "attention" ? op.chosen.l2_bytes : 0;
+    return bytes;
+  };
+  if (machine().l2.bytes <= Index{2} << 20) {
+    EXPECT_GT(attention_bytes(*capped), 5 * attention_bytes(*usual));
+  }
+  // Fewer rows in the usual way, where these are enough; else blocks of queries.
+  SessionOptions fewer = fit_to_cap(*model, options);
+  EXPECT_LT(fewer.max_rows, 4000);
+  EXPECT_FALSE(is_keys_first(Session::create(model, fewer)->program()));
+  EXPECT_EQ(fit_to_cap(*model, options, 4000).max_rows, 4000);
   // Its plan says so, saved and loaded.
   SessionOptions planned{.max_rows = 4000, .max_sequences = 1, .threads = 1, .outputs = {}};
   const test::TemporaryFile file(".json");

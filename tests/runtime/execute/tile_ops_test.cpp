@@ -10,6 +10,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/execute/gemm.hpp"
+#include "runtime/execute/linear_onednn.hpp"
 #include "runtime/meters/replay.hpp"
 #include "runtime/meters/replay_kernels.hpp"
 #include "runtime/plan/plan_file.hpp"
@@ -294,22 +295,42 @@ TEST(TileOpsSessionTest, ObserversSeeALinearWithItsOps) {
 }
 
 TEST(TileOpsSessionTest, APlanWithAnotherNumberOfOpsIsRefused) {
-  const LayersModel layers(kShapes[0]);
+  const LayersModel layers(kShapes[3]);  // a group is one panel
   const auto model = layers.create();
   const auto made = Session::create(model, options_of(1));
-  for (const Index wrong : {2, 7}) {
+  const auto message_of = [&](auto&& change, bool allows_onednn = false) -> std::string {
     auto other = std::make_shared<Plan>(made->plan());
-    for (OpSchedule& op : other->ops) {
-      if (op.tile_ops == 1) op.tile_ops = wrong;
-    }
+    for (OpSchedule& op : other->ops) change(op);
     SessionOptions options = options_of(1);
     options.plan = other;
+    options.allow_onednn = allows_onednn;
     try {
       Session::create(model, options);
-      ADD_FAILURE() << "accepted " << wrong;
     } catch (const Error& e) {
-      EXPECT_THAT(e.what(), testing::HasSubstr("tile_ops is"));
+      return e.what();
     }
+    return "accepted";
+  };
+  for (const Index wrong : {2, 7}) {
+    EXPECT_THAT(message_of([&](OpSchedule& op) {
+                  if (op.tile_ops == 1) op.tile_ops = wrong;
+                }),
+                testing::HasSubstr("tile_ops is"));
+  }
+  if (execute::OneDnnLinear::is_available()) {
+    EXPECT_THAT(message_of(
+                    [](OpSchedule& op) {
+                      for (NestRange& range : op.nests) range.onednn = op.tile_ops > 0;
+                    },
+                    true),
+                testing::HasSubstr("ops run in its tiles"));
+  }
+  // Blocks of attention are whole ones of the kernel, or all rows.
+  for (const Index rows : {100, 64, 128, 150}) {
+    const std::string message = message_of([&](OpSchedule& op) {
+      for (AttentionRange& range : op.attention) range.task_rows = rows;
+    });
+    EXPECT_THAT(message, testing::HasSubstr(rows == 100 ? "task_rows is 100" : "accepted"));
   }
 }
 

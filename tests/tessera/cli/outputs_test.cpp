@@ -112,8 +112,6 @@ TEST_F(OutputsTest, MemoryIsCappedAndPackedWeightsAreKept) {
   file("in.txt", "tea\nthe cat sat\n");
   const std::string expected = tessera("embed model in.txt").out;
   EXPECT_EQ(tessera("embed model in.txt --memory-cap 1G").out, expected);
-  EXPECT_EQ(tessera("plan model --save plan.json").status, 0);
-  EXPECT_EQ(tessera("embed model in.txt --plan plan.json --memory-cap 1G").out, expected);
   expect_failure(tessera("embed model in.txt --memory-cap 1K"), 1, "1024");
   for (const char* bad : {"0", "-1", "2T", "x", "1.5G", "99999999999999999999", "99999999999G"}) {
     expect_failure(tessera(fmt::format("embed model in.txt --memory-cap {}", bad)), 2,

@@ -7,8 +7,10 @@
 
 #include <functional>
 
+#include "models/package.hpp"
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/model_facts.hpp"
+#include "tests/support/isa.hpp"
 #include "tests/support/temporary.hpp"
 #include "tests/tessera/tiny_directory.hpp"
 
@@ -82,6 +84,34 @@ TEST_F(EncoderTest, ACapIsAnErrorOrSmallerBatchesAsTheCallerChooses) {
   tight.session.memory_cap_bytes = all.weights() + 100;
   EXPECT_THAT(message_of([&] { TextEncoder::open(directory_, tight); }),
               HasSubstr("max_rows 1, max_sequences 1 take"));
+}
+
+TEST_F(EncoderTest, APlanBesideACapAsksForNoMoreThanThePlanIsFor) {
+  EncoderOptions options{
+      .batch_tokens = 4, .batch_sequences = 1, .session = {.threads = 1, .outputs = {"embedding"}}};
+  TextEncoder made = TextEncoder::open(directory_, options);
+  made.report(4, 1);
+  options.session.plan = std::make_shared<const Plan>(made.plan());
+  options.session.memory_cap_bytes = 10 * made.memory_bytes(4).total();
+  options.split_to_cap = true;
+  EXPECT_EQ(TextEncoder::open(directory_, options).longest(), 4);
+}
+
+TEST_F(EncoderTest, TheLongestTextWithinACapCountsOnBlocksOfQueries) {
+  SKIP_UNLESS_SUPPORTED(Isa::avx2);
+  const models::Package package =
+      models::open_package(TESSERA_SOURCE_DIR "/tests/golden/data/modernbert-model");
+  EncoderOptions options{.batch_tokens = 1,
+                         .batch_sequences = 1,
+                         .model = {.isa = Isa::avx2},
+                         .session = {.threads = 1, .outputs = {"last_hidden_state"}}};
+  options.session.least_memory = false;
+  options.session.memory_cap_bytes = memory_bytes(package, options, 3000).total();
+  const Index usual = longest_within_cap(package, options, 100000);
+  options.session.least_memory.reset();
+  const Index longest = longest_within_cap(package, options, 100000);
+  EXPECT_LT(5 * usual, 4 * longest);
+  EXPECT_LE(memory_bytes(package, options, longest).total(), options.session.memory_cap_bytes);
 }
 
 // A text that the cap does not hold is one text's problem; the longest that it holds is as promised.
