@@ -156,6 +156,26 @@ std::vector<float> read_factors(const Checkpoint& checkpoint, const StoredTensor
   return factors;
 }
 
+/// Factors of the modules that config.json names, and of no others.
+void check_names_of_factors(const std::vector<std::string>& named, const Checkpoint& checkpoint) {
+  for (const std::string& module : named) {
+    const std::string name = fmt::format("{}{}", module, kInputFactors);
+    if (checkpoint.find(name) != nullptr) continue;
+    throw Error(ErrorCode::corrupt_file,
+                fmt::format("{}: there is no tensor {}, expected it: \"input_factors\" of "
+                            "quantization_config names the module",
+                            checkpoint.path().string(), detail::in_quotes(name)));
+  }
+  for (const StoredTensor* tensor : checkpoint.tensors()) {
+    if (!tensor->name.ends_with(kInputFactors)) continue;
+    const std::string module = module_of(*tensor, kInputFactors);
+    if (std::find(named.begin(), named.end(), module) != named.end()) continue;
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, tensor->name,
+                  "is there, and \"input_factors\" of quantization_config does not name its "
+                  "module, expected both or none");
+  }
+}
+
 }  // namespace
 
 bool have_one_scale(const Config& args) {
@@ -279,10 +299,14 @@ CompressedTensors read_compressed_tensors(const Config& config) {
   for (std::string& name : config.strings("ignore")) {
     if (!name.starts_with("re:")) layout.ignore.push_back(std::move(name));
   }
+  if (config.has("input_factors")) layout.with_factors = config.strings("input_factors");
   return layout;
 }
 
 void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
+  if (layout.with_factors && layout.has_factors) {
+    check_names_of_factors(*layout.with_factors, checkpoint);
+  }
   std::vector<std::pair<std::string, std::vector<float>>> found, factors;
   for (const StoredTensor* tensor : checkpoint.tensors()) {
     refuse_unread(layout, checkpoint, *tensor);
@@ -311,11 +335,30 @@ void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
   for (auto& [name, of_columns] : factors) checkpoint.set_factors(name, std::move(of_columns));
 }
 
-std::string compressed_tensors_json(const std::vector<std::string>& ignore, const char* method) {
-  std::vector<std::string> names;
-  for (const std::string& name : ignore) names.push_back(detail::json_string(name));
+std::string compressed_tensors_json(const WrittenTensors& tensors, const char* method) {
+  const auto quoted = [](const std::vector<std::string>& names) {
+    std::vector<std::string> result;
+    for (const std::string& name : names) result.push_back(detail::json_string(name));
+    return result;
+  };
   constexpr const char* kArgs =
       R"("num_bits": 8, "type": "int", "symmetric": true, "group_size": null, "block_structure": null, "actorder": null, "observer_kwargs": {})";
+  std::string words, factors;
+  if (tensors.has_words) {
+    words = fmt::format(R"(,
+      "group_1": {{
+        "targets": ["Embedding"],
+        "weights": {{"strategy": "channel", "dynamic": false, "observer": "minmax", {}}},
+        "input_activations": null,
+        "output_activations": null
+      }})",
+                        kArgs);
+  }
+  if (!tensors.with_factors.empty()) {
+    factors = fmt::format(R"(
+    "input_factors": [{}],)",
+                          fmt::join(quoted(tensors.with_factors), ", "));
+  }
   return fmt::format(
       R"({{
     "quant_method": "{}",
@@ -327,13 +370,13 @@ std::string compressed_tensors_json(const std::vector<std::string>& ignore, cons
         "weights": {{"strategy": "channel", "dynamic": false, "observer": "minmax", {}}},
         "input_activations": {{"strategy": "token", "dynamic": true, "observer": null, {}}},
         "output_activations": null
-      }}
+      }}{}
     }},
-    "ignore": [{}],
+    "ignore": [{}],{}
     "kv_cache_scheme": null,
     "global_compression_ratio": null
   }})",
-      method, kArgs, kArgs, fmt::join(names, ", "));
+      method, kArgs, kArgs, words, fmt::join(quoted(tensors.ignore), ", "), factors);
 }
 
 }  // namespace tessera::models

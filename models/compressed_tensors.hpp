@@ -21,6 +21,7 @@
 //                    quantised, the columns of X.weight were divided by. All of its like that read one input
 //                    have the same (runtime/program/parameter.hpp, InputFactors). Also of a module
 //                    that is quantised when it is loaded (kAtLoad): then X.weight are floats as they were.
+//                    "input_factors" of quantization_config names the modules.
 //                                     w[n,k] = X.weight[n,k] · X.weight_scale[n] · X.input_factors[k]
 //
 // Which modules are whole numbers, the file itself says: those that `ignore` names are floats in it.
@@ -28,6 +29,7 @@
 //                        quantization/lifecycle/initialize.py, compressors/naive_quantized/base.py
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -45,11 +47,16 @@ inline constexpr std::string_view kWeight = ".weight", kScale = ".weight_scale",
 /// In __metadata__ of model.safetensors, as `tessera quantize` writes it: tensors, one a line, that are floats
 /// for what else reads them, and are quantised when they are packed for int8, as those of floats alone.
 inline constexpr const char* kAtLoad = "tessera.int8_at_load";
+/// There too, with any value: those tensors are clipped when they are quantised (Parameter::clips), as the
+/// others were.
+inline constexpr const char* kClips = "tessera.int8_clips";
 
 struct CompressedTensors {
   bool has_tensor_scales = false;   ///< some weights have one scale for all rows
   bool has_factors = false;         ///< modules may have factors: kWithFactors
   std::vector<std::string> ignore;  ///< modules by name, without expressions ("re:...")
+  /// Those that have factors, where config.json names them: a directory whose factors were lost is noticed.
+  std::optional<std::vector<std::string>> with_factors{};
 };
 
 /// Reads quantization_config. Throws unsupported_model naming what would change the result and is not
@@ -58,8 +65,8 @@ struct CompressedTensors {
 CompressedTensors read_compressed_tensors(const Config& config);
 
 /// Says to the checkpoint what its tensors of I8 count in. Throws corrupt_file (no scale, one of another
-/// shape, one that is no positive number; factors of another shape, or that are no powers of two; a module of
-/// `ignore` in whole numbers), unsupported_model
+/// shape, one that is no positive number; factors of another shape, that are no powers of two, or that are
+/// named and not there, or there and not named; a module of `ignore` in whole numbers), unsupported_model
 /// (tensors of what read_compressed_tensors() refuses).
 void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint);
 
@@ -82,9 +89,15 @@ std::set<std::string_view> quantized_at_load(const Checkpoint& checkpoint);
 /// "X" of a tensor "X" + suffix.
 std::string module_of(const StoredTensor& tensor, std::string_view suffix);
 
-/// The member quantization_config for weights (N,K) with a scale for each row; what `ignore` names, are
-/// floats. `method`: kCompressedTensors, or kWithFactors where a module has some.
-std::string compressed_tensors_json(const std::vector<std::string>& ignore,
+struct WrittenTensors {
+  std::vector<std::string> ignore{};        ///< modules that are floats
+  std::vector<std::string> with_factors{};  ///< modules that have factors
+  bool has_words = false;                   ///< tables are whole numbers, too
+};
+
+/// The member quantization_config for weights (N,K) with a scale for each row. `method`: kCompressedTensors, or
+/// kWithFactors where a module has factors.
+std::string compressed_tensors_json(const WrittenTensors& tensors,
                                     const char* method = kCompressedTensors);
 
 }  // namespace tessera::models

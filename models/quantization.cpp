@@ -75,6 +75,7 @@ void find_scales(const Quantization& quantization, Checkpoint& checkpoint) {
 
 void say_how_stored(const Checkpoint& checkpoint, Program& program) {
   const std::set<std::string_view> at_load = quantized_at_load(checkpoint);
+  const bool clips = checkpoint.files().front().metadata().contains(kClips);
   const auto keeps = [&](const Source& source) {
     return stores_floats(checkpoint, source) && !at_load.contains(source.tensor);
   };
@@ -82,6 +83,7 @@ void say_how_stored(const Checkpoint& checkpoint, Program& program) {
     if (p.kind != ParameterKind::matrix) continue;
     p.keeps_floats = std::any_of(p.sources.begin(), p.sources.end(), keeps);
     p.is_ternary = is_stored_ternary(checkpoint, p);
+    p.clips = clips;
   }
 }
 
@@ -116,12 +118,13 @@ std::string describe_stored(const Checkpoint& checkpoint, const Program& program
   return fmt::format(
       "{} of {} matrices as whole numbers of 8 bits, a scale for each row{} ({}): int8 takes them "
       "as "
-      "they are, fp32 and bf16 multiply them with their scales",
+      "they are, fp32 and bf16 multiply them with their scales{}",
       whole, matrices,
       with_factors > 0
           ? fmt::format(", {} of them with factors for the columns of their input", with_factors)
           : "",
-      with_factors > 0 ? kWithFactors : kCompressedTensors);
+      with_factors > 0 ? kWithFactors : kCompressedTensors,
+      tables > 0 ? "; words as whole numbers of 8 bits" : "");
 }
 
 }  // namespace tessera::models

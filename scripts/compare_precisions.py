@@ -8,7 +8,8 @@ sections    accuracy of models/demo/text-sections on data/sections-test.tsv
 retrieval   recall and MRR of models/demo/text: the first sentence of each of these descriptions
             looks for the rest of it among the rests of all
 glyphs      accuracy of models/demo/vision on data/glyphs.tar
-"int8+list": the directory of `tessera quantize --calibrate --min-cosine 0.9995`, of 64 synopses. "ternary":
+"int8+list": the directory of `tessera quantize --calibrate --min-cosine 0.9995`, of 64 synopses; "int8+words" that
+of `--word-embeddings`, "int8+clip" that of `--clip`. "ternary":
 models/demo/text-ternary and text-sections-ternary at int8, which were trained so: their embeddings are others.
 "only": right with the one and wrong with the other. Needs numpy.
 """
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "models/demo"
 OTHERS = ("bf16", "int8")
 LISTED, TERNARY = "int8+list", "ternary"
+MADE = {"int8+words": "--word-embeddings", "int8+clip": "--clip"}
 
 
 def run(tool: str, *arguments: str) -> str:
@@ -51,9 +53,12 @@ def variants(tool: str, model: str, work: Path) -> dict[str, list[str]]:
     said = run(tool, "quantize", str(DEMO / model), "--out", quantised, "--calibrate", texts, "--min-cosine", "0.9995")
     print(f"{LISTED} of {model}:\n  " + "\n  ".join(said.strip().splitlines()))
     whole = str(DEMO / model)
+    for variant, flag in MADE.items():
+        run(tool, "quantize", whole, "--out", f"{quantised}{variant}", flag)
     return {
         **{p: [whole, "--precision", p] for p in ("fp32", *OTHERS)},
         LISTED: [quantised, "--precision", "int8"],
+        **{v: [f"{quantised}{v}", "--precision", "int8"] for v in MADE},
         TERNARY: [f"{whole}-ternary", "--precision", "int8"],
     }
 
@@ -100,13 +105,13 @@ def main() -> None:
             scores = sides[0] @ sides[1].T
             ranks[precision] = 1 + (scores > np.diag(scores)[:, None]).sum(1)
         unit = {p: x / np.linalg.norm(x, axis=1, keepdims=True) for p, x in embedded.items()}
-        for p in (*OTHERS, LISTED):
+        for p in (*OTHERS, LISTED, *MADE):
             off = 1 - (unit["fp32"] * unit[p]).sum(1)
             print(f"{'embeddings':<22} n {len(off):<5} 1 - cosine of fp32 and {p}: mean {off.mean():.1e}  worst {off.max():.1e}")
         for most in (1, 10):
             show_right(f"retrieval, recall@{most}", {p: r <= most for p, r in ranks.items()})
         mrr = {p: float((1 / r).mean()) for p, r in ranks.items()}
-        for p in (*OTHERS, LISTED, TERNARY):
+        for p in (*OTHERS, LISTED, *MADE, TERNARY):
             changed = int((ranks["fp32"] != ranks[p]).sum())
             print(f"{'retrieval, MRR':<22} n {len(pairs):<5} fp32 {mrr['fp32']:.4f}  {p} {mrr[p]:.4f}  ranks that differ {changed}")
 

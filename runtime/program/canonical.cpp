@@ -126,6 +126,7 @@ std::string canonical_text(const Program& program) {
     writer.line("parameter", p.kind, p.rows, p.cols, p.precision, p.offset);
     if (p.repeats > 0) writer.line("repeats", p.repeats);
     if (p.input_factors >= 0) writer.line("input_factors", p.input_factors);
+    if (p.clips) writer.line("clips");
     for (const InputFactors::Norm& norm : p.made_of.norms) {
       writer.line("norm", norm.gamma, norm.beta);
     }

@@ -127,6 +127,7 @@ class ToPrecision {
       weight.precision = !quantizes                              ? rest
                          : rewrite_.ternary && weight.is_ternary ? Precision::ternary
                                                                  : Precision::s8;
+      weight.clips = (rewrite_.clips || weight.clips) && weight.precision == Precision::s8;
     }
     const auto unknown = std::find(is_named.begin(), is_named.end(), false);
     if (!whole || unknown == is_named.end()) return;

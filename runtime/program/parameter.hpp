@@ -118,6 +118,9 @@ struct Parameter {
   /// Of a matrix: every row is stored as -1, 0 and 1 with a scale, and packed in the order of the rows. s8
   /// takes it as Precision::ternary where the level has that.
   bool is_ternary = false;
+  /// Of a matrix that s8 quantises: the step of a row is that with which its numbers are nearest, so that the
+  /// largest may be clipped (RowQuantizer::quantize_clipped); where rows are those of the sources, in floats.
+  bool clips = false;
   std::int32_t input_factors = -1;  ///< of a matrix: the factors of the value that it multiplies
   InputFactors made_of{};           ///< of factors, which have no sources
   Projection projection{};          ///< of distances

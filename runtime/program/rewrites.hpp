@@ -39,6 +39,7 @@ struct PrecisionRewrite {
   /// Linears that s8 leaves as above: names of their weights (Parameter::name); and those that say so
   /// themselves (Parameter::keeps_floats).
   std::span<const std::string> keep{};
+  bool clips = false;  ///< weights of s8 are clipped (Parameter::clips)
 };
 
 /// The linears of `program` in bf16 or in whole numbers: weights, and what they multiply. A linear or an

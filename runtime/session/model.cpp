@@ -79,7 +79,8 @@ Program model_program(const Program& program, const ModelOptions& options) {
        .attention = kernels.attention[whole ? Precision::bf16 : options.precision].run != nullptr,
        .quantized = kernels.gemm[Precision::s8].bits.a == 8 ? DType::s8 : DType::s16,
        .ternary = kernels.gemm[Precision::ternary].run != nullptr,
-       .keep = options.keep});
+       .keep = options.keep,
+       .clips = options.clip_weights});
   add_held_outputs(program, options.held_outputs, kept);
   check(kept);
   check_families(kept, kernels);

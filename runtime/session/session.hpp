@@ -53,6 +53,9 @@ struct ModelOptions {
   Precision precision = Precision::f32;
   /// Weights that s8 leaves in bf16 or f32, by name (PrecisionRewrite::keep).
   std::vector<std::string> keep{};
+  /// Rows of weights of s8 take the step with which they are nearest, and their largest numbers are clipped,
+  /// where that is nearer than no clipping (Parameter::clips). Loading takes 36 passes over them.
+  bool clip_weights = false;
   /// A folder in which packed weights are kept between processes (made if it is missing), or empty.
   /// A file that fits is mapped instead of packing; one that does not is replaced
   /// (weights/packed_cache.hpp).

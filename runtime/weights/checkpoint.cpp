@@ -242,6 +242,13 @@ void Checkpoint::read(std::span<const std::byte> part, std::byte* to) const {
     return !is_before(part.data(), bytes.data()) &&
            is_before(part.data(), bytes.data() + bytes.size());
   };
+  const auto own = std::find_if(own_.begin(), own_.end(), [&](const std::vector<std::byte>& all) {
+    return !is_before(part.data(), all.data()) && is_before(part.data(), all.data() + all.size());
+  });
+  if (own != own_.end()) {
+    std::copy(part.begin(), part.end(), to);
+    return;
+  }
   const auto file = std::find_if(files_.begin(), files_.end(), holds);
   (file != files_.end() ? *file : files_.front()).file().read(part, to);
 }
@@ -281,6 +288,18 @@ void Checkpoint::set_ternary(const std::string& tensor, std::vector<float> scale
   renamed_.push_back(**at);
   renamed_.back().type = StoredType::ternary;
   renamed_.back().shape.front() *= kTernaryRows;
+  *at = &renamed_.back();
+  set_scales(tensor, std::move(scales));
+}
+
+void Checkpoint::set_whole(const std::string& tensor, std::vector<std::byte> numbers,
+                           std::vector<float> scales) {
+  const auto at = std::lower_bound(tensors_.begin(), tensors_.end(), tensor, name_is_less);
+  own_.push_back(std::move(numbers));
+  renamed_.push_back(**at);
+  renamed_.back().type = StoredType::i8;
+  renamed_.back().data = own_.back().data();
+  renamed_.back().bytes = own_.back().size();
   *at = &renamed_.back();
   set_scales(tensor, std::move(scales));
 }

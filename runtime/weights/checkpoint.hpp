@@ -51,6 +51,10 @@ class Checkpoint {
   /// the N rows: from then on it is one of StoredType::ternary, (N,K).
   /// Precondition: there is such a tensor.
   void set_ternary(const std::string& tensor, std::vector<float> scales);
+  /// Puts whole numbers in the place of a tensor of floats (N,K): from then on it is I8, not those of a file.
+  /// Precondition: there is such a tensor, `numbers` has N·K bytes, `scales` N.
+  void set_whole(const std::string& tensor, std::vector<std::byte> numbers,
+                 std::vector<float> scales);
   /// One for each row; empty where nothing was said.
   std::span<const float> scales(std::string_view tensor) const noexcept;
   /// Says that the columns of such a tensor were divided by `factors`, powers of two, one for each column,
@@ -85,7 +89,8 @@ class Checkpoint {
   std::filesystem::path path_;
   std::vector<TensorFile> files_;
   std::deque<StoredTensor>
-      renamed_;  // what merge() added, set_ternary() changed; elements never move
+      renamed_;  // what merge() added, set_ternary() and set_whole() changed; elements never move
+  std::deque<std::vector<std::byte>> own_;    // of set_whole()
   std::vector<const StoredTensor*> tensors_;  // sorted by name
   std::map<std::string, std::vector<float>, std::less<>> scales_, factors_;
 };

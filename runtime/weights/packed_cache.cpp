@@ -123,6 +123,7 @@ std::string packing_key(const Program& program, Isa isa, const kernels::KernelTa
       key += fmt::format("  of norm {} {}\n", name_of(norm.gamma), name_of(norm.beta));
     }
     for (const std::int32_t id : p.made_of.matrices) key += fmt::format("  of {}\n", name_of(id));
+    if (p.clips) key += "  clipped\n";
     if (p.taps != 1) key += fmt::format("  {} taps\n", p.taps);
     if (p.adds_input) key += "  adds its input\n";
     if (const BatchNorm& norm = p.batch_norm; !norm.gamma.empty()) {

@@ -35,6 +35,11 @@ class RowQuantizer {
  public:
   /// Fills q (K). The scale: 0 of a row that counts as zeros, NaN where a value is not finite.
   float quantize(std::span<const float> row, std::int8_t* q);
+  /// The same with the step, of max |w_k|/127 and those that are 2 % to 70 % smaller, with which the row is
+  /// nearest; what is larger than 127 steps becomes 127. The largest step of those that are equally near.
+  ///
+  ///   scale = argmin_s Σ_k (w_k − s·q_k)²      q_k = ⌊clamp(w_k/s, −127, 127)⌉      Choukroun et al. 2019
+  float quantize_clipped(std::span<const float> row, std::int8_t* q);
 
  private:
   std::vector<std::int16_t> numbers_;  // as the baseline writes a row

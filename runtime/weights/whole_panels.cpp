@@ -33,8 +33,8 @@ bool packs_whole_rows(const Checkpoint& checkpoint, const Parameter& p) {
   const auto is_whole = [&](const Source& source) {
     return !checkpoint.scales(source.tensor).empty();
   };
-  return keeps_rows(p) &&
-         (!p.row_scale.empty() || std::any_of(p.sources.begin(), p.sources.end(), is_whole));
+  return keeps_rows(p) && (!p.row_scale.empty() || p.clips ||
+                           std::any_of(p.sources.begin(), p.sources.end(), is_whole));
 }
 
 bool pack_whole_rows(const Checkpoint& checkpoint, const kernels::KernelTable& kernels,
@@ -58,7 +58,8 @@ bool pack_whole_rows(const Checkpoint& checkpoint, const kernels::KernelTable& k
     for (Index j = 0; j < n; ++j) {
       reader.widen(rows, (first + j) * K, K, row.data());
       divide_columns(row, factors);
-      scale[j] = quantizer.quantize(row, to + j * K);
+      scale[j] = p.clips ? quantizer.quantize_clipped(row, to + j * K)
+                         : quantizer.quantize(row, to + j * K);
     }
   };
 

@@ -16,12 +16,12 @@ namespace tessera {
 bool is_stored_ternary(const Checkpoint& checkpoint, const Parameter& p);
 
 /// Whether the rows of `p` are rows of its sources, times a row_scale at most, and have a scale before
-/// they are packed: they are stored as whole numbers, or have a row_scale.
+/// they are packed: they are stored as whole numbers, have a row_scale, or are clipped.
 bool packs_whole_rows(const Checkpoint& checkpoint, const Parameter& p);
 
 /// Fills the panels of `p` (bytes as Gemm::panel_bytes(), zeroed). A row that is stored as whole numbers
 /// keeps them, and its scale; one of floats is divided by `factors` (K), if there are any, and quantised as
-/// pack_panel does. `row_scale`: (rows) what each row is multiplied with, or none; it becomes a part of the
+/// pack_panel does, or clipped (Parameter::clips). `row_scale`: (rows) what each row is multiplied with, or none; it becomes a part of the
 /// scale.
 ///
 ///   w[n,k] = q[n,k] · (scale[n] · row_scale[n])

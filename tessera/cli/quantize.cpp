@@ -18,7 +18,7 @@ struct Quantize {
   std::string model, out, texts;
   double least_cosine = 0;
   std::vector<std::string> keep;
-  bool replaces = false;
+  bool replaces = false, words = false, clips = false;
 
   void add_to(CLI::App& command);
   void run(const CLI::App& command) const;
@@ -36,6 +36,8 @@ void Quantize::run(const CLI::App& command) const {
   const QuantizeReport report = quantize_directory(model, {.out = out,
                                                            .keep = keep,
                                                            .replaces = replaces,
+                                                           .words = words,
+                                                           .clips = clips,
                                                            .calibration = texts,
                                                            .least_cosine = least_cosine});
   std::string text = fmt::format(
@@ -61,6 +63,10 @@ void Quantize::run(const CLI::App& command) const {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
   };
   if (report.calibration) list("floats for that cosine", report.calibration->floats);
+  list("of these, tables of words", report.words);
+  if (words && report.words.empty()) {
+    text += "tables of words: none that nothing else reads, as they were\n";
+  }
   list("floats, as they were", report.floats);
   list("... of these quantised at int8 when they are read", report.at_load);
   list("files left out, of weights as they were", report.left_out);
@@ -87,8 +93,17 @@ void Quantize::add_to(CLI::App& command) {
   add_option(
       command, "--min-cosine", least_cosine, "C",
       "With --calibrate: weights stay floats, the worst first, until every row of the main "
-      "output of these texts has this cosine with that of fp32, at this CPU's level; of rows of "
-      "one or two columns it says little");
+      "output of these texts has this cosine with that of fp32, at this CPU's level (of rows of "
+      "one or two columns 1 - e^2/2, e the error in units of the row's length, or of what the "
+      "rows have on average if that is more)");
+  command.add_flag(
+      "--word-embeddings", words,
+      "The tables of words become whole numbers, too, a scale for each row: a quarter of their "
+      "bytes in the file and in memory, for a small error (--calibrate measures it)");
+  command.add_flag(
+      "--clip", clips,
+      "The step of each row is the one with which its numbers are nearest, in the mean of their "
+      "squares, so that the largest may be clipped, and not that of its largest");
   command.add_flag("--force", replaces, "Replace the model that is in DIR of --out");
   command.footer(
       "The directory is read by whatever reads compressed-tensors (\"int-quantized\", W8A8): "
@@ -101,9 +116,9 @@ void Quantize::add_to(CLI::App& command) {
       "hidden\n"
       "folders and the same weights in other formats. At --precision int8 the model's main output "
       "is the\n"
-      "same, bit for bit, as before (but with --calibrate or --keep); without it the whole numbers "
-      "are "
-      "multiplied\n"
+      "same, bit for bit, as before (but with --calibrate, --keep, --word-embeddings or --clip); "
+      "without it\n"
+      "the whole numbers are multiplied\n"
       "with their scales. Where outlier channels are moved into weights, quant_method is "
       "\"tessera-int8\",\n"
       "which nothing else reads.");

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/pipeline/line_reader.hpp"
+#include "tessera/pipeline/quantized_rows.hpp"
 
 namespace tessera {
 namespace {
@@ -52,18 +53,39 @@ std::vector<std::string> weights_of(const Program& program, const std::set<std::
   return names;
 }
 
-/// ⟨a,b⟩ / (‖a‖·‖b‖); 1 of equal rows, of zeros too.
-double cosine_of(std::span<const float> a, std::span<const float> b) {
-  double ab = 0, aa = 0, bb = 0;
+struct Products {
+  double aa = 0, ab = 0, bb = 0;
+};
+Products products_of(std::span<const float> a, std::span<const float> b) {
+  Products sum;
   for (std::size_t k = 0; k < a.size(); ++k) {
     const auto x = static_cast<double>(a[k]), y = static_cast<double>(b[k]);
-    ab += x * y;
-    aa += x * x;
-    bb += y * y;
+    sum.aa += x * x;
+    sum.ab += x * y;
+    sum.bb += y * y;
   }
+  return sum;
+}
+
+/// ⟨a,b⟩ / (‖a‖·‖b‖); 1 of equal rows, of zeros too.
+double cosine_of(std::span<const float> a, std::span<const float> b) {
+  const auto [aa, ab, bb] = products_of(a, b);
   if (aa == 0 || bb == 0) return aa == bb ? 1.0 : 0.0;
   return ab / std::sqrt(aa * bb);
 }
+
+/// 1 − ½·‖a − b‖²/max(‖b‖², mean); 1 of equal rows.
+double nearness_of(std::span<const float> a, std::span<const float> b, double mean) {
+  double apart = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    const double d = static_cast<double>(a[k]) - static_cast<double>(b[k]);
+    apart += d * d;
+  }
+  if (apart == 0) return 1.0;
+  return 1.0 - 0.5 * apart / std::max(products_of(b, b).bb, mean);
+}
+
+constexpr std::size_t kFewColumns = 2;
 
 }  // namespace
 
@@ -124,6 +146,14 @@ MeasuredColumns measure_columns(const models::Package& package,
   return measured;
 }
 
+void set_words(const models::Package& package, const std::set<std::string>& words) {
+  const auto checkpoint = std::const_pointer_cast<Checkpoint>(package.checkpoint);
+  for (const std::string& tensor : words) {
+    QuantizedRows rows = quantize_rows(*checkpoint, checkpoint->at(tensor));
+    checkpoint->set_whole(tensor, std::move(rows.numbers), std::move(rows.scales));
+  }
+}
+
 void set_factors(const models::Package& package, const TensorFactors& factors) {
   const auto checkpoint = std::const_pointer_cast<Checkpoint>(package.checkpoint);
   for (const auto& [tensor, f] : factors.of) {
@@ -135,12 +165,20 @@ void set_factors(const models::Package& package, const TensorFactors& factors) {
 std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Package>& package,
                                           std::span<const TokenSequence> texts,
                                           PrecisionOption precision,
-                                          const std::vector<std::string>& keep) {
+                                          const ModelOptions& model_options, Index most) {
   EncoderOptions options = options_for({main_output(package->program)}, precision);
-  options.model.keep = keep;
+  options.model = model_options;
   TextEncoder encoder(package, options);
   std::vector<std::vector<std::vector<float>>> of_texts(texts.size());
+  Index numbers = 0;
   encoder.run(texts, [&](std::size_t index, Results results) {
+    numbers += results[0].rows * results[0].cols;
+    if (numbers > most) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("calibration: the output \"{}\" of these {} texts has more than {} "
+                              "numbers, expected fewer or shorter texts",
+                              main_output(package->program), texts.size(), most));
+    }
     for (Index row = 0; row < results[0].rows; ++row) {
       const std::span<const float> x = results[0].row(row);
       of_texts[index].emplace_back(x.begin(), x.end());
@@ -153,9 +191,13 @@ std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Pa
 }
 
 double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::vector<float>> b) {
-  double worst = 1.0;
+  double worst = 1.0, mean = 0;
+  for (const std::vector<float>& row : b) {
+    mean += products_of(row, row).bb / static_cast<double>(b.size());
+  }
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const double cosine = cosine_of(a[i], b[i]);
+    const double cosine =
+        b[i].size() > kFewColumns ? cosine_of(a[i], b[i]) : nearness_of(a[i], b[i], mean);
     if (std::isnan(cosine)) return -1.0;
     worst = std::min(worst, cosine);
   }
@@ -163,8 +205,9 @@ double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::
 }
 
 FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
-                          std::span<const TokenSequence> texts, const FloatCandidates& candidates,
-                          double least_cosine) {
+                          std::span<const TokenSequence> texts,
+                          std::span<const std::vector<float>> right,
+                          const FloatCandidates& candidates, double least_cosine) {
   const Program whole = whole_program(*package, candidates.stays, false);
   const std::vector<std::string> kept =
       weights_of(whole_program(*package, {}, false), candidates.stays);
@@ -181,9 +224,10 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
       weights.push_back({&p});
     }
   }
-  const std::vector<std::vector<float>> right = main_rows(package, texts, PrecisionOption::fp32);
   const auto measured = [&](const std::vector<std::string>& keep) {
-    return worst_cosine(main_rows(package, texts, PrecisionOption::int8, keep), right);
+    return worst_cosine(main_rows(package, texts, PrecisionOption::int8,
+                                  {.keep = keep, .clip_weights = candidates.clips}),
+                        right);
   };
   FloatChoice choice{.without = measured(kept), .rows = right.size()};
   choice.with = choice.without;

@@ -24,17 +24,31 @@ std::vector<TokenSequence> calibration_texts(const models::Package& package,
 MeasuredColumns measure_columns(const models::Package& package,
                                 std::span<const TokenSequence> texts);
 
+/// Puts whole numbers into the checkpoint in the place of these tables. Throws as quantize_rows().
+/// Precondition: as set_factors().
+void set_words(const models::Package& package, const std::set<std::string>& words);
+
 /// Says to the checkpoint which factors the tensors have (Checkpoint::set_factors()), 1 of all others that
 /// are quantised. Precondition: nobody else has the package's checkpoint.
 void set_factors(const models::Package& package, const TensorFactors& factors);
 
-/// The rows of the main output, text after text.
+/// Most numbers that main_rows() holds: a GiB of them.
+inline constexpr Index kMostCalibrated = Index{1} << 28;
+
+/// The rows of the main output, text after text; options.precision is s8 where `precision` is int8.
+/// Throws invalid_argument: they have more than `most` numbers.
 std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Package>& package,
                                           std::span<const TokenSequence> texts,
                                           PrecisionOption precision,
-                                          const std::vector<std::string>& keep = {});
+                                          const ModelOptions& options = {},
+                                          Index most = kMostCalibrated);
 
-/// The least cosine of a row of `a` with the same of `b`; -1 where a number is not finite.
+/// How near the rows of `a` are to those of `b`, that of the worst row; -1 where a number is not finite. Of
+/// rows of three columns or more the cosine; of one or two, whose direction says little,
+///
+///   1 − ½·(‖a − b‖/max(‖b‖, r))²        r: the root of the mean of ‖b‖² over all rows
+///
+/// which is that of a small angle between rows that are equally long.
 double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::vector<float>> b);
 
 struct FloatChoice {
@@ -47,14 +61,16 @@ struct FloatChoice {
 /// What is to become whole numbers, and what not in any case: tensors.
 struct FloatCandidates {
   std::set<std::string> quantized, stays;
+  bool clips = false;  ///< Parameter::clips
 };
 
-/// Which weights Precision::s8 has to leave so that every row of the main output has at least this cosine
-/// with that of fp32. Each weight alone is made whole numbers once; then the worst of them are left, one
+/// Which weights Precision::s8 has to leave so that every row of the main output has at least this
+/// worst_cosine() with `right`, those of fp32. Each weight alone is made whole numbers once; then the worst of them are left, one
 /// after another, until the rows are that near.
 /// Throws invalid_argument: they are not, with all of them left.
 FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
-                          std::span<const TokenSequence> texts, const FloatCandidates& candidates,
-                          double least_cosine);
+                          std::span<const TokenSequence> texts,
+                          std::span<const std::vector<float>> right,
+                          const FloatCandidates& candidates, double least_cosine);
 
 }  // namespace tessera

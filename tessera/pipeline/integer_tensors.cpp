@@ -20,6 +20,8 @@ struct Readers {
   Names wanted;                                 ///< by linears in whole numbers
   Names others;                                 ///< by anything else
   Names tables;                                 ///< of `others`
+  Names words;                                  ///< of `tables`: by ids of tokens, row by row
+  Names but_words;                              ///< of `others`: as anything but that
   std::vector<std::vector<std::string>> fused;  ///< sources of one weight each
 };
 
@@ -28,19 +30,39 @@ bool is_plain(const Parameter& p) {
   return !p.transposed && p.taps == 1 && p.minus.rows == 0 && p.batch_norm.gamma.empty();
 }
 
+/// Tables that a row of is taken for each id.
+std::set<ParameterId> tables_of_ids(const Program& program) {
+  std::set<ParameterId> tables;
+  for (const Op& op : program.ops) {
+    const auto* const embedding = std::get_if<EmbeddingOp>(&op);
+    if (embedding == nullptr) continue;
+    for (const EmbeddingOp::Term& term : embedding->terms) {
+      if (term.input == TokenInput::ids) tables.insert(term.table);
+    }
+  }
+  return tables;
+}
+
 void add_uses(const Program& program, Readers& uses) {
+  const std::set<ParameterId> by_id = tables_of_ids(program);
   for (const Parameter& p : program.parameters) {
     const bool is_whole =
         p.kind == ParameterKind::matrix && p.precision == Precision::s8 && is_plain(p);
+    const bool is_of_words =
+        by_id.contains(static_cast<ParameterId>(&p - &program.parameters[0])) && p.gather.empty() &&
+        p.row_scale.empty();
     if (is_whole) uses.fused.emplace_back();
     for (const Source& source : p.sources) {
       if (is_whole) uses.fused.back().push_back(source.tensor);
       (is_whole ? uses.wanted : uses.others).insert(source.tensor);
       if (p.kind == ParameterKind::table) uses.tables.insert(source.tensor);
+      if (is_of_words) uses.words.insert(source.tensor);
+      if (!is_whole && !is_of_words) uses.but_words.insert(source.tensor);
     }
     for (const std::string* name : {&p.minus.tensor, &p.row_scale, &p.projection.weight,
                                     &p.batch_norm.weight, &p.window.weight}) {
       uses.others.insert(*name);
+      uses.but_words.insert(*name);
     }
   }
 }
@@ -118,6 +140,16 @@ Names kept_with_fused(const Readers& uses, const Names& stored, std::span<const 
   return stays;
 }
 
+Names stored_words(const Readers& uses, const Checkpoint& own) {
+  Names stored;
+  for (const std::string& name : uses.words) {
+    const StoredTensor* const tensor = own.find(name);
+    const bool is_table = tensor != nullptr && is_weight_of_linear(*tensor);
+    if (is_table && !uses.but_words.contains(name)) stored.insert(name);
+  }
+  return stored;
+}
+
 }  // namespace
 
 std::set<std::string> quantized_tensors(std::span<const models::Package> packages,
@@ -131,22 +163,38 @@ std::set<std::string> tensors_that_stay(std::span<const models::Package> package
   return kept_with_fused(uses, stored_weights(uses, own), keep);
 }
 
+std::set<std::string> words_of(std::span<const models::Package> packages, const Checkpoint& own) {
+  return stored_words(all_uses(packages), own);
+}
+
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
-                                      const Checkpoint& own, std::span<const std::string> keep) {
+                                      const Checkpoint& own, std::span<const std::string> keep,
+                                      bool with_words) {
   const Readers uses = all_uses(packages);
   const Names stored = stored_weights(uses, own);
   // Fused ones are all or nothing: first those that stay, then those that cannot be stored.
   const Names stays = kept_with_fused(uses, stored, keep);
   IntegerTensors result;
   result.factors = tensor_factors(packages, stays);
+  if (with_words) result.words = stored_words(uses, own);
   for (const std::string& name : stored) {
-    const bool is_for_others = uses.others.contains(name) || result.factors.differ.contains(name);
+    const auto found = result.factors.of.find(name);
+    const bool has_factors = found != result.factors.of.end() && !found->second.empty();
+    if (stays.contains(name) || result.factors.differ.contains(name) || has_factors) {
+      result.words.erase(name);  // a linear's, too, which needs other numbers
+    }
+    const bool is_for_others = (uses.others.contains(name) && !result.words.contains(name)) ||
+                               result.factors.differ.contains(name);
     if (!stays.contains(name) && !is_for_others) result.whole.insert(name);
   }
   spread(
       uses.fused,
       [&](const std::string& name) { return !name.empty() && !result.whole.contains(name); },
-      [&](const std::string& name) { return result.whole.erase(name) > 0; });
+      [&](const std::string& name) {
+        result.words.erase(name);
+        return result.whole.erase(name) > 0;
+      });
+  result.whole.insert(result.words.begin(), result.words.end());
   for (const std::string& name : stored) {
     if (!stays.contains(name) && !result.whole.contains(name)) result.at_load.push_back(name);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tensors of a checkpoint can be stored as whole numbers so that Precision::s8 computes the same bits.
+// Which tensors of a checkpoint can be stored as whole numbers: linears, so that Precision::s8 computes the
+// same bits, and tables of words.
 #pragma once
 
 #include <set>
@@ -14,7 +15,8 @@
 namespace tessera {
 
 struct IntegerTensors {
-  std::set<std::string> whole;  ///< X.weight (N,K)
+  std::set<std::string> whole;  ///< X.weight (N,K), of linears and words
+  std::set<std::string> words;  ///< of these: tables that a row of is taken by a token's id
   /// Modules X whose weight stays floats, tables left out: what readers of the layout are told to ignore.
   std::vector<std::string> floats;
   /// Tensors that stay floats since something else reads them as such (the rows of distances of DeBERTa), or
@@ -28,10 +30,16 @@ struct IntegerTensors {
 /// one of `packages` that reads them, with the same factors, and that nothing else reads. A fused weight is
 /// all or nothing.
 ///
-/// `keep`: modules that stay floats, or modules above them ("encoder.layer.11").
+/// `keep`: modules that stay floats, or modules above them ("encoder.layer.11"). `with_words`: tables of words
+/// too, those of words_of().
 /// Throws invalid_argument naming what of `keep` is none.
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
-                                      const Checkpoint& own, std::span<const std::string> keep);
+                                      const Checkpoint& own, std::span<const std::string> keep,
+                                      bool with_words = false);
+
+/// Tables X.weight (V,H) of floats whose rows are taken by the ids of tokens, and which nothing else reads but
+/// linears that Precision::s8 quantises.
+std::set<std::string> words_of(std::span<const models::Package> packages, const Checkpoint& own);
 
 /// Tensors of weights that Precision::s8 quantises and that can be stored as whole numbers or be kept from it.
 std::set<std::string> quantized_tensors(std::span<const models::Package> packages,

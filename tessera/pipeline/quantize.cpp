@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,10 +21,10 @@
 #include "runtime/base/replaced_directory.hpp"
 #include "runtime/base/replaced_file.hpp"
 #include "runtime/weights/safetensors.hpp"
-#include "runtime/weights/scaled_rows.hpp"
 #include "tessera/pipeline/calibration.hpp"
 #include "tessera/pipeline/copied_directory.hpp"
 #include "tessera/pipeline/integer_tensors.hpp"
+#include "tessera/pipeline/quantized_rows.hpp"
 #include "tessera/pipeline/reference_tensors.hpp"
 
 namespace tessera {
@@ -89,37 +88,12 @@ std::vector<std::byte> bytes_of(std::span<const float> values) {
   return {bytes.begin(), bytes.end()};
 }
 
-struct QuantizedTensor {
-  std::vector<std::byte> numbers;  // (N,K) s8
-  std::vector<float> scales;       // (N)
-};
-
-/// `factors`: of its columns, or none.
-QuantizedTensor quantize(const Checkpoint& own, const StoredTensor& tensor,
-                         std::span<const float> factors) {
-  std::vector<float> w = own.values(tensor);
-  divide_columns(w, factors);
-  const auto N = static_cast<std::size_t>(tensor.shape[0]);
-  const auto K = static_cast<std::size_t>(tensor.shape[1]);
-  QuantizedTensor result{std::vector<std::byte>(N * K), std::vector<float>(N)};
-  RowQuantizer quantizer;
-  for (std::size_t n = 0; n < N; ++n) {
-    auto* const q = reinterpret_cast<std::int8_t*>(result.numbers.data() + n * K);
-    result.scales[n] = quantizer.quantize(std::span(w).subspan(n * K, K), q);
-    if (std::isfinite(result.scales[n])) continue;
-    throw Error(
-        ErrorCode::corrupt_file,
-        fmt::format("{}: tensor \"{}\" holds a value that is not finite in row {}, expected "
-                    "numbers",
-                    own.path_of(tensor.name).string(), tensor.name, n));
-  }
-  return result;
-}
-
 /// `stores_all_factors`: of weights that are quantised when they are loaded, too, which would be made of
 /// the weights there.
-void write_weights(const Checkpoint& own, const IntegerTensors& chosen, bool stores_all_factors,
-                   const fs::path& to) {
+/// Returns the modules that have factors.
+std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTensors& chosen,
+                                       bool clips, bool stores_all_factors, const fs::path& to) {
+  std::vector<std::string> with_factors;
   std::vector<TensorToWrite> tensors;
   const auto add = [&](std::string name, StoredType type, std::vector<std::int64_t> shape,
                        std::function<std::vector<std::byte>()> make) {
@@ -131,24 +105,28 @@ void write_weights(const Checkpoint& own, const IntegerTensors& chosen, bool sto
   const std::set<std::string> at_load(chosen.at_load.begin(), chosen.at_load.end());
   for (const StoredTensor* tensor : own.tensors()) {
     const bool is_whole = chosen.whole.contains(tensor->name);
+    const auto found = chosen.factors.of.find(tensor->name);
     std::vector<float> factors;  // as stored
-    std::string module;
-    if (const auto found = chosen.factors.of.find(tensor->name); found != chosen.factors.of.end()) {
-      factors = found->second;
-      module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
-    }
+    if (found != chosen.factors.of.end()) factors = found->second;
+    const std::string module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
     if (is_whole) {
-      add(tensor->name, StoredType::i8, tensor->shape,
-          [&own, tensor, factors] { return quantize(own, *tensor, factors).numbers; });
+      const bool clips_it = clips && !chosen.words.contains(tensor->name);
+      // Twice: the file has all scales before all numbers, and holds neither.
+      const auto rows = [&own, tensor, factors, clips_it] {
+        return quantize_rows(own, *tensor, factors, clips_it);
+      };
+      add(tensor->name, StoredType::i8, tensor->shape, [rows] { return rows().numbers; });
       add(fmt::format("{}{}", module, models::kScale), StoredType::f32, {tensor->shape[0], 1},
-          [&own, tensor, factors] { return bytes_of(quantize(own, *tensor, factors).scales); });
+          [rows] { return bytes_of(rows().scales); });
     } else {
       add(tensor->name, tensor->type, tensor->shape,
           [&own, tensor] { return as_stored(own, *tensor); });
-      if (!stores_all_factors || module.empty() || !at_load.contains(tensor->name)) continue;
+      const bool has_factors = found != chosen.factors.of.end() && at_load.contains(tensor->name);
+      if (!stores_all_factors || !has_factors) continue;
       factors.resize(static_cast<std::size_t>(tensor->shape[1]), 1.0F);
     }
     if (factors.empty()) continue;
+    with_factors.push_back(module);
     add(fmt::format("{}{}", module, models::kInputFactors), StoredType::f32, {tensor->shape[1]},
         [factors] { return bytes_of(factors); });
   }
@@ -156,8 +134,10 @@ void write_weights(const Checkpoint& own, const IntegerTensors& chosen, bool sto
   metadata.emplace("format", "pt");  // transformers reads no file that does not say it
   if (!chosen.at_load.empty()) {
     metadata[models::kAtLoad] = fmt::format("{}", fmt::join(chosen.at_load, "\n"));
+    if (clips) metadata[models::kClips] = "mse";
   }
   write_safetensors(to, tensors, metadata);
+  return with_factors;
 }
 
 /// `config`, which is one JSON object, with one more member.
@@ -239,18 +219,24 @@ std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
   const std::vector<TokenSequence> texts = calibration_texts(*package, options.calibration);
   const Checkpoint own = Checkpoint::open(parts.begin()->first);
   const FloatCandidates candidates{.quantized = quantized_tensors(packages, own),
-                                   .stays = tensors_that_stay(packages, own, keep)};
-  const FloatChoice before = choose_floats(package, texts, candidates, 0.0);
+                                   .stays = tensors_that_stay(packages, own, keep),
+                                   .clips = options.clips};
+  const auto right = main_rows(package, texts, PrecisionOption::fp32);
+  if (options.words) set_words(*package, choose_integer_tensors(packages, own, keep, true).words);
+  const auto choose = [&](double least_cosine) {
+    return choose_floats(package, texts, right, candidates, least_cosine);
+  };
+  const FloatChoice before = choose(0.0);
   const TensorFactors of_weights = tensor_factors(packages, candidates.stays),
                       measured = tensor_factors(packages, candidates.stays,
                                                 measure_columns(*package, texts));
   set_factors(*package, measured);
-  const FloatChoice with_measured = choose_floats(package, texts, candidates, 0.0);
+  const FloatChoice with_measured = choose(0.0);
   const bool is_better = with_measured.without > before.without;
   if (!is_better) set_factors(*package, of_weights);
   FloatChoice after = is_better ? with_measured : before;
   if (after.without < options.least_cosine) {
-    after = choose_floats(package, texts, candidates, options.least_cosine);
+    after = choose(options.least_cosine);
   }
   report.calibration = Calibration{.texts = texts.size(),
                                    .rows = after.rows,
@@ -279,24 +265,28 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   for (const auto& [transformer, packages] : parts) {
     if (!path_exists(transformer / kConfig)) continue;  // a table alone
     const Checkpoint own = Checkpoint::open(transformer);
-    const IntegerTensors chosen = choose_integer_tensors(packages, own, keep);
+    const IntegerTensors chosen = choose_integer_tensors(packages, own, keep, options.words);
     if (chosen.whole.empty()) continue;
     const bool has_measured = report.calibration && report.calibration->takes_factors;
     const std::size_t with_factors = count_factors(chosen);
     const bool stores_factors = with_factors > 0 || (has_measured && !chosen.at_load.empty());
     const fs::path to = made.path() / transformer.lexically_relative(directory);
     fs::create_directories(to);
-    write_weights(own, chosen, has_measured, to / kWeightsFile);
+    const models::WrittenTensors written_tensors{
+        .ignore = chosen.floats,
+        .with_factors = write_weights(own, chosen, options.clips, has_measured, to / kWeightsFile),
+        .has_words = !chosen.words.empty()};
     replace_file(to / kConfig,
                  with_member(read_file(transformer / kConfig), "quantization_config",
                              models::compressed_tensors_json(
-                                 chosen.floats, stores_factors ? models::kWithFactors
-                                                               : models::kCompressedTensors)));
+                                 written_tensors, stores_factors ? models::kWithFactors
+                                                                 : models::kCompressedTensors)));
     written.push_back(transformer / kConfig);
     written.push_back(directory / kVectorsFile);  // of other weights
     for (fs::path& file : files_of_weights(transformer, own)) written.push_back(std::move(file));
     report.whole += chosen.whole.size();
     report.with_factors += with_factors;
+    report.words.insert(report.words.end(), chosen.words.begin(), chosen.words.end());
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
     report.at_load.insert(report.at_load.end(), chosen.at_load.begin(), chosen.at_load.end());
     report.bytes_before += size_of_files(own);

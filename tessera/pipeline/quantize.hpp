@@ -14,6 +14,9 @@ struct QuantizeOptions {
   std::filesystem::path out;
   std::vector<std::string> keep{};  ///< modules that stay floats (integer_tensors.hpp)
   bool replaces = false;            ///< a model that is in `out`
+  bool words =
+      false;  ///< tables of words become whole numbers, too (integer_tensors.hpp, words_of)
+  bool clips = false;  ///< weights are clipped (Parameter::clips)
   /// Texts, one a line, of which the input factors are made (runtime/weights/input_factors.hpp); empty: of
   /// the weights alone.
   std::filesystem::path calibration{};
@@ -33,8 +36,9 @@ struct Calibration {
 };
 
 struct QuantizeReport {
-  std::size_t whole = 0;         ///< weights that became whole numbers
-  std::size_t with_factors = 0;  ///< of these: with factors for the columns of their input
+  std::size_t whole = 0;             ///< weights that became whole numbers, words among them
+  std::vector<std::string> words{};  ///< tensors of these: tables of words
+  std::size_t with_factors = 0;      ///< of these: with factors for the columns of their input
   std::optional<Calibration> calibration{};
   std::vector<std::string> floats{};   ///< modules whose weight did not, tables left out
   std::vector<std::string> at_load{};  ///< tensors of these: IntegerTensors::at_load
@@ -46,8 +50,8 @@ struct QuantizeReport {
 /// Writes the directory `model` to options.out: weights that Precision::s8 quantises as whole numbers, with
 /// the scales that it would take, all others as they are stored; config.json with what says so; all other
 /// files copied, links followed. At Precision::s8 the main output, and all outputs together, are
-/// the same, bit for bit. (Another output alone may compute a layer for one row of a text, in floats: it has
-/// those of the whole numbers then.)
+/// the same, bit for bit, but with `words` or `clips`. (Another output alone may compute a layer for one row of a
+/// text, in floats: it has those of the whole numbers then.)
 ///
 /// Nothing is there before all of it is, and what was there stays on an error.
 /// With a calibration the factors are measured, and taken if the worst row comes nearer to fp32. Factors are

@@ -297,12 +297,39 @@ TEST_F(CompressedTensorsTest, FactorsOfColumnsBelongToTheNumbers) {
   EXPECT_THAT(problem(), HasSubstr("expected none, or \"tessera-int8\" for quant_method"));
 }
 
+TEST_F(CompressedTensorsTest, FactorsThatWereLostAreNoticedAtEveryPrecision) {
+  const auto config_of = [](std::vector<std::string> modules) {
+    return models::compressed_tensors_json({.with_factors = std::move(modules)},
+                                           models::kWithFactors);
+  };
+  const std::string name = kModule + std::string(models::kInputFactors);
+  const std::int64_t K = stored_[weight_].shape[1];
+  stored_[name] = floats(std::vector<float>(static_cast<std::size_t>(K), 0.5F), {K});
+  copy_.config["quantization_config"] = config_of({kModule});
+  EXPECT_EQ(problem(), "");
+  stored_.erase(name);
+  EXPECT_THAT(problem(), HasSubstr("there is no tensor \"" + name + "\", expected it"));
+  stored_[name] = floats(std::vector<float>(static_cast<std::size_t>(K), 0.5F), {K});
+  copy_.config["quantization_config"] = config_of({"encoder.layer.0.intermediate.dense"});
+  EXPECT_THAT(problem(), HasSubstr("encoder.layer.0.intermediate.dense.input_factors"));
+  stored_["encoder.layer.0.intermediate.dense.input_factors"] =
+      floats(std::vector<float>(
+                 static_cast<std::size_t>(
+                     copy_.tensors.at("encoder.layer.0.intermediate.dense.weight").shape[1]),
+                 1.0F),
+             {copy_.tensors.at("encoder.layer.0.intermediate.dense.weight").shape[1]});
+  EXPECT_THAT(problem(), HasSubstr("does not name its module, expected both or none"));
+  copy_.config["quantization_config"] =  // as written before modules were named
+      models::compressed_tensors_json({}, models::kWithFactors);
+  EXPECT_EQ(problem(), "");
+}
+
 TEST_F(CompressedTensorsTest, ModulesThatAreIgnoredAreFloats) {
   copy_.config["quantization_config"] =
-      models::compressed_tensors_json({"re:.*query$", "pooler", kModule});
+      models::compressed_tensors_json({.ignore = {"re:.*query$", "pooler", kModule}});
   EXPECT_THAT(problem(), HasSubstr(weight_ + "\" is stored as I8, expected floats"));
   copy_.config["quantization_config"] =
-      models::compressed_tensors_json({"encoder.layer.0.attention.self.query"});
+      models::compressed_tensors_json({.ignore = {"encoder.layer.0.attention.self.query"}});
   EXPECT_EQ(problem(), "");
 }
 

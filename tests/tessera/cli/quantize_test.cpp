@@ -50,6 +50,20 @@ TEST_F(QuantizeCliTest, CalibratesWithTextsAndSaysWhatTheyShowed) {
                  "--min-cosine: got nan");
 }
 
+TEST_F(QuantizeCliTest, WordsAndClippingWhereTheyAreAskedFor) {
+  file("texts.txt", "hello world\nthe cat sat on the mat\n");
+  const CommandResult made =
+      tessera("quantize model --out small --word-embeddings --clip --calibrate texts.txt");
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_EQ(lines_of(made.out)[0],
+            "small: 13 weights as whole numbers of 8 bits, a scale for each row");
+  EXPECT_THAT(made.out,
+              HasSubstr("of these, tables of words: embeddings.word_embeddings.weight\n"));
+  EXPECT_THAT(tessera("info small").out, HasSubstr("; words as whole numbers of 8 bits"));
+  EXPECT_EQ(tessera("embed small texts.txt --precision int8").status, 0);
+  EXPECT_EQ(tessera("embed small texts.txt").status, 0);
+}
+
 TEST_F(QuantizeCliTest, SaysWhatItRefuses) {
   expect_failure(tessera("quantize model"), 2, "--out");
   ASSERT_EQ(tessera("quantize model --out small --keep encoder.layer.0 pooler").status, 1);
