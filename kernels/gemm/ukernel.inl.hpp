@@ -19,6 +19,7 @@
 // neighbouring panels are taken in one pass where nr > NR.
 #pragma once
 
+#include <array>
 #include <utility>
 
 #include "kernels/gemm/elements.inl.hpp"
@@ -69,8 +70,58 @@ TESSERA_INLINE const float* start_of(const GemmTile& t, Index j) noexcept {
   }
 }
 
+/// Whether sums can become C where they are: the epilogue of whole numbers without an activation. A tile of
+/// s8 has a quarter of the steps over K that one of f32 has, so that a way over the stack counts (6 % of
+/// K = 768, 18 % of 256).
+template <class E>
+TESSERA_INLINE bool finishes_in_registers(const GemmTile& t) noexcept {
+  if constexpr (E::kIsInteger && E::kFused) {
+    return t.row_scales != nullptr && t.activation == Activation::none;
+  } else {
+    return false;
+  }
+}
+
+inline constexpr std::size_t kNothing = 16;  // lanes, at most
+alignas(64) inline constexpr std::array<float, kNothing> kMinusZeros = [] {
+  std::array<float, kNothing> zeros{};
+  zeros.fill(-0.0F);  // x + (-0) is x, whatever its sign is
+  return zeros;
+}();
+
+/// C, or its narrow form, = f32(sum) · (row scale · column scale) + bias + residual, as finish_rows_as(): sums
+/// c (mr, P·NR) of whole panels from column j0 on.
+template <class A, int mr, int NV, int P, bool is_narrow>
+TESSERA_INLINE void finish_sums(const GemmTile& t, Index j0,
+                                const Register<A> (&c)[extent(mr)][extent(NV * P)]) noexcept {
+  constexpr Index V = kLanes<A>, NR = NV * V;
+  const Index ldr = t.residual == nullptr ? 0 : t.ldr, step = t.row_scale_step;
+  const float* const row_scales = t.row_scales;
+#pragma GCC unroll 16
+  for (int v = 0; v < NV * P; ++v) {
+    const Index j = j0 + v * V;
+    const auto* scales =
+        reinterpret_cast<const float*>(static_cast<const char*>(t.heads) + j / NR * t.ldb);
+    const F32<A> scale = load<A>(scales + v % NV * V);
+    const F32<A> bias = load<A>(t.bias == nullptr ? kMinusZeros.data() : t.bias + j);
+    const float* const residual = t.residual == nullptr ? kMinusZeros.data() : t.residual + j;
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; ++i) {
+      F32<A> y = Words<A>::from_s32(F32<A>(c[i][v]));
+      y = mul_add<A>(y, splat<A>(row_scales[i * step]) * scale, bias);
+      y = y + load<A>(residual + i * ldr);
+      if constexpr (is_narrow) {
+        store_bf16_n<A>(t.narrow + i * t.ldn + j, V, y);
+      } else {
+        store<A>(t.c + i * t.ldc + j, y);
+      }
+    }
+  }
+}
+
 /// y (mr, P·NR) = init + A (mr,kc) B for the P panels from column j0 on, or (P = 1) for the first W
-/// vectors of their NV alone; init is x, or start_of() if x is null. `far`: whether anything is prefetched into L2. The loop exists with and without,
+/// vectors of their NV alone; init is x, or start_of() if x is null. y null: C is made of it at once
+/// (finishes_in_registers()). `far`: whether anything is prefetched into L2. The loop exists with and without,
 /// since even the test for it costs 4 % where B is in L2.
 template <class A, class E, int mr, int NV, int P, bool far, int W = NV>
 TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index ldx, float* y,
@@ -186,6 +237,10 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
     }
   }
 
+  if constexpr (E::kIsInteger && E::kFused && W == NV) {
+    if (y == nullptr && t.narrow != nullptr) return finish_sums<A, mr, NV, P, true>(t, j0, c);
+    if (y == nullptr) return finish_sums<A, mr, NV, P, false>(t, j0, c);
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 16
@@ -225,11 +280,12 @@ void tile_of_rows(const GemmTile& t) noexcept {
   constexpr int P = panels_per_pass<A>(mr, NV);
   const bool finish = t.activation != Activation::none || t.residual != nullptr ||
                       t.narrow != nullptr || (E::kIsInteger && t.row_scales != nullptr);
+  const bool at_once = finishes_in_registers<E>(t);
   Index j = 0;
   const auto pass = [&]<int panels>(std::integral_constant<int, panels>)
       __attribute__((always_inline)) {
     alignas(64) float tile[extent(mr * panels * NR)];  // (mr, panels·NR), only for finish_panels
-    float* y = finish ? tile : t.c + j;
+    float* y = at_once ? nullptr : finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? sums_of(t, j) : nullptr;
     if (kFar<mr> && (!t.resident || t.ahead != nullptr)) {
@@ -237,7 +293,7 @@ void tile_of_rows(const GemmTile& t) noexcept {
     } else {
       full_tile<A, E, mr, NV, panels, false>(t, j, init, ld_of_sums(t), y, ldy);
     }
-    if (finish) finish_panels<A, E, NR>(t, tile, panels * NR, j, panels * NR);
+    if (finish && !at_once) finish_panels<A, E, NR>(t, tile, panels * NR, j, panels * NR);
     j += panels * NR;
   };
   if constexpr (P > 1) {
