@@ -60,7 +60,7 @@ struct FloatChoice {
 
 /// What is to become whole numbers, and what not in any case: tensors.
 struct FloatCandidates {
-  std::set<std::string> quantized, stays;
+  std::set<std::string> quantized{}, stays{};
   bool clips = false;  ///< Parameter::clips
 };
 
