@@ -15,7 +15,7 @@ namespace tessera::cli {
 namespace {
 
 struct Quantize {
-  std::string model, out, texts;
+  std::string model, out, calibration;
   double least_cosine = 0;
   std::vector<std::string> keep;
   bool replaces = false, words = false, clips = false;
@@ -26,8 +26,9 @@ struct Quantize {
 
 void Quantize::run(const CLI::App& command) const {
   if (command.count("--min-cosine") > 0) {
-    if (texts.empty())
-      throw UsageError("--min-cosine: got no --calibrate, expected texts to measure with");
+    if (calibration.empty())
+      throw UsageError(
+          "--min-cosine: got no --calibrate, expected texts or images to measure with");
     if (!(least_cosine >= 0 && least_cosine <= 1)) {
       throw UsageError(
           fmt::format("--min-cosine: got {}, expected a number from 0 to 1", least_cosine));
@@ -38,7 +39,7 @@ void Quantize::run(const CLI::App& command) const {
                                                            .replaces = replaces,
                                                            .words = words,
                                                            .clips = clips,
-                                                           .calibration = texts,
+                                                           .calibration = calibration,
                                                            .least_cosine = least_cosine});
   std::string text = fmt::format(
       "{}: {} weights as whole numbers of 8 bits, a scale for each row\n", out, report.whole);
@@ -53,9 +54,9 @@ void Quantize::run(const CLI::App& command) const {
   if (report.calibration) {
     const Calibration& c = *report.calibration;
     text += fmt::format(
-        "worst cosine of {} row{} of {} text{} with fp32: {:.6f} without these texts, {:.6f} with "
+        "worst cosine of {} row{} of {} {}{} with fp32: {:.6f} without these, {:.6f} with "
         "factors measured with them{}, {:.6f} as written, {} more weights as floats\n",
-        c.rows, c.rows == 1 ? "" : "s", c.texts, c.texts == 1 ? "" : "s", c.cosine_before,
+        c.rows, c.rows == 1 ? "" : "s", c.inputs, c.kind, c.inputs == 1 ? "" : "s", c.cosine_before,
         c.cosine_with_factors, c.takes_factors ? "" : " (not taken: no nearer)", c.cosine,
         c.floats.size());
   }
@@ -86,14 +87,15 @@ void Quantize::add_to(CLI::App& command) {
              "(encoder.layer.0); weights that are computed together stay together")
       ->check(not_empty());
   add_option(
-      command, "--calibrate", texts, "FILE",
-      "Texts, one a line: how large each channel becomes is measured with them, and moved into the "
-      "weights that read it (SmoothQuant), if that brings their worst row nearer to fp32")
+      command, "--calibrate", calibration, "PATH",
+      "Texts, one a line, or an image or a folder of images: how large each channel becomes is "
+      "measured with them, and moved into the weights that read it (SmoothQuant), if that brings "
+      "their worst row nearer to fp32")
       ->check(not_empty());
   add_option(
       command, "--min-cosine", least_cosine, "C",
       "With --calibrate: weights stay floats, the worst first, until every row of the main "
-      "output of these texts has this cosine with that of fp32, at this CPU's level (of rows of "
+      "output of these inputs has this cosine with that of fp32, at this CPU's level (of rows of "
       "one or two columns 1 - e^2/2, e the error in units of the row's length, or of what the "
       "rows have on average if that is more)");
   command.add_flag(
@@ -117,11 +119,11 @@ void Quantize::add_to(CLI::App& command) {
       "folders and the same weights in other formats. At --precision int8 the model's main output "
       "is the\n"
       "same, bit for bit, as before (but with --calibrate, --keep, --word-embeddings or --clip); "
-      "without it\n"
-      "the whole numbers are multiplied\n"
-      "with their scales. Where outlier channels are moved into weights, quant_method is "
-      "\"tessera-int8\",\n"
-      "which nothing else reads.");
+      "without\n"
+      "it the whole numbers are multiplied with their scales. Where outlier channels are moved "
+      "into "
+      "weights,\n"
+      "quant_method is \"tessera-int8\", which nothing else reads.");
 }
 
 }  // namespace

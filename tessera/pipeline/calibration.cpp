@@ -7,6 +7,8 @@
 #include <cmath>
 
 #include "runtime/base/error.hpp"
+#include "tessera/pipeline/image_encoder.hpp"
+#include "tessera/pipeline/image_list.hpp"
 #include "tessera/pipeline/line_reader.hpp"
 #include "tessera/pipeline/quantized_rows.hpp"
 
@@ -53,6 +55,15 @@ std::vector<std::string> weights_of(const Program& program, const std::set<std::
   return names;
 }
 
+/// `sink` for each of the inputs, in any order.
+void run(const std::shared_ptr<const models::Package>& package, const EncoderOptions& options,
+         const CalibrationInputs& inputs, const Sink& sink) {
+  if (inputs.images.empty()) return TextEncoder(package, options).run(inputs.texts, sink);
+  ImageEncoder(package, options).run(inputs.images, sink, [](std::size_t, const Error& error) {
+    throw error;
+  });
+}
+
 struct Products {
   double aa = 0, ab = 0, bb = 0;
 };
@@ -89,13 +100,18 @@ constexpr std::size_t kFewColumns = 2;
 
 }  // namespace
 
-std::vector<TokenSequence> calibration_texts(const models::Package& package,
-                                             const std::filesystem::path& file) {
+CalibrationInputs calibration_inputs(const models::Package& package,
+                                     const std::filesystem::path& file) {
   const TokenSpec* const tokens = package.program.tokens();
   if (tokens == nullptr) {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: takes images, expected a model of texts to calibrate with {}",
-                            package.directory.string(), file.string()));
+    CalibrationInputs inputs;
+    const std::string name = file.string();
+    inputs.images = list_images({&name, 1}, {.unreadable =
+                                                 [](const std::string& message) {
+                                                   throw Error(ErrorCode::io_error, message);
+                                                 }})
+                        .paths;
+    return inputs;
   }
   const TextInputs inputs(package, {});
   std::vector<TokenSequence> texts;
@@ -120,14 +136,11 @@ std::vector<TokenSequence> calibration_texts(const models::Package& package,
   return texts;
 }
 
-MeasuredColumns measure_columns(const models::Package& package,
-                                std::span<const TokenSequence> texts) {
+MeasuredColumns measure_columns(const models::Package& package, const CalibrationInputs& inputs) {
   auto [shown, names] = with_values(package);
   if (names.empty()) return {};
-  TextEncoder encoder(std::make_shared<const models::Package>(std::move(shown)),
-                      options_for(names, PrecisionOption::fp32));
   std::vector<std::vector<float>> largest(names.size());
-  encoder.run(texts, [&](std::size_t, Results results) {
+  const auto measured = [&](std::size_t, Results results) {
     for (std::size_t i = 0; i < results.size(); ++i) {
       largest[i].resize(static_cast<std::size_t>(results[i].cols));
       for (Index row = 0; row < results[i].rows; ++row) {
@@ -137,13 +150,15 @@ MeasuredColumns measure_columns(const models::Package& package,
         }
       }
     }
-  });
-  MeasuredColumns measured;
+  };
+  run(std::make_shared<const models::Package>(std::move(shown)),
+      options_for(names, PrecisionOption::fp32), inputs, measured);
+  MeasuredColumns columns;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    measured.emplace(names[i].substr(std::string_view("calibration of ").size()),
-                     std::move(largest[i]));
+    columns.emplace(names[i].substr(std::string_view("calibration of ").size()),
+                    std::move(largest[i]));
   }
-  return measured;
+  return columns;
 }
 
 void set_words(const models::Package& package, const std::set<std::string>& words) {
@@ -163,30 +178,29 @@ void set_factors(const models::Package& package, const TensorFactors& factors) {
 }
 
 std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Package>& package,
-                                          std::span<const TokenSequence> texts,
+                                          const CalibrationInputs& inputs,
                                           PrecisionOption precision,
                                           const ModelOptions& model_options, Index most) {
   EncoderOptions options = options_for({main_output(package->program)}, precision);
   options.model = model_options;
-  TextEncoder encoder(package, options);
-  std::vector<std::vector<std::vector<float>>> of_texts(texts.size());
+  std::vector<std::vector<std::vector<float>>> of_inputs(inputs.size());
   Index numbers = 0;
-  encoder.run(texts, [&](std::size_t index, Results results) {
+  run(package, options, inputs, [&](std::size_t index, Results results) {
     numbers += results[0].rows * results[0].cols;
     if (numbers > most) {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("calibration: the output \"{}\" of these {} texts has more than {} "
-                              "numbers, expected fewer or shorter texts",
-                              main_output(package->program), texts.size(), most));
+                  fmt::format("calibration: the output \"{}\" of these {} {}s has more than {} "
+                              "numbers, expected fewer or smaller ones",
+                              main_output(package->program), inputs.size(), inputs.kind(), most));
     }
     for (Index row = 0; row < results[0].rows; ++row) {
       const std::span<const float> x = results[0].row(row);
-      of_texts[index].emplace_back(x.begin(), x.end());
+      of_inputs[index].emplace_back(x.begin(), x.end());
     }
   });
   std::vector<std::vector<float>> rows;
-  for (auto& of_text : of_texts)
-    std::move(of_text.begin(), of_text.end(), std::back_inserter(rows));
+  for (auto& of_input : of_inputs)
+    std::move(of_input.begin(), of_input.end(), std::back_inserter(rows));
   return rows;
 }
 
@@ -205,7 +219,7 @@ double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::
 }
 
 FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
-                          std::span<const TokenSequence> texts,
+                          const CalibrationInputs& inputs,
                           std::span<const std::vector<float>> right,
                           const FloatCandidates& candidates, double least_cosine) {
   const Program whole = whole_program(*package, candidates.stays, false);
@@ -225,7 +239,7 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
     }
   }
   const auto measured = [&](const std::vector<std::string>& keep) {
-    return worst_cosine(main_rows(package, texts, PrecisionOption::int8,
+    return worst_cosine(main_rows(package, inputs, PrecisionOption::int8,
                                   {.keep = keep, .clip_weights = candidates.clips}),
                         right);
   };

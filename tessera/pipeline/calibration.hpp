@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What texts show of a model: how large its values become, and how far int8 turns its rows.
+// What texts or images show of a model: how large its values become, and how far int8 turns its rows.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/weights/input_factors.hpp"
@@ -15,14 +16,29 @@
 
 namespace tessera {
 
-/// The lines of a file as `package` reads texts. Throws not_found, io_error; invalid_argument (a model that
-/// takes images, no line, a line without a token of its own: its number).
-std::vector<TokenSequence> calibration_texts(const models::Package& package,
-                                             const std::filesystem::path& file);
+/// What a model is calibrated with: texts, or image files.
+struct CalibrationInputs {
+  CalibrationInputs() = default;
+  CalibrationInputs(
+      std::vector<TokenSequence> of_texts)  // NOLINT(google-explicit-constructor): are some
+      : texts(std::move(of_texts)) {}
+
+  std::vector<TokenSequence> texts{};
+  std::vector<std::filesystem::path> images{};
+
+  std::size_t size() const noexcept { return texts.size() + images.size(); }
+  const char* kind() const noexcept { return images.empty() ? "text" : "image"; }
+};
+
+/// The lines of a file as `package` reads texts; of a model that takes images the file, or all files of that
+/// directory and of those in it. Throws not_found, io_error; invalid_argument (no line, a line without a token
+/// of its own: its number).
+CalibrationInputs calibration_inputs(const models::Package& package,
+                                     const std::filesystem::path& path);
 
 /// max |x_k| of every value that Precision::s8 quantises, by its name, computed in fp32.
-MeasuredColumns measure_columns(const models::Package& package,
-                                std::span<const TokenSequence> texts);
+/// Throws as ImageEncoder does for an image that cannot be read.
+MeasuredColumns measure_columns(const models::Package& package, const CalibrationInputs& inputs);
 
 /// Puts whole numbers into the checkpoint in the place of these tables. Throws as quantize_rows().
 /// Precondition: as set_factors().
@@ -35,10 +51,10 @@ void set_factors(const models::Package& package, const TensorFactors& factors);
 /// Most numbers that main_rows() holds: a GiB of them.
 inline constexpr Index kMostCalibrated = Index{1} << 28;
 
-/// The rows of the main output, text after text; options.precision is s8 where `precision` is int8.
-/// Throws invalid_argument: they have more than `most` numbers.
+/// The rows of the main output, input after input; options.precision is s8 where `precision` is int8.
+/// Throws as measure_columns(); invalid_argument: they have more than `most` numbers.
 std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Package>& package,
-                                          std::span<const TokenSequence> texts,
+                                          const CalibrationInputs& inputs,
                                           PrecisionOption precision,
                                           const ModelOptions& options = {},
                                           Index most = kMostCalibrated);
@@ -69,7 +85,7 @@ struct FloatCandidates {
 /// after another, until the rows are that near.
 /// Throws invalid_argument: they are not, with all of them left.
 FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
-                          std::span<const TokenSequence> texts,
+                          const CalibrationInputs& inputs,
                           std::span<const std::vector<float>> right,
                           const FloatCandidates& candidates, double least_cosine);
 

@@ -190,15 +190,15 @@ std::size_t count_factors(const IntegerTensors& chosen) {
       }));
 }
 
-/// options.keep, and what the texts say besides; the factors that they ask for are told to the package's
+/// options.keep, and what texts or images say besides; the factors that they ask for are told to the package's
 /// checkpoint.
 std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
                                    const QuantizeOptions& options, QuantizeReport& report) {
   std::vector<std::string> keep = options.keep;
   if (options.least_cosine != 0 && options.calibration.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("least cosine: got {} and no file of texts, expected one to measure it "
-                            "with",
+                fmt::format("least cosine: got {} and no texts or images, expected some to measure "
+                            "it with",
                             options.least_cosine));
   }
   if (!(options.least_cosine >= 0 && options.least_cosine <= 1)) {
@@ -210,26 +210,26 @@ std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
   if (parts.size() != 1 || parts.begin()->second.size() != 1) {
     throw Error(
         ErrorCode::unsupported_model,
-        fmt::format("{}: has two towers or routes, expected one model of texts to calibrate "
-                    "with {}",
+        fmt::format("{}: has two towers or routes, expected one model of texts or images to "
+                    "calibrate with {}",
                     model.string(), options.calibration.string()));
   }
   const auto& packages = parts.begin()->second;
   const auto package = std::make_shared<const models::Package>(packages.front());
-  const std::vector<TokenSequence> texts = calibration_texts(*package, options.calibration);
+  const CalibrationInputs inputs = calibration_inputs(*package, options.calibration);
   const Checkpoint own = Checkpoint::open(parts.begin()->first);
   const FloatCandidates candidates{.quantized = quantized_tensors(packages, own),
                                    .stays = tensors_that_stay(packages, own, keep),
                                    .clips = options.clips};
-  const auto right = main_rows(package, texts, PrecisionOption::fp32);
+  const auto right = main_rows(package, inputs, PrecisionOption::fp32);
   if (options.words) set_words(*package, choose_integer_tensors(packages, own, keep, true).words);
   const auto choose = [&](double least_cosine) {
-    return choose_floats(package, texts, right, candidates, least_cosine);
+    return choose_floats(package, inputs, right, candidates, least_cosine);
   };
   const FloatChoice before = choose(0.0);
   const TensorFactors of_weights = tensor_factors(packages, candidates.stays),
                       measured = tensor_factors(packages, candidates.stays,
-                                                measure_columns(*package, texts));
+                                                measure_columns(*package, inputs));
   set_factors(*package, measured);
   const FloatChoice with_measured = choose(0.0);
   const bool is_better = with_measured.without > before.without;
@@ -238,8 +238,9 @@ std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
   if (after.without < options.least_cosine) {
     after = choose(options.least_cosine);
   }
-  report.calibration = Calibration{.texts = texts.size(),
+  report.calibration = Calibration{.inputs = inputs.size(),
                                    .rows = after.rows,
+                                   .kind = inputs.kind(),
                                    .cosine_before = before.without,
                                    .cosine_with_factors = with_measured.without,
                                    .takes_factors = is_better && measured.of != of_weights.of,

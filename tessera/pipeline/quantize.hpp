@@ -17,17 +17,18 @@ struct QuantizeOptions {
   bool words =
       false;  ///< tables of words become whole numbers, too (integer_tensors.hpp, words_of)
   bool clips = false;  ///< weights are clipped (Parameter::clips)
-  /// Texts, one a line, of which the input factors are made (runtime/weights/input_factors.hpp); empty: of
-  /// the weights alone.
+  /// Texts, one a line, or images (calibration_inputs()), of which the input factors are made
+  /// (runtime/weights/input_factors.hpp); empty: of the weights alone.
   std::filesystem::path calibration{};
-  /// More weights stay floats until each row of the main output of these texts has this cosine with that
+  /// More weights stay floats until each row of the main output of these has this cosine with that
   /// of fp32; 0: none does.
   double least_cosine = 0;
 };
 
-/// What the texts of a calibration showed: worst cosines of a row of the main output with that of fp32.
+/// What the texts or images of a calibration showed: worst cosines of a row of the main output with that of fp32.
 struct Calibration {
-  std::size_t texts = 0, rows = 0;
+  std::size_t inputs = 0, rows = 0;
+  std::string kind{};              ///< of the inputs: "text" or "image"
   double cosine_before = 0;        ///< with the factors of the weights alone
   double cosine_with_factors = 0;  ///< with those that were measured
   bool takes_factors = false;      ///< these are written: the rows are nearer, and they are others
@@ -57,7 +58,7 @@ struct QuantizeReport {
 /// With a calibration the factors are measured, and taken if the worst row comes nearer to fp32. Factors are
 /// stored beside the numbers, also those that the weights themselves ask for, where there are any: then the
 /// directory is one of models::kWithFactors.
-/// Errors    as models::open_package(); calibration_texts(), choose_floats(); invalid_argument (it is quantised already, `out` has files or is
+/// Errors    as models::open_package(); calibration_inputs(), choose_floats(); invalid_argument (it is quantised already, `out` has files or is
 ///           within the model, an unknown name in `keep`); unsupported_model (no weight to quantise);
 ///           corrupt_file naming a tensor that is not finite; io_error
 QuantizeReport quantize_directory(const std::filesystem::path& model,

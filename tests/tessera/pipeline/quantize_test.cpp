@@ -361,7 +361,7 @@ class QuantizeWithTextsTest : public testing::Test {
   double worst_of_directory() {
     const auto whole = std::make_shared<const models::Package>(models::open_package(to_)),
                floats = std::make_shared<const models::Package>(models::open_package(from_));
-    const std::vector<TokenSequence> texts = calibration_texts(*floats, directory_ / "texts.txt");
+    const CalibrationInputs texts = calibration_inputs(*floats, directory_ / "texts.txt");
     return worst_cosine(main_rows(whole, texts, PrecisionOption::int8),
                         main_rows(floats, texts, PrecisionOption::fp32));
   }
@@ -390,7 +390,8 @@ TEST_F(QuantizeWithTextsTest, FactorsAreMeasuredAndStored) {
   const QuantizeReport report = quantize_directory(from_, with_texts());
   ASSERT_TRUE(report.calibration.has_value());
   const Calibration& c = *report.calibration;
-  EXPECT_EQ(c.texts, 3U);
+  EXPECT_EQ(c.inputs, 3U);
+  EXPECT_EQ(c.kind, "text");
   EXPECT_EQ(c.rows, 3U) << "embeddings";
   EXPECT_EQ(c.cosine, c.cosine_with_factors);
   EXPECT_GT(c.cosine_with_factors, c.cosine_before);
@@ -448,8 +449,8 @@ TEST_F(QuantizeWithTextsTest, TheWorstWeightsStayFloatsUntilEveryRowIsNearEnough
 TEST_F(QuantizeWithTextsTest, WordsAndClippingAreInWhatIsMeasured) {
   const fs::path demo = fs::path(TESSERA_SOURCE_DIR) / "models/demo/text";
   directory_.write("texts.txt", "a game\na library for images\n");
-  const std::vector<TokenSequence> texts =
-      calibration_texts(models::open_package(demo), directory_ / "texts.txt");
+  const CalibrationInputs texts =
+      calibration_inputs(models::open_package(demo), directory_ / "texts.txt");
   const auto cosine_of = [&](bool words, bool clips) {
     QuantizeOptions options = with_texts();
     options.words = words;
@@ -470,11 +471,67 @@ TEST_F(QuantizeWithTextsTest, WordsAndClippingAreInWhatIsMeasured) {
 
 TEST_F(QuantizeWithTextsTest, OutputsThatAreTooLargeToHoldAreRefused) {
   const auto package = std::make_shared<const models::Package>(models::open_package(from_));
-  const std::vector<TokenSequence> texts = calibration_texts(*package, directory_ / "texts.txt");
-  const Index numbers = std::ssize(texts) * kOutlierHidden;
+  const CalibrationInputs texts = calibration_inputs(*package, directory_ / "texts.txt");
+  const Index numbers = static_cast<Index>(texts.size()) * kOutlierHidden;
   EXPECT_EQ(main_rows(package, texts, PrecisionOption::fp32, {}, numbers).size(), texts.size());
   EXPECT_THAT(error_of([&] { main_rows(package, texts, PrecisionOption::fp32, {}, numbers - 1); }),
               HasSubstr("of these 3 texts has more than"));
+}
+
+/// Of models/demo/vision and some of its glyphs.
+TEST_F(QuantizeWithTextsTest, ModelsOfImagesAreCalibratedWithImages) {
+  const fs::path demo = fs::path(TESSERA_SOURCE_DIR) / "models/demo/vision",
+                 glyphs = directory_ / "glyphs";
+  fs::create_directories(glyphs / "more");
+  std::vector<fs::path> all;
+  for (const auto& entry : fs::directory_iterator(TESSERA_GLYPHS_DIR)) all.push_back(entry.path());
+  std::sort(all.begin(), all.end());
+  ASSERT_GT(all.size(), 12U);
+  for (std::size_t i = 0; i < 12; ++i) {
+    fs::copy_file(all[i * all.size() / 12],
+                  (i < 8 ? glyphs : glyphs / "more") / fmt::format("{}.png", i));
+  }
+  const auto floats = std::make_shared<const models::Package>(models::open_package(demo));
+  const auto check = [&](double least_cosine) {
+    const QuantizeReport report = quantize_directory(
+        demo, {.out = to_, .replaces = true, .calibration = glyphs, .least_cosine = least_cosine});
+    const Calibration& c = *report.calibration;
+    EXPECT_EQ(c.inputs, 12U);
+    EXPECT_EQ(c.kind, "image");
+    EXPECT_EQ(c.rows, 12U) << "logits";
+    EXPECT_GE(c.cosine, least_cosine);
+    const auto whole = std::make_shared<const models::Package>(models::open_package(to_));
+    const CalibrationInputs images = calibration_inputs(*floats, glyphs);
+    EXPECT_EQ(worst_cosine(main_rows(whole, images, PrecisionOption::int8),
+                           main_rows(floats, images, PrecisionOption::fp32)),
+              c.cosine);
+    return c;
+  };
+  const Calibration all_whole = check(0.0);
+  EXPECT_TRUE(all_whole.floats.empty());
+  EXPECT_FALSE(check(0.5 * (1.0 + all_whole.cosine)).floats.empty());
+
+  const auto columns = [&](const CalibrationInputs& images) {
+    return measure_columns(*floats, images);
+  };
+  CalibrationInputs one;
+  one.images = {all.front()};
+  const MeasuredColumns of_all = columns(calibration_inputs(*floats, glyphs)),
+                        of_one = columns(one);
+  EXPECT_EQ(of_one.size(), of_all.size());
+  EXPECT_GT(of_one.size(), 3U);
+
+  directory_.write("glyphs/more/none.png", "no image");
+  EXPECT_THAT(error_of([&] {
+                quantize_directory(demo, {.out = directory_ / "other", .calibration = glyphs});
+              }),
+              HasSubstr("none.png"));
+  EXPECT_THAT(error_of([&] {
+                quantize_directory(
+                    demo, {.out = directory_ / "other", .calibration = glyphs / "nowhere"});
+              }),
+              HasSubstr("nowhere"));
+  EXPECT_FALSE(fs::exists(directory_ / "other"));
 }
 
 TEST(WorstCosineTest, RowsOfFewColumnsAreMeasuredByTheirLength) {
@@ -506,11 +563,9 @@ TEST_F(QuantizeWithTextsTest, RefusesTextsThatSayNothing) {
                              HasSubstr("no weight to quantise")));  // floats are f32 at some levels
   options = {.out = to_, .least_cosine = 0.9};
   EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
-              HasSubstr("no file of texts, expected one to measure it with"));
+              HasSubstr("no texts or images, expected some to measure it with"));
   options.calibration = directory_ / "nothing.txt";
   EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }), HasSubstr("nothing.txt"));
-  EXPECT_THAT(error_of([&] { quantize_directory(kGoldenData / "vit-model", with_texts()); }),
-              HasSubstr("takes images, expected a model of texts"));
   EXPECT_FALSE(fs::exists(to_));
 }
 
