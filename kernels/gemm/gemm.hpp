@@ -28,6 +28,9 @@ struct LaterEpilogue;
 ///
 ///   C = act(f32(sum) · (row_scale[i] · column_scale[j]) + bias) + residual
 ///
+/// With narrow, and of whole numbers, act has the error that bf16 results may have
+/// (kernels/simd/math_bf16.inl.hpp).
+///
 /// A is read where it lies. B is given as packed panels (PackPanel). A tile wider than NR covers
 /// consecutive panels, `ldb` apart (a kernel may run several at once: worth it for few rows).
 ///
