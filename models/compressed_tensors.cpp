@@ -232,12 +232,12 @@ std::vector<float> read_scales(const Checkpoint& checkpoint, const StoredTensor&
   }
   std::vector<float> scales = checkpoint.values(*scale);
   if (!is_by_row) scales.assign(static_cast<std::size_t>(N), scales.front());
-  constexpr float kLargest = std::numeric_limits<float>::max();
+  constexpr float kLargest = std::numeric_limits<float>::max() / 128;  // 128 steps are a number
   for (std::size_t n = 0; n < scales.size(); ++n) {
     if (!(scales[n] >= 0.0F && scales[n] <= kLargest)) {
       refuse_tensor(ErrorCode::corrupt_file, checkpoint, name,
-                    fmt::format("holds {} for row {}, expected a positive number",
-                                static_cast<double>(scales[n]), n));
+                    fmt::format("holds {} for row {}, expected a positive number up to {:.3g}",
+                                static_cast<double>(scales[n]), n, static_cast<double>(kLargest)));
     }
     if (scales[n] == 0.0F) require_zero_row(checkpoint, weight, static_cast<Index>(n));
   }
@@ -367,7 +367,7 @@ std::string compressed_tensors_json(const WrittenTensors& tensors, const char* m
     "config_groups": {{
       "group_0": {{
         "targets": ["Linear"],
-        "weights": {{"strategy": "channel", "dynamic": false, "observer": "minmax", {}}},
+        "weights": {{"strategy": "channel", "dynamic": false, "observer": "{}", {}}},
         "input_activations": {{"strategy": "token", "dynamic": true, "observer": null, {}}},
         "output_activations": null
       }}{}
@@ -376,7 +376,8 @@ std::string compressed_tensors_json(const WrittenTensors& tensors, const char* m
     "kv_cache_scheme": null,
     "global_compression_ratio": null
   }})",
-      method, kArgs, kArgs, words, fmt::join(quoted(tensors.ignore), ", "), factors);
+      method, tensors.clips ? "mse" : "minmax", kArgs, kArgs, words,
+      fmt::join(quoted(tensors.ignore), ", "), factors);
 }
 
 }  // namespace tessera::models

@@ -93,6 +93,7 @@ struct WrittenTensors {
   std::vector<std::string> ignore{};        ///< modules that are floats
   std::vector<std::string> with_factors{};  ///< modules that have factors
   bool has_words = false;                   ///< tables are whole numbers, too
+  bool clips = false;                       ///< Parameter::clips
 };
 
 /// The member quantization_config for weights (N,K) with a scale for each row. `method`: kCompressedTensors, or

@@ -18,7 +18,14 @@ struct Method {
 
 constexpr Method kMethods[] = {
     {kCompressedTensors,
-     [](const Config& config) { return Quantization(read_compressed_tensors(config)); }},
+     [](const Config& config) {
+       CompressedTensors layout = read_compressed_tensors(config);
+       if (layout.with_factors) {
+         config.unsupported("input_factors",
+                            fmt::format("none, or quant_method \"{}\"", kWithFactors));
+       }
+       return Quantization(std::move(layout));
+     }},
     {kWithFactors,
      [](const Config& config) {
        CompressedTensors layout = read_compressed_tensors(config);
@@ -45,6 +52,15 @@ bool stores_floats(const Checkpoint& checkpoint, const Source& source) {
   const StoredTensor* const tensor = checkpoint.find(source.tensor);
   return tensor != nullptr && is_weight_of_linear(*tensor) &&
          checkpoint.scales(source.tensor).empty();
+}
+
+/// A row of a table is taken as it is: nothing would multiply it with factors.
+void refuse_factors(const Checkpoint& checkpoint, const Parameter& table) {
+  for (const Source& source : table.sources) {
+    if (checkpoint.factors(source.tensor).empty()) continue;
+    refuse_tensor(ErrorCode::corrupt_file, checkpoint, source.tensor,
+                  "has input_factors and is read as a table, expected factors of linears alone");
+  }
 }
 
 }  // namespace
@@ -80,6 +96,7 @@ void say_how_stored(const Checkpoint& checkpoint, Program& program) {
     return stores_floats(checkpoint, source) && !at_load.contains(source.tensor);
   };
   for (Parameter& p : program.parameters) {
+    if (p.kind == ParameterKind::table) refuse_factors(checkpoint, p);
     if (p.kind != ParameterKind::matrix) continue;
     p.keeps_floats = std::any_of(p.sources.begin(), p.sources.end(), keeps);
     p.is_ternary = is_stored_ternary(checkpoint, p);

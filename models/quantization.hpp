@@ -31,6 +31,7 @@ void find_scales(const Quantization& quantization, Checkpoint& checkpoint);
 /// Says to matrices of `program` what they are stored as: Parameter::is_ternary; and those that a compressor
 /// of linears left in floats stay so in Precision::s8 (Parameter::keeps_floats): those of a tensor X.weight (N,K) that kAtLoad does not name. Fused ones stay
 /// whole: one source of floats keeps them all. Parameter::clips where the file says so (kClips).
+/// Throws corrupt_file: a table has input factors.
 /// Precondition: `program` is of tensors of that checkpoint alone.
 void say_how_stored(const Checkpoint& checkpoint, Program& program);
 

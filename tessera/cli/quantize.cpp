@@ -46,6 +46,11 @@ void Quantize::run(const CLI::App& command) const {
   text += fmt::format(
       "weights: {} bytes, before {} ({:.1f} %)\n", report.bytes_after, report.bytes_before,
       100.0 * static_cast<double>(report.bytes_after) / static_cast<double>(report.bytes_before));
+  if (!report.words.empty()) {
+    text += fmt::format("of these tables of words: {}\n", fmt::join(report.words, ", "));
+  } else if (words) {
+    text += "tables of words: none that nothing else reads, as they were\n";
+  }
   if (report.with_factors > 0) {
     text += fmt::format(
         "of these {} with factors for the columns of their input: tessera alone reads them\n",
@@ -64,10 +69,6 @@ void Quantize::run(const CLI::App& command) const {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
   };
   if (report.calibration) list("floats for that cosine", report.calibration->floats);
-  list("of these, tables of words", report.words);
-  if (words && report.words.empty()) {
-    text += "tables of words: none that nothing else reads, as they were\n";
-  }
   list("floats, as they were", report.floats);
   list("... of these quantised at int8 when they are read", report.at_load);
   list("files left out, of weights as they were", report.left_out);
@@ -82,13 +83,15 @@ void Quantize::add_to(CLI::App& command) {
   add_option(command, "--out,-o", out, "DIR", "Directory to write: it appears when it is complete")
       ->required()
       ->check(not_empty());
-  add_option(command, "--keep", keep, "NAME",
-             "Weights that stay floats: a module (encoder.layer.0.output.dense), or one above "
-             "(encoder.layer.0); weights that are computed together stay together")
+  add_option(
+      command, "--keep", keep, "NAME",
+      "Weights, or words, that stay floats: a module (encoder.layer.0.output.dense), or one above "
+      "(encoder.layer.0); weights that are computed together stay together")
       ->check(not_empty());
   add_option(
       command, "--calibrate", calibration, "PATH",
-      "Texts, one a line, or an image or a folder of images: how large each channel becomes is "
+      "Texts, one a line, or an image or a folder with nothing but images: how large each channel "
+      "becomes is "
       "measured with them, and moved into the weights that read it (SmoothQuant), if that brings "
       "their worst row nearer to fp32")
       ->check(not_empty());
@@ -101,7 +104,8 @@ void Quantize::add_to(CLI::App& command) {
   command.add_flag(
       "--word-embeddings", words,
       "The tables of words become whole numbers, too, a scale for each row: a quarter of their "
-      "bytes in the file and in memory, for a small error (--calibrate measures it)");
+      "bytes in the file and in memory, for a small error (--calibrate measures it, --min-cosine "
+      "leaves them so)");
   command.add_flag(
       "--clip", clips,
       "The step of each row is the one with which its numbers are nearest, in the mean of their "

@@ -246,6 +246,18 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
   FloatChoice choice{.without = measured(kept), .rows = right.size()};
   choice.with = choice.without;
   if (least_cosine == 0 || choice.with >= least_cosine) return choice;
+  std::vector<std::string> all = kept;
+  for (const Weight& weight : weights) all.push_back(weight.parameter->name);
+  choice.with = measured(all);
+  if (choice.with < least_cosine) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "{}: the worst row has cosine {:.6f} with fp32 with all weights as floats{}, expected "
+            "at least {}: attention and what is left are in bf16, where this CPU has it",
+            package->directory.string(), choice.with,
+            candidates.words ? " and words as whole numbers" : "", least_cosine));
+  }
   for (Weight& weight : weights) {
     std::vector<std::string> others = kept;
     for (const Weight& other : weights) {
@@ -264,12 +276,7 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
     choice.with = measured(keep);
     if (choice.with >= least_cosine) return choice;
   }
-  throw Error(
-      ErrorCode::invalid_argument,
-      fmt::format(
-          "{}: the worst row has cosine {:.6f} with fp32 with all weights as floats, "
-          "expected at least {}: attention and what is left are in bf16, where this CPU has it",
-          package->directory.string(), choice.with, least_cosine));
+  return choice;
 }
 
 }  // namespace tessera

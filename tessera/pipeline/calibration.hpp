@@ -78,6 +78,7 @@ struct FloatChoice {
 struct FloatCandidates {
   std::set<std::string> quantized{}, stays{};
   bool clips = false;  ///< Parameter::clips
+  bool words = false;  ///< tables of words are whole numbers already, in the package's checkpoint
 };
 
 /// Which weights Precision::s8 has to leave so that every row of the main output has at least this

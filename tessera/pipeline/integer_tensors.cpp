@@ -132,8 +132,11 @@ Names stored_weights(const Readers& uses, const Checkpoint& own) {
   return stored;
 }
 
-Names kept_with_fused(const Readers& uses, const Names& stored, std::span<const std::string> keep) {
-  Names stays = kept(stored, keep);
+Names kept_with_fused(const Readers& uses, const Names& stored, std::span<const std::string> keep,
+                      const Names& words) {
+  Names all = stored;
+  all.insert(words.begin(), words.end());
+  Names stays = kept(all, keep);
   spread(
       uses.fused, [&](const std::string& name) { return stays.contains(name); },
       [&](const std::string& name) { return stored.contains(name) && stays.insert(name).second; });
@@ -158,9 +161,11 @@ std::set<std::string> quantized_tensors(std::span<const models::Package> package
 }
 
 std::set<std::string> tensors_that_stay(std::span<const models::Package> packages,
-                                        const Checkpoint& own, std::span<const std::string> keep) {
+                                        const Checkpoint& own, std::span<const std::string> keep,
+                                        bool with_words) {
   const Readers uses = all_uses(packages);
-  return kept_with_fused(uses, stored_weights(uses, own), keep);
+  return kept_with_fused(uses, stored_weights(uses, own), keep,
+                         with_words ? stored_words(uses, own) : Names{});
 }
 
 std::set<std::string> words_of(std::span<const models::Package> packages, const Checkpoint& own) {
@@ -173,10 +178,11 @@ IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
   const Readers uses = all_uses(packages);
   const Names stored = stored_weights(uses, own);
   // Fused ones are all or nothing: first those that stay, then those that cannot be stored.
-  const Names stays = kept_with_fused(uses, stored, keep);
   IntegerTensors result;
-  result.factors = tensor_factors(packages, stays);
   if (with_words) result.words = stored_words(uses, own);
+  const Names stays = kept_with_fused(uses, stored, keep, result.words);
+  result.factors = tensor_factors(packages, stays);
+  for (const std::string& name : stays) result.words.erase(name);
   for (const std::string& name : stored) {
     const auto found = result.factors.of.find(name);
     const bool has_factors = found != result.factors.of.end() && !found->second.empty();

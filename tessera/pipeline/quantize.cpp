@@ -219,8 +219,9 @@ std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
   const CalibrationInputs inputs = calibration_inputs(*package, options.calibration);
   const Checkpoint own = Checkpoint::open(parts.begin()->first);
   const FloatCandidates candidates{.quantized = quantized_tensors(packages, own),
-                                   .stays = tensors_that_stay(packages, own, keep),
-                                   .clips = options.clips};
+                                   .stays = tensors_that_stay(packages, own, keep, options.words),
+                                   .clips = options.clips,
+                                   .words = options.words};
   const auto right = main_rows(package, inputs, PrecisionOption::fp32);
   if (options.words) set_words(*package, choose_integer_tensors(packages, own, keep, true).words);
   const auto choose = [&](double least_cosine) {
@@ -276,7 +277,8 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     const models::WrittenTensors written_tensors{
         .ignore = chosen.floats,
         .with_factors = write_weights(own, chosen, options.clips, has_measured, to / kWeightsFile),
-        .has_words = !chosen.words.empty()};
+        .has_words = !chosen.words.empty(),
+        .clips = options.clips};
     replace_file(to / kConfig,
                  with_member(read_file(transformer / kConfig), "quantization_config",
                              models::compressed_tensors_json(

@@ -322,6 +322,28 @@ TEST_F(CompressedTensorsTest, FactorsThatWereLostAreNoticedAtEveryPrecision) {
   copy_.config["quantization_config"] =  // as written before modules were named
       models::compressed_tensors_json({}, models::kWithFactors);
   EXPECT_EQ(problem(), "");
+  copy_.config["quantization_config"] =
+      models::compressed_tensors_json({.with_factors = {kModule}});
+  EXPECT_THAT(problem(), HasSubstr("input_factors"));
+}
+
+TEST_F(CompressedTensorsTest, FactorsOfATableAreRefused) {
+  copy_.config["quantization_config"] = models::compressed_tensors_json({}, models::kWithFactors);
+  const std::int64_t K = copy_.tensors.at("embeddings.word_embeddings.weight").shape[1];
+  stored_["embeddings.word_embeddings.input_factors"] =
+      floats(std::vector<float>(static_cast<std::size_t>(K), 0.5F), {K});
+  EXPECT_THAT(problem(), HasSubstr("has input_factors and is read as a table"));
+}
+
+TEST_F(CompressedTensorsTest, ScalesOfWhich128StepsAreNoNumberAreRefused) {
+  const auto N = static_cast<std::size_t>(stored_[weight_].shape[0]);
+  std::vector<float> scales(N, 0.25F);
+  scales[2] = 2.6e36F;
+  set_scales(weight_, scales, {static_cast<std::int64_t>(N), 1});
+  EXPECT_EQ(problem(), "");
+  scales[2] = 2.7e36F;
+  set_scales(weight_, scales, {static_cast<std::int64_t>(N), 1});
+  EXPECT_THAT(problem(), HasSubstr("for row 2, expected a positive number up to 2.66e+36"));
 }
 
 TEST_F(CompressedTensorsTest, ModulesThatAreIgnoredAreFloats) {

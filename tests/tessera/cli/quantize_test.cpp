@@ -57,8 +57,7 @@ TEST_F(QuantizeCliTest, WordsAndClippingWhereTheyAreAskedFor) {
   ASSERT_EQ(made.status, 0) << made.err;
   EXPECT_EQ(lines_of(made.out)[0],
             "small: 13 weights as whole numbers of 8 bits, a scale for each row");
-  EXPECT_THAT(made.out,
-              HasSubstr("of these, tables of words: embeddings.word_embeddings.weight\n"));
+  EXPECT_THAT(made.out, HasSubstr("of these tables of words: embeddings.word_embeddings.weight\n"));
   EXPECT_THAT(tessera("info small").out, HasSubstr("; words as whole numbers of 8 bits"));
   EXPECT_EQ(tessera("embed small texts.txt --precision int8").status, 0);
   EXPECT_EQ(tessera("embed small texts.txt").status, 0);

@@ -264,6 +264,18 @@ TEST_F(QuantizeTest, ClippingIsThatOfLoadingWhereItMakesADifference) {
   }
 }
 
+TEST_F(QuantizeTest, WordsMayBeKept) {
+  const QuantizeReport report = quantize_directory(
+      from_, {.out = to_,
+              .keep = {"embeddings.word_embeddings", "encoder.layer.0.output.dense"},
+              .words = true});
+  EXPECT_THAT(report.words, testing::IsEmpty());
+  EXPECT_EQ(report.whole, 11U);
+  EXPECT_EQ(Checkpoint::open(to_).at("embeddings.word_embeddings.weight").type, StoredType::f32);
+  EXPECT_THAT(problem({.out = directory_ / "other", .keep = {"embeddings.word_embeddings"}}),
+              HasSubstr("expected one of the 12 modules"));
+}
+
 TEST_F(QuantizeTest, WordsThatSomethingElseReadsStayFloats) {
   // The vocabulary that a masked language model ends with multiplies the rows of its words, in floats.
   const QuantizeReport report =
@@ -561,6 +573,10 @@ TEST_F(QuantizeWithTextsTest, RefusesTextsThatSayNothing) {
   EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
               testing::AnyOf(HasSubstr("with all weights as floats, expected at least 0.9999999"),
                              HasSubstr("no weight to quantise")));  // floats are f32 at some levels
+  options = with_texts(0.99999);
+  options.words = true;  // which never become floats again
+  EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
+              HasSubstr("as floats and words as whole numbers, expected at least 0.99999"));
   options = {.out = to_, .least_cosine = 0.9};
   EXPECT_THAT(error_of([&] { quantize_directory(from_, options); }),
               HasSubstr("no texts or images, expected some to measure it with"));
