@@ -12,6 +12,15 @@
 namespace tessera::kernels {
 namespace {
 
+#ifdef __AVX512VNNI__
+struct Dot512 {
+  static TESSERA_INLINE __m512 add(__m512 c, __m512 a, __m512 b) noexcept {
+    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(c), _mm512_castps_si512(a),
+                                                   _mm512_castps_si512(b)));
+  }
+};
+#endif
+
 /// `Dot::add(c, a, b)`: the instruction on a register of A.
 template <class A, class Dot>
 struct S8Dot : WordsOfFloats<A> {
