@@ -29,6 +29,7 @@ struct S8Dot : WordsOfFloats<A> {
   static constexpr bool kFused = true;
   static constexpr bool kIsInteger = true;
   using Factor = Register<A>;
+  using Decoded = S8Dot;  // what multiplies B decoded (gemm/ternary_tall.inl.hpp)
 
   static TESSERA_INLINE Factor factor_of(F32<A> words) noexcept { return words; }
   static TESSERA_INLINE Factor splat(float word) noexcept { return kernels::splat<A>(word); }
