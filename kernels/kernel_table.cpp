@@ -94,8 +94,7 @@ void take(F& into, F from) noexcept {
 
 KernelTable overlay(KernelTable base, const KernelTable& level) noexcept {
   for (const Precision precision : kPrecisions) {
-    if (level.gemm[precision].run != nullptr || level.gemm[precision].is_absent)
-      base.gemm[precision] = level.gemm[precision];
+    if (level.gemm[precision].run != nullptr) base.gemm[precision] = level.gemm[precision];
     if (level.attention[precision].run != nullptr || level.attention[precision].is_absent)
       base.attention[precision] = level.attention[precision];
   }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the level "amx_bf16" adds or beats: products of bf16 and of s8, by tiles.
+// What the level "amx_bf16" adds or beats: products of bf16, of s8 and of ternary weights, by tiles.
 #include "kernels/simd/avx512.inl.hpp"
 // (first: the vocabulary that the kernels are written in)
 #include "kernels/arch/tables.hpp"
 #include "kernels/attention/tiles.inl.hpp"
 #include "kernels/gemm/bf16_dot.inl.hpp"
+#include "kernels/gemm/ternary_tiles.inl.hpp"
 #include "kernels/gemm/tile_ukernel.inl.hpp"
 #include "kernels/rows/quantize.inl.hpp"
 
@@ -16,7 +17,7 @@ constexpr KernelTable table() noexcept {
   KernelTable t{.isa = Isa::amx_bf16};
   t.gemm[Precision::bf16] = tile_family<Bf16Tiles<A>, AmxTiles>();
   t.gemm[Precision::s8] = tile_family<S8Tiles<A>, AmxTiles>();
-  t.gemm[Precision::ternary] = {.is_absent = true};  // A has no +128 here; ternary is packed as s8
+  t.gemm[Precision::ternary] = ternary_tile_family<A, Dot512, AmxTiles>();
   t.quantize = quantize_rows<A, QuantizedForm::s8>;
   t.attention[Precision::bf16] = tiles_attention<A, Bf16Dot, AmxTiles>();
   t.probe.products[Precision::bf16] = tiles_probe<Bf16Tiles<A>, AmxTiles>;

@@ -9,6 +9,6 @@ namespace tessera::kernels {
 // 14x32: 28 accumulators + 2 B + 1 A of 32 zmm; bf16 widened 12x32: 24 + 2·2 + 2; pairs 13x32, and the
 // product
 constinit const KernelTable kAvx512Table =
-    f32_kernels<xsimd::avx512bw, 14, 2, 12, 13, 8>(Isa::avx512);
+    f32_kernels<xsimd::avx512bw, 14, 2, 12, 13, TernaryTile{1, 8, 8, 3, 8}>(Isa::avx512);
 
 }  // namespace tessera::kernels

@@ -5,19 +5,8 @@
 #include "kernels/arch/s8_dot.inl.hpp"
 
 namespace tessera::kernels {
-namespace {
-
-struct Dot {
-  static TESSERA_INLINE __m512 add(__m512 c, __m512 a, __m512 b) noexcept {
-    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(c), _mm512_castps_si512(a),
-                                                   _mm512_castps_si512(b)));
-  }
-};
-
-}  // namespace
-
 // 14x32: 28 accumulators + 2 B + 1 A of 32 zmm; ternary 8x48: 24 + 3 + 1, and what decodes a row
 constinit const KernelTable kAvx512VnniTable =
-    s8_kernels<xsimd::avx512bw, Dot, 14, 8>(Isa::avx512_vnni);
+    s8_kernels<xsimd::avx512bw, Dot512, 14, TernaryTile{1, 8, 8, 3, 8}>(Isa::avx512_vnni);
 
 }  // namespace tessera::kernels

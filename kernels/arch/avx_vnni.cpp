@@ -16,8 +16,9 @@ struct Dot {
 
 }  // namespace
 
-// 6x16: 12 accumulators + 2 B + 1 A of 16 ymm
+// 6x16: 12 accumulators + 2 B + 1 A of 16 ymm; ternary 4x24: 12 + 3 + 1, few rows 3x24: 9 + 3 + 1, and
+// what decodes a row
 constinit const KernelTable kAvxVnniTable =
-    s8_kernels<xsimd::fma3<xsimd::avx2>, Dot, 6, 3>(Isa::avx_vnni);
+    s8_kernels<xsimd::fma3<xsimd::avx2>, Dot, 6, TernaryTile{1, 3, 4, 3, 8}>(Isa::avx_vnni);
 
 }  // namespace tessera::kernels

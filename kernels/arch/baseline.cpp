@@ -7,8 +7,8 @@
 namespace tessera::kernels {
 
 // 4x12: 12 accumulators + 3 B of 16 xmm; A and the product share the last
-// bf16 widened 2x12: 6 + 2·3 + 2, and the product; pairs 5x8: 10 + 2, A and the product
+// bf16 widened 2x12: 6 + 2·3 + 2, and the product; pairs 5x8: 10 + 2, A and the product; ternary so
 constinit const KernelTable kBaselineTable =
-    f32_kernels<xsimd::sse4_2, 4, 3, 2, 5, 3, 2>(Isa::baseline);
+    f32_kernels<xsimd::sse4_2, 4, 3, 2, 5, TernaryTile{2, 1, 5, 2, 8}, 2>(Isa::baseline);
 
 }  // namespace tessera::kernels

@@ -28,8 +28,8 @@ namespace tessera::kernels {
 namespace {
 
 /// GEMM tiles of MR rows by NV vectors; of bf16 elements MRh rows; of pairs of whole numbers MRi rows by
-/// NVi vectors; of ternary weights MRt rows by three vectors.
-template <class A, Index MR, Index NV, Index MRh, Index MRi, Index MRt, Index NVi = NV>
+/// NVi vectors; of ternary weights as it says.
+template <class A, Index MR, Index NV, Index MRh, Index MRi, TernaryTile ternary, Index NVi = NV>
 constexpr KernelTable f32_kernels(Isa isa) noexcept {
   KernelTable t{.isa = isa};
   t.gemm[Precision::f32] = {.run = gemm_ukernel<A, F32Elements<A>, MR, NV>,
@@ -49,7 +49,7 @@ constexpr KernelTable f32_kernels(Isa isa) noexcept {
                            .KR = 2,
                            .bits = {.a = 16, .b = 8},
                            .of_integers = true};
-  t.gemm[Precision::ternary] = ternary_family<A, S8Pairs<A>, MRt, 0>();
+  t.gemm[Precision::ternary] = ternary_family<A, S8Pairs<A>, ternary, 0>();
   t.quantize = quantize_rows<A, QuantizedForm::s16>;
   t.attention[Precision::f32] = {.run = attention<A, F32Elements<A>>,
                                  .Br = kQueryRows,

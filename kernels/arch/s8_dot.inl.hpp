@@ -12,8 +12,8 @@
 namespace tessera::kernels {
 namespace {
 
-/// Tiles of MR rows by two vectors; of ternary weights MRt rows by three.
-template <class A, class Dot, Index MR, Index MRt>
+/// Tiles of MR rows by two vectors; of ternary weights as it says.
+template <class A, class Dot, Index MR, TernaryTile ternary>
 constexpr KernelTable s8_kernels(Isa isa) noexcept {
   constexpr Index NR = 2 * kLanes<A>;
   KernelTable t{.isa = isa};
@@ -24,7 +24,7 @@ constexpr KernelTable s8_kernels(Isa isa) noexcept {
                            .KR = 4,
                            .bits = {.a = 8, .b = 8},
                            .of_integers = true};
-  t.gemm[Precision::ternary] = ternary_family<A, S8Dot<A, Dot>, MRt, 128>();
+  t.gemm[Precision::ternary] = ternary_family<A, S8Dot<A, Dot>, ternary, 128>();
   t.quantize = quantize_rows<A, QuantizedForm::u8>;
   t.probe.products[Precision::s8] = products_probe<A, S8Dot<A, Dot>>;
   return t;

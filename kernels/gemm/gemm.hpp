@@ -53,7 +53,8 @@ struct LaterEpilogue;
 ///                rows of A up to the next multiple of rows_read may be read, as wide as the others
 ///                panels are zero-padded beyond nr (all NR columns of each may be read)
 ///                of_integers: rows of A are zero-padded to a multiple of kQuantizedGroup, up to which
-///                they may be read; bias is given in the last call alone; K ≤ kMostIntegerDepth
+///                they may be read; bias is given in the last call alone; K ≤ kMostIntegerDepth; calls
+///                over K for the same rows have the same mr
 ///                activation != none, residual and narrow are used only in the last call over K;
 ///                with narrow, c is read if `accumulate` and else not looked at
 /// Aliasing       residual may be c itself (same ldr); nothing else overlaps
@@ -143,8 +144,6 @@ struct Gemm {
 
   bool of_integers =
       false;  ///< sums are s32; panels have heads: NR scales (f32), NR first sums (s32)
-  /// run == null, and a level that contains others does not take theirs.
-  bool is_absent = false;
 
   constexpr Index head_bytes() const noexcept { return of_integers ? 8 * NR : 0; }
   /// Of rows [0, k) of a panel, without its head.

@@ -12,6 +12,15 @@
 namespace tessera::kernels {
 namespace {
 
+#ifdef __AVX512VNNI__
+struct Dot512 {
+  static TESSERA_INLINE __m512 add(__m512 c, __m512 a, __m512 b) noexcept {
+    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(c), _mm512_castps_si512(a),
+                                                   _mm512_castps_si512(b)));
+  }
+};
+#endif
+
 /// `Dot::add(c, a, b)`: the instruction on a register of A.
 template <class A, class Dot>
 struct S8Dot : WordsOfFloats<A> {
@@ -20,6 +29,7 @@ struct S8Dot : WordsOfFloats<A> {
   static constexpr bool kFused = true;
   static constexpr bool kIsInteger = true;
   using Factor = Register<A>;
+  using Decoded = S8Dot;  // what multiplies B decoded (gemm/ternary_tall.inl.hpp)
 
   static TESSERA_INLINE Factor factor_of(F32<A> words) noexcept { return words; }
   static TESSERA_INLINE Factor splat(float word) noexcept { return kernels::splat<A>(word); }

@@ -4,8 +4,8 @@
 // (gemm/ternary_codes.hpp) and then multiplied as 8-bit numbers are, by what the level has for them. So
 // sums are those of Precision::s8 on the same weights, and the last bit of every result too.
 //
-// Decoding three vectors takes 8 to 14 instructions, which are shared by the rows of a tile; memory gives
-// a fifth of the bytes.
+// Decoding three vectors takes 8 to 14 instructions, six in AVX2 30, which are shared by the rows of a
+// tile; memory gives a fifth of the bytes.
 #pragma once
 
 #include "kernels/gemm/s8_dot.inl.hpp"
@@ -15,36 +15,10 @@
 namespace tessera::kernels {
 namespace {
 
-/// C codes in a register, a byte each, and lookups in tables of bytes. Of 8 the upper half is not looked at.
+/// C codes in a register, a byte each, and lookups in tables of bytes.
 template <Index C>
 struct Codes;
 
-template <>
-struct Codes<8> {
-  using Bytes = __m128i;
-  Bytes low, is_high;
-
-  static TESSERA_INLINE Codes load(const char* row) noexcept {
-    std::int32_t nibbles = 0;
-    __builtin_memcpy(&nibbles, row, 4);
-    const __m128i x = _mm_cvtsi32_si128(nibbles);
-    return {_mm_and_si128(_mm_unpacklo_epi32(x, _mm_srli_epi16(x, 4)), _mm_set1_epi8(15)),
-            mask_of(static_cast<unsigned char>(row[4]))};
-  }
-  /// Byte i: whether bit i is set.
-  static TESSERA_INLINE __m128i mask_of(int bits) noexcept {
-    const __m128i bit = _mm_set1_epi64x(static_cast<long long>(0x8040201008040201ULL));
-    const __m128i all = _mm_set1_epi8(static_cast<char>(bits));
-    return _mm_cmpeq_epi8(_mm_and_si128(all, bit), bit);
-  }
-  TESSERA_INLINE Bytes look_up(const TritTable& t) const noexcept {
-    const __m128i first = _mm_load_si128(reinterpret_cast<const __m128i*>(t.low.data()));
-    const __m128i second = _mm_load_si128(reinterpret_cast<const __m128i*>(t.high.data()));
-    return _mm_blendv_epi8(_mm_shuffle_epi8(first, low), _mm_shuffle_epi8(second, low), is_high);
-  }
-};
-
-#ifdef __AVX2__
 template <>
 struct Codes<16> {
   using Bytes = __m128i;
@@ -61,10 +35,13 @@ struct Codes<16> {
             _mm_cmpeq_epi8(_mm_and_si128(all, bit), bit)};
   }
   TESSERA_INLINE Bytes look_up(const TritTable& t) const noexcept {
-    return Codes<8>{low, is_high}.look_up(t);
+    const __m128i first = _mm_load_si128(reinterpret_cast<const __m128i*>(t.low.data()));
+    const __m128i second = _mm_load_si128(reinterpret_cast<const __m128i*>(t.high.data()));
+    return _mm_blendv_epi8(_mm_shuffle_epi8(first, low), _mm_shuffle_epi8(second, low), is_high);
   }
 };
 
+#ifdef __AVX2__
 template <>
 struct Codes<32> {
   using Bytes = __m256i;
@@ -118,10 +95,23 @@ struct Codes<64> {
 };
 #endif
 
-/// What is common: rows of a panel of three vectors, C codes each.
-template <class A, class Elements>
+/// The bytes of vector u of those that one trit of the codes is for.
+template <int u>
+TESSERA_INLINE __m128i part_of_bytes(__m128i bytes) noexcept {
+  return u == 0 ? bytes : _mm_srli_si128(bytes, 8);
+}
+#ifdef __AVX2__
+template <int u>
+TESSERA_INLINE __m128i part_of_bytes(__m256i bytes) noexcept {
+  return u == 0 ? _mm256_castsi256_si128(bytes) : _mm256_extracti128_si256(bytes, 1);
+}
+#endif
+
+/// What is common: rows of a panel of 3·U vectors, each trit of a code U of them.
+template <class A, class Elements, int U>
 struct Ternary : Elements {
-  static constexpr Index kCodes = kLanes<A> * Elements::kKR;
+  static constexpr Index kCodes = U * kLanes<A> * Elements::kKR;
+  static constexpr int kVectors = kTritsOfCode * U;
   static constexpr bool kDecodesRows = true;
   static constexpr Index kRowBytes = code_bytes(kCodes);
   using BWord = char;
@@ -131,23 +121,26 @@ struct Ternary : Elements {
   static TESSERA_INLINE void decode(const char* row, Register<A>* b) noexcept {
     const Codes<kCodes> codes = Codes<kCodes>::load(row);
 #pragma GCC unroll 3
-    for (std::size_t v = 0; v < W; ++v) {
-      const auto bytes = codes.look_up(kTrits[v]);
-      if constexpr (Elements::kKR == 2) {
-        b[v] = Words<A>::pairs_of(bytes);
+    for (int v = 0; v < kTritsOfCode; ++v) {
+      if (v * U >= W) break;
+      const auto bytes = codes.look_up(kTrits[static_cast<std::size_t>(v)]);
+      if constexpr (U == 1) {
+        b[v] = vector_of(bytes);
       } else {
-        b[v] = __builtin_bit_cast(Register<A>, bytes);
+        b[v * U] = vector_of(part_of_bytes<0>(bytes));
+        if (v * U + 1 < W) b[v * U + 1] = vector_of(part_of_bytes<1>(bytes));
       }
     }
   }
-  /// A row as Elements reads it: kCodes bytes of each vector.
-  static TESSERA_INLINE void store_decoded(const char* row, char* to) noexcept {
-    const Codes<kCodes> codes = Codes<kCodes>::load(row);
-#pragma GCC unroll 3
-    for (std::size_t v = 0; v < kTritsOfCode; ++v) {
-      const auto bytes = codes.look_up(kTrits[v]);
-      __builtin_memcpy(to + static_cast<Index>(v) * kCodes, &bytes,
-                       static_cast<std::size_t>(kCodes));
+
+ private:
+  static_assert(U == 1 || U == 2);
+  template <class Bytes>
+  static TESSERA_INLINE Register<A> vector_of(const Bytes& bytes) noexcept {
+    if constexpr (Elements::kKR == 2) {
+      return Words<A>::pairs_of(bytes);
+    } else {
+      return __builtin_bit_cast(Register<A>, bytes);
     }
   }
 };

@@ -5,7 +5,8 @@
 // that a product is 64/kBytes deep; everything that is counted in bytes is the same for all.
 //
 //   kBytes, kDepth, kIsInteger   of an element of A and B; k of a product; of_integers
-//   kOnes, kPackPanel            a word of ones; panels of 32 columns
+//   kColumns, kPackPanel         of a panel, tiles of 16 columns; how one is packed
+//   kOnes                        a word of ones
 //   multiply<Unit, c, a, b>()    C += A B
 //   start_of(t, j)               where the sums of column j begin if nothing was summed; null: at 0
 //   is_last(t)                   whether more is done than to store the sums
@@ -20,11 +21,11 @@
 namespace tessera::kernels {
 namespace {
 
-inline constexpr Index kTileColumns = 32;  // of a panel
+inline constexpr Index kTileColumns = 32;  // of a panel that is packed so
 
 template <class A>
 struct Bf16Tiles {
-  static constexpr Index kBytes = 2, kDepth = kTileBytes / kBytes;
+  static constexpr Index kBytes = 2, kDepth = kTileBytes / kBytes, kColumns = kTileColumns;
   static constexpr bool kIsInteger = false;
   static constexpr std::uint32_t kOnes = 0x3F803F80;
   static constexpr PackPanel kPackPanel = pack_panel_bf16<A, kTileColumns, kDepth, 16>;
@@ -46,12 +47,12 @@ struct Bf16Tiles {
 };
 
 /// Both factors have signs: sums begin at 0, and the head's first sums are zeros that nobody reads.
-template <class A>
+template <class A, Index NR = kTileColumns>
 struct S8Tiles {
-  static constexpr Index kBytes = 1, kDepth = kTileBytes / kBytes;
+  static constexpr Index kBytes = 1, kDepth = kTileBytes / kBytes, kColumns = NR;
   static constexpr bool kIsInteger = true;
   static constexpr std::uint32_t kOnes = 0x01010101;
-  static constexpr PackPanel kPackPanel = pack_panel_s8<A, kTileColumns, kDepth, 0, 16>;
+  static constexpr PackPanel kPackPanel = pack_panel_s8<A, NR, kDepth, 0, 16>;
 
   template <class Unit, int c, int a, int b>
   static TESSERA_INLINE void multiply() noexcept {
@@ -61,7 +62,7 @@ struct S8Tiles {
   static TESSERA_INLINE bool is_last(const GemmTile& t) noexcept { return t.row_scales != nullptr; }
   static TESSERA_INLINE void finish(const GemmTile& t, const float* x, Index ldx, Index j0,
                                     Index nr, Index i0, Index i1) noexcept {
-    finish_integers<A, kTileColumns>(t, x, ldx, j0, nr, i0, i1);
+    finish_integers<A, NR>(t, x, ldx, j0, nr, i0, i1);
   }
 };
 

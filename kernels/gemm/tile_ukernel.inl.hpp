@@ -10,7 +10,7 @@
 //
 // Sixteen rows of A or two, NR = 32 columns: 2 x 2 tiles of C stay in four registers, and a step loads
 // two tiles of A and two of B for four products. Up to 16 rows: 1 x 4, one tile of A and four of B
-// (two panels).
+// (two panels). A panel of three tiles (gemm/ternary_tiles.inl.hpp): 1 x 3.
 //
 // The order of the sum of an element depends on k alone, whatever the block: its terms are added in
 // groups of kDepth, as one instruction does. init is where the sum begins, so that K may be split at
@@ -30,14 +30,14 @@ namespace tessera::kernels {
 namespace {
 
 inline constexpr Index kBTileBytes = 16 * kTileBytes;
-inline constexpr Index kPanelBytes = 2 * kBTileBytes;  // of a panel in a step
 
 /// What a block prefetches into L2: its share of `ahead`, or what follows its panels.
-template <int P>
+template <class E, int P>
 TESSERA_INLINE Stream stream_of_tiles(const GemmTile& t, Index steps, Index j0) noexcept {
-  if (t.ahead != nullptr) return stream_of<32, 128>(t, 4 * steps, j0, P);
-  const char* at = static_cast<const char*>(t.b) + j0 / 32 * t.ldb + 4 * kPanelBytes;
-  return {at, at, kPanelBytes, t.ldb};
+  constexpr Index NR = E::kColumns, kStep = NR / 16 * kBTileBytes;  // of a panel
+  if (t.ahead != nullptr) return stream_of<NR, 4 * NR>(t, 4 * steps, j0, P);
+  const char* at = static_cast<const char*>(t.b) + j0 / NR * t.ldb + 4 * kStep;
+  return {at, at, kStep, t.ldb};
 }
 
 /// Rows of a waiting epilogue that fit beside one step of products: up to n.
@@ -54,12 +54,14 @@ void finish_later(LaterEpilogue& later) noexcept {
   finish_some<E>(later, later.rows);
 }
 
-/// Columns [j0, j0 + nr) of C, nr ≤ 32·P: R x 2P tiles of C in the registers 0 …, then R of A, then B.
+/// Columns [j0, j0 + nr) of C, nr ≤ kColumns·P: R rows of tiles of C, of P panels, in the registers 0 …,
+/// then R of A, then B.
 template <class E, class Unit, int R, int P, GemmOperand streams>
 __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index nr) noexcept {
-  constexpr int kColumns = 2 * P, kOfA = R * kColumns, kOfB = kOfA + R;
-  static_assert(kOfB < 8);
-  constexpr Index kWide = 32 * P, kHigh = 16 * R;
+  constexpr int kOfPanel = E::kColumns / 16, kColumns = kOfPanel * P, kOfA = R * kColumns,
+                kOfB = kOfA + R;
+  static_assert(R == 2 ? kColumns == 2 : kOfB + 2 < 8);
+  constexpr Index kWide = 16 * kColumns, kHigh = 16 * R;
   constexpr auto kAll = std::make_integer_sequence<int, R * kColumns>{};
   alignas(64) float own[static_cast<std::size_t>(kHigh * kWide)];  // what is not C as it is
   const bool whole = t.mr == kHigh && nr == kWide;
@@ -95,7 +97,7 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
   }
 
   const char* a = static_cast<const char*>(t.a);
-  const char* b = static_cast<const char*>(t.b) + j0 / 32 * t.ldb;
+  const char* b = static_cast<const char*>(t.b) + j0 / E::kColumns * t.ldb;
   const auto load_a = [&]<int n>(std::integral_constant<int, n>, const char* from, Index lda)
       __attribute__((always_inline)) {
     if constexpr (streams == GemmOperand::a) {
@@ -113,7 +115,9 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
     }
   };
   const auto step = [&](const char* a_at, Index lda) __attribute__((always_inline)) {
-    const auto tile_of_b = [&](int c) { return b + c / 2 * t.ldb + c % 2 * kBTileBytes; };
+    const auto tile_of_b = [&](int c) {
+      return b + c / kOfPanel * t.ldb + c % kOfPanel * kBTileBytes;
+    };
     if constexpr (R == 2) {
       load_b(std::integral_constant<int, kOfB>{}, tile_of_b(0));
       load_a(std::integral_constant<int, kOfA>{}, a_at, lda);
@@ -137,7 +141,7 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
   const Index steps = t.kc / E::kDepth, rest = t.kc % E::kDepth, row_bytes = t.lda * E::kBytes;
   const bool far = !t.resident || t.ahead != nullptr;
   Stream stream{};
-  if (far) stream = stream_of_tiles<P>(t, steps + (rest != 0 ? 1 : 0), j0);
+  if (far) stream = stream_of_tiles<E, P>(t, steps + (rest != 0 ? 1 : 0), j0);
   const Index waiting = t.later == nullptr ? 0 : t.later->rows - t.later->row;
   const Index of_step = steps == 0 ? 0 : (waiting + steps - 1) / steps;
   for (Index k = 0; k < steps; ++k) {
@@ -145,7 +149,7 @@ __attribute__((noinline)) void block_of_tiles(const GemmTile& t, Index j0, Index
     if (far) stream.template next<P>();
     if (of_step > 0) finish_some<E>(*t.later, of_step);
     a += kTileBytes;
-    b += kPanelBytes;
+    b += kOfPanel * kBTileBytes;
   }
   if (rest != 0) {
     alignas(64) char end[static_cast<std::size_t>(kHigh * kTileBytes)] = {};

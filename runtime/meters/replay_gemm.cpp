@@ -178,9 +178,29 @@ class TileTouch {
   bool of_integers_;
 };
 
+/// As kernels/gemm/ternary_tall.inl.hpp and ternary_tiles.inl.hpp, as if a panel were one chunk of K: it is
+/// looked up, then rows of A pass. What that leaves on the stack is not counted.
+void touch_ternary(const GemmTile& t, const kernels::Gemm& family, Touch touch) noexcept {
+  const Index NR = family.NR;
+  const auto* const a = static_cast<const std::byte*>(t.a);
+  for (Index j = 0; j < t.nr; j += NR) {
+    const Index nr = std::min(NR, t.nr - j);
+    if (!t.accumulate) read_heads(t, touch, NR, j, nr, 1);
+    touch.read(static_cast<const std::byte*>(t.b) + j / NR * t.ldb, family.rows_bytes(t.kc));
+    touch.read_rows(a, t.lda * family.bits.a / 8, t.mr, t.kc * family.bits.a / 8);
+    if (t.accumulate) touch.read_rows(sums_of(t, j), ld_of_sums(t), t.mr, nr);
+    if (finishes(t)) {
+      touch_finish(t, touch, NR, stack, 0, j, nr);
+    } else {
+      touch.write_rows(t.c + j, t.ldc, t.mr, nr);
+    }
+  }
+}
+
 }  // namespace
 
 void touch_gemm(const GemmTile& tile, const kernels::Gemm& family, Index V, Touch touch) noexcept {
+  if (family.bits.b_elements > 1) return touch_ternary(tile, family, touch);
   if (family.rows_read == 1) return VectorTouch(tile, family, V, touch).run();
   TileTouch(tile, family, touch).run();
 }

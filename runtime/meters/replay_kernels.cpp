@@ -243,8 +243,7 @@ KernelTable make_table() noexcept {
   table.gemm[Precision::f32].run = gemm<isa, Precision::f32>;
   table.gemm[Precision::bf16].run = gemm<isa, Precision::bf16>;
   table.gemm[Precision::s8].run = gemm<isa, Precision::s8>;
-  table.gemm[Precision::ternary].run =
-      table.gemm[Precision::ternary].is_absent ? nullptr : gemm<isa, Precision::ternary>;
+  table.gemm[Precision::ternary].run = gemm<isa, Precision::ternary>;
   for (const Precision p : kPrecisions) {
     kernels::Gemm& family = table.gemm[p];
     family.pack_panel = pack_panel;

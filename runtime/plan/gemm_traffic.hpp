@@ -43,7 +43,14 @@ struct TileShape {
   Index MR = 0, NR = 0, KR = 1;
   ElementBytes bytes{};
   bool is_unit = false;  ///< of a matrix unit: rows are taken MR at a time, time is unit_time()
+  /// A call looks its panels of ternary weights up, which takes as long as products of so many rows.
+  Index lookup_rows = 0;
 };
+
+/// Measured on Zen 4 (bench_t_sar, 768 x 768, times of 16 to 128 rows): 2.6 at avx2, 3.3 at avx512_vnni.
+inline constexpr Index kLookupRows = 3;
+/// 7 cycles, 16 rows take 3 (kernels/gemm/ternary_tiles.inl.hpp: counted, not measured).
+inline constexpr Index kLookupRowsOfUnit = 37;
 
 inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {
   const auto bytes = [](Index bits) { return static_cast<double>(bits) / 8; };
@@ -52,7 +59,10 @@ inline TileShape tile_shape(const kernels::Gemm& gemm) noexcept {
           .NR = gemm.NR,
           .KR = gemm.KR,
           .bytes = {bytes(gemm.bits.a), of_b, bytes(gemm.bits.c)},
-          .is_unit = gemm.enter != nullptr};
+          .is_unit = gemm.enter != nullptr,
+          .lookup_rows = gemm.bits.b_elements == 1 ? 0
+                         : gemm.enter == nullptr   ? kLookupRows
+                                                   : kLookupRowsOfUnit};
 }
 
 struct GemmTraffic {

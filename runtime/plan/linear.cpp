@@ -174,8 +174,9 @@ LinearCost linear_cost(const LinearTask& task, const LoopNest& nest, const PlanM
       static_cast<double>(ceil_div(tasks, machine.threads)) * threads / static_cast<double>(tasks);
   const Index rows = tile.is_unit ? ceil_div(M, 16) * 16 : M;  // half a tile of rows is possible
   const Index depth = tile.is_unit ? ceil_div(K, tile.KR) * tile.KR : K;
+  const Index with_lookups = rows + tile.lookup_rows * ceil_div(M, tile.MR);
   const double flops =
-      2.0 * static_cast<double>(rows * panels * tile.NR) * static_cast<double>(depth);
+      2.0 * static_cast<double>(with_lookups * panels * tile.NR) * static_cast<double>(depth);
   // What no FMA hides: the accumulators that each pass over K reads and writes; lines of C that
   // row tiles store 128 B at a time, a page apart, where no prefetcher follows; and the first piece
   // of B, which its first row tile waits for.

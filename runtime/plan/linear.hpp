@@ -7,6 +7,8 @@
 //   T = max( FLOP/peak + three fixed costs (docs/DESIGN.md, D-14),  bytes into L1 / rate of L2,
 //            bytes into L2 / rate of L3,  bytes into L3 / rate of memory )
 //
+// (of ternary weights what looking them up takes is counted as FLOP, TileShape::lookup_rows)
+//
 // and among those within 2 % of the least time the one that moves the fewest bytes into L2 wins
 // (then into L3, then into L1). The work is private to a thread per block of the stationary
 // operand, and a number of blocks that the threads cannot share evenly costs what the last one

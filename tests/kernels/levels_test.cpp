@@ -39,13 +39,10 @@ TEST(LevelsTest, ATableLacksNothing) {
     const KernelTable& t = kernels_at(isa);
     EXPECT_EQ(t.isa, isa);
     EXPECT_TRUE(t.attention[Precision::f32].run != nullptr);
-    for (const Precision p : kModelPrecisions) {
+    for (const Precision p : kPrecisions) {
       EXPECT_TRUE(t.gemm[p].run != nullptr && t.gemm[p].pack_panel != nullptr);
-      EXPECT_TRUE(t.probe.products[p] != nullptr);
     }
-    const kernels::Gemm& of_trits = t.gemm[Precision::ternary];
-    EXPECT_EQ(of_trits.run == nullptr, of_trits.is_absent);
-    EXPECT_EQ(of_trits.is_absent, isa == Isa::amx_bf16) << to_string(isa);
+    for (const Precision p : kModelPrecisions) EXPECT_TRUE(t.probe.products[p] != nullptr);
     EXPECT_TRUE(t.narrow != nullptr && t.probe.read != nullptr && t.probe.exp2 != nullptr);
     EXPECT_TRUE(t.layer_norm != nullptr && t.activation != nullptr && t.gated != nullptr);
     EXPECT_TRUE(t.l2_normalize != nullptr && t.add != nullptr && t.embedding != nullptr);
@@ -59,7 +56,6 @@ TEST(LevelsTest, ALevelTakesNothingFromOneThatItDoesNotContain) {
     for (const Isa other : kAllIsas) {
       if (contains(level_of(isa), level_of(other))) continue;
       for (const Precision p : kPrecisions) {
-        if (kernels_at(isa).gemm[p].is_absent) continue;
         EXPECT_NE(kernels_at(isa).gemm[p].run, level_of(other).table->gemm[p].run)
             << to_string(isa) << " of " << to_string(other);
       }

@@ -46,16 +46,18 @@ TEST_P(GemmIntegersTest, ExtremeNumbersDoNotSaturateOrOverflow) {
   for (const Index K : {Index{2}, Index{64}, Index{4097}, Index{16384}, kMostIntegerDepth}) {
     const bool is_ternary = precision() == Precision::ternary;
     const int least = is_ternary ? -1 : -128, most = is_ternary ? 1 : 127;
-    for (const auto& [of_a, of_w] : {std::pair{-128, least}, std::pair{-128, most},
-                                     std::pair{127, least}, std::pair{127, most}}) {
-      Operands x(table(), precision(), 2, N, K, Guard::above, 5);
-      std::fill(x.a.begin(), x.a.end(), of_a);
-      std::fill(x.w.begin(), x.w.end(), of_w);
-      x.fill(table());
-      gemm().run(x.tile(false));
-      const std::int64_t sum = K * of_a * of_w;
-      ASSERT_EQ(x.sums(), std::vector<std::int64_t>(static_cast<std::size_t>(2 * N), sum))
-          << "K=" << K << ' ' << of_a << ' ' << of_w;
+    for (const Index M : {Index{2}, std::min<Index>(18, gemm().MR)}) {
+      for (const auto& [of_a, of_w] : {std::pair{-128, least}, std::pair{-128, most},
+                                       std::pair{127, least}, std::pair{127, most}}) {
+        Operands x(table(), precision(), M, N, K, Guard::above, 5);
+        std::fill(x.a.begin(), x.a.end(), of_a);
+        std::fill(x.w.begin(), x.w.end(), of_w);
+        x.fill(table());
+        gemm().run(x.tile(false));
+        const std::int64_t sum = K * of_a * of_w;
+        ASSERT_EQ(x.sums(), std::vector<std::int64_t>(static_cast<std::size_t>(M * N), sum))
+            << "M=" << M << " K=" << K << ' ' << of_a << ' ' << of_w;
+      }
     }
   }
 }
@@ -100,11 +102,12 @@ TEST_P(GemmIntegersTest, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
 /// Sums apart from C between calls over K, and epilogues that wait for the next call: the bits of one
 /// call each, whatever streams.
 TEST_P(GemmIntegersTest, SumsApartAndLaterEpiloguesGiveTheSameBits) {
-  const Index MR = gemm().MR, NR = gemm().NR, M = 2 * MR + 5, N = 4 * NR + 7, K = 200;
-  Operands x(table(), precision(), M, N, K, Guard::above, 17, -128, true);
-  const GuardedBuffer<float> residual = test::random_normal(M * N, 8);
-  for (const bool is_narrow : {false, true}) {
-    for (const Index panels : {1, 3}) {
+  const Index MR = gemm().MR, NR = gemm().NR, N = 4 * NR + 7, K = 200;
+  for (const Index M : {2 * MR + 2, 2 * MR + 5}) {
+    Operands x(table(), precision(), M, N, K, Guard::above, 17, -128, true);
+    const GuardedBuffer<float> residual = test::random_normal(M * N, 8);
+    for (const auto& [is_narrow, panels] : {std::pair{false, Index{1}}, std::pair{false, Index{3}},
+                                            std::pair{true, Index{1}}, std::pair{true, Index{3}}}) {
       std::vector<float> results[2];
       for (const bool later : {false, true}) {
         const Index ld = panels * NR, ldn = N + 3;

@@ -19,7 +19,7 @@ INSTANTIATE_FOR_ALL_ISAS(GemmTernaryTest);
 TEST_P(GemmTernaryTest, ResultsAreTheBitsOfS8OnTheSameWeights) {
   for (const Index K : {1, 5, 64, 387}) {
     for (const Index N : {Index{1}, gemm().NR, 3 * gemm().NR + 7}) {
-      for (const Index M : {Index{1}, Index{2}, gemm().MR - 1, gemm().MR}) {
+      for (const Index M : {Index{1}, Index{2}, Index{3}, Index{4}, gemm().MR - 1, gemm().MR}) {
         Operands ternary(table(), Precision::ternary, M, N, K, Guard::above, 9);
         Operands whole(table(), Precision::s8, M, N, K, Guard::above, 9);
         whole.a = ternary.a;
@@ -75,7 +75,8 @@ TEST_P(GemmTernaryTest, AWeightTakesFiveThirdsOfABit) {
 
 /// Every weight of a panel alone is what its code says, and every code occurs.
 TEST_P(GemmTernaryTest, PanelsHoldTheCodesOfTheReference) {
-  const Index NR = gemm().NR, V = NR / kTritsOfCode, KR = gemm().KR, C = V * KR;
+  const Index NR = gemm().NR, V = NR / kTritsOfCode;
+  const Index T = 32 / gemm().bits.a, C = V * T;  // of a word of A
   std::set<int> seen;
   for (const Index K : {1, 3, 30, 129}) {
     for (const Index nr : {Index{1}, V, NR - 1, NR}) {
@@ -83,7 +84,7 @@ TEST_P(GemmTernaryTest, PanelsHoldTheCodesOfTheReference) {
                  static_cast<std::uint64_t>(K));
       const auto* const rows =
           reinterpret_cast<const unsigned char*>(x.panels.data() + gemm().panel_offset(0));
-      for (Index k = 0; k < round_to(K, KR); ++k) {
+      for (Index k = 0; k < round_to(K, gemm().KR); ++k) {
         for (Index c = 0; c < V; ++c) {
           int expected = 0;
           for (Index v = 2; v >= 0; --v) {
@@ -91,8 +92,8 @@ TEST_P(GemmTernaryTest, PanelsHoldTheCodesOfTheReference) {
             const bool is_there = j < nr && k < K;
             expected = 3 * expected + 1 + (is_there ? x.w[static_cast<std::size_t>(j * K + k)] : 0);
           }
-          const auto* const row = rows + k / KR * C * 5 / 8;
-          const Index i = c * KR + k % KR;
+          const auto* const row = rows + k / T * C * 5 / 8;
+          const Index i = c * T + k % T;
           const int low = row[i % (C / 2)] >> (i < C / 2 ? 0 : 4) & 15;
           const int high = row[C / 2 + i / 8] >> (i % 8) & 1;
           ASSERT_EQ(low + 16 * high, expected) << "K=" << K << " nr=" << nr << " k=" << k;

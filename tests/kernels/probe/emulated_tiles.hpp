@@ -12,7 +12,7 @@ namespace tessera::test {
 const kernels::Attention& emulated_attention() noexcept;
 
 /// The level amx_bf16 over them: what it adds itself, everything else from best_isa(). For
-/// ModelOptions::kernels.
+/// ModelOptions::kernels. Without ternary weights where the CPU lacks AVX512-VNNI (emulated_integers.hpp).
 const kernels::KernelTable& emulated_level() noexcept;
 
 /// The table of `isa`: the emulated one if it is amx_bf16 and this machine has no such unit; null if it

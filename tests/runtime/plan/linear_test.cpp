@@ -172,6 +172,23 @@ TEST(LinearPlanTest, HalfTheElementInHalfTheCacheIsTheSamePlan) {
 
 // A bf16 result is written once: there is no place for sums of a part of K, whatever is forced; and it
 // moves half the bytes of C.
+/// Ternary weights: each tile of rows takes as long as if it had so many more.
+TEST(LinearPlanTest, LookupsCountAsRowsOfEachTile) {
+  PlanMachine machine = a_machine();
+  const LinearTask task{.shape = {100, 768, 768}, .weights_stay_in_l3 = true};  // eight tiles
+  const LinearCost without = linear_cost(task, {}, machine);
+  machine.tile[Precision::f32].lookup_rows = 3;
+  const LinearCost with = linear_cost(task, {}, machine);
+  ASSERT_EQ(with.limit, Limit::compute);
+  EXPECT_NEAR(with.seconds - without.seconds, 2.0 * 3 * 8 * 768 * 768 / 170e9, 1e-12);
+
+  kernels::Gemm ternary{.MR = 48, .NR = 48, .bits = {.a = 8, .b = 5, .b_elements = 3}};
+  EXPECT_EQ(tile_shape(ternary).lookup_rows, kLookupRows);
+  ternary.enter = [](kernels::UnitState&) noexcept {};
+  EXPECT_EQ(tile_shape(ternary).lookup_rows, kLookupRowsOfUnit);
+  EXPECT_EQ(tile_shape({.MR = 14, .NR = 32}).lookup_rows, 0);
+}
+
 TEST(LinearPlanTest, ANarrowResultKeepsKWhole) {
   const PlanMachine machine = a_machine();
   for (LinearTask task : tasks()) {
