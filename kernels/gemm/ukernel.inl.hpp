@@ -82,9 +82,9 @@ TESSERA_INLINE bool finishes_in_registers(const GemmTile& t) noexcept {
   }
 }
 
-inline constexpr std::size_t kNothing = 16;  // lanes, at most
-alignas(64) inline constexpr std::array<float, kNothing> kMinusZeros = [] {
-  std::array<float, kNothing> zeros{};
+inline constexpr std::size_t kMostLanes = 16;
+alignas(64) inline constexpr std::array<float, kMostLanes> kMinusZeros = [] {
+  std::array<float, kMostLanes> zeros{};
   zeros.fill(-0.0F);  // x + (-0) is x, whatever its sign is
   return zeros;
 }();
