@@ -70,14 +70,15 @@ std::vector<OpSpan> chains_of_layers(const Program& program,
 std::vector<OpSpan> chains_of_queries(const Program& program);
 
 /// Rows of the largest register tile of the span's linears, where blocks are best cut; `rows_of(precision)` is
-/// that of a family.
+/// that of a family. Ternary calls take several tiles, whose rows are about those of s8.
 template <class RowsOf>
 Index tile_rows(const Program& program, OpSpan span, RowsOf&& rows_of) noexcept {
   Index most = 1;
   for (std::size_t i = span.first; i < span.end(); ++i) {
     const auto* linear = std::get_if<LinearOp>(&program.ops[i]);
     if (linear == nullptr) continue;
-    most = std::max(most, rows_of(program.parameters[at(linear->weight)].precision));
+    const Precision precision = program.parameters[at(linear->weight)].precision;
+    most = std::max(most, rows_of(precision == Precision::ternary ? Precision::s8 : precision));
   }
   return most;
 }

@@ -25,7 +25,7 @@ inline std::vector<Index> widths(Index NR) {
 
 /// Every mr; of a tall tile those at which it does something else.
 inline std::vector<Index> heights(Index MR) {
-  if (MR > 16) return {1, 2, 7, 15, 16, 17, MR - 1, MR};
+  if (MR > 16) return {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, MR - 1, MR};
   std::vector<Index> all;
   for (Index mr = 1; mr <= MR; ++mr) all.push_back(mr);
   return all;

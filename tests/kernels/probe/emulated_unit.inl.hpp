@@ -24,13 +24,13 @@ struct Unit {
 };
 thread_local Unit unit;
 
-float widened(const unsigned char* p) noexcept {
+[[maybe_unused]] float widened(const unsigned char* p) noexcept {
   std::uint16_t half = 0;
   std::memcpy(&half, p, 2);
   const float x = std::bit_cast<float>(std::uint32_t{half} << 16U);
   return x == 0.0F || (x < 0x1p-126F && x > -0x1p-126F) ? 0.0F * x : x;  // denormals are zero
 }
-float flushed(float x) noexcept {
+[[maybe_unused]] float flushed(float x) noexcept {
   return x < 0x1p-126F && x > -0x1p-126F ? 0.0F * x : x;
 }
 

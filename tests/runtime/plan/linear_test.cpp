@@ -170,8 +170,6 @@ TEST(LinearPlanTest, HalfTheElementInHalfTheCacheIsTheSamePlan) {
   }
 }
 
-// A bf16 result is written once: there is no place for sums of a part of K, whatever is forced; and it
-// moves half the bytes of C.
 /// Ternary weights: each tile of rows takes as long as if it had so many more.
 TEST(LinearPlanTest, LookupsCountAsRowsOfEachTile) {
   PlanMachine machine = a_machine();
@@ -189,6 +187,8 @@ TEST(LinearPlanTest, LookupsCountAsRowsOfEachTile) {
   EXPECT_EQ(tile_shape({.MR = 14, .NR = 32}).lookup_rows, 0);
 }
 
+// A bf16 result is written once: there is no place for sums of a part of K, whatever is forced; and it
+// moves half the bytes of C.
 TEST(LinearPlanTest, ANarrowResultKeepsKWhole) {
   const PlanMachine machine = a_machine();
   for (LinearTask task : tasks()) {
