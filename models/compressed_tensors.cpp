@@ -304,9 +304,7 @@ CompressedTensors read_compressed_tensors(const Config& config) {
 }
 
 void find_scales(const CompressedTensors& layout, Checkpoint& checkpoint) {
-  if (layout.with_factors && layout.has_factors) {
-    check_names_of_factors(*layout.with_factors, checkpoint);
-  }
+  if (layout.with_factors) check_names_of_factors(*layout.with_factors, checkpoint);
   std::vector<std::pair<std::string, std::vector<float>>> found, factors;
   for (const StoredTensor* tensor : checkpoint.tensors()) {
     refuse_unread(layout, checkpoint, *tensor);

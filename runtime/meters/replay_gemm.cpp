@@ -179,7 +179,7 @@ class TileTouch {
 };
 
 /// As kernels/gemm/ternary_tall.inl.hpp and ternary_tiles.inl.hpp, as if a panel were one chunk of K: it is
-/// looked up, then rows of A pass. What that leaves on the stack is not counted.
+/// looked up, then rows of A pass. What that leaves on the stack is not counted (docs/VALIDATION.md).
 void touch_ternary(const GemmTile& t, const kernels::Gemm& family, Touch touch) noexcept {
   const Index NR = family.NR;
   const auto* const a = static_cast<const std::byte*>(t.a);

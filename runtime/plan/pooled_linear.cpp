@@ -70,8 +70,7 @@ PooledLinearCost pooled_linear_cost(const PooledLinearTask& task, const LoopNest
   }
   const Index threads = machine.threads;
   const double share = static_cast<double>(ceil_div(nest.col_blocks, threads)) / col_blocks;
-  const Index rows =
-      (tile.is_unit ? ceil_div(M, 16) * 16 : M) + tile.lookup_rows * ceil_div(M, tile.MR);
+  const Index rows = tile.is_unit ? ceil_div(M, 16) * 16 : M;
   const double flops = 2 * static_cast<double>(rows * ceil_div(N, tile.NR) * tile.NR) * k;
   const double busy[] = {
       (flops / rates.flops_of(task.precision) + 2 * C / rates.l2_bytes) * share,

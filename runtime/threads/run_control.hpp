@@ -7,8 +7,9 @@
 
 namespace tessera {
 
-/// Both are looked at between tasks and, within a linear, at every eighth register tile: a run ends
-/// within the time of one task of attention or eight register tiles.
+/// Both are looked at between tasks and, within a linear, at every eighth call of its micro-kernel: a run
+/// ends within the time of one task of attention or eight register tiles, with ternary weights of up to
+/// sixty-four.
 ///
 /// Threads   any thread may store true to `*cancelled` while the run is in progress; the flag must
 ///           outlive the run.

@@ -21,8 +21,8 @@ bool packs_whole_rows(const Checkpoint& checkpoint, const Parameter& p);
 
 /// Fills the panels of `p` (bytes as Gemm::panel_bytes(), zeroed). A row that is stored as whole numbers
 /// keeps them, and its scale; one of floats is divided by `factors` (K), if there are any, and quantised as
-/// pack_panel does, or clipped (Parameter::clips). `row_scale`: (rows) what each row is multiplied with, or none; it becomes a part of the
-/// scale.
+/// pack_panel does, or clipped (Parameter::clips). `row_scale`: (rows) what each row is multiplied with, or
+/// none; it becomes a part of the scale.
 ///
 ///   w[n,k] = q[n,k] · (scale[n] · row_scale[n])
 ///

@@ -91,9 +91,8 @@ void Quantize::add_to(CLI::App& command) {
   add_option(
       command, "--calibrate", calibration, "PATH",
       "Texts, one a line, or an image or a folder with nothing but images: how large each channel "
-      "becomes is "
-      "measured with them, and moved into the weights that read it (SmoothQuant), if that brings "
-      "their worst row nearer to fp32")
+      "becomes is measured with them, and moved into the weights that read it (SmoothQuant), if "
+      "that brings their worst row nearer to fp32")
       ->check(not_empty());
   add_option(
       command, "--min-cosine", least_cosine, "C",

@@ -82,8 +82,8 @@ struct FloatCandidates {
 };
 
 /// Which weights Precision::s8 has to leave so that every row of the main output has at least this
-/// worst_cosine() with `right`, those of fp32. Each weight alone is made whole numbers once; then the worst of them are left, one
-/// after another, until the rows are that near.
+/// worst_cosine() with `right`, those of fp32. Each weight alone is made whole numbers once; then the worst of
+/// them are left, one after another, until the rows are that near.
 /// Throws invalid_argument: they are not, with all of them left.
 FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
                           const CalibrationInputs& inputs,

@@ -168,10 +168,6 @@ std::set<std::string> tensors_that_stay(std::span<const models::Package> package
                          with_words ? stored_words(uses, own) : Names{});
 }
 
-std::set<std::string> words_of(std::span<const models::Package> packages, const Checkpoint& own) {
-  return stored_words(all_uses(packages), own);
-}
-
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
                                       const Checkpoint& own, std::span<const std::string> keep,
                                       bool with_words) {

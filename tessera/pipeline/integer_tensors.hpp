@@ -31,21 +31,18 @@ struct IntegerTensors {
 /// all or nothing.
 ///
 /// `keep`: modules that stay floats, or modules above them ("encoder.layer.11"). `with_words`: tables of words
-/// too, those of words_of(), as far as `keep` does not name them.
+/// too, X.weight (V,H) of floats whose rows are taken by the ids of tokens, and which nothing else reads but
+/// linears that Precision::s8 quantises; as far as `keep` does not name them.
 /// Throws invalid_argument naming what of `keep` is none.
 IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
                                       const Checkpoint& own, std::span<const std::string> keep,
                                       bool with_words = false);
 
-/// Tables X.weight (V,H) of floats whose rows are taken by the ids of tokens, and which nothing else reads but
-/// linears that Precision::s8 quantises.
-std::set<std::string> words_of(std::span<const models::Package> packages, const Checkpoint& own);
-
 /// Tensors of weights that Precision::s8 quantises and that can be stored as whole numbers or be kept from it.
 std::set<std::string> quantized_tensors(std::span<const models::Package> packages,
                                         const Checkpoint& own);
-/// Those of them, and of words_of() `with_words`, that `keep` names, and those that are fused with them. Throws
-/// as above.
+/// Those of them, and `with_words` of tables of words, that `keep` names, and those that are fused with them.
+/// Throws as above.
 std::set<std::string> tensors_that_stay(std::span<const models::Package> packages,
                                         const Checkpoint& own, std::span<const std::string> keep,
                                         bool with_words = false);

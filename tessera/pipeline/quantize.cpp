@@ -108,7 +108,7 @@ std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTenso
     const auto found = chosen.factors.of.find(tensor->name);
     std::vector<float> factors;  // as stored
     if (found != chosen.factors.of.end()) factors = found->second;
-    const std::string module = tensor->name.substr(0, tensor->name.size() - models::kWeight.size());
+    const std::string module = models::module_of(*tensor, models::kWeight);
     if (is_whole) {
       const bool clips_it = clips && !chosen.words.contains(tensor->name);
       // Twice: the file has all scales before all numbers, and holds neither.

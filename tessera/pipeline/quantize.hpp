@@ -14,8 +14,7 @@ struct QuantizeOptions {
   std::filesystem::path out;
   std::vector<std::string> keep{};  ///< modules that stay floats (integer_tensors.hpp)
   bool replaces = false;            ///< a model that is in `out`
-  bool words =
-      false;  ///< tables of words become whole numbers, too (integer_tensors.hpp, words_of)
+  bool words = false;  ///< tables of words become whole numbers, too (integer_tensors.hpp)
   bool clips = false;  ///< weights are clipped (Parameter::clips)
   /// Texts, one a line, or images (calibration_inputs()), of which the input factors are made
   /// (runtime/weights/input_factors.hpp); empty: of the weights alone.
@@ -25,7 +24,7 @@ struct QuantizeOptions {
   double least_cosine = 0;
 };
 
-/// What the texts or images of a calibration showed: worst cosines of a row of the main output with that of fp32.
+/// What the texts or images of a calibration showed: worst_cosine() of the main output with that of fp32.
 struct Calibration {
   std::size_t inputs = 0, rows = 0;
   std::string kind{};              ///< of the inputs: "text" or "image"
