@@ -363,6 +363,20 @@ TEST(ChainTest, WhatCannotRunIsRefused) {
               HasSubstr("may lie by heads"));
 }
 
+/// A call of ternary weights takes 40 to 128 rows: blocks of so many would leave threads without work.
+TEST(ChainTest, BlocksAreCutByTheLargestTileAndTernaryWeightsAsWholeNumbers) {
+  Program program = test::LayersModel({.layers = 1}).fused();
+  const auto rows_of = [](Precision precision) -> Index {
+    return precision == Precision::ternary ? 64 : precision == Precision::s8 ? 14 : 6;
+  };
+  const OpSpan all{0, program.ops.size()};
+  EXPECT_EQ(tile_rows(program, all, rows_of), 6);
+  for (Parameter& p : program.parameters) p.precision = Precision::ternary;
+  EXPECT_EQ(tile_rows(program, all, rows_of), 14);
+  for (Parameter& p : program.parameters) p.precision = Precision::s8;
+  EXPECT_EQ(tile_rows(program, all, rows_of), 14);
+}
+
 TEST(ChainTest, BlocksAreSharedEvenly) {
   const Chain chain{.ops = 2, .from_rows = 1, .block_rows = 512};
   // By rows: as many blocks as it takes, and a multiple of the workers.
