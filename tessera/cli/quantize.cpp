@@ -49,7 +49,7 @@ void Quantize::run(const CLI::App& command) const {
   if (!report.words.empty()) {
     text += fmt::format("of these tables of words: {}\n", fmt::join(report.words, ", "));
   } else if (words) {
-    text += "tables of words: none that nothing else reads, as they were\n";
+    text += "tables of words: as they were, kept or read by something else as floats\n";
   }
   if (report.with_factors > 0) {
     text += fmt::format(

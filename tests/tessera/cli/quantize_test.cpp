@@ -59,6 +59,9 @@ TEST_F(QuantizeCliTest, WordsAndClippingWhereTheyAreAskedFor) {
             "small: 13 weights as whole numbers of 8 bits, a scale for each row");
   EXPECT_THAT(made.out, HasSubstr("of these tables of words: embeddings.word_embeddings.weight\n"));
   EXPECT_THAT(tessera("info small").out, HasSubstr("; words as whole numbers of 8 bits"));
+  EXPECT_THAT(
+      tessera("quantize model --out kept --word-embeddings --keep embeddings.word_embeddings").out,
+      HasSubstr("tables of words: as they were, kept or read by something else as floats\n"));
   EXPECT_EQ(tessera("embed small texts.txt --precision int8").status, 0);
   EXPECT_EQ(tessera("embed small texts.txt").status, 0);
 }
