@@ -15,9 +15,9 @@ namespace tessera::cli {
 namespace {
 
 struct Quantize {
-  std::string model, out, calibration;
+  std::string model, out;
   double least_cosine = 0;
-  std::vector<std::string> keep;
+  std::vector<std::string> keep, calibration;
   bool replaces = false, words = false, clips = false;
 
   void add_to(CLI::App& command);
@@ -34,13 +34,14 @@ void Quantize::run(const CLI::App& command) const {
           fmt::format("--min-cosine: got {}, expected a number from 0 to 1", least_cosine));
     }
   }
-  const QuantizeReport report = quantize_directory(model, {.out = out,
-                                                           .keep = keep,
-                                                           .replaces = replaces,
-                                                           .words = words,
-                                                           .clips = clips,
-                                                           .calibration = calibration,
-                                                           .least_cosine = least_cosine});
+  const QuantizeReport report =
+      quantize_directory(model, {.out = out,
+                                 .keep = keep,
+                                 .replaces = replaces,
+                                 .words = words,
+                                 .clips = clips,
+                                 .calibration = {calibration.begin(), calibration.end()},
+                                 .least_cosine = least_cosine});
   std::string text = fmt::format(
       "{}: {} weights as whole numbers of 8 bits, a scale for each row\n", out, report.whole);
   text += fmt::format(
@@ -56,19 +57,20 @@ void Quantize::run(const CLI::App& command) const {
         "of these {} with factors for the columns of their input: tessera alone reads them\n",
         report.with_factors);
   }
-  if (report.calibration) {
-    const Calibration& c = *report.calibration;
-    text += fmt::format(
-        "worst cosine of {} row{} of {} {}{} with fp32: {:.6f} without these, {:.6f} with "
-        "factors measured with them{}, {:.6f} as written, {} more weights as floats\n",
-        c.rows, c.rows == 1 ? "" : "s", c.inputs, c.kind, c.inputs == 1 ? "" : "s", c.cosine_before,
-        c.cosine_with_factors, c.takes_factors ? "" : " (not taken: no nearer)", c.cosine,
-        c.floats.size());
-  }
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) text += fmt::format("{}: {}\n", what, fmt::join(names, ", "));
   };
-  if (report.calibration) list("floats for that cosine", report.calibration->floats);
+  for (const Calibration& c : report.calibrations) {
+    const std::string of = c.of.empty() ? "" : c.of + ": ";
+    text += fmt::format(
+        "{}worst cosine of {} row{} of {} {}{} with fp32: {:.6f} without these, {:.6f} with "
+        "factors measured with them{}, {:.6f} as written, {} more weights as floats\n",
+        of, c.rows, c.rows == 1 ? "" : "s", c.inputs, c.kind, c.inputs == 1 ? "" : "s",
+        c.cosine_before, c.cosine_with_factors, c.takes_factors ? "" : " (not taken: no nearer)",
+        c.cosine, c.floats.size());
+    if (c.cut > 0) text += fmt::format("{}{} of {} texts cut {}\n", of, c.cut, c.inputs, c.cutting);
+    list("floats for that cosine", c.floats);
+  }
   list("floats, as they were", report.floats);
   list("... of these quantised at int8 when they are read", report.at_load);
   list("files left out, of weights as they were", report.left_out);
@@ -90,9 +92,10 @@ void Quantize::add_to(CLI::App& command) {
       ->check(not_empty());
   add_option(
       command, "--calibrate", calibration, "PATH",
-      "Texts, one a line, or an image or a folder with nothing but images: how large each channel "
-      "becomes is measured with them, and moved into the weights that read it (SmoothQuant), if "
-      "that brings their worst row nearer to fp32")
+      "Texts, one a line, or an image or a folder with nothing but images (both of a model with "
+      "two "
+      "towers): how large each channel becomes is measured with them, and moved into the weights "
+      "that read it (SmoothQuant), if that brings their worst row nearer to fp32")
       ->check(not_empty());
   add_option(
       command, "--min-cosine", least_cosine, "C",

@@ -101,39 +101,43 @@ constexpr std::size_t kFewColumns = 2;
 }  // namespace
 
 CalibrationInputs calibration_inputs(const models::Package& package,
-                                     const std::filesystem::path& file) {
+                                     std::span<const std::filesystem::path> paths) {
+  CalibrationInputs result;
   const TokenSpec* const tokens = package.program.tokens();
   if (tokens == nullptr) {
-    CalibrationInputs inputs;
-    const std::string name = file.string();
-    inputs.images = list_images({&name, 1}, {.unreadable =
-                                                 [](const std::string& message) {
-                                                   throw Error(ErrorCode::io_error, message);
-                                                 }})
+    std::vector<std::string> names;
+    for (const std::filesystem::path& path : paths) names.push_back(path.string());
+    result.images = list_images(names, {.unreadable =
+                                            [](const std::string& message) {
+                                              throw Error(ErrorCode::io_error, message);
+                                            }})
                         .paths;
-    return inputs;
+    return result;
   }
   const TextInputs inputs(package, {});
-  std::vector<TokenSequence> texts;
-  LineReader lines(file.string());
-  for (std::string line; lines.next(line);) {
-    const text::Encoding encoding = inputs.encode(line);
-    const bool has_token = std::any_of(encoding.special_mask.begin(), encoding.special_mask.end(),
-                                       [](std::uint8_t is_special) { return is_special == 0; });
-    if (line.find_first_not_of(" \t") == std::string::npos || !has_token) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: line {}: got a text without a token, expected a text to "
-                              "calibrate with on every line",
-                              file.string(), lines.line_number()));
+  for (const std::filesystem::path& path : paths) {
+    LineReader lines(path.string());
+    const std::size_t before = result.texts.size();
+    for (std::string line; lines.next(line);) {
+      const text::Encoding encoding = inputs.encode(line);
+      const bool has_token = std::any_of(encoding.special_mask.begin(), encoding.special_mask.end(),
+                                         [](std::uint8_t is_special) { return is_special == 0; });
+      if (line.find_first_not_of(" \t") == std::string::npos || !has_token) {
+        throw Error(ErrorCode::invalid_argument,
+                    fmt::format("{}: line {}: got a text without a token, expected a text to "
+                                "calibrate with on every line",
+                                path.string(), lines.line_number()));
+      }
+      result.texts.push_back(to_sequence(*tokens, encoding));
     }
-    texts.push_back(to_sequence(*tokens, encoding));
-  }
-  if (texts.empty()) {
+    if (result.texts.size() > before) continue;
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{}: got no line, expected texts to calibrate with, one a line",
-                            file.string()));
+                            path.string()));
   }
-  return texts;
+  result.cut = inputs.cut();
+  result.cutting = fmt::format("to {} tokens ({})", inputs.max_tokens(), inputs.limit_reason());
+  return result;
 }
 
 MeasuredColumns measure_columns(const models::Package& package, const CalibrationInputs& inputs) {
@@ -218,13 +222,12 @@ double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::
   return worst;
 }
 
-FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
-                          const CalibrationInputs& inputs,
-                          std::span<const std::vector<float>> right,
+FloatChoice choose_floats(std::span<const CalibratedModel> models,
                           const FloatCandidates& candidates, double least_cosine) {
-  const Program whole = whole_program(*package, candidates.stays, false);
+  const models::Package& package = *models[0].package;
+  const Program whole = whole_program(package, candidates.stays, false);
   const std::vector<std::string> kept =
-      weights_of(whole_program(*package, {}, false), candidates.stays);
+      weights_of(whole_program(package, {}, false), candidates.stays);
   struct Weight {
     const Parameter* parameter;
     double cosine = 0;  // with it alone in whole numbers
@@ -239,11 +242,16 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
     }
   }
   const auto measured = [&](const std::vector<std::string>& keep) {
-    return worst_cosine(main_rows(package, inputs, PrecisionOption::int8,
-                                  {.keep = keep, .clip_weights = candidates.clips}),
-                        right);
+    double worst = 1.0;
+    for (const CalibratedModel& model : models) {
+      const auto rows = main_rows(model.package, model.inputs, PrecisionOption::int8,
+                                  {.keep = keep, .clip_weights = candidates.clips});
+      worst = std::min(worst, worst_cosine(rows, model.right));
+    }
+    return worst;
   };
-  FloatChoice choice{.without = measured(kept), .rows = right.size()};
+  FloatChoice choice{.without = measured(kept)};
+  for (const CalibratedModel& model : models) choice.rows += model.right.size();
   choice.with = choice.without;
   if (least_cosine == 0 || choice.with >= least_cosine) return choice;
   std::vector<std::string> all = kept;
@@ -255,7 +263,7 @@ FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
         fmt::format(
             "{}: the worst row has cosine {:.6f} with fp32 with all weights as floats{}, expected "
             "at least {}: attention and what is left are in bf16, where this CPU has it",
-            package->directory.string(), choice.with,
+            package.directory.string(), choice.with,
             candidates.words ? " and words as whole numbers" : "", least_cosine));
   }
   for (Weight& weight : weights) {

@@ -25,16 +25,18 @@ struct CalibrationInputs {
 
   std::vector<TokenSequence> texts{};
   std::vector<std::filesystem::path> images{};
+  std::size_t cut = 0;    ///< texts that were cut
+  std::string cutting{};  ///< and where: "to 512 tokens (max_position_embeddings ...)"
 
   std::size_t size() const noexcept { return texts.size() + images.size(); }
   const char* kind() const noexcept { return images.empty() ? "text" : "image"; }
 };
 
-/// The lines of a file as `package` reads texts; of a model that takes images the file, or all files of that
-/// directory and of those in it. Throws not_found, io_error; invalid_argument (no line, a line without a token
-/// of its own: its number).
+/// The lines of files as `package` reads texts; of a model that takes images the files, or all files of
+/// directories and of those in them. Throws not_found, io_error; invalid_argument (no line, a line without a
+/// token of its own: its number).
 CalibrationInputs calibration_inputs(const models::Package& package,
-                                     const std::filesystem::path& path);
+                                     std::span<const std::filesystem::path> paths);
 
 /// max |x_k| of every value that Precision::s8 quantises, by its name, computed in fp32.
 /// Throws as ImageEncoder does for an image that cannot be read.
@@ -67,6 +69,13 @@ std::vector<std::vector<float>> main_rows(const std::shared_ptr<const models::Pa
 /// which is that of a small angle between rows that are equally long.
 double worst_cosine(std::span<const std::vector<float>> a, std::span<const std::vector<float>> b);
 
+/// A model that is calibrated, and what its main output is in fp32.
+struct CalibratedModel {
+  std::shared_ptr<const models::Package> package;
+  CalibrationInputs inputs;
+  std::vector<std::vector<float>> right;
+};
+
 struct FloatChoice {
   std::vector<std::string> tensors{};  ///< sources of the weights that are to stay floats
   double without = 0;                  ///< worst cosine with all in whole numbers
@@ -82,12 +91,11 @@ struct FloatCandidates {
 };
 
 /// Which weights Precision::s8 has to leave so that every row of the main output has at least this
-/// worst_cosine() with `right`, those of fp32. Each weight alone is made whole numbers once; then the worst of
-/// them are left, one after another, until the rows are that near.
+/// worst_cosine() with those of fp32. Each weight alone is made whole numbers once; then the worst of
+/// them are left, one after another, until the rows are that near. Several models (routes) have the same
+/// weights.
 /// Throws invalid_argument: they are not, with all of them left.
-FloatChoice choose_floats(const std::shared_ptr<const models::Package>& package,
-                          const CalibrationInputs& inputs,
-                          std::span<const std::vector<float>> right,
+FloatChoice choose_floats(std::span<const CalibratedModel> models,
                           const FloatCandidates& candidates, double least_cosine);
 
 }  // namespace tessera

@@ -18,11 +18,8 @@ namespace fs = std::filesystem;
 
 // An empty file may have been meant as one.
 bool may_be_an_image(const fs::path& file) {
-  std::array<std::uint8_t, image::kImageHead> head{};
-  std::ifstream in(file, std::ios::binary);
-  in.read(reinterpret_cast<char*>(head.data()), head.size());
-  const auto size = static_cast<std::size_t>(in.gcount());
-  return size == 0 || image::is_image(std::span(head).first(size));
+  std::error_code error;
+  return begins_as_image(file) || (fs::file_size(file, error) == 0 && !error);
 }
 
 void walk(const fs::path& folder, const ImageListOptions& options, ImageList& list) {
@@ -56,6 +53,13 @@ std::vector<std::string> ImageList::names() const {
   std::vector<std::string> names;
   for (const std::filesystem::path& path : paths) names.push_back(path.string());
   return names;
+}
+
+bool begins_as_image(const fs::path& file) {
+  std::array<std::uint8_t, image::kImageHead> head{};
+  std::ifstream in(file, std::ios::binary);
+  in.read(reinterpret_cast<char*>(head.data()), head.size());
+  return image::is_image(std::span(head).first(static_cast<std::size_t>(in.gcount())));
 }
 
 ImageList list_images(std::span<const std::string> names, const ImageListOptions& options) {

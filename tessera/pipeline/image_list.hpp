@@ -25,6 +25,9 @@ struct ImageListOptions {
   std::function<void(const std::string& message)> skipped = {};     ///< and of each file left out
 };
 
+/// Whether the file begins as one of the image types does.
+bool begins_as_image(const std::filesystem::path& file);
+
 /// Does not go through links to directories. A directory that cannot be read is told, and the rest
 /// goes on. Errors: not_found if nothing is in a directory that was named.
 ImageList list_images(std::span<const std::string> names, const ImageListOptions& options);

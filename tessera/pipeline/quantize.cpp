@@ -21,9 +21,9 @@
 #include "runtime/base/replaced_directory.hpp"
 #include "runtime/base/replaced_file.hpp"
 #include "runtime/weights/safetensors.hpp"
-#include "tessera/pipeline/calibration.hpp"
 #include "tessera/pipeline/copied_directory.hpp"
 #include "tessera/pipeline/integer_tensors.hpp"
+#include "tessera/pipeline/model_parts.hpp"
 #include "tessera/pipeline/quantized_rows.hpp"
 #include "tessera/pipeline/reference_tensors.hpp"
 
@@ -34,48 +34,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
-
-/// A transformer's directory and what reads it: both towers, both routes.
-using Parts = std::map<fs::path, std::vector<models::Package>>;
-
-/// `directory` of a module, "0_Transformer" or the model's own, without a slash at its end.
-fs::path within(const fs::path& model, const fs::path& directory) {
-  const fs::path name = directory.lexically_relative(model).lexically_normal();
-  if (name.empty() || *name.begin() == "..") {
-    throw Error(ErrorCode::unsupported_model,
-                fmt::format("{}: is not in {}, expected the modules of a model in its directory",
-                            directory.string(), model.string()));
-  }
-  const fs::path path = (model / name).lexically_normal();
-  return path.filename().empty() || path.filename() == "." ? path.parent_path() : path;
-}
-
-Parts open_parts(const fs::path& model) {
-  Parts parts;
-  const auto add = [&](models::Package package) {
-    if (package.checkpoint->has_scales()) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: is quantised already: {}, expected weights of floats",
-                              package.transformer_directory.string(), package.stored_weights));
-    }
-    parts[within(model, package.transformer_directory)].push_back(std::move(package));
-  };
-  models::Package first = models::open_package(model);
-  models::PackageOptions one, other;
-  if (!first.routes.empty()) {
-    one.route = models::Route::query;
-    other.route = models::Route::document;
-  } else if (first.similarity) {
-    one.tower = models::Tower::text;
-    other.tower = models::Tower::image;
-  } else {
-    add(std::move(first));
-    return parts;
-  }
-  add(models::open_package(model, one));
-  add(models::open_package(model, other));
-  return parts;
-}
 
 std::vector<std::byte> as_stored(const Checkpoint& own, const StoredTensor& tensor) {
   std::vector<std::byte> bytes(tensor.bytes);
@@ -190,86 +148,34 @@ std::size_t count_factors(const IntegerTensors& chosen) {
       }));
 }
 
-/// options.keep, and what texts or images say besides; the factors that they ask for are told to the package's
-/// checkpoint.
-std::vector<std::string> calibrate(const fs::path& model, const Parts& parts,
-                                   const QuantizeOptions& options, QuantizeReport& report) {
-  std::vector<std::string> keep = options.keep;
-  if (options.least_cosine != 0 && options.calibration.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("least cosine: got {} and no texts or images, expected some to measure "
-                            "it with",
-                            options.least_cosine));
-  }
-  if (!(options.least_cosine >= 0 && options.least_cosine <= 1)) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("least cosine: got {}, expected a number from 0 to 1", options.least_cosine));
-  }
-  if (options.calibration.empty()) return keep;
-  if (parts.size() != 1 || parts.begin()->second.size() != 1) {
-    throw Error(
-        ErrorCode::unsupported_model,
-        fmt::format("{}: has two towers or routes, expected one model of texts or images to "
-                    "calibrate with {}",
-                    model.string(), options.calibration.string()));
-  }
-  const auto& packages = parts.begin()->second;
-  const auto package = std::make_shared<const models::Package>(packages.front());
-  const CalibrationInputs inputs = calibration_inputs(*package, options.calibration);
-  const Checkpoint own = Checkpoint::open(parts.begin()->first);
-  const FloatCandidates candidates{.quantized = quantized_tensors(packages, own),
-                                   .stays = tensors_that_stay(packages, own, keep, options.words),
-                                   .clips = options.clips,
-                                   .words = options.words};
-  const auto right = main_rows(package, inputs, PrecisionOption::fp32);
-  if (options.words) set_words(*package, choose_integer_tensors(packages, own, keep, true).words);
-  const auto choose = [&](double least_cosine) {
-    return choose_floats(package, inputs, right, candidates, least_cosine);
-  };
-  const FloatChoice before = choose(0.0);
-  const TensorFactors of_weights = tensor_factors(packages, candidates.stays),
-                      measured = tensor_factors(packages, candidates.stays,
-                                                measure_columns(*package, inputs));
-  set_factors(*package, measured);
-  const FloatChoice with_measured = choose(0.0);
-  const bool is_better = with_measured.without > before.without;
-  if (!is_better) set_factors(*package, of_weights);
-  FloatChoice after = is_better ? with_measured : before;
-  if (after.without < options.least_cosine) {
-    after = choose(options.least_cosine);
-  }
-  report.calibration = Calibration{.inputs = inputs.size(),
-                                   .rows = after.rows,
-                                   .kind = inputs.kind(),
-                                   .cosine_before = before.without,
-                                   .cosine_with_factors = with_measured.without,
-                                   .takes_factors = is_better && measured.of != of_weights.of,
-                                   .cosine = after.with,
-                                   .floats = after.tensors};
-  keep.insert(keep.end(), after.tensors.begin(), after.tensors.end());
-  return keep;
-}
-
 }  // namespace
 
 QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& options) {
   const FloatEnvironment floats;  // as where weights are packed
   const fs::path directory = fs::canonical(models::find_model(model));
-  const Parts parts = open_parts(directory);
+  const std::vector<ModelPart> parts = open_parts(directory);
   require_apart(directory, options.out);
   require_model(options.out);
 
   QuantizeReport report;
   ReplacedDirectory made(options.out, options.replaces);
-  const std::vector<std::string> keep = calibrate(directory, parts, options, report);
   std::vector<fs::path> written;  // in the model: files that are not copied
-  for (const auto& [transformer, packages] : parts) {
-    if (!path_exists(transformer / kConfig)) continue;  // a table alone
+  const std::vector<CalibratedPart> calibrated = calibrate(directory, parts,
+                                                           {.inputs = options.calibration,
+                                                            .least_cosine = options.least_cosine,
+                                                            .keep = options.keep,
+                                                            .words = options.words,
+                                                            .clips = options.clips});
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto& [transformer, packages, names] = parts[i];
+    report.calibrations.insert(report.calibrations.end(), calibrated[i].calibrations.begin(),
+                               calibrated[i].calibrations.end());
+    if (is_table_alone(parts[i])) continue;
     const Checkpoint own = Checkpoint::open(transformer);
-    const IntegerTensors chosen = choose_integer_tensors(packages, own, keep, options.words);
+    const IntegerTensors chosen =
+        choose_integer_tensors(packages, own, calibrated[i].keep, options.words);
     if (chosen.whole.empty()) continue;
-    const bool has_measured = report.calibration && report.calibration->takes_factors;
+    const bool has_measured = calibrated[i].takes_factors();
     const std::size_t with_factors = count_factors(chosen);
     const bool stores_factors = with_factors > 0 || (has_measured && !chosen.at_load.empty());
     const fs::path to = made.path() / transformer.lexically_relative(directory);
@@ -298,7 +204,7 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   if (report.whole == 0) {
     throw Error(ErrorCode::unsupported_model,
                 fmt::format("{}: no weight to quantise, expected linears over tokens{}",
-                            directory.string(), keep.empty() ? "" : " that are not kept"));
+                            directory.string(), options.keep.empty() ? "" : " that are not kept"));
   }
   report.left_out = copy_other_files(directory, made.path(), written);
   static_cast<void>(models::open_package(made.path()));  // what is in place can be read

@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
+
+#include "tessera/pipeline/calibrate_parts.hpp"
 
 namespace tessera {
 
@@ -16,32 +17,19 @@ struct QuantizeOptions {
   bool replaces = false;            ///< a model that is in `out`
   bool words = false;  ///< tables of words become whole numbers, too (integer_tensors.hpp)
   bool clips = false;  ///< weights are clipped (Parameter::clips)
-  /// Texts, one a line, or images (calibration_inputs()), of which the input factors are made
+  /// Texts and images (CalibrationOptions::inputs) of which the input factors are made
   /// (runtime/weights/input_factors.hpp); empty: of the weights alone.
-  std::filesystem::path calibration{};
-  /// More weights stay floats until each row of the main output of these has this cosine with that
-  /// of fp32; 0: none does.
-  double least_cosine = 0;
-};
-
-/// What the texts or images of a calibration showed: worst_cosine() of the main output with that of fp32.
-struct Calibration {
-  std::size_t inputs = 0, rows = 0;
-  std::string kind{};              ///< of the inputs: "text" or "image"
-  double cosine_before = 0;        ///< with the factors of the weights alone
-  double cosine_with_factors = 0;  ///< with those that were measured
-  bool takes_factors = false;      ///< these are written: the rows are nearer, and they are others
-  double cosine = 0;               ///< as written
-  std::vector<std::string> floats{};  ///< tensors that stay floats for it
+  std::vector<std::filesystem::path> calibration{};
+  double least_cosine = 0;  ///< CalibrationOptions::least_cosine
 };
 
 struct QuantizeReport {
   std::size_t whole = 0;             ///< weights that became whole numbers, words among them
   std::vector<std::string> words{};  ///< tensors of these: tables of words
   std::size_t with_factors = 0;      ///< of these: with factors for the columns of their input
-  std::optional<Calibration> calibration{};
-  std::vector<std::string> floats{};   ///< modules whose weight did not, tables left out
-  std::vector<std::string> at_load{};  ///< tensors of these: IntegerTensors::at_load
+  std::vector<Calibration> calibrations{};  ///< of each part and tower that had inputs
+  std::vector<std::string> floats{};        ///< modules whose weight did not, tables left out
+  std::vector<std::string> at_load{};       ///< tensors of these: IntegerTensors::at_load
   std::vector<std::string>
       left_out{};  ///< files of the weights as they were: other formats, golden vectors
   std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of the weights' files
@@ -57,7 +45,7 @@ struct QuantizeReport {
 /// With a calibration the factors are measured, and taken if the worst row comes nearer to fp32. Factors are
 /// stored beside the numbers, also those that the weights themselves ask for, where there are any: then the
 /// directory is one of models::kWithFactors.
-/// Errors    as models::open_package(); calibration_inputs(), choose_floats(); invalid_argument (it is quantised already, `out` has files or is
+/// Errors    as models::open_package(); calibrate(); invalid_argument (it is quantised already, `out` has files or is
 ///           within the model, an unknown name in `keep`); unsupported_model (no weight to quantise);
 ///           corrupt_file naming a tensor that is not finite; io_error
 QuantizeReport quantize_directory(const std::filesystem::path& model,

@@ -2,11 +2,14 @@
 // tessera quantize, and what other commands say of the directory that it writes.
 #include <gmock/gmock.h>
 
+#include "tests/models/text/json_sections.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
+#include "tests/tessera/image_directory.hpp"
 
 namespace tessera::test {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 class QuantizeCliTest : public CliTest {};
@@ -48,6 +51,26 @@ TEST_F(QuantizeCliTest, CalibratesWithTextsAndSaysWhatTheyShowed) {
                  "--min-cosine: got 1.5");
   expect_failure(tessera("quantize model --out other --calibrate texts.txt --min-cosine nan"), 2,
                  "--min-cosine: got nan");
+}
+
+TEST_F(QuantizeCliTest, BothTowersAreCalibratedAndWhatWasCutIsSaid) {
+  copy_image_model("siglip-full", path("siglip"), R"({"size": {"height": 24, "width": 24}})");
+  write_file(path("siglip/tokenizer.json"), text::JsonSections{}.text());
+  fs::create_directories(path("photos"));
+  fs::copy_file(image_file("grey.jpg"), path("photos/a.jpg"));
+  std::string many = "hello";
+  for (int i = 0; i < 20; ++i) many += " world";
+  file("texts.txt", many + "\nhello world\n");
+  const CommandResult made =
+      tessera("quantize siglip --out small --calibrate texts.txt --calibrate photos");
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("\ntext tower: worst cosine of 2 rows of 2 texts with fp32: "));
+  EXPECT_THAT(made.out,
+              HasSubstr("\ntext tower: 1 of 2 texts cut to 16 tokens (position table)\n"));
+  EXPECT_THAT(made.out, HasSubstr("\nimage tower: worst cosine of 1 row of 1 image with fp32: "));
+  const CommandResult texts_alone = tessera("quantize siglip --out texts --calibrate texts.txt");
+  EXPECT_THAT(texts_alone.out, HasSubstr("\ntext tower: worst"));
+  EXPECT_THAT(texts_alone.out, testing::Not(HasSubstr("image tower")));
 }
 
 TEST_F(QuantizeCliTest, WordsAndClippingWhereTheyAreAskedFor) {

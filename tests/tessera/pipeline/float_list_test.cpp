@@ -50,15 +50,16 @@ TEST_P(FloatListTest, BringsEveryRowNearEnoughWhereItsFloatsAre) {
   const std::vector<TokenSequence> texts = random_texts(*package->program.tokens());
   const auto right = main_rows(package, texts, PrecisionOption::fp32);
   const double of_floats = worst_cosine(main_rows(package, texts, PrecisionOption::bf16), right);
+  const CalibratedModel model{package, texts, right};
   const Checkpoint& own = *package->checkpoint;
   const FloatCandidates candidates{.quantized = quantized_tensors({package.get(), 1}, own)};
-  const FloatChoice none = choose_floats(package, texts, right, candidates, 0.0);
+  const FloatChoice none = choose_floats({&model, 1}, candidates, 0.0);
   std::printf("[  COSINE  ] %-32s int8 %.5f  bf16 %.5f", GetParam().c_str(), none.with, of_floats);
   if (of_floats < kAsked) {  // as floats all of them are bf16 where the CPU has that
     std::printf("\n");
     GTEST_SKIP() << "bf16 itself leaves " << of_floats;
   }
-  const FloatChoice list = choose_floats(package, texts, right, candidates, kAsked);
+  const FloatChoice list = choose_floats({&model, 1}, candidates, kAsked);
   std::printf("  with a list %.5f, %zu of %zu tensors floats\n", list.with, list.tensors.size(),
               candidates.quantized.size());
   EXPECT_GE(list.with, kAsked);
