@@ -30,27 +30,42 @@ configure fuzz
 nice -n 5 cmake --build --preset fuzz --parallel "$JOBS" --target "${names[@]}" >build/fuzz.build.log 2>&1 ||
   { tail -n 20 build/fuzz.build.log >&2; fail "the fuzzers do not build (build/fuzz.build.log)"; }
 
-found=0
-for name in "${names[@]}"; do
-  program=build/fuzz/tests/fuzz/$name
-  corpus=build/fuzz/corpus/$name findings=build/fuzz/findings/$name
+# fuzz NAME: one fuzzer for its time; the line about it, and exit status 1 if it found something.
+fuzz() {
+  local name=$1 program=build/fuzz/tests/fuzz/$1 dictionary=tests/fuzz/$1.dict
+  local corpus=build/fuzz/corpus/$1 findings=build/fuzz/findings/$1
+  local log=$findings.log begin=$SECONDS result=clean
   rm -rf "$findings"
   mkdir -p "$corpus" "$findings"
   "$program" --seeds "$corpus"
-  dictionary=tests/fuzz/$name.dict
-  options=(-max_total_time="$seconds" -rss_limit_mb="$rss_mb" -timeout="$unit_seconds" -print_final_stats=1
-    -report_slow_units="$slow_seconds" -artifact_prefix="$findings/" -max_len=8192)
+  local options=(-max_total_time="$seconds" -rss_limit_mb="$rss_mb" -timeout="$unit_seconds"
+    -print_final_stats=1 -report_slow_units="$slow_seconds" -artifact_prefix="$findings/" -max_len=8192)
   [ ! -f "$dictionary" ] || options+=(-dict="$dictionary")
-  log=$findings.log begin=$SECONDS result=clean
   nice -n 5 "$program" "${options[@]}" "$corpus" >"$log" 2>&1 || result="FOUND ($log)"
+  local slow runs reached cov ft
   slow=$(find "$findings" -name 'slow-unit-*' | wc -l)
   [ "$slow" -eq 0 ] || result="$result, $slow slow ($findings)"
-  [ "$result" = clean ] || found=1
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   # "#1234 DONE   cov: 56 ft: 78 corp: ..."; of the last such line, whatever it is of.
   reached=$(sed -n 's/^#[0-9].* cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 \2/p' "$log" | tail -n 1)
   read -r cov ft <<<"${reached:-? ?}"
   printf '%-24s %10s runs %6s cov %6s ft %5d s  %s\n' "$name" "${runs:-?}" "$cov" "$ft" \
     $((SECONDS - begin)) "$result"
+  [ "$result" = clean ]
+}
+
+# As many at once as there are CPUs.
+found=0 running=0
+for name in "${names[@]}"; do
+  if [ "$running" -ge "$JOBS" ]; then
+    wait -n || found=1
+    running=$((running - 1))
+  fi
+  fuzz "$name" &
+  running=$((running + 1))
+done
+while [ "$running" -gt 0 ]; do
+  wait -n || found=1
+  running=$((running - 1))
 done
 exit $found
