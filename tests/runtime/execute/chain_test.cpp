@@ -159,9 +159,11 @@ TEST_P(ChainRunTest, BlocksOfQueriesGiveTheBitsOfOpByOp) {
 INSTANTIATE_FOR_ALL_ISAS(ChainRunTest);
 
 TEST(ChainSessionTest, ACapThatAllowsNothingElseGetsBlocksOfQueries) {
+  // W[K,V] begins a panel at every level: 192 columns.
   const test::LayersModel layers({.layers = 2,
                                   .pre_norm = true,
-                                  .inner = 192,
+                                  .heads = 6,
+                                  .inner = 576,
                                   .positions = 4000,
                                   .turned = true,
                                   .gated = true});
