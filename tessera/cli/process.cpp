@@ -30,7 +30,43 @@ extern "C" void remove_and_die(int signal_number) {
   ::raise(signal_number);
 }
 
+volatile std::sig_atomic_t deferred_signal = 0;
+
+extern "C" void remember_signal(int signal_number) {
+  deferred_signal = signal_number;
+}
+
+constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
+/// For those of them that the parent did not ignore, which means it (nohup).
+void handle_ending_signals(void (*handler)(int), int flags) {
+  for (const int number : kEndingSignals) {
+    struct sigaction previous {};
+    if (::sigaction(number, nullptr, &previous) == 0 && previous.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = handler;
+    action.sa_flags = flags;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(number, &action, nullptr);
+  }
+}
+
 }  // namespace
+
+void defer_signals() {
+  handle_ending_signals(remember_signal, static_cast<int>(SA_RESETHAND));
+}
+
+bool is_interrupted() noexcept {
+  return deferred_signal != 0;
+}
+
+void end_by_deferred_signal() {
+  const int number = deferred_signal;
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+  ::_exit(128 + number);
+}
 
 void prepare_process() {
   set_temporary_hook(remember_for_signals);
@@ -42,15 +78,7 @@ void prepare_process() {
   }
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction previous {};
-    // A parent that ignores a signal (nohup) means it.
-    if (::sigaction(number, nullptr, &previous) == 0 && previous.sa_handler == SIG_IGN) continue;
-    struct sigaction action {};
-    action.sa_handler = remove_and_die;
-    ::sigemptyset(&action.sa_mask);
-    ::sigaction(number, &action, nullptr);
-  }
+  handle_ending_signals(remove_and_die, 0);
 }
 
 }  // namespace tessera::cli

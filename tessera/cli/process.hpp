@@ -10,4 +10,11 @@ namespace tessera::cli {
 /// parent closed.
 void prepare_process();
 
+/// From here on the first of these signals is only remembered, so that a command can stop and clear up; the
+/// second ends the process.
+void defer_signals();
+bool is_interrupted() noexcept;
+/// Ends the process by the signal that was remembered. Precondition: is_interrupted().
+[[noreturn]] void end_by_deferred_signal();
+
 }  // namespace tessera::cli

@@ -9,6 +9,7 @@
 
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/process.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
 namespace tessera::cli {
@@ -34,14 +35,22 @@ void Quantize::run(const CLI::App& command) const {
           fmt::format("--min-cosine: got {}, expected a number from 0 to 1", least_cosine));
     }
   }
-  const QuantizeReport report =
-      quantize_directory(model, {.out = out,
-                                 .keep = keep,
-                                 .replaces = replaces,
-                                 .words = words,
-                                 .clips = clips,
-                                 .calibration = {calibration.begin(), calibration.end()},
-                                 .least_cosine = least_cosine});
+  const QuantizeOptions options{.out = out,
+                                .keep = keep,
+                                .replaces = replaces,
+                                .words = words,
+                                .clips = clips,
+                                .calibration = {calibration.begin(), calibration.end()},
+                                .least_cosine = least_cosine,
+                                .is_cancelled = is_interrupted};
+  defer_signals();  // a directory is removed file by file, which no handler may do
+  QuantizeReport report;
+  try {
+    report = quantize_directory(model, options);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled && is_interrupted()) end_by_deferred_signal();
+    throw;
+  }
   std::string text = fmt::format(
       "{}: {} weights as whole numbers of 8 bits, a scale for each row\n", out, report.whole);
   text += fmt::format(

@@ -173,6 +173,7 @@ std::vector<CalibratedPart> calibrate(const fs::path& model, std::span<const Mod
         if (paths.empty()) continue;
         const auto shared = std::make_shared<const models::Package>(package);
         CalibrationInputs inputs = calibration_inputs(package, paths);
+        inputs.between = options.between;
         auto right = main_rows(shared, inputs, PrecisionOption::fp32);
         of.push_back({shared, std::move(inputs), std::move(right)});
       }

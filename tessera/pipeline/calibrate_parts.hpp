@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ struct CalibrationOptions {
   double least_cosine = 0;
   std::vector<std::string> keep{};  ///< as in QuantizeOptions
   bool words = false, clips = false;
+  std::function<void()> between{};  ///< CalibrationInputs::between
 };
 
 struct CalibratedPart {

@@ -58,8 +58,12 @@ std::vector<std::string> weights_of(const Program& program, const std::set<std::
 /// `sink` for each of the inputs, in any order.
 void run(const std::shared_ptr<const models::Package>& package, const EncoderOptions& options,
          const CalibrationInputs& inputs, const Sink& sink) {
-  if (inputs.images.empty()) return TextEncoder(package, options).run(inputs.texts, sink);
-  ImageEncoder(package, options).run(inputs.images, sink, [](std::size_t, const Error& error) {
+  const Sink each = [&](std::size_t index, Results results) {
+    sink(index, results);
+    if (inputs.between) inputs.between();
+  };
+  if (inputs.images.empty()) return TextEncoder(package, options).run(inputs.texts, each);
+  ImageEncoder(package, options).run(inputs.images, each, [](std::size_t, const Error& error) {
     throw error;
   });
 }

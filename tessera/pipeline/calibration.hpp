@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <set>
 #include <span>
@@ -25,8 +26,9 @@ struct CalibrationInputs {
 
   std::vector<TokenSequence> texts{};
   std::vector<std::filesystem::path> images{};
-  std::size_t cut = 0;    ///< texts that were cut
-  std::string cutting{};  ///< and where: "to 512 tokens (max_position_embeddings ...)"
+  std::function<void()> between{};  ///< called when one was computed; what it throws ends the run
+  std::size_t cut = 0;              ///< texts that were cut
+  std::string cutting{};            ///< and where: "to 512 tokens (max_position_embeddings ...)"
 
   std::size_t size() const noexcept { return texts.size() + images.size(); }
   const char* kind() const noexcept { return images.empty() ? "text" : "image"; }

@@ -2,6 +2,9 @@
 #include "tessera/pipeline/job_state.hpp"
 
 #include <fmt/format.h>
+
+#include <filesystem>
+#include <vector>
 #include "runtime/base/error.hpp"
 #include "runtime/base/files.hpp"
 #include "runtime/base/json.hpp"
@@ -17,6 +20,21 @@ std::string value_or_nothing(const JobFacts& facts, const std::string& name) {
 }
 
 }  // namespace
+
+void remove_unsaved(const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path file(path);
+  const std::string begin = file.filename().string() + ".tmp";  // of OutputFile
+  std::error_code error;
+  std::vector<fs::path> left;
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(begin) && name.size() == begin.size() + 6) left.push_back(at->path());
+  }
+  for (const fs::path& each : left) fs::remove(each, error);
+}
 
 void save_job(const std::string& path, const JobState& state) {
   std::string json = "{\"job\": {";

@@ -21,6 +21,10 @@ struct JobState {
   std::uint64_t checksum = 0;  ///< OutputFile::checksum() of them
 };
 
+/// Removes what save_job() leaves beside the file when the process is killed in it. Precondition: nobody else
+/// saves the same job.
+void remove_unsaved(const std::string& path);
+
 /// Replaces the file in one step. Throws Error as OutputFile does.
 void save_job(const std::string& path, const JobState& state);
 

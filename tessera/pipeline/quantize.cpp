@@ -35,6 +35,12 @@ namespace fs = std::filesystem;
 constexpr const char* kConfig = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 
+void require_not_cancelled(const QuantizeOptions& options) {
+  if (!options.is_cancelled || !options.is_cancelled()) return;
+  throw Error(ErrorCode::cancelled, fmt::format("{}: quantising was cancelled, nothing was written",
+                                                options.out.string()));
+}
+
 std::vector<std::byte> as_stored(const Checkpoint& own, const StoredTensor& tensor) {
   std::vector<std::byte> bytes(tensor.bytes);
   own.read({tensor.data, tensor.bytes}, bytes.data());
@@ -50,7 +56,9 @@ std::vector<std::byte> bytes_of(std::span<const float> values) {
 /// the weights there.
 /// Returns the modules that have factors.
 std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTensors& chosen,
-                                       bool clips, bool stores_all_factors, const fs::path& to) {
+                                       const QuantizeOptions& options, bool stores_all_factors,
+                                       const fs::path& to) {
+  const bool clips = options.clips;
   std::vector<std::string> with_factors;
   std::vector<TensorToWrite> tensors;
   const auto add = [&](std::string name, StoredType type, std::vector<std::int64_t> shape,
@@ -58,7 +66,10 @@ std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTenso
     tensors.push_back({.name = std::move(name),
                        .type = type,
                        .shape = std::move(shape),
-                       .make = std::move(make)});
+                       .make = [&options, make = std::move(make)] {
+                         require_not_cancelled(options);
+                         return make();
+                       }});
   };
   const std::set<std::string> at_load(chosen.at_load.begin(), chosen.at_load.end());
   for (const StoredTensor* tensor : own.tensors()) {
@@ -160,12 +171,14 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   QuantizeReport report;
   ReplacedDirectory made(options.out, options.replaces);
   std::vector<fs::path> written;  // in the model: files that are not copied
-  const std::vector<CalibratedPart> calibrated = calibrate(directory, parts,
-                                                           {.inputs = options.calibration,
-                                                            .least_cosine = options.least_cosine,
-                                                            .keep = options.keep,
-                                                            .words = options.words,
-                                                            .clips = options.clips});
+  const std::vector<CalibratedPart> calibrated =
+      calibrate(directory, parts,
+                {.inputs = options.calibration,
+                 .least_cosine = options.least_cosine,
+                 .keep = options.keep,
+                 .words = options.words,
+                 .clips = options.clips,
+                 .between = [&] { require_not_cancelled(options); }});
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto& [transformer, packages, names] = parts[i];
     report.calibrations.insert(report.calibrations.end(), calibrated[i].calibrations.begin(),
@@ -182,7 +195,7 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     fs::create_directories(to);
     const models::WrittenTensors written_tensors{
         .ignore = chosen.floats,
-        .with_factors = write_weights(own, chosen, options.clips, has_measured, to / kWeightsFile),
+        .with_factors = write_weights(own, chosen, options, has_measured, to / kWeightsFile),
         .has_words = !chosen.words.empty(),
         .clips = options.clips};
     replace_file(to / kConfig,
@@ -206,8 +219,10 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
                 fmt::format("{}: no weight to quantise, expected linears over tokens{}",
                             directory.string(), options.keep.empty() ? "" : " that are not kept"));
   }
+  require_not_cancelled(options);
   report.left_out = copy_other_files(directory, made.path(), written);
   static_cast<void>(models::open_package(made.path()));  // what is in place can be read
+  require_not_cancelled(options);
   made.commit();
   return report;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct QuantizeOptions {
   /// (runtime/weights/input_factors.hpp); empty: of the weights alone.
   std::vector<std::filesystem::path> calibration{};
   double least_cosine = 0;  ///< CalibrationOptions::least_cosine
+  /// Asked between inputs, tensors and files: if it says so, Error{cancelled}, and nothing is written.
+  std::function<bool()> is_cancelled{};
 };
 
 struct QuantizeReport {

@@ -162,6 +162,9 @@ TEST_F(ResumeTest, AnInterruptedJobGoesOnToTheSameBytes) {
   for (const char* output : {"out.npy", "out.jsonl"}) {
     ASSERT_EQ(tessera(fmt::format("embed model in.jsonl -o whole-{}", output)).status, 1);
     interrupt(output);
+    // What a process leaves that is killed while it says how far it is, and a file of somebody else.
+    file(fmt::format("{}.partial.json.tmpAbC123", output), "{");
+    file(fmt::format("{}.partial.json.mine", output), "{");
     // What came behind the last window that counts.
     sh(fmt::format("printf 'half a row' >> {}.partial", output));
     const CommandResult result =

@@ -2,6 +2,8 @@
 // tessera quantize, and what other commands say of the directory that it writes.
 #include <gmock/gmock.h>
 
+#include <csignal>
+
 #include "tests/models/text/json_sections.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
 #include "tests/tessera/image_directory.hpp"
@@ -87,6 +89,27 @@ TEST_F(QuantizeCliTest, WordsAndClippingWhereTheyAreAskedFor) {
       HasSubstr("tables of words: as they were, kept or read by something else as floats\n"));
   EXPECT_EQ(tessera("embed small texts.txt --precision int8").status, 0);
   EXPECT_EQ(tessera("embed small texts.txt").status, 0);
+}
+
+TEST_F(QuantizeCliTest, ASignalLeavesNothing) {
+  std::string texts;
+  for (int i = 0; i < 40000; ++i) texts += "the cat sat on the mat\n";
+  file("texts.txt", texts);
+  const auto stopped = [&](const std::string& flags) {
+    return sh("\"$TESSERA\" quantize model --out small " + flags +
+              " & child=$!; n=0; while ! ls -d small.tmp-* >/dev/null 2>&1 && [ $n -lt 2000 ]; do "
+              "n=$((n+1)); sleep 0.01; done; kill -TERM $child; wait $child");
+  };
+  const CommandResult result = stopped("--calibrate texts.txt");
+  EXPECT_EQ(result.status, 128 + SIGTERM) << result.err;
+  EXPECT_THAT(result.err, testing::Not(HasSubstr("tessera")));
+  EXPECT_THAT(temporaries(), testing::IsEmpty());
+  EXPECT_FALSE(fs::exists(path("small")));
+  fs::create_directories(path("small"));
+  file("small/config.json", "{}");
+  EXPECT_EQ(stopped("--calibrate texts.txt --force").status, 128 + SIGTERM);
+  EXPECT_EQ(read_file(path("small/config.json")), "{}") << "what was there stays";
+  EXPECT_THAT(temporaries(), testing::IsEmpty());
 }
 
 TEST_F(QuantizeCliTest, SaysWhatItRefuses) {

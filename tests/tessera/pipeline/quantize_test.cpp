@@ -521,6 +521,26 @@ TEST_F(QuantizeWithTextsTest, WordsAndClippingAreInWhatIsMeasured) {
   EXPECT_NE(cosine_of(false, true), neither);
 }
 
+TEST_F(QuantizeWithTextsTest, MayBeCancelledAnywhereAndLeavesNothing) {
+  int asked = 0, most = 0;
+  QuantizeOptions options = with_texts();
+  options.is_cancelled = [&] { return asked++ == most; };
+  for (; most < 1000; ++most) {
+    asked = 0;
+    try {
+      quantize_directory(from_, options);
+      break;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::cancelled) << error.what();
+    }
+    EXPECT_EQ(std::distance(fs::directory_iterator(directory_.path()), {}), 2)
+        << "model and texts.txt, after " << most;
+  }
+  EXPECT_GT(most, 3 * 4 + 20) << "runs of three texts, then tensors";
+  EXPECT_EQ(asked, most);
+  EXPECT_TRUE(fs::exists(to_ / "config.json"));
+}
+
 TEST_F(QuantizeWithTextsTest, OutputsThatAreTooLargeToHoldAreRefused) {
   const auto package = std::make_shared<const models::Package>(models::open_package(from_));
   const CalibrationInputs texts = inputs_of(*package, "texts.txt");
