@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/machine/machine.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/pipeline/precision_costs.hpp"
 
 namespace tessera::cli {
@@ -66,10 +67,9 @@ EncoderOptions advised(const ModelFlags& flags, const models::Package& package,
   warn_if_slower(options.precision, *options.session.rates);
   if (!may_gain || !has_outputs(package, options)) return options;
   if (const std::optional<double> gain = gain_of_auto(package, options)) {
-    fmt::print(stderr,
-               "tessera: --precision auto would be {:.2f} x as fast (predicted for {} rows; "
-               "--precision fp32 silences this)\n",
-               *gain, BatchFlags{}.shape(package.program).rows);
+    say("tessera: --precision auto would be {:.2f} x as fast (predicted for {} rows; "
+        "--precision fp32 silences this)\n",
+        *gain, BatchFlags{}.shape(package.program).rows);
   }
   return options;
 }

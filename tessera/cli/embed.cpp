@@ -16,6 +16,7 @@
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/resumable_job.hpp"
 #include "tessera/cli/role_flag.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/cli/text_job.hpp"
 #include "tessera/cli/vector_flags.hpp"
 #include "tessera/pipeline/embedding_writer.hpp"
@@ -125,7 +126,7 @@ void Embed::run_texts(const CLI::App& command, const PackagePointer& package,
   OutputFile& out = job ? job->out() : *file;
   const RecordCounts before = job ? job->before() : RecordCounts{};
   if (before.read > 0) {
-    fmt::print(stderr, "tessera embed: goes on behind {} lines\n", before.read);
+    say("tessera embed: goes on behind {} lines\n", before.read);
   }
   const auto writer =
       MatrixWriter::create(matrix_format(*package), out, encoder.width(), "text",

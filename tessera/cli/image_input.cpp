@@ -10,6 +10,7 @@
 #include "runtime/base/error.hpp"
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/say.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -19,17 +20,16 @@ void print_stats(const ImageStats& stats) {
   const double all = std::max(stats.all, 1e-9), computing = stats.computing,
                loading = stats.loading.all();
   const auto files = static_cast<double>(std::max<std::size_t>(stats.images + stats.failed, 1));
-  fmt::print(stderr,
-             "{} images in {} batches, {} failed: {:.3f} s, {:.2f} images/s\n"
-             "in the encoder {:.1f} % of the time, waiting for images {:.1f} %, other {:.1f} %\n"
-             "outside the encoder {:.1f} %; if nothing overlapped, {:.1f} %\n"
-             "loading {:.2f} ms of CPU an image: read {:.2f}, decode {:.2f}, resize {:.2f}\n",
-             stats.images, stats.batches, stats.failed, stats.all,
-             static_cast<double>(stats.images) / all, 100 * computing / all,
-             100 * stats.waiting / all, 100 * (all - computing - stats.waiting) / all,
-             100 * (all - computing) / all, 100 * loading / std::max(loading + computing, 1e-9),
-             1e3 * loading / files, 1e3 * stats.loading.read / files,
-             1e3 * stats.loading.decode / files, 1e3 * stats.loading.resize / files);
+  say("{} images in {} batches, {} failed: {:.3f} s, {:.2f} images/s\n"
+      "in the encoder {:.1f} % of the time, waiting for images {:.1f} %, other {:.1f} %\n"
+      "outside the encoder {:.1f} %; if nothing overlapped, {:.1f} %\n"
+      "loading {:.2f} ms of CPU an image: read {:.2f}, decode {:.2f}, resize {:.2f}\n",
+      stats.images, stats.batches, stats.failed, stats.all, static_cast<double>(stats.images) / all,
+      100 * computing / all, 100 * stats.waiting / all,
+      100 * (all - computing - stats.waiting) / all, 100 * (all - computing) / all,
+      100 * loading / std::max(loading + computing, 1e-9), 1e3 * loading / files,
+      1e3 * stats.loading.read / files, 1e3 * stats.loading.decode / files,
+      1e3 * stats.loading.resize / files);
 }
 
 }  // namespace
@@ -57,15 +57,11 @@ ImageList list_arguments(const std::vector<std::string>& arguments, const ImageF
   if (std::find(arguments.begin(), arguments.end(), "-") != arguments.end()) {
     throw UsageError("got '-', expected images or directories");
   }
-  return list_images(arguments, {.skips_others = flags.skips_others,
-                                 .unreadable =
-                                     [&](const std::string& m) {
-                                       fmt::print(stderr, "tessera {}: {}\n", command, m);
-                                     },
-                                 .skipped =
-                                     [&](const std::string& m) {
-                                       fmt::print(stderr, "tessera {}: note: {}\n", command, m);
-                                     }});
+  return list_images(
+      arguments,
+      {.skips_others = flags.skips_others,
+       .unreadable = [&](const std::string& m) { say("tessera {}: {}\n", command, m); },
+       .skipped = [&](const std::string& m) { say("tessera {}: note: {}\n", command, m); }});
 }
 
 void require_all(std::size_t failed, const ImageList& files) {
@@ -81,7 +77,7 @@ std::size_t run_images(ImageEncoder& encoder, const ImageList& files, const Imag
       files.paths, sink,
       [&](std::size_t, const Error& error) {
         progress.clear();
-        fmt::print(stderr, "tessera {}: {}\n", command, error.what());
+        say("tessera {}: {}\n", command, error.what());
       },
       progress.of_known());
   if (flags.shows_stats) {

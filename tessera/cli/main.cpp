@@ -20,6 +20,7 @@
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/process.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/pipeline/output_file.hpp"
 
 #ifndef TESSERA_VERSION
@@ -86,15 +87,10 @@ std::string command_name(const CLI::App& root) {
   return "tessera";
 }
 
-/// Whether or not anybody reads it: fmt::print throws where stderr is a closed pipe.
-void say(const std::string& line) {
-  std::fputs(line.c_str(), stderr);
-}
-
 int report(const CLI::App& root, const std::string& message, int status) {
   const std::string name = command_name(root);
-  say(fmt::format("{}: {}\n", name, message));
-  if (status == kExitUsage) say(fmt::format("Try '{} --help'.\n", name));
+  say("{}: {}\n", name, message);
+  if (status == kExitUsage) say("Try '{} --help'.\n", name);
   return status;
 }
 
@@ -168,7 +164,7 @@ int main(int argc, char** argv) {
   using namespace tessera;
   cli::prepare_process();
   set_log_callback([](LogLevel level, std::string_view message) {
-    if (level == LogLevel::warning) cli::say(fmt::format("tessera: warning: {}\n", message));
+    if (level == LogLevel::warning) cli::say("tessera: warning: {}\n", message);
   });
   CLI::App root(
       "Transformer encoders on CPUs: texts and images to embeddings, classes, and states.",

@@ -15,6 +15,7 @@
 #include "models/sentence/pooling_modes.hpp"
 #include "runtime/plan/plan_file.hpp"
 #include "tessera/cli/failure.hpp"
+#include "tessera/cli/say.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -372,8 +373,8 @@ void say_what_was_cut(std::string_view command, const TextInputs& texts) {
 void say_what_was_cut(std::string_view command, const TextInputs& texts, std::size_t cut,
                       std::size_t count) {
   if (cut == 0) return;
-  fmt::print(stderr, "tessera {}: {} of {} texts were cut to {} tokens ({})\n", command, cut, count,
-             texts.max_tokens(), texts.limit_reason());
+  say("tessera {}: {} of {} texts were cut to {} tokens ({})\n", command, cut, count,
+      texts.max_tokens(), texts.limit_reason());
 }
 
 void require_embedding(const models::Package& package) {

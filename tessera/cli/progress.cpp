@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/say.hpp"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -96,12 +97,11 @@ void Progress::update(std::size_t items, double fraction) {
   next_ = now + (is_dumb_ ? kPlainInterval : kInterval);
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   if (is_dumb_) {
-    fmt::print(stderr, "{}\n", progress_line(label_, items, fraction, seconds));
+    say("{}\n", progress_line(label_, items, fraction, seconds));
     return;
   }
   // \r and "erase to the end of the line": one line, redrawn.
-  fmt::print(stderr, "\r{}\x1b[K",
-             progress_line(label_, items, fraction, seconds, terminal_columns()));
+  say("\r{}\x1b[K", progress_line(label_, items, fraction, seconds, terminal_columns()));
   std::fflush(stderr);
   is_shown_ = true;
 }
@@ -118,7 +118,7 @@ void Progress::close(const std::string& who, std::size_t items, const char* unit
   const Clock::duration taken = Clock::now() - begin_;
   if (!is_asked_for && (!is_terminal_ || taken < kFirst)) return;
   const double seconds = std::chrono::duration<double>(taken).count();
-  fmt::print(stderr, "{}\n", closing_line(who, items, unit, seconds));
+  say("{}\n", closing_line(who, items, unit, seconds));
 }
 
 void Progress::clear() {

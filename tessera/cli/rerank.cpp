@@ -11,6 +11,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/cli/sides.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
@@ -48,7 +49,7 @@ void Rerank::run(const CLI::App& /*command*/) {
   EncoderOptions options = model.encoder_options({ranks_by.name});
   std::size_t bad = 0;
   const auto tell = [&bad](const Error& error) {
-    fmt::print(stderr, "tessera rerank: {}\n", error.what());
+    say("tessera rerank: {}\n", error.what());
     ++bad;
   };
   SideEncoders encoders(sides, advised(model, *package, std::move(options), is_quiet));

@@ -13,6 +13,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/progress.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/cli/sides.hpp"
 #include "tessera/pipeline/about.hpp"
 #include "tessera/pipeline/answers.hpp"
@@ -67,8 +68,7 @@ class Queries {
 
   bool next(std::string& query, std::string& where) {
     if (lines_ != nullptr) {
-      if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1)
-        fmt::print(stderr, "query> ");
+      if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1) say("query> ");
       if (!lines_->next(query)) return false;
       where = lines_->where();
       return true;
@@ -122,9 +122,9 @@ VectorIndex Search::fill(std::vector<Entry>& entries, const TextInputs& texts, T
   VectorIndex searched(std::move(rows), encoder.width(), measure);
   if (is_quiet) return searched;
   const double ms = watch.ms();
-  fmt::print(stderr, "tessera search: {} {} texts in {:.2f} s ({:.0f} texts/s)\n",
-             load.empty() ? "indexed" : "loaded", entries.size(), ms / 1e3,
-             static_cast<double>(entries.size()) / ms * 1e3);
+  say("tessera search: {} {} texts in {:.2f} s ({:.0f} texts/s)\n",
+      load.empty() ? "indexed" : "loaded", entries.size(), ms / 1e3,
+      static_cast<double>(entries.size()) / ms * 1e3);
   return searched;
 }
 
@@ -167,7 +167,7 @@ void Search::run(const CLI::App& /*command*/) {
                                as(TextRole::document, *package, index_prompt.options(text)));
   std::size_t bad = 0;
   const auto tell = [&bad](const Error& error) {
-    fmt::print(stderr, "tessera search: {}\n", error.what());
+    say("tessera search: {}\n", error.what());
     ++bad;
   };
   SearchIndex searched{.entries = read_entries(read, tell), .vectors = {}};
@@ -191,7 +191,7 @@ void Search::run(const CLI::App& /*command*/) {
                       [&] { encoder.run(std::span(&sequence, 1), vector); });
     } catch (const Error& error) {  // of this query: the others are answered
       if (error.code() != ErrorCode::invalid_argument) throw;
-      fmt::print(stderr, "tessera search: {}\n", error.what());
+      say("tessera search: {}\n", error.what());
       ++failed;
       continue;
     }
@@ -214,10 +214,8 @@ void Search::run(const CLI::App& /*command*/) {
 void Search::say_times(std::size_t count, double embedding_ms, double search_ms) const {
   if (is_quiet || count == 0) return;
   const auto n = static_cast<double>(count);
-  fmt::print(stderr,
-             "tessera search: {} quer{}, {:.2f} ms each ({:.2f} embedding, {:.2f} searching)\n",
-             count, count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n,
-             search_ms / n);
+  say("tessera search: {} quer{}, {:.2f} ms each ({:.2f} embedding, {:.2f} searching)\n", count,
+      count == 1 ? "y" : "ies", (embedding_ms + search_ms) / n, embedding_ms / n, search_ms / n);
 }
 
 void Search::require_all(std::size_t bad, std::size_t failed, std::size_t count) const {
@@ -244,7 +242,7 @@ void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
   EncoderOptions options = model.encoder_options({models::kTokenVectors});
   std::size_t bad = 0, failed = 0, count = 0;
   const auto tell = [&bad](const Error& error) {
-    fmt::print(stderr, "tessera search: {}\n", error.what());
+    say("tessera search: {}\n", error.what());
     ++bad;
   };
   std::vector<Entry> entries = read_entries(read, tell);
@@ -258,9 +256,9 @@ void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
   }
   if (!is_quiet) {
     const double seconds = indexing.ms() / 1e3;
-    fmt::print(stderr, "tessera search: indexed {} texts, {} vectors, {:.1f} MB, in {:.2f} s\n",
-               ranker.entries().size(), ranker.token_index().vectors(),
-               static_cast<double>(ranker.token_index().bytes()) / 1e6, seconds);
+    say("tessera search: indexed {} texts, {} vectors, {:.1f} MB, in {:.2f} s\n",
+        ranker.entries().size(), ranker.token_index().vectors(),
+        static_cast<double>(ranker.token_index().bytes()) / 1e6, seconds);
   }
   Queries source(queries, read.options.encoding);
   std::string query, where;
@@ -277,7 +275,7 @@ void Search::run_tokens(const std::shared_ptr<const models::Package>& package,
       out.flush();
     } catch (const Error& error) {  // of this query: the others are answered
       if (error.code() != ErrorCode::invalid_argument) throw;
-      fmt::print(stderr, "tessera search: {}\n", error.what());
+      say("tessera search: {}\n", error.what());
       ++failed;
     }
   }

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/say.hpp"
 
 namespace tessera::cli {
 
@@ -17,7 +18,7 @@ RecordCounts run_texts(const TextJob& job, RecordStream& stream, const Prepare& 
   Progress progress(job.label);
   sinks.failed = [&](const Error& error) {
     progress.clear();
-    fmt::print(stderr, "tessera {}: {}\n", job.command, error.what());
+    say("tessera {}: {}\n", job.command, error.what());
   };
   sinks.progress = [&](std::size_t done, double fraction) { progress.update(done, fraction); };
   const RecordCounts counts = run_records(stream, prepare, encoder, sinks, before);

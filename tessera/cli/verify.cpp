@@ -15,6 +15,7 @@
 #include "tessera/cli/options.hpp"
 #include "tessera/cli/output_checks.hpp"
 #include "tessera/cli/role_flag.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/measure/recording.hpp"
 #include "tessera/measure/verification.hpp"
 #include "tessera/pipeline/image_loader.hpp"
@@ -137,8 +138,7 @@ void Verify::record_here(const std::string& path) const {
                                      option_name(precision))},
              path);
   if (left_out.empty()) return;
-  fmt::print(stderr, "tessera verify: left out, as larger than 64 MiB: {}\n",
-             fmt::join(left_out, ", "));
+  say("tessera verify: left out, as larger than 64 MiB: {}\n", fmt::join(left_out, ", "));
 }
 
 void Verify::run(const CLI::App& command) const {

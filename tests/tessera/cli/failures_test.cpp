@@ -156,6 +156,26 @@ TEST_F(FailuresTest, ClosedStandardStreamsAreErrors) {
   EXPECT_THAT(result.err, HasSubstr("stdout: cannot write"));
 }
 
+TEST_F(FailuresTest, WorkGoesOnWhereNobodyReadsWhatIsSaid) {
+  std::string longer = "hello";
+  for (int i = 0; i < 100; ++i) longer += " hello";
+  file("in.txt", "hello\n" + longer + "\nhello\n");
+  file("films.txt", "tea\n" + longer + "\n");
+  for (const std::string command :
+       {"embed model in.txt --truncation none", "embed model in.txt",
+        "search model --index films.txt --truncation none tea",
+        "search model --save films.npy --index films.txt --truncation none tea",
+        "rerank model --query tea films.txt", "tokens model in.txt --truncation none"}) {
+    const CommandResult heard = tessera(command);
+    for (const char* nobody : {"2>&-", "2>/dev/full"}) {
+      const CommandResult unheard = tessera(command + " " + nobody);
+      EXPECT_EQ(unheard.status, heard.status) << command << " " << nobody;
+      EXPECT_EQ(unheard.out, heard.out) << command << " " << nobody;
+      EXPECT_EQ(unheard.err, "");
+    }
+  }
+}
+
 TEST_F(FailuresTest, OutputFilesKeepLinksAndModes) {
   file("in.txt", "hello\n");
   file("target", "before");
