@@ -39,6 +39,13 @@ consteval std::size_t extent(Index n) noexcept {
 template <int mr>
 inline constexpr bool kFar = mr >= 4;
 
+/// Panels that are not in L2 are read one after another, and prefetched far, where few rows of whole numbers
+/// wait for them: several at once are several streams, each of a part of the pace. Not of one row, which waits
+/// longer for the sums of a panel than for its bytes.
+template <class E, int mr>
+inline constexpr bool kOneStream =
+    E::kIsInteger&& E::kFused && !E::kDecodesRows && mr >= 2 && mr <= 4;
+
 /// BWords of a panel of NR columns for one word of A.
 template <class E>
 consteval Index words_of_row(Index NR) noexcept {
@@ -163,6 +170,8 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   for (int g = 0; g < kGroups; ++g) a[g] = static_cast<const float*>(t.a) + g * kGroup * lda;
 
   constexpr bool kNear = mr >= 2;
+  constexpr Index kAhead =
+      far && kOneStream<E, mr> ? 2 : 1;  // distances of prefetching (stream.inl.hpp)
   constexpr bool kFma = E::kFused;
   // a[i,k], and the product before it is added
   constexpr int kTemporaries = E::kRegisters + (kFma ? 0 : 1);
@@ -184,7 +193,7 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
         const BWord* bkv = b + v / NV * ldb + k * NR + v % NV * V;
         bk[v] = E::factor_of(E::load(bkv));
         if (kNear && v % NV * V * Index{sizeof(BWord)} % kLineBytes == 0) {
-          _mm_prefetch(reinterpret_cast<const char*>(bkv) + kNearBytes, _MM_HINT_T0);
+          _mm_prefetch(reinterpret_cast<const char*>(bkv) + kAhead * kNearBytes, _MM_HINT_T0);
         }
         if constexpr (kHoldB) E::hold(bk[v]);
       }
@@ -216,7 +225,8 @@ TESSERA_INLINE void full_tile(const GemmTile& t, Index j0, const float* x, Index
   };
   Index left = t.kc / KR;
   if constexpr (far) {
-    stream = stream_of<NR, kRow * Index{sizeof(BWord)}>(t, (t.kc + KR - 1) / KR, j0, P);
+    stream = stream_of<NR, kRow * Index{sizeof(BWord)}, kAhead * kFarBytes>(t, (t.kc + KR - 1) / KR,
+                                                                            j0, P);
   }
   for (; left >= 4; left -= 4) {
     if constexpr (far) stream.next<P>();
@@ -288,8 +298,9 @@ void tile_of_rows(const GemmTile& t) noexcept {
     float* y = at_once ? nullptr : finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? sums_of(t, j) : nullptr;
-    if (kFar<mr> && (!t.resident || t.ahead != nullptr)) {
-      full_tile<A, E, mr, NV, panels, kFar<mr>>(t, j, init, ld_of_sums(t), y, ldy);
+    constexpr bool kMayBeFar = kFar<mr> || (kOneStream<E, mr> && panels == 1);
+    if (kMayBeFar && (!t.resident || t.ahead != nullptr)) {
+      full_tile<A, E, mr, NV, panels, kMayBeFar>(t, j, init, ld_of_sums(t), y, ldy);
     } else {
       full_tile<A, E, mr, NV, panels, false>(t, j, init, ld_of_sums(t), y, ldy);
     }
@@ -297,7 +308,8 @@ void tile_of_rows(const GemmTile& t) noexcept {
     j += panels * NR;
   };
   if constexpr (P > 1) {
-    while (t.nr - j >= P * NR) pass(std::integral_constant<int, P>{});
+    const bool one_stream = kOneStream<E, mr> && !t.resident;
+    while (!one_stream && t.nr - j >= P * NR) pass(std::integral_constant<int, P>{});
   }
   while (t.nr - j >= NR) pass(std::integral_constant<int, 1>{});
   if (j == t.nr) return;

@@ -61,6 +61,10 @@ class VectorTouch {
         KR_(kernel.KR),
         row_bytes_(kernel.group_bytes()),
         of_integers_(kernel.of_integers) {
+    // kOneStream there: of whole numbers four to a word.
+    if (of_integers_ && KR_ == 4 && kernel.bits.b == 8 && t.mr >= 2 && t.mr <= 4 && !t.resident) {
+      return;
+    }
     const Index NV = NR_ / V, registers = V == 16 ? 32 : 16;
     while (t.mr * NV * P_ < 10 && t.mr * NV * 2 * P_ <= registers * 3 / 4 && P_ < 4) P_ *= 2;
   }
