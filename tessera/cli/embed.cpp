@@ -291,6 +291,7 @@ void Embed::run(const CLI::App& command) {
 
 void Embed::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_tower_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);
   model.add_memory_to(command);
@@ -345,7 +346,8 @@ void Embed::add_to(CLI::App& command) {
       "  echo 'Hello there' | tessera embed model --format text\n"
       "  echo '101 7592 2045 102' | tessera embed model --ids\n"
       "  tessera embed bge-m3 a.txt --output-name embedding,lexical_weights,colbert_vecs\n"
-      "  tessera embed vit photos/ -o vectors.npy --paths vectors.txt");
+      "  tessera embed vit photos/ -o vectors.npy --paths vectors.txt\n"
+      "  tessera embed clip captions.txt --tower text -o captions.npy");
 }
 
 }  // namespace

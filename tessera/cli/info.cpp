@@ -31,6 +31,7 @@ void Info::run(const CLI::App& /*command*/) const {
 
 void Info::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_tower_to(command);
   role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);

@@ -230,16 +230,29 @@ void ModelFlags::add_plan_to(CLI::App& command) {
       ->excludes(file);
 }
 
-std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower tower,
+void ModelFlags::add_tower_to(CLI::App& command) {
+  add_choice(command, "--tower", tower, "TOWER", {"text", "image"},
+             "Models with two (CLIP, SigLIP): which one (default: image)");
+}
+
+std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower otherwise,
                                                                 models::Route route) const {
-  return std::make_shared<const models::Package>(
-      models::open_package(model, {.tower = tower,
+  const models::Tower asked = tower.empty()     ? otherwise
+                              : tower == "text" ? models::Tower::text
+                                                : models::Tower::image;
+  auto package = std::make_shared<const models::Package>(
+      models::open_package(model, {.tower = asked,
                                    .route = route,
                                    .architecture = architecture,
                                    .dims = dims,
                                    .top_k = top_k,
                                    .pooling = models::pooling_from_name(pooling),
                                    .normalize = normalize}));
+  if (tower.empty() || package->similarity) return package;
+  throw UsageError(
+      fmt::format("--tower: got {}, which has one encoder, expected a model of texts "
+                  "and images (CLIP, SigLIP)",
+                  model));
 }
 
 void ModelFlags::require_sparse_for_top_k(const models::Package& package,

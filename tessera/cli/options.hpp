@@ -34,17 +34,20 @@ struct ModelFlags {
   Index top_k = 0;             // 0: not given
   std::string pooling;         // empty: not given
   bool normalize = false;
+  std::string tower;  // "text", "image"; empty: not given
 
   void add_to(CLI::App& command);
+  void add_tower_to(CLI::App& command);      ///< --tower of models that have two
   void add_embedding_to(CLI::App& command);  ///< --dims, --pooling, --normalize
   void add_top_k_to(CLI::App& command);      ///< --top-k of sparse embeddings
   void add_memory_to(CLI::App& command);
   void add_memory_cap_to(CLI::App& command, const char* names,
                          const char* help);  ///< --packed-cache, --memory-cap
   void add_plan_to(CLI::App& command);       ///< --plan, what is asked for instead, --allow-onednn
-  /// Throws Error as models::open_package() does.
+  /// Of the tower that the flag names, else of `otherwise`. Throws Error as models::open_package() does;
+  /// UsageError where the flag was given, and the model has no two.
   std::shared_ptr<const models::Package> open_package(
-      models::Tower tower = models::Tower::automatic,
+      models::Tower otherwise = models::Tower::automatic,
       models::Route route = models::Route::automatic) const;
   /// `inputs` and the file of --plan: what the command reads, and no output may be.
   std::vector<std::string> with_plan(std::vector<std::string> inputs) const {

@@ -60,6 +60,7 @@ void PlanCommand::run(const CLI::App& /*command*/) const {
 
 void PlanCommand::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_tower_to(command);
   role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);

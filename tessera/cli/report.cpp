@@ -125,6 +125,7 @@ void ReportCommand::run(const CLI::App& command) const {
 
 void ReportCommand::add_to(CLI::App& command) {
   model.add_to(command);
+  model.add_tower_to(command);
   role.add_route_to(command);
   model.add_embedding_to(command);
   model.add_top_k_to(command);

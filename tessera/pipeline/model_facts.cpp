@@ -234,6 +234,10 @@ ModelFacts describe(const models::Package& package, EncoderOptions options) {
     facts.add("route", package.route);
     facts.add("routes", package.routes);
   }
+  if (package.similarity) {
+    facts.add("tower", package.program.images() != nullptr ? "image" : "text");
+    facts.add("towers", std::vector<std::string>{"image", "text"});
+  }
   facts.add("layers", extent(package.layers));
   facts.add("hidden", extent(package.hidden));
   facts.add("heads", extent(package.heads));

@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "models/package.hpp"
+#include "tessera/pipeline/calibration.hpp"
 #include "tests/models/text/json_sections.hpp"
 #include "tests/tessera/cli/cli_test.hpp"
 #include "tests/tessera/image_directory.hpp"
@@ -228,6 +230,37 @@ TEST_F(ImageCliTest, ComparesTextsWithImages) {
   expect_failure(tessera("similar clip --image photos --text cat"), 1, "--ids");
   expect_failure(tessera("similar clip --image photos --ids --text '0 x'"), 1, "--text 1: ");
   EXPECT_EQ(tessera("similar clip --image photos").status, 2);
+}
+
+TEST_F(ImageCliTest, EitherTowerIsEmbeddedDescribedAndPlanned) {
+  copy_image_model("siglip-full", path("siglip"), R"({"size": {"height": 24, "width": 24}})");
+  write_file(path("siglip/tokenizer.json"), text::JsonSections{}.text());
+  write_file(path("texts.txt"), "hello world\nworld\n");
+  const CommandResult vectors = tessera("embed siglip texts.txt --tower text --format text");
+  ASSERT_EQ(vectors.status, 0) << vectors.err;
+  models::PackageOptions options;
+  options.tower = models::Tower::text;
+  const auto text =
+      std::make_shared<const models::Package>(models::open_package(path("siglip"), options));
+  const std::filesystem::path texts = path("texts.txt");
+  const auto rows = main_rows(text, calibration_inputs(*text, {&texts, 1}), PrecisionOption::fp32);
+  ASSERT_EQ(rows.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::vector<float> printed = numbers_of(lines_of(vectors.out)[i]);
+    ASSERT_EQ(printed.size(), rows[i].size());
+    for (std::size_t k = 0; k < printed.size(); ++k) EXPECT_NEAR(printed[k], rows[i][k], 1e-6);
+  }
+  EXPECT_EQ(tessera("embed siglip photos --tower image").out, tessera("embed siglip photos").out);
+
+  EXPECT_THAT(tessera("info siglip").out, HasSubstr("tower                       image\n"));
+  const CommandResult info = tessera("info siglip --tower text");
+  EXPECT_THAT(info.out, HasSubstr("tower                       text\n"));
+  EXPECT_THAT(info.out, HasSubstr("vocabulary "));
+  EXPECT_THAT(tessera("plan siglip --tower text --rows 32").out, HasSubstr("embedding "));
+  EXPECT_EQ(tessera("profile siglip --tower text --rows 16 --against bf16").status, 0);
+  EXPECT_EQ(tessera("report siglip --tower text --rows 16 --runs 1 -o page.html").status, 0);
+  expect_failure(tessera("embed vit photos --tower image"), 2, "which has one encoder");
+  expect_failure(tessera("embed siglip photos --tower both"), 2, "--tower");
 }
 
 TEST_F(ImageCliTest, AnInputIsNeverTheOutput) {
