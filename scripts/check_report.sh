@@ -26,7 +26,7 @@ browse() {
   shift 3
   timeout 120 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
     --hide-scrollbars --user-data-dir="$work/profile" --enable-logging=stderr \
-    --host-resolver-rules='MAP * ~NOTFOUND' --virtual-time-budget=2000 \
+    --host-resolver-rules='MAP * ~NOTFOUND' --virtual-time-budget=2000 --run-all-compositor-stages-before-draw \
     --window-size="$width,$height" "$@" "file://$page" 2>>"$work/log"
 }
 
