@@ -23,6 +23,11 @@ if LC_ALL=C grep -m 5 -nP '^(?:(?!//).)*[^\x00-\x7F]' "${product[@]}"; then
   say "expected ASCII outside of comments in the lines above"
   bad=$((bad + 1))
 fi
+mapfile -t tool < <(sources_in tessera)
+if grep -m 5 -nP '^(?!\s*//).*fmt::print\(' "${tool[@]}"; then
+  say "expected say() of tessera/cli/say.hpp, or OutputFile, in the lines above: fmt::print() throws where nobody reads"
+  bad=$((bad + 1))
+fi
 if LC_ALL=C grep -m 5 -nP '\t|[ ]+$' "${files[@]}"; then
   say "expected neither tabs nor trailing spaces in the lines above"
   bad=$((bad + 1))

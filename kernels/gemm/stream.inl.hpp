@@ -20,8 +20,8 @@ namespace {
 //                          From 4 rows on; with fewer the loads themselves are the limit.
 //
 //   Two to four rows of whole numbers take a panel's bytes faster than memory gives them: one panel at a
-//   time, twice as far (4 and 16 KiB), took 0.80 to 0.87 of the time of two or four at once, from memory
-//   ((2304,768), (3072,768); Zen 4; (768,3072): the same).
+//   time, twice as far (4 and 16 KiB), took 0.87 to 0.90 of the time of two or four at once, from memory
+//   ((2304,768), (3072,768), (768,768); Zen 4; (768,3072): about the same).
 //
 // The caller's `ahead` takes the place of far; `resident` switches far off. Emerald Rapids,
 // AVX-512, ratios of medians of interleaved runs (bench_gemm):

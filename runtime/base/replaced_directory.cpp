@@ -36,15 +36,26 @@ bool is_there_with_content(const fs::path& directory) {
 
 }  // namespace
 
-ReplacedDirectory::ReplacedDirectory(fs::path target, bool replaces)
-    : target_(followed(std::move(target))) {
-  if (is_there_with_content(target_) && !(replaces && directory_exists(target_))) {
+void require_replaceable(const fs::path& out, bool replaces) {
+  const fs::path target = followed(out);
+  if (is_there_with_content(target) && !(replaces && directory_exists(target))) {
     throw Error(
         ErrorCode::invalid_argument,
-        fmt::format("{}: is {}, expected no such directory, or an empty one{}", target_.string(),
-                    directory_exists(target_) ? "there, with files" : "no directory",
-                    directory_exists(target_) ? ", or to be asked to replace it" : ""));
+        fmt::format("{}: is {}, expected no such directory, or an empty one{}", target.string(),
+                    directory_exists(target) ? "there, with files" : "no directory",
+                    directory_exists(target) ? ", or to be asked to replace it" : ""));
   }
+  const fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+    throw Error(ErrorCode::io_error,
+                fmt::format("{}: cannot create a directory beside it: {}", target.string(),
+                            std::generic_category().message(errno)));
+  }
+}
+
+ReplacedDirectory::ReplacedDirectory(fs::path target, bool replaces)
+    : target_(followed(std::move(target))) {
+  require_replaceable(target_, replaces);
   static std::atomic<unsigned> counter{0};
   bool is_made = false;
   for (int attempt = 0; attempt < 100 && !is_made; ++attempt) {  // leftovers of a dead process

@@ -7,6 +7,9 @@
 
 namespace tessera {
 
+/// That ReplacedDirectory could be made, before the work is done that it is for. Errors: as there
+void require_replaceable(const std::filesystem::path& target, bool replaces);
+
 /// A new directory beside `target` that is removed again, with what is in it, unless commit() put it in the
 /// target's place. A target that is a link is followed.
 class ReplacedDirectory {

@@ -136,7 +136,8 @@ void require_kind(const CLI::App& command, const models::Package& package) {
         {"--max-length", "--truncation", "--truncation-side", "--prompt", "--prompt-name",
          "--jsonl", "--csv", "--tsv", "--ids", "--pairs", "--with-text", "--text-key", "--id-key",
          "--column", "--pair-column", "--header", "--no-quotes", "--encoding", "--resume"},
-        "applies to texts, the model takes images");
+        package.similarity ? "applies to texts, this tower takes images (--tower text)"
+                           : "applies to texts, the model takes images");
   } else {
     require_none(
         command,
@@ -250,7 +251,7 @@ std::shared_ptr<const models::Package> ModelFlags::open_package(models::Tower ot
                                    .normalize = normalize}));
   if (tower.empty() || package->similarity) return package;
   throw UsageError(
-      fmt::format("--tower: got {}, which has one encoder, expected a model of texts "
+      fmt::format("--tower: got {}, which has no two towers, expected a model of texts "
                   "and images (CLIP, SigLIP)",
                   model));
 }

@@ -30,22 +30,24 @@ extern "C" void remove_and_die(int signal_number) {
   ::raise(signal_number);
 }
 
-volatile std::sig_atomic_t deferred_signal = 0;
+volatile std::sig_atomic_t deferred_signal = 0, deferred_signals = 0;
 
 extern "C" void remember_signal(int signal_number) {
-  deferred_signal = signal_number;
+  if (deferred_signal == 0) deferred_signal = signal_number;
+  deferred_signals = deferred_signals + 1;
+  if (deferred_signals >= 3) remove_and_die(signal_number);
 }
 
 constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
 /// For those of them that the parent did not ignore, which means it (nohup).
-void handle_ending_signals(void (*handler)(int), int flags) {
+void handle_ending_signals(void (*handler)(int)) {
   for (const int number : kEndingSignals) {
     struct sigaction previous {};
     if (::sigaction(number, nullptr, &previous) == 0 && previous.sa_handler == SIG_IGN) continue;
     struct sigaction action {};
     action.sa_handler = handler;
-    action.sa_flags = flags;
+    action.sa_flags = SA_RESTART;
     ::sigemptyset(&action.sa_mask);
     ::sigaction(number, &action, nullptr);
   }
@@ -54,7 +56,7 @@ void handle_ending_signals(void (*handler)(int), int flags) {
 }  // namespace
 
 void defer_signals() {
-  handle_ending_signals(remember_signal, static_cast<int>(SA_RESETHAND));
+  handle_ending_signals(remember_signal);
 }
 
 bool is_interrupted() noexcept {
@@ -78,7 +80,7 @@ void prepare_process() {
   }
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  handle_ending_signals(remove_and_die, 0);
+  handle_ending_signals(remove_and_die);
 }
 
 }  // namespace tessera::cli

@@ -10,8 +10,8 @@ namespace tessera::cli {
 /// parent closed.
 void prepare_process();
 
-/// From here on the first of these signals is only remembered, so that a command can stop and clear up; the
-/// second ends the process.
+/// From here on these signals are only remembered, so that a command can stop and clear up; the third ends the
+/// process. (The second may be the first again: timeout(1) sends to the process and to its group.)
 void defer_signals();
 bool is_interrupted() noexcept;
 /// Ends the process by the signal that was remembered. Precondition: is_interrupted().

@@ -42,13 +42,14 @@ void Quantize::run(const CLI::App& command) const {
                                 .clips = clips,
                                 .calibration = {calibration.begin(), calibration.end()},
                                 .least_cosine = least_cosine,
-                                .is_cancelled = is_interrupted};
-  defer_signals();  // a directory is removed file by file, which no handler may do
+                                .is_cancelled = is_interrupted,
+                                // A directory is removed file by file, which no handler may do.
+                                .begins_to_write = defer_signals};
   QuantizeReport report;
   try {
     report = quantize_directory(model, options);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::cancelled && is_interrupted()) end_by_deferred_signal();
+  } catch (const Error&) {
+    if (is_interrupted()) end_by_deferred_signal();
     throw;
   }
   std::string text = fmt::format(

@@ -99,7 +99,9 @@ void ReportCommand::run(const CLI::App& command) const {
                         .max_sequences = options.max_sequences};
   const PlanReport report = metered.report();
   plots::ReportData data{
-      .model = title.empty() ? metered.name() : title,
+      .model = !title.empty()        ? title
+               : model.tower.empty() ? metered.name()
+                                     : fmt::format("{}, {} tower", metered.name(), model.tower),
       .plan = report,
       .rates = metered.rates(),
       .machine = machine(),

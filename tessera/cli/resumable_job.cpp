@@ -80,7 +80,6 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
     : out_(OutputFile::open_partial(output)),
       state_path_(out_->partial_path() + ".json"),
       facts_(std::move(facts)) {
-  remove_unsaved(state_path_);
   const std::uint64_t found = out_->partial_bytes();
   // A state without what it is of is left over from a job that ended: this one begins anew. What is
   // no state is somebody's file.
@@ -114,6 +113,7 @@ ResumableJob::ResumableJob(const std::string& output, JobFacts facts)
                             out_->partial_path(), state->checksum, bytes_before_));
   }
   out_->keep(bytes_before_);
+  remove_unsaved(state_path_);
   if (!state)
     save_job(state_path_, {.facts = facts_, .counts = {}, .bytes = 0, .checksum = kFnvSeed});
 }

@@ -9,6 +9,7 @@
 
 #include "tessera/cli/failure.hpp"
 #include "tessera/cli/options.hpp"
+#include "tessera/cli/say.hpp"
 #include "tessera/pipeline/similarity.hpp"
 
 namespace tessera::cli {
@@ -130,9 +131,7 @@ void SignWatch::look_at(std::span<const float> row) noexcept {
 
 void SignWatch::finish() const {
   if ((above_ > 0) == (others_ > 0)) return;  // both, or nothing was looked at
-  fmt::print(
-      stderr,
-      "tessera embed: --vector-type {}: {} of these vectors is above 0, so that all bits are "
+  say("tessera embed: --vector-type {}: {} of these vectors is above 0, so that all bits are "
       "{}: they tell nothing apart\n",
       to_string(type_), above_ > 0 ? "every number" : "no number", above_ > 0 ? 1 : 0);
 }

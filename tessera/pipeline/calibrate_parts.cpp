@@ -60,16 +60,39 @@ std::vector<std::vector<std::string>> names_by_part(std::span<const ModelPart> p
   return names;
 }
 
-/// What of the paths this package reads, where another reads the rest.
+/// A folder, or a file that begins as an image does; a pipe, which is read once, is one of texts.
+bool is_of_images(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored) ||
+         (fs::is_regular_file(path, ignored) && begins_as_image(path));
+}
+
+bool reads(const models::Package& package, const fs::path& path) {
+  return (package.program.tokens() == nullptr) == is_of_images(path);
+}
+
+/// What of the paths this package reads, where others read the rest.
 std::vector<fs::path> of_its_kind(const models::Package& package, std::span<const fs::path> paths) {
-  const bool reads_texts = package.program.tokens() != nullptr;
   std::vector<fs::path> own;
   for (const fs::path& path : paths) {
-    std::error_code ignored;
-    const bool is_of_images = fs::is_directory(path, ignored) || begins_as_image(path);
-    if (is_of_images != reads_texts) own.push_back(path);
+    if (reads(package, path)) own.push_back(path);
   }
   return own;
+}
+
+/// Each of the paths is read by one of the packages at least.
+void require_readers(std::span<const ModelPart> parts, std::span<const fs::path> paths) {
+  for (const fs::path& path : paths) {
+    const bool is_read = std::any_of(parts.begin(), parts.end(), [&](const ModelPart& part) {
+      return std::any_of(part.packages.begin(), part.packages.end(),
+                         [&](const models::Package& package) { return reads(package, path); });
+    });
+    if (is_read) continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: got {}, expected {}, which the model reads", path.string(),
+                            is_of_images(path) ? "images" : "texts",
+                            is_of_images(path) ? "texts" : "images"));
+  }
 }
 
 /// Packages that have the same weights; `names` for what is said of them.
@@ -145,11 +168,13 @@ bool CalibratedPart::takes_factors() const {
                      [](const Calibration& calibration) { return calibration.takes_factors; });
 }
 
-std::vector<CalibratedPart> calibrate(const fs::path& model, std::span<const ModelPart> parts,
+std::vector<CalibratedPart> calibrate(std::span<const ModelPart> parts,
                                       const CalibrationOptions& options) {
   check(options);
   std::vector<std::vector<std::string>> names = names_by_part(parts, options);
   const bool is_one = parts.size() == 1 && parts[0].packages.size() == 1;
+  if (!is_one) require_readers(parts, options.inputs);
+  CalibrationLines lines;
   std::vector<CalibratedPart> result(parts.size());
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const ModelPart& part = parts[i];
@@ -172,29 +197,25 @@ std::vector<CalibratedPart> calibrate(const fs::path& model, std::span<const Mod
         const auto paths = is_one ? options.inputs : of_its_kind(package, options.inputs);
         if (paths.empty()) continue;
         const auto shared = std::make_shared<const models::Package>(package);
-        CalibrationInputs inputs = calibration_inputs(package, paths);
+        CalibrationInputs inputs = calibration_inputs(package, paths, lines);
         inputs.between = options.between;
         auto right = main_rows(shared, inputs, PrecisionOption::fp32);
         of.push_back({shared, std::move(inputs), std::move(right)});
       }
       if (of.empty()) continue;
       for (const CalibratedModel& one : of) set_words(*one.package, words);
-      result[i].calibrations.push_back(
-          calibrate_group(group, std::move(of), candidates, options.least_cosine));
+      try {
+        result[i].calibrations.push_back(
+            calibrate_group(group, std::move(of), candidates, options.least_cosine));
+      } catch (const Error& error) {
+        if (group.name.empty()) throw;
+        throw Error(error.code(), fmt::format("{}: {}", group.name, error.what()));
+      }
     }
     for (const Calibration& calibration : result[i].calibrations) {
       result[i].keep.insert(result[i].keep.end(), calibration.floats.begin(),
                             calibration.floats.end());
     }
-  }
-  const bool is_any = std::any_of(result.begin(), result.end(), [](const CalibratedPart& part) {
-    return !part.calibrations.empty();
-  });
-  if (!is_any && !is_one && !options.inputs.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: got {} to calibrate with, expected texts or images that one of "
-                            "its parts reads",
-                            model.string(), options.inputs[0].string()));
   }
   return result;
 }

@@ -44,11 +44,10 @@ struct CalibratedPart {
   bool takes_factors() const;  ///< one of them
 };
 
-/// Of each of `parts`, which `model` has; the factors that are taken are told to the packages' checkpoints.
-/// Errors: invalid_argument (a name in `keep` that is in no part, a least cosine without inputs or out of
-/// range); calibration_inputs(), choose_floats()
-std::vector<CalibratedPart> calibrate(const std::filesystem::path& model,
-                                      std::span<const ModelPart> parts,
+/// Of each of `parts`; the factors that are taken are told to the packages' checkpoints.
+/// Errors: invalid_argument (a name in `keep` that is in no part, inputs that none reads, a least cosine
+/// without inputs or out of range); calibration_inputs(), choose_floats()
+std::vector<CalibratedPart> calibrate(std::span<const ModelPart> parts,
                                       const CalibrationOptions& options);
 
 }  // namespace tessera

@@ -104,8 +104,24 @@ constexpr std::size_t kFewColumns = 2;
 
 }  // namespace
 
+const std::vector<std::string>& CalibrationLines::of(const std::filesystem::path& path) {
+  const auto [known, is_new] = lines_.try_emplace(path);
+  if (is_new) {
+    LineReader reader(path.string());
+    for (std::string line; reader.next(line);) known->second.push_back(line);
+  }
+  return known->second;
+}
+
 CalibrationInputs calibration_inputs(const models::Package& package,
                                      std::span<const std::filesystem::path> paths) {
+  CalibrationLines lines;
+  return calibration_inputs(package, paths, lines);
+}
+
+CalibrationInputs calibration_inputs(const models::Package& package,
+                                     std::span<const std::filesystem::path> paths,
+                                     CalibrationLines& all_lines) {
   CalibrationInputs result;
   const TokenSpec* const tokens = package.program.tokens();
   if (tokens == nullptr) {
@@ -120,9 +136,9 @@ CalibrationInputs calibration_inputs(const models::Package& package,
   }
   const TextInputs inputs(package, {});
   for (const std::filesystem::path& path : paths) {
-    LineReader lines(path.string());
-    const std::size_t before = result.texts.size();
-    for (std::string line; lines.next(line);) {
+    const std::vector<std::string>& lines = all_lines.of(path);
+    for (std::size_t number = 1; number <= lines.size(); ++number) {
+      const std::string& line = lines[number - 1];
       const text::Encoding encoding = inputs.encode(line);
       const bool has_token = std::any_of(encoding.special_mask.begin(), encoding.special_mask.end(),
                                          [](std::uint8_t is_special) { return is_special == 0; });
@@ -130,11 +146,11 @@ CalibrationInputs calibration_inputs(const models::Package& package,
         throw Error(ErrorCode::invalid_argument,
                     fmt::format("{}: line {}: got a text without a token, expected a text to "
                                 "calibrate with on every line",
-                                path.string(), lines.line_number()));
+                                path.string(), number));
       }
       result.texts.push_back(to_sequence(*tokens, encoding));
     }
-    if (result.texts.size() > before) continue;
+    if (!lines.empty()) continue;
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{}: got no line, expected texts to calibrate with, one a line",
                             path.string()));

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -34,9 +35,22 @@ struct CalibrationInputs {
   const char* kind() const noexcept { return images.empty() ? "text" : "image"; }
 };
 
+/// The lines of files, each of which is read once, whoever asks for them: it may be a pipe.
+class CalibrationLines {
+ public:
+  /// Throws not_found, io_error, corrupt_file as LineReader does.
+  const std::vector<std::string>& of(const std::filesystem::path& path);
+
+ private:
+  std::map<std::filesystem::path, std::vector<std::string>> lines_;
+};
+
 /// The lines of files as `package` reads texts; of a model that takes images the files, or all files of
 /// directories and of those in them. Throws not_found, io_error; invalid_argument (no line, a line without a
 /// token of its own: its number).
+CalibrationInputs calibration_inputs(const models::Package& package,
+                                     std::span<const std::filesystem::path> paths,
+                                     CalibrationLines& lines);
 CalibrationInputs calibration_inputs(const models::Package& package,
                                      std::span<const std::filesystem::path> paths);
 

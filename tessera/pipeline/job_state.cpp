@@ -2,7 +2,11 @@
 #include "tessera/pipeline/job_state.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <vector>
 #include "runtime/base/error.hpp"
@@ -21,6 +25,16 @@ std::string value_or_nothing(const JobFacts& facts, const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// What stands for XXXXXX.
+bool is_made_name(const std::string& letters) {
+  return letters.size() == 6 && std::all_of(letters.begin(), letters.end(),
+                                            [](unsigned char c) { return std::isalnum(c) != 0; });
+}
+
+}  // namespace
+
 void remove_unsaved(const std::string& path) {
   namespace fs = std::filesystem;
   const fs::path file(path);
@@ -31,7 +45,12 @@ void remove_unsaved(const std::string& path) {
   for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
        at.increment(error)) {
     const std::string name = at->path().filename().string();
-    if (name.starts_with(begin) && name.size() == begin.size() + 6) left.push_back(at->path());
+    struct stat status {};
+    if (name.starts_with(begin) && is_made_name(name.substr(begin.size())) &&
+        ::lstat(at->path().c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+        status.st_uid == ::geteuid()) {
+      left.push_back(at->path());
+    }
   }
   for (const fs::path& each : left) fs::remove(each, error);
 }

@@ -21,8 +21,8 @@ struct JobState {
   std::uint64_t checksum = 0;  ///< OutputFile::checksum() of them
 };
 
-/// Removes what save_job() leaves beside the file when the process is killed in it. Precondition: nobody else
-/// saves the same job.
+/// Removes what save_job() leaves beside the file when the process is killed in it: files of this user by the
+/// names that mkstemp() makes. Precondition: nobody else saves the same job, and the file is a job's or none.
 void remove_unsaved(const std::string& path);
 
 /// Replaces the file in one step. Throws Error as OutputFile does.

@@ -24,6 +24,8 @@ struct QuantizeOptions {
   double least_cosine = 0;  ///< CalibrationOptions::least_cosine
   /// Asked between inputs, tensors and files: if it says so, Error{cancelled}, and nothing is written.
   std::function<bool()> is_cancelled{};
+  /// Called before the first file is made: up to here nothing has to be cleared up.
+  std::function<void()> begins_to_write{};
 };
 
 struct QuantizeReport {

@@ -99,8 +99,6 @@ TEST_P(GemmIntegersTest, SplitsOfRowsColumnsAndDepthGiveTheSameBits) {
   }
 }
 
-/// Sums apart from C between calls over K, and epilogues that wait for the next call: the bits of one
-/// call each, whatever streams.
 TEST_P(GemmIntegersTest, HintsMayPointAnywhereAndChangeNothing) {
   const Index NR = gemm().NR, N = 5 * NR + NR / 2, K = 77;
   for (const Index M : heights(gemm().MR)) {
@@ -127,6 +125,8 @@ TEST_P(GemmIntegersTest, HintsMayPointAnywhereAndChangeNothing) {
   }
 }
 
+/// Sums apart from C between calls over K, and epilogues that wait for the next call: the bits of one
+/// call each, whatever streams.
 TEST_P(GemmIntegersTest, SumsApartAndLaterEpiloguesGiveTheSameBits) {
   const Index MR = gemm().MR, NR = gemm().NR, N = 4 * NR + 7, K = 200;
   for (const Index M : {2 * MR + 2, 2 * MR + 5}) {

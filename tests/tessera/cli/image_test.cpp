@@ -259,7 +259,7 @@ TEST_F(ImageCliTest, EitherTowerIsEmbeddedDescribedAndPlanned) {
   EXPECT_THAT(tessera("plan siglip --tower text --rows 32").out, HasSubstr("embedding "));
   EXPECT_EQ(tessera("profile siglip --tower text --rows 16 --against bf16").status, 0);
   EXPECT_EQ(tessera("report siglip --tower text --rows 16 --runs 1 -o page.html").status, 0);
-  expect_failure(tessera("embed vit photos --tower image"), 2, "which has one encoder");
+  expect_failure(tessera("embed vit photos --tower image"), 2, "which has no two towers");
   expect_failure(tessera("embed siglip photos --tower both"), 2, "--tower");
 }
 

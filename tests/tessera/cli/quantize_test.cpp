@@ -95,21 +95,50 @@ TEST_F(QuantizeCliTest, ASignalLeavesNothing) {
   std::string texts;
   for (int i = 0; i < 40000; ++i) texts += "the cat sat on the mat\n";
   file("texts.txt", texts);
-  const auto stopped = [&](const std::string& flags) {
-    return sh("\"$TESSERA\" quantize model --out small " + flags +
-              " & child=$!; n=0; while ! ls -d small.tmp-* >/dev/null 2>&1 && [ $n -lt 2000 ]; do "
-              "n=$((n+1)); sleep 0.01; done; kill -TERM $child; wait $child");
+  // Copied when the new directory is there: time to be stopped in.
+  sh("truncate -s 200M model/notes.bin");
+  // `kill` when `condition` holds.
+  const auto stopped = [&](const std::string& flags, const std::string& condition,
+                           const std::string& kill) {
+    return sh("\"$TESSERA\" quantize model --out small " + flags + " & child=$!; n=0; while ! " +
+              condition +
+              " && [ $n -lt 2000 ]; do n=$((n+1)); "
+              "sleep 0.01; done; " +
+              kill + "; wait $child");
   };
-  const CommandResult result = stopped("--calibrate texts.txt");
-  EXPECT_EQ(result.status, 128 + SIGTERM) << result.err;
-  EXPECT_THAT(result.err, testing::Not(HasSubstr("tessera")));
-  EXPECT_THAT(temporaries(), testing::IsEmpty());
+  const auto expect_nothing = [&](const CommandResult& result) {
+    EXPECT_EQ(result.status, 128 + SIGTERM) << result.err;
+    EXPECT_THAT(result.err, testing::Not(HasSubstr("tessera")));
+    EXPECT_THAT(temporaries(), testing::IsEmpty());
+  };
+  const std::string writes = "ls -d small.tmp-* >/dev/null 2>&1", once = "kill -TERM $child";
+  expect_nothing(stopped("--calibrate texts.txt", "[ $n -gt 10 ]", once));
+  expect_nothing(stopped("", writes, once));
+  expect_nothing(stopped("", writes, once + "; " + once));  // timeout(1) does so
   EXPECT_FALSE(fs::exists(path("small")));
   fs::create_directories(path("small"));
   file("small/config.json", "{}");
-  EXPECT_EQ(stopped("--calibrate texts.txt --force").status, 128 + SIGTERM);
+  expect_nothing(stopped("--force", writes, once));
   EXPECT_EQ(read_file(path("small/config.json")), "{}") << "what was there stays";
-  EXPECT_THAT(temporaries(), testing::IsEmpty());
+  // While it waits for texts.
+  sh("mkfifo pipe; sleep 10 > pipe & echo $! > sleeper");
+  expect_nothing(stopped("--force --calibrate pipe", "[ $n -gt 20 ]", once));
+  sh("kill $(cat sleeper)");
+}
+
+TEST_F(QuantizeCliTest, PipesAreReadOnceAndByAllThatReadTexts) {
+  copy_image_model("siglip-full", path("siglip"), R"({"size": {"height": 24, "width": 24}})");
+  write_file(path("siglip/tokenizer.json"), text::JsonSections{}.text());
+  std::string texts;
+  for (int i = 0; i < 3000; ++i) texts += i % 2 == 0 ? "hello world\n" : "world\n";
+  file("texts.txt", texts);
+  const CommandResult of_file = tessera("quantize siglip --out a --calibrate texts.txt"),
+                      of_pipe =
+                          sh("cat texts.txt | \"$TESSERA\" quantize siglip --out b "
+                             "--calibrate /dev/stdin");
+  ASSERT_EQ(of_pipe.status, 0) << of_pipe.err;
+  EXPECT_THAT(of_pipe.out, HasSubstr("of 3000 texts"));
+  EXPECT_EQ(of_pipe.out.substr(1), of_file.out.substr(1));
 }
 
 TEST_F(QuantizeCliTest, SaysWhatItRefuses) {

@@ -158,6 +158,8 @@ TEST_F(TwoTowersTest, InputsThatCannotBeReadAreNamed) {
   directory_.write("empty.txt", "");
   EXPECT_THAT(problem({.out = to_, .calibration = {directory_ / "empty.txt"}}),
               HasSubstr("empty.txt: got no line"));
+  EXPECT_THAT(problem({.out = to_, .calibration = {photos_ / "grey.jpg"}, .least_cosine = 1.0}),
+              HasSubstr("image tower: "));
   EXPECT_FALSE(fs::exists(to_));
 }
 
@@ -212,6 +214,8 @@ TEST_F(TwoRoutesTest, OneTransformerIsCalibratedForBoth) {
   router("0_Transformer", "0_Transformer");
   const QuantizeReport report = quantize_directory(from_, {.out = to_, .calibration = {texts_}});
   ASSERT_THAT(report.calibrations, SizeIs(1));
+  EXPECT_THAT(problem({.out = to_, .replaces = true, .calibration = {texts_, photos_}}),
+              HasSubstr("photos: got images, expected texts, which the model reads"));
   const Calibration& c = report.calibrations[0];
   EXPECT_EQ(c.of, "both routes");
   EXPECT_EQ(c.rows, 6U) << "three texts by each";
