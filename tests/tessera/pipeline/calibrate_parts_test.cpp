@@ -57,7 +57,7 @@ class CalibratePartsTest : public testing::Test {
 /// SigLIP with a channel of the residual stream of each tower that is far larger than the others.
 class TwoTowersTest : public CalibratePartsTest {
  protected:
-  static constexpr models::PackageOptions kTexts{.tower = models::Tower::text, .architecture = {}},
+  const models::PackageOptions kTexts{.tower = models::Tower::text, .architecture = {}},
       kImages{.tower = models::Tower::image, .architecture = {}};
 
   void SetUp() override {
