@@ -151,7 +151,8 @@ SpaceId space_of_rows(const ModelObject& model, std::size_t most, const tessera_
                       std::size_t count) {
   SpaceId space = kSequences;
   std::string name;
-  for (std::size_t i = 0; i < std::min(count, most); ++i) {  // read_targets() says what of more
+  if (count > most) return kTokens;  // none is read: read_targets() refuses
+  for (std::size_t i = 0; i < count; ++i) {
     const Output& output = model.output(read_element(outputs, i, "outputs").name);
     const SpaceId its = model.value(output).space;
     if (its == kSequences) continue;
