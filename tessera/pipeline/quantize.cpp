@@ -167,14 +167,9 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
   const std::vector<ModelPart> parts = open_parts(directory);
   require_apart(directory, options.out);
   require_model(options.out);
-
   require_replaceable(options.out, options.replaces);
 
   QuantizeReport report;
-  require_not_cancelled(options);
-  if (options.begins_to_write) options.begins_to_write();
-  ReplacedDirectory made(options.out, options.replaces);
-  std::vector<fs::path> written;  // in the model: files that are not copied
   const std::vector<CalibratedPart> calibrated =
       calibrate(parts, {.inputs = options.calibration,
                         .least_cosine = options.least_cosine,
@@ -182,6 +177,10 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
                         .words = options.words,
                         .clips = options.clips,
                         .between = [&] { require_not_cancelled(options); }});
+  require_not_cancelled(options);
+  if (options.begins_to_write) options.begins_to_write();
+  ReplacedDirectory made(options.out, options.replaces);
+  std::vector<fs::path> written;  // in the model: files that are not copied
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto& [transformer, packages, names] = parts[i];
     report.calibrations.insert(report.calibrations.end(), calibrated[i].calibrations.begin(),

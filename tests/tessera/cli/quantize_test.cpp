@@ -121,8 +121,9 @@ TEST_F(QuantizeCliTest, ASignalLeavesNothing) {
   expect_nothing(stopped("--force", writes, once));
   EXPECT_EQ(read_file(path("small/config.json")), "{}") << "what was there stays";
   // While it waits for texts.
-  sh("mkfifo pipe; sleep 10 > pipe & echo $! > sleeper");
+  sh("mkfifo pipe; (sleep 20 && touch ended) > pipe 2>/dev/null & echo $! > sleeper");
   expect_nothing(stopped("--force --calibrate pipe", "[ $n -gt 20 ]", once));
+  EXPECT_FALSE(fs::exists(path("ended"))) << "it did not wait for the end of the texts";
   sh("kill $(cat sleeper)");
 }
 
