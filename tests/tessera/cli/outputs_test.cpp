@@ -164,7 +164,8 @@ TEST_F(ResumeTest, AnInterruptedJobGoesOnToTheSameBytes) {
     interrupt(output);
     // What a process leaves that is killed while it says how far it is, and a file of somebody else.
     file(fmt::format("{}.partial.json.tmpAbC123", output), "{");
-    file(fmt::format("{}.partial.json.mine", output), "{");
+    const std::string mine = fmt::format("{}.partial.json.tmp-saved", output);  // no mkstemp() does
+    file(mine, "{");
     // What came behind the last window that counts.
     sh(fmt::format("printf 'half a row' >> {}.partial", output));
     const CommandResult result =
@@ -175,6 +176,7 @@ TEST_F(ResumeTest, AnInterruptedJobGoesOnToTheSameBytes) {
     EXPECT_TRUE(read_file(path(output)) == read_file(path(fmt::format("whole-{}", output))));
     EXPECT_FALSE(std::filesystem::exists(path(fmt::format("{}.partial", output))));
     EXPECT_FALSE(std::filesystem::exists(path(fmt::format("{}.partial.json", output))));
+    EXPECT_TRUE(std::filesystem::remove(path(mine)));
   }
   EXPECT_THAT(temporaries(), IsEmpty());
 }

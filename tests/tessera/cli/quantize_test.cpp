@@ -114,7 +114,7 @@ TEST_F(QuantizeCliTest, ASignalLeavesNothing) {
   const std::string writes = "ls -d small.tmp-* >/dev/null 2>&1", once = "kill -TERM $child";
   expect_nothing(stopped("--calibrate texts.txt", "[ $n -gt 10 ]", once));
   expect_nothing(stopped("", writes, once));
-  expect_nothing(stopped("", writes, once + "; " + once));  // timeout(1) does so
+  expect_nothing(stopped("", writes, once + "; sleep 0.02; " + once));  // timeout(1) does so
   EXPECT_FALSE(fs::exists(path("small")));
   fs::create_directories(path("small"));
   file("small/config.json", "{}");
