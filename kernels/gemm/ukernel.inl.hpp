@@ -283,6 +283,32 @@ __attribute__((noinline)) void ragged_tile(const GemmTile& t, Index j0, Index nr
   finish_panels<A, E, kPanel>(t, tile, NR, j0, nr);
 }
 
+/// Lines of `rows` rows of `bytes` bytes, `stride` bytes apart, come into L1. (Not inline: the products need all
+/// registers.)
+__attribute__((noinline)) void expect_rows(const void* first, Index stride, Index rows,
+                                           Index bytes) noexcept {
+  const char* row = static_cast<const char*>(first);
+  for (; rows > 0; --rows, row += stride) {
+    for (Index l = 0; l < bytes; l += kLineBytes) _mm_prefetch(row + l, _MM_HINT_T0);
+  }
+  asm volatile("");  // GCC drops calls of functions that only prefetch
+}
+
+/// What the epilogue writes, and the residual, come into L1 while the products are computed: the rows of a tile
+/// lie in lines that nothing has read before, and the store buffer holds no more than those of two tiles.
+/// Zen 4, M = 2048: 1.02 (f32, K = 768) to 1.05 times the pace (bf16, K = 384).
+TESSERA_INLINE void expect_results(const GemmTile& t, Index j, Index nr) noexcept {
+  constexpr Index kF32 = sizeof(float), kBf16 = sizeof(std::uint16_t);
+  if (t.narrow != nullptr) {
+    expect_rows(t.narrow + j, t.ldn * kBf16, t.mr, nr * kBf16);
+  } else {
+    expect_rows(t.c + j, t.ldc * kF32, t.mr, nr * kF32);
+  }
+  if (t.residual != nullptr && t.residual != t.c) {
+    expect_rows(t.residual + j, t.ldr * kF32, t.mr, nr * kF32);
+  }
+}
+
 /// All columns of a tile of mr rows.
 template <class A, class E, int mr, int NV>
 void tile_of_rows(const GemmTile& t) noexcept {
@@ -298,6 +324,7 @@ void tile_of_rows(const GemmTile& t) noexcept {
     float* y = at_once ? nullptr : finish ? tile : t.c + j;
     const Index ldy = finish ? panels * NR : t.ldc;
     const float* init = t.accumulate ? sums_of(t, j) : nullptr;
+    if constexpr (mr >= 4) expect_results(t, j, panels * NR);
     constexpr bool kMayBeFar = kFar<mr> || (kOneStream<E, mr> && panels == 1);
     if (kMayBeFar && (!t.resident || t.ahead != nullptr)) {
       full_tile<A, E, mr, NV, panels, kMayBeFar>(t, j, init, ld_of_sums(t), y, ldy);

@@ -4,7 +4,7 @@
 //
 // While the row tiles of one panel run, each of them prefetches its share of the panel after it, so
 // that weights arrive at memory speed behind the arithmetic; the last panel prefetches what the
-// next linear starts with.
+// next linear starts with. With panels inside, rows pass by: each tile prefetches those of the next.
 #include "runtime/execute/gemm.hpp"
 
 #include <algorithm>
@@ -21,6 +21,7 @@ struct Ahead {
 
 /// Share `i` of `n` of [data, data + bytes).
 Ahead share_of(const std::byte* data, Index bytes, Index i, Index n) noexcept {
+  if (data == nullptr) return {};
   const Index each = ceil_div(bytes, n);
   return {data + i * each, std::max<Index>(0, std::min(each, bytes - i * each))};
 }
@@ -36,10 +37,51 @@ Index panel_id(const GemmOperands& o, Index p) noexcept {
   return o.behind.group.panel_at(p);
 }
 
+const std::byte* element_of_a(const GemmOperands& o, Index i, Index k) noexcept {
+  return static_cast<const std::byte*>(o.a) + (i * o.lda + k) * o.gemm.bits.a / 8;
+}
+
+/// From so many tiles of rows on they pass by: few of them are still in L2 when the next columns begin,
+/// and weights that come from memory need every call.
+constexpr Index kPassingTiles = 8;
+
+/// Panels inside, with K whole: the calls of a block are numbered c = 0, 1, …; of each NC + MC of them NC
+/// prefetch the columns of the next block, the others rows of the next tile, so that both arrive evenly.
+///
+///   calls before c that prefetch columns   ⌊c·NC/(NC + MC)⌋
+Ahead ahead_by_rows(const GemmOperands& o, Range panels, const TileStep& s) noexcept {
+  const Index P = panels.size(), NC = P * o.gemm.NR, MC = s.shares * o.gemm.MR;
+  const auto of_columns = [&](Index c) { return c * NC / (NC + MC); };
+  const auto of_rows = [&](Index c) { return c - of_columns(c); };
+  const Index tile = s.share * P;  // the first call of these rows
+  const Index c = tile + s.panels.begin - panels.begin;
+  const Index n = of_columns(c), all = of_columns(s.shares * P);
+  if (of_columns(c + 1) == n) {
+    const Index stride = o.lda * o.gemm.bits.a / 8;
+    return share_of(element_of_a(o, s.next_m.begin, 0), s.next_m.size() * stride,
+                    of_rows(c) - of_rows(tile), of_rows(tile + P) - of_rows(tile));
+  }
+  if (panels.end == panel_count(o)) {
+    return share_of(static_cast<const std::byte*>(o.after), o.after_bytes, n, all);
+  }
+  const Index there = n * P / all, panel = panels.end + there;  // `all` ≥ P: no panel is left out
+  if (panel >= panel_count(o)) return {};
+  const Index first = ceil_div(there * all, P), next = ceil_div((there + 1) * all, P);
+  return share_of(panel_at(o, panel_id(o, panel), 0), o.gemm.rows_bytes(o.K), n - first,
+                  next - first);
+}
+
+/// Whether the rows of A are prefetched too. Rows of a wider matrix would be read with what lies between.
+bool prefetches_rows(const GemmOperands& o, const LoopNest& nest, const TileStep& s) noexcept {
+  return goes_by_rows(nest.order) && s.shares >= kPassingTiles && s.k.size() == o.K &&
+         8 * o.lda <= 9 * o.K;
+}
+
 /// What the tile prefetches meanwhile.
 Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
                const TileStep& s) noexcept {
   if (s.panels.size() > 1) return {};  // what follows in memory
+  if (prefetches_rows(o, nest, s)) return ahead_by_rows(o, panels, s);
   Index panel = s.next_panel;
   const bool by_columns = goes_by_rows(nest.order);
   if (panel < 0 && by_columns && s.k.end == o.K) {  // this panel's place in the next block
@@ -55,10 +97,6 @@ Ahead ahead_of(const GemmOperands& o, const LoopNest& nest, Range panels,
   return share_of(static_cast<const std::byte*>(o.after), o.after_bytes,
                   s.share * of_panels + (s.panels.begin - panels.begin) % of_panels,
                   s.shares * of_panels);
-}
-
-const std::byte* element_of_a(const GemmOperands& o, Index i, Index k) noexcept {
-  return static_cast<const std::byte*>(o.a) + (i * o.lda + k) * o.gemm.bits.a / 8;
 }
 
 /// What the calls of a block share.

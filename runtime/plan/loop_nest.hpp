@@ -75,12 +75,14 @@ constexpr Range row_block(Index M, Index i, Index n, Index MR, bool whole_tiles)
 
 /// One call of the micro-kernel: rows m of C at the columns of `panels`, over k. It may prefetch
 /// its share, number `share` of `shares`, of what the block reads next: panel `next_panel` at
-/// `next_k`; −1 where that lies beyond the block.
+/// `next_k`; −1 where that lies beyond the block. Panels inside: `next_m` are the rows that come after
+/// these, over the same k; else, and behind the last rows, empty.
 struct TileStep {
   Range m, panels, k;
   Index share, shares;
   Index next_panel;
   Range next_k;
+  Range next_m;
 };
 
 /// Whether the sums of a panel are kept apart between chunks of K: C is bf16, or the residual's memory.
@@ -111,17 +113,22 @@ void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Inde
     const Range groups = piece({0, ceil_div(K, KR)}, kb, k_blocks);
     return Range{groups.begin * KR, groups.end * KR < K ? groups.end * KR : K};
   };
+  const auto rows_of = [&](Index t) {
+    if (t == tiles) return Range{rows.end, rows.end};
+    if (!whole_tiles) return piece(rows, t, tiles);
+    const Index begin = rows.begin + t * MR;
+    return Range{begin, begin + MR < rows.end ? begin + MR : rows.end};
+  };
   // Tile t of the rows at panel p and chunk kb; the tiles of these rows share what comes next.
   const auto tile = [&](Index t, Index p, Index kb, Index next_panel, Index next_kb) {
-    const Index begin = rows.begin + t * MR;
-    const Range whole{begin, begin + MR < rows.end ? begin + MR : rows.end};
-    visit(TileStep{.m = whole_tiles ? whole : piece(rows, t, tiles),
+    visit(TileStep{.m = rows_of(t),
                    .panels = {p, p + 1},
                    .k = k_chunk(kb),
                    .share = t,
                    .shares = tiles,
                    .next_panel = next_panel,
-                   .next_k = k_chunk(next_kb)});
+                   .next_k = k_chunk(next_kb),
+                   .next_m = goes_by_rows(nest.order) ? rows_of(t + 1) : Range{0, 0}});
   };
   const auto row_tiles = [&](Index p, Index kb, Index next_panel, Index next_kb) {
     for (Index t = 0; t < tiles; ++t) {
@@ -143,7 +150,8 @@ void for_each_tile(const LoopNest& nest, Range rows, Range panels, Index K, Inde
                           .share = 0,
                           .shares = 1,
                           .next_panel = -1,
-                          .next_k = {0, K}});
+                          .next_k = {0, K},
+                          .next_m = {rows.end, rows.end}});
   }
   switch (nest.order) {
     case LoopOrder::is_os_a:
