@@ -126,8 +126,11 @@ void gemm(Isa isa, Precision precision, Index most_rows) {
   }
 }
 
-void attention(Isa isa, Index most_rows) {
-  const kernels::Attention& kernel = meters::replay_kernels(isa).attention[Precision::f32];
+/// Between linears of `precision`. False: the level computes it in f32.
+bool attention(Isa isa, Precision precision, Index most_rows) {
+  const kernels::Attention& kernel = meters::replay_kernels(isa).attention[precision];
+  if (kernel.run == nullptr || kernel.is_absent) return false;
+  const char* const kind = precision == Precision::f32 ? "attention" : "attention_bf16";
   const AttentionCaches caches{kCaches[0].bytes, kCaches[1].bytes, kCaches[2].bytes};
   for (const Encoder& e : kEncoders) {
     for (const Index T : e.rows) {
@@ -139,12 +142,13 @@ void attention(Isa isa, Index most_rows) {
         if (T > 1024 && dataflow != runs) continue;
         const AttentionCost cost = attention_cost(dataflow, s, caches, kernel);
         const double model[3] = {cost.l1_bytes, cost.l2_bytes, cost.l3_bytes};
-        print("attention", isa, e, T, fmt::format("d={}", s.d), kernels::to_string(dataflow), "-",
+        print(kind, isa, e, T, fmt::format("d={}", s.d), kernels::to_string(dataflow), "-",
               dataflow == runs, cost.bound_bytes, model,
-              replay_attention(s, dataflow, isa, kCaches));
+              replay_attention(s, dataflow, isa, kCaches, precision));
       }
     }
   }
+  return true;
 }
 
 // ---- From how many rows on does a stationary weight move less than stationary rows? -------------
@@ -210,12 +214,18 @@ int main(int argc, char** argv) {
   } else if (isa && what == "gemm_bf16") {
     bench::gemm(*isa, Precision::bf16, most);
   } else if (isa && what == "attention") {
-    bench::attention(*isa, most);
+    bench::attention(*isa, Precision::f32, most);
+  } else if (isa && what == "attention_bf16") {
+    if (!bench::attention(*isa, Precision::bf16, most)) {
+      fmt::print(stderr, "validate_ema: {} computes attention in f32\n", to_string(*isa));
+      return 2;
+    }
   } else if (isa && what == "crossover") {
     bench::crossover(*isa);
   } else {
     fmt::print(stderr,
-               "validate_ema: expected gemm|gemm_bf16|attention|crossover ISA [MOST_ROWS]\n");
+               "validate_ema: expected gemm|gemm_bf16|attention|attention_bf16|crossover ISA "
+               "[MOST_ROWS]\n");
     return 2;
   }
 }

@@ -27,6 +27,8 @@ out=build/results/ema_validation.tsv
   measure gemm_bf16 avx512_bf16 "$most"
   measure attention avx512 "${1:-4096}"
   measure attention avx2 "$most"
+  measure attention_bf16 amx_bf16 "${1:-4096}"
+  measure attention_bf16 avx512_bf16 "${1:-4096}"
   measure crossover avx512
   measure crossover avx2
 } >"$out"

@@ -132,7 +132,7 @@ def main():
                     rows.append(Row(fields))
     print("# The model of the bytes against a replay\n")
     print("`scripts/validate_ema.sh` writes this file; docs/VALIDATION.md explains it. Caches: L1 48 KiB 12 ways, L2 2 MiB 16 ways, L3 260 MiB 20 ways, LRU; nominal rates; one thread; each op with empty caches, its changed lines written back at the end. The model is what a plan prints: it counts on ¾ of L1 and L2.\n")
-    for kind in ("gemm", "gemm_bf16", "attention"):
+    for kind in ("gemm", "gemm_bf16", "attention", "attention_bf16"):
         of_kind = [r for r in rows if r.kind == kind]
         if of_kind:
             errors(of_kind, kind)

@@ -105,12 +105,17 @@ struct Attention {
   Index V = 0;           // rows of a vector: blocks begin at multiples of it (attention/blocks.hpp)
   Index (*scratch_elements)(AttentionDataflow dataflow, Index Tq, Index Tk,
                             Index d) noexcept = nullptr;
+  /// Of the scratch, what a task that hides no key touches; null: the parts of S, P, Q and O alone.
+  Index (*used_elements)(AttentionDataflow dataflow, Index Tq, Index Tk,
+                         Index d) noexcept = nullptr;
   AttentionBytes bytes{};
   EnterUnit enter = nullptr;
   LeaveUnit leave = nullptr;
   /// Packs K and V of a task before its first row, which costs as much as that many rows against the
   /// same keys: a task should be a head, or a good multiple of these rows. 0: it packs nothing.
   Index packing_rows = 0;
+  Index step = 1;                       ///< tiles of keys begin at multiples of it; it divides Bc
+  Index carried = AttentionMask::kAll;  ///< most blocks that streaming_keys carries at a time
   bool is_absent = false;  ///< in a level's table: what it would inherit loses on its CPUs
 };
 

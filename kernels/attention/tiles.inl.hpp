@@ -266,10 +266,13 @@ constexpr Attention tiles_attention() noexcept {
           .NR = 32,
           .V = 16,
           .scratch_elements = tiles_scratch,
+          .used_elements = tiles_used,
           .bytes = {.qkv = 2, .o = 2},
           .enter = enter_tiles<Unit>,
           .leave = leave_tiles<Unit>,
-          .packing_rows = 32};
+          .packing_rows = 32,
+          .step = kUnitKeys,
+          .carried = kTilesCarried};
 }
 
 }  // namespace

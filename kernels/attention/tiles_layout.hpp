@@ -77,6 +77,34 @@ constexpr Index tiles_scratch(AttentionDataflow dataflow, Index Tq, Index Tk, In
   return tiles_layout(dataflow, Tq, Tk, d).end;
 }
 
+/// Attention::used_elements: all but the room for S of a tile of keys, and what lies beyond the last key or the
+/// last row.
+constexpr Index tiles_used(AttentionDataflow dataflow, Index Tq, Index Tk, Index d) noexcept {
+  const Index keys = round_up(Tk, 32), tiles = count_blocks(Tq, 16);  // of 16 rows
+  const Index packed =
+      keys / 16 * depth_tiles(d) * kTileWords + keys / 32 * column_tiles(d) * kTileWords;
+  const auto states = [&](Index blocks, Index rows) {
+    return rows / 16 * (depth_tiles(d) + column_tiles(d)) * kTileWords + rows * 2 * kTopLanes +
+           blocks * 2 * kBlockRows;
+  };
+  const bool layerwise = dataflow == AttentionDataflow::layerwise;
+  const bool whole = layerwise || dataflow == AttentionDataflow::flat_head;
+  if (whole || dataflow == AttentionDataflow::flat_rows) {
+    const Index rows = 16 * (whole ? tiles : min_of(2, tiles));
+    return packed + states(count_blocks(rows, kBlockRows), rows) + rows * keys +
+           (layerwise ? rows * keys / 2 : 0);
+  }
+  const bool pairs = dataflow == AttentionDataflow::interleaved;
+  const Index of_tile = round_up(count_blocks(keys, count_blocks(Tk, kChunkKeys)), 32);
+  const Index rows = 16 * min_of(2, pairs ? count_blocks(tiles, 2) : tiles);  // of a block
+  const Index blocks = pairs ? min_of(2, tiles)
+                       : dataflow == AttentionDataflow::streaming_keys
+                           ? min_of(count_blocks(Tq, kBlockRows), kTilesCarried)
+                           : 1;
+  return packed + states(blocks, blocks * rows) + rows * min_of(of_tile, 2 * kUnitKeys) +
+         (pairs ? blocks : 1) * rows * of_tile / 2;
+}
+
 /// P as the product with V reads it, in bytes from `at`: rows of 32 keys.
 struct Probabilities {
   char* at;

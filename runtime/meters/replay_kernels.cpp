@@ -6,6 +6,7 @@
 #include "kernels/attention/layout.hpp"
 #include "runtime/meters/replay_attention.hpp"
 #include "runtime/meters/replay_gemm.hpp"
+#include "runtime/meters/replay_tiles.hpp"
 #include "runtime/meters/replay_touch.hpp"
 
 namespace tessera::meters {
@@ -231,10 +232,12 @@ void gemm(const GemmTile& t) noexcept {
 }
 void pack_panel(const kernels::PanelOfRows&) noexcept {}
 
-template <Isa isa>
+template <Isa isa, Precision precision>
 void attention(const kernels::AttentionTask& t) noexcept {
   if (target == nullptr) return;
-  touch_attention(t, kernels::kernels_at(isa).attention[Precision::f32].V, Touch(*target));
+  const kernels::Attention& real = kernels::kernels_at(isa).attention[precision];
+  if (real.packing_rows > 0) return touch_tiles_attention(t, Touch(*target));
+  touch_attention(t, real.V, Touch(*target));
 }
 
 template <Isa isa>
@@ -250,9 +253,11 @@ KernelTable make_table() noexcept {
     family.enter = family.leave = nullptr;  // no unit is used, and this CPU may have none
     table.attention[p].enter = table.attention[p].leave = nullptr;
   }
-  for (const Precision p : kPrecisions) {
-    if (table.attention[p].run != nullptr) table.attention[p].run = attention<isa>;
-  }
+  const auto touch_only = [&]<Precision p>() {
+    if (table.attention[p].run != nullptr) table.attention[p].run = attention<isa, p>;
+  };
+  touch_only.template operator()<Precision::f32>();
+  touch_only.template operator()<Precision::bf16>();
   table.attention[Precision::f32].scratch_elements = kernels::attention_scratch<false>;
   table.layer_norm = layer_norm;
   table.activation = activation;

@@ -21,6 +21,11 @@ constexpr std::array kDataflows{AttentionDataflow::streaming,   AttentionDataflo
                                 AttentionDataflow::interleaved, AttentionDataflow::streaming_keys,
                                 AttentionDataflow::flat_head,   AttentionDataflow::layerwise};
 
+/// Blocks that streaming_keys carries from tile to tile of keys: as many as a task has, or the kernel takes.
+Index carried_blocks(const kernels::Attention& kernel) noexcept {
+  return kernel.packing_rows > 0 ? kernel.carried : kCarriedBlocks;
+}
+
 bool is_row_complete(AttentionDataflow dataflow) noexcept {
   return dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head ||
          dataflow == AttentionDataflow::flat_rows;
@@ -42,7 +47,9 @@ class Counter {
                                .mask = shape.mask,
                                .Br = kernel.Br,
                                .Bc = kernel.Bc,
-                               .V = V_},
+                               .V = V_,
+                               .step = kernel.step,
+                               .carried = kernel.carried},
                               *this);
     }
   }
@@ -65,7 +72,7 @@ class Counter {
     counts_.words += (i1 - i0) * shape_.d;
     return block_at(slot, i0, i1);
   }
-  void attend_tile(const Block& b, const KeyTile& tile) noexcept {
+  void attend_tile(const Block& b, const KeyTile& tile) {
     scores(b, tile);
     values(b, tile);
   }
@@ -77,7 +84,7 @@ class Counter {
   }
   void softmax(const Block& b, Index, Index keys) noexcept { counts_.words += 2 * keys * b.ld; }
   static void divide_sums(const Block&) noexcept {}
-  void add_values(const Block& b, Index, Index, const KeyTile& tile) noexcept {
+  void add_values(const Block& b, Index, Index, const KeyTile& tile) {
     counts_.words += tile.bc * b.ld;
     values(b, tile);
   }
@@ -87,7 +94,7 @@ class Counter {
   }
   static void begin_exponentials(int, const Block&, const KeyTile&) noexcept {}
   static void drain() noexcept {}
-  void add(int, const Block& b, const KeyTile& tile) noexcept { values(b, tile); }
+  void add(int, const Block& b, const KeyTile& tile) { values(b, tile); }
 
  private:
   void scores(const Block& b, const KeyTile& tile) noexcept {
@@ -100,8 +107,10 @@ class Counter {
                                    if (visible) counts_.score_cells += keys * (end - i);
                                  });
   }
-  void values(const Block& b, const KeyTile& tile) noexcept {
-    Index& keys = keys_[static_cast<std::size_t>(b.slot % kCarriedBlocks)];
+  void values(const Block& b, const KeyTile& tile) {
+    const auto slot = static_cast<std::size_t>(b.slot);
+    if (slot >= keys_.size()) keys_.resize(slot + 1);
+    Index& keys = keys_[slot];
     keys = tile.first ? tile.bc : keys + tile.bc;
     most_keys_ = std::max(most_keys_, keys);
     kv_elements_ += 2 * tile.bc * shape_.d;
@@ -124,7 +133,7 @@ class Counter {
   const AttentionShape& shape_;
   Index V_, q_begin_ = 0;
   Index kv_elements_ = 0, most_keys_ = 0;
-  std::array<Index, kCarriedBlocks> keys_{};  // that a block has seen, by slot
+  std::vector<Index> keys_;  // that a block has seen, by slot
   AttentionCounts counts_{};
 };
 
@@ -144,14 +153,14 @@ Index live_bytes(Index T, Index d, const kernels::Attention& kernel) noexcept {
 /// counted: where K and V fit and both do not, it says too little.
 double moved_bytes(const AttentionCost& cost, const AttentionShape& shape,
                    const kernels::AttentionBytes& e, double kv_executed, double between,
-                   double scores, double blocks, double Z) {
+                   double scores, double blocks, double carried_blocks, double Z) {
   const double Td = static_cast<double>(shape.T) * static_cast<double>(shape.d);
   const double live = static_cast<double>(cost.live_bytes);
   const auto qkv = static_cast<double>(e.qkv), o = static_cast<double>(e.o),
              q_packed = static_cast<double>(e.scratch);
   double bytes = (3 * qkv + 2 * o) * Td;
   if (cost.dataflow == AttentionDataflow::streaming_keys) {
-    const double chunks = std::ceil(blocks / static_cast<double>(kCarriedBlocks));
+    const double chunks = std::ceil(blocks / carried_blocks);
     const double carried = (q_packed + o) * Td / chunks,
                  key_tiles = std::ceil(static_cast<double>(cost.counts.tiles) / blocks);
     if (between > Z) bytes += 2 * qkv * Td * (chunks - 1);
@@ -227,7 +236,7 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
     score_words *= 2;
     states = 2;
   } else if (dataflow == AttentionDataflow::streaming_keys) {
-    states = std::min(n_blocks, kCarriedBlocks);
+    states = std::min(n_blocks, carried_blocks(kernel));
   }
   cost.live_bytes = live;
   if (dataflow == AttentionDataflow::layerwise || dataflow == AttentionDataflow::flat_head) {
@@ -241,11 +250,16 @@ AttentionCost attention_cost(AttentionDataflow dataflow, const AttentionShape& s
   // The heads use the same scratch one after another: where it stays, it is allocated once and goes
   // back once.
   const Index state_rows = std::min(states * most_rows, vectors * V);
-  const double scratch = of_scores * static_cast<double>(score_words + state_rows * (shape.d + 4));
+  const Index task = std::min(rows, shape.T);
+  const double scratch =
+      kernel.used_elements == nullptr
+          ? of_scores * static_cast<double>(score_words + state_rows * (shape.d + 4))
+          : 4.0 * static_cast<double>(kernel.used_elements(dataflow, task, shape.T, shape.d));
   const auto at = [&](Index bytes) {  // as in plan/linear
     const double Z = 0.75 * static_cast<double>(bytes);
     const double kv = static_cast<double>(e.qkv * counter.kv_elements());
-    return heads * moved_bytes(cost, shape, e, kv, between, scores, blocks, Z) +
+    return heads * moved_bytes(cost, shape, e, kv, between, scores, blocks,
+                               static_cast<double>(carried_blocks(kernel)), Z) +
            (static_cast<double>(live) <= Z ? 2 * scratch : 0);
   };
   cost.l1_bytes = at(caches.l1_bytes);
