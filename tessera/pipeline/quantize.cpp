@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <regex>
 #include <set>
 #include <span>
 #include <utility>
@@ -109,8 +110,11 @@ std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTenso
   return with_factors;
 }
 
-/// `config`, which is one JSON object, with one more member.
+/// `config`, which is one JSON object, with one more member; that it is null there goes. (Of two members of one
+/// name readers take one or the other.)
 std::string with_member(std::string config, const char* key, const std::string& value) {
+  const std::string null = fmt::format(R"("{}"\s*:\s*null)", key);
+  config = std::regex_replace(config, std::regex(fmt::format(R"({}\s*,|,\s*{})", null, null)), "");
   config.resize(config.rfind('}'));
   while (!config.empty() && std::string_view(" \t\r\n").find(config.back()) != std::string::npos) {
     config.pop_back();

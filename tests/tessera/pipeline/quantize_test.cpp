@@ -92,6 +92,24 @@ std::vector<float> run(const models::Package& package, const ModelOptions& optio
   return values;
 }
 
+TEST(QuantizeConfigTest, AMemberThatSaysThereIsNoneIsReplaced) {
+  const CheckpointCopy copy("bert-model");
+  const std::string members = copy.config_text().substr(1, copy.config_text().size() - 2);
+  const std::string key = "\"quantization_config\"";
+  for (const std::string& config :
+       {"{" + key + ": null, " + members + "}", "{" + members + ",\n" + key + " :null\n}"}) {
+    const TemporaryDirectory directory;
+    const fs::path from = directory / "from", to = directory / "to";
+    copy.write(from);
+    std::ofstream(from / "config.json") << config;
+    quantize_directory(from, {.out = to});
+    const std::string written = read_file(to / "config.json");
+    const std::size_t first = written.find(key);
+    ASSERT_NE(first, std::string::npos);
+    EXPECT_EQ(written.find(key, first + 1), std::string::npos) << written;
+  }
+}
+
 class QuantizeCaseTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(QuantizeCaseTest, OutputsHaveTheBitsOfTheFloatsThatInt8Quantises) {
