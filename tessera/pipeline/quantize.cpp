@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <regex>
 #include <set>
 #include <span>
 #include <utility>
@@ -110,13 +109,35 @@ std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTenso
   return with_factors;
 }
 
-/// `config`, which is one JSON object, with one more member; that it is null there goes. (Of two members of one
-/// name readers take one or the other.)
+constexpr std::string_view kSpace = " \t\r\n";
+
+/// `config` without its members `key` that are null: of two members of one name readers take one or the other.
+std::string without_null(std::string config, const char* key) {
+  const std::string name = fmt::format("\"{}\"", key);
+  for (std::size_t at = config.find(name); at != std::string::npos;
+       at = config.find(name, at + 1)) {
+    const std::size_t colon = config.find_first_not_of(kSpace, at + name.size());
+    if (colon == std::string::npos || config[colon] != ':') continue;  // a value of that name
+    const std::size_t value = config.find_first_not_of(kSpace, colon + 1);
+    if (value == std::string::npos || config.compare(value, 4, "null") != 0) continue;
+    const std::size_t before = config.find_last_not_of(kSpace, at - 1),
+                      next = config.find_first_not_of(kSpace, value + 4);
+    if (config[next] == ',') {
+      config.erase(at, next + 1 - at);
+    } else {  // the last member, or the only one
+      const std::size_t from = config[before] == ',' ? before : at;
+      config.erase(from, value + 4 - from);
+    }
+    at = before;
+  }
+  return config;
+}
+
+/// `config`, which is one JSON object, with one more member.
 std::string with_member(std::string config, const char* key, const std::string& value) {
-  const std::string null = fmt::format(R"("{}"\s*:\s*null)", key);
-  config = std::regex_replace(config, std::regex(fmt::format(R"({}\s*,|,\s*{})", null, null)), "");
+  config = without_null(std::move(config), key);
   config.resize(config.rfind('}'));
-  while (!config.empty() && std::string_view(" \t\r\n").find(config.back()) != std::string::npos) {
+  while (!config.empty() && kSpace.find(config.back()) != std::string_view::npos) {
     config.pop_back();
   }
   const bool is_first = config.back() == '{';
