@@ -17,7 +17,6 @@
 #pragma once
 
 #include "kernels/attention/tiles_strip.inl.hpp"
-#include "kernels/attention/walk.hpp"
 
 namespace tessera::kernels {
 namespace {
@@ -31,11 +30,8 @@ class TilesSteps {
            .keys = reinterpret_cast<const char*>(t.scratch + at_.keys),
            .values = reinterpret_cast<const char*>(t.scratch + at_.values),
            .window = t.scratch + at_.window} {
-    KeyRun seen{0, t.Tk};
-    if (hides_keys()) seen = visible_keys(t.mask, t.q_begin, t.q_begin + t.Tq - 1, 0, t.Tk);
-    if (seen.begin >= seen.end) return;
-    const Index j0 = seen.begin / kUnitKeys * kUnitKeys,
-                j1 = min_of(round_up(seen.end, kUnitKeys), t.Tk);
+    const auto [j0, j1] = packed_keys(t);
+    if (j0 >= j1) return;
     pack_key_tiles<A, E>(halves(t.k), t.ldk, j0, j1, t.d, t.scratch + at_.keys);
     pack_value_tiles<A, E>(halves(t.v), t.ldv, j0, j1, t.d, t.scratch + at_.values);
   }
@@ -46,19 +42,7 @@ class TilesSteps {
     }
   }
   TilesBlock block_at(Index slot, Index i0, Index i1) const noexcept {
-    float* const state = x_.t.scratch + at_.states + slot * at_.state;
-    float* const o = state + kBlockRows / 16 * depth_tiles(x_.t.d) * kTileWords;
-    float* const m = o + kBlockRows / 16 * column_tiles(x_.t.d) * kTileWords;
-    float* const sum = m + 2 * kBlockRows;
-    return {.i0 = i0,
-            .rows = i1 - i0,
-            .slot = slot,
-            .q = reinterpret_cast<char*>(state),
-            .o = o,
-            .m = m,
-            .alpha = m + kBlockRows,
-            .sum = sum,
-            .l = sum + kBlockRows * kTopLanes};
+    return tiles_block_at(x_.t, at_, slot, i0, i1);
   }
   /// Also: largest scores so far.
   TilesBlock start_block(Index slot, Index i0, Index i1) const noexcept {
@@ -68,7 +52,7 @@ class TilesSteps {
     fill_words<A>(b.m, kBlockRows, kLowest);
     fill_words<A>(b.sum, b.rows * kTopLanes, kLowest);
     fill_words<A>(b.l, b.rows * kTopLanes, 0.0F);
-    if (hides_keys() || t.Tk == 0)
+    if (hides_keys(t) || t.Tk == 0)
       fill_words<A>(b.o, kBlockRows / 16 * column_tiles(t.d) * kTileWords, 0.0F);
     return b;
   }
@@ -88,7 +72,7 @@ class TilesSteps {
     set_window(x_.t, b, tile, x_.window);
     for (Index n = 0; n < count_strips(b); ++n) {
       const Strip strip = strip_of(b, n, x_.t.d);
-      const KeyRun seen = visible_units(x_, strip, tile);
+      const KeyRun seen = visible_units(x_.t, strip, tile);
       for (Index u = 0; u < count_units(tile); ++u) {
         float* s = scores(slot, n) + (keys / kUnitKeys + u) * kBlockRows * kUnitKeys;
         if (u < seen.begin || u >= seen.end) {
@@ -137,44 +121,16 @@ class TilesSteps {
   static const std::uint16_t* halves(const void* p) noexcept {
     return static_cast<const std::uint16_t*>(p);
   }
-  bool hides_keys() const noexcept { return !(x_.t.mask == AttentionMask{}); }
-  bool starts(const KeyTile& tile) const noexcept { return tile.first && !hides_keys(); }
+  bool starts(const KeyTile& tile) const noexcept { return tile.first && !hides_keys(x_.t); }
 
-  /// Where P of a tile of keys lies: the blocks of a pair have half each.
   Probabilities chunk_of(const TilesBlock& b) const noexcept {
-    char* const p = reinterpret_cast<char*>(x_.t.scratch + at_.P);
-    const Index half = x_.t.dataflow == AttentionDataflow::interleaved ? b.slot : 0;
-    return {.at = p + half * kStripRows * kChunkKeys * 2,
-            .strip = kStripRows * kChunkKeys * 2,
-            .unit = 4096,
-            .tile = 2048,
-            .row = 64};
-  }
-  static Probabilities strip_of_chunk(Probabilities p, Index n) noexcept {
-    p.at += n * p.strip;
-    return p;
+    return kernels::chunk_of(x_.t, at_, b);
   }
   float* scores(Index slot, Index strip) const noexcept {
-    return x_.t.scratch + at_.scores + slot * at_.scored + strip * kUnitWords;
+    return scores_of(x_.t, at_, slot, strip);
   }
-  /// P of a row-complete block behind `keys` keys: over the left half of S, or beside it.
   Probabilities scored(Index slot, Index strip, Index keys) const noexcept {
-    const Index unit = keys / kUnitKeys;
-    if (x_.t.dataflow == AttentionDataflow::layerwise) {
-      char* const p =
-          reinterpret_cast<char*>(x_.t.scratch + at_.probabilities + slot * at_.scored / 2);
-      return {.at = p + (kBlockRows / kStripRows * unit + strip) * 4096,
-              .strip = 4096,
-              .unit = kBlockRows / kStripRows * 4096,
-              .tile = 2048,
-              .row = 64};
-    }
-    char* const p = reinterpret_cast<char*>(scores(slot, strip));
-    return {.at = p + unit * 4 * kBlockRows * kUnitKeys,
-            .strip = 4 * kUnitWords,
-            .unit = 4 * kBlockRows * kUnitKeys,
-            .tile = 64,
-            .row = 4 * kUnitKeys};
+    return scored_of(x_.t, at_, slot, strip, keys);
   }
 
   /// P of a tile, with m as it is. `rows`: of the exponentials of a unit that follow a product of the
@@ -244,17 +200,7 @@ void attention_tiles(const AttentionTask& t) noexcept {
   TESSERA_ASSERT(reinterpret_cast<std::uintptr_t>(t.scratch) % 64 == 0);
   TESSERA_ASSERT(t.d % 2 == 0 && t.ldq % 2 == 0 && t.ldk % 2 == 0 && t.narrow != nullptr);
   TilesSteps<A, E, Unit> steps(t);
-  walk_attention(t.dataflow,
-                 {.Tq = t.Tq,
-                  .Tk = t.Tk,
-                  .q_begin = t.q_begin,
-                  .mask = t.mask,
-                  .Br = kBlockRows,
-                  .Bc = kChunkKeys,
-                  .V = 16,
-                  .step = kUnitKeys,
-                  .carried = kTilesCarried},
-                 steps);
+  walk_tiles_task(t, steps);
 }
 
 template <class A, class E, class Unit>

@@ -11,22 +11,10 @@
 #pragma once
 
 #include "kernels/attention/tile.inl.hpp"
-#include "kernels/attention/tiles_layout.hpp"
+#include "kernels/attention/tiles_steps.hpp"
 
 namespace tessera::kernels {
 namespace {
-
-TESSERA_INLINE bool is_biased(const AttentionTask& t) noexcept {
-  return t.bias != nullptr || t.slope != 0.0F;
-}
-TESSERA_INLINE bool is_by_difference(const AttentionTask& t) noexcept {
-  return t.dense == nullptr &&
-         (!is_biased(t) || (t.q_columns == nullptr && t.k_columns == nullptr));
-}
-/// Is there anything to add in this tile of keys, but for the end of the keys?
-TESSERA_INLINE bool has_start(const AttentionTask& t, const KeyTile& tile) noexcept {
-  return !tile.full || is_biased(t) || t.dense != nullptr;
-}
 
 /// Values by difference of a block against a tile of keys: window[n] is of the last row, key n of the
 /// tile; of row i, key j: n = rows − 1 − i + j.

@@ -24,24 +24,6 @@ struct TilesTask {
   float* window;
 };
 
-/// Units of a tile: 64 keys, the last with what is left.
-constexpr Index count_units(const KeyTile& tile) noexcept {
-  return count_blocks(tile.bc, kUnitKeys);
-}
-constexpr Index keys_of_unit(const KeyTile& tile, Index u) noexcept {
-  return min_of(tile.bc - u * kUnitKeys, kUnitKeys);
-}
-
-/// Units [begin, end) of a tile that rows of a strip see something of.
-constexpr KeyRun visible_units(const TilesTask& x, const Strip& strip,
-                               const KeyTile& tile) noexcept {
-  if (tile.full) return {0, count_units(tile)};
-  const Index q_lo = x.t.q_begin + strip.i0;
-  const KeyRun keys =
-      visible_keys(x.t.mask, q_lo, q_lo + strip.rows - 1, tile.j0, tile.j0 + tile.bc);
-  return {(keys.begin - tile.j0) / kUnitKeys, count_blocks(keys.end - tile.j0, kUnitKeys)};
-}
-
 /// S of unit u as the product leaves it. `between` runs after each product of tiles.
 template <class Unit, class Between>
 TESSERA_INLINE void unit_scores(const TilesTask& x, const Strip& strip, const KeyTile& tile,
@@ -131,7 +113,7 @@ __attribute__((noinline)) void online_softmax_of_strip(const TilesTask& x, const
       moves[i] |= any_beyond<A>(load<A>(strip.sum + i * kTopLanes + v), kMostSum);
   }
   fill_words<A>(strip.sum, strip.rows * kTopLanes, kLowest);
-  const KeyRun units = visible_units(x, strip, tile);
+  const KeyRun units = visible_units(x.t, strip, tile);
   float c[static_cast<std::size_t>(kChunkKeys / kUnitKeys)];
   for (Index u = units.begin; u < units.end; ++u) {
     float* s = chunk + u * kUnitWords;
@@ -177,7 +159,7 @@ TESSERA_INLINE void settle_sums(const TilesTask& x, const TilesBlock& b, const S
 template <class Unit, class Between>
 TESSERA_INLINE void strip_values(const TilesTask& x, const Strip& strip, const KeyTile& tile,
                                  const Probabilities& p, bool zero, Between&& between) noexcept {
-  const KeyRun units = visible_units(x, strip, tile);
+  const KeyRun units = visible_units(x.t, strip, tile);
   if (units.begin >= units.end) return;  // O of a mask begins as zeros
   const Index columns = column_tiles(x.t.d), first = tile.j0 / 32 + 2 * units.begin;
   const Index last = min_of(tile.bc, units.end * kUnitKeys);

@@ -5,8 +5,7 @@
 // is done again, and O is scaled once, before a row's first keys under a mask.
 #include "runtime/meters/replay_tiles.hpp"
 
-#include "kernels/attention/tiles_layout.hpp"
-#include "kernels/attention/walk.hpp"
+#include "kernels/attention/tiles_steps.hpp"
 
 namespace tessera::meters {
 namespace {
@@ -16,11 +15,13 @@ using kernels::AttentionTask;
 using kernels::column_tiles;
 using kernels::count_blocks;
 using kernels::count_strips;
+using kernels::count_units;
 using kernels::depth_tiles;
 using kernels::kBlockRows;
 using kernels::kChunkKeys;
 using kernels::kColumnWords;
 using kernels::KeyRun;
+using kernels::keys_of_unit;
 using kernels::KeyTile;
 using kernels::kStripRows;
 using kernels::kTileWords;
@@ -35,15 +36,9 @@ using kernels::TilesBlock;
 class TilesTouch {
  public:
   TilesTouch(const AttentionTask& t, Touch touch) noexcept
-      : t_(t),
-        touch_(touch),
-        at_(kernels::tiles_layout(t.dataflow, t.Tq, t.Tk, t.d)),
-        hides_keys_(!(t.mask == kernels::AttentionMask{})) {
-    KeyRun seen{0, t.Tk};
-    if (hides_keys_) seen = kernels::visible_keys(t.mask, t.q_begin, t.q_begin + t.Tq - 1, 0, t.Tk);
-    if (seen.begin >= seen.end) return;
-    const Index j0 = seen.begin / kUnitKeys * kUnitKeys,
-                j1 = std::min(round_up(seen.end, kUnitKeys), t.Tk);
+      : t_(t), touch_(touch), at_(kernels::tiles_layout(t.dataflow, t.Tq, t.Tk, t.d)) {
+    const auto [j0, j1] = kernels::packed_keys(t);
+    if (j0 >= j1) return;
     pack_keys(j0, j1);
     pack_values(j0, j1);
   }
@@ -52,19 +47,7 @@ class TilesTouch {
     touch_.write_rows(t_.narrow + i0 * t_.ldn, t_.ldn, i1 - i0, t_.d);
   }
   TilesBlock block_at(Index slot, Index i0, Index i1) const noexcept {
-    float* const state = t_.scratch + at_.states + slot * at_.state;
-    float* const o = state + kBlockRows / 16 * depth_tiles(t_.d) * kTileWords;
-    float* const m = o + kBlockRows / 16 * column_tiles(t_.d) * kTileWords;
-    float* const sum = m + 2 * kBlockRows;
-    return {.i0 = i0,
-            .rows = i1 - i0,
-            .slot = slot,
-            .q = reinterpret_cast<char*>(state),
-            .o = o,
-            .m = m,
-            .alpha = m + kBlockRows,
-            .sum = sum,
-            .l = sum + kBlockRows * kTopLanes};
+    return kernels::tiles_block_at(t_, at_, slot, i0, i1);
   }
   TilesBlock start_block(Index slot, Index i0, Index i1) noexcept {
     const TilesBlock b = block_at(slot, i0, i1);
@@ -77,7 +60,7 @@ class TilesTouch {
     touch_.write(b.m, kBlockRows);
     touch_.write(b.sum, b.rows * kTopLanes);
     touch_.write(b.l, b.rows * kTopLanes);
-    if (hides_keys_ || t_.Tk == 0)
+    if (kernels::hides_keys(t_) || t_.Tk == 0)
       touch_.write(b.o, kBlockRows / 16 * column_tiles(t_.d) * kTileWords);
     return b;
   }
@@ -144,23 +127,11 @@ class TilesTouch {
   static const std::uint16_t* halves(const void* p) noexcept {
     return static_cast<const std::uint16_t*>(p);
   }
-  static Index count_units(const KeyTile& tile) noexcept {
-    return count_blocks(tile.bc, kUnitKeys);
-  }
-  static Index keys_of_unit(const KeyTile& tile, Index u) noexcept {
-    return std::min(tile.bc - u * kUnitKeys, kUnitKeys);
-  }
   KeyRun visible_units(const Strip& strip, const KeyTile& tile) const noexcept {
-    if (tile.full) return {0, count_units(tile)};
-    const Index q_lo = t_.q_begin + strip.i0;
-    const KeyRun keys =
-        kernels::visible_keys(t_.mask, q_lo, q_lo + strip.rows - 1, tile.j0, tile.j0 + tile.bc);
-    return {(keys.begin - tile.j0) / kUnitKeys, count_blocks(keys.end - tile.j0, kUnitKeys)};
+    return kernels::visible_units(t_, strip, tile);
   }
-  const char* packed_keys() const noexcept {
-    return reinterpret_cast<const char*>(t_.scratch + at_.keys);
-  }
-  const char* packed_values() const noexcept {
+  const char* packed_k() const noexcept { return reinterpret_cast<const char*>(t_.scratch + at_.keys); }
+  const char* packed_v() const noexcept {
     return reinterpret_cast<const char*>(t_.scratch + at_.values);
   }
 
@@ -193,34 +164,14 @@ class TilesTouch {
     }
   }
 
-  /// Where P of a tile of keys lies.
   Probabilities chunk_of(const TilesBlock& b) const noexcept {
-    const Index half = t_.dataflow == AttentionDataflow::interleaved ? b.slot : 0;
-    return {.at = reinterpret_cast<char*>(t_.scratch + at_.P) + half * kStripRows * kChunkKeys * 2,
-            .strip = kStripRows * kChunkKeys * 2,
-            .unit = 4096,
-            .tile = 2048,
-            .row = 64};
+    return kernels::chunk_of(t_, at_, b);
   }
   float* scores(Index slot, Index strip) const noexcept {
-    return t_.scratch + at_.scores + slot * at_.scored + strip * kUnitWords;
+    return kernels::scores_of(t_, at_, slot, strip);
   }
   Probabilities scored(Index slot, Index strip, Index keys) const noexcept {
-    const Index unit = keys / kUnitKeys;
-    if (t_.dataflow == AttentionDataflow::layerwise) {
-      char* const p =
-          reinterpret_cast<char*>(t_.scratch + at_.probabilities + slot * at_.scored / 2);
-      return {.at = p + (kBlockRows / kStripRows * unit + strip) * 4096,
-              .strip = 4096,
-              .unit = kBlockRows / kStripRows * 4096,
-              .tile = 2048,
-              .row = 64};
-    }
-    return {.at = reinterpret_cast<char*>(scores(slot, strip)) + unit * 4 * kBlockRows * kUnitKeys,
-            .strip = 4 * kUnitWords,
-            .unit = 4 * kBlockRows * kUnitKeys,
-            .tile = 64,
-            .row = 4 * kUnitKeys};
+    return kernels::scored_of(t_, at_, slot, strip, keys);
   }
 
   /// One tile: 16 lines, `stride` bytes apart.
@@ -234,7 +185,7 @@ class TilesTouch {
   void unit_scores(const Strip& strip, const KeyTile& tile, Index u, float* s) noexcept {
     const Index steps = depth_tiles(t_.d), j = tile.j0 + u * kUnitKeys;
     const bool two = strip.rows > 16;
-    const char* k = packed_keys() + j / 16 * steps * 1024;
+    const char* k = packed_k() + j / 16 * steps * 1024;
     for (Index pair = 0; pair < count_blocks(keys_of_unit(tile, u), 32); ++pair) {
       for (Index n = 0; n < steps; ++n) {
         load(strip.q + n * 2048, 64);
@@ -250,16 +201,8 @@ class TilesTouch {
       s += 32;
     }
   }
-  bool is_biased() const noexcept { return t_.bias != nullptr || t_.slope != 0.0F; }
-  bool has_start(const KeyTile& tile) const noexcept {
-    return !tile.full || is_biased() || t_.dense != nullptr;
-  }
-  bool is_by_difference() const noexcept {
-    return t_.dense == nullptr &&
-           (!is_biased() || (t_.q_columns == nullptr && t_.k_columns == nullptr));
-  }
   void set_window(const TilesBlock& b, const KeyTile& tile) noexcept {
-    if (!has_start(tile) || !is_by_difference()) return;
+    if (!kernels::has_start(t_, tile) || !kernels::is_by_difference(t_)) return;
     const Index first = tile.j0 - (t_.q_begin + b.i0) - (b.rows - 1), n = tile.bc + b.rows - 1;
     if (t_.bias != nullptr) touch_.read(t_.bias + first, n);
     touch_.write(t_.scratch + at_.window, n + kUnitKeys);
@@ -268,10 +211,10 @@ class TilesTouch {
                   bool always) noexcept {
     const Index keys = keys_of_unit(tile, u), columns = round_up(keys, 32),
                 j0 = tile.j0 + u * kUnitKeys;
-    const bool adds = has_start(tile);
+    const bool adds = kernels::has_start(t_, tile);
     if (!adds && keys == columns && !always) return;
     for (Index i = 0; i < strip.rows; ++i) {
-      if (adds && is_by_difference()) {
+      if (adds && kernels::is_by_difference(t_)) {
         touch_.read(t_.scratch + at_.window + (b.rows - 1 - (strip.i0 - b.i0 + i)) + j0 - tile.j0,
                     columns);
       } else if (adds) {
@@ -324,8 +267,7 @@ class TilesTouch {
   void probabilities(const TilesBlock& b, const KeyTile& tile, Probabilities p) noexcept {
     set_window(b, tile);
     for (Index n = 0; !tile.full && n < count_strips(b); ++n) {
-      Probabilities of_strip = p;
-      of_strip.at += n * p.strip;
+      const Probabilities of_strip = kernels::strip_of_chunk(p, n);
       online_softmax(b, kernels::strip_of(b, n, t_.d), tile, of_strip);
     }
     if (!tile.full) return;
@@ -340,8 +282,7 @@ class TilesTouch {
           raise_top(s, strip, 16);
           reduce_rows(strip.sum, strip, strip.m);
         }
-        Probabilities of_strip = p;
-        of_strip.at += n * p.strip;
+        const Probabilities of_strip = kernels::strip_of_chunk(p, n);
         exponentials(strip, tile, u, s, of_strip);
         std::swap(s, next);
       }
@@ -378,9 +319,9 @@ class TilesTouch {
 
   void values(const TilesBlock& b, const KeyTile& tile, const Probabilities& p) noexcept {
     for (Index n = 0; n < count_strips(b); ++n) {
-      Probabilities of_strip = p;
-      of_strip.at += n * p.strip;
-      strip_values(kernels::strip_of(b, n, t_.d), tile, of_strip, tile.first && !hides_keys_);
+      const Probabilities of_strip = kernels::strip_of_chunk(p, n);
+      strip_values(kernels::strip_of(b, n, t_.d), tile, of_strip,
+                   tile.first && !kernels::hides_keys(t_));
     }
     if (tile.last) finish(b);
   }
@@ -401,7 +342,7 @@ class TilesTouch {
         }
       };
       if (!zero) each([&](const float* tile_of_o) { load(tile_of_o, 64); });
-      const char* v = packed_values() + (first * columns + n) * 1024;
+      const char* v = packed_v() + (first * columns + n) * 1024;
       const char* a = p.at;
       for (Index t = 0, step = p.tile; t < tiles; ++t, step = p.unit - step) {
         load(a, p.row);
@@ -431,24 +372,13 @@ class TilesTouch {
   const AttentionTask& t_;
   Touch touch_;
   kernels::TilesLayout at_;
-  bool hides_keys_;
 };
 
 }  // namespace
 
 void touch_tiles_attention(const AttentionTask& task, Touch touch) noexcept {
   TilesTouch visitor(task, touch);
-  kernels::walk_attention(task.dataflow,
-                          {.Tq = task.Tq,
-                           .Tk = task.Tk,
-                           .q_begin = task.q_begin,
-                           .mask = task.mask,
-                           .Br = kBlockRows,
-                           .Bc = kChunkKeys,
-                           .V = 16,
-                           .step = kUnitKeys,
-                           .carried = kernels::kTilesCarried},
-                          visitor);
+  kernels::walk_tiles_task(task, visitor);
 }
 
 }  // namespace tessera::meters

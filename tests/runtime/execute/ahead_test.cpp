@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "runtime/execute/gemm.hpp"
@@ -22,16 +23,17 @@ struct Call {
 };
 std::vector<Call> calls;
 
-constexpr kernels::Gemm kRecorder{
-    .run =
-        [](const kernels::GemmTile& t) noexcept {
-          const char* ahead = static_cast<const char*>(t.ahead);
-          calls.push_back({t.a, t.b, ahead, ahead + t.ahead_bytes});
-        },
-    .MR = kMR,
-    .NR = kNR,
-    .bits = {.a = 32, .b = 32, .c = 32},
-};
+/// Elements of A of `bits_a`, of B of 32 bits.
+kernels::Gemm recorder(Index bits_a) {
+  return {.run =
+              [](const kernels::GemmTile& t) noexcept {
+                const char* ahead = static_cast<const char*>(t.ahead);
+                calls.push_back({t.a, t.b, ahead, ahead + t.ahead_bytes});
+              },
+          .MR = kMR,
+          .NR = kNR,
+          .bits = {.a = bits_a, .b = 32, .c = 32}};
+}
 
 /// Bytes of [begin, begin + bytes) that the calls prefetch; one that several prefetch counts as often.
 Index prefetched(const std::vector<Call>& by, const void* begin, Index bytes) {
@@ -45,21 +47,25 @@ Index prefetched(const std::vector<Call>& by, const void* begin, Index bytes) {
 }
 
 struct Problem {
-  Index M, N, K, lda;
-  std::vector<float> a, b, c, after;
+  kernels::Gemm gemm;
+  Index M, N, K, lda, row_bytes;
+  std::vector<std::byte> a;
+  std::vector<float> b, c, after;
 
-  Problem(Index rows, Index columns, Index depth, Index stride)
-      : M(rows),
+  Problem(Index rows, Index columns, Index depth, Index stride, Index bits_a = 32)
+      : gemm(recorder(bits_a)),
+        M(rows),
         N(columns),
         K(depth),
         lda(stride),
-        a(static_cast<std::size_t>(rows * stride)),
+        row_bytes(stride * bits_a / 8),
+        a(static_cast<std::size_t>(rows * row_bytes)),
         b(static_cast<std::size_t>((columns + kNR - 1) / kNR * kNR * depth)),
         c(static_cast<std::size_t>(rows * columns)),
         after(static_cast<std::size_t>(kNR * depth)) {}
 
   execute::GemmOperands operands() {
-    return {.gemm = kRecorder,
+    return {.gemm = gemm,
             .a = a.data(),
             .lda = lda,
             .panels = b.data(),
@@ -75,20 +81,21 @@ struct Problem {
     execute::run_gemm(operands(), nest, M);
     return calls;
   }
+  const std::byte* row(Index i) const { return a.data() + i * row_bytes; }
   /// The calls whose rows begin at row i.
   std::vector<Call> of_rows(const std::vector<Call>& all, Index i) const {
     std::vector<Call> some;
     for (const Call& call : all) {
-      if (call.a == a.data() + i * lda) some.push_back(call);
+      if (call.a == row(i)) some.push_back(call);
     }
     return some;
   }
 };
 
 TEST(AheadTest, PanelsInsidePrefetchTheRowsOfTheNextTileAndTheColumnsOfTheNextBlock) {
-  for (const Index M : {Index{32}, Index{61}, Index{400}}) {
+  for (const auto& [M, bits_a] : {std::pair<Index, Index>{32, 32}, {61, 16}, {61, 8}, {400, 32}}) {
     for (const Index col_blocks : {1, 2, 3, 7}) {
-      Problem x(M, 7 * kNR, 48, 50);
+      Problem x(M, 7 * kNR, 48, 52, bits_a);
       const std::vector<Call> all = x.run({LoopOrder::ws_os_a, 1, col_blocks, 1});
       const Index tiles = (M + kMR - 1) / kMR;
       ASSERT_EQ(static_cast<Index>(all.size()), tiles * 7);
@@ -102,8 +109,8 @@ TEST(AheadTest, PanelsInsidePrefetchTheRowsOfTheNextTileAndTheColumnsOfTheNextBl
         for (Index t = 0; t + 1 < tiles; ++t) {
           const Range rows = piece({0, M}, t, tiles), next = piece({0, M}, t + 1, tiles);
           const std::vector<Call> of_tile = x.of_rows(of_block, rows.begin);
-          const Index bytes = Index{sizeof(float)} * next.size() * x.lda;
-          const Index got = prefetched(of_tile, x.a.data() + next.begin * x.lda, bytes);
+          const Index bytes = next.size() * x.row_bytes;
+          const Index got = prefetched(of_tile, x.row(next.begin), bytes);
           // One panel inside: a call that prefetches columns leaves its rows out.
           if (panels.size() > 1) {
             EXPECT_EQ(got, bytes) << M << " rows, tile " << t << " of block " << block;
@@ -127,8 +134,7 @@ TEST(AheadTest, PanelsInsidePrefetchTheRowsOfTheNextTileAndTheColumnsOfTheNextBl
 
 TEST(AheadTest, RowsOfAWiderMatrixAndFewTilesAreLeftToTheHardware) {
   const auto rows_of = [](Problem& x) {
-    return prefetched(x.run({LoopOrder::ws_os_a, 1, 2, 1}), x.a.data(),
-                      static_cast<Index>(x.a.size() * sizeof(float)));
+    return prefetched(x.run({LoopOrder::ws_os_a, 1, 2, 1}), x.a.data(), std::ssize(x.a));
   };
   Problem narrow(40, 64, 48, 48), wide(40, 64, 48, 96), few(7 * kMR, 64, 48, 48);
   EXPECT_GT(rows_of(narrow), 0);
@@ -139,7 +145,7 @@ TEST(AheadTest, RowsOfAWiderMatrixAndFewTilesAreLeftToTheHardware) {
 TEST(AheadTest, RowTilesInsidePrefetchTheNextPanelAlone) {
   Problem x(40, 64, 48, 48);
   const std::vector<Call> all = x.run({LoopOrder::is_os_a, 1, 1, 1});
-  EXPECT_EQ(prefetched(all, x.a.data(), static_cast<Index>(x.a.size() * sizeof(float))), 0);
+  EXPECT_EQ(prefetched(all, x.a.data(), std::ssize(x.a)), 0);
   const Index panel = Index{sizeof(float)} * kNR * x.K;
   for (Index p = 1; p < 8; ++p) {
     EXPECT_EQ(prefetched(all, x.b.data() + p * kNR * x.K, panel), panel) << p;
