@@ -111,6 +111,7 @@ TEST(AheadTest, PanelsInsidePrefetchTheRowsOfTheNextTileAndTheColumnsOfTheNextBl
           const std::vector<Call> of_tile = x.of_rows(of_block, rows.begin);
           const Index bytes = next.size() * x.row_bytes;
           const Index got = prefetched(of_tile, x.row(next.begin), bytes);
+          EXPECT_EQ(prefetched(of_tile, x.a.data(), std::ssize(x.a)), got) << "and no other";
           // One panel inside: a call that prefetches columns leaves its rows out.
           if (panels.size() > 1) {
             EXPECT_EQ(got, bytes) << M << " rows, tile " << t << " of block " << block;
