@@ -130,7 +130,9 @@ class TilesTouch {
   KeyRun visible_units(const Strip& strip, const KeyTile& tile) const noexcept {
     return kernels::visible_units(t_, strip, tile);
   }
-  const char* packed_k() const noexcept { return reinterpret_cast<const char*>(t_.scratch + at_.keys); }
+  const char* packed_k() const noexcept {
+    return reinterpret_cast<const char*>(t_.scratch + at_.keys);
+  }
   const char* packed_v() const noexcept {
     return reinterpret_cast<const char*>(t_.scratch + at_.values);
   }
