@@ -170,4 +170,46 @@ inline void write_random_modernbert(const std::filesystem::path& directory,
           H, size.layers, size.heads, I, size.vocab, size.positions, size.window));
 }
 
+/// nomic-embed-text-v2-moe: every second layer has experts. The published vocabulary is 250,048.
+struct NomicMoeSize {
+  const char* name;
+  Index layers, hidden, heads, intermediate, experts, top;
+  Index vocab = 30522;
+};
+
+inline constexpr NomicMoeSize kNomicMoe{"Nomic-MoE", 12, 768, 12, 3072, 8, 2};
+
+inline void write_random_nomic_moe(const std::filesystem::path& directory,
+                                   const NomicMoeSize& size) {
+  std::vector<RandomTensor> list;
+  const Index H = size.hidden, I = size.intermediate;
+  list.push_back({"embeddings.word_embeddings.weight", {size.vocab, H}});
+  list.push_back({"embeddings.token_type_embeddings.weight", {1, H}});
+  add_norm(list, "emb_ln", H);
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("encoder.layers.{}.", i);
+    add_linear(list, layer + "attn.Wqkv", 3 * H, H);
+    add_linear(list, layer + "attn.out_proj", H, H);
+    add_norm(list, layer + "norm1", H);
+    if (i % 2 == 1) {
+      list.push_back({layer + "mlp.experts.bias", {H}});
+      for (const char* part : {"w1", "w2"})
+        list.push_back({layer + "mlp.experts.mlp." + part, {size.experts * I, H}});
+      list.push_back({layer + "mlp.router.layer.weight", {size.experts, H}});
+    } else {
+      add_linear(list, layer + "mlp.fc1", I, H);
+      add_linear(list, layer + "mlp.fc2", H, I);
+    }
+    add_norm(list, layer + "norm2", H);
+  }
+  write_random(
+      directory, list,
+      fmt::format(
+          R"({{"architectures": ["NomicBertModel"], "model_type": "nomic_bert", "n_embd": {}, "n_layer": {},
+ "n_head": {}, "n_inner": {}, "vocab_size": {}, "n_positions": 2048, "type_vocab_size": 1,
+ "activation_function": "gelu", "rotary_emb_fraction": 1.0, "prenorm": false, "qkv_proj_bias": true,
+ "moe_every_n_layers": 2, "num_experts": {}, "moe_top_k": {}, "moe_normalize_expert_weights": false}})",
+          H, size.layers, size.heads, I, size.vocab, size.experts, size.top));
+}
+
 }  // namespace tessera::bench

@@ -17,16 +17,14 @@ namespace {
 class Convolution {
  public:
   Convolution(const Context& context, const ConvolutionOp& op) noexcept
-      : context_(context), op_(op), in_(context.value(op.in)), out_(context.value(op.out)) {}
+      : context_(context), op_(op), in_(context.value(op.in)) {}
 
   void run(Range rows, float* scratch) const noexcept {
-    const Index lda = activation_stride(context_.weights[op_.weight].cols);
     Index s = sequence_of(context_.offsets, rows.begin);
-    for (Index i = rows.begin; i < rows.end; ++i) {
+    multiply_gathered(context_, op_, Activation::none, rows, scratch, [&](Index i, float* x) {
       while (i >= context_.offsets[static_cast<std::size_t>(s) + 1]) ++s;
-      gather(s, i, scratch + (i - rows.begin) * lda);
-    }
-    multiply_gathered(context_, op_.weight, op_.bias, Activation::none, out_, rows, scratch);
+      gather(s, i, x);
+    });
   }
 
  private:
@@ -52,7 +50,7 @@ class Convolution {
 
   const Context& context_;
   const ConvolutionOp& op_;
-  TensorView<float> in_, out_;
+  TensorView<float> in_;
 };
 
 }  // namespace

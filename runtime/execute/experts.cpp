@@ -29,35 +29,45 @@ void choose(const float* scores, Index experts, Index top, float* left, Choice* 
   }
 }
 
+/// Rows in a worker's scratch.
+struct Rows {
+  float* data;
+  DType type;
+  Index stride;  // elements
+};
+
 class Experts {
  public:
   Experts(const Context& context, const ExpertsOp& op, float* scratch) noexcept
       : context_(context),
         op_(op),
         shape_(expert_shape(context.program, op)),
-        wide_(activation_stride(shape_.F)),
-        narrow_(activation_stride(shape_.H)),
+        type_(context.program.values[at(op.in)].type),
         scratch_(scratch) {}
 
   void run(Range rows) noexcept {
-    const TensorView<float> in = context_.value(op_.in), scores = context_.value(op_.scores),
-                            out = context_.value(op_.out);
-    const Index m = rows.size() + context_.kernels.gemm[Precision::f32].rows_read;
-    float *const a = scratch_, *const u = a + m * narrow_, *const d = u + m * wide_;
-    auto* const choices = reinterpret_cast<Choice*>(d + m * narrow_);
-    auto* const left = reinterpret_cast<float*>(choices + m * shape_.top);
-    const auto bytes = static_cast<std::size_t>(shape_.H) * sizeof(float);
+    const TensorView<float> scores = context_.value(op_.scores), out = context_.value(op_.out);
+    const ExpertScratch at = expert_scratch(shape_, type_, rows.size(),
+                                            context_.kernels.gemm[shape_.precision].rows_read);
+    const bool quantizes = is_quantized(type_);
+    const Rows a = rows_at(at.a, shape_.H, type_),
+               u = rows_at(at.u, shape_.F, quantizes ? DType::f32 : type_),
+               whole = rows_at(at.whole, shape_.F, type_), d = rows_at(at.d, shape_.H, DType::f32);
+    auto* const choices = reinterpret_cast<Choice*>(scratch_ + at.choices);
     for (Index i = 0; i < rows.size(); ++i) {
       const Index row = rows.begin + i;
-      choose(scores.data + row * scores.stride, shape_.experts, shape_.top, left,
+      choose(scores.data + row * scores.stride, shape_.experts, shape_.top, scratch_ + at.left,
              choices + i * shape_.top);
       float* const y = out.data + row * out.stride;
       if (op_.bias == kNone) {
         std::fill_n(y, shape_.H, 0.0F);
       } else {
-        std::memcpy(y, context_.weights[op_.bias].data, bytes);
+        std::memcpy(y, context_.weights[op_.bias].data,
+                    static_cast<std::size_t>(shape_.H) * sizeof(float));
       }
     }
+    const Index row_bytes = a.stride * size_of(type_);  // of in, too: with the scale of a row
+    const std::byte* const in = context_.places[tessera::at(op_.in)];
     for (Index e = 0; e < shape_.experts; ++e) {
       const auto each_row = [&](auto&& body) {
         for (Index i = 0; i < rows.size(); ++i) {
@@ -69,15 +79,17 @@ class Experts {
       };
       Index chosen = 0;
       each_row([&](Index row, float) {
-        std::memcpy(a + chosen++ * narrow_, in.data + row * in.stride, bytes);
+        std::memcpy(reinterpret_cast<std::byte*>(a.data) + chosen++ * row_bytes,
+                    in + row * row_bytes, static_cast<std::size_t>(row_bytes));
       });
       if (chosen == 0) continue;
       const auto i = static_cast<std::size_t>(e);
-      multiply(op_.up[i], a, narrow_, u, wide_, chosen, op_.activation);
-      multiply(op_.down[i], u, wide_, d, narrow_, chosen, Activation::none);
+      multiply(op_.up[i], a, u, chosen, op_.activation);
+      if (quantizes) quantize(u, whole, chosen);
+      multiply(op_.down[i], quantizes ? whole : u, d, chosen, Activation::none);
       Index next = 0;
       each_row([&](Index row, float weight) {
-        const float* const x = d + next++ * narrow_;
+        const float* const x = d.data + next++ * d.stride;
         float* const y = out.data + row * out.stride;
         for (Index n = 0; n < shape_.H; ++n) y[n] += weight * x[n];
       });
@@ -85,27 +97,52 @@ class Experts {
   }
 
  private:
-  void multiply(ParameterId id, const float* a, Index lda, float* c, Index ldc, Index M,
+  Rows rows_at(Index first, Index width, DType type) const noexcept {
+    return {scratch_ + first, type, activation_stride(width, type)};
+  }
+
+  /// C = act(A · weightᵀ), M rows; C is f32 or bf16.
+  void multiply(ParameterId id, const Rows& a, const Rows& c, Index M,
                 Activation activation) const noexcept {
     const LoadedParameter& weight = context_.weights[id];
-    run_gemm({.gemm = context_.kernels.gemm[weight.precision],
-              .a = a,
-              .lda = lda,
-              .panels = weight.panels,
-              .c = c,
-              .ldc = ldc,
-              .N = weight.rows,
-              .K = weight.cols,
-              .activation = activation,
-              .resident = context_.weights_stay_in_l3,
-              .stop = context_.workers.stop()},
-             {.order = LoopOrder::ws_os_a}, M);
+    GemmOperands o{.gemm = context_.kernels.gemm[weight.precision],
+                   .a = a.data,
+                   .lda = a.stride,
+                   .panels = weight.panels,
+                   .c = nullptr,
+                   .ldc = 0,
+                   .N = weight.rows,
+                   .K = weight.cols,
+                   .activation = activation,
+                   .resident = context_.weights_stay_in_l3,
+                   .stop = context_.workers.stop()};
+    if (c.type == DType::f32) {
+      o.c = c.data, o.ldc = c.stride;
+    } else {
+      o.narrow = reinterpret_cast<std::uint16_t*>(c.data), o.ldn = c.stride;
+    }
+    if (o.gemm.of_integers) {
+      const Index scales = scale_offset(weight.cols, a.type) / Index{sizeof(float)};
+      o.row_scales = a.data + scales;
+      o.row_scale_step = a.stride * size_of(a.type) / Index{sizeof(float)};
+    }
+    run_gemm(o, {.order = LoopOrder::ws_os_a}, M);
+  }
+
+  void quantize(const Rows& x, const Rows& y, Index M) const noexcept {
+    context_.kernels.quantize({.x = x.data,
+                               .type = x.type,
+                               .ldx = x.stride,
+                               .y = y.data,
+                               .y_bytes = y.stride * size_of(y.type),
+                               .M = M,
+                               .N = shape_.F});
   }
 
   const Context& context_;
   const ExpertsOp& op_;
   ExpertShape shape_;
-  Index wide_, narrow_;
+  DType type_;
   float* scratch_;
 };
 

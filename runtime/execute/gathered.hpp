@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What convolutions are: a product with gathered rows.
+// A product with gathered rows: patches of images, neighbours of rows and of cells.
 #pragma once
 
 #include <algorithm>
@@ -7,26 +7,65 @@
 #include "runtime/execute/execute.hpp"
 #include "runtime/execute/gemm.hpp"
 #include "runtime/plan/convolution.hpp"
+#include "runtime/plan/gathered.hpp"
 
 namespace tessera::execute {
 
-/// Rows [rows.begin, rows.end) of out = act(X · weightᵀ + bias), whose rows of X lie at `gathered`, one
-/// behind another, activation_stride(weight columns) apart.
-inline void multiply_gathered(const Context& context, ParameterId weight_id, ParameterId bias,
-                              Activation activation, const TensorView<float>& out, Range rows,
-                              const float* gathered) noexcept {
-  const LoadedParameter& weight = context.weights[weight_id];
-  const GemmOperands o{.gemm = context.kernels.gemm[Precision::f32],
-                       .a = gathered,
-                       .lda = activation_stride(weight.cols),
-                       .panels = weight.panels,
-                       .c = out.data + rows.begin * out.stride,
-                       .ldc = out.stride,
-                       .N = weight.rows,
-                       .K = weight.cols,
-                       .bias = bias == kNone ? nullptr : context.weights[bias].data,
-                       .activation = activation,
-                       .resident = context.weights_stay_in_l3};
+/// The rows that a task gathers into its worker's scratch, in the elements that `weight` multiplies. Those of
+/// bf16 are gathered as f32, one after another in the same place, and rounded from there.
+class GatheredRows {
+ public:
+  GatheredRows(const Context& context, ParameterId weight, float* scratch) noexcept
+      : context_(context),
+        weight_(context.weights[weight]),
+        layout_(gathered_layout(weight_.precision, weight_.cols)),
+        scratch_(scratch) {}
+
+  /// Row i: fill(x) writes x (K).
+  template <class Fill>
+  void put(Index i, const Fill& fill) const noexcept {
+    if (weight_.precision == Precision::f32) return fill(scratch_ + i * layout_.stride);
+    fill(scratch_);
+    auto* const rows = reinterpret_cast<std::uint16_t*>(scratch_ + layout_.first);
+    context_.kernels.narrow(scratch_, weight_.cols, rows + i * layout_.stride, layout_.stride, 1,
+                            weight_.cols);
+  }
+
+  /// C = rows · weightᵀ: what is still to be said of them is c, bias, activation and residual.
+  GemmOperands operands() const noexcept {
+    return {.gemm = context_.kernels.gemm[weight_.precision],
+            .a = scratch_ + layout_.first,
+            .lda = layout_.stride,
+            .panels = weight_.panels,
+            .c = nullptr,
+            .ldc = 0,
+            .N = weight_.rows,
+            .K = weight_.cols,
+            .resident = context_.weights_stay_in_l3};
+  }
+
+ private:
+  const Context& context_;
+  const LoadedParameter& weight_;
+  GatheredLayout layout_;
+  float* scratch_;
+};
+
+/// Rows [rows.begin, rows.end) of out = act(X · weightᵀ + bias) of a convolution; gather(i, x) fills the row of X
+/// of out's row i.
+template <class Op, class Gather>
+void multiply_gathered(const Context& context, const Op& op, Activation activation, Range rows,
+                       float* scratch, const Gather& gather) noexcept {
+  const GatheredRows gathered(context, op.weight, scratch);
+  for (Index i = rows.begin; i < rows.end; ++i) {
+    gathered.put(i - rows.begin, [&](float* x) { gather(i, x); });
+  }
+  const TensorView<float> out = context.value(op.out);
+  GemmOperands o = gathered.operands();
+  o.c = out.data + rows.begin * out.stride;
+  o.ldc = out.stride;
+  o.bias = op.bias == kNone ? nullptr : context.weights[op.bias].data;
+  o.activation = activation;
   run_block(o, {.order = LoopOrder::is_os_a}, {0, rows.size()}, {0, panel_count(o)});
 }
 

@@ -22,7 +22,6 @@ class GridConvolution {
       : context_(context),
         op_(op),
         in_(context.value(op.in)),
-        out_(context.value(op.out)),
         maps_(context.cuts[at(context.program.values[at(op.in)].space)]),
         results_(context.cuts[at(context.program.values[at(op.out)].space)]),
         stride_(&maps_ == &results_
@@ -30,15 +29,12 @@ class GridConvolution {
                     : context.program.spaces[at(context.program.values[at(op.out)].space)].n) {}
 
   void run(Range rows, float* scratch) const noexcept {
-    const Index lda = activation_stride(context_.weights[op_.weight].cols);
     auto s = static_cast<std::size_t>(sequence_of(results_.offsets, rows.begin));
-    for (Index i = rows.begin; i < rows.end; ++i) {
+    multiply_gathered(context_, op_, op_.activation, rows, scratch, [&](Index i, float* x) {
       while (i >= results_.offsets[s + 1]) ++s;
       const Index cell = i - results_.offsets[s], cols = results_.grids[s].cols;
-      gather(s, stride_ * (cell / cols) - op_.taps / 2, stride_ * (cell % cols) - op_.taps / 2,
-             scratch + (i - rows.begin) * lda);
-    }
-    multiply_gathered(context_, op_.weight, op_.bias, op_.activation, out_, rows, scratch);
+      gather(s, stride_ * (cell / cols) - op_.taps / 2, stride_ * (cell % cols) - op_.taps / 2, x);
+    });
   }
 
  private:
@@ -69,7 +65,7 @@ class GridConvolution {
 
   const Context& context_;
   const GridConvolutionOp& op_;
-  TensorView<float> in_, out_;
+  TensorView<float> in_;
   const Cuts &maps_, &results_;
   Index stride_;
 };

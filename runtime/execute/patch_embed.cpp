@@ -15,7 +15,7 @@
 
 #include "runtime/execute/copy_few.hpp"
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/gemm.hpp"
+#include "runtime/execute/gathered.hpp"
 #include "runtime/execute/position_grid.hpp"
 
 namespace tessera::execute {
@@ -84,7 +84,6 @@ class PatchEmbed {
       : context_(context),
         op_(op),
         spec_(*context.program.images()),
-        weight_(context.weights[op.weight]),
         positions_(op.positions == kNone ? nullptr : context.weights[op.positions].data),
         native_{spec_.grid_rows(), spec_.grid_cols()},
         out_(context.value(op.out)) {}
@@ -107,22 +106,17 @@ class PatchEmbed {
   void patch_rows(Index s, Range patches, float* scratch) const noexcept {
     const Image& image = context_.images[static_cast<std::size_t>(s)];
     const Grid grid = spec_.grid_of(image.height, image.width);
-    const Index K = weight_.cols, lda = activation_stride(K);
+    const GatheredRows gathered(context_, op_.weight, scratch);
     for (Index p = patches.begin; p < patches.end; ++p) {
-      gather_patch(spec_, image, p / grid.cols, p % grid.cols, scratch + (p - patches.begin) * lda);
+      gathered.put(p - patches.begin,
+                   [&](float* x) { gather_patch(spec_, image, p / grid.cols, p % grid.cols, x); });
     }
     float* c = row(s, spec_.special_tokens + patches.begin);
-    GemmOperands o{.gemm = context_.kernels.gemm[weight_.precision],
-                   .a = scratch,
-                   .lda = lda,
-                   .panels = weight_.panels,
-                   .c = c,
-                   .ldc = out_.stride,
-                   .N = weight_.rows,
-                   .K = K,
-                   .bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data,
-                   .activation = op_.activation,
-                   .resident = context_.weights_stay_in_l3};
+    GemmOperands o = gathered.operands();
+    o.c = c;
+    o.ldc = out_.stride;
+    o.bias = op_.bias == kNone ? nullptr : context_.weights[op_.bias].data;
+    o.activation = op_.activation;
     if (positions_ != nullptr) {
       const float* table = positions_ + op_.positioned * out_.cols;
       o.residual = table + patches.begin * out_.cols;
@@ -147,7 +141,6 @@ class PatchEmbed {
   const Context& context_;
   const PatchEmbedOp& op_;
   const ImageSpec& spec_;
-  const LoadedParameter& weight_;
   const float* positions_;
   Grid native_;
   TensorView<float> out_;

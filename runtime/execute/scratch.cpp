@@ -7,6 +7,7 @@
 #include "runtime/execute/tile_ops.hpp"
 #include "runtime/plan/convolution.hpp"
 #include "runtime/plan/experts.hpp"
+#include "runtime/plan/gathered.hpp"
 #include "runtime/plan/patches.hpp"
 #include "runtime/plan/pooled_linear.hpp"
 
@@ -52,6 +53,11 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                        const kernels::KernelTable& kernels, Index max_rows, Index max_sequences,
                        int threads, bool holds_columns) {
   Index most = 0;
+  const auto gathers = [&](ParameterId id, Index rows) {
+    const Parameter& weight = program.parameters[at(id)];
+    most = std::max(most, gathered_elements(weight.precision, weight.cols, rows,
+                                            kernels.gemm[weight.precision].rows_read));
+  };
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     const Op& op = program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) {
@@ -75,16 +81,13 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       }
     } else if (const auto* rotate = std::get_if<RotateOp>(&op)) {
       most = std::max(most, rotate->head_dim);  // a row of cosines and sines
-    } else if (std::holds_alternative<PatchEmbedOp>(op)) {
-      most = std::max(
-          most, schedule[i].patch_rows * activation_stride(program.images()->patch_elements()));
+    } else if (const auto* patches = std::get_if<PatchEmbedOp>(&op)) {
+      gathers(patches->weight, schedule[i].patch_rows);
     } else if (const auto* convolution = std::get_if<ConvolutionOp>(&op)) {
-      const Index cols = program.parameters[at(convolution->weight)].cols;
-      most = std::max(most, std::min(kConvolutionRows, max_rows) * activation_stride(cols));
+      gathers(convolution->weight, std::min(kConvolutionRows, max_rows));
     } else if (const auto* grid = std::get_if<GridConvolutionOp>(&op)) {
-      const Index cols = program.parameters[at(grid->weight)].cols,
-                  rows = most_rows(program, grid->out, max_rows, max_sequences);
-      most = std::max(most, std::min(kConvolutionRows, rows) * activation_stride(cols));
+      gathers(grid->weight,
+              std::min(kConvolutionRows, most_rows(program, grid->out, max_rows, max_sequences)));
     } else if (const auto* pool = std::get_if<PoolOp>(&op)) {
       if (pool->pooling == Pooling::weighted_mean) most = std::max(most, max_rows);  // its weights
     } else if (const auto* by_id = std::get_if<LargestByIdOp>(&op)) {
@@ -105,8 +108,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
       }
     } else if (const auto* mixture = std::get_if<ExpertsOp>(&op)) {
       const Index rows = most_rows(program, mixture->in, max_rows, max_sequences);
-      most = std::max(most, expert_scratch(expert_shape(program, *mixture), rows,
-                                           kernels.gemm[Precision::f32].rows_read));
+      const ExpertShape shape = expert_shape(program, *mixture);
+      most = std::max(most, expert_scratch(shape, program.values[at(mixture->in)].type, rows,
+                                           kernels.gemm[shape.precision].rows_read)
+                                .end);
     } else if (std::holds_alternative<LinearOp>(op)) {
       for (const auto* nests : {&schedule[i].nests, &schedule[i].block_nests}) {
         most = std::max(most, linear_elements(program, i, schedule[i].tile_ops, *nests, kernels,

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 
-#include "runtime/plan/memory_plan.hpp"
+#include "runtime/plan/gathered.hpp"
 
 namespace tessera {
 
-Index patch_block_rows(const ImageSpec& images, Index MR, Index l2_bytes) noexcept {
-  const Index row_bytes = activation_stride(images.patch_elements()) * Index{sizeof(float)};
+Index patch_block_rows(const ImageSpec& images, Precision precision, Index MR,
+                       Index l2_bytes) noexcept {
+  const Index row_bytes = gathered_layout(precision, images.patch_elements()).stride *
+                          (precision == Precision::f32 ? 4 : 2);
   const Index rows = l2_bytes / 2 / row_bytes / MR * MR;
   return std::clamp(rows, MR, 32 * MR);
 }

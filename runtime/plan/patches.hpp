@@ -8,6 +8,7 @@ namespace tessera {
 
 /// Rows of patches that one task gathers into its scratch: half of L2 (the panels of the weight
 /// pass beside them), whole tiles of MR rows, at most 32 tiles.
-Index patch_block_rows(const ImageSpec& images, Index MR, Index l2_bytes) noexcept;
+Index patch_block_rows(const ImageSpec& images, Precision precision, Index MR,
+                       Index l2_bytes) noexcept;
 
 }  // namespace tessera

@@ -308,6 +308,7 @@ class Reporter {
     const LoopNest nest{.order = LoopOrder::is_os_a, .row_blocks = blocks};
     report.shape = fmt::format("({},{})x({},{})", M, K, K, N);
     report.epilogue = sum_of({{o.bias != kNone, "bias"}, {o.positions != kNone, "positions"}});
+    report.precision = task.precision;
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
@@ -327,6 +328,7 @@ class Reporter {
     report.shape = fmt::format("({},{})x({},{}), {} taps", M, K, K, N, taps);
     report.epilogue = sum_of(
         {{o.bias != kNone, "bias"}, {activation != Activation::none, to_string(activation)}});
+    report.precision = task.precision;
     report.flops = 2.0 * static_cast<double>(M * N) * static_cast<double>(K);
     report.bound_bytes = gemm_bound(task.shape, tile.bytes, machine_.Z2());
     report.chosen = candidate_report({nest, linear_cost(task, nest, machine_)}, task.shape, tile);
@@ -392,12 +394,14 @@ class Reporter {
     report.shape = fmt::format("{} of {} experts, ({},{})x({},{})x({},{})", shape.top,
                                shape.experts, rows, shape.H, shape.H, shape.F, shape.F, shape.H);
     report.chosen.name = "by expert";
+    report.precision = shape.precision;
     PlanMachine one = machine_;
     one.threads = 1;
     const auto n = static_cast<double>(blocks * chosen);
     for (const LinearShape& each :
          {LinearShape{M, shape.F, shape.H}, LinearShape{M, shape.H, shape.F}}) {
-      const LinearTask task{.shape = each, .weights_stay_in_l3 = weights_in_l3_};
+      const LinearTask task{
+          .shape = each, .weights_stay_in_l3 = weights_in_l3_, .precision = shape.precision};
       const LinearCost cost = linear_cost(task, {.order = LoopOrder::ws_os_a}, one);
       report.chosen.l1_bytes += n * cost.l1_bytes();
       report.chosen.l2_bytes += n * cost.l2_bytes();
@@ -405,7 +409,8 @@ class Reporter {
       report.chosen.seconds += n * cost.seconds / machine_.threads;
       report.chosen.limit = to_string(cost.limit);
     }
-    const auto weights = static_cast<double>(4 * 2 * shape.F * shape.H);
+    const double weights =
+        machine_.tile[shape.precision].bytes.b * static_cast<double>(2 * shape.F * shape.H);
     report.bound_bytes += weights * static_cast<double>(std::min(shape.experts, rows * shape.top));
     const double moved = 4.0 * 5.0 * static_cast<double>(rows * shape.top * shape.H);
     report.chosen.seconds += moved / machine_.rates.l2_bytes / machine_.threads;

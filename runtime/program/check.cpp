@@ -113,7 +113,8 @@ class Checker {
                 images.width >= images.patch_width,
             "needs an image spec");
     const Parameter& w = parameter(o.weight);
-    require(w.kind == ParameterKind::matrix, "has a weight that is no matrix");
+    require(w.kind == ParameterKind::matrix && !is_integer(w.precision),
+            "has a weight that is no matrix of floats");
     require(w.rows == width(o.out) && w.cols == images.patch_elements(),
             "has a weight of the wrong shape");
     vector_of(o.bias, w.rows);
@@ -176,6 +177,8 @@ class Checker {
               "has a weight that is no matrix");
       require(up.rows == F && up.cols == width(o.in) && down.rows == width(o.out) && down.cols == F,
               "has an expert of the wrong shape");
+      require(up.input_factors == factors_[at(o.in)] && down.input_factors == kNone,
+              "has a weight for other factors than its input's");
     }
   }
   void shapes(const AttentionOp& o) const {
@@ -360,8 +363,8 @@ class Checker {
   void shapes(const ConvolutionOp& o) const {
     const Parameter& w = parameter(o.weight);
     require(o.taps > 0 && o.taps % 2 == 1, "has an even number of taps");
-    require(w.kind == ParameterKind::matrix && w.precision == Precision::f32,
-            "has a weight that is no matrix of f32");
+    require(w.kind == ParameterKind::matrix && !is_integer(w.precision),
+            "has a weight that is no matrix of floats");
     require(w.rows == width(o.out) && w.cols == o.taps * width(o.in),
             "has a weight of the wrong shape");
     require(value(o.in).space == kTokens && value(o.out).space == kTokens,
@@ -387,8 +390,8 @@ class Checker {
     const SpaceId in = value(o.in).space;
     convolves(in, value(o.out).space, o.taps);
     require(has_maps(program_.spaces, in), "reads what is no map");
-    require(w.kind == ParameterKind::matrix && w.precision == Precision::f32,
-            "has a weight that is no matrix of f32");
+    require(w.kind == ParameterKind::matrix && !is_integer(w.precision),
+            "has a weight that is no matrix of floats");
     require(w.rows == width(o.out) && w.cols == o.taps * o.taps * width(o.in),
             "has a weight of the wrong shape");
     vector_of(o.bias, w.rows);
@@ -437,6 +440,19 @@ class Checker {
     require(!is_integer(parameter(o.weight).precision), "is pooled of whole numbers");
     multiplies(o.in, parameter(o.weight).precision);
     require(value(o.out).type == DType::f32, "writes what is not f32");
+  }
+  void types(const ExpertsOp& o) const {
+    const Precision precision = parameter(o.up.front()).precision;
+    for (const auto* matrices : {&o.up, &o.down}) {
+      for (const ParameterId id : *matrices) {
+        require(parameter(id).precision == precision, "has experts of several precisions");
+      }
+    }
+    multiplies(o.in, precision);
+    require(!is_integer(precision) || parameter(o.up.front()).rows <= kernels::kMostIntegerDepth,
+            "sums more products of 8 bits than 32 bits hold");
+    require(value(o.scores).type == DType::f32 && value(o.out).type == DType::f32,
+            "has an operand that is not f32");
   }
   void types(const AttentionOp& o) const {
     const DType type = o.precision == Precision::bf16 ? DType::bf16 : DType::f32;

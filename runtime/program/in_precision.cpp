@@ -15,12 +15,51 @@ namespace {
 /// A form of a value besides f32.
 enum Form : std::size_t { kHalf, kWhole, kForms };  // bf16, whole numbers
 
+/// What an op multiplies by matrices.
+struct Products {
+  std::vector<ParameterId> matrices;  ///< of one precision
+  ValueId in = kNone;                 ///< kNone: rows that the op gathers itself, and rounds
+};
+
+constexpr Index kLeastGathered = 64;  // elements of a row: rounding fewer costs what products save
+
+Products products_of(const Op& op) {
+  const auto gathered = [](ParameterId weight) { return Products{.matrices = {weight}}; };
+  return std::visit(Overloaded{[](const LinearOp& o) {
+                                 return Products{{o.weight}, o.in};
+                               },
+                               [](const PooledLinearOp& o) {
+                                 return Products{{o.weight}, o.in};
+                               },
+                               [](const ExpertsOp& o) {
+                                 Products all{o.up, o.in};
+                                 all.matrices.insert(all.matrices.end(), o.down.begin(),
+                                                     o.down.end());
+                                 return all;
+                               },
+                               [&](const PatchEmbedOp& o) { return gathered(o.weight); },
+                               [&](const ConvolutionOp& o) { return gathered(o.weight); },
+                               [&](const GridConvolutionOp& o) { return gathered(o.weight); },
+                               [](const auto&) { return Products{}; }},
+                    op);
+}
+
+/// The input of the products, to be changed.
+ValueId* product_in(Op& op) {
+  return std::visit(
+      Overloaded{[](LinearOp& o) { return &o.in; }, [](PooledLinearOp& o) { return &o.in; },
+                 [](ExpertsOp& o) { return &o.in; },
+                 [](auto&) { return static_cast<ValueId*>(nullptr); }},
+      op);
+}
+
 class ToPrecision {
  public:
   ToPrecision(const Program& program, const PrecisionRewrite& rewrite)
       : result_(program),
         rewrite_(rewrite),
         is_read_(program.values.size(), false),
+        chooses_(program.values.size(), false),
         pools_(program.parameters.size(), false),
         stays_(program.parameters.size(), false),
         as_f32_(program.values.size(), false),
@@ -29,6 +68,7 @@ class ToPrecision {
     for (auto& narrow : narrow_) narrow.resize(program.values.size(), kNone);
     for (const Op& op : result_.ops) {
       for (const ValueId in : inputs_of(op)) is_read_[at(in)] = true;
+      if (const auto* experts = std::get_if<ExpertsOp>(&op)) chooses_[at(experts->scores)] = true;
       if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) pools_[at(pooled->weight)] = true;
       const auto* rotate = std::get_if<RotateOp>(&op);
       if (rotate != nullptr && rotate->q.gamma != kNone) {
@@ -46,14 +86,18 @@ class ToPrecision {
     std::vector<WholeProduct> whole;
     for (const Op& op : result_.ops) {
       if (may_attend(op) || moves_rows(op)) continue;
-      if (!changes(op)) {
-        for (const ValueId in : inputs_of(op)) as_f32_[at(in)] = true;
-        continue;
+      const Products products = products_of(op);
+      const bool has_form = changes(op) && products.in != kNone;
+      std::vector<ValueId> others = inputs_of(op);  // what it adds may be what it multiplies
+      if (has_form) others.erase(std::find(others.begin(), others.end(), products.in));
+      for (const ValueId in : others) as_f32_[at(in)] = true;
+      if (!has_form) continue;
+      wanted_[form_of(op)][at(products.in)] = true;
+      if (form_of(op) != kWhole) continue;
+      const auto* experts = std::get_if<ExpertsOp>(&op);  // whose second factor is no value
+      for (const ParameterId matrix : experts == nullptr ? products.matrices : experts->up) {
+        whole.push_back({products.in, matrix});
       }
-      wanted_[form_of(op)][at(product_in(op))] = true;
-      if (form_of(op) == kWhole) whole.push_back({product_in(op), product_weight(op)});
-      const auto* linear = std::get_if<LinearOp>(&op);
-      if (linear != nullptr && linear->residual != kNone) as_f32_[at(linear->residual)] = true;
     }
     for (const Output& output : result_.outputs) as_f32_[at(output.value)] = true;
     // Those who read a value come behind it: what they want is known before what it wants itself.
@@ -85,49 +129,61 @@ class ToPrecision {
  private:
   /// A linear over tokens, also one that is pooled; not the last one of a head, whose result is an output
   /// that no op reads, but where one that is pooled has its weights. Ternary weights also where they
-  /// multiply one row of each sequence: the network was trained with rows of whole numbers.
+  /// multiply one row of each sequence: the network was trained with rows of whole numbers. Not what
+  /// chooses experts. And what
+  /// multiplies rows as linears do: experts, patches, convolutions.
   bool may_change(const Op& op) const {
-    if (std::holds_alternative<PooledLinearOp>(op)) return true;
+    const Products products = products_of(op);
+    if (products.matrices.empty()) return false;
     const auto* linear = std::get_if<LinearOp>(&op);
-    if (linear == nullptr) return false;
+    if (linear == nullptr) {
+      const Parameter& first = result_.parameters[at(products.matrices.front())];
+      return products.in != kNone || first.cols >= kLeastGathered;
+    }
     const bool is_ternary =
         rewrite_.precision == Precision::s8 && result_.parameters[at(linear->weight)].is_ternary;
     if (result_.values[at(linear->out)].space == kSequences && !is_ternary) return false;
+    if (chooses_[at(linear->out)]) return false;
     return is_read_[at(linear->out)] || pools_[at(linear->weight)] || linear->norm ||
            linear->residual != kNone;
   }
   /// Matrices that any other op uses stay as they are.
-  bool changes(const Op& op) const {
-    return may_change(op) && result_.parameters[at(product_weight(op))].precision != Precision::f32;
+  bool changes(const Op& op) const { return may_change(op) && precision_of(op) != Precision::f32; }
+  Precision precision_of(const Op& op) const {
+    return result_.parameters[at(products_of(op).matrices.front())].precision;
   }
-  Form form_of(const Op& op) const {
-    return is_integer(result_.parameters[at(product_weight(op))].precision) ? kWhole : kHalf;
-  }
+  Form form_of(const Op& op) const { return is_integer(precision_of(op)) ? kWhole : kHalf; }
   /// The precision of every weight.
   void choose_weights() {
     const bool whole = rewrite_.precision == Precision::s8;
     const Precision rest =
         whole && !rewrite_.attention ? Precision::f32 : Precision::bf16;  // what is not s8
     std::vector<bool> is_named(rewrite_.keep.size(), false);
-    for (const Op& op : result_.ops) {
-      if (!may_change(op) || stays_[at(product_weight(op))]) continue;
-      Parameter& weight = result_.parameters[at(product_weight(op))];
+    const auto is_kept = [&](ParameterId id) {
+      const Parameter& weight = result_.parameters[at(id)];
       const auto kept = std::find(rewrite_.keep.begin(), rewrite_.keep.end(), weight.name);
       const bool is_named_here = kept != rewrite_.keep.end();
       if (is_named_here) is_named[static_cast<std::size_t>(kept - rewrite_.keep.begin())] = true;
-      const bool is_kept = is_named_here || weight.keeps_floats;
-      const bool quantizes = whole && !is_kept && !pools_[at(product_weight(op))];
-      if (quantizes && weight.cols > kernels::kMostIntegerDepth) {
-        throw Error(
-            ErrorCode::invalid_argument,
-            fmt::format("parameter \"{}\": a sum of {} products of 8-bit numbers may leave 32 "
-                        "bits, expected at most {}: compute this model in bf16 or fp32",
-                        weight.name, weight.cols, kernels::kMostIntegerDepth));
+      return is_named_here || weight.keeps_floats || pools_[at(id)];
+    };
+    for (const Op& op : result_.ops) {
+      if (!may_change(op)) continue;
+      const Products products = products_of(op);
+      const std::vector<ParameterId>& matrices = products.matrices;
+      const auto stays = [&](ParameterId id) { return stays_[at(id)]; };
+      if (std::any_of(matrices.begin(), matrices.end(), stays)) continue;
+      // Rows that the op gathers are rounded as they come; of several matrices one decides for all.
+      bool quantizes = whole && products.in != kNone;
+      for (const ParameterId id : matrices) quantizes = !is_kept(id) && quantizes;
+      for (const ParameterId id : matrices) {
+        Parameter& weight = result_.parameters[at(id)];
+        if (quantizes) require_depth(weight);
+        weight.precision = !quantizes ? rest
+                           : rewrite_.ternary && weight.is_ternary && matrices.size() == 1
+                               ? Precision::ternary
+                               : Precision::s8;
+        weight.clips = (rewrite_.clips || weight.clips) && weight.precision == Precision::s8;
       }
-      weight.precision = !quantizes                              ? rest
-                         : rewrite_.ternary && weight.is_ternary ? Precision::ternary
-                                                                 : Precision::s8;
-      weight.clips = (rewrite_.clips || weight.clips) && weight.precision == Precision::s8;
     }
     const auto unknown = std::find(is_named.begin(), is_named.end(), false);
     if (!whole || unknown == is_named.end()) return;
@@ -135,6 +191,13 @@ class ToPrecision {
                 fmt::format("weights that are not quantised: no linear over tokens has the weight "
                             "\"{}\"",
                             rewrite_.keep[static_cast<std::size_t>(unknown - is_named.begin())]));
+  }
+  static void require_depth(const Parameter& weight) {
+    if (weight.cols <= kernels::kMostIntegerDepth) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("parameter \"{}\": a sum of {} products of 8-bit numbers may leave 32 "
+                            "bits, expected at most {}: compute this model in bf16 or fp32",
+                            weight.name, weight.cols, kernels::kMostIntegerDepth));
   }
   /// The op that makes `form` of a value.
   NarrowOp narrowed(ValueId value, Form form, DType type) {
@@ -147,15 +210,6 @@ class ToPrecision {
   bool is_wanted(ValueId value) const {
     return wanted_[kHalf][at(value)] || wanted_[kWhole][at(value)];
   }
-  static ParameterId product_weight(const Op& op) {
-    const auto* pooled = std::get_if<PooledLinearOp>(&op);
-    return pooled != nullptr ? pooled->weight : std::get<LinearOp>(op).weight;
-  }
-  static ValueId product_in(const Op& op) {
-    const auto* pooled = std::get_if<PooledLinearOp>(&op);
-    return pooled != nullptr ? pooled->in : std::get<LinearOp>(op).in;
-  }
-
   bool may_attend(const Op& op) const {
     const auto* attention = std::get_if<AttentionOp>(&op);
     const TokenSpec* tokens = result_.tokens();
@@ -184,9 +238,8 @@ class ToPrecision {
   }
   void change(Op& op) {
     if (changes(op)) {
-      auto* pooled = std::get_if<PooledLinearOp>(&op);
-      ValueId& in = pooled != nullptr ? pooled->in : std::get<LinearOp>(op).in;
-      in = narrow_[form_of(op)][at(in)];
+      ValueId* const in = product_in(op);
+      if (in != nullptr) *in = narrow_[form_of(op)][at(*in)];
     } else if (moves_bf16(op)) {
       for_each_operand(op, Overloaded{[&](Reads, ValueId& id) { id = narrow_[kHalf][at(id)]; },
                                       [](auto, std::int32_t&) {}});
@@ -202,6 +255,7 @@ class ToPrecision {
   Program result_;
   const PrecisionRewrite& rewrite_;
   std::vector<bool> is_read_;  // values, by an op
+  std::vector<bool> chooses_;  // values: scores of experts, where a rounding may choose another one
   std::vector<bool> pools_;    // parameters, of a linear that is pooled
   std::vector<bool> stays_;    // parameters
   std::vector<bool> as_f32_;   // values that somebody reads so

@@ -83,6 +83,7 @@ void Quantize::run(const CLI::App& command) const {
   }
   list("floats, as they were", report.floats);
   list("... of these quantised at int8 when they are read", report.at_load);
+  list("floats that no linear has, quantised at int8 when they are read", report.no_linears);
   list("files left out, of weights as they were", report.left_out);
   OutputFile output("-");
   output.write(text);

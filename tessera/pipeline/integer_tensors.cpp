@@ -18,6 +18,7 @@ using Names = std::set<std::string>;
 
 struct Readers {
   Names wanted;                                 ///< by linears in whole numbers
+  Names multiplied;                             ///< in whole numbers, by anything
   Names others;                                 ///< by anything else
   Names tables;                                 ///< of `others`
   Names words;                                  ///< of `tables`: by ids of tokens, row by row
@@ -53,6 +54,7 @@ void add_uses(const Program& program, Readers& uses) {
         p.row_scale.empty();
     if (is_whole) uses.fused.emplace_back();
     for (const Source& source : p.sources) {
+      if (p.precision == Precision::s8) uses.multiplied.insert(source.tensor);
       if (is_whole) uses.fused.back().push_back(source.tensor);
       (is_whole ? uses.wanted : uses.others).insert(source.tensor);
       if (p.kind == ParameterKind::table) uses.tables.insert(source.tensor);
@@ -203,6 +205,10 @@ IntegerTensors choose_integer_tensors(std::span<const models::Package> packages,
   for (const StoredTensor* tensor : own.tensors()) {
     if (!is_weight_of_linear(*tensor) || result.whole.contains(tensor->name)) continue;
     if (!uses.tables.contains(tensor->name)) result.floats.push_back(module_of(tensor->name));
+  }
+  for (const std::string& name : uses.multiplied) {
+    const StoredTensor* const tensor = own.find(name);
+    if (tensor != nullptr && !is_weight_of_linear(*tensor)) result.no_linears.push_back(name);
   }
   return result;
 }

@@ -23,6 +23,9 @@ struct IntegerTensors {
   /// an output by which they are read for one row of a text (the last layer of a classifier): those are
   /// quantised where Precision::s8 does it, when they are packed (models::kAtLoad).
   std::vector<std::string> at_load;
+  /// Tensors that the layout has no place for, which stay as they are and are quantised when they are packed: the
+  /// experts of a layer in one.
+  std::vector<std::string> no_linears;
   TensorFactors factors;  ///< `of` those of `whole`
 };
 

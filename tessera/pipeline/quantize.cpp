@@ -238,6 +238,8 @@ QuantizeReport quantize_directory(const fs::path& model, const QuantizeOptions& 
     report.words.insert(report.words.end(), chosen.words.begin(), chosen.words.end());
     report.floats.insert(report.floats.end(), chosen.floats.begin(), chosen.floats.end());
     report.at_load.insert(report.at_load.end(), chosen.at_load.begin(), chosen.at_load.end());
+    report.no_linears.insert(report.no_linears.end(), chosen.no_linears.begin(),
+                             chosen.no_linears.end());
     report.bytes_before += size_of_files(own);
     report.bytes_after += fs::file_size(to / kWeightsFile);
   }

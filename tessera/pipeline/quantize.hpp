@@ -35,6 +35,7 @@ struct QuantizeReport {
   std::vector<Calibration> calibrations{};  ///< of each part and tower that had inputs
   std::vector<std::string> floats{};        ///< modules whose weight did not, tables left out
   std::vector<std::string> at_load{};       ///< tensors of these: IntegerTensors::at_load
+  std::vector<std::string> no_linears{};    ///< IntegerTensors::no_linears
   std::vector<std::string>
       left_out{};  ///< files of the weights as they were: other formats, golden vectors
   std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of the weights' files

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/types.hpp"
+
 namespace tessera::reference {
 
 inline float widen_bf16(std::uint16_t h) {
@@ -27,6 +29,11 @@ inline std::uint16_t to_bf16(float x) {
   const double down = value - below, up = above - value;
   if (down != up) return down < up ? toward_zero : away;
   return toward_zero % 2 == 0 ? toward_zero : away;
+}
+
+/// x as a product of `precision` takes it, f32 or bf16.
+inline double factor(float x, Precision precision) {
+  return static_cast<double>(precision == Precision::bf16 ? widen_bf16(to_bf16(x)) : x);
 }
 
 }  // namespace tessera::reference

@@ -64,9 +64,11 @@ class OpModel {
     return std::make_shared<const Checkpoint>(Checkpoint::open(file_.path()));
   }
 
-  std::unique_ptr<Session> session(Isa isa, Index rows, Index sequences, int threads = 1) const {
+  std::unique_ptr<Session> session(Isa isa, Index rows, Index sequences, int threads = 1,
+                                   Precision precision = Precision::f32) const {
     check(program_);
-    const auto model = Model::create(program_, checkpoint(), {.isa = isa, .outputs = {}});
+    const auto model =
+        Model::create(program_, checkpoint(), {.isa = isa, .outputs = {}, .precision = precision});
     return Session::create(
         model, {.max_rows = rows, .max_sequences = sequences, .threads = threads, .outputs = {}});
   }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/reference/bf16.hpp"
 #include "tests/runtime/op_model.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/isa.hpp"
@@ -36,7 +37,9 @@ class ConvolutionTest : public testing::TestWithParam<Isa> {
     }
   }
 
-  void expect_reference(Index taps, const Batch& batch, const Session& session) const {
+  void expect_reference(Index taps, const Batch& batch, const Session& session,
+                        Precision asked) const {
+    const Precision precision = K * taps < 64 ? Precision::f32 : asked;  // fewer are not rounded
     const std::string name = "taps " + std::to_string(taps);
     const TensorView<const float> in = session.output("in"), out = session.output(name);
     const auto column = [&](Index i) {
@@ -47,8 +50,9 @@ class ConvolutionTest : public testing::TestWithParam<Isa> {
       for (Index i = offsets_[s]; i < offsets_[s + 1]; ++i) {
         for (Index n = 0; n < N; ++n) {
           const auto weight = [&](Index k, Index t) {
-            return static_cast<double>(
-                model_[name + ".weight"][static_cast<std::size_t>((n * K + k) * taps + t)]);
+            return reference::factor(
+                model_[name + ".weight"][static_cast<std::size_t>((n * K + k) * taps + t)],
+                precision);
           };
           double sum = static_cast<double>(model_[name + ".bias"][static_cast<std::size_t>(n)]);
           double magnitude = std::abs(sum);
@@ -57,7 +61,8 @@ class ConvolutionTest : public testing::TestWithParam<Isa> {
             if (t < 0 || t >= taps) continue;
             for (Index k = 0; k < K; ++k) {
               const double product =
-                  weight(k, t) * static_cast<double>(in.row(j)[static_cast<std::size_t>(k)]);
+                  weight(k, t) *
+                  reference::factor(in.row(j)[static_cast<std::size_t>(k)], precision);
               sum += product;
               magnitude += std::abs(product);
             }
@@ -77,7 +82,7 @@ class ConvolutionTest : public testing::TestWithParam<Isa> {
 INSTANTIATE_FOR_ALL_ISAS(ConvolutionTest);
 
 TEST_P(ConvolutionTest, MatchesTheReference) {
-  for (const Index taps : {1, 3, 5}) {
+  for (const Index taps : {1, 3, 5, 7}) {
     const std::string name = "taps " + std::to_string(taps);
     const ParameterId weight =
                           model_.parameter(name + ".weight", ParameterKind::matrix, N, K * taps),
@@ -87,15 +92,18 @@ TEST_P(ConvolutionTest, MatchesTheReference) {
         ConvolutionOp{.in = in_, .weight = weight, .bias = bias, .taps = taps, .out = kNone});
   }
   const std::vector<std::int32_t> query_only{1, 1, 0, 3, 2};
-  for (const int threads : {1, 3}) {
-    const auto session = model_.session(GetParam(), 256, 8, threads);
+  for (const auto& [threads, precision] :
+       {std::pair{1, Precision::f32}, {3, Precision::f32}, {3, Precision::bf16}}) {
+    const auto session = model_.session(GetParam(), 256, 8, threads, precision);
     for (const bool by_columns : {false, true}) {
       for (const bool masks : {false, true}) {
         Batch batch{.ids = ids_, .offsets = offsets_};
         if (by_columns) batch.columns = columns_;
         if (masks) batch.query_only = query_only;
         session->run(batch);
-        for (const Index taps : {1, 3, 5}) expect_reference(taps, batch, *session);
+        for (const Index taps : {1, 3, 5, 7}) {
+          expect_reference(taps, batch, *session, precision);
+        }
       }
     }
   }

@@ -72,6 +72,55 @@ class ExpertsTest : public testing::TestWithParam<Isa> {
     model.add("out", kTokens, s.H, op);
   }
 
+  /// The same with every expert on every row: outputs "D 0", "D 1", …
+  static void build_apart(OpModel& model, const Shape& s) {
+    build(model, s);
+    Program& program = model.program();
+    const auto experts = std::get<ExpertsOp>(program.ops.back());
+    program.ops.pop_back();
+    program.outputs.pop_back();
+    for (std::size_t e = 0; e < experts.up.size(); ++e) {
+      const ValueId u = program.add_value("U", kTokens, s.F);
+      program.ops.emplace_back(LinearOp{
+          .in = experts.in, .weight = experts.up[e], .out = u, .activation = experts.activation});
+      model.add("D " + std::to_string(e), kTokens, s.H,
+                LinearOp{.in = u, .weight = experts.down[e], .out = kNone});
+    }
+    // An output that nobody reads stays f32; these are read.
+    for (std::size_t e = 0; e < experts.up.size(); ++e) {
+      const ValueId d = program.outputs[program.outputs.size() - experts.up.size() + e].value;
+      program.ops.emplace_back(ActivationOp{.in = d,
+                                            .activation = Activation::relu,
+                                            .out = program.add_value("unused", kTokens, s.H)});
+    }
+    for (std::size_t e = 0; e < experts.up.size(); ++e) {
+      program.outputs.push_back(
+          {"unused " + std::to_string(e), output_of(program.ops[program.ops.size() - 1 - e])});
+    }
+  }
+
+  /// Row i of the mixture, of the experts' rows.
+  static std::vector<float> sum_of_chosen(const OpModel& model, const Shape& s,
+                                          std::span<const float> scores, const Session& apart,
+                                          Index i) {
+    std::vector<std::size_t> order(scores.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+    float sum = 0.0F;
+    for (const float score : scores) sum += std::exp(score - scores[order[0]]);
+    order.resize(static_cast<std::size_t>(s.top));
+    std::sort(order.begin(), order.end());
+    std::vector<float> y = model["bias"];
+    for (const std::size_t e : order) {
+      const float weight =
+          std::exp(scores[e] - *std::max_element(scores.begin(), scores.end())) / sum;
+      const std::span<const float> d = apart.output("D " + std::to_string(e)).row(i);
+      for (std::size_t n = 0; n < y.size(); ++n) y[n] += weight * d[n];
+    }
+    return y;
+  }
+
   static std::vector<std::int32_t> random_ids(Index rows) {
     test::Random random{9};
     std::vector<std::int32_t> ids;
@@ -81,10 +130,11 @@ class ExpertsTest : public testing::TestWithParam<Isa> {
     return ids;
   }
 
-  /// One row in double, by the scores that the run had: which experts they choose is the run's.
+  /// One row in double, by the scores that the run had: which experts they choose is the run's. `rounding`:
+  /// twice that of each number that is multiplied.
   static std::vector<double> reference(const OpModel& model, const Shape& s,
                                        std::span<const float> x, std::span<const float> scores,
-                                       std::vector<double>& bound) {
+                                       std::vector<double>& bound, double rounding = 0) {
     std::vector<std::size_t> order(scores.size());
     std::iota(order.begin(), order.end(), 0U);
     std::stable_sort(order.begin(), order.end(),
@@ -93,7 +143,7 @@ class ExpertsTest : public testing::TestWithParam<Isa> {
     for (const float score : scores) {
       sum += std::exp(static_cast<double>(score) - static_cast<double>(scores[order[0]]));
     }
-    std::vector<double> y(x.size()), size(x.size(), 0.0);
+    std::vector<double> y(x.size()), size(x.size(), 0.0), rounded(size);
     for (std::size_t n = 0; n < y.size(); ++n) y[n] = static_cast<double>(model["bias"][n]);
     for (std::size_t t = 0; t < static_cast<std::size_t>(s.top); ++t) {
       const std::size_t e = order[t];
@@ -112,12 +162,13 @@ class ExpertsTest : public testing::TestWithParam<Isa> {
           const double w = weight * static_cast<double>(model["down"][row + n]);
           y[n] += w * h;
           size[n] += std::abs(w) * (magnitude * 1.2 + std::abs(h));
+          rounded[n] += std::abs(w) * (magnitude * 1.2 + std::abs(h)) * rounding * 1.02;
         }
       }
     }
     bound.assign(y.size(), 0.0);
     for (std::size_t n = 0; n < y.size(); ++n) {
-      bound[n] = (size[n] + std::abs(y[n])) * test::gamma(s.H + s.F + 40);
+      bound[n] = (size[n] + std::abs(y[n])) * test::gamma(s.H + s.F + 40) + rounded[n];
     }
     return y;
   }
@@ -163,6 +214,54 @@ TEST_P(ExpertsTest, NeitherNeighboursNorThreadsChangeABit) {
                                       alone->output("out").row(0)))
           << i;
     }
+  }
+}
+
+// What an expert computes of a row is what its linears compute of it; so in every precision, bit for bit.
+TEST_P(ExpertsTest, ExpertsAreLinearsOfTheirRows) {
+  for (const Shape& s : {Shape{16, 24, 4, 2}, Shape{33, 7, 3, 3}, Shape{72, 130, 5, 2}}) {
+    OpModel model, apart;
+    build(model, s);
+    build_apart(apart, s);
+    for (const auto& [precision, threads] : {std::pair{Precision::f32, 1},
+                                             {Precision::bf16, 1},
+                                             {Precision::bf16, 2},
+                                             {Precision::s8, 1},
+                                             {Precision::s8, 2}}) {
+      const auto together = model.session(GetParam(), 1100, 1, threads, precision),
+                 one_by_one = apart.session(GetParam(), 1100, 1, 1, precision);
+      for (const Index rows : {1, 17, 1100}) {
+        const std::vector<std::int32_t> ids = random_ids(rows),
+                                        offsets{0, static_cast<std::int32_t>(rows)};
+        together->run({.ids = ids, .offsets = offsets});
+        one_by_one->run({.ids = ids, .offsets = offsets});
+        const auto scores = together->output("scores");
+        for (Index i = 0; i < rows; ++i) {
+          ASSERT_TRUE(test::bit_identical(scores.row(i), one_by_one->output("scores").row(i)));
+          const std::vector<float> y = sum_of_chosen(model, s, scores.row(i), *one_by_one, i);
+          ASSERT_TRUE(test::bit_identical(together->output("out").row(i), y))
+              << "row " << i << " of " << rows << ", " << to_string(precision);
+        }
+      }
+    }
+  }
+}
+
+// Against double: what is multiplied is off by 2^-9 of itself, U by as much of itself.
+TEST_P(ExpertsTest, RowsOfBf16AreNearThoseOfDouble) {
+  const Shape s{40, 33, 8, 2};
+  OpModel model;
+  build(model, s);
+  const auto session = model.session(GetParam(), 90, 1, 1, Precision::bf16);
+  const std::vector<std::int32_t> ids = random_ids(90), offsets{0, 90};
+  session->run({.ids = ids, .offsets = offsets});
+  for (Index i = 0; i < 90; ++i) {
+    std::vector<double> bound;
+    const std::vector<double> y = reference(model, s, session->output("in").row(i),
+                                            session->output("scores").row(i), bound, 0x1p-8);
+    EXPECT_TRUE(test::near_elementwise(session->output("out").row(i), y, [&](Index n) {
+      return bound[static_cast<std::size_t>(n)];
+    })) << i;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/base/error.hpp"
+#include "tests/reference/bf16.hpp"
 #include "tests/runtime/op_model.hpp"
 #include "tests/support/isa.hpp"
 #include "tests/support/test_image.hpp"
@@ -64,14 +65,16 @@ class MapsTest : public testing::TestWithParam<Isa> {
   };
   /// Runs batches of images of several sizes; `each` is told of every map between two spaces.
   void for_each_map(SpaceId from, SpaceId to,
-                    const std::function<void(const Session&, const Map&)>& each) {
+                    const std::function<void(const Session&, const Map&)>& each,
+                    Precision precision = Precision::f32) {
     const std::vector<std::pair<Index, Index>> sizes{{22, 26}, {9, 31}, {1, 1}, {12, 4}, {7, 22}};
     std::vector<TestImage> images;
     std::vector<Image> batch;
     for (const auto& [h, w] : sizes) images.emplace_back(kChannels, h, w, std::uint64_t(h + w));
     for (const TestImage& image : images) batch.push_back(image.of_floats());
     for (const int threads : {1, 3}) {
-      const auto session = model_.session(GetParam(), 143 * 6, std::ssize(sizes), threads);
+      const auto session =
+          model_.session(GetParam(), 143 * 6, std::ssize(sizes), threads, precision);
       session->run({.images = batch});
       Map map{};
       for (const auto& [h, w] : sizes) {
@@ -127,30 +130,37 @@ TEST_P(MapsTest, Convolutions) {
                                    .out = kNone});
     }
   }
+  const auto expect_reference = [&](Index taps, SpaceId to, Precision asked) {
+    const Precision precision =
+        taps * taps * C < 64 ? Precision::f32 : asked;  // fewer: not rounded
+    const std::string name = "taps " + std::to_string(taps) + " to " + std::to_string(to);
+    const std::vector<float>&w = model_[name + " w"], &b = model_[name + " b"];
+    const auto each = [&](const Session& session, const Map& map) {
+      const Rows2 in = session.output("cells"), out = session.output(name);
+      for (Index cell = 0; cell < map.to.cells(); ++cell) {
+        for (Index n = 0; n < N; ++n) {
+          double sum = static_cast<double>(b[static_cast<std::size_t>(n)]), all = std::abs(sum);
+          for_each_tap(map, cell, taps, to == kTokens ? 1 : 2, [&](Index tap, Index row) {
+            for (Index k = 0; k < C; ++k) {
+              const auto element = static_cast<std::size_t>((n * taps * taps + tap) * C + k);
+              const double product =
+                  reference::factor(static_cast<float>(number(in, row, k)), precision) *
+                  reference::factor(w[element], precision);
+              sum += product, all += std::abs(product);
+            }
+          });
+          if (taps == 3) sum = std::max(sum, 0.0);
+          ASSERT_NEAR(number(out, map.out + cell, n), sum, gemm_tolerance(taps * taps * C, all))
+              << name << ", image " << map.image << ", cell " << cell;
+        }
+      }
+    };
+    for_each_map(kTokens, to, each, asked);
+  };
   for (const Index taps : {1, 3, 5}) {
     for (const SpaceId to : {kTokens, halves_}) {
-      const std::string name = "taps " + std::to_string(taps) + " to " + std::to_string(to);
-      const std::vector<float>&w = model_[name + " w"], &b = model_[name + " b"];
-      for_each_map(kTokens, to, [&](const Session& session, const Map& map) {
-        const Rows2 in = session.output("cells"), out = session.output(name);
-        for (Index cell = 0; cell < map.to.cells(); ++cell) {
-          for (Index n = 0; n < N; ++n) {
-            double sum = static_cast<double>(b[static_cast<std::size_t>(n)]), all = std::abs(sum);
-            for_each_tap(map, cell, taps, to == kTokens ? 1 : 2, [&](Index tap, Index row) {
-              for (Index k = 0; k < C; ++k) {
-                const double product =
-                    number(in, row, k) *
-                    static_cast<double>(
-                        w[static_cast<std::size_t>((n * taps * taps + tap) * C + k)]);
-                sum += product, all += std::abs(product);
-              }
-            });
-            if (taps == 3) sum = std::max(sum, 0.0);
-            ASSERT_NEAR(number(out, map.out + cell, n), sum, gemm_tolerance(taps * taps * C, all))
-                << name << ", image " << map.image << ", cell " << cell;
-          }
-        }
-      });
+      expect_reference(taps, to, Precision::f32);
+      expect_reference(taps, to, Precision::bf16);
     }
   }
 }

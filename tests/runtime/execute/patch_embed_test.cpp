@@ -32,19 +32,24 @@ class PatchEmbedTest : public testing::TestWithParam<Isa> {
   void SetUp() override { SKIP_UNLESS_SUPPORTED(GetParam()); }
 
   void matches_reference(const PatchShape& shape, Index height, Index width) const {
+    matches_reference(shape, height, width, Precision::f32);
+    matches_reference(shape, height, width, Precision::bf16);
+  }
+  void matches_reference(const PatchShape& shape, Index height, Index width,
+                         Precision precision) const {
     const PatchModel model(shape);
     const TestImage image(shape.channels, height, width, 3);
     const bool other = height != shape.side || width != shape.side;
     const Index rows = image_rows(*model.program().images(), height, width, other);
-    const auto session = model.session(GetParam(), rows, 1);
+    const auto session = model.session(GetParam(), rows, 1, 1, precision);
     const std::vector<Image> batch{image.of_floats()};
     session->run({.images = batch, .interpolate_positions = other});
     std::vector<double> value, bound;
-    model.reference(batch[0], value, bound);
+    model.reference(batch[0], value, bound, precision);
     EXPECT_TRUE(test::near_elementwise(dense(session->output("rows"), 0, rows), value,
                                        [&](Index i) { return bound[static_cast<std::size_t>(i)]; }))
         << height << " x " << width << ", patches of " << shape.patch_height << " x "
-        << shape.patch_width << ", width " << shape.width;
+        << shape.patch_width << ", width " << shape.width << ", " << to_string(precision);
   }
 };
 INSTANTIATE_FOR_ALL_ISAS(PatchEmbedTest);
@@ -90,18 +95,22 @@ TEST_P(PatchEmbedTest, AnImageHasTheBitsThatItHasAlone) {
   }
   for (const TestImage& image : images) batch.push_back(image.of_floats());
   batch[2] = images[2].of_bytes();
-  for (const int threads : {1, 2, 3}) {
-    const auto together = model.session(GetParam(), offsets.back(), 5, threads);
+  for (const auto& [threads, precision] : {std::pair{1, Precision::f32},
+                                           {2, Precision::f32},
+                                           {3, Precision::f32},
+                                           {1, Precision::bf16},
+                                           {3, Precision::bf16}}) {
+    const auto together = model.session(GetParam(), offsets.back(), 5, threads, precision);
     together->run({.images = batch});
     for (std::size_t s = 0; s < images.size(); ++s) {
-      const auto alone = model.session(GetParam(), offsets[s + 1] - offsets[s], 1);
+      const auto alone = model.session(GetParam(), offsets[s + 1] - offsets[s], 1, 1, precision);
       for (const Image& form : {images[s].of_floats(), images[s].of_bytes()}) {
         const std::vector<Image> one{form};
         alone->run({.images = one});
         const TensorView<const float> rows = alone->output("rows");
         EXPECT_TRUE(test::bit_identical(dense(together->output("rows"), offsets[s], offsets[s + 1]),
                                         dense(rows, 0, rows.rows)))
-            << "image " << s << ", " << threads << " threads";
+            << "image " << s << ", " << threads << " threads, " << to_string(precision);
       }
     }
   }

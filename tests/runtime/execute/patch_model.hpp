@@ -8,10 +8,13 @@
 #include <vector>
 
 #include "runtime/weights/checkpoint.hpp"
+#include "tests/reference/bf16.hpp"
 #include "tests/runtime/op_model.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace tessera::test {
+
+using reference::factor;
 
 struct PatchShape {
   Index channels = 3, side = 28, patch_height = 7, patch_width = 7, width = 24;
@@ -51,12 +54,17 @@ class PatchModel {
 
   const Program& program() const { return model_.program(); }
   std::shared_ptr<const Checkpoint> checkpoint() const { return model_.checkpoint(); }
-  std::unique_ptr<Session> session(Isa isa, Index rows, Index sequences, int threads = 1) const {
-    return model_.session(isa, rows, sequences, threads);
+  std::unique_ptr<Session> session(Isa isa, Index rows, Index sequences, int threads = 1,
+                                   Precision precision = Precision::f32) const {
+    return model_.session(isa, rows, sequences, threads, precision);
   }
 
-  /// Rows (special + patches, N) of one image, and a bound of the error of each element.
-  void reference(const Image& image, std::vector<double>& value, std::vector<double>& bound) const {
+  /// Rows (special + patches, N) of one image, and a bound of the error of each element. bf16: patches of at least 64
+  /// elements are rounded, and the weight is.
+  void reference(const Image& image, std::vector<double>& value, std::vector<double>& bound,
+                 Precision asked = Precision::f32) const {
+    const Precision precision =
+        shape_.channels * shape_.patch_height * shape_.patch_width < 64 ? Precision::f32 : asked;
     const Index N = shape_.width, PH = shape_.patch_height, PW = shape_.patch_width;
     const Index grid_rows = image.height / PH, grid_cols = image.width / PW;
     const auto at = [&](const char* name, Index i) {
@@ -77,8 +85,10 @@ class PatchModel {
           for (Index c = 0; c < shape_.channels; ++c) {
             for (Index y = i * PH; y < (i + 1) * PH; ++y) {
               for (Index x = j * PW; x < (j + 1) * PW; ++x, ++k) {
+                const auto element = static_cast<std::size_t>(n * shape_.channels * PH * PW + k);
                 const double product =
-                    pixel(image, c, y, x) * at("weight", n * shape_.channels * PH * PW + k);
+                    factor(image.planes[(c * image.height + y) * image.width + x], precision) *
+                    factor(model_["weight"][element], precision);
                 sum += product;
                 magnitude += std::abs(product);
               }
@@ -96,10 +106,6 @@ class PatchModel {
   }
 
  private:
-  static double pixel(const Image& image, Index c, Index y, Index x) {
-    return static_cast<double>(image.planes[(c * image.height + y) * image.width + x]);
-  }
-
   /// Weight of place `from` of n for place `to` of m, by the definition, edge places gathered.
   double axis_weight(Index from, Index to, Index n, Index m) const {
     const double ratio = static_cast<double>(n) / static_cast<double>(m);

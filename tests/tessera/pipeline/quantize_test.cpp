@@ -168,6 +168,18 @@ TEST_P(QuantizeCaseTest, ClippedWeightsAndWordsHaveTheBitsThatLoadingGivesThem) 
   }
 }
 
+TEST(QuantizeTest, ExpertsThatAreOneTensorStayFloatsAndAreNamed) {
+  const TemporaryDirectory directory;
+  const QuantizeReport report =
+      quantize_directory(kGoldenData / "nomic-embed-v2-moe", {.out = directory / "out"});
+  EXPECT_THAT(
+      report.no_linears,
+      ElementsAre("encoder.layers.1.mlp.experts.mlp.w1", "encoder.layers.1.mlp.experts.mlp.w2",
+                  "encoder.layers.3.mlp.experts.mlp.w1", "encoder.layers.3.mlp.experts.mlp.w2"));
+  EXPECT_TRUE(quantize_directory(kGoldenData / "bert-model", {.out = directory / "bert"})
+                  .no_linears.empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Golden, QuantizeCaseTest, testing::ValuesIn(golden_cases()),
                          [](const auto& p) {
                            std::string name = p.param;
