@@ -168,7 +168,7 @@ TEST_P(QuantizeCaseTest, ClippedWeightsAndWordsHaveTheBitsThatLoadingGivesThem) 
   }
 }
 
-TEST(QuantizeTest, ExpertsThatAreOneTensorStayFloatsAndAreNamed) {
+TEST(QuantizeExpertsTest, OneTensorOfThemStaysFloatsAndIsNamed) {
   const TemporaryDirectory directory;
   const QuantizeReport report =
       quantize_directory(kGoldenData / "nomic-embed-v2-moe", {.out = directory / "out"});
