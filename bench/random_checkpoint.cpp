@@ -34,6 +34,11 @@ int main(int argc, char** argv) try {
     write_random_nomic_moe(argv[2], kNomicMoe);
     return 0;
   }
+  if (argc == 3 && std::string_view(argv[1]) == kDebertaBase.name) {
+    std::filesystem::create_directories(argv[2]);
+    write_random_deberta(argv[2], kDebertaBase);
+    return 0;
+  }
   for (const VitSize& size : {kVitBase, kVitLarge, kDinoSmall, kDino3Small}) {
     if (argc != 3 || std::string_view(argv[1]) != size.name) continue;
     std::filesystem::create_directories(argv[2]);
@@ -52,12 +57,13 @@ int main(int argc, char** argv) try {
     write_random_swin(argv[2], size);
     return 0;
   }
-  fmt::print(stderr,
-             "usage: random_checkpoint {}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|EfficientViT-M0...M5 "
-             "DIRECTORY\n",
-             kBertBase.name, kTernaryBertBase.name, kSpladeBase.name, kMiniLmL6.name,
-             kModernBase.name, kModernFull.name, kNomicMoe.name, kVitBase.name, kVitLarge.name,
-             kDinoSmall.name, kDino3Small.name, kSwinTiny.name, kSwinV2Tiny.name);
+  fmt::print(
+      stderr,
+      "usage: random_checkpoint {}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|EfficientViT-M0...M5 "
+      "DIRECTORY\n",
+      kBertBase.name, kTernaryBertBase.name, kSpladeBase.name, kMiniLmL6.name, kModernBase.name,
+      kModernFull.name, kNomicMoe.name, kDebertaBase.name, kVitBase.name, kVitLarge.name,
+      kDinoSmall.name, kDino3Small.name, kSwinTiny.name, kSwinV2Tiny.name);
   return 2;
 } catch (const std::exception& e) {
   fmt::print(stderr, "random_checkpoint: {}\n", e.what());

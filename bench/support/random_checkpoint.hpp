@@ -212,4 +212,35 @@ inline void write_random_nomic_moe(const std::filesystem::path& directory,
           H, size.layers, size.heads, I, size.vocab, size.experts, size.top));
 }
 
+/// deberta-v3-base; the published vocabulary is 128,100.
+inline constexpr BertSize kDebertaBase{"DeBERTa-v3-base", 12, 768, 12, 3072};
+
+inline void write_random_deberta(const std::filesystem::path& directory, const BertSize& size) {
+  std::vector<RandomTensor> list;
+  const Index H = size.hidden, I = size.intermediate;
+  list.push_back({"embeddings.word_embeddings.weight", {size.vocab, H}});
+  add_norm(list, "embeddings.LayerNorm", H);
+  list.push_back({"encoder.rel_embeddings.weight", {512, H}});
+  add_norm(list, "encoder.LayerNorm", H);
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("encoder.layer.{}.", i);
+    for (const char* part : {"query_proj", "key_proj", "value_proj"})
+      add_linear(list, layer + "attention.self." + part, H, H);
+    add_linear(list, layer + "attention.output.dense", H, H);
+    add_norm(list, layer + "attention.output.LayerNorm", H);
+    add_linear(list, layer + "intermediate.dense", I, H);
+    add_linear(list, layer + "output.dense", H, I);
+    add_norm(list, layer + "output.LayerNorm", H);
+  }
+  write_random(
+      directory, list,
+      fmt::format(
+          R"({{"architectures": ["DebertaV2Model"], "model_type": "deberta-v2", "hidden_size": {}, "num_hidden_layers": {},
+ "num_attention_heads": {}, "intermediate_size": {}, "vocab_size": {}, "max_position_embeddings": {},
+ "type_vocab_size": 0, "relative_attention": true, "position_biased_input": false, "pos_att_type": "p2c|c2p",
+ "position_buckets": 256, "max_relative_positions": -1, "norm_rel_ebd": "layer_norm", "share_att_key": true,
+ "layer_norm_eps": 1e-7}})",
+          H, size.layers, size.heads, I, size.vocab, size.positions));
+}
+
 }  // namespace tessera::bench

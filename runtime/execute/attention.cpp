@@ -98,9 +98,9 @@ void run_by_columns(const kernels::Attention& kernel, const kernels::AttentionTa
 }
 
 /// The bias of `task`, of head h, as its `dense`; the kernel's scratch begins behind it.
-void add_terms(const Context& context, const Disentangled& terms, Index h,
+void add_terms(const Context& context, const Disentangled& terms, Precision precision, Index h,
                kernels::AttentionTask& task) noexcept {
-  const kernels::Gemm& gemm = context.kernels.gemm[Precision::f32];
+  const kernels::Gemm& gemm = context.kernels.gemm[precision];
   const ParameterId any = terms.key == kNone ? terms.query : terms.key;
   const Index rows = context.weights[any].rows;
   const std::vector<std::int32_t>& gather = context.program.parameters[at(any)].gather;
@@ -114,9 +114,10 @@ void add_terms(const Context& context, const Disentangled& terms, Index h,
   float* const dense = task.scratch;
   disentangled_bias(
       {.kernels = context.kernels,
-       .q = static_cast<const float*>(task.q),
+       .gemm = gemm,
+       .q = task.q,
        .ldq = task.ldq,
-       .k = static_cast<const float*>(task.k),
+       .k = task.k,
        .ldk = task.ldk,
        .key = panels(terms.key),
        .query = panels(terms.query),
@@ -246,7 +247,7 @@ void run(const Context& context, const AttentionOp& op, const OpSchedule& schedu
                          : nullptr,
         .ldn = narrow_out.stride,
     };
-    if (terms != nullptr) add_terms(context, *terms, h, all);
+    if (terms != nullptr) add_terms(context, *terms, op.precision, h, all);
     const kernels::Entered entered(kernel);
     const bool is_band = op.mask.kind == kernels::MaskKind::band;
     if (hides_keys && is_band && columns != nullptr && !are_neighbours(all)) {

@@ -26,20 +26,20 @@ struct Tile {
   Index end() const noexcept { return first + ld; }
 };
 
-/// Of `count` rows at `a` with rows first … last.
-Tile multiply(const DisentangledTask& t, const float* a, Index lda, Index count,
+/// Of rows [rows.begin, rows.end) of `a` with rows first … last.
+Tile multiply(const DisentangledTask& t, const void* a, Index lda, Range rows,
               const std::byte* panels, Index first, Index last) noexcept {
-  const kernels::Gemm& gemm = t.kernels.gemm[Precision::f32];
+  const kernels::Gemm& gemm = t.gemm;
   const Index NR = gemm.NR, panel = gemm.panel_bytes(t.d);
   const Index p = first / NR, end = last / NR + 1;
   const Tile tile{t.tile, (end - p) * NR, p * NR};
-  gemm.run({.a = a,
+  gemm.run({.a = static_cast<const std::byte*>(a) + rows.begin * lda * gemm.bits.a / 8,
             .lda = lda,
             .b = panels + p * panel,
             .ldb = panel,
             .c = t.tile,
             .ldc = tile.ld,
-            .mr = count,
+            .mr = rows.size(),
             .nr = std::min(end * NR, t.rows) - tile.first,
             .kc = t.d,
             .resident = true});
@@ -90,25 +90,25 @@ struct ByColumns {
 
 template <class Distances>
 void key_terms(const DisentangledTask& t, const Distances& distances) noexcept {
-  const Index MR = t.kernels.gemm[Precision::f32].MR;
+  const Index MR = t.gemm.MR;
   for (Index i0 = 0; i0 < t.Tq; i0 += MR) {
     const Index i1 = std::min(t.Tq, i0 + MR);
-    const Tile tile = multiply(t, t.q + i0 * t.ldq, t.ldq, i1 - i0, t.key,
-                               distances.row(i0, t.Tk - 1), distances.row(i1 - 1, 0));
+    const Tile tile = multiply(t, t.q, t.ldq, {i0, i1}, t.key, distances.row(i0, t.Tk - 1),
+                               distances.row(i1 - 1, 0));
     for (Index i = i0; i < i1; ++i) distances.pick_keys(tile, i, i0);
   }
 }
 
 template <class Distances>
 void query_terms(const DisentangledTask& t, const Distances& distances) noexcept {
-  const kernels::Gemm& gemm = t.kernels.gemm[Precision::f32];
+  const kernels::Gemm& gemm = t.gemm;
   const Index ld = disentangled_stride(t.Tq), keys = picked_keys(gemm);
   for (Index first = 0; first < t.Tk; first += keys) {
     const Index last = std::min(t.Tk, first + keys);
     for (Index j0 = first; j0 < last; j0 += gemm.MR) {
       const Index j1 = std::min(last, j0 + gemm.MR);
-      const Tile tile = multiply(t, t.k + j0 * t.ldk, t.ldk, j1 - j0, t.query,
-                                 distances.row(0, j1 - 1), distances.row(t.Tq - 1, j0));
+      const Tile tile = multiply(t, t.k, t.ldk, {j0, j1}, t.query, distances.row(0, j1 - 1),
+                                 distances.row(t.Tq - 1, j0));
       for (Index j = j0; j < j1; ++j) {
         distances.pick_queries(tile, j, j0, t.picked + (j - first) * ld);
       }
@@ -120,7 +120,7 @@ void query_terms(const DisentangledTask& t, const Distances& distances) noexcept
 
 template <class Distances>
 void all_terms(const DisentangledTask& t, const Distances& distances) noexcept {
-  const kernels::Entered entered(t.kernels.gemm[Precision::f32]);
+  const kernels::Entered entered(t.gemm);
   if (t.key != nullptr) key_terms(t, distances);
   if (t.query != nullptr) query_terms(t, distances);
 }

@@ -5,19 +5,21 @@
 #include <numeric>
 
 #include "kernels/kernel_table.hpp"
+#include "runtime/plan/loop_nest.hpp"
 
 namespace tessera::execute {
 
 /// dense[i,j] = scale·(q_i · key[δ] + k_j · query[δ]), δ = column of query i − column of key j.
 ///
-/// The rows of `key` and `query` that stand for distances are panels of the f32 GEMM; `row` points at
-/// the row of distance 0 and holds those of −reach … reach, rising; further ones are as those at the end.
+/// The rows of `key` and `query` that stand for distances are panels of `gemm`, f32 or bf16, and q and k of its
+/// type; `row` points at the row of distance 0 and holds those of −reach … reach, rising; further ones are as those at the end.
 /// An element depends on q_i, k_j and δ alone.
 struct DisentangledTask {
   const kernels::KernelTable& kernels;
-  const float* q;  // (Tq,d), row stride ldq
+  const kernels::Gemm& gemm;
+  const void* q;  // (Tq,d), row stride ldq
   Index ldq;
-  const float* k;  // (Tk,d), row stride ldk
+  const void* k;  // (Tk,d), row stride ldk
   Index ldk;
   const std::byte* key;    // ⌈rows/NR⌉ panels of (d,NR); null: no such term
   const std::byte* query;  // likewise

@@ -43,7 +43,7 @@ Index bias_elements(const Program& program, const AttentionOp& op,
   const auto* terms = std::get_if<Disentangled>(&op.position);
   if (terms == nullptr) return 0;
   const ParameterId id = terms->key == kNone ? terms->query : terms->key;
-  return disentangled_scratch(kernels.gemm[Precision::f32], program.parameters[at(id)].rows, Tq, Tk)
+  return disentangled_scratch(kernels.gemm[op.precision], program.parameters[at(id)].rows, Tq, Tk)
       .end;
 }
 

@@ -194,18 +194,19 @@ class Reporter {
   /// they need (execute/disentangled.cpp), of which a score takes one number a term. That of a key passes
   /// L1 with its index and the score; that of a query once more, turned over.
   struct PositionCost {
+    Precision precision = Precision::f32;
     double flops = 0, bytes = 0, weight_bytes = 0, passes = 0;
     double seconds(const MachineRates& rates) const {
-      return flops / rates.flops[Precision::f32] + 4.0 * passes / rates.l1_bytes;
+      return flops / rates.flops[precision] + 4.0 * passes / rates.l1_bytes;
     }
   };
   PositionCost position_cost(const AttentionOp& o, Index rows_of_all, Index T,
                              Index task_rows) const {
     const auto* terms = std::get_if<Disentangled>(&o.position);
     if (terms == nullptr) return {};
-    const TileShape& tile = machine_.tile[Precision::f32];
+    const TileShape& tile = machine_.tile[o.precision];
     const double times = static_cast<double>(rows_of_all * o.heads) / static_cast<double>(T);
-    PositionCost cost;
+    PositionCost cost{.precision = o.precision};
     const auto add = [&](ParameterId id, Index distances, Index blocks, double passes) {
       if (id == kNone) return;
       const Parameter& p = in_.program.parameters[at(id)];
@@ -213,7 +214,7 @@ class Reporter {
       cost.flops += times * 2.0 * static_cast<double>(blocks * T * rows * o.head_dim);
       cost.bytes += times * static_cast<double>(8 * T * T);
       cost.passes += times * passes * static_cast<double>(T * T);
-      cost.weight_bytes += 4.0 * static_cast<double>(p.rows * p.cols);
+      cost.weight_bytes += tile.bytes.b * static_cast<double>(p.rows * p.cols);
     };
     add(terms->key, T, 1, 3);
     add(terms->query, std::min(T, task_rows), ceil_div(T, task_rows), 6);

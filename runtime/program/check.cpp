@@ -242,8 +242,9 @@ class Checker {
       const Parameter& p = parameter(id);
       const Parameter& other = parameter(terms.key == kNone ? terms.query : terms.key);
       require(p.kind == ParameterKind::distances && p.projection.heads == o.heads &&
-                  p.cols == o.heads * o.head_dim && p.precision == Precision::f32,
+                  p.cols == o.heads * o.head_dim,
               "has distances of the wrong shape");
+      require(p.precision == o.precision, "has distances of another precision");
       const std::vector<std::int32_t>& rows = p.gather;
       require(rows.size() % 2 == 1 && std::is_sorted(rows.begin(), rows.end()) &&
                   rows.front() >= 0 && rows.back() < p.rows && rows == other.gather,

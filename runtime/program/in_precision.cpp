@@ -61,6 +61,7 @@ class ToPrecision {
         is_read_(program.values.size(), false),
         chooses_(program.values.size(), false),
         pools_(program.parameters.size(), false),
+        uses_(program.parameters.size(), 0),
         stays_(program.parameters.size(), false),
         as_f32_(program.values.size(), false),
         steep_(program.values.size(), false) {
@@ -68,6 +69,7 @@ class ToPrecision {
     for (auto& narrow : narrow_) narrow.resize(program.values.size(), kNone);
     for (const Op& op : result_.ops) {
       for (const ValueId in : inputs_of(op)) is_read_[at(in)] = true;
+      for (const ParameterId id : parameters_of(op)) ++uses_[at(id)];
       if (const auto* experts = std::get_if<ExpertsOp>(&op)) chooses_[at(experts->scores)] = true;
       if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) pools_[at(pooled->weight)] = true;
       const auto* rotate = std::get_if<RotateOp>(&op);
@@ -212,11 +214,14 @@ class ToPrecision {
   }
   bool may_attend(const Op& op) const {
     const auto* attention = std::get_if<AttentionOp>(&op);
-    const TokenSpec* tokens = result_.tokens();
-    if (tokens != nullptr && tokens->masked_rows == MaskedRows::see_all) return false;
     return rewrite_.attention && attention != nullptr && attention->head_dim % 2 == 0 &&
-           !std::holds_alternative<Disentangled>(attention->position) &&
-           !steep_[at(attention->q.value)];
+           !shares_distances(*attention) && !steep_[at(attention->q.value)];
+  }
+  /// With another attention, which may stay f32.
+  bool shares_distances(const AttentionOp& op) const {
+    const auto* terms = std::get_if<Disentangled>(&op.position);
+    const auto is_shared = [&](ParameterId id) { return id != kNone && uses_[at(id)] > 1; };
+    return terms != nullptr && (is_shared(terms->key) || is_shared(terms->query));
   }
   /// Computes nothing: rows of bf16 do as well.
   static bool moves_rows(const Op& op) {
@@ -249,6 +254,11 @@ class ToPrecision {
       for (Slice* slice : {&attention.q, &attention.k, &attention.v}) {
         slice->value = narrow_[kHalf][at(slice->value)];
       }
+      if (const auto* terms = std::get_if<Disentangled>(&attention.position)) {
+        for (const ParameterId id : {terms->key, terms->query}) {
+          if (id != kNone) result_.parameters[at(id)].precision = Precision::bf16;
+        }
+      }
     }
   }
 
@@ -257,6 +267,7 @@ class ToPrecision {
   std::vector<bool> is_read_;  // values, by an op
   std::vector<bool> chooses_;  // values: scores of experts, where a rounding may choose another one
   std::vector<bool> pools_;    // parameters, of a linear that is pooled
+  std::vector<int> uses_;      // of parameters, by ops
   std::vector<bool> stays_;    // parameters
   std::vector<bool> as_f32_;   // values that somebody reads so
   std::vector<bool> steep_;    // cosines times up to 100 (Swin V2): a score in bf16 is off by 0.2

@@ -111,7 +111,7 @@ struct Parameter {
   /// Of transposed rows: 1 is added to the middle one: x + f(x) of a depthwise convolution f.
   bool adds_input = false;
   Source minus{};  ///< of a matrix: as many rows that are subtracted at load, or none
-  /// Of a matrix: what it is packed as, and so which GEMM family the ops that read it use.
+  /// Of a matrix, or distances: what it is packed as, and so which GEMM family the ops that read it use.
   Precision precision = Precision::f32;
   bool keeps_floats =
       false;  ///< of a matrix: s8 leaves it, which the checkpoint stores so on purpose

@@ -72,6 +72,12 @@ std::size_t bytes_read_beyond(const Program& program, const kernels::KernelTable
   for (const Op& op : program.ops) {
     if (const auto* linear = std::get_if<LinearOp>(&op)) reads(linear->in, linear->weight);
     if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) reads(pooled->in, pooled->weight);
+    const auto* attention = std::get_if<AttentionOp>(&op);
+    const auto* terms =
+        attention == nullptr ? nullptr : std::get_if<Disentangled>(&attention->position);
+    if (terms == nullptr) continue;
+    if (terms->key != kNone) reads(attention->q.value, terms->key);
+    if (terms->query != kNone) reads(attention->k.value, terms->query);
   }
   return most;
 }

@@ -254,7 +254,7 @@ class Packer {
                                          .K = by.width,
                                          .heads = by.heads,
                                          .d = p.cols / by.heads},
-                                        panels);
+                                        p.precision, panels);
     if (!is_finite) {
       log(LogLevel::warning,
           fmt::format("{}: parameter \"{}\" holds a value that is not finite", file_of(p), p.name));

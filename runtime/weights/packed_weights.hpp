@@ -6,7 +6,7 @@
 //   bias    → (heads, 2·reach+1) f32, gathered; pair_bias → (heads, T·T)
 //   rows    → (rows, cols) f32
 //   factors → (K) f32, computed here (input_factors.hpp); the matrices that they name are divided by them
-//   distances → by head ⌈rows/NR⌉ panels of the f32 GEMM, computed here (project_rows.hpp)
+//   distances → by head ⌈rows/NR⌉ panels of the GEMM of its precision, computed here (project_rows.hpp)
 //   table   → read in place from the mapped checkpoint, in its stored type; f32 where its rows are made
 //             at load (picked_rows.hpp)
 #pragma once

@@ -16,7 +16,8 @@ Index projected_bytes(const kernels::Gemm& gemm, Index R, Index heads, Index d) 
   return heads * ((R + gemm.NR - 1) / gemm.NR) * gemm.panel_bytes(d);
 }
 
-bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, std::byte* panels) {
+bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
+                  std::byte* panels) {
   const kernels::Gemm& gemm = kernels.gemm[Precision::f32];
   const Index R = p.R, K = p.K, N = p.heads * p.d, NR = gemm.NR, MR = gemm.MR;
   float* const E = p.rows.data();
@@ -54,10 +55,11 @@ bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, s
       }
     }
   }
+  const kernels::Gemm& of_heads = kernels.gemm[precision];
   for (Index h = 0; h < p.heads; ++h) {
-    for (Index n = 0; n < R; n += NR, panels += gemm.panel_bytes(p.d)) {
-      gemm.pack_panel(
-          {product.data() + n * N + h * p.d, DType::f32, N, std::min(NR, R - n), p.d, panels});
+    for (Index n = 0; n < R; n += of_heads.NR, panels += of_heads.panel_bytes(p.d)) {
+      of_heads.pack_panel({product.data() + n * N + h * p.d, DType::f32, N,
+                           std::min(of_heads.NR, R - n), p.d, panels});
     }
   }
   return std::all_of(product.begin(), product.end(), [](float x) { return std::isfinite(x); });

@@ -19,10 +19,12 @@ struct ProjectedRows {
   Index R, K, heads, d;
 };
 
-/// Bytes of the panels of all heads: ⌈R/NR⌉ panels of (d,NR) each, of the f32 GEMM.
+/// Bytes of the panels of all heads: ⌈R/NR⌉ panels of (d,NR) each, of `gemm`.
 Index projected_bytes(const kernels::Gemm& gemm, Index R, Index heads, Index d) noexcept;
 
-/// Fills `panels`. False if a value of the product is not finite.
-bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, std::byte* panels);
+/// Fills `panels` of the GEMM of `precision`, f32 or bf16; the product is f32. False if a value of it is not
+/// finite.
+bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
+                  std::byte* panels);
 
 }  // namespace tessera

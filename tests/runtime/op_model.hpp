@@ -33,6 +33,8 @@ class OpModel {
     return tensors_.at(name).data;
   }
   const Tensors& tensors() const { return tensors_; }
+  /// To be changed before checkpoint().
+  std::vector<float>& values(const std::string& name) { return tensors_.at(name).data; }
 
   /// A parameter that is one random tensor of its name.
   ParameterId parameter(const std::string& name, ParameterKind kind, Index rows, Index cols = 1,

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "runtime/base/error.hpp"
 #include "runtime/program/rewrites.hpp"
+#include "tests/reference/bf16.hpp"
 #include "tests/reference/disentangled.hpp"
 #include "tests/runtime/op_model.hpp"
 #include "tests/support/compare.hpp"
@@ -93,6 +95,24 @@ class DisentangledTest : public testing::TestWithParam<Isa> {
     if (query) query_ = project("query", norm);
   }
 
+  /// "y": what "out" is in bf16, through an identity that multiplies bf16: then nobody needs it in f32.
+  void add_reader() {
+    Program& program = model_.program();
+    const ValueId out = program.outputs.back().value;
+    program.outputs.clear();
+    const ValueId zeros = model_.add(
+        "zeros", kTokens, H,
+        EmbeddingOp{.terms = {{model_.parameter("nothing", ParameterKind::table, kVocab, H, 0.0F),
+                               TokenInput::ids}},
+                    .out = kNone});
+    const ParameterId identity = model_.parameter("identity", ParameterKind::matrix, H, H, 0.0F);
+    for (Index n = 0; n < H; ++n)
+      model_.values("identity")[static_cast<std::size_t>(n * (H + 1))] = 1;
+    model_.add("y", kTokens, H,
+               LinearOp{.in = out, .weight = identity, .out = kNone, .residual = zeros});
+    std::swap(program.ops[program.ops.size() - 2], program.ops[program.ops.size() - 3]);
+  }
+
   /// (2·span, H) in double.
   std::vector<Bounded> project(const std::string& name, bool norm) const {
     const std::span<const float> none;
@@ -108,15 +128,20 @@ class DisentangledTest : public testing::TestWithParam<Isa> {
     return all;
   }
 
-  void expect_reference(const Session& session, const BatchData& batch) const {
+  /// In bf16 Q, K, V and the rows of distances are rounded, by 2^-9 of themselves at most; so are the weights of V,
+  /// and what comes out.
+  void expect_reference(const Session& session, const BatchData& batch,
+                        Precision precision = Precision::f32) const {
     const std::vector<std::int32_t> rows = rows_of_distances();
-    const TensorView<const float> out = session.output("out");
+    const bool rounds = precision == Precision::bf16;
+    const TensorView<const float> out = session.output(rounds ? "y" : "out");
     const auto column = [&](Index i) -> Index {
       return batch.columns.empty() ? i : batch.columns[static_cast<std::size_t>(i)];
     };
     const auto element = [&](Index i, Index n) {
       const Index row = batch.ids[static_cast<std::size_t>(i)];
-      return static_cast<double>(model_["table"][static_cast<std::size_t>(row * 3 * H + n)]);
+      return reference::factor(model_["table"][static_cast<std::size_t>(row * 3 * H + n)],
+                               precision);
     };
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
       const Index begin = batch.offsets[s], end = batch.offsets[s + 1];
@@ -128,7 +153,10 @@ class DisentangledTest : public testing::TestWithParam<Isa> {
           const auto term = [&](const std::vector<Bounded>& of, Index j, Index n) {
             if (of.empty()) return Bounded{};
             const Index r = std::clamp(column(i) - column(first + j), -kReach, kReach) + kReach;
-            return of[static_cast<std::size_t>(rows[static_cast<std::size_t>(r)] * H + h * d + n)];
+            Bounded row =
+                of[static_cast<std::size_t>(rows[static_cast<std::size_t>(r)] * H + h * d + n)];
+            if (rounds) row.bound += (std::abs(row.value) + row.bound) * 0x1p-9;
+            return row;
           };
           const std::vector<Bounded> expected = reference::disentangled_row(
               end - first, d, is_masked ? 0.0 : static_cast<double>(0.17F),
@@ -139,8 +167,13 @@ class DisentangledTest : public testing::TestWithParam<Isa> {
               [&](Index j, Index n) { return term(query_, j, n); });
           for (Index n = 0; n < d; ++n) {
             const Bounded& e = expected[static_cast<std::size_t>(n)];
+            double bound = e.bound;
+            for (Index j = 0; rounds && j < end - first; ++j) {  // Σ p·|v| is no more
+              bound = std::max(
+                  bound, e.bound + 0x1.02p-8 * std::abs(element(first + j, 2 * H + h * d + n)));
+            }
             ASSERT_NEAR(static_cast<double>(out.row(i)[static_cast<std::size_t>(h * d + n)]),
-                        e.value, e.bound)
+                        e.value, bound)
                 << "sequence " << s << ", row " << i - begin << ", head " << h;
           }
         }
@@ -148,11 +181,17 @@ class DisentangledTest : public testing::TestWithParam<Isa> {
     }
   }
 
-  void expect_all(const BatchData& batch) const {
+  void expect_all(const BatchData& batch) {
     for (const int threads : {1, 3}) {
       const auto session = model_.session(GetParam(), 400, 8, threads);
       session->run(batch.view());
       expect_reference(*session, batch);
+    }
+    add_reader();
+    for (const int threads : {1, 3}) {
+      const auto session = model_.session(GetParam(), 400, 8, threads, Precision::bf16);
+      session->run(batch.view());
+      expect_reference(*session, batch, Precision::bf16);
     }
   }
 
@@ -192,31 +231,62 @@ TEST_P(DisentangledTest, DistancesGoByColumnsAndMaskedRowsAttendToAll) {
 TEST_P(DisentangledTest, SequencesHaveTheSameBitsAloneAndInABatch) {
   build(true, true, true);
   const BatchData batch = batch_of(kLengths);
-  const auto together = model_.session(GetParam(), 400, 8, 3);
-  together->run(batch.view());
-  const auto alone = model_.session(GetParam(), 400, 8, 1);
-  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
-    const Index begin = batch.offsets[s], end = batch.offsets[s + 1];
-    BatchData one{.ids = {batch.ids.begin() + begin, batch.ids.begin() + end},
-                  .offsets = {0, static_cast<std::int32_t>(end - begin)}};
-    alone->run(one.view());
-    for (Index i = begin; i < end; ++i) {
-      ASSERT_TRUE(
-          bit_identical(together->output("out").row(i), alone->output("out").row(i - begin)))
-          << "sequence " << s << ", row " << i - begin;
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    if (precision == Precision::bf16) add_reader();
+    const std::string name = precision == Precision::bf16 ? "y" : "out";
+    const auto together = model_.session(GetParam(), 400, 8, 3, precision);
+    together->run(batch.view());
+    const auto alone = model_.session(GetParam(), 400, 8, 1, precision);
+    for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+      const Index begin = batch.offsets[s], end = batch.offsets[s + 1];
+      BatchData one{.ids = {batch.ids.begin() + begin, batch.ids.begin() + end},
+                    .offsets = {0, static_cast<std::int32_t>(end - begin)}};
+      alone->run(one.view());
+      for (Index i = begin; i < end; ++i) {
+        ASSERT_TRUE(
+            bit_identical(together->output(name).row(i), alone->output(name).row(i - begin)))
+            << name << ", sequence " << s << ", row " << i - begin;
+      }
     }
   }
 }
 
-TEST_P(DisentangledTest, StaysInF32) {
-  build(true, true, true);
-  const Program narrow =
-      in_precision(model_.program(), {.precision = Precision::bf16, .attention = true});
-  for (const Op& op : narrow.ops) {
+/// Of the attention, and of its distances.
+Precision precision_of_attention(const Program& program) {
+  for (const Op& op : program.ops) {
     const auto* attention = std::get_if<AttentionOp>(&op);
     if (attention == nullptr) continue;
-    EXPECT_EQ(attention->precision, Precision::f32);
+    const auto& terms = std::get<Disentangled>(attention->position);
+    for (const ParameterId id : {terms.key, terms.query})
+      EXPECT_EQ(program.parameters[at(id)].precision, attention->precision);
+    return attention->precision;
   }
+  throw std::out_of_range("no attention");
+}
+
+TEST_P(DisentangledTest, IsBf16WhereTheLevelHasItAndItsResultIs) {
+  build(true, true, true);
+  const PrecisionRewrite half{.precision = Precision::bf16, .attention = true};
+  EXPECT_EQ(precision_of_attention(in_precision(model_.program(), half)), Precision::f32);
+  add_reader();
+  const Program changed = in_precision(model_.program(), half);
+  EXPECT_EQ(precision_of_attention(changed), Precision::bf16);
+  EXPECT_EQ(precision_of_attention(in_precision(model_.program(), {.precision = Precision::bf16})),
+            Precision::f32);
+  Program mixed = changed;
+  for (Parameter& p : mixed.parameters) {
+    if (p.kind == ParameterKind::distances) p.precision = Precision::f32;
+  }
+  EXPECT_THROW(check(mixed), Error);
+  // Distances of two layers: the other one may stay f32.
+  for (Op& op : model_.program().ops) {
+    auto* attention = std::get_if<AttentionOp>(&op);
+    if (attention == nullptr) continue;
+    AttentionOp again = *attention;
+    model_.add("again", kTokens, H, again);
+    break;
+  }
+  EXPECT_EQ(precision_of_attention(in_precision(model_.program(), half)), Precision::f32);
 }
 
 }  // namespace
