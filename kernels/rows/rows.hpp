@@ -9,7 +9,8 @@ namespace tessera::kernels {
 
 /// y = (z − mean z)/sqrt(var z + eps)·gamma + beta per row, z = x + residual (residual may be
 /// null). x, residual, y: (M,N) with row strides; gamma, beta: (N). y may be x or residual.
-/// Two-pass variance. `of_squares` (RMSNorm): the mean counts as 0.
+/// Two-pass variance. `of_squares` (RMSNorm): the mean counts as 0. Where `narrow` is given, the result goes there,
+/// rounded to bf16, and y is not looked at; then there is no residual, which needs a place for z.
 struct LayerNormRows {
   const float* x;
   Index ldx;
@@ -22,6 +23,8 @@ struct LayerNormRows {
   Index ldy;
   Index M, N;
   bool of_squares = false;
+  std::uint16_t* narrow = nullptr;  // (M,N), row stride ldn; does not overlap x
+  Index ldn = 0;
 };
 using LayerNorm = void (*)(const LayerNormRows&) noexcept;
 

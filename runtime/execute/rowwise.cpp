@@ -24,6 +24,33 @@ float* at(const TensorView<float>& view, Index row) noexcept {
   return view.data + row * view.stride;
 }
 
+/// Rows of f32 or bf16, row stride ld.
+struct Rows {
+  const void* x;
+  DType type;
+  Index ld;
+};
+
+/// `count` rows as rows `begin` … of `out`: bf16, or whole numbers.
+void write_form(const Context& context, ValueId out, ParameterId factors, const Rows& rows,
+                Index begin, Index count) noexcept {
+  const Value& value = context.program.values[tessera::at(out)];
+  const Index ldy = context.stride(out), y_bytes = ldy * size_of(value.type);
+  std::byte* const y = context.places[tessera::at(out)] + begin * y_bytes;
+  if (!is_quantized(value.type)) {
+    return context.kernels.narrow(static_cast<const float*>(rows.x), rows.ld,
+                                  reinterpret_cast<std::uint16_t*>(y), ldy, count, value.width);
+  }
+  context.kernels.quantize({.x = rows.x,
+                            .type = rows.type,
+                            .ldx = rows.ld,
+                            .y = y,
+                            .y_bytes = y_bytes,
+                            .M = count,
+                            .N = value.width,
+                            .factors = factors == kNone ? nullptr : context.weights[factors].data});
+}
+
 }  // namespace
 
 void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedule) noexcept {
@@ -51,30 +78,11 @@ void run(const Context& context, const EmbeddingOp& op, const OpSchedule& schedu
 }
 
 void run(const Context& context, const NarrowOp& op, const OpSchedule& schedule) noexcept {
-  const Value& out = context.program.values[tessera::at(op.out)];
-  if (is_quantized(out.type)) {
-    const Value& in = context.program.values[tessera::at(op.in)];
-    const Index ldx = context.stride(op.in), y_bytes = context.stride(op.out) * size_of(out.type);
-    const Index rows = context.cuts[tessera::at(out.space)].rows;
-    const float* const factors = op.factors == kNone ? nullptr : context.weights[op.factors].data;
-    for_each_rows(context, schedule, rows, [&](Index begin, Index count) {
-      context.kernels.quantize(
-          {.x = context.places[tessera::at(op.in)] + begin * ldx * size_of(in.type),
-           .type = in.type,
-           .ldx = ldx,
-           .y = context.places[tessera::at(op.out)] + begin * y_bytes,
-           .y_bytes = y_bytes,
-           .M = count,
-           .N = out.width,
-           .factors = factors});
-    });
-    return;
-  }
-  const TensorView<float> x = context.value(op.in);
-  const TensorView<std::uint16_t> y = context.narrow_value(op.out);
-  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
-    context.kernels.narrow(at(x, begin), x.stride, y.data + begin * y.stride, y.stride, count,
-                           y.cols);
+  const Value& in = context.program.values[tessera::at(op.in)];
+  const Index ldx = context.stride(op.in), rows = context.cuts[tessera::at(in.space)].rows;
+  for_each_rows(context, schedule, rows, [&](Index begin, Index count) {
+    const void* const x = context.places[tessera::at(op.in)] + begin * ldx * size_of(in.type);
+    write_form(context, op.out, op.factors, {x, in.type, ldx}, begin, count);
   });
 }
 
@@ -82,19 +90,42 @@ void run(const Context& context, const LayerNormOp& op, const OpSchedule& schedu
   const TensorView<float> x = context.value(op.in), y = context.value(op.out);
   const TensorView<float> r =
       op.residual == kNone ? TensorView<float>{} : context.value(op.residual);
-  for_each_rows(context, schedule, y.rows, [&](Index begin, Index count) {
-    context.kernels.layer_norm({.x = at(x, begin),
-                                .ldx = x.stride,
-                                .residual = r.data == nullptr ? nullptr : at(r, begin),
-                                .ldr = r.stride,
-                                .gamma = context.weights[op.gamma].data,
-                                .beta = context.weights[op.beta].data,
-                                .eps = op.eps,
-                                .y = at(y, begin),
-                                .ldy = y.stride,
-                                .M = count,
-                                .N = y.cols,
-                                .of_squares = op.of_squares});
+  const auto rows_at = [&](Index begin, Index count, float* to, Index ld) {
+    return kernels::LayerNormRows{.x = at(x, begin),
+                                  .ldx = x.stride,
+                                  .residual = r.data == nullptr ? nullptr : at(r, begin),
+                                  .ldr = r.stride,
+                                  .gamma = context.weights[op.gamma].data,
+                                  .beta = context.weights[op.beta].data,
+                                  .eps = op.eps,
+                                  .y = to,
+                                  .ldy = ld,
+                                  .M = count,
+                                  .N = x.cols,
+                                  .of_squares = op.of_squares};
+  };
+  const DType type = context.program.values[tessera::at(op.out)].type;
+  if (type == DType::f32) {
+    return for_each_rows(context, schedule, x.rows, [&](Index begin, Index count) {
+      context.kernels.layer_norm(rows_at(begin, count, at(y, begin), y.stride));
+    });
+  }
+  if (type == DType::bf16 && op.residual == kNone) {
+    const TensorView<std::uint16_t> narrow = context.narrow_value(op.out);
+    return for_each_rows(context, schedule, x.rows, [&](Index begin, Index count) {
+      kernels::LayerNormRows rows = rows_at(begin, count, nullptr, 0);
+      rows.narrow = narrow.data + begin * narrow.stride;
+      rows.ldn = narrow.stride;
+      context.kernels.layer_norm(rows);
+    });
+  }
+  const Index most = schedule.task_rows;
+  context.workers.run(ceil_div(x.rows, most), [&](Index task, int worker) {
+    float* const row = context.scratch + worker * context.scratch_stride;
+    for (Index i = task * most; i < std::min(x.rows, (task + 1) * most); ++i) {
+      context.kernels.layer_norm(rows_at(i, 1, row, x.cols));
+      write_form(context, op.out, op.factors, {row, DType::f32, x.cols}, i, 1);
+    }
   });
 }
 

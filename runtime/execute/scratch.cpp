@@ -79,6 +79,10 @@ Index scratch_elements(const Program& program, std::span<const OpSchedule> sched
                                   bias_elements(program, *attention, kernels, Tq, T));
         first = range.last_rows + 1;
       }
+    } else if (const auto* norm = std::get_if<LayerNormOp>(&op)) {
+      const Value& out = program.values[at(norm->out)];
+      if (out.type != DType::f32)
+        most = std::max(most, activation_stride(out.width));  // a row of it
     } else if (const auto* rotate = std::get_if<RotateOp>(&op)) {
       most = std::max(most, rotate->head_dim);  // a row of cosines and sines
     } else if (const auto* patches = std::get_if<PatchEmbedOp>(&op)) {

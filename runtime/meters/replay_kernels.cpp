@@ -26,7 +26,7 @@ void layer_norm(const LayerNormRows& r) noexcept {
   Touch touch(*target);
   for (Index i = 0; i < r.M; ++i) {
     const float* x = r.x + i * r.ldx;
-    float* y = r.y + i * r.ldy;
+    float* y = r.narrow != nullptr ? nullptr : r.y + i * r.ldy;
     by_lines(r.N, [&](Index j, Index n) {
       touch.read(x + j, n);
       if (r.residual == nullptr) return;
@@ -39,6 +39,7 @@ void layer_norm(const LayerNormRows& r) noexcept {
       touch.read(z + j, n);
       touch.read(r.gamma + j, n);
       touch.read(r.beta + j, n);
+      if (r.narrow != nullptr) return touch.write(r.narrow + i * r.ldn + j, n);
       touch.write(y + j, n);
     });
   }

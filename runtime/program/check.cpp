@@ -55,6 +55,7 @@ class Checker {
       std::visit([this](const auto& o) { shapes(o), types(o); }, op);
       written_[static_cast<std::size_t>(out)] = true;
       if (const auto* narrow = std::get_if<NarrowOp>(&op)) factors_[at(out)] = narrow->factors;
+      if (const auto* norm = std::get_if<LayerNormOp>(&op)) factors_[at(out)] = norm->factors;
     }
     op_ = nullptr;
     for (const Output& output : program_.outputs) {
@@ -256,14 +257,18 @@ class Checker {
     if (o.residual != kNone) same_shape(o.residual, o.out);
     vector_of(o.gamma, width(o.out));
     vector_of(o.beta, width(o.out));
+    factors_of(o.factors, o.out);
   }
   void shapes(const NarrowOp& o) const {
     same_shape(o.in, o.out);
-    if (o.factors == kNone) return;
-    require(parameter(o.factors).kind == ParameterKind::factors &&
-                parameter(o.factors).rows == width(o.out),
-            "has factors of another width");
-    require(is_quantized(value(o.out).type), "has factors and makes no whole numbers");
+    factors_of(o.factors, o.out);
+  }
+  void factors_of(ParameterId factors, ValueId out) const {
+    if (factors == kNone) return;
+    require(
+        parameter(factors).kind == ParameterKind::factors && parameter(factors).rows == width(out),
+        "has factors of another width");
+    require(is_quantized(value(out).type), "has factors and makes no whole numbers");
   }
   void shapes(const ActivationOp& o) const { same_shape(o.in, o.out); }
   void shapes(const RotateOp& o) const {
@@ -461,6 +466,11 @@ class Checker {
       require(value(id).type == type, "has an operand of another type than its precision");
     }
     require(type == DType::f32 || o.head_dim % 2 == 0, "has an odd head size in bf16");
+  }
+  void types(const LayerNormOp& o) const {
+    require(value(o.in).type == DType::f32 &&
+                (o.residual == kNone || value(o.residual).type == DType::f32),
+            "has an operand that is not f32");
   }
   void types(const NarrowOp& o) const {
     const DType in = value(o.in).type, out = value(o.out).type;

@@ -119,6 +119,11 @@ class ToPrecision {
       if (writes) {
         result_.values[at(out)].type = DType::bf16;
         narrow_[kHalf][at(out)] = out;
+      } else if (writes_whole(op)) {
+        result_.values[at(out)].type = rewrite_.quantized;
+        narrow_[kWhole][at(out)] = out;
+        std::get<LayerNormOp>(ops.back()).factors = factors_[at(out)];
+        continue;
       } else if (wanted_[kHalf][at(out)]) {
         ops.push_back(narrowed(out, kHalf, DType::bf16));
       }
@@ -235,8 +240,15 @@ class ToPrecision {
   bool attends(const Op& op) const {
     return may_attend(op) && is_wanted(output_of(op)) && !as_f32_[at(output_of(op))];
   }
+  /// A norm whose row nobody needs but in this form writes it so.
+  bool is_norm_of(const Op& op, Form form) const {
+    const std::size_t out = at(output_of(op));
+    return std::holds_alternative<LayerNormOp>(op) && wanted_[form][out] && !as_f32_[out] &&
+           !wanted_[form == kHalf ? kWhole : kHalf][out];
+  }
+  bool writes_whole(const Op& op) const { return is_norm_of(op, kWhole); }
   bool writes_bf16(const Op& op) const {
-    if (attends(op) || moves_bf16(op)) return true;
+    if (attends(op) || moves_bf16(op) || is_norm_of(op, kHalf)) return true;
     const auto* linear = std::get_if<LinearOp>(&op);
     return linear != nullptr && !linear->norm && wanted_[kHalf][at(linear->out)] &&
            !as_f32_[at(linear->out)];

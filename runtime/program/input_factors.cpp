@@ -41,6 +41,14 @@ std::vector<std::size_t> groups_of(const std::vector<WholeProduct>& products) {
 
 }  // namespace
 
+std::optional<FactoredValue> factored_value(const Op& op) noexcept {
+  FactoredValue result{kNone, kNone};
+  if (const auto* narrow = std::get_if<NarrowOp>(&op)) result = {narrow->in, narrow->factors};
+  if (const auto* norm = std::get_if<LayerNormOp>(&op)) result = {norm->out, norm->factors};
+  if (result.factors == kNone) return std::nullopt;
+  return result;
+}
+
 std::vector<ParameterId> add_input_factors(Program& program,
                                            const std::vector<WholeProduct>& products) {
   const auto norms = norms_of_values(program);

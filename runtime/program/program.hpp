@@ -273,11 +273,12 @@ struct LayerNormOp {
   float eps;
   ValueId out;
   bool of_squares = false;
+  ParameterId factors = kNone;  // as NarrowOp's, of whole numbers
 
   template <class Self, class F>
   static void operands(Self& o, F&& f) {
     f(Reads{true}, o.in), f(Reads{true}, o.residual), f(Writes{}, o.out);
-    f(Uses{}, o.gamma), f(Uses{}, o.beta);
+    f(Uses{}, o.gamma), f(Uses{}, o.beta), f(Uses{}, o.factors);
   }
 };
 

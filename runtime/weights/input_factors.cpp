@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "runtime/base/error.hpp"
+#include "runtime/program/input_factors.hpp"
 #include "runtime/weights/matrix_rows.hpp"
 #include "runtime/weights/whole_panels.hpp"
 
@@ -103,9 +104,9 @@ class FactorsOf {
   std::vector<float> largest(ParameterId id, const MeasuredColumns& measured) const {
     std::vector<float> a;
     for (const Op& op : program_.ops) {
-      const auto* narrow = std::get_if<NarrowOp>(&op);
-      if (narrow == nullptr || narrow->factors != id) continue;
-      const auto its = measured.find(program_.values[at(narrow->in)].name);
+      const std::optional<FactoredValue> factored = factored_value(op);
+      if (!factored || factored->factors != id) continue;
+      const auto its = measured.find(program_.values[at(factored->value)].name);
       if (its == measured.end()) continue;
       a.resize(its->second.size());
       for (std::size_t k = 0; k < a.size(); ++k) a[k] = std::max(a[k], its->second[k]);

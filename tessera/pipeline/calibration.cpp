@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "runtime/base/error.hpp"
+#include "runtime/program/input_factors.hpp"
 #include "tessera/pipeline/image_encoder.hpp"
 #include "tessera/pipeline/image_list.hpp"
 #include "tessera/pipeline/line_reader.hpp"
@@ -29,9 +30,9 @@ std::pair<models::Package, std::vector<std::string>> with_values(const models::P
   models::Package shown = package;
   std::vector<std::string> names;
   for (const Op& op : whole.ops) {
-    const auto* narrow = std::get_if<NarrowOp>(&op);
-    if (narrow == nullptr || narrow->factors == kNone) continue;
-    const std::string& name = whole.values[at(narrow->in)].name;
+    const std::optional<FactoredValue> factored = factored_value(op);
+    if (!factored) continue;
+    const std::string& name = whole.values[at(factored->value)].name;
     const auto& values = package.program.values;
     const auto found = std::find_if(values.begin(), values.end(),
                                     [&](const Value& value) { return value.name == name; });

@@ -119,6 +119,29 @@ TEST_P(RowwiseTest, RmsNormMatchesReferenceOnEveryTail) {
   }
 }
 
+TEST_P(RowwiseTest, LayerNormInBf16IsTheSameRounded) {
+  for (const Index N : widths()) {
+    for (const Guard guard : {Guard::above, Guard::below}) {
+      for (const bool of_squares : {false, true}) {
+        LayerNormCase c(3, N, guard, false, static_cast<std::uint64_t>(N));
+        c.of_squares = of_squares;
+        table->layer_norm(c.rows());
+        const Index ldn = N + 3;
+        GuardedBuffer<std::uint16_t> narrow(2 * ldn + N, guard), expected(2 * ldn + N, guard);
+        for (Index i = 0; i < 2 * ldn + N; ++i) narrow[i] = expected[i] = 0x7A7A;
+        LayerNormRows rows = c.rows();
+        rows.y = nullptr, rows.ldy = 0;
+        rows.narrow = narrow.data(), rows.ldn = ldn;
+        table->layer_norm(rows);
+        table->narrow(c.y.data(), c.y.ld(), expected.data(), ldn, 3, N);
+        for (Index i = 0; i < 2 * ldn + N; ++i) {
+          ASSERT_EQ(narrow[i], expected[i]) << "N=" << N << ", element " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(RowwiseTest, LayerNormDoesNotCancelOnALargeMean) {
   LayerNormCase c(2, 768, Guard::above, false, 5);
   for (Index j = 0; j < 768; ++j) c.x(0, j) += 1000.0F;  // Σ z² − N μ² would lose 20 of 24 bits
