@@ -2,6 +2,21 @@
 #include "runtime/plan/row_wise.hpp"
 
 namespace tessera {
+namespace {
+
+/// w of an element of the result.
+double flops_of_element(const Program& program, const Op& op) {
+  const auto type = [&](ValueId id) { return program.values[at(id)].type; };
+  if (const auto* norm = std::get_if<LayerNormOp>(&op)) {
+    return type(norm->out) == DType::f32 ? 21 : type(norm->out) == DType::bf16 ? 26 : 28;
+  }
+  if (const auto* narrow = std::get_if<NarrowOp>(&op)) {
+    return !is_quantized(type(narrow->out)) ? 11 : type(narrow->in) == DType::f32 ? 10 : 13;
+  }
+  return 0;
+}
+
+}  // namespace
 
 RowWiseCost row_wise_cost(const Program& program, const Op& op, Index rows, Index sequences,
                           const PlanMachine& machine) {
@@ -22,8 +37,14 @@ RowWiseCost row_wise_cost(const Program& program, const Op& op, Index rows, Inde
   }
   const bool in_l2 = cost.bytes <= machine.Z2();
   cost.limit = in_l2 ? Limit::l2 : Limit::l3;
-  cost.seconds = cost.bytes / (in_l2 ? machine.rates.l2_bytes : machine.rates.l3_bytes) /
-                 static_cast<double>(machine.threads);
+  cost.seconds = cost.bytes / (in_l2 ? machine.rates.l2_bytes : machine.rates.l3_bytes);
+  const ValueId out = output_of(op);
+  const double elements =
+      static_cast<double>(most_rows(program, out, rows, sequences) * program.values[at(out)].width);
+  const double arithmetic =
+      elements * flops_of_element(program, op) / machine.rates.flops[Precision::f32];
+  if (arithmetic > cost.seconds) cost.seconds = arithmetic, cost.limit = Limit::compute;
+  cost.seconds /= static_cast<double>(machine.threads);
   return cost;
 }
 
