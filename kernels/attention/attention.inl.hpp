@@ -81,7 +81,7 @@ class AttentionSteps {
     tile_scores<A, E>(t_, b, tile_, scores(at_.S, slot) + keys * b.ld, tile);
   }
   void softmax(const Block& b, Index slot, Index keys) const noexcept {
-    block_softmax<A>(b, scores(at_.S, slot), scores(at_.P, slot), keys);
+    block_softmax<A, E>(b, scores(at_.S, slot), scores(at_.P, slot), keys);
   }
   void divide_sums(const Block& b) const noexcept { reciprocal_of_sums<A>(b); }
   void add_values(const Block& b, Index slot, Index keys, const KeyTile& tile) const noexcept {
@@ -93,7 +93,7 @@ class AttentionSteps {
     woven_scores<A, E>(b, scores_of<A, E>(t_, b, part(n), tile), tile.bc, waiting_);
   }
   void begin_exponentials(int n, const Block& b, const KeyTile& tile) noexcept {
-    waiting_ = kernels::begin_exponentials<A>(b, part(n).st, tile.bc);
+    waiting_ = kernels::begin_exponentials<A, E>(b, part(n).st, tile.bc);
   }
   void drain() noexcept { waiting_.drain(); }
   void add(int n, const Block& b, const KeyTile& tile) const noexcept {
@@ -124,7 +124,7 @@ class AttentionSteps {
   const AttentionTask& t_;
   ScratchLayout at_;
   TileScratch tile_, second_{};
-  Exponentials<A> waiting_{};
+  Exponentials<A, E> waiting_{};
 };
 
 template <class A, class E>

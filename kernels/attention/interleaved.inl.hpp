@@ -15,7 +15,7 @@ namespace tessera::kernels {
 namespace {
 
 /// P = 2^(S − m) of a whole tile, one vector after another, key by key; Σ P per query.
-template <class A>
+template <class A, class E>
 struct Exponentials {
   float* at = nullptr;  // next vector of S
   Index left = 0;       // vectors
@@ -24,7 +24,7 @@ struct Exponentials {
   float* sum = nullptr;      // (ld)
 
   TESSERA_INLINE void one() noexcept {
-    const F32<A> p = exp2<A>(load<A>(at) - load<A>(m + i));
+    const F32<A> p = exp2_of<A, E>(load<A>(at) - load<A>(m + i));
     store<A>(at, p);
     store<A>(sum + i, load<A>(sum + i) + p);
     at += kLanes<A>;
@@ -39,10 +39,10 @@ struct Exponentials {
 /// Finish::store of products.inl.hpp with `e` between the steps.
 template <class A, class E, int mr, int NV>
 __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
-                                          Exponentials<A>& job) noexcept {
+                                          Exponentials<A, E>& job) noexcept {
   constexpr Index V = kLanes<A>;
   const Index d = t.d, ld = t.ld, ldk = t.ldk, lds = t.lds;
-  Exponentials<A> e = job;
+  Exponentials<A, E> e = job;
   Tile<A, mr, NV> c;  // (mr, NV·V)
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
@@ -104,7 +104,7 @@ __attribute__((noinline)) void woven_tile(const Scores& t, Index j0, Index i0,
 
 /// Sᵀ of a tile in t.st, its maximum in t.top, and what waits.
 template <class A, class E>
-void woven_scores(const Block& b, const Scores& t, Index bc, Exponentials<A>& waiting) noexcept {
+void woven_scores(const Block& b, const Scores& t, Index bc, Exponentials<A, E>& waiting) noexcept {
   constexpr Index V = kLanes<A>;
   constexpr int most = woven_rows(V), NV = woven_vectors(V);
   for (Index i = 0; i < b.ld; ++i) t.top[i] = kLowest;
@@ -120,8 +120,8 @@ void woven_scores(const Block& b, const Scores& t, Index bc, Exponentials<A>& wa
 }
 
 /// m' = max(m, rowmax S), α = 2^(m − m'), l = α l; the exponentials of the tile are to be done.
-template <class A>
-TESSERA_INLINE Exponentials<A> begin_exponentials(const Block& b, float* st, Index bc) noexcept {
+template <class A, class E>
+TESSERA_INLINE Exponentials<A, E> begin_exponentials(const Block& b, float* st, Index bc) noexcept {
   for (Index i = 0; i < b.ld; i += kLanes<A>) {
     const F32<A> m_old = load<A>(b.m + i);
     const F32<A> m = vmax<A>(load<A>(b.alpha + i), m_old);  // from the maximum of the tile

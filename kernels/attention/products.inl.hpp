@@ -20,6 +20,7 @@
 #include "kernels/attention/layout.hpp"
 #include "kernels/gemm/elements.inl.hpp"
 #include "kernels/simd/math.inl.hpp"
+#include "kernels/simd/math_bf16.inl.hpp"
 #include "kernels/simd/simd.inl.hpp"
 
 namespace tessera::kernels {
@@ -38,11 +39,31 @@ TESSERA_INLINE void with_rows(Index rows, Body&& body) noexcept {
   }
 }
 
+/// 2ˣ: of E's price, where the result is rounded to it.
+template <class A, class E>
+TESSERA_INLINE F32<A> exp2_of(F32<A> x) noexcept {
+  if constexpr (E::kKR == 1) {
+    return exp2<A>(x);
+  } else {
+    return exp2_for_bf16<A>(x);
+  }
+}
+
+/// Cuts n keys into groups of at most a register tile, whole words each but for the last.
+template <class A, class E, class Body>
+TESSERA_INLINE void for_each_group_of_keys(Index n, Body&& body) noexcept {
+  constexpr Index KR = E::kKR;
+  for_each_group((n + KR - 1) / KR,
+                 kTileRows<A> / KR, [&](Index word, Index words) __attribute__((always_inline)) {
+                   body(word * KR, min_of(words * KR, n - word * KR));
+                 });
+}
+
 /// What becomes of the scores of a register tile.
 ///   store   S goes to memory, its maximum over the keys into `top`
 ///   first   m = max over these keys, P = 2^(S − m): the reference of all later tiles
 ///   fused   P = 2^S, the accumulators having started from −m
-/// P goes to memory from the registers, its sum over the keys into `sum`.
+/// P goes to memory from the registers, as words of E (value_words.inl.hpp), its sum over the keys into `sum`.
 enum class Finish { store, first, fused };
 
 struct Scores {    // strides and d in words
@@ -186,7 +207,7 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
     const Index i = i0 + v * V;
-    float* st = t.st + j0 * lds + i;
+    float* st = t.st + (finish == Finish::store ? j0 : j0 / E::kKR) * lds + i;
     F32<A> m = splat<A>(0.0F);
     if constexpr (finish != Finish::fused) {
       float* top = finish == Finish::first ? m_at + i : t.top + i;
@@ -207,10 +228,17 @@ __attribute__((noinline)) void scores_tile(const Scores& t, Index j0, Index i0) 
       F32<A> sum = load<A>(sum_at + i);
 #pragma GCC unroll 16
       for (int j = 0; j < mr; ++j) {
-        const F32<A> p =
-            finish == Finish::first ? exp2<A>(c[j][v] - m) : exp2<A>(at_most_128<A>(c[j][v]));
-        store<A>(st + j * lds, p);
+        const F32<A> p = finish == Finish::first ? exp2_of<A, E>(c[j][v] - m)
+                                                 : exp2_of<A, E>(at_most_128<A>(c[j][v]));
         sum = sum + p;
+        if constexpr (E::kKR == 1) {
+          store<A>(st + j * lds, p);
+        } else {
+          c[j][v] = p;
+          const F32<A> none = splat<A>(0.0F);
+          if (j % 2 == 1) store<A>(st + j / 2 * lds, E::pair(c[j - 1][v], p));
+          if (j % 2 == 0 && j == mr - 1) store<A>(st + j / 2 * lds, E::pair(p, none));
+        }
       }
       store<A>(sum_at + i, sum);
     }

@@ -29,13 +29,13 @@ void tile_scores(const AttentionTask& t, const Block& b, const TileScratch& s, f
 }
 
 /// P = 2^(S − m), l = Σ P. pt may be st.
-template <class A>
+template <class A, class E>
 void block_softmax(const Block& b, const float* st, float* pt, Index keys) noexcept {
   for (Index i = 0; i < b.ld; i += kLanes<A>) {
     const F32<A> m = load<A>(b.m + i);
     F32<A> sum = splat<A>(0.0F);
     for (Index j = 0; j < keys; ++j) {
-      const F32<A> p = exp2<A>(load<A>(st + j * b.ld + i) - m);
+      const F32<A> p = exp2_of<A, E>(load<A>(st + j * b.ld + i) - m);
       store<A>(pt + j * b.ld + i, p);
       sum = sum + p;
     }

@@ -139,7 +139,7 @@ void masked_scores(const AttentionTask& t, const Block& b, const Scores& p, Inde
 }
 
 /// m' = max(m, rowmax S), α = 2^(m − m'), P = 2^(S − m') in place, l = α l + rowsum P.
-template <class A>
+template <class A, class E>
 TESSERA_INLINE void online_softmax(const Block& b, const Scores& t, Index bc) noexcept {
   for (Index i = 0; i < b.ld; i += kLanes<A>) {
     const F32<A> m_old = load<A>(b.m + i);
@@ -147,7 +147,7 @@ TESSERA_INLINE void online_softmax(const Block& b, const Scores& t, Index bc) no
     const F32<A> alpha = exp2<A>(m_old - m);
     F32<A> sum = splat<A>(0.0F);
     for (Index j = 0; j < bc; ++j) {
-      const F32<A> p = exp2<A>(load<A>(t.st + j * t.lds + i) - m);
+      const F32<A> p = exp2_of<A, E>(load<A>(t.st + j * t.lds + i) - m);
       store<A>(t.st + j * t.lds + i, p);
       sum = sum + p;
     }
@@ -180,26 +180,30 @@ __attribute__((noinline, cold)) void raise_maximum(const Block& b, const Scores&
         scores_rows<A, E, Finish::store>(again, j0, rows, 0, V);
       });
   const F32<A> m = select_beyond<A>(sum, kMostSum, vmax<A>(load<A>(again.top), m_old), m_old);
-  F32<A> total = splat<A>(0.0F);
-  for (Index j = 0; j < bc; ++j) {
-    float* st = t.st + j * t.lds + i;
-    const F32<A> p =
-        select_beyond<A>(sum, kMostSum, exp2<A>(load<A>(scratch + j * V) - m), load<A>(st));
-    store<A>(st, p);
+  F32<A> total = splat<A>(0.0F);  // of the lanes whose m moves
+  const auto probability = [&](Index j) __attribute__((always_inline)) {
+    const F32<A> p = j < bc ? exp2_of<A, E>(load<A>(scratch + j * V) - m) : splat<A>(0.0F);
     total = total + p;
+    return p;
+  };
+  for (Index j = 0; j < bc; j += E::kKR) {
+    float* st = t.st + j / E::kKR * t.lds + i;
+    F32<A> words = probability(j);
+    if constexpr (E::kKR > 1) words = E::pair(words, probability(j + 1));
+    store<A>(st, select_beyond<A>(sum, kMostSum, words, load<A>(st)));
   }
   store<A>(b.m + i, m);
   store<A>(b.alpha + i, exp2<A>(m_old - m));
   store<A>(b.sum + i, select_beyond<A>(sum, kMostSum, total, sum));
 }
 
-/// P of one key tile in st, m, α and l = α l + rowsum P. True if some α differs from 1.
+/// P of one key tile in st, as words, m, α and l = α l + rowsum P. True if some α differs from 1.
 template <class A, class E>
 TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* again, Index bc,
                                         bool first) noexcept {
   for (Index i = 0; i < b.ld; ++i) b.sum[i] = 0.0F;
-  for_each_group(
-      bc, kTileRows<A>, [&](Index j0, Index rows) __attribute__((always_inline)) {
+  for_each_group_of_keys<A, E>(
+      bc, [&](Index j0, Index rows) __attribute__((always_inline)) {
         if (first && j0 == 0) return scores_rows<A, E, Finish::first>(t, j0, rows, 0, b.ld);
         scores_rows<A, E, Finish::fused>(t, j0, rows, 0, b.ld);
       });
@@ -224,12 +228,13 @@ TESSERA_INLINE bool fused_probabilities(const Block& b, const Scores& t, float* 
 // ---- O ------------------------------------------------------------------------------------------
 
 /// O = (α O + P V)·w of a block. Under a mask, each group of rows takes the keys from its first to
-/// its last visible one. What is multiplied is E's: P and V as they are, or their pairs of keys.
+/// its last visible one. What is multiplied is E's: P and V as they are, or their pairs of keys. `of_words`: pt has
+/// these.
 template <class A, class E>
 void add_values(const AttentionTask& t, const Block& b, const TileScratch& s, float* pt,
-                const KeyTile& tile, Start start) noexcept {
+                const KeyTile& tile, Start start, bool of_words = false) noexcept {
   const Index pairs = E::kKR;
-  const ValueWords v = values_of<A, E>(t, s, pt, b.ld, tile);
+  const ValueWords v = values_of<A, E>(t, s, pt, b.ld, tile, of_words);
   Values product{.pt = pt,
                  .v = v.v,
                  .ldv = v.ldv,
@@ -271,10 +276,10 @@ void attend_tile(const AttentionTask& t, const Block& b, const TileScratch& s,
     moved = fused_probabilities<A, E>(b, product, s.again, tile.bc, tile.first);
   } else {
     masked_scores<A, E>(t, b, product, tile.j0, tile.bc);
-    online_softmax<A>(b, product, tile.bc);
+    online_softmax<A, E>(b, product, tile.bc);
   }
   if (tile.last) reciprocal_of_sums<A>(b);  // b.sum is free until the next tile
-  add_values<A, E>(t, b, s, s.st, tile, moved ? Start::scaled : Start::kept);
+  add_values<A, E>(t, b, s, s.st, tile, moved ? Start::scaled : Start::kept, tile.full);
 }
 
 /// O = O/l.

@@ -49,14 +49,14 @@ void pair_values(const AttentionTask& t, float* vt, const KeyTile& tile) noexcep
   }
 }
 
-/// Of a tile whose P is pt (bc, ld).
+/// Of a tile whose P is pt (bc, ld), or, if it is `of_words`, (⌈bc/KR⌉, ld).
 template <class A, class E>
 TESSERA_INLINE ValueWords values_of(const AttentionTask& t, const TileScratch& s, float* pt,
-                                    Index ld, const KeyTile& tile) noexcept {
+                                    Index ld, const KeyTile& tile, bool of_words) noexcept {
   if constexpr (E::kKR == 1) {
     return {static_cast<const float*>(t.v) + tile.j0 * t.ldv, t.ldv};
   } else {
-    pair_keys<A, E>(pt, ld, tile.bc);
+    if (!of_words) pair_keys<A, E>(pt, ld, tile.bc);
     pair_values<A, E>(t, s.vt, tile);
     return {s.vt, t.d};
   }

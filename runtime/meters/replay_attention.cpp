@@ -49,7 +49,7 @@ class AttentionTouch final : TileTouch {
       exponentials(b, tile_.st, tile_.st, tile.bc);
     }
     if (tile.last) reciprocal_of_sums(b);
-    TileTouch::add_values(b, tile_.st, tile, tile.full ? Start::kept : Start::scaled);
+    TileTouch::add_values(b, tile_.st, tile, tile.full ? Start::kept : Start::scaled, tile.full);
     if (tile.last) finish(b);
   }
   void divide_rows(const Block& b) noexcept {

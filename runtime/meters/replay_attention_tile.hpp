@@ -93,13 +93,17 @@ class TileTouch {
     float* top = finish == Finish::first ? b.m : b.alpha;
     if (finish != Finish::fused) touch_.write(top + i, n);
     if (finish != Finish::store) touch_.read(b.sum + i, n);
-    for (Index v = 0; v < n; v += V_) touch_.write_rows(st + j * b.ld + i + v, b.ld, keys, V_);
+    const Index KR = finish == Finish::store ? 1 : KR_;  // P as words
+    for (Index v = 0; v < n; v += V_) {
+      touch_.write_rows(st + j / KR * b.ld + i + v, b.ld, (keys + KR - 1) / KR, V_);
+    }
     if (finish != Finish::store) touch_.write(b.sum + i, n);
   }
 
   void fused_probabilities(const Block& b, Init init, const KeyTile& tile) noexcept {
     touch_.write(b.sum, b.ld);
-    for_each_group(tile.bc, MR_, [&](Index j, Index keys) {
+    for_each_group((tile.bc + KR_ - 1) / KR_, MR_ / KR_, [&](Index word, Index words) {
+      const Index j = word * KR_, keys = std::min(words * KR_, tile.bc - j);
       for (Index i = 0; i < b.ld; i += 2 * V_)
         scores_tile(b, init, tile_.st, tile.j0, j, keys, i, std::min(2 * V_, b.ld - i),
                     tile.first && j == 0 ? Finish::first : Finish::fused);
@@ -136,9 +140,9 @@ class TileTouch {
     const float* v;
     Index ldv;
   };
-  Words words_of_values(const Block& b, float* pt, const KeyTile& tile) noexcept {
+  Words words_of_values(const Block& b, float* pt, const KeyTile& tile, bool of_words) noexcept {
     if (KR_ == 1) return {rows_of(t_.v, t_.ldv, tile.j0), t_.ldv};
-    for (Index j = 0; j < tile.bc; j += 2) {
+    for (Index j = 0; j < tile.bc && !of_words; j += 2) {
       for (Index i = 0; i < b.ld; i += V_) {
         touch_.read(pt + j * b.ld + i, V_);
         if (j + 1 < tile.bc) touch_.read(pt + (j + 1) * b.ld + i, V_);
@@ -171,9 +175,11 @@ class TileTouch {
       });
     }
   }
-  void add_values(const Block& b, float* pt, const KeyTile& tile, Start after) noexcept {
+  /// `of_words`: P was written so.
+  void add_values(const Block& b, float* pt, const KeyTile& tile, Start after,
+                  bool of_words = false) noexcept {
     const Start start = tile.first ? Start::zero : after;
-    const Words w = words_of_values(b, pt, tile);
+    const Words w = words_of_values(b, pt, tile, of_words);
     const auto words = [&](Index keys) { return (keys + KR_ - 1) / KR_; };
     if (tile.full) return values(pt, w, b, start, tile.last, words(tile.bc), 0, b.rows);
     for_each_group(b.rows, MR_, [&](Index i, Index rows) {
