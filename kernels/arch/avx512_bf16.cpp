@@ -4,6 +4,7 @@
 // (first: the vocabulary that the kernels are written in)
 #include "kernels/arch/tables.hpp"
 #include "kernels/attention/attention.inl.hpp"
+#include "kernels/attention/words_used.hpp"
 #include "kernels/gemm/bf16_dot.inl.hpp"
 #include "kernels/gemm/pack_bf16.inl.hpp"
 #include "kernels/gemm/ukernel.inl.hpp"
@@ -29,6 +30,7 @@ constexpr KernelTable table() noexcept {
                                   .NR = 2 * kLanes<A>,
                                   .V = kLanes<A>,
                                   .scratch_elements = attention_scratch<true>,
+                                  .used_elements = words_used<kLanes<A>>,
                                   .bytes = {.qkv = 2, .o = 2}};
   t.probe.products[Precision::bf16] = products_probe<A, Bf16Dot>;
   return t;
