@@ -413,7 +413,11 @@ class Reporter {
     const double weights =
         machine_.tile[shape.precision].bytes.b * static_cast<double>(2 * shape.F * shape.H);
     report.bound_bytes += weights * static_cast<double>(std::min(shape.experts, rows * shape.top));
-    const double moved = 4.0 * 5.0 * static_cast<double>(rows * shape.top * shape.H);
+    // Rows gathered, as they are multiplied; D read, the sum read and written. U, if it is quantised.
+    const double gathered = 2.0 * static_cast<double>(size_of(value(o.in).type));
+    const double moved = (gathered + 4.0 * 3.0) * static_cast<double>(rows * shape.top * shape.H) +
+                         (is_integer(shape.precision) ? 4.0 + 2.0 : 0.0) *
+                             static_cast<double>(rows * shape.top * shape.F);
     report.chosen.seconds += moved / machine_.rates.l2_bytes / machine_.threads;
   }
 

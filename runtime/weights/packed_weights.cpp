@@ -243,18 +243,20 @@ class Packer {
     const std::vector<float> weight = load(by.weight, p.cols, by.width),
                              bias = load(by.bias, p.cols, 1);
     if (!by.gamma.empty()) gamma = load(by.gamma, by.width, 1), beta = load(by.beta, by.width, 1);
-    const bool is_finite = project_rows(kernels_,
-                                        {.rows = rows,
-                                         .weight = weight,
-                                         .bias = bias,
-                                         .gamma = gamma,
-                                         .beta = beta,
-                                         .eps = by.eps,
-                                         .R = p.rows,
-                                         .K = by.width,
-                                         .heads = by.heads,
-                                         .d = p.cols / by.heads},
-                                        p.precision, panels);
+    const float largest = project_rows(kernels_,
+                                       {.rows = rows,
+                                        .weight = weight,
+                                        .bias = bias,
+                                        .gamma = gamma,
+                                        .beta = beta,
+                                        .eps = by.eps,
+                                        .R = p.rows,
+                                        .K = by.width,
+                                        .heads = by.heads,
+                                        .d = p.cols / by.heads},
+                                       p.precision, panels);
+    const bool is_finite = std::isfinite(largest);
+    if (is_finite && p.precision == Precision::bf16) require_bf16(p, &largest, 1);
     if (!is_finite) {
       log(LogLevel::warning,
           fmt::format("{}: parameter \"{}\" holds a value that is not finite", file_of(p), p.name));

@@ -16,8 +16,8 @@ Index projected_bytes(const kernels::Gemm& gemm, Index R, Index heads, Index d) 
   return heads * ((R + gemm.NR - 1) / gemm.NR) * gemm.panel_bytes(d);
 }
 
-bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
-                  std::byte* panels) {
+float project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
+                   std::byte* panels) {
   const kernels::Gemm& gemm = kernels.gemm[Precision::f32];
   const Index R = p.R, K = p.K, N = p.heads * p.d, NR = gemm.NR, MR = gemm.MR;
   float* const E = p.rows.data();
@@ -62,7 +62,12 @@ bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, P
                            std::min(of_heads.NR, R - n), p.d, panels});
     }
   }
-  return std::all_of(product.begin(), product.end(), [](float x) { return std::isfinite(x); });
+  float largest = 0.0F;
+  for (const float x : product) {
+    if (std::isnan(x)) return x;
+    largest = std::max(largest, std::abs(x));
+  }
+  return largest;
 }
 
 }  // namespace tessera

@@ -22,9 +22,9 @@ struct ProjectedRows {
 /// Bytes of the panels of all heads: ⌈R/NR⌉ panels of (d,NR) each, of `gemm`.
 Index projected_bytes(const kernels::Gemm& gemm, Index R, Index heads, Index d) noexcept;
 
-/// Fills `panels` of the GEMM of `precision`, f32 or bf16; the product is f32. False if a value of it is not
-/// finite.
-bool project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
+/// Fills `panels` of the GEMM of `precision`, f32 or bf16; the product is f32. Its largest magnitude; NaN or
+/// infinite if a value of it is.
+float project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
                   std::byte* panels);
 
 }  // namespace tessera

@@ -103,8 +103,8 @@ std::vector<std::string> write_weights(const Checkpoint& own, const IntegerTenso
   metadata.emplace("format", "pt");  // transformers reads no file that does not say it
   if (!chosen.at_load.empty()) {
     metadata[models::kAtLoad] = fmt::format("{}", fmt::join(chosen.at_load, "\n"));
-    if (clips) metadata[models::kClips] = "mse";
   }
+  if (clips) metadata[models::kClips] = "mse";  // of what is quantised where it is packed
   write_safetensors(to, tensors, metadata);
   return with_factors;
 }

@@ -251,6 +251,23 @@ TEST_P(DisentangledTest, SequencesHaveTheSameBitsAloneAndInABatch) {
   }
 }
 
+TEST_P(DisentangledTest, DistancesBeyondBf16AreRefusedWhereTheyAreBf16) {
+  build(true, false, false);
+  add_reader();
+  for (Index k = 0; k < K; ++k) model_.values("key.weight")[static_cast<std::size_t>(k)] = 0.0F;
+  model_.values("key.bias")[0] = 3.398e38F;  // an f32; the largest bf16 is 3.39e38
+  EXPECT_NO_THROW((void)model_.session(GetParam(), 8, 1));
+  const bool has_bf16 = kernels::kernels_at(GetParam()).attention[Precision::bf16].run != nullptr &&
+                        !kernels::kernels_at(GetParam()).attention[Precision::bf16].is_absent;
+  try {
+    (void)model_.session(GetParam(), 8, 1, 1, Precision::bf16);
+    EXPECT_FALSE(has_bf16) << "accepted";
+  } catch (const Error& e) {
+    EXPECT_TRUE(has_bf16) << e.what();
+    EXPECT_NE(std::string(e.what()).find("\"key\" holds 3.39"), std::string::npos) << e.what();
+  }
+}
+
 /// Of the attention, and of its distances.
 Precision precision_of_attention(const Program& program) {
   for (const Op& op : program.ops) {

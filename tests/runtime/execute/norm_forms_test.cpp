@@ -44,6 +44,7 @@ class NormFormsTest : public testing::TestWithParam<Isa> {
                               .eps = 1e-5F,
                               .out = kNone,
                               .of_squares = c.of_squares});
+    model.values("gamma")[3] = 90.0F;  // factors that are not 1, of whole numbers
     if (!shown) program.outputs.pop_back();
     model.add("y", kTokens, c.H,
               LinearOp{.in = norm,

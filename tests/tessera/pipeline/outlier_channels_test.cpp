@@ -8,7 +8,10 @@
 #include <iterator>
 
 #include "models/package.hpp"
+#include "runtime/program/input_factors.hpp"
+#include "runtime/session/parts.hpp"
 #include "tessera/pipeline/calibration.hpp"
+#include "tests/golden/stored.hpp"
 #include "tests/models/checkpoint_copy.hpp"
 #include "tests/support/temporary.hpp"
 #include "tests/tessera/outlier_model.hpp"
@@ -128,6 +131,22 @@ INSTANTIATE_TEST_SUITE_P(
                     // The columns say nothing of the outliers, nor do the norms: only texts do.
                     OutlierCase{"residual", Outliers::residual, false, 0.027F, false}),
     [](const auto& p) { return p.param.name; });
+
+/// A norm that writes whole numbers itself is measured as one behind which a narrow op does.
+TEST(MeasureColumnsTest, ValuesOfNormsAreAmongThem) {
+  const models::Package package = models::open_package(kGoldenData / "modernbert-model");
+  const MeasuredColumns columns = measure_columns(package, random_texts(3));
+  const Program whole = model_program(package.program, {.precision = Precision::s8});
+  std::size_t norms = 0;
+  for (const Op& op : whole.ops) {
+    const std::optional<FactoredValue> factored = factored_value(op);
+    if (!factored) continue;
+    norms += std::holds_alternative<LayerNormOp>(op) ? 1U : 0U;
+    EXPECT_TRUE(columns.contains(whole.values[at(factored->value)].name))
+        << whole.values[at(factored->value)].name;
+  }
+  EXPECT_GT(norms, 1U);
+}
 
 class OutlierModelTest : public testing::Test {
  protected:

@@ -180,6 +180,31 @@ TEST(QuantizeExpertsTest, OneTensorOfThemStaysFloatsAndIsNamed) {
                   .no_linears.empty());
 }
 
+/// They are quantised where they are packed, and clipped there as calibration had them.
+TEST(QuantizeExpertsTest, ClippedOnesAreClippedWhereTheyArePacked) {
+  CheckpointCopy copy("nomic-embed-v2-moe");
+  Tensor& up = copy.tensors.at("encoder.layers.1.mlp.experts.mlp.w1");
+  for (std::size_t row = 0; row < up.data.size() / 32; ++row) up.data[row * 32 + row % 32] *= 5.0F;
+  const TemporaryDirectory directory;
+  const fs::path from = directory / "from", to = directory / "to";
+  copy.write(from);
+  quantize_directory(from, {.out = to, .clips = true});
+  const models::Package whole = models::open_package(to), floats = models::open_package(from);
+  const ModelOptions int8{.precision = Precision::s8},
+      clipped{.precision = Precision::s8, .clip_weights = true};
+  const std::vector<float> written = run(whole, int8);
+  EXPECT_TRUE(bit_identical(written, run(floats, clipped)));
+  for (const std::string tensor : {"w1", "w2"}) {
+    EXPECT_EQ(whole.checkpoint->at("encoder.layers.1.mlp.experts.mlp." + tensor).type,
+              StoredType::f32);
+  }
+  std::size_t clips = 0;
+  for (const Parameter& p : whole.program.parameters) {
+    clips += p.clips && p.name.find("experts.up") != std::string::npos ? 1U : 0U;
+  }
+  EXPECT_EQ(clips, 8U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Golden, QuantizeCaseTest, testing::ValuesIn(golden_cases()),
                          [](const auto& p) {
                            std::string name = p.param;
