@@ -25,6 +25,6 @@ Index projected_bytes(const kernels::Gemm& gemm, Index R, Index heads, Index d) 
 /// Fills `panels` of the GEMM of `precision`, f32 or bf16; the product is f32. Its largest magnitude; NaN or
 /// infinite if a value of it is.
 float project_rows(const kernels::KernelTable& kernels, const ProjectedRows& p, Precision precision,
-                  std::byte* panels);
+                   std::byte* panels);
 
 }  // namespace tessera
