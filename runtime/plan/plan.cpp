@@ -38,9 +38,10 @@ class Planner {
     const Op& op = in_.program.ops[i];
     if (const auto* attention = std::get_if<AttentionOp>(&op)) return this->attention(*attention);
     if (const auto* patch = std::get_if<PatchEmbedOp>(&op)) {
-      schedule.patch_rows = patch_block_rows(*in_.program.images(),
-                                             in_.program.parameters[at(patch->weight)].precision,
-                                             tile_of(patch->weight).MR, machine_.l2_bytes);
+      const Index rows = patch_block_rows(*in_.program.images(),
+                                          in_.program.parameters[at(patch->weight)].precision,
+                                          tile_of(patch->weight).MR, machine_.l2_bytes);
+      schedule.patch_rows = std::clamp<Index>(in_.max_rows, 1, rows);
     }
     if (const auto* pooled = std::get_if<PooledLinearOp>(&op)) return this->pooled(*pooled);
     if (is_row_wise(op)) schedule.task_rows = kRowsPerTask;

@@ -116,6 +116,15 @@ TEST_P(PatchEmbedTest, AnImageHasTheBitsThatItHasAlone) {
   }
 }
 
+TEST(PatchEmbedPlanTest, NoMoreRowsAreGatheredAtATimeThanASessionTakes) {
+  const PatchModel model({});
+  for (const Index rows : {Index{18}, Index{4000}}) {
+    const auto session = model.session(Isa::baseline, rows, 1);
+    EXPECT_LE(session->plan().ops.front().patch_rows, rows);
+    EXPECT_GT(session->plan().ops.front().patch_rows, 0);
+  }
+}
+
 TEST(PatchEmbedErrorTest, WrongBatchesAreRefusedByName) {
   const PatchModel model({.sizes = ImageSizes::on_asking});
   const auto session = model.session(Isa::baseline, 40, 2);
