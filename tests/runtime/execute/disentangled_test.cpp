@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/error.hpp"
+#include "runtime/plan/memory_plan.hpp"
 #include "runtime/program/rewrites.hpp"
 #include "tests/reference/bf16.hpp"
 #include "tests/reference/disentangled.hpp"
@@ -249,6 +250,21 @@ TEST_P(DisentangledTest, SequencesHaveTheSameBitsAloneAndInABatch) {
       }
     }
   }
+}
+
+/// Queries and keys are multiplied where they lie: a unit reads rows behind the last ones.
+TEST_P(DisentangledTest, RowsThatAUnitReadsBehindTheLastAreInTheArena) {
+  build(true, true, false);
+  const auto arena = [&](Index rows_read) {
+    kernels::KernelTable table = kernels::kernels_at(GetParam());
+    table.gemm[Precision::f32].rows_read = rows_read;
+    const auto model =
+        Model::create(model_.program(), model_.checkpoint(), {.kernels = &table, .outputs = {}});
+    return Session::create(model, {.max_rows = 20, .max_sequences = 2, .threads = 1, .outputs = {}})
+        ->memory_bytes();
+  };
+  const Index row = activation_stride(3 * H) * Index{sizeof(float)};
+  EXPECT_GE(arena(16), arena(1) + static_cast<std::size_t>(15 * row));
 }
 
 TEST_P(DisentangledTest, DistancesBeyondBf16AreRefusedWhereTheyAreBf16) {
