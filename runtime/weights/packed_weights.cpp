@@ -189,15 +189,25 @@ class Packer {
     return checkpoint_.path().string();
   }
 
+  /// The tensors that it is made of, in quotes.
+  static std::string tensors_of(const Parameter& p) {
+    std::string names;
+    for (const Source& source : p.sources) {
+      const std::string name = fmt::format("\"{}\"", source.tensor);
+      if (names.find(name) == std::string::npos) names += (names.empty() ? "" : ", ") + name;
+    }
+    return names;
+  }
+
   /// Finite values that would round to infinity.
   void require_bf16(const Parameter& p, const float* values, Index n) const {
     for (Index i = 0; i < n; ++i) {
       if (!std::isfinite(values[i]) || std::abs(values[i]) < kInfiniteBf16) continue;
       throw Error(
           ErrorCode::invalid_argument,
-          fmt::format("{}: parameter \"{}\" holds {}, which bf16 has no number for, expected "
-                      "less than {}: compute this model in fp32",
-                      file_of(p), p.name, static_cast<double>(values[i]),
+          fmt::format("{}: parameter \"{}\" (of {}) holds {}, which bf16 has no number for, "
+                      "expected less than {}: compute this model in fp32",
+                      file_of(p), p.name, tensors_of(p), static_cast<double>(values[i]),
                       static_cast<double>(kInfiniteBf16)));
     }
   }

@@ -212,8 +212,9 @@ TEST_P(PackedWeightsTest, WhatBf16HasNoNumberForIsNamed) {
       of(std::numeric_limits<float>::max(), Precision::bf16, sources);
       ADD_FAILURE() << "accepted";
     } catch (const Error& e) {
-      EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("parameter \"p\" holds -3.4"),
-                                           testing::HasSubstr("bf16"), testing::HasSubstr("fp32")));
+      EXPECT_THAT(e.what(),
+                  testing::AllOf(testing::HasSubstr("parameter \"p\" (of \"w\") holds -3.4"),
+                                 testing::HasSubstr("bf16"), testing::HasSubstr("fp32")));
     }
   }
 }
