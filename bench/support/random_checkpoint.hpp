@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <utility>
@@ -92,7 +93,20 @@ inline void add_norm(std::vector<RandomTensor>& list, const std::string& name, I
   list.push_back({name + ".bias", {H}});
 }
 
-/// A BertModel with pooler.
+inline void add_bert_layers(std::vector<RandomTensor>& list, const BertSize& size,
+                            std::initializer_list<const char*> projections) {
+  const Index H = size.hidden, I = size.intermediate;
+  for (Index i = 0; i < size.layers; ++i) {
+    const std::string layer = fmt::format("encoder.layer.{}.", i);
+    for (const char* part : projections) add_linear(list, layer + "attention.self." + part, H, H);
+    add_linear(list, layer + "attention.output.dense", H, H);
+    add_norm(list, layer + "attention.output.LayerNorm", H);
+    add_linear(list, layer + "intermediate.dense", I, H);
+    add_linear(list, layer + "output.dense", H, I);
+    add_norm(list, layer + "output.LayerNorm", H);
+  }
+}
+
 inline void write_splade_modules(const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory / "1_SpladePooling");
   std::ofstream(directory / "modules.json")
@@ -101,6 +115,7 @@ inline void write_splade_modules(const std::filesystem::path& directory) {
   std::ofstream(directory / "1_SpladePooling" / "config.json") << R"({"pooling_strategy": "max"})";
 }
 
+/// A BertModel with pooler, or, of SPLADE, with a masked language model's head.
 inline void write_random_bert(const std::filesystem::path& directory, const BertSize& size) {
   std::vector<RandomTensor> list;
   const Index H = size.hidden, I = size.intermediate;
@@ -108,16 +123,7 @@ inline void write_random_bert(const std::filesystem::path& directory, const Bert
   list.push_back({"embeddings.position_embeddings.weight", {size.positions, H}});
   list.push_back({"embeddings.token_type_embeddings.weight", {2, H}});
   add_norm(list, "embeddings.LayerNorm", H);
-  for (Index i = 0; i < size.layers; ++i) {
-    const std::string layer = fmt::format("encoder.layer.{}.", i);
-    for (const char* part : {"query", "key", "value"})
-      add_linear(list, layer + "attention.self." + part, H, H);
-    add_linear(list, layer + "attention.output.dense", H, H);
-    add_norm(list, layer + "attention.output.LayerNorm", H);
-    add_linear(list, layer + "intermediate.dense", I, H);
-    add_linear(list, layer + "output.dense", H, I);
-    add_norm(list, layer + "output.LayerNorm", H);
-  }
+  add_bert_layers(list, size, {"query", "key", "value"});
   if (size.is_splade) {
     add_linear(list, "cls.predictions.transform.dense", H, H);
     add_norm(list, "cls.predictions.transform.LayerNorm", H);
@@ -222,16 +228,7 @@ inline void write_random_deberta(const std::filesystem::path& directory, const B
   add_norm(list, "embeddings.LayerNorm", H);
   list.push_back({"encoder.rel_embeddings.weight", {512, H}});
   add_norm(list, "encoder.LayerNorm", H);
-  for (Index i = 0; i < size.layers; ++i) {
-    const std::string layer = fmt::format("encoder.layer.{}.", i);
-    for (const char* part : {"query_proj", "key_proj", "value_proj"})
-      add_linear(list, layer + "attention.self." + part, H, H);
-    add_linear(list, layer + "attention.output.dense", H, H);
-    add_norm(list, layer + "attention.output.LayerNorm", H);
-    add_linear(list, layer + "intermediate.dense", I, H);
-    add_linear(list, layer + "output.dense", H, I);
-    add_norm(list, layer + "output.LayerNorm", H);
-  }
+  add_bert_layers(list, size, {"query_proj", "key_proj", "value_proj"});
   write_random(
       directory, list,
       fmt::format(

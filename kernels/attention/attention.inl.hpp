@@ -10,8 +10,8 @@
 //   after the last tile: O = O / l
 //
 // E says what Q, K, P and V are when they are multiplied (gemm/elements.inl.hpp): f32, or bf16. Of
-// bf16 P is rounded here and O at the end, and Q' is Q: scores are scaled instead; sums, exponents and
-// exponentials are f32.
+// bf16 P is rounded here and O at the end, and Q' is Q: scores are scaled instead; sums and exponents
+// are f32, exponentials as precise as their rounding asks for (exp2_of).
 //
 // The order of blocks and tiles is the walk's (walk.hpp), the steps are here. A row's arithmetic
 // depends on d, Tk, the ISA and, under a mask, on where its block begins: queries are lanes of

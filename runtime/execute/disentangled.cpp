@@ -13,6 +13,8 @@
 
 #include <algorithm>
 
+#include "runtime/plan/loop_nest.hpp"
+
 namespace tessera::execute {
 namespace {
 

@@ -5,15 +5,14 @@
 #include <numeric>
 
 #include "kernels/kernel_table.hpp"
-#include "runtime/plan/loop_nest.hpp"
 
 namespace tessera::execute {
 
 /// dense[i,j] = scale·(q_i · key[δ] + k_j · query[δ]), δ = column of query i − column of key j.
 ///
-/// The rows of `key` and `query` that stand for distances are panels of `gemm`, f32 or bf16, and q and k of its
-/// type; `row` points at the row of distance 0 and holds those of −reach … reach, rising; further ones are as those at the end.
-/// An element depends on q_i, k_j and δ alone.
+/// The rows of `key` and `query` that stand for distances are panels of `gemm`, f32 or bf16, and q and k are
+/// of its type; `row` points at the row of distance 0 and holds those of −reach … reach, rising; further ones
+/// are as those at the end. An element depends on q_i, k_j and δ alone.
 struct DisentangledTask {
   const kernels::KernelTable& kernels;
   const kernels::Gemm& gemm;

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/gemm.hpp"
+#include "runtime/execute/product.hpp"
 
 namespace tessera::execute {
 namespace {
@@ -104,27 +104,12 @@ class Experts {
   /// C = act(A · weightᵀ), M rows; C is f32 or bf16.
   void multiply(ParameterId id, const Rows& a, const Rows& c, Index M,
                 Activation activation) const noexcept {
-    const LoadedParameter& weight = context_.weights[id];
-    GemmOperands o{.gemm = context_.kernels.gemm[weight.precision],
-                   .a = a.data,
-                   .lda = a.stride,
-                   .panels = weight.panels,
-                   .c = nullptr,
-                   .ldc = 0,
-                   .N = weight.rows,
-                   .K = weight.cols,
-                   .activation = activation,
-                   .resident = context_.weights_stay_in_l3,
-                   .stop = context_.workers.stop()};
+    GemmOperands o = product_of(context_, context_.weights[id], a.data, a.type, a.stride);
+    o.activation = activation;
     if (c.type == DType::f32) {
       o.c = c.data, o.ldc = c.stride;
     } else {
       o.narrow = reinterpret_cast<std::uint16_t*>(c.data), o.ldn = c.stride;
-    }
-    if (o.gemm.of_integers) {
-      const Index scales = scale_offset(weight.cols, a.type) / Index{sizeof(float)};
-      o.row_scales = a.data + scales;
-      o.row_scale_step = a.stride * size_of(a.type) / Index{sizeof(float)};
     }
     run_gemm(o, {.order = LoopOrder::ws_os_a}, M);
   }

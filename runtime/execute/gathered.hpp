@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/gemm.hpp"
+#include "runtime/execute/product.hpp"
 #include "runtime/plan/convolution.hpp"
 #include "runtime/plan/gathered.hpp"
 
@@ -24,7 +24,7 @@ class GatheredRows {
   /// Row i: fill(x) writes x (K).
   template <class Fill>
   void put(Index i, const Fill& fill) const noexcept {
-    if (weight_.precision == Precision::f32) return fill(scratch_ + i * layout_.stride);
+    if (layout_.type == DType::f32) return fill(scratch_ + i * layout_.stride);
     fill(scratch_);
     auto* const rows = reinterpret_cast<std::uint16_t*>(scratch_ + layout_.first);
     context_.kernels.narrow(scratch_, weight_.cols, rows + i * layout_.stride, layout_.stride, 1,
@@ -33,15 +33,7 @@ class GatheredRows {
 
   /// C = rows · weightᵀ: what is still to be said of them is c, bias, activation and residual.
   GemmOperands operands() const noexcept {
-    return {.gemm = context_.kernels.gemm[weight_.precision],
-            .a = scratch_ + layout_.first,
-            .lda = layout_.stride,
-            .panels = weight_.panels,
-            .c = nullptr,
-            .ldc = 0,
-            .N = weight_.rows,
-            .K = weight_.cols,
-            .resident = context_.weights_stay_in_l3};
+    return product_of(context_, weight_, scratch_ + layout_.first, layout_.type, layout_.stride);
   }
 
  private:

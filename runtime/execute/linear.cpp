@@ -7,8 +7,8 @@
 #include <atomic>
 
 #include "runtime/execute/execute.hpp"
-#include "runtime/execute/gemm.hpp"
 #include "runtime/execute/onednn_weights.hpp"
+#include "runtime/execute/product.hpp"
 #include "runtime/execute/qkv_layout.hpp"
 #include "runtime/execute/tile_ops.hpp"
 
@@ -24,27 +24,13 @@ const LinearOp& linear_at(const Context& context, std::size_t i) noexcept {
 GemmOperands operands(const Context& context, std::size_t i) noexcept {
   const LinearOp& op = linear_at(context, i);
   const LoadedParameter& weight = context.weights[op.weight];
-  GemmOperands o{
-      .gemm = context.kernels.gemm[weight.precision],
-      .a = context.places[at(op.in)],
-      .lda = context.stride(op.in),
-      .panels = weight.panels + op.first_row.value_or(0) /
-                                    context.kernels.gemm[weight.precision].NR *
-                                    context.kernels.gemm[weight.precision].panel_bytes(weight.cols),
-      .c = nullptr,
-      .ldc = 0,
-      .N = context.program.values[at(op.out)].width,
-      .K = weight.cols,
-      .bias = op.bias == kNone ? nullptr : context.weights[op.bias].data + op.first_row.value_or(0),
-      .activation = op.activation,
-      .resident = context.weights_stay_in_l3,
-      .stop = context.workers.stop()};
-  if (o.gemm.of_integers) {
-    const Value& in = context.program.values[at(op.in)];
-    o.row_scales =
-        reinterpret_cast<const float*>(context.places[at(op.in)] + scale_offset(in.width, in.type));
-    o.row_scale_step = o.lda * size_of(in.type) / Index{sizeof(float)};
-  }
+  GemmOperands o = product_of(context, weight, context.places[at(op.in)],
+                              context.program.values[at(op.in)].type, context.stride(op.in));
+  const Index first_row = op.first_row.value_or(0);
+  o.panels = weight.panels + first_row / o.gemm.NR * o.gemm.panel_bytes(weight.cols);
+  o.N = context.program.values[at(op.out)].width;
+  if (op.bias != kNone) o.bias = context.weights[op.bias].data + first_row;
+  o.activation = op.activation;
   const Index tile_ops = context.schedule[i].tile_ops;
   const ValueId out = written_by(context.program, i, tile_ops);
   o.behind.group = tile_group(context.program, i, tile_ops, o.gemm.NR);

@@ -4,9 +4,9 @@
 //
 //   T = max( bytes / rate of L2 or L3, elements · w / peak of f32 )
 //
-// w says how many flops of a product an element takes the time of: two for each vector instruction that is in
-// nobody's shadow. Those of norms and of rounding were measured on one CPU (Zen 4, two 512-bit operations in two
-// cycles); of other ops, which take little time or run in tiles, the bytes alone count.
+// w says how many flops of a product an element takes the time of. Those of norms and of rounding are times of
+// such ops on one CPU (Zen 4: `tessera profile`, BERT-base and ViT-B/16, rows in L2), times its peak of f32; of
+// other ops, which take little time or run in tiles, the bytes alone count.
 #pragma once
 
 #include "runtime/plan/linear.hpp"

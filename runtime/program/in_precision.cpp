@@ -137,8 +137,7 @@ class ToPrecision {
   /// A linear over tokens, also one that is pooled; not the last one of a head, whose result is an output
   /// that no op reads, but where one that is pooled has its weights. Ternary weights also where they
   /// multiply one row of each sequence: the network was trained with rows of whole numbers. Not what
-  /// chooses experts. And what
-  /// multiplies rows as linears do: experts, patches, convolutions.
+  /// chooses experts. Experts are linears here, and so are patches and convolutions of long enough rows.
   bool may_change(const Op& op) const {
     const Products products = products_of(op);
     if (products.matrices.empty()) return false;

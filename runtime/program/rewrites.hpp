@@ -44,10 +44,10 @@ struct PrecisionRewrite {
 
 /// The linears of `program` in bf16 or in whole numbers: weights, and what they multiply. A linear or an
 /// attention writes that as bf16, a norm whose result nobody adds or a narrow op as either; everything else stays f32: sums, residuals,
-/// norms, pooling. Experts are linears here, all of an op alike; patches and convolutions, which gather what
-/// they multiply, are bf16, or where whole numbers are asked for what attention is. Linears of one row per sequence, and those whose result is an output that no
-/// op reads (the last one of a head), and those that choose experts stay f32 too: they take no time worth an
-/// error in the answer.
+/// norms, pooling. Experts are linears here, all of an op alike; patches and convolutions, which gather
+/// what they multiply, are bf16, or where whole numbers are asked for what attention is. Linears of one row per
+/// sequence, those whose result is an output that no op reads (the last one of a head), and those that choose
+/// experts stay f32 too: they take no time worth an error in the answer.
 /// Attention multiplies bf16 if the level can, its head size is even and its result is read by such
 /// linears alone. Pooled linears (a vocabulary) are not quantised.
 /// Precondition: `program` is in f32. Precision::f32: returned as it is.

@@ -11,6 +11,14 @@ namespace {
 
 constexpr Index kRows = 10, kWidth = 192, kHeadDim = 64;
 
+Program of_tokens() {
+  return {.inputs = TokenSpec{.vocab_size = 2, .max_tokens = kAnyLength},
+          .parameters = {},
+          .values = {},
+          .ops = {},
+          .outputs = {}};
+}
+
 double bytes_of(const Program& program, const Op& op) {
   const PlanMachine machine{
       .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 32 << 20, .tile = {}, .rates = {}};
@@ -18,11 +26,7 @@ double bytes_of(const Program& program, const Op& op) {
 }
 
 TEST(RowWiseCostTest, ANormReadsAndWritesAllAndHeadsThatTurnAreQAndKWhereTheyLie) {
-  Program program{.inputs = TokenSpec{.vocab_size = 2, .max_tokens = kAnyLength},
-                  .parameters = {},
-                  .values = {},
-                  .ops = {},
-                  .outputs = {}};
+  Program program = of_tokens();
   const ValueId in = program.add_value("in", kTokens, kWidth),
                 out = program.add_value("out", kTokens, kWidth);
   const Op norm = LayerNormOp{.in = in, .gamma = kNone, .beta = kNone, .eps = 0.0F, .out = out};
@@ -36,11 +40,7 @@ TEST(RowWiseCostTest, ANormReadsAndWritesAllAndHeadsThatTurnAreQAndKWhereTheyLie
 }
 
 TEST(RowWiseCostTest, TakesTheLongerOfBytesAndArithmetic) {
-  Program program{.inputs = TokenSpec{.vocab_size = 2, .max_tokens = kAnyLength},
-                  .parameters = {},
-                  .values = {},
-                  .ops = {},
-                  .outputs = {}};
+  Program program = of_tokens();
   const ValueId in = program.add_value("in", kTokens, kWidth),
                 out = program.add_value("out", kTokens, kWidth),
                 half = program.add_value("half", kTokens, kWidth, DType::bf16),
