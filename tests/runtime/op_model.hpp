@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "runtime/plan/report.hpp"
 #include "runtime/program/program.hpp"
 #include "runtime/session/session.hpp"
 #include "runtime/weights/checkpoint.hpp"
@@ -15,6 +17,26 @@
 #include "tests/support/tensors.hpp"
 
 namespace tessera::test {
+
+/// What a report says of the only op of a kind at so many rows, by a machine of which only the arithmetic takes
+/// time: 1 GFLOP/s in f32, 4 in bf16, 8 in whole numbers.
+inline OpReport report_of(const std::shared_ptr<const Model>& model, const char* kind, Index rows) {
+  MachineRates rates{.l1_bytes = 1e18,
+                     .l2_bytes = 1e18,
+                     .l3_bytes = 1e18,
+                     .memory_bytes = 1e18,
+                     .exps = 1e18,
+                     .source = "measured"};
+  rates.flops[Precision::f32] = 1e9;
+  rates.flops[Precision::bf16] = 4e9;
+  rates.flops[Precision::s8] = 8e9;
+  const auto session = Session::create(
+      model, {.max_rows = rows, .max_sequences = 1, .threads = 1, .outputs = {}, .rates = rates});
+  for (const OpReport& op : session->report(rows, 1).ops) {
+    if (op.kind == kind) return op;
+  }
+  throw std::out_of_range(kind);
+}
 
 class OpModel {
  public:

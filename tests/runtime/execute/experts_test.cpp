@@ -265,6 +265,27 @@ TEST_P(ExpertsTest, RowsOfBf16AreNearThoseOfDouble) {
   }
 }
 
+// The plan's time is that of what is multiplied.
+TEST_P(ExpertsTest, ArePricedInTheirPrecision) {
+  OpModel model;
+  build(model, {32, 64, 4, 2});
+  const auto report = [&](Precision precision) {
+    return test::report_of(
+        Model::create(model.program(), model.checkpoint(),
+                      {.isa = GetParam(), .outputs = {}, .precision = precision}),
+        "experts", 512);
+  };
+  const OpReport f32 = report(Precision::f32);
+  for (const auto& [precision, times] :
+       {std::pair{Precision::f32, 1.0}, {Precision::bf16, 4.0}, {Precision::s8, 8.0}}) {
+    const OpReport op = report(precision);
+    EXPECT_EQ(op.precision, precision);
+    EXPECT_EQ(op.flops, f32.flops);
+    // Tiles of other sizes are filled to other parts.
+    EXPECT_NEAR(f32.chosen.seconds / op.chosen.seconds, times, 0.3 * times);
+  }
+}
+
 TEST(ExpertsCheckTest, ExpertsThatDoNotFitAreRefused) {
   class Build : public ExpertsTest {
    public:

@@ -116,6 +116,20 @@ TEST_P(PatchEmbedTest, AnImageHasTheBitsThatItHasAlone) {
   }
 }
 
+TEST_P(PatchEmbedTest, IsPricedInItsPrecision) {
+  const PatchModel model({});
+  const auto report = [&](Precision precision) {
+    return test::report_of(
+        Model::create(model.program(), model.checkpoint(),
+                      {.isa = GetParam(), .outputs = {}, .precision = precision}),
+        "patch_embed", 18);
+  };
+  const OpReport f32 = report(Precision::f32), bf16 = report(Precision::bf16);
+  EXPECT_EQ(f32.precision, Precision::f32);
+  EXPECT_EQ(bf16.precision, Precision::bf16);
+  EXPECT_NEAR(f32.chosen.seconds / bf16.chosen.seconds, 4.0, 1.2);
+}
+
 TEST(PatchEmbedPlanTest, NoMoreRowsAreGatheredAtATimeThanASessionTakes) {
   const PatchModel model({});
   for (const Index rows : {Index{18}, Index{4000}}) {

@@ -170,6 +170,34 @@ TEST_P(ReplayTest, TouchesWhatTurnsOnce) {
   }
 }
 
+/// Rows come in once and go back once, as f32 or as bf16.
+TEST_P(ReplayTest, TouchesANormOnce) {
+  for (const bool narrow : {false, true}) {
+    alignas(64) float x[2 * 64] = {}, gamma[64] = {}, beta[64] = {}, y[2 * 64] = {};
+    alignas(64) std::uint16_t half[2 * 64] = {};
+    CacheSimulator simulator(kLarge);
+    meters::replay_into(&simulator);
+    table_.layer_norm({.x = x,
+                       .ldx = 64,
+                       .residual = nullptr,
+                       .ldr = 0,
+                       .gamma = gamma,
+                       .beta = beta,
+                       .eps = 1e-5F,
+                       .y = narrow ? nullptr : y,
+                       .ldy = 64,
+                       .M = 2,
+                       .N = 64,
+                       .narrow = narrow ? half : nullptr,
+                       .ldn = 64});
+    meters::replay_into(nullptr);
+    simulator.flush();
+    const std::uint64_t written = lines(2 * 64 * (narrow ? 2 : 4));
+    EXPECT_EQ(simulator.edge(0).fills, lines(2 * 64 * 4) + 2 * lines(64 * 4) + written);
+    EXPECT_EQ(simulator.edge(0).written_back, written);
+  }
+}
+
 /// A level is replayed wherever it is asked for: nothing of its unit is touched.
 TEST_P(ReplayTest, NeedsNoUnit) {
   for (const Precision p : kPrecisions) {
